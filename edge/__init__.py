@@ -1,0 +1,14 @@
+"""Amazon Rekognition for the device itself.
+
+The layers, imports only downward (``tests/test_layers.py`` holds it):
+
+0. ``types`` ``errors``                       the words and what can go wrong
+1. ``settings`` ``config`` ``registry`` ``files`` ``calibration`` ``pictures`` ``sdnotify``   the ground
+2. ``sources/`` ``frames`` ``motion`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy`` ``outbox``
+   ``mqtt/`` ``sync/`` ``labels/`` ``review``    the stages; none imports another
+3. ``pipeline`` ``updater``                   what happens to one frame, and to one release
+4. ``daemon`` ``health`` ``api/`` ``hub/`` ``enroll`` ``analyze`` ``bench`` ``doctor``    the hosts
+5. ``cli/``                                   the door
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,82 @@
+"""The door: one console script, ``edge``. Commands are imported when they are called.
+
+Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr), 2 wrong usage, 3 nothing found.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from edge import __version__
+from edge.errors import EdgeError
+
+FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
+
+COMMANDS = {
+    "run": ("edge.cli.run:run", "The daemon: watch the cameras and report events."),
+    "listen": ("edge.cli.listen:listen", "Print what a device reports."),
+    "enroll": ("edge.cli.enroll:enroll", "Index images into a collection."),
+    "search": ("edge.cli.search:search", "Who is in these pictures."),
+    "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
+    "models": ("edge.cli.models:models", "Model cards and files: list, show, check."),
+    "config": ("edge.cli.config:config", "What is set: show, check, schema."),
+    "bench": ("edge.cli.bench:bench", "How fast this machine runs the whole cycle."),
+}
+"""command -> (where it lives, its line in the help)"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, so that ``edge --help`` loads nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge")
+@click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (TOML).")
+@click.pass_context
+def edge(ctx: click.Context, config: str | None) -> None:
+    """Amazon Rekognition for the device itself.
+
+    \b
+    Example:
+      edge enroll staff photos/          index a folder with a folder per subject
+      edge --config config/edge.toml run
+    """
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line; errors become words and exit codes."""
+    try:
+        code = edge.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except EdgeError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"try: {error.hint}", err=True)
+        code = FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)

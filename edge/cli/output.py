@@ -1,0 +1,68 @@
+"""What a command prints: JSON for machines, tables for people, progress bars where a person waits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from edge.settings import Settings
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def settings(ctx: click.Context) -> Settings:
+    """The settings in force for this command line. Raises SettingsError."""
+    from edge import config
+
+    chosen = ctx.find_root().obj
+    return config.read(Path(chosen) if chosen else None)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, indented on a terminal and a single line in a pipe."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as it needs to be; nothing is cut off in a pipe."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    for row in [list(columns), *cells]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@dataclass
+class Bar:
+    """A progress bar, or nothing where stderr is not a terminal."""
+
+    progress: Progress | None
+    task: TaskID | None
+
+    def advance(self, steps: float = 1) -> None:
+        if self.progress is not None and self.task is not None:
+            self.progress.advance(self.task, steps)
+
+
+@contextmanager
+def bar(text: str, total: float | None) -> Iterator[Bar]:
+    """A progress bar with the expected time left on a terminal, silent in a pipe."""
+    if not sys.stderr.isatty():
+        yield Bar(None, None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield Bar(progress, progress.add_task(text, total=total))

@@ -1,0 +1,1 @@
+"""Collections: SQLite is the truth, Annoy its disposable picture."""

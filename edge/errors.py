@@ -1,0 +1,80 @@
+"""Everything that can go wrong, by what to do next.
+
+EdgeError                 has a message (what was expected, what came, where) and a hint (what to try)
+├── SettingsError         the configuration breaks a rule
+├── InputError            a picture, file or value from outside that cannot be used
+│   └── SpaceError        embeddings of two spaces would meet
+├── NotFoundError         a name that does not exist
+├── ConflictError         a name that exists already, or a state folder that is in use
+├── ModelError            a model or its card cannot be used
+├── StoreError            what is kept on disk is damaged, full or read-only
+└── TransientError        may work later: try again with a pause
+    ├── SourceError       a camera or stream does not deliver
+    ├── DeliveryError     the broker or the hub did not take a message
+    └── BusyError         more work than fits: come back later
+"""
+
+from __future__ import annotations
+
+
+class EdgeError(Exception):
+    """An error that explains itself.
+
+    ``message`` says what was expected, what came and where; ``hint`` what to try, an imperative sentence.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} (try: {self.hint})" if self.hint else self.message
+
+
+class SettingsError(EdgeError):
+    """The configuration breaks a rule."""
+
+
+class InputError(EdgeError):
+    """A picture, file or value from outside that cannot be used. ``code`` is a word for machines."""
+
+    def __init__(self, message: str, hint: str = "", code: str = "invalid") -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
+class SpaceError(InputError):
+    """Embeddings of two spaces would meet."""
+
+
+class NotFoundError(EdgeError):
+    """A name that does not exist."""
+
+
+class ConflictError(EdgeError):
+    """A name that exists already, or a state folder that is in use."""
+
+
+class ModelError(EdgeError):
+    """A model or its card cannot be used."""
+
+
+class StoreError(EdgeError):
+    """What is kept on disk is damaged, full or read-only."""
+
+
+class TransientError(EdgeError):
+    """May work later."""
+
+
+class SourceError(TransientError):
+    """A camera or stream does not deliver."""
+
+
+class DeliveryError(TransientError):
+    """The broker or the hub did not take a message."""
+
+
+class BusyError(TransientError):
+    """More work than fits."""

@@ -1,0 +1,1 @@
+"""Models, what runs them, and what their tensors mean."""

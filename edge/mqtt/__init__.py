@@ -1,0 +1,1 @@
+"""The wire: topics, messages, and the client that survives brokers."""
