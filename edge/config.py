@@ -72,15 +72,19 @@ def _validated(values: dict[str, Any], path: Path | None, text: str) -> Settings
     from pydantic import ValidationError
     from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-    class Sources(Settings, BaseSettings):  # type: ignore[misc]
+    class Sources(Settings, BaseSettings):
         model_config = SettingsConfigDict(
-            env_prefix="EDGE_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+            env_prefix="EDGE_",
+            env_nested_delimiter="__",
+            extra="forbid",
+            frozen=True,
+            nested_model_default_partial_update=True,
         )
 
         @classmethod
         def settings_customise_sources(
             cls,
-            settings_cls: type[BaseSettings],
+            settings_cls: type[BaseSettings],  # noqa: ARG003
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003

@@ -79,9 +79,7 @@ class Label(Section):
     similarity: float | None = Field(
         None, ge=0, le=100, description="Similarity 0..100 that makes a match. The model card's when not set."
     )
-    margin: float = Field(
-        0.06, ge=0, le=1, description="Cosine by which the best subject must lead the second best."
-    )
+    margin: float = Field(0.06, ge=0, le=1, description="Cosine by which the best subject must lead the second best.")
 
     @model_validator(mode="after")
     def _whole(self) -> Label:

@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 @click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (TOML).")
 @click.pass_context
 def edge(ctx: click.Context, config: str | None) -> None:
-    """Amazon Rekognition for the device itself.
+    r"""Amazon Rekognition for the device itself.
 
     \b
     Example:
