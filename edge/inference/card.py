@@ -1,0 +1,235 @@
+"""A model's card, ``card.toml``: all that the code must know about a ``.tflite``.
+
+How pictures go in, what comes out, what it may be called, where it comes from and how good it is.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from edge.calibration import Calibration
+from edge.errors import ModelError
+
+CARD = "card.toml"
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+PerChannel = tuple[float, float, float]
+Scalar = str | bool | int | float
+Kind = Literal["detector", "embedder", "classifier"]
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Input:
+    """[input]: how a picture becomes the model's input: ``(pixel 0..255 - mean) / std`` for each channel."""
+
+    __pydantic_config__ = STRICT
+
+    width: Pixels
+    height: Pixels
+    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    """``stretch``: both sides on their own; ``letterbox``: whole picture, bars of ``pad``; ``crop``: the middle"""
+    color: Literal["rgb", "bgr"] = "rgb"
+    mean: PerChannel = (0.0, 0.0, 0.0)
+    std: PerChannel = (1.0, 1.0, 1.0)
+    pad: Annotated[int, Field(ge=0, le=255)] = 114
+    """grey of the letterbox bars"""
+
+
+@dataclass(frozen=True)
+class Priors:
+    """[[decoder.priors]]: anchors of one feature map, row by row, cell by cell, size by size."""
+
+    __pydantic_config__ = STRICT
+
+    stride: Pixels
+    """pixels of the model input from one cell to the next; a map has ceil(side / stride) cells"""
+    sizes: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)]
+    """(width, height) pixels of the anchors of each cell"""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """[decoder]: what the output tensors mean. ``edge.registry.DECODERS`` has the names."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    tensors: Annotated[tuple[str, ...], Field(min_length=1)]
+    """output tensors in the order that the decoder expects: names, or ``#0`` for the model's first"""
+    labels: tuple[str, ...] = ()
+    """by class number; a class named ``n/a`` is never reported"""
+    labels_file: str = ""
+    """instead of ``labels``: a file beside the card, one label a line"""
+    variances: tuple[float, float] = (0.1, 0.2)
+    """of prior boxes: centres, sizes"""
+    priors: tuple[Priors, ...] = ()
+    """of prior boxes"""
+    scores: Literal["probability", "logit"] = "probability"
+    """what the score tensor holds"""
+    options: dict[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
+    """whatever else a decoder wants to know"""
+    width: int = 0
+    """pixels of the model input, from [input]"""
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """[thresholds]: what counts when the settings do not say."""
+
+    __pydantic_config__ = STRICT
+
+    score: Fraction = 0.5
+    """detectors: lowest score"""
+    iou: Fraction = 0.45
+    """detectors: of two boxes of a label that overlap more, the better one stays"""
+    similarity: Annotated[float, Field(ge=0, le=100)] = 80.0
+    """embedders: lowest similarity 0..100 that makes a match"""
+
+
+@dataclass(frozen=True)
+class EmbeddingShape:
+    """[embedding]: what an embedder gives, and how its crops are cut."""
+
+    __pydantic_config__ = STRICT
+
+    dimensions: Annotated[int, Field(ge=2, le=8192)]
+    crop: Literal["arcface", "square"] = "square"
+    """``arcface``: five landmarks onto the template, a square where there are none; ``square``: always a square"""
+    margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
+    """square crops: added around the box, fraction of its longer side"""
+
+
+@dataclass(frozen=True)
+class CalibrationPoints:
+    """[calibration]: cosine to similarity 0..100, and how that was fitted."""
+
+    __pydantic_config__ = STRICT
+
+    points: tuple[tuple[float, float], ...]
+    fitted: str = ""
+    """data, method and the error rates that 80 and 99 stand for"""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's card.toml."""
+
+    __pydantic_config__ = STRICT
+
+    name: Annotated[str, Field(pattern=NAME)]
+    kind: Kind
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    """name of the .tflite, without folders"""
+    licence: str
+    input: Input
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """of the file, hex; empty: any file"""
+    size: Annotated[int, Field(ge=0)] = 0
+    """bytes of the file; 0: not known"""
+    about: str = ""
+    weak_at: str = ""
+    """what it is not good for"""
+    get: str = ""
+    """how to get the file where it is not here"""
+    decoder: Decoder | None = None
+    thresholds: Thresholds = Thresholds()
+    embedding: EmbeddingShape | None = None
+    calibration: CalibrationPoints | None = None
+    provenance: dict[str, Scalar] = field(default_factory=dict)
+    """who trained it on what, from which teacher, seed, commit, date"""
+    accuracy: dict[str, dict[str, Scalar]] = field(default_factory=dict)
+    """by data set: what was measured, and the ``command`` that measures it"""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What a detector or classifier can report."""
+        return self.decoder.labels if self.decoder else ()
+
+    @property
+    def map(self) -> Calibration:
+        """Cosine to similarity; a general one where the card has none."""
+        return Calibration(self.calibration.points) if self.calibration else Calibration()
+
+
+def read_card(path: Path) -> Card:
+    """A card. Raises ModelError with file, key and rule."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"card {path}: cannot be read: {error}", "correct the card") from error
+    return _labelled(parse_card(table, str(path)), path.parent)
+
+
+def parse_card(table: Mapping[str, Any], where: str) -> Card:
+    """A card from its TOML table; ``where`` names it in errors. Raises ModelError."""
+    try:
+        card = _ADAPTER.validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise ModelError(_explained(error, where), "correct the card; the README shows a whole one") from error
+    for broken, rule in _rules(card):
+        if broken:
+            raise ModelError(f"card {where}: {rule}", "correct the card; the README shows a whole one")
+    if card.decoder:
+        sized = replace(card.decoder, width=card.input.width, height=card.input.height)
+        card = replace(card, decoder=sized)
+    return card
+
+
+_ADAPTER = TypeAdapter(Card)
+
+
+def _rules(card: Card) -> Iterator[tuple[bool, str]]:
+    """What no single key can say."""
+    decoder = card.decoder
+    yield card.kind == "detector" and decoder is None, "decoder: a detector needs [decoder]"
+    yield card.kind == "embedder" and card.embedding is None, "embedding: an embedder needs [embedding]"
+    yield 0.0 in card.input.std, "input.std: must not be 0"
+    if decoder:
+        yield bool(decoder.width or decoder.height), "decoder.width: belongs to [input]"
+        both = bool(decoder.labels) == bool(decoder.labels_file)
+        yield both, "decoder.labels: expected either labels or labels_file"
+        yield len(set(decoder.tensors)) < len(decoder.tensors), "decoder.tensors: one is named twice"
+        yield "/" in decoder.labels_file, "decoder.labels_file: a file beside the card, without folders"
+    if card.calibration:
+        try:
+            Calibration(card.calibration.points)
+        except ModelError as error:
+            yield True, error.message
+
+
+def _labelled(card: Card, folder: Path) -> Card:
+    if card.decoder is None or not card.decoder.labels_file:
+        return card
+    path = folder / card.decoder.labels_file
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"card {folder / CARD}: decoder.labels_file: {path} cannot be read: {error}",
+            "put the labels, one a line, beside the card",
+        ) from error
+    return replace(card, decoder=replace(card.decoder, labels=tuple(line.strip() or "n/a" for line in lines)))
+
+
+def _explained(error: ValidationError, where: str) -> str:
+    lines = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"]) or "card"
+        rule = "there is no such key" if detail["type"] == "unexpected_keyword_argument" else detail["msg"]
+        rule = "is missing" if detail["type"] in ("missing", "missing_argument") else rule
+        value = detail.get("input")
+        got = "" if isinstance(value, dict | list) else f" (got {value!r})"
+        lines.append(f"{key}: {rule}{got}")
+    return f"card {where}: " + "; ".join(lines)

@@ -1,0 +1,114 @@
+"""Models: a card, ``<folder>/<name>/card.toml``, and the ``.tflite`` it speaks of.
+
+The file lies beside its card, or in any folder of the search path (directly or in one named after the
+model), so that cards can be shared where the files may not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import files
+from edge.errors import EdgeError, ModelError, NotFoundError
+from edge.inference.card import CARD, NAME, Card, Decoder, read_card
+from edge.settings import Models
+
+__all__ = ["Card", "Decoder", "Entry", "Model", "available", "find", "find_file", "folders", "opened"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and the file it speaks of, its digest checked."""
+
+    card: Card
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of what is available: a card that may lack its file, or a card that cannot be read."""
+
+    name: str
+    folder: Path
+    card: Card | None
+    path: Path | None
+    problem: str = ""
+
+
+def folders(settings: Models, state: Path) -> list[Path]:
+    """Where models are looked for, first come first."""
+    package = Path(__file__).parent.parent / "data" / "models"
+    checkout = Path(__file__).parents[2] / "models"
+    own = package if package.is_dir() else checkout
+    return [*(path.expanduser() for path in settings.path), state / "models", own]
+
+
+def find(name: str, folders: Sequence[Path]) -> Model:
+    """The model of that name. Raises NotFoundError, or ModelError where its card or file cannot be used."""
+    folder = _card_folder(name, folders)
+    card = read_card(folder / CARD)
+    path = find_file(card, folder, folders)
+    if path is None:
+        raise ModelError(
+            f"model {name!r}: its file {card.file} is neither beside {folder / CARD} nor in "
+            f"{', '.join(str(f) for f in folders)}",
+            card.get or f"copy {card.file} to {folders[-2] if len(folders) > 1 else folders[0]}",
+        )
+    return opened(card, path)
+
+
+def opened(card: Card, path: Path) -> Model:
+    """The card with this file. Raises ModelError where it is not the file that the card speaks of."""
+    try:
+        digest = files.sha256(path)
+    except OSError as error:
+        raise ModelError(f"model {card.name!r}: {path} cannot be read: {error}", "check its owner and mode") from error
+    if card.sha256 and digest != card.sha256:
+        raise ModelError(
+            f"model {card.name!r}: expected {path} to have sha256 {card.sha256}, got {digest}",
+            card.get or "fetch the file again, or correct sha256 in its card",
+        )
+    return Model(card, path, digest)
+
+
+def find_file(card: Card, folder: Path, folders: Sequence[Path]) -> Path | None:
+    """The card's file: beside the card, or in a folder of the search path."""
+    places = [folder, *(place for base in folders for place in (base / card.name, base))]
+    return next((place / card.file for place in places if (place / card.file).is_file()), None)
+
+
+def available(folders: Sequence[Path]) -> list[Entry]:
+    """Every card of the search path, by name; of two with one name the first counts, as for ``find``."""
+    entries: dict[str, Entry] = {}
+    for folder in _card_folders(folders):
+        if folder.name not in entries:
+            entries[folder.name] = _entry(folder, folders)
+    return [entries[name] for name in sorted(entries)]
+
+
+def _card_folder(name: str, folders: Sequence[Path]) -> Path:
+    if re.fullmatch(NAME, name):
+        for base in folders:
+            if (base / name / CARD).is_file():
+                return base / name
+    known = ", ".join(sorted({folder.name for folder in _card_folders(folders)})) or "none"
+    raise NotFoundError(f"there is no model {name!r}; known: {known}", "edge models list shows the models")
+
+
+def _card_folders(folders: Sequence[Path]) -> Iterator[Path]:
+    for base in folders:
+        if base.is_dir():
+            yield from sorted(card.parent for card in base.glob(f"*/{CARD}") if re.fullmatch(NAME, card.parent.name))
+
+
+def _entry(folder: Path, folders: Sequence[Path]) -> Entry:
+    try:
+        card = read_card(folder / CARD)
+    except EdgeError as error:
+        return Entry(folder.name, folder, None, None, error.message)
+    path = find_file(card, folder, folders)
+    return Entry(folder.name, folder, card, path, "" if path else f"{card.file} is not here")
