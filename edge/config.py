@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SYSTEM_FILE = Path("/etc/edge/edge.toml")
-CREDENTIALS = {"mqtt-password": ("mqtt", "password")}
+CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys")}
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
 
 

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 DEVICE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 NAME = r"^[A-Za-z0-9_.-]{1,255}$"
@@ -211,6 +211,44 @@ class Outbox(Section):
     )
 
 
+def _key_pairs(value: object) -> object:
+    """A credential holds ``ID SECRET`` a line; TOML and the environment hold a table."""
+    if not isinstance(value, str):
+        return value
+    lines = [line.split() for line in value.splitlines() if line.strip()]
+    if any(len(line) != 2 for line in lines):
+        raise ValueError("expected lines of an access key id, a space and its secret")
+    return {line[0]: line[1] for line in lines}
+
+
+class Api(Section):
+    """[api]: the Rekognition endpoint."""
+
+    enabled: bool = Field(False, description="Serve Amazon Rekognition's protocol from inside the daemon.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8480, ge=0, le=65535, description="0: any free one.")
+    keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs)] = Field(
+        {}, description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'."
+    )
+    unsigned_anywhere: bool = Field(
+        False, description="Without keys, listen on other addresses than loopback all the same: anybody there may ask."
+    )
+    clock_skew: Seconds = Field(900.0, description="Seconds a signature's time may be off; more for boards without RTC.")
+    region: str = Field("local", pattern=r"^[a-z][a-z\d-]{0,31}$", description="Region in ARNs of unsigned requests.")
+    account: str = Field("000000000000", pattern=r"^\d{12}$", description="Account in ARNs.")
+    label: str = Field("face", description="The label that face operations look for; it has a [labels] section.")
+    detectors: tuple[str, ...] = Field((), description="Detectors to use. All that the cameras use when not set.")
+    embedder: str = Field("", description="Embedder of the face operations. The label's when not set.")
+    taxonomy: Path | None = Field(None, description="Names, parents and categories of labels. Our own when not set.")
+    buckets: dict[str, Path] = Field({}, description="S3 bucket -> the folder that stands for it.")
+    queue: int = Field(8, ge=1, le=1000, description="Requests with pictures that wait; more are told to come back.")
+    share: float = Field(0.5, gt=0, le=1, description="Share of one core that its models may take beside cameras.")
+    max_faces: int = Field(1_000_000, ge=1, description="Faces of one collection, at most.")
+    records: Literal["all", "faces", "change"] = Field(
+        "faces", description="Face search records to publish: each frame's, those with faces, those that differ."
+    )
+
+
 class Log(Section):
     """[log]: what the daemon says."""
 
@@ -232,6 +270,7 @@ class Settings(Section):
     collection: CollectionSettings = CollectionSettings()
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()
+    api: Api = Api()
     log: Log = Log()
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ COMMANDS = {
     "search": ("edge.cli.search:search", "Who is in these pictures."),
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check."),
+    "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
     "config": ("edge.cli.config:config", "What is set: show, check, schema."),
     "bench": ("edge.cli.bench:bench", "How fast this machine runs the whole cycle."),
 }
