@@ -1,1 +1,1 @@
-"""From detections to tracks, and from votes to identities."""
+"""Detections over time: whose track each is, and whose face it shows."""
