@@ -3,7 +3,8 @@
 The layers, imports only downward (``tests/test_layers.py`` holds it):
 
 0. ``types`` ``errors``                       the words and what can go wrong
-1. ``settings`` ``config`` ``registry`` ``files`` ``calibration`` ``pictures`` ``sdnotify``   the ground
+1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``calibration`` ``pictures``
+   ``picture_headers`` ``sdnotify``           the ground
 2. ``sources/`` ``frames`` ``motion`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy`` ``outbox``
    ``mqtt/`` ``sync/`` ``labels/`` ``review``    the stages; none imports another
 3. ``pipeline`` ``updater``                   what happens to one frame, and to one release

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.config_lines import Location, line_of, locate
 from edge.errors import SettingsError
 from edge.settings import Settings
 
@@ -21,8 +23,33 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SYSTEM_FILE = Path("/etc/edge/edge.toml")
+PREFIX, NESTED = "EDGE_", "__"
 CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys")}
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
+SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force, and where each came from."""
+
+    settings: Settings
+    path: Path | None
+    """the file, if there was one"""
+    file: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    credentials: Mapping[Location, str]
+    lines: Mapping[Location, int]
+
+    def origin(self, location: Location) -> str:
+        """``FILE:LINE``, ``environment NAME``, ``credential NAME`` or ``default``."""
+        if location in self.credentials:
+            return f"credential {self.credentials[location]}"
+        if _holds(self.environment, location):
+            return f"environment {_variable(location)}"
+        if self.path and _holds(self.file, location):
+            return f"{self.path}:{line_of(location, dict(self.lines)) or 1}"
+        return "default"
 
 
 def find(explicit: Path | None) -> Path | None:
@@ -36,10 +63,25 @@ def find(explicit: Path | None) -> Path | None:
 
 def read(explicit: Path | None = None) -> Settings:
     """The settings in force. Raises SettingsError."""
+    return load(explicit).settings
+
+
+def load(explicit: Path | None = None) -> Loaded:
+    """The settings in force with the origin of each. Raises SettingsError."""
+    from pydantic import ValidationError
+
     path = find(explicit)
     text = _text(path) if path else ""
-    values = _parse(path, text) if path else {}
-    return _validated(values, path, text)
+    file = _parse(path, text) if path else {}
+    environment = _environment()
+    values = _merged(file, environment)
+    credentials = _fill_credentials(values)
+    lines = locate(text)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, values, environment, path, lines) from None  # the cause would show secrets
+    return Loaded(settings, path, file, environment, credentials, lines)
 
 
 def state_folder(settings: Settings) -> Path:
@@ -50,6 +92,11 @@ def state_folder(settings: Settings) -> Path:
         return Path(given.split(":")[0])
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "edge"
+
+
+def masked(text: str) -> str:
+    """The text with the passwords of its URLs covered: ``rtsp://user:***@host``."""
+    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
 
 
 def _text(path: Path) -> str:
@@ -66,95 +113,125 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"configuration {path}: not TOML: {error}", "correct the line named above") from error
+    except RecursionError as error:
+        raise SettingsError(f"configuration {path}: nested too deeply", "write the file by hand") from error
 
 
-def _validated(values: dict[str, Any], path: Path | None, text: str) -> Settings:
-    from pydantic import ValidationError
-    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+def _environment() -> dict[str, Any]:
+    """What ``EDGE_<SECTION>__<KEY>`` variables set, nested as in the file. Lists and tables are JSON."""
+    from pydantic_settings import BaseSettings, EnvSettingsSource
+    from pydantic_settings import SettingsError as UnreadableError
 
-    class Sources(Settings, BaseSettings):
-        model_config = SettingsConfigDict(
-            env_prefix="EDGE_",
-            env_nested_delimiter="__",
-            extra="forbid",
-            frozen=True,
-            nested_model_default_partial_update=True,
-        )
+    for name in os.environ:
+        section, nested, _ = name.upper().removeprefix(PREFIX).partition(NESTED)
+        if name.upper().startswith(PREFIX) and nested and section.lower() not in Settings.model_fields:
+            raise SettingsError(
+                f"environment {name}: there is no section {section.lower()!r}",
+                f"expected one of {', '.join(Settings.model_fields)}",
+            )
 
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],  # noqa: ARG003
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return env_settings, init_settings
+    class Sources(Settings, BaseSettings):  # type: ignore[misc]  # two kinds of model_config
+        """The same fields, as the library that reads the environment wants them."""
 
-    _fill_credentials(values)
     try:
-        loaded = Sources(**values)
-    except ValidationError as error:
-        raise _explained(error, path, text) from error
-    return Settings.model_validate(loaded.model_dump())
+        return EnvSettingsSource(Sources, env_prefix=PREFIX, env_nested_delimiter=NESTED)()
+    except UnreadableError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        names = sorted(name for name in os.environ if name.upper().startswith(PREFIX + field.upper()))
+        raise SettingsError(
+            f"environment {', '.join(names)}: expected JSON: {error.__cause__}", 'write a list as \'["a", "b"]\''
+        ) from error
 
 
-def _fill_credentials(values: dict[str, Any]) -> None:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _fill_credentials(values: dict[str, Any]) -> dict[Location, str]:
+    """Put credentials where ``values`` has nothing. Returns which. Raises SettingsError."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return
-    for name, (section, key) in CREDENTIALS.items():
-        file = Path(folder) / name
-        if file.is_file():
-            values.setdefault(section, {}).setdefault(key, file.read_text(encoding="utf-8").rstrip("\n"))
+    filled: dict[Location, str] = {}
+    for name, (section, key) in CREDENTIALS.items() if folder else ():
+        file = Path(str(folder)) / name
+        table = values.get(section, {})
+        if not isinstance(table, dict) or table.get(key) or not file.exists():
+            continue
+        try:
+            secret = file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"credential {file}: cannot be read: {reason}", "check its owner and content") from None
+        values[section] = {**table, key: secret}
+        filled[section, key] = name
+    return filled
 
 
-def _explained(error: ValidationError, path: Path | None, text: str) -> SettingsError:
-    lines = [_one(detail, path, text) for detail in error.errors()]
-    return SettingsError("; ".join(lines), "edge config schema shows every setting and its rule")
+def _explained(
+    error: ValidationError,
+    values: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    path: Path | None,
+    lines: dict[Location, int],
+) -> SettingsError:
+    """Each broken rule with its place, once: a value that fits no type of a union breaks a rule for each."""
+    rules: dict[str, str] = {}
+    for detail in error.errors():
+        location = tuple(_existing(detail["loc"], values))
+        if _holds(environment, location) and location:
+            where = f"environment {_variable(location)}: "
+        else:
+            line = line_of(location, lines)
+            where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
+        rules.setdefault(f"{where}{_key(location)}", _rule(detail, location))
+    return SettingsError(
+        "; ".join(f"{place}: {rule}" for place, rule in rules.items()),
+        "correct it; edge config schema shows every setting and its rule",
+    )
 
 
-def _one(detail: ErrorDetails, path: Path | None, text: str) -> str:
-    location = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    key = ".".join(str(part) for part in location).replace(".", ".") or "settings"
-    key = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key)
-    line = _line_of(location, text)
-    where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
-    rule = detail["msg"].removeprefix("Value error, ")
+def _rule(detail: ErrorDetails, location: Location) -> str:
     if detail["type"] == "extra_forbidden":
-        rule = "there is no such setting"
-    value = detail.get("input")
-    secret = any("password" in str(part) or "key" in str(part) for part in location)
-    got = "" if secret or isinstance(value, dict | list) else f" (got {value!r})"
-    return f"{where}{key}: {rule}{got}"
+        return "there is no such setting"  # its value may be a password whose key is misspelt
+    rule = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    secret = any(SECRET.search(str(part)) for part in location)
+    return rule if secret or isinstance(value, dict | list | tuple) else f"{rule} (got {masked(repr(value))[:200]})"
 
 
-def _line_of(location: Sequence[int | str], text: str) -> int | None:
-    """The line where a key is set: the last table header that fits, then the key below it."""
-    names = [part for part in location if isinstance(part, str)]
-    number = next((part for part in location if isinstance(part, int)), 0)
-    if not names:
-        return None
-    lines = text.splitlines()
-    start = _table_start(lines, names, number)
-    for row in range(start, len(lines)):
-        if re.match(rf"\s*[\"']?{re.escape(names[-1])}[\"']?\s*=", lines[row]):
-            return row + 1
-    return start if start else None
+def _key(location: Location) -> str:
+    if not location:
+        return "settings"
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
 
 
-def _table_start(lines: list[str], names: list[str], number: int) -> int:
-    """The row after the header that opens the table of ``names``; 0 where it is the top."""
-    best, seen = 0, -1
-    for row, line in enumerate(lines):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
-        if not header:
-            continue
-        path = [part.strip("\"' ") for part in header.group(1).split(".")]
-        if path != names[: len(path)]:
-            continue
-        seen += line.lstrip().startswith("[[") and len(path) == 1
-        if seen in (-1, number):
-            best = row + 1
-    return best
+def _existing(location: Location, values: Any) -> Iterator[str | int]:
+    """The parts of a location that lead somewhere in ``values``; pydantic adds names of types behind them."""
+    for part in location:
+        if isinstance(values, dict) and part in values:
+            values = values[str(part)]
+        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return
+        yield part
+
+
+def _holds(values: Any, location: Location) -> bool:
+    return len(list(_existing(location, values))) == len(location)
+
+
+def _variable(location: Location) -> str:
+    """The environment variables that set a setting, something inside it, or the nearest thing around it."""
+    names = {name.upper(): name for name in os.environ}
+    for length in range(len(location), 0, -1):
+        wanted = PREFIX + NESTED.join(str(part) for part in location[:length]).upper()
+        if wanted in names:
+            return names[wanted]
+        below = sorted(names[name] for name in names if name.startswith(wanted + NESTED))
+        if below:
+            return ", ".join(below)
+    return PREFIX + NESTED.join(str(part) for part in location).upper()

@@ -11,7 +11,16 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 DEVICE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 NAME = r"^[A-Za-z0-9_.-]{1,255}$"
@@ -48,6 +57,7 @@ class Device(Section):
     name: str = Field(
         default_factory=_hostname,
         pattern=DEVICE_NAME,
+        examples=["porch"],
         description="Name of the device in every topic: a-z, 0-9 and '-'. The host name when not set.",
     )
 
@@ -71,13 +81,19 @@ class Models(Section):
 class Label(Section):
     """[labels.<name>]: one label that matters, and how it is recognised."""
 
-    score: Fraction | None = Field(None, description="Lowest detector score. The model card's when not set.")
+    score: Fraction | None = Field(
+        None, examples=[0.6], description="Lowest detector score. The model card's when not set."
+    )
     min_size: Fraction = Field(0.0, description="Smallest box height, fraction of the frame.")
     max_size: Fraction = Field(1.0, description="Largest box height, fraction of the frame.")
     embedder: str = Field("", description="Model that embeds this label; empty: detected, not recognised.")
     collection: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,255}$", description="Collection that names it.")
     similarity: float | None = Field(
-        None, ge=0, le=100, description="Similarity 0..100 that makes a match. The model card's when not set."
+        None,
+        ge=0,
+        le=100,
+        examples=[85.0],
+        description="Similarity 0..100 that makes a match. The model card's when not set.",
     )
     margin: float = Field(0.06, ge=0, le=1, description="Cosine by which the best subject must lead the second best.")
 
@@ -118,10 +134,14 @@ class Camera(Section):
     loop: bool = Field(False, description="Stored sources: start again at the end.")
     stall: Seconds = Field(10.0, description="Seconds without a frame after which a live source is reopened.")
     controls: dict[str, float | int | bool | str] = Field(
-        {}, description="picamera2 controls, by libcamera's names (ExposureTime, AwbMode, ...)."
+        {},
+        examples=[{"AeEnable": True}],
+        description="picamera2 controls, by libcamera's names (AeEnable, Contrast, ...).",
     )
     zones: dict[str, Zone] = Field(
-        {}, description="Polygons in fractions of the frame, entered by the bottom centre of a box."
+        {},
+        examples=[{"mat": ((0.3, 0.7), (0.7, 0.7), (0.5, 1.0))}],
+        description="Polygons in fractions of the frame, entered by the bottom centre of a box.",
     )
     required_zones: tuple[str, ...] = Field((), description="Report only tracks that entered one of these zones.")
     motion: bool = Field(True, description="Look only where something moves (and once in a while).")
@@ -178,10 +198,14 @@ class Mqtt(Section):
     password: SecretStr = Field(SecretStr(""), description="Also read from the credential 'mqtt-password'.")
     client_id: str = Field("", max_length=128, description="'edge-<device>' when not set.")
     keepalive: int = Field(30, ge=5, le=3600, description="Seconds; a dead link is noticed within two of them.")
-    tls: bool = Field(False, description="Encrypt, and verify the broker's certificate.")
-    ca: Path | None = Field(None, description="CA certificates; the system's when not set.")
-    certificate: Path | None = Field(None, description="Client certificate.")
-    key: Path | None = Field(None, description="Key of the client certificate.")
+    tls: bool = Field(False, examples=[True], description="Encrypt, and verify the broker's certificate.")
+    ca: Path | None = Field(
+        None, examples=["/etc/edge/ca.pem"], description="CA certificates; the system's when not set. Needs tls."
+    )
+    certificate: Path | None = Field(
+        None, examples=["/etc/edge/client.pem"], description="Client certificate. Needs tls and key."
+    )
+    key: Path | None = Field(None, examples=["/etc/edge/client.key"], description="Key of the client certificate.")
     insecure: bool = Field(False, description="Do not check the broker's host name. For tests.")
     acknowledge: Literal["broker", "hub"] = Field(
         "broker", description="Who must have an event before it leaves the outbox."
@@ -228,19 +252,29 @@ class Api(Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8480, ge=0, le=65535, description="0: any free one.")
     keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs)] = Field(
-        {}, description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'."
+        {},
+        examples=[{"AKIDEXAMPLE": "a long secret"}],
+        description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'.",
     )
     unsigned_anywhere: bool = Field(
         False, description="Without keys, listen on other addresses than loopback all the same: anybody there may ask."
     )
-    clock_skew: Seconds = Field(900.0, description="Seconds a signature's time may be off; more for boards without RTC.")
+    clock_skew: Seconds = Field(
+        900.0, description="Seconds a signature's time may be off; more for boards without RTC."
+    )
     region: str = Field("local", pattern=r"^[a-z][a-z\d-]{0,31}$", description="Region in ARNs of unsigned requests.")
     account: str = Field("000000000000", pattern=r"^\d{12}$", description="Account in ARNs.")
     label: str = Field("face", description="The label that face operations look for; it has a [labels] section.")
     detectors: tuple[str, ...] = Field((), description="Detectors to use. All that the cameras use when not set.")
     embedder: str = Field("", description="Embedder of the face operations. The label's when not set.")
-    taxonomy: Path | None = Field(None, description="Names, parents and categories of labels. Our own when not set.")
-    buckets: dict[str, Path] = Field({}, description="S3 bucket -> the folder that stands for it.")
+    taxonomy: Path | None = Field(
+        None,
+        examples=["/etc/edge/taxonomy.json"],
+        description="Names, parents and categories of labels. Our own when not set.",
+    )
+    buckets: dict[str, Path] = Field(
+        {}, examples=[{"photos": "/srv/photos"}], description="S3 bucket -> the folder that stands for it."
+    )
     queue: int = Field(8, ge=1, le=1000, description="Requests with pictures that wait; more are told to come back.")
     share: float = Field(0.5, gt=0, le=1, description="Share of one core that its models may take beside cameras.")
     max_faces: int = Field(1_000_000, ge=1, description="Faces of one collection, at most.")
@@ -259,12 +293,22 @@ class Settings(Section):
     """All settings. See ``config/edge.toml``."""
 
     state: Path | None = Field(
-        None, description="Folder of all state; $STATE_DIRECTORY or the XDG state folder when not set."
+        None,
+        examples=["/var/lib/edge"],
+        description="Folder of all state; $STATE_DIRECTORY or the XDG state folder when not set.",
     )
     device: Device = Device()
     models: Models = Models()
-    cameras: tuple[Camera, ...] = Field((Camera(),), description="The cameras; one with source 'auto' when not set.")
-    labels: dict[str, Label] = Field({"face": FACE}, description="The labels that matter, by name.")
+    cameras: tuple[Camera, ...] = Field(
+        (Camera(),),
+        examples=[({"name": "door", "source": "rtsp://user:password@192.0.2.10/stream", "fps": 2.0},)],
+        description="The cameras; one with source 'auto' when not set.",
+    )
+    labels: dict[str, Label] = Field(
+        {"face": FACE},
+        examples=[{"person": {"score": 0.5, "min_size": 0.2}}],
+        description="The labels that matter, by name; faces when not set. A label without embedder is only detected.",
+    )
     tracking: Tracking = Tracking()
     recognition: Recognition = Recognition()
     collection: CollectionSettings = CollectionSettings()
@@ -272,6 +316,15 @@ class Settings(Section):
     outbox: Outbox = Outbox()
     api: Api = Api()
     log: Log = Log()
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _faces_stay_recognised(cls, labels: object) -> object:
+        """A [labels.face] that sets a threshold alone keeps the embedder and the collection of the default."""
+        face = labels.get("face") if isinstance(labels, dict) else None
+        if not isinstance(labels, dict) or not isinstance(face, dict):
+            return labels
+        return {**labels, "face": {"embedder": FACE.embedder, "collection": FACE.collection, **face}}
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
