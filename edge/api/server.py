@@ -1,0 +1,263 @@
+"""HTTP: a body in, an answer out. ``X-Amz-Target`` alone says which operation; the path does not matter.
+
+A body is read whole before any answer, or clients see a reset and send it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api import constraints, sigv4
+from edge.api.call import Call
+from edge.api.errors import ApiError, translated
+from edge.api.operations import NOT_HERE, OPERATIONS
+from edge.api.service import Service
+from edge.errors import EdgeError, SettingsError, StoreError
+from edge.settings import Api, Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+log = logging.getLogger(__name__)
+
+TARGET = "RekognitionService."
+CONTENT_TYPE = "application/x-amz-json-1.1"
+MAX_BODY = 16 << 20
+"""bytes of a body that is kept; what comes past it is read and thrown away"""
+LARGE_BODY = 64 << 10
+LARGE_AT_ONCE = 4
+"""bodies above LARGE_BODY in memory at a time: the others wait unread, so memory stays bounded"""
+BODY_SECONDS = 60.0
+MAX_CONNECTIONS = 256
+START_SECONDS = 30.0
+
+Middleware = Callable[["Request"], Awaitable["Response"]]
+
+
+class ApiServer:
+    """The endpoint in a thread of its own. ``with_cameras``: models keep to their share of a core."""
+
+    def __init__(self, settings: Settings, state: Path, with_cameras: bool = True, **parts: Any) -> None:
+        _refuse_open_door(settings.api)
+        self.settings = settings
+        self.service = Service(settings, state, share=settings.api.share if with_cameras else 1.0, **parts)
+        self.port = settings.api.port
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen. Raises SettingsError where the address cannot be had."""
+        import uvicorn
+
+        api = self.settings.api
+        config = uvicorn.Config(
+            application(self.service),
+            host=api.host,
+            port=api.port,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=5,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
+        self._server = uvicorn.Server(config)
+        listener = _listening(config, api)
+        self.port = listener.getsockname()[1]
+        self.service.start()
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="api", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        log.info("the Rekognition endpoint listens on http://%s:%d", api.host, self.port)
+
+    def stop(self) -> None:
+        """Answer what is being answered, then close."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+        self.service.stop()
+
+
+def application(service: Service) -> Starlette:
+    """The routes. ``edge.api.server`` owns POST and /healthz; other pages are added by whoever has them."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    endpoint = Endpoint(service)
+    return Starlette(
+        routes=[
+            Route("/healthz", endpoint.health, methods=["GET"]),
+            *service.pages,
+            Route("/{path:path}", endpoint.answer, methods=["POST"]),
+        ]
+    )
+
+
+class Endpoint:
+    """From an HTTP request to an HTTP response."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(self._service.health())
+
+    async def answer(self, request: Request) -> Response:
+        """Rekognition's answer, errors included."""
+        request_id = str(uuid.uuid4())
+        try:
+            content = await self._answered(request)
+            return _response(200, content, request_id)
+        except EdgeError as error:
+            failure = translated(error)
+            if failure.status >= 500:
+                log.error("%s %s: %s", request_id, _operation(request), error)
+        except ApiError as error:
+            failure = error
+        except Exception:
+            log.exception("%s %s failed", request_id, _operation(request))
+            failure = ApiError("InternalServerError", "Internal server error")
+        return _response(failure.status, _error_body(failure, request_id), request_id)
+
+    async def _answered(self, request: Request) -> dict[str, Any]:
+        if _length(request) <= LARGE_BODY:
+            return await self._operate(request)
+        async with self._large:
+            return await self._operate(request)
+
+    async def _operate(self, request: Request) -> dict[str, Any]:
+        body = await _body(request)
+        signed = self._verified(request, body)
+        name = _operation(request)
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise _not_operated(name)
+        members = constraints.checked(name, _json(body))
+        del body
+        call = Call(self._service, name, members, signed.region if signed else self._service.settings.api.region)
+        lane = self._service.lanes[operation.lane]
+        result: dict[str, Any] = await asyncio.wrap_future(lane.submit(lambda: operation.run(call)))
+        return result
+
+    def _verified(self, request: Request, body: bytes) -> sigv4.Signed | None:
+        api = self._service.settings.api
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if not api.keys:
+            return sigv4.parsed(headers.get("authorization"))
+        path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
+        message = sigv4.Message(request.method, path, request.url.query, headers, body)
+        secrets = {key: secret.get_secret_value() for key, secret in api.keys.items()}
+        return sigv4.verify(message, secrets, time.time(), api.clock_skew)
+
+
+def _operation(request: Request) -> str:
+    return request.headers.get("x-amz-target", "").removeprefix(TARGET)
+
+
+def _not_operated(name: str) -> ApiError:
+    if name in NOT_HERE:
+        return ApiError("NotImplementedException", f"{name} is not here: {NOT_HERE[name]}.")
+    return ApiError("UnknownOperationException", "X-Amz-Target names no operation of Amazon Rekognition.")
+
+
+def _length(request: Request) -> int:
+    """Bytes that the body says it has; a body that does not say counts as large."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 16 else MAX_BODY
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises ApiError where it is too large, or does not arrive."""
+    from starlette.requests import ClientDisconnect
+
+    chunks: list[bytes] = []
+    total = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                total += len(chunk)
+                if total <= MAX_BODY:
+                    chunks.append(chunk)
+                else:
+                    chunks.clear()
+    except (TimeoutError, ClientDisconnect) as error:
+        raise ApiError("RequestTimeoutException", "The request's body did not arrive.") from error
+    if total > MAX_BODY:
+        raise ApiError("ImageTooLargeException", "Image size is too large.")
+    return b"".join(chunks)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ApiError("SerializationException", "The request's body is not JSON.") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _error_body(error: ApiError, request_id: str) -> dict[str, Any]:
+    return {"__type": error.name, "Code": error.name, "Logref": request_id, "Message": error.message}
+
+
+def _response(status: int, content: dict[str, Any], request_id: str) -> Response:
+    from starlette.responses import Response
+
+    body = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+    return Response(body, status, {"x-amzn-RequestId": request_id}, media_type=CONTENT_TYPE)
+
+
+def _refuse_open_door(api: Api) -> None:
+    if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
+        return
+    raise SettingsError(
+        f"api.host is {api.host}, and api.keys is empty: anybody who reaches it could read and delete every face",
+        "set api.keys, listen on 127.0.0.1, or set api.unsigned_anywhere = true",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listening(config: Any, api: Api) -> Any:
+    """The listening socket: bound here, because uvicorn ends the whole process where it cannot bind."""
+    import socket
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(config.backlog)
+    except OSError as error:
+        raise SettingsError(
+            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to one that is free"
+        ) from error
+    return listener

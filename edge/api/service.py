@@ -1,0 +1,87 @@
+"""What the operations work with: settings, collections, models of their own, lanes, tags and stream processors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.errors import ApiError
+from edge.api.images import data_of, picture
+from edge.api.state import ApiState
+from edge.api.vision import Vision
+from edge.api.worker import Lane
+from edge.errors import NotFoundError
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from edge.api.streams import StreamProcessors
+    from edge.collection import Collection, Collections
+    from edge.types import Picture
+
+STORE_THREADS = 2
+NICENESS = 10
+"""added to the priority of the thread that runs models: cameras go first"""
+
+
+class Service:
+    """Everything behind the endpoint. ``share``: of one core, that its models may use over time.
+
+    ``collections`` and ``processors`` are given by a daemon that has them already; ``pages`` are further routes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        share: float = 1.0,
+        collections: Collections | None = None,
+        processors: StreamProcessors | None = None,
+        pages: Sequence[BaseRoute] = (),
+    ) -> None:
+        from edge.collection import Collections
+
+        self.settings = settings
+        self.pages = pages
+        self.vision = Vision(settings, state)
+        self.store = ApiState(state)
+        self.processors = processors
+        self._own_collections = collections is None
+        self.collections = collections or Collections(state, settings.collection)
+        self.lanes = {
+            "models": Lane("models", settings.api.queue, share=share, niceness=NICENESS),
+            "store": Lane("store", 8 * settings.api.queue, threads=STORE_THREADS),
+        }
+
+    def start(self) -> None:
+        for lane in self.lanes.values():
+            lane.start()
+
+    def stop(self) -> None:
+        for lane in self.lanes.values():
+            lane.stop()
+        self.store.close()
+        if self._own_collections:
+            self.collections.close()
+
+    def health(self) -> dict[str, Any]:
+        """What /healthz says."""
+        lanes = {
+            name: {"waiting": lane.waiting, "done": lane.done, "refused": lane.refused}
+            for name, lane in self.lanes.items()
+        }
+        return {"status": "ok", "lanes": lanes}
+
+    def collection(self, name: str) -> Collection:
+        """Raises ApiError in Rekognition's words where there is none."""
+        try:
+            return self.collections.get(name)
+        except NotFoundError as error:
+            raise ApiError("ResourceNotFoundException", f"The collection id: {name} does not exist") from error
+
+    def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
+        """The file's bytes and its upright picture. Raises ApiError or InputError."""
+        data = data_of(image, self.settings.api.buckets)
+        return data, picture(data)
