@@ -10,11 +10,16 @@ Candidates below ``min_score`` are left out; overlapping ones stay, the detector
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from edge.errors import ModelError
+from edge.inference.card import Decoder
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edge.types import FloatArray
@@ -32,3 +37,20 @@ class Candidates:
     """(N,) index into the card's labels"""
     landmarks: FloatArray | None = None
     """(N, 5, 2) x, y as in ``Detection.landmarks``: fractions of the model input"""
+
+
+def expect(card: Decoder, outputs: Sequence[FloatArray], names: Sequence[str], dimensions: Sequence[int]) -> None:
+    """Raises ModelError unless there is an output of that many dimensions for each of ``names``."""
+    got = [output.ndim for output in outputs]
+    if got != list(dimensions):
+        shapes = ", ".join(str(output.shape) for output in outputs)
+        raise ModelError(
+            f"decoder {card.name}: expected tensors {', '.join(names)}, got {shapes}",
+            "correct decoder.tensors in the card",
+        )
+
+
+def corners(boxes: FloatArray) -> FloatArray:
+    """(N, 4) centre x, centre y, width, height to left, top, right, bottom."""
+    half = boxes[:, 2:] * np.float32(0.5)
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)

@@ -1,0 +1,76 @@
+"""Faces as offsets from prior boxes, with or without landmarks (Ultra-Light-Fast, RFB, slim, RetinaFace).
+
+tensors: boxes (N, 4), scores (N, 2) background and face, and, where the model has them, landmarks (N, 10).
+Offsets are in units of the prior's size times the card's variances, as in SSD (Liu et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.errors import ModelError
+from edge.inference.card import Decoder, Priors
+from edge.inference.decoders import Candidates, corners, expect
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
+
+
+def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+    """The priors whose face score is ``min_score`` or more."""
+    names = ("boxes (N, 4)", "scores (N, 2)", "landmarks (N, 10)")[: max(2, len(card.tensors))]
+    expect(card, outputs, names, (2, 2, 2)[: len(names)])
+    offsets, scores = outputs[:2]
+    anchors = priors(card.priors, card.width, card.height)
+    if len(anchors) != len(offsets):
+        raise ModelError(
+            f"decoder prior_box_faces: the card's priors make {len(anchors)} anchors, the file has {len(offsets)}",
+            "correct [[decoder.priors]] in the card",
+        )
+    found, confidence = faces(scores, card, min_score)
+    anchor, offset = anchors[found], offsets[found]
+    near, far = card.variances
+    boxes = np.empty_like(offset)
+    boxes[:, :2] = anchor[:, :2] + offset[:, :2] * near * anchor[:, 2:]
+    boxes[:, 2:] = anchor[:, 2:] * np.exp(offset[:, 2:] * far)
+    landmarks = None
+    if len(outputs) > 2:
+        points = outputs[2][found].reshape(-1, 5, 2)
+        landmarks = anchor[:, np.newaxis, :2] + points * near * anchor[:, np.newaxis, 2:]
+    return Candidates(corners(boxes), confidence, np.zeros(len(found), np.int_), landmarks)
+
+
+def faces(scores: FloatArray, card: Decoder, min_score: float) -> tuple[np.ndarray, FloatArray]:  # type: ignore[type-arg]
+    """Rows of (N, 2) scores that are faces, and how sure: compared as stored, so that few are converted."""
+    if card.scores == "probability":
+        found = np.flatnonzero(scores[:, 1] >= min_score)
+        return found, scores[found, 1]
+    lead = scores[:, 1] - scores[:, 0]
+    low = min(max(min_score, 1e-6), 1 - 1e-6)
+    found = np.flatnonzero(lead >= math.log(low / (1 - low)))
+    confidence: FloatArray = 1 / (1 + np.exp(-lead[found]))
+    return found, confidence
+
+
+@lru_cache(maxsize=16)
+def priors(maps: tuple[Priors, ...], width: int, height: int) -> FloatArray:
+    """(N, 4) centre x, centre y, width, height of the anchors, fractions of the input; read-only.
+
+    Map by map, row by row, cell by cell, size by size; a cell's centre is its middle, in whole strides.
+    """
+    rows = [
+        ((x + 0.5) * level.stride / width, (y + 0.5) * level.stride / height, w / width, h / height)
+        for level in maps
+        for y, x, (w, h) in product(
+            range(math.ceil(height / level.stride)), range(math.ceil(width / level.stride)), level.sizes
+        )
+    ]
+    anchors = np.array(rows, np.float32).reshape(-1, 4)
+    anchors.flags.writeable = False
+    return anchors

@@ -1,0 +1,78 @@
+"""A detector: picture in, detections out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge import registry
+from edge.errors import ModelError
+from edge.inference import nms
+from edge.inference.decoders import Candidates
+from edge.inference.interpreter import Interpreter
+from edge.inference.model import Model
+from edge.inference.preprocess import Fit, Preparation
+from edge.types import Box, Detection, Picture, Point
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
+
+NOTHING = "n/a"
+"""label of a class number that stands for nothing"""
+
+
+class Detector:
+    """A model that finds boxes. One thread at a time. Raises ModelError where card and file disagree."""
+
+    def __init__(self, model: Model, interpreter: Interpreter) -> None:
+        card = model.card
+        if card.kind != "detector" or card.decoder is None:
+            raise ModelError(f"model {card.name!r}: expected a detector, got a {card.kind}", "choose another model")
+        self.model = model
+        self.card = card
+        self.interpreter = interpreter
+        self._spec = card.decoder
+        self._decode = registry.load("decoder", registry.DECODERS, card.decoder.name)
+        self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
+        self._positions = interpreter.positions(card.decoder.tensors)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it can report."""
+        return tuple(label for label in self._spec.labels if label != NOTHING)
+
+    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
+        """What is in the picture, best first.
+
+        ``scores``: the lowest score for each label; a label that is absent from it is left out. None: every label,
+        from the card's threshold on. Raises ModelError.
+        """
+        lowest = self.card.thresholds.score if scores is None else min(scores.values(), default=2.0)
+        tensor, fit = self._preparation.whole(picture)
+        self.interpreter.invoke(tensor)
+        found: Candidates = self._decode([self.interpreter.values(i) for i in self._positions], self._spec, lowest)
+        if not len(found.scores):
+            return []
+        kept = nms.keep(found.boxes, found.scores, found.classes, self.card.thresholds.iou)
+        return [d for d in self._detections(found, kept, fit) if scores is None or d.score >= scores.get(d.label, 2.0)]
+
+    def _detections(self, found: Candidates, kept: list[int], fit: Fit) -> list[Detection]:
+        labels = self._spec.labels
+        classes, scores = found.classes[kept].tolist(), found.scores[kept].tolist()
+        boxes = _in_frame(found.boxes[kept].reshape(-1, 2, 2), fit).reshape(-1, 4).tolist()
+        points = [[]] * len(kept) if found.landmarks is None else _in_frame(found.landmarks[kept], fit).tolist()
+        return [
+            Detection(labels[number], min(1.0, score), Box(*box), tuple(Point(x, y) for x, y in five))
+            for number, score, box, five in zip(classes, scores, boxes, points, strict=True)
+            if 0 <= number < len(labels) and labels[number] != NOTHING and box[0] < box[2] and box[1] < box[3]
+        ]
+
+
+def _in_frame(points: FloatArray, fit: Fit) -> FloatArray:
+    """(..., 2) places of the input as fractions of the frame."""
+    if fit == Fit():
+        return points
+    moved: FloatArray = (points - np.array([fit.offset_x, fit.offset_y])) / np.array([fit.scale_x, fit.scale_y])
+    return moved

@@ -1,0 +1,100 @@
+"""An embedder: detections in, unit vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge import pictures
+from edge.calibration import Calibration
+from edge.errors import ModelError
+from edge.inference import quality
+from edge.inference.interpreter import Interpreter
+from edge.inference.model import Model
+from edge.inference.preprocess import VERSION, Preparation, aligning, squaring
+from edge.types import Detection, Embedding, Picture, Quality, Space
+
+if TYPE_CHECKING:
+    from edge.types import ByteArray, FloatArray
+
+
+class Embedder:
+    """A model that tells one subject from another. One thread at a time.
+
+    Raises ModelError where card and file disagree.
+    """
+
+    def __init__(self, model: Model, interpreter: Interpreter, limits: quality.Limits = quality.USUAL) -> None:
+        card = model.card
+        if card.kind != "embedder" or card.embedding is None:
+            raise ModelError(f"model {card.name!r}: expected an embedder, got a {card.kind}", "choose another model")
+        self.model = model
+        self.card = card
+        self.interpreter = interpreter
+        self.calibration: Calibration = card.map
+        self.space = Space(model.sha256, interpreter.engine, VERSION, card.embedding.dimensions)
+        self._shape = card.embedding
+        self._limits = limits
+        self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
+        self._picture: Picture | None = None
+        self._crops: dict[Detection, ByteArray] = {}
+
+    def assess(self, picture: Picture, detection: Detection) -> Quality:
+        """How much this detection is worth embedding."""
+        return quality.quality(picture, detection, self._crop(picture, detection), self._limits)
+
+    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]:
+        """An embedding for each detection, in order. Raises ModelError."""
+        if not detections:
+            return []
+        crops = [self._crop(picture, detection) for detection in detections]
+        vectors = self._unit(np.stack([self._invoke(crop) for crop in crops]))
+        qualities = [
+            quality.quality(picture, detection, crop, self._limits)
+            for detection, crop in zip(detections, crops, strict=True)
+        ]
+        self._picture = None
+        self._crops.clear()
+        return [Embedding(vector, self.space, found) for vector, found in zip(vectors, qualities, strict=True)]
+
+    def crop(self, picture: Picture, detection: Detection) -> ByteArray:
+        """(height, width, 3) what the model sees of a detection."""
+        card = self.card.input
+        if self._shape.crop == "arcface" and len(detection.landmarks) == 5:
+            matrix = aligning(picture, detection.landmarks, card.width, card.height)
+        else:
+            matrix = squaring(picture, detection.box, self._shape.margin, card.width, card.height)
+        return pictures.warped_rgb(picture, matrix, card.width, card.height)
+
+    def _crop(self, picture: Picture, detection: Detection) -> ByteArray:
+        """The crop, kept until the picture is done: assessed first, embedded later, cut once."""
+        if self._picture is not picture:
+            self._picture = picture
+            self._crops.clear()
+        crop = self._crops.get(detection)
+        if crop is None:
+            crop = self._crops[detection] = self.crop(picture, detection)
+        return crop
+
+    def _invoke(self, crop: ByteArray) -> FloatArray:
+        self.interpreter.invoke(self._preparation.tensor(crop))
+        vector: FloatArray = self.interpreter.values(0).reshape(-1)
+        if vector.size != self._shape.dimensions:
+            raise ModelError(
+                f"model {self.card.name!r}: its card says {self._shape.dimensions} dimensions, got {vector.size}",
+                "correct embedding.dimensions in the card",
+            )
+        return vector.copy()
+
+    def _unit(self, vectors: FloatArray) -> FloatArray:
+        """(k, D) scaled to length 1. Raises ModelError for a zero or a vector that is not finite."""
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        if not (np.isfinite(lengths).all() and lengths.min() > 1e-9):
+            raise ModelError(
+                f"model {self.card.name!r}: gave an embedding that is zero or not finite",
+                "edge models check tells more",
+            )
+        vectors /= lengths[:, np.newaxis]
+        return vectors

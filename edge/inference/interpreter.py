@@ -1,0 +1,169 @@
+"""The only file that knows TFLite: loads a model with LiteRT or tflite-runtime and invokes it.
+
+An interpreter serves one thread at a time. Quantization is undone here; how a picture becomes the input is told
+in ``edge.inference.preprocess``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.types import FloatArray
+
+log = logging.getLogger(__name__)
+
+MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+"""runtime -> its module, in the order of preference"""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model. A real value is ``(stored - zero_point) * scale``; scale 0: not quantized."""
+
+    name: str
+    index: int
+    """the runtime's number of it"""
+    shape: tuple[int, ...]
+    """before the first invoke this may be wrong: models with dynamic shapes tell only then"""
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+
+def choose(runtime: str) -> str:
+    """The runtime that ``auto`` or a name stands for on this machine. Raises ModelError where it is not installed."""
+    wanted = list(MODULES) if runtime == "auto" else [runtime]
+    for name in wanted:
+        if name in MODULES and importlib.util.find_spec(MODULES[name].split(".")[0]):
+            return name
+    raise ModelError(
+        f"models.runtime: expected an installed runtime of {', '.join(MODULES)}, got {runtime!r}",
+        "pip install ai-edge-litert",
+    )
+
+
+class Interpreter:
+    """A loaded model. Raises ModelError where the runtime refuses it.
+
+    A delegate that cannot be loaded, or that does not take the model, is replaced by the CPU: ``fallback`` then
+    says why.
+    """
+
+    def __init__(self, path: Path, runtime: str = "auto", threads: int = 1, delegate: str = "") -> None:
+        self.path = path
+        self.runtime = choose(runtime)
+        self.delegate = ""
+        self.fallback = ""
+        module = importlib.import_module(MODULES[self.runtime])
+        self._native = self._with_delegate(module, threads, delegate) if delegate else self._plain(module, threads)
+        self.inputs = [_tensor(detail) for detail in self._native.get_input_details()]
+        self.outputs = [_tensor(detail) for detail in self._native.get_output_details()]
+        self._buffers: dict[int, FloatArray] = {}
+
+    @property
+    def engine(self) -> str:
+        """What runs the model, for the embedding's space: numbers differ between runtimes and delegates."""
+        return f"{self.runtime}+{Path(self.delegate).name}" if self.delegate else self.runtime
+
+    @property
+    def input(self) -> Tensor:
+        """The only input. Raises ModelError where there are several."""
+        if len(self.inputs) != 1:
+            raise ModelError(f"{self.path.name}: expected a model with one input, got {len(self.inputs)}", _CHOOSE)
+        return self.inputs[0]
+
+    def invoke(self, value: NDArray[Any]) -> None:
+        """Run on this input, in the input's own shape and type. Raises ModelError."""
+        try:
+            self._native.set_tensor(self.inputs[0].index, value)
+            self._native.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self.path.name}: {self.runtime} cannot run it: {_said(error)}", _CHOOSE) from error
+
+    def raw(self, position: int) -> NDArray[Any]:
+        """A copy of an output as it is stored."""
+        stored: NDArray[Any] = self._native.get_tensor(self.outputs[position].index)
+        return stored
+
+    def values(self, position: int) -> FloatArray:
+        """An output as real values, its batch axis removed; overwritten by the next call for the same output."""
+        stored = self.raw(position)
+        tensor = self.outputs[position]
+        if stored.ndim > 1 and stored.shape[0] == 1:
+            stored = stored[0]
+        if not tensor.scale:
+            return stored if stored.dtype == np.float32 else stored.astype(np.float32)
+        buffer = self._buffers.get(position)
+        if buffer is None or buffer.shape != stored.shape:
+            buffer = self._buffers[position] = np.empty(stored.shape, np.float32)
+        np.multiply(stored, np.float32(tensor.scale), out=buffer, dtype=np.float32)
+        if tensor.zero_point:
+            buffer -= np.float32(tensor.zero_point * tensor.scale)
+        return buffer
+
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Where these outputs are: by tensor name, or ``#0`` for the first. Raises ModelError."""
+        known = {tensor.name: i for i, tensor in enumerate(self.outputs)}
+        known |= {f"#{i}": i for i in range(len(self.outputs))}
+        missing = [name for name in names if name not in known]
+        if missing:
+            has = ", ".join(tensor.name for tensor in self.outputs)
+            raise ModelError(
+                f"{self.path.name}: the card names output {missing[0]!r}, the file has {has}",
+                "correct decoder.tensors in the card",
+            )
+        return [known[name] for name in names]
+
+    def _plain(self, module: Any, threads: int, delegates: Sequence[Any] = ()) -> Any:
+        try:
+            native = module.Interpreter(
+                model_path=str(self.path), num_threads=threads, experimental_delegates=list(delegates) or None
+            )
+            native.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self.path.name}: {self.runtime} refuses it: {_said(error)}", _CHOOSE) from error
+        return native
+
+    def _with_delegate(self, module: Any, threads: int, delegate: str) -> Any:
+        try:
+            native = self._plain(module, threads, [module.load_delegate(delegate)])
+        except (ValueError, OSError, ModelError) as error:
+            self.fallback = f"delegate {delegate} cannot be used, the CPU runs {self.path.name}: {_said(error)}"
+            log.warning("%s", self.fallback)
+            return self._plain(module, threads)
+        self.delegate = delegate
+        return native
+
+
+_CHOOSE = "use another model, or convert this one again; edge models check tells more"
+
+
+def _tensor(detail: dict[str, Any]) -> Tensor:
+    scale, zero_point = detail["quantization"]
+    return Tensor(
+        name=str(detail["name"]),
+        index=int(detail["index"]),
+        shape=tuple(int(side) for side in detail["shape"]),
+        dtype=np.dtype(detail["dtype"]),
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )
+
+
+def _said(error: Exception) -> str:
+    """The first sentence of what a runtime says; some repeat themselves for each tensor."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "…"

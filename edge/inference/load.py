@@ -1,0 +1,28 @@
+"""Models by name, ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.inference import model
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from edge.inference.interpreter import Interpreter
+from edge.settings import Models
+
+
+def load_detector(name: str, settings: Models, state: Path) -> Detector:
+    """The detector of that name. Raises NotFoundError, ModelError."""
+    found = model.find(name, model.folders(settings, state))
+    return Detector(found, interpreter(found.path, settings))
+
+
+def load_embedder(name: str, settings: Models, state: Path) -> Embedder:
+    """The embedder of that name. Raises NotFoundError, ModelError."""
+    found = model.find(name, model.folders(settings, state))
+    return Embedder(found, interpreter(found.path, settings))
+
+
+def interpreter(path: Path, settings: Models) -> Interpreter:
+    """A file as the settings say: runtime, threads, delegate. Raises ModelError."""
+    return Interpreter(path, settings.runtime, settings.threads, settings.delegate)

@@ -1,0 +1,174 @@
+"""Pictures into model inputs, and the way back to fractions of the frame.
+
+A change here that alters the numbers an embedder sees must raise VERSION: it is part of the embedding's space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from edge import pictures
+from edge.errors import ModelError
+from edge.inference.card import Input
+from edge.inference.interpreter import Tensor
+from edge.types import Box, Picture, Point
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.types import ByteArray, FloatArray
+
+VERSION = 1
+
+TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+"""where the five landmarks lie in an aligned crop of 112 x 112 pixels (ArcFace)"""
+TEMPLATE_SIDE = 112
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a frame lies in the model's input, fractions of each: ``input = frame * scale + offset``."""
+
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    offset_x: float = 0.0
+    offset_y: float = 0.0
+
+    def forward(self, x: float, y: float) -> tuple[float, float]:
+        """A place of the frame in the input."""
+        return x * self.scale_x + self.offset_x, y * self.scale_y + self.offset_y
+
+    def back(self, x: float, y: float) -> tuple[float, float]:
+        """A place of the input in the frame: the inverse of ``forward``."""
+        return (x - self.offset_x) / self.scale_x, (y - self.offset_y) / self.scale_y
+
+
+def fit(card: Input, width: int, height: int) -> Fit:
+    """How a picture of ``width`` x ``height`` pixels lies in the input."""
+    if card.fit == "stretch":
+        return Fit()
+    ratios = card.width / width, card.height / height
+    if card.fit == "letterbox":
+        left, top, inner_width, inner_height = _letterbox(card, width, height)
+        return Fit(inner_width / card.width, inner_height / card.height, left / card.width, top / card.height)
+    scale = max(ratios)
+    shown_x, shown_y = card.width / (width * scale), card.height / (height * scale)
+    return Fit(1 / shown_x, 1 / shown_y, (1 - 1 / shown_x) / 2, (1 - 1 / shown_y) / 2)
+
+
+class Preparation:
+    """Makes a model's input of a picture, in one preallocated buffer.
+
+    Normalisation and quantization are one table of 256 entries a channel. Raises ModelError where the input
+    tensor is not what the card says.
+    """
+
+    def __init__(self, card: Input, tensor: Tensor, where: str) -> None:
+        expected = (1, card.height, card.width, 3)
+        if tensor.shape != expected:
+            raise ModelError(
+                f"{where}: the card says input {expected}, the file takes {tensor.shape}",
+                "correct [input] in the card",
+            )
+        self.card = card
+        self._table = table(card, tensor, where)
+        self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
+        self._boxed = np.full((card.height, card.width, 3), card.pad, np.uint8)
+        self._size = (0, 0)
+        self._fit = Fit()
+
+    def whole(self, picture: Picture) -> tuple[NDArray[Any], Fit]:
+        """The input tensor that shows a whole picture, and how it lies there. Overwritten by the next call."""
+        card = self.card
+        if (picture.width, picture.height) != self._size:
+            self._size = (picture.width, picture.height)
+            self._fit = fit(card, *self._size)
+            self._boxed.fill(card.pad)
+        if card.fit == "stretch":
+            return self.tensor(pictures.resized_rgb(picture, card.width, card.height)), self._fit
+        if card.fit == "crop":
+            return self.tensor(pictures.warped_rgb(picture, self._cropping(), card.width, card.height)), self._fit
+        left, top, width, height = _letterbox(card, *self._size)
+        self._boxed[top : top + height, left : left + width] = pictures.resized_rgb(picture, width, height)
+        return self.tensor(self._boxed), self._fit
+
+    def tensor(self, rgb: ByteArray) -> NDArray[Any]:
+        """The input tensor of (height, width, 3) pixels. Overwritten by the next call."""
+        pixels = rgb if self.card.color == "rgb" else rgb[:, :, ::-1]
+        if self._table is None:
+            return pixels[np.newaxis]
+        cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=self._buffer[0])
+        return self._buffer
+
+    def _cropping(self) -> FloatArray:
+        """Source pixel centres to input pixel centres."""
+        (width, height), card = self._size, self.card
+        scale_x, scale_y = self._fit.scale_x * card.width / width, self._fit.scale_y * card.height / height
+        shift_x, shift_y = self._fit.offset_x * card.width, self._fit.offset_y * card.height
+        return np.array(
+            [[scale_x, 0, scale_x / 2 - 0.5 + shift_x], [0, scale_y, scale_y / 2 - 0.5 + shift_y]], np.float32
+        )
+
+
+def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any] | None:
+    """(1, 256, 3): what each pixel value becomes, by channel; None where it becomes itself."""
+    pixels = np.arange(256, dtype=np.float64)[:, np.newaxis]
+    real = (pixels - card.mean) / card.std
+    if tensor.dtype.kind == "f":
+        if tensor.dtype != np.float32:
+            raise ModelError(f"{where}: expected an input of float32, got {tensor.dtype}", "convert the model again")
+        return real.astype(np.float32)[np.newaxis]
+    if tensor.dtype not in (np.uint8, np.int8, np.int16):
+        raise ModelError(f"{where}: expected an input of 8 or 16 bits or float32, got {tensor.dtype}", "convert it")
+    limits = np.iinfo(tensor.dtype)
+    stored = real / tensor.scale + tensor.zero_point if tensor.scale else real
+    quantized = np.clip(np.rint(stored), limits.min, limits.max).astype(tensor.dtype)
+    return None if np.array_equal(quantized, np.broadcast_to(pixels, (256, 3))) else quantized[np.newaxis]
+
+
+def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int) -> FloatArray:
+    """(2, 3) from source pixel centres to the crop's: the similarity that brings the landmarks nearest the template.
+
+    Least squares after Umeyama (1991), which in the plane is one complex division.
+    """
+    scale = height / TEMPLATE_SIDE
+    aside = (width - height) / 2
+    target = [complex(x * scale + aside, y * scale) for x, y in TEMPLATE]
+    source = [complex(p.x * picture.width - 0.5, p.y * picture.height - 0.5) for p in landmarks]
+    source_mean, target_mean = sum(source) / len(source), sum(target) / len(target)
+    spread = sum(abs(s - source_mean) ** 2 for s in source)
+    paired = sum((s - source_mean).conjugate() * (t - target_mean) for s, t in zip(source, target, strict=True))
+    turn = paired / spread if spread > 0 else 1 + 0j
+    shift = target_mean - turn * source_mean
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32)
+
+
+def squaring(picture: Picture, box: Box, margin: float, width: int, height: int) -> FloatArray:
+    """(2, 3) from source pixel centres to the crop's: the box, ``margin`` of its longer side around it, not distorted.
+
+    What lies outside the picture stays black.
+    """
+    box_width, box_height = box.width * picture.width, box.height * picture.height
+    room = 1 + 2 * margin
+    scale = min(width, height) / max(1.0, max(box_width, box_height) * room)
+    center_x, center_y = box.center.x * picture.width, box.center.y * picture.height
+    return np.array(
+        [
+            [scale, 0, width / 2 - 0.5 - scale * (center_x - 0.5)],
+            [0, scale, height / 2 - 0.5 - scale * (center_y - 0.5)],
+        ],
+        np.float32,
+    )
+
+
+def _letterbox(card: Input, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the picture in the input, whole pixels."""
+    scale = min(card.width / width, card.height / height)
+    inner_width = min(card.width, max(1, round(width * scale)))
+    inner_height = min(card.height, max(1, round(height * scale)))
+    return (card.width - inner_width) // 2, (card.height - inner_height) // 2, inner_width, inner_height
