@@ -39,6 +39,10 @@ def _hostname() -> str:
 def _zone(polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
     if len(polygon) < 3:
         raise ValueError(f"a zone needs at least 3 corners, got {len(polygon)}")
+    (ax, ay), *rest = polygon
+    bx, by = max(rest, key=lambda corner: abs(corner[0] - ax) + abs(corner[1] - ay))
+    if all(abs((bx - ax) * (y - ay) - (by - ay) * (x - ax)) < 1e-6 for x, y in rest):
+        raise ValueError("the corners of a zone must not lie on one line")
     return polygon
 
 
@@ -164,6 +168,7 @@ class Tracking(Section):
 
     confirm_seconds: float = Field(0.3, ge=0, description="A track is reported after this long (and 2 detections).")
     lost_seconds: Seconds = Field(2.0, description="A track ends after this long without a detection.")
+    zone_seconds: float = Field(0.4, ge=0, description="A zone is entered and left after this long inside and outside.")
     update_seconds: Seconds = Field(60.0, description="An update of a track that does not change, at most this often.")
 
 
@@ -231,7 +236,13 @@ class Outbox(Section):
         256 << 20, ge=1 << 20, description="Bytes on disk; past that the oldest events go, counted and reported."
     )
     commit_seconds: float = Field(
-        0.2, ge=0, le=10, description="Events of this long share one write; a power cut loses at most them."
+        0.2, ge=0, le=10, description="At most one write in this long; a power cut loses at most its events."
+    )
+    reserve_bytes: int = Field(
+        64 << 20, ge=0, description="Bytes that stay free on the disk: the outbox does not grow into them."
+    )
+    update_hours: float = Field(
+        24.0, gt=0, le=8760, description="An undelivered update that names nobody anew is dropped after this long."
     )
 
 

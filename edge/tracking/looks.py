@@ -1,0 +1,133 @@
+"""When a track's next embedding is worth its price, and which tracks of a frame get one.
+
+A track asks while the answer could still change: at once when it is new, then at doubling intervals; earlier when
+it is seen clearly better than ever before, and right away when one more vote may decide or the latest vote speaks
+against its name. A decided track asks again every ``refresh_seconds``. After ``attempts`` embeddings it rests:
+one look every ``refresh_seconds``, until a look that speaks against a name opens the next series.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from edge.settings import Recognition
+from edge.tracking.votes import Rules, Votes
+from edge.types import Identity, IdentityState, Match, Track
+
+SPACING = 0.15
+"""seconds between two embeddings of a track, at least: frames that are closer show the same"""
+FREE = 3
+"""attempts before the interval begins to double"""
+BETTER = 1.25
+"""a view that is this much better than the best one so far may change the answer"""
+
+
+class Looks:
+    """The looks at one track: their rhythm, and the votes that come of them. ``track.identity`` follows the votes."""
+
+    def __init__(self, rules: Rules, settings: Recognition, collection: str | None = None) -> None:
+        self.votes = Votes(rules, collection)
+        self._settings = settings
+        self._best_view = 0.0
+        self._latest: float | None = None
+        self._tries = 0
+        self._spent = 0
+        self._series_began = 0.0
+
+    def wants(self, track: Track, now: float) -> float | None:
+        """Priority of an embedding of ``track`` in the frame of ``now``, or None."""
+        if track.seen < now or (track.hits < 2 and self._settings.votes > 1):
+            return None
+        if self._latest is None:
+            return 3.0 + _quality(track)
+        waited = now - self._latest
+        if waited < SPACING:
+            return None
+        if self._spent >= self._settings.attempts:
+            return 1.0 + _urgency(waited, self._settings.refresh_seconds) if self._rested(waited) else None
+        return self._wants_within_series(track, waited)
+
+    def add(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
+        """Count what the collection said of this look, and name the track."""
+        self._looked(track, now)
+        self._spent = min(self._spent + 1, self._settings.attempts)
+        before = self.votes.identity
+        track.identity = self.votes.add(matches, quality)
+        disturbed = self.votes.in_doubt or track.identity.state is IdentityState.RETRACTED
+        if track.identity.state is not before.state or track.identity.subject != before.subject or disturbed:
+            self._tries = 0
+        if disturbed and now - self._series_began >= self._settings.refresh_seconds:
+            self._spent, self._series_began = 1, now
+        return track.identity
+
+    def decline(self, track: Track, now: float) -> None:
+        """The crop was not worth embedding: wait before the next look, without counting an attempt."""
+        self._looked(track, now)
+
+    def reopen(self, rules: Rules | None = None) -> None:
+        """The collection, or the embedder and with it the rules, changed: look again."""
+        self.votes.forget(rules)
+        self._latest, self._tries, self._spent, self._best_view = None, 0, 0, 0.0
+
+    def _wants_within_series(self, track: Track, waited: float) -> float | None:
+        if self.votes.close or self.votes.in_doubt:
+            return 4.0 + _quality(track)
+        state = self.votes.identity.state
+        decided = state in (IdentityState.KNOWN, IdentityState.UNKNOWN)
+        pause = SPACING * 2.0 ** max(0, self._tries - FREE + 1)
+        pause = self._settings.refresh_seconds if decided else min(pause, self._settings.refresh_seconds)
+        if waited >= pause:
+            return (1.0 if decided else 2.0) + _urgency(waited, pause)
+        better = state is not IdentityState.KNOWN and view(track) >= BETTER * self._best_view
+        return 1.5 + _quality(track) / 2 if better else None
+
+    def _rested(self, waited: float) -> bool:
+        return waited >= self._settings.refresh_seconds
+
+    def _looked(self, track: Track, now: float) -> None:
+        if self._latest is None:
+            self._series_began = now
+        self._latest = now
+        self._tries += 1
+        self._best_view = max(self._best_view, view(track))
+
+
+def schedule(tracks: Iterable[Track], looks: Mapping[str, Looks], now: float, budget: int) -> list[Track]:
+    """The tracks that get an embedding in this frame: those with the highest priority, ``budget`` at most.
+
+    ``looks`` by track id; tracks without are not recognised.
+    """
+    wanted = []
+    for track in tracks:
+        priority = looks[track.id].wants(track, now) if track.id in looks else None
+        if priority is not None:
+            wanted.append((priority, track))
+    wanted.sort(key=lambda one: -one[0])
+    return [track for _, track in wanted[:budget]]
+
+
+def view(track: Track) -> float:
+    """How well the track is seen now: its size in the frame, its score, and how far a face is turned to the side."""
+    return math.sqrt(track.box.area) * track.score * frontality(track)
+
+
+def frontality(track: Track) -> float:
+    """0.2 (profile) .. 1 (the nose midway between the eyes); 1 without landmarks."""
+    if len(track.landmarks) < 3:
+        return 1.0
+    left, right, nose = track.landmarks[:3]
+    eyes = abs(right.x - left.x)
+    if eyes <= 0:
+        return 0.2
+    return max(0.2, 1.0 - abs(2 * nose.x - left.x - right.x) / eyes)
+
+
+def _quality(track: Track) -> float:
+    """0..1, to order looks of the same kind: larger first."""
+    return min(0.99, view(track))
+
+
+def _urgency(waited: float, pause: float) -> float:
+    """0..0.99: whoever waits for several pauses comes before whoever just began to."""
+    return min(0.99, 0.25 * waited / pause)
