@@ -1,0 +1,46 @@
+"""From what PyAV decodes to an upright i420 picture, by copying planes: no colour conversion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge import pictures
+from edge.types import Picture
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.plane import VideoPlane
+
+    from edge.types import ByteArray
+
+
+def picture(frame: VideoFrame, rotation: int) -> Picture:
+    """The frame as i420, turned clockwise by ``rotation`` beyond what its own metadata asks for.
+
+    Odd dimensions lose their last row or column.
+    """
+    turn = (rotation - frame.rotation) % 360  # the metadata turns counterclockwise
+    if frame.format.name != "yuv420p":
+        frame = frame.reformat(format="yuv420p")
+    width, height = frame.width // 2 * 2, frame.height // 2 * 2
+    packed = Picture(_packed(frame, width, height), "i420", width, height)
+    return pictures.rotated(packed, turn // 90 * 90)
+
+
+def _packed(frame: VideoFrame, width: int, height: int) -> ByteArray:
+    """(height * 3 // 2, stride): the planes one below the other, with the decoder's padding where that is even."""
+    y, u, v = (_rows(plane) for plane in frame.planes)
+    stride = y.shape[1]
+    if not (stride == 2 * u.shape[1] == 2 * v.shape[1]):
+        y, u, v = y[:, :width], u[:, : width // 2], v[:, : width // 2]
+        stride = width
+    parts = (y[:height], u[: height // 2], v[: height // 2])
+    packed: ByteArray = np.concatenate([part.reshape(-1) for part in parts]).reshape(height * 3 // 2, stride)
+    return packed
+
+
+def _rows(plane: VideoPlane) -> ByteArray:
+    flat: ByteArray = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)
