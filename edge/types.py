@@ -306,3 +306,22 @@ class Event:
     reason: str = ""
     """why a track ended: ``left``, ``restart``, ``stopped``; empty otherwise"""
     video_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An event as the outbox holds it. (device, epoch, seq) is its key for ever."""
+
+    position: int
+    """order in the outbox; grows"""
+    epoch: int
+    """1 .. 2**31 - 1, random, made with the outbox file; another one for events that never reached the disk"""
+    seq: int
+    """grows within the epoch, with gaps"""
+    after: int
+    """seq of the event before it that is still in the outbox, 0 when none: nothing between the two is to come"""
+    event: Event
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, self.seq

@@ -1,0 +1,331 @@
+"""The outbox file: one SQLite database in WAL with synchronous=FULL. All of SQL is here, no thread and no clock.
+
+A file that is damaged is set aside and a new one, with a new epoch, takes its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge import files
+from edge.errors import StoreError
+from edge.outbox import codec
+from edge.types import Event, Queued
+
+log = logging.getLogger(__name__)
+
+PAGE = 4096
+"""bytes"""
+SMALLEST = 1 << 20
+"""bytes that the file may always use, however full the disk is"""
+EVICTED_AT_ONCE = 64
+"""rows; small, so that a nearly full disk has room for the transaction that makes room"""
+PLAIN, IDENTITY, LIFE = 0, 1, 2
+"""kinds of rows: an update that names nobody anew, one that does, and ``new`` or ``end``"""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    camera TEXT NOT NULL, track TEXT NOT NULL, kind INTEGER NOT NULL, time REAL NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_track ON events (camera, track);
+CREATE INDEX IF NOT EXISTS events_plain ON events (position) WHERE kind = 0;
+CREATE TABLE IF NOT EXISTS journal (
+    camera TEXT NOT NULL, track TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (camera, track)) WITHOUT ROWID;
+"""
+DROP_OLDEST_UPDATES = """
+DELETE FROM events WHERE position IN (SELECT position FROM events WHERE kind = 0 ORDER BY position LIMIT ?)"""
+DROP_OLDEST = "DELETE FROM events WHERE position IN (SELECT position FROM events ORDER BY position LIMIT ?)"
+QUEUED = """
+SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position < e.position AND p.epoch = e.epoch
+                                       ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
+NEXT = QUEUED + "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
+OF_TRACK = QUEUED + "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
+
+TrackKey = tuple[str, str]
+"""camera, track"""
+
+
+@dataclass(slots=True)
+class NewRow:
+    """An event on its way into the file."""
+
+    event: Event
+    kind: int
+    body: str
+    """``event`` by ``codec.dump``"""
+    epoch: int = 0
+    """0: the file's own, and ``seq`` is the row's position"""
+    seq: int = 0
+    coalesce: bool = False
+    """the plain updates of its track that still wait may go: this event says all that they did"""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction does."""
+
+    rows: Sequence[NewRow] = ()
+    journal: dict[TrackKey, str | None] = field(default_factory=dict)
+    """the body of the latest event of a track that is open; None: it ended"""
+    done: AbstractSet[tuple[int, int]] = frozenset()
+    """keys that were delivered"""
+    passed: Mapping[int, int] = field(default_factory=dict)
+    """epoch -> seq up to which everything was delivered"""
+    lost: int = 0
+    """events that were dropped in memory"""
+    expired_before: float = 0.0
+    """seconds since the epoch: plain updates older than this go"""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expired_before)
+
+
+def reason_of(error: Exception) -> str:
+    """Why the disk refused: ``full``, ``readonly`` or ``failing``."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    number = getattr(error, "errno", 0)
+    if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "full"
+    if code == sqlite3.SQLITE_READONLY or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "readonly"
+    return "failing"
+
+
+class Store:
+    """The file, opened. Not for two threads at once.
+
+    Raises sqlite3.OperationalError or OSError where the disk does not let us.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, reserve_bytes: int) -> None:
+        self.path = path
+        self._reserve = reserve_bytes
+        wal = min(1000, max_bytes // PAGE // 4)
+        self._pages = max_bytes // PAGE - wal
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._connect(wal)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                raise
+            set_aside(path, str(error))
+            self._connect(wal)
+
+    def _connect(self, wal: int) -> None:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._db = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(wal)
+        except sqlite3.Error:
+            self._db.close()
+            raise
+        files.sync_folder(self.path.parent)
+
+    def _prepare(self, wal: int) -> None:
+        db = self._db
+        db.execute(f"PRAGMA page_size={PAGE}")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint={wal}")
+        db.execute(f"PRAGMA journal_size_limit={wal * PAGE}")
+        # the cap proper is kept by _make_room; this one is for the day that it is wrong
+        db.execute(f"PRAGMA max_page_count={self._pages + 512}")
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"quick_check: {verdict}")
+        with self:
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            epoch = 1 + secrets.randbelow(2**31 - 1)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?), ('lost', 0), ('session', 0)", (epoch,))
+            db.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
+        values = dict(db.execute("SELECT key, value FROM meta"))
+        self.epoch, self.session, self.lost = int(values["epoch"]), int(values["session"]), int(values["lost"])
+        found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        self.last = int(found[0]) if found else 0
+        """the highest position ever given"""
+        self.waiting = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
+        self.coalesced = 0
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def journal(self) -> list[Event]:
+        """The latest event of each track that is open."""
+        events = []
+        for camera, track, body in self._db.execute("SELECT camera, track, body FROM journal ORDER BY camera, track"):
+            try:
+                events.append(codec.load(body))
+            except ValueError:
+                log.exception("outbox %s: the journal of track %s of camera %s is damaged", self.path, track, camera)
+        return events
+
+    def write(self, batch: Batch) -> list[int]:
+        """Do all of ``batch`` or nothing; the positions of its rows."""
+        last, positions = self.last, []
+        coalesced = 0
+        try:
+            with self:
+                delivered = self._delete(batch)
+                evicted = self._make_room(sum(len(row.body) + 200 for row in batch.rows))
+                for row in batch.rows:
+                    coalesced += self._coalesce(row) if row.coalesce else 0
+                    positions.append(self._insert(row))
+                self._write_journal(batch.journal)
+                if batch.lost or evicted:
+                    self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (batch.lost + evicted,))
+        except sqlite3.Error:
+            self.last = last
+            raise
+        self.waiting += len(positions) - delivered - evicted - coalesced
+        self.lost += batch.lost + evicted
+        self.coalesced += coalesced
+        return positions
+
+    def _insert(self, row: NewRow) -> int:
+        self.last += 1
+        event, epoch, seq = row.event, row.epoch or self.epoch, row.seq if row.epoch else self.last
+        self._db.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self.last, epoch, seq, event.camera, event.track, row.kind, event.time, row.body),
+        )
+        return self.last
+
+    def _coalesce(self, row: NewRow) -> int:
+        return self._db.execute(
+            "DELETE FROM events WHERE camera = ? AND track = ? AND kind = 0", (row.event.camera, row.event.track)
+        ).rowcount
+
+    def _delete(self, batch: Batch) -> int:
+        """Remove what was delivered or is too old; how many rows went."""
+        own = [(seq, epoch) for epoch, seq in batch.done if epoch == self.epoch]
+        others = [(seq, epoch) for epoch, seq in batch.done if epoch != self.epoch]
+        gone = 0
+        if own:
+            gone += self._db.executemany("DELETE FROM events WHERE position = ? AND epoch = ?", own).rowcount
+        if others:
+            gone += self._db.executemany("DELETE FROM events WHERE seq = ? AND epoch = ?", others).rowcount
+        for epoch, seq in batch.passed.items():
+            # a position is never below its seq, so the rows to look at are few
+            query = "DELETE FROM events WHERE position <= ? AND epoch = ? AND seq <= ?"
+            highest = seq if epoch == self.epoch else self.last
+            gone += self._db.execute(query, (highest, epoch, seq)).rowcount
+        return gone + (self._expire(batch.expired_before) if batch.expired_before else 0)
+
+    def _expire(self, before: float) -> int:
+        # the time of an event that was made before the clock was set says nothing about its age
+        gone = self._db.execute(
+            "DELETE FROM events WHERE kind = 0 AND time < ? AND time > 1600000000", (before,)
+        ).rowcount
+        if gone:
+            log.info("outbox: %d updates were too old to be delivered", gone)
+        return gone
+
+    def _write_journal(self, journal: Mapping[TrackKey, str | None]) -> None:
+        for (camera, track), body in journal.items():
+            if body is None:
+                self._db.execute("DELETE FROM journal WHERE camera = ? AND track = ?", (camera, track))
+            else:
+                self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (camera, track, body))
+
+    def _make_room(self, coming: int) -> int:
+        """Drop the oldest events, plain updates before others, until ``coming`` bytes fit; how many went."""
+        gone, limit = 0, self._limit()
+        while self._used() + coming // PAGE + 4 > limit:
+            count = self._drop(DROP_OLDEST_UPDATES) or self._drop(DROP_OLDEST)
+            if not count:
+                break
+            gone += count
+        return gone
+
+    def _drop(self, query: str) -> int:
+        return self._db.execute(query, (EVICTED_AT_ONCE,)).rowcount
+
+    def _limit(self) -> int:
+        """Pages that the file may use now: the cap, less where the disk has only its reserve left."""
+        disk = os.statvfs(self.path.parent)
+        room = disk.f_bavail * disk.f_frsize - self._reserve
+        size = self._pragma("page_count")
+        return min(self._pages, max(SMALLEST // PAGE, size + max(0, room) // PAGE))
+
+    def _used(self) -> int:
+        return self._pragma("page_count") - self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
+        """The next events past position ``after``, in order, but those of the cameras ``without``."""
+        return self._queued(NEXT, (after, json.dumps(list(without)), limit))
+
+    def of_track(self, camera: str, track: str, before: int) -> list[Queued]:
+        """The events of a track below position ``before``, in order."""
+        return self._queued(OF_TRACK, (camera, track, before))
+
+    def _queued(self, query: str, values: Sequence[object]) -> list[Queued]:
+        events, bad = [], []
+        for position, epoch, seq, after, body in self._db.execute(query, values).fetchall():
+            try:
+                events.append(Queued(position, epoch, seq, after, codec.load(body)))
+            except ValueError:
+                bad.append((position,))
+        if bad:
+            log.error("outbox %s: %d events were damaged on disk and are lost", self.path, len(bad))
+            with self:
+                self._db.executemany("DELETE FROM events WHERE position = ?", bad)
+                self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (len(bad),))
+            self.lost += len(bad)
+            self.waiting -= len(bad)
+        return events
+
+    def oldest(self) -> float | None:
+        """Seconds since the epoch of the event that waits longest."""
+        row = self._db.execute("SELECT time FROM events ORDER BY position LIMIT 1").fetchone()
+        return float(row[0]) if row else None
+
+    def bytes(self) -> int:
+        """Bytes of the file that are in use, without its write-ahead log."""
+        return self._used() * PAGE
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a damaged file out of the way; where it is now. Raises StoreError."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                file.rename(target.with_name(target.name + suffix))
+    except OSError as error:
+        raise StoreError(
+            f"outbox {path} is damaged ({why}) and cannot be set aside: {error}", "check the disk"
+        ) from error
+    log.error("outbox %s is damaged (%s): set aside as %s, its events are not delivered", path, why, target.name)
+    return target
