@@ -94,6 +94,13 @@ def state_folder(settings: Settings) -> Path:
     return Path(base) / "edge"
 
 
+def key(location: Location) -> str:
+    """A location as people write it: ``cameras[0].fps``."""
+    if not location:
+        return "settings"
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
+
+
 def masked(text: str) -> str:
     """The text with the passwords of its URLs covered: ``rtsp://user:***@host``."""
     return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
@@ -186,9 +193,10 @@ def _explained(
         else:
             line = line_of(location, lines)
             where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
-        rules.setdefault(f"{where}{_key(location)}", _rule(detail, location))
+        rules.setdefault(f"{where}{key(location)}", _rule(detail, location))
+    broken = [f"{place}: {rule}" for place, rule in rules.items()]
     return SettingsError(
-        "; ".join(f"{place}: {rule}" for place, rule in rules.items()),
+        broken[0] if len(broken) == 1 else "\n  ".join([f"{len(broken)} settings break a rule", *broken]),
         "correct it; edge config schema shows every setting and its rule",
     )
 
@@ -200,12 +208,6 @@ def _rule(detail: ErrorDetails, location: Location) -> str:
     value = detail["input"]
     secret = any(SECRET.search(str(part)) for part in location)
     return rule if secret or isinstance(value, dict | list | tuple) else f"{rule} (got {masked(repr(value))[:200]})"
-
-
-def _key(location: Location) -> str:
-    if not location:
-        return "settings"
-    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
 
 
 def _existing(location: Location, values: Any) -> Iterator[str | int]:

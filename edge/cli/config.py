@@ -1,0 +1,124 @@
+"""``edge config``: what is set, whether a file is right, and every setting there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.cli.output import json_option, print_json, print_table
+
+COVERED = "***"
+
+
+@click.group()
+def config() -> None:
+    r"""What is set: show, check, schema.
+
+    \b
+    Example:
+      edge config show --changed
+      edge config check edge.toml
+    """
+
+
+@config.command()
+@click.option("--changed", is_flag=True, help="Only what a file, a variable or a credential sets.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
+    r"""Every setting in force, and where it came from: file, environment, credential or default.
+
+    Secrets are covered.
+
+    \b
+    Example:
+      edge --config config/pi-camera.toml config show --changed
+    """
+    from edge import config as reader
+
+    chosen = ctx.find_root().obj
+    loaded = reader.load(Path(chosen) if chosen else None)
+    rows = [
+        {"setting": reader.key(location), "value": covered, "from": origin}
+        for location, covered in _leaves(loaded.settings.model_dump())
+        if (origin := loaded.origin(location)) != "default" or not changed
+    ]
+    state = str(reader.state_folder(loaded.settings))
+    if as_json:
+        print_json({"file": str(loaded.path) if loaded.path else None, "state": state, "settings": rows})
+        return
+    click.echo(f"file   {loaded.path or 'none: everything is at its default'}\nstate  {state}\n")
+    print_table(["setting", "value", "from"], [(row["setting"], _shown(row["value"]), row["from"]) for row in rows])
+
+
+@config.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    r"""Read FILE as the daemon would, and say what is wrong with it.
+
+    \b
+    Example:
+      edge config check /etc/edge/edge.toml
+    """
+    from edge import config as reader
+
+    settings = reader.load(file).settings
+    cameras = [camera.name for camera in settings.cameras if camera.enabled]
+    if as_json:
+        print_json({"file": str(file), "ok": True, "cameras": cameras, "labels": list(settings.labels)})
+        return
+    broker = f"{settings.mqtt.host}:{settings.mqtt.effective_port}" if settings.mqtt.host else "none"
+    click.echo(f"{file}: right; cameras {', '.join(cameras)}; labels {', '.join(settings.labels)}; broker {broker}")
+
+
+@config.command()
+@json_option
+def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
+    r"""Every setting with its type, rule and default, as JSON Schema.
+
+    \b
+    Example:
+      edge config schema > edge.schema.json
+    """
+    from edge.settings import Settings
+
+    print_json(Settings.model_json_schema())
+
+
+def _leaves(values: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Each setting with its value, secrets covered. Tables and arrays of tables are walked; a list is a value."""
+    if isinstance(values, Mapping) and values:
+        for name, value in values.items():
+            yield from _leaves(value, (*location, name))
+    elif isinstance(values, list | tuple) and values and isinstance(values[0], Mapping):
+        for number, value in enumerate(values):
+            yield from _leaves(value, (*location, number))
+    else:
+        yield location, _plain(values)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it; a secret that is set becomes ``***``."""
+    from pydantic import SecretStr
+
+    from edge.config import masked
+
+    match value:
+        case SecretStr():
+            return COVERED if value.get_secret_value() else ""
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case str() | Path():
+            return masked(str(value))
+        case _:
+            return value
+
+
+def _shown(value: Any) -> str:
+    from edge import config_file
+
+    return "-" if value is None else config_file.value(value)

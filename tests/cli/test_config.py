@@ -1,0 +1,77 @@
+"""``edge config`` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edge.cli import edge
+from edge.errors import SettingsError
+from edge.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(edge, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "edge.toml"
+    path.write_text("[mqtt]\nhost = 'broker.lan'\npassword = 'hunter2'\n")
+    return path
+
+
+def test_show_tells_each_value_and_where_it_came_from(file, monkeypatch) -> None:
+    monkeypatch.setenv("EDGE_MQTT__PORT", "1884")
+    rows = {
+        row["setting"]: row for row in json.loads(run("--config", str(file), "config", "show", "--json"))["settings"]
+    }
+    assert rows["mqtt.host"] == {"setting": "mqtt.host", "value": "broker.lan", "from": f"{file}:2"}
+    assert rows["mqtt.port"] == {"setting": "mqtt.port", "value": 1884, "from": "environment EDGE_MQTT__PORT"}
+    assert rows["cameras[0].source"]["from"] == "default"
+
+
+def test_show_changed_leaves_the_defaults_out(file) -> None:
+    lines = run("--config", str(file), "config", "show", "--changed").splitlines()
+    assert [line.split()[0] for line in lines[4:]] == ["mqtt.host", "mqtt.password"]
+
+
+def test_show_covers_every_secret(file, monkeypatch) -> None:
+    monkeypatch.setenv("EDGE_CAMERAS", '[{"source": "rtsp://user:hunter2@host/x"}]')
+    monkeypatch.setenv("EDGE_API__KEYS", '{"AKID": "hunter2"}')
+    for words in (["show"], ["show", "--json"]):
+        output = run("--config", str(file), "config", *words)
+        assert "hunter2" not in output
+        assert "rtsp://user:***@host/x" in output
+
+
+def test_show_without_a_file_says_so() -> None:
+    assert run("config", "show").startswith("file   none: everything is at its default\n")
+
+
+def test_check_takes_the_files_that_come_with_the_package() -> None:
+    files = sorted((ROOT / "config").glob("*.toml"))
+    assert len(files) >= 2
+    for path in files:
+        assert f"{path}: right" in run("config", "check", str(path))
+
+
+def test_check_refuses_a_broken_file(tmp_path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text("[mqtt]\nhots = 'x'\n")
+    with pytest.raises(SettingsError, match="hots: there is no such setting"):
+        CliRunner().invoke(edge, ["config", "check", str(path)], catch_exceptions=False)
+
+
+def test_the_schema_names_every_setting_with_its_description() -> None:
+    schema = json.loads(run("config", "schema"))
+    assert schema["properties"].keys() == Settings.model_fields.keys()
+    assert schema["$defs"]["Mqtt"]["properties"]["port"]["maximum"] == 65535
+    assert schema["$defs"]["Mqtt"]["additionalProperties"] is False
