@@ -13,6 +13,7 @@ from statistics import median
 
 from edge.settings import Tracking
 from edge.tracking.association import Motion, associate, duplicates
+from edge.tracking.families import by_family
 from edge.types import Detection, Track
 
 CONTINUES = 0.6
@@ -45,6 +46,9 @@ class Update:
 class _Followed:
     track: Track
     motion: Motion
+    family: str
+    labels: dict[str, float]
+    """sum of the scores by label; the greatest one names the track when it is confirmed"""
     misses: int = 0
 
 
@@ -80,11 +84,9 @@ class Tracker:
         """Take in what was detected in the frame of ``now`` (monotonic seconds; ``time`` is the wall's)."""
         now = self._pass_time(now)
         ended = self._end_after_pause(now)
-        by_label: dict[str, list[Detection]] = {}
-        for detection in detections:
-            by_label.setdefault(detection.label, []).append(detection)
-        for label in {one.track.label for one in self._followed} | set(by_label):
-            self._follow(label, by_label.get(label, []), now, time)
+        found = by_family(detections)
+        for name in {one.family: None for one in self._followed} | dict.fromkeys(found):
+            self._follow(name, found.get(name, []), now, time)
         ended += self._end_lost(now)
         return Update(self.tracks, ended)
 
@@ -112,17 +114,21 @@ class Tracker:
         """The moment on the clock that stands while nothing moves."""
         return now - self._still
 
-    def _follow(self, label: str, detections: list[Detection], now: float, time: float) -> None:
-        start = self._scores.get(label, 0.0)
-        strong = [d for d in detections if d.score >= start]
-        weak = [d for d in detections if start * CONTINUES <= d.score < start]
-        mine = [one for one in self._followed if one.track.label == label]
+    def _follow(self, name: str, detections: list[Detection], now: float, time: float) -> None:
+        """Continue and start the tracks of one family of labels."""
+        strong: list[Detection] = []
+        weak: list[Detection] = []
+        for detection in detections:
+            start = self._scores.get(detection.label, 0.0)
+            if detection.score >= start * CONTINUES:
+                (strong if detection.score >= start else weak).append(detection)
+        mine = [one for one in self._followed if one.family == name]
         left, strong = self._continue(mine, strong, now, time, tight=False)
         hidden = [one for one in left if one.track.hits >= CONFIRMING_HITS]
         self._continue(hidden, weak, now, time, tight=True)
         for one in mine:
             one.misses = 0 if one.track.seen == now else one.misses + 1
-        self._start(label, strong, now, time)
+        self._start(name, strong, now, time)
 
     def _continue(
         self, followed: list[_Followed], detections: list[Detection], now: float, time: float, tight: bool
@@ -132,36 +138,41 @@ class Tracker:
         pairs = associate([one.motion for one in followed], [d.box for d in detections], age, tight)
         for i, j in pairs.items():
             followed[i].motion.seen(detections[j].box, age)
-            self._seen(followed[i].track, detections[j], now, time)
+            self._seen(followed[i], detections[j], now, time)
         taken = set(pairs.values())
         return (
             [one for i, one in enumerate(followed) if i not in pairs],
             [detection for j, detection in enumerate(detections) if j not in taken],
         )
 
-    def _seen(self, track: Track, detection: Detection, now: float, time: float) -> None:
+    def _seen(self, one: _Followed, detection: Detection, now: float, time: float) -> None:
+        track = one.track
         track.box, track.score, track.landmarks = detection.box, detection.score, detection.landmarks
         track.seen, track.seen_time = now, time
         track.hits += 1
         track.top_score = max(track.top_score, detection.score)
         track.path.append(detection.box.bottom_center)
         del track.path[:-PATH_POINTS]
-        if track.hits >= CONFIRMING_HITS and now - track.started >= self._settings.confirm_seconds:
-            track.confirmed = True
+        if track.confirmed:
+            return
+        one.labels[detection.label] = one.labels.get(detection.label, 0.0) + detection.score
+        track.label = max(one.labels, key=one.labels.__getitem__)
+        track.confirmed = track.hits >= CONFIRMING_HITS and now - track.started >= self._settings.confirm_seconds
 
-    def _start(self, label: str, detections: list[Detection], now: float, time: float) -> None:
-        here = [one.track.box for one in self._followed if one.track.label == label and one.track.seen == now]
-        for detection in sorted(detections, key=lambda d: -d.score):
+    def _start(self, name: str, detections: list[Detection], now: float, time: float) -> None:
+        here = [one.track.box for one in self._followed if one.family == name and one.track.seen == now]
+        for detection in detections:
             box = detection.box
             if any(duplicates(box, other) for other in here):
                 continue
             here.append(box)
             track = Track(
-                id=next(self._ids), camera=self._camera, label=label, box=box, score=detection.score,
+                id=next(self._ids), camera=self._camera, label=detection.label, box=box, score=detection.score,
                 started=now, seen=now, started_time=time, seen_time=time, top_score=detection.score,
                 landmarks=detection.landmarks, path=[box.bottom_center],
             )  # fmt: skip
-            self._followed.append(_Followed(track, Motion.starting(box, self._age(now))))
+            motion = Motion.starting(box, self._age(now))
+            self._followed.append(_Followed(track, motion, name, {detection.label: detection.score}))
 
     def _end_after_pause(self, now: float) -> list[Track]:
         if len(self._intervals) < 2:
