@@ -32,7 +32,7 @@ class Auto:
 
     live = True
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: Camera, target: str) -> None:  # noqa: ARG002
         self.name = "auto"
         self._camera = camera
         self._chosen: Source | None = None

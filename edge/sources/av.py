@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -142,7 +142,7 @@ class _LiveStream:
             if time.monotonic() - heard > self._camera.stall:
                 raise _silent(self.name, self._camera.stall)
 
-    def _packets(self, container: InputContainer) -> Iterator[av.Packet[VideoStream] | None]:
+    def _packets(self, container: InputContainer) -> Iterator[av.Packet[Any] | None]:
         """Packets of all streams; None while a device that does not block has none."""
         while True:
             try:
@@ -234,7 +234,7 @@ def _video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
-def _decoded_or_lost(packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+def _decoded_or_lost(packet: av.Packet[Any]) -> list[av.VideoFrame]:
     """The frames of a packet, none where the network damaged it: the next key frame heals the picture."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
