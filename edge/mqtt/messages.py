@@ -1,0 +1,330 @@
+"""What travels over MQTT: events and documents, to JSON and back.
+
+Events are written by hand (they are many) and read by pydantic (they come from outside, and the same types give the
+JSON Schema). Numbers are rounded: fractions and similarities to 4 digits, times to milliseconds. A receiver ignores
+fields that it does not know, so fields can be added; ``v`` changes when one changes its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
+
+from edge.errors import InputError
+from edge.types import Box, Event, Identity, IdentityState, Queued
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+VERSION = 1
+MAX_EVENT = 16 << 10
+"""bytes of an event; ours are below 1 kB but for long names"""
+MAX_DOCUMENT = 256 << 10
+"""bytes of any other document"""
+
+_wire = ConfigDict(extra="ignore", allow_inf_nan=False, str_max_length=1024, defer_build=True)
+
+Fraction = Annotated[float, Field(ge=-10.0, le=10.0)]
+"""of the frame; boxes may stick out of it"""
+Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
+Time = Annotated[float, Field(ge=0.0, le=1e11)]
+"""seconds since the epoch"""
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+V1 = Annotated[StrictInt, Field(ge=1, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class WireBox:
+    """Fractions of the frame."""
+
+    __pydantic_config__ = _wire
+    left: Fraction
+    top: Fraction
+    width: Annotated[float, Field(ge=0.0, le=20.0)]
+    height: Annotated[float, Field(ge=0.0, le=20.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class WireIdentity:
+    """Whose track it is."""
+
+    __pydantic_config__ = _wire
+    state: IdentityState
+    subject: str | None = None
+    similarity: Cosine | None = None
+    runner_up: Cosine | None = None
+    face_id: str | None = None
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WireEvent:
+    """One event, ``up/event/<camera>``. (device, epoch, seq) is the key by which a receiver drops duplicates."""
+
+    __pydantic_config__ = _wire
+    v: V1
+    id: Annotated[str, Field(max_length=128)]
+    device: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
+    seq: Annotated[StrictInt, Field(ge=1, le=2**53)]
+    type: Literal["new", "update", "end"]
+    camera: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    track: Annotated[str, Field(min_length=1, max_length=128)]
+    label: Name
+    score: Annotated[float, Field(ge=0.0, le=1.0)]
+    box: WireBox
+    zones: Annotated[tuple[str, ...], Field(max_length=256)]
+    identity: WireIdentity
+    time: Time
+    started: Time
+    ended: Time | None = None
+    clock: Literal["synced", "unsynced"] = "synced"
+    release: Annotated[str, Field(max_length=255)] = ""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    video_time: Time | None = None
+    after: Count | None = None
+    """seq of the event before this one that can still come, 0 when none; sent where a hub acknowledges"""
+
+    @property
+    def event(self) -> Event:
+        """As the device made it, up to rounding."""
+        box, who = self.box, self.identity
+        return Event(
+            type=self.type,
+            camera=self.camera,
+            track=self.track,
+            label=self.label,
+            score=self.score,
+            box=Box(box.left, box.top, box.left + box.width, box.top + box.height),
+            identity=Identity(who.state, who.subject, who.similarity, who.runner_up, who.face_id, who.collection),
+            zones=tuple(self.zones),
+            time=self.time,
+            started=self.started,
+            ended=self.ended,
+            clock=self.clock,
+            release=self.release,
+            reason=self.reason,
+            video_time=self.video_time,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """``up/status``, retained, and the will: whether the device is there."""
+
+    __pydantic_config__ = _wire
+    online: StrictBool
+    session: Count
+    """of the daemon; ``online: false`` of an older session than the latest ``online: true`` is stale"""
+    reason: str = ""
+    """why it is not online: ``stopped``, or ``lost`` in the will"""
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """``up/info``, retained: what the device is."""
+
+    __pydantic_config__ = _wire
+    device: str
+    version: str
+    session: Count
+    release: str = ""
+    hardware: str = ""
+    runtime: str = ""
+    cameras: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    models: dict[str, str] = field(default_factory=dict)
+    """name -> sha256"""
+    capabilities: tuple[str, ...] = ()
+    acknowledge: Literal["broker", "hub"] = "broker"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A track that is there now."""
+
+    __pydantic_config__ = _wire
+    track: str
+    label: str
+    state: IdentityState
+    subject: str | None = None
+    similarity: Cosine | None = None
+    zones: tuple[str, ...] = ()
+    started: Time = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``up/state/<camera>``, retained: who and what is present now."""
+
+    __pydantic_config__ = _wire
+    camera: str
+    status: str
+    """of the camera: ``ok``, ``lost``, ``off``"""
+    time: Time
+    present: tuple[Present, ...] = ()
+    counts: dict[str, Count] = field(default_factory=dict)
+    """label -> tracks"""
+    subjects: tuple[str, ...] = ()
+    clock: Literal["synced", "unsynced"] = "synced"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStats:
+    """How one camera does."""
+
+    __pydantic_config__ = _wire
+    status: str = ""
+    fps: float = 0.0
+    """frames a second that were looked at"""
+    frames: Count = 0
+    dropped: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """``up/stats``: how the device does."""
+
+    __pydantic_config__ = _wire
+    time: Time
+    uptime: float
+    """seconds"""
+    cameras: dict[str, CameraStats] = field(default_factory=dict)
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    """stage -> p50, p99"""
+    outbox: dict[str, Any] = field(default_factory=dict)
+    mqtt: dict[str, Any] = field(default_factory=dict)
+    memory_mb: float = 0.0
+    cpu_percent: float = 0.0
+    temperature: float | None = None
+    """degrees Celsius"""
+    clock: Literal["synced", "unsynced"] = "synced"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """``up/reported``, retained: the running release and where an update is."""
+
+    __pydantic_config__ = _wire
+    release: str
+    phase: Literal["idle", "downloading", "verifying", "staged", "probation", "committed", "failed", "rolled_back"] = (
+        "idle"
+    )
+    desired: str = ""
+    progress: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    error: str = ""
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``down/ack``: the hub has stored everything of ``epoch`` up to ``seq``."""
+
+    __pydantic_config__ = _wire
+    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
+    seq: Count
+
+
+_adapters: dict[str, Any] = {}
+Document = TypeVar("Document", WireEvent, Status, Info, State, Stats, Reported, Mark)
+
+
+def event_json(device: str, queued: Queued, *, with_after: bool = False) -> bytes:
+    """The event as it travels. ``with_after`` where a hub acknowledges: it tells gaps from losses."""
+    event = queued.event
+    document: dict[str, Any] = {
+        "v": VERSION,
+        "id": f"{device}/{queued.epoch}/{queued.seq}",
+        "device": device,
+        "epoch": queued.epoch,
+        "seq": queued.seq,
+        "type": event.type,
+        "camera": event.camera,
+        "track": event.track,
+        "label": event.label[:255],
+        "score": round(event.score, 4),
+        "box": _box(event.box),
+        "zones": list(event.zones),
+        "identity": _identity(event.identity),
+        "time": round(event.time, 3),
+        "started": round(event.started, 3),
+        "ended": None if event.ended is None else round(event.ended, 3),
+        "clock": event.clock,
+        "release": event.release,
+    }
+    if event.reason:
+        document["reason"] = event.reason
+    if event.video_time is not None:
+        document["video_time"] = round(event.video_time, 3)
+    if with_after:
+        document["after"] = queued.after
+    return _dump(document)
+
+
+def to_json(document: Status | Info | State | Stats | Reported | Mark) -> bytes:
+    """A document as it travels. Raises InputError for numbers that are not finite."""
+    return _dump(asdict(document))
+
+
+def parse(kind: type[Document], payload: bytes) -> Document:
+    """Read a document that came from outside. Raises InputError with the field and the rule it breaks."""
+    from pydantic import ValidationError
+
+    most = MAX_EVENT if kind is WireEvent else MAX_DOCUMENT
+    if len(payload) > most:
+        raise InputError(f"{kind.__name__}: expected at most {most} bytes, got {len(payload)}", "ignore the message")
+    try:
+        document: Document = adapter(kind).validate_json(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(name) for name in first["loc"]) or "the document"
+        raise InputError(f"{kind.__name__}: {where}: {first['msg']}"[:300], "ignore the message") from error
+    return document
+
+
+def adapter(kind: type[Document]) -> TypeAdapter[Document]:
+    """The reader of a document, and the source of its JSON Schema."""
+    from pydantic import TypeAdapter
+
+    found: TypeAdapter[Document] | None = _adapters.get(kind.__name__)
+    if found is None:
+        found = _adapters[kind.__name__] = TypeAdapter(kind)
+    return found
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # a name may hold half a surrogate pair; its event must travel all the same
+        return text.encode("utf-8", "replace")
+    except ValueError as error:
+        raise InputError(f"document cannot be written as JSON: {error}", "report this as a bug") from error
+
+
+def _box(box: Box) -> dict[str, float]:
+    sides = {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
+    return {name: round(value, 4) for name, value in sides.items()}
+
+
+def _identity(identity: Identity) -> dict[str, Any]:
+    return {
+        "state": identity.state,
+        "subject": identity.subject[:1024] if identity.subject else None,
+        "similarity": _rounded(identity.similarity),
+        "runner_up": _rounded(identity.runner_up),
+        "face_id": identity.face_id,
+        "collection": identity.collection,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
