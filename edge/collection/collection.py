@@ -1,0 +1,268 @@
+"""A collection: search = index + exact rows newer than it - what was removed.
+
+A search looks at one ``View``, replaced whole by one reference. SQLite is asked for what is newer than the view
+whenever its ``data_version`` has moved, be it by this process or another.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.collection import faces as stored
+from edge.collection import view as views
+from edge.collection.faces import NewFace
+from edge.collection.store import Store
+from edge.collection.upkeep import IndexState, Upkeep
+from edge.collection.vectors import checked
+from edge.errors import InputError, NotFoundError, SpaceError
+from edge.settings import CollectionSettings
+from edge.types import Face, Match, Space
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
+
+
+class Collection:
+    """Faces of one embedding space, by subject. ``Collections`` makes it; threads may share it."""
+
+    def __init__(
+        self, name: str, store: Store, folder: Path, settings: CollectionSettings, maintain: bool = True
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._lock = threading.RLock()
+        self._view: views.View | None = None
+        self._version = -1
+        self._upkeep = Upkeep(name, store, folder, settings, self._replace_view, maintain)
+        # opening a large index takes a second, which the models' loading hides
+        self._upkeep.warm(self._current)
+
+    @property
+    def space(self) -> str | None:
+        """Fingerprint of the embedding space; None before the first face."""
+        return self._current().space
+
+    @property
+    def count(self) -> int:
+        """Faces that a search can find."""
+        return self._current().count
+
+    @property
+    def state(self) -> IndexState:
+        """How it is searched at the moment, and what is wrong with its index, if anything."""
+        return self._upkeep.state(self._current())
+
+    def search(self, vectors: FloatArray, limit: int = 5, space: Space | None = None) -> list[list[Match]]:
+        """The ``limit`` faces most similar to each of (k, D) float32 unit vectors, best first.
+
+        Raises InputError for vectors that are not unit vectors of this collection's dimensions, SpaceError where
+        ``space`` is given and is not the collection's.
+        """
+        view = self._current()
+        if space is not None:
+            self.check_space(space)
+        queries = checked(vectors, view.dimensions if view.count else None)
+        if limit < 1:
+            raise InputError(f"limit: expected 1 or more, got {limit}", "ask for at least one face", code="limit")
+        if not view.count:
+            return [[] for _ in queries]
+        if view.base is None:
+            return views.search(view, queries, limit, None)
+        with self._store.reading() as db:
+            return views.search(view, queries, limit, db)
+
+    def check_space(self, space: Space) -> None:
+        """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
+        own = self._current().space
+        if own is not None and own != space.fingerprint and self._current().count:
+            raise _other_space(self.name, own, space.fingerprint)
+
+    def add(self, new: Sequence[NewFace], space: Space) -> list[Face]:
+        """Store faces; they are on disk and searchable when this returns.
+
+        The same face of the same picture is stored once: the face that is there already comes back in its place.
+        Raises InputError for an embedding that is not a unit vector of ``space``, SpaceError, StoreError.
+        """
+        if not new:
+            return []
+        vectors = checked(np.stack([face.vector for face in new]), space.dimensions)
+        made = [stored.from_new(self.name, face) for face in new]
+        return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
+
+    def merge(self, faces: Sequence[tuple[Face, FloatArray]], space: str, dimensions: int) -> list[Face]:
+        """Store faces that have their FaceIds (an import, a release). As ``add``, in the given order."""
+        with self._store.writing() as db:
+            number = self._claim(db, space, dimensions)
+            stored.insert(db, number, space, faces)
+            there = stored.select_ids(db, self.name, number, (face.face_id for face, _ in faces))
+        self._current()
+        return [there[face.face_id] for face, _ in faces]
+
+    def delete_faces(self, face_ids: Iterable[str]) -> list[str]:
+        """Remove faces, at once and for good. Returns the FaceIds that were there."""
+        deleted: list[str] = []
+        with self._store.writing() as db:
+            number = self._number(db)
+            for part in stored.parts(dict.fromkeys(face_ids)):
+                where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
+                deleted += _delete(db, where, (number, *part))
+        self._current()
+        return deleted
+
+    def delete_subject(self, name: str) -> list[str]:
+        """Remove all faces of a subject. Returns their FaceIds."""
+        with self._store.writing() as db:
+            deleted = _delete(db, "collection = ? AND subject = ?", (self._number(db), name))
+        self._current()
+        return deleted
+
+    def faces(self, after: str = "", limit: int = 100, subject: str | None = None) -> list[Face]:
+        """Faces in the order of enrollment, from the one after the FaceId ``after`` (which may be deleted since)."""
+        with self._store.reading() as db:
+            number = self._number(db)
+            row = self._row_of(db, number, after) if after else 0
+            where, parameters = "collection = ? AND row > ?", [number, row]
+            if subject is None:
+                found = stored.select(db, self.name, where, parameters, limit)
+            else:
+                found = stored.select(db, self.name, f"{where} AND subject = ?", [*parameters, subject], limit)
+        return [face for _, face in found]
+
+    def face(self, face_id: str) -> Face:
+        """The face with this FaceId. Raises NotFoundError."""
+        found = self.known([face_id])
+        if face_id not in found:
+            raise _no_face(self.name, face_id)
+        return found[face_id]
+
+    def known(self, face_ids: Iterable[str]) -> dict[str, Face]:
+        """Those of the FaceIds that are here, with their faces."""
+        with self._store.reading() as db:
+            return stored.select_ids(db, self.name, self._number(db), face_ids)
+
+    def vectors(self, face_ids: Sequence[str]) -> FloatArray:
+        """(k, D) float32 unit embeddings, in the order of ``face_ids``. Raises NotFoundError."""
+        found: dict[str, FloatArray] = {}
+        with self._store.reading() as db:
+            number = self._number(db)
+            for part in stored.parts(face_ids):
+                where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
+                sql = f"SELECT face_id, vector FROM faces WHERE {where}"  # noqa: S608
+                found.update((name, stored.vector(blob)) for name, blob in db.execute(sql, (number, *part)))
+        missing = [face_id for face_id in face_ids if face_id not in found]
+        if missing:
+            raise _no_face(self.name, missing[0])
+        dimensions = self._current().dimensions
+        return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
+
+    def subjects(self) -> dict[str, int]:
+        """The subjects, in order of their names, and how many faces each has."""
+        sql = "SELECT subject, count(*) FROM faces WHERE collection = ? AND subject IS NOT NULL GROUP BY subject"
+        with self._store.reading() as db:
+            return dict(db.execute(f"{sql} ORDER BY subject", (self._number(db),)).fetchall())
+
+    def created(self) -> float:
+        """When the collection was made, seconds since the epoch."""
+        with self._store.reading() as db:
+            return float(self._row(db)[1])
+
+    def rebuild(self) -> None:
+        """Build the index now, where the settings want one, and use it. Raises StoreError."""
+        self._upkeep.rebuild(self._current())
+
+    def upkeep(self) -> bool:
+        """Build the index now if it is due, in this thread. True where it was."""
+        view = self._current()
+        due = self._upkeep.due(view)
+        if due:
+            self._upkeep.rebuild(view)
+        return due
+
+    def close(self) -> None:
+        self._upkeep.close()
+
+    def _current(self) -> views.View:
+        version = self._store.version()
+        view = self._view
+        if view is not None and version == self._version:
+            return view
+        with self._lock:
+            try:
+                self._view = view = self._next_view(self._view)
+                self._version = version
+            except BaseException:
+                self._view = None
+                raise
+        self._upkeep.look(view)
+        return view
+
+    def _next_view(self, view: views.View | None) -> views.View:
+        with self._store.reading() as db:
+            row = db.execute("SELECT id, space, dimensions FROM collections WHERE name = ?", (self.name,)).fetchone()
+            if row is None:
+                return views.empty(None, None, 0)
+            number, space, dimensions = row[0], row[1], row[2] or 0
+            if view is None or (view.collection, view.space, view.dimensions) != (number, space, dimensions):
+                view = self._upkeep.open(db, number, space, dimensions)
+            return views.catch_up(view, db)
+
+    def _replace_view(self, view: views.View) -> None:
+        """Take a view that was made beside this one; what was committed meanwhile is read first."""
+        with self._lock:
+            with self._store.reading() as db:
+                view = views.catch_up(view, db)
+            self._view = view
+
+    def _row(self, db: sqlite3.Connection) -> tuple[int, float, str | None, int | None]:
+        sql = "SELECT id, created, space, dimensions FROM collections WHERE name = ?"
+        row: tuple[int, float, str | None, int | None] | None = db.execute(sql, (self.name,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"collection {self.name!r} does not exist", "edge collection list shows those that do")
+        return row
+
+    def _number(self, db: sqlite3.Connection) -> int:
+        return self._row(db)[0]
+
+    def _claim(self, db: sqlite3.Connection, space: str, dimensions: int) -> int:
+        """The collection's number, its space being ``space`` from the first face on."""
+        number, _, own, _ = self._row(db)
+        if own == space:
+            return number
+        if own and db.execute("SELECT 1 FROM faces WHERE collection = ? LIMIT 1", (number,)).fetchone():
+            raise _other_space(self.name, own, space)
+        db.execute("UPDATE collections SET space = ?, dimensions = ? WHERE id = ?", (space, dimensions, number))
+        return number
+
+    def _row_of(self, db: sqlite3.Connection, number: int, face_id: str) -> int:
+        sql = (
+            "SELECT row FROM faces WHERE collection = ?1 AND face_id = ?2 "
+            "UNION ALL SELECT max(row) FROM removed WHERE collection = ?1 AND face_id = ?2"
+        )
+        found = db.execute(sql, (number, face_id)).fetchone()
+        if found is None or found[0] is None:
+            raise _no_face(self.name, face_id)
+        return int(found[0])
+
+
+def _delete(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> list[str]:
+    found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
+    db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
+    return found
+
+
+def _other_space(name: str, own: str, other: str) -> SpaceError:
+    return SpaceError(
+        f"collection {name!r}: expected embeddings of {own}, got {other}",
+        f"enroll the pictures again into a new collection, or set back the embedder and the runtime that made {own}",
+        code="space",
+    )
+
+
+def _no_face(name: str, face_id: str) -> NotFoundError:
+    return NotFoundError(f"collection {name!r} has no face {face_id!r}", f"edge collection show {name} lists its faces")

@@ -1,0 +1,179 @@
+"""``collections.sqlite``: the truth of all collections, and what becomes of SQLite's errors.
+
+WAL with synchronous=FULL: what was answered survives a power cut. Several processes may have it open; transactions
+are short and wait for each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.collection.schema import MIGRATIONS
+from edge.errors import BusyError, StoreError
+
+FILE = "collections.sqlite"
+WAIT = 10.0
+"""seconds that a transaction waits for another process"""
+CHECKED_BYTES = 32 << 20
+"""a file up to this size is checked from end to end at every start (about 1 ms per MiB)"""
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """The database of one state folder. Threads may share it.
+
+    Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self.read_only = False
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        with _explained(self.path):
+            self._writer = self._open()
+            try:
+                self._prepare()
+                self._reader = self.connect()
+            except BaseException:
+                self._writer.close()
+                raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on disk when the block has ended, or has left nothing."""
+        with self._write_lock, _explained(self.path):
+            if self.read_only:
+                raise StoreError(f"{self.path}: is on a read-only file system", _HINT_READ_ONLY)
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent look at the database; never waits for a writer."""
+        with self._read_lock, _explained(self.path):
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                if self._reader.in_transaction:
+                    self._reader.execute("ROLLBACK")
+
+    def version(self) -> int:
+        """Moves whenever anybody, this process included, has committed something. A few microseconds."""
+        with self._read_lock, _explained(self.path):
+            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection of one's own, for long reads. Close it."""
+        with _explained(self.path):
+            return self._connect("immutable=1" if self.read_only else "mode=rw")
+
+    @property
+    def identity(self) -> str:
+        """A random word made with the file: an index of another file is not taken for this one's."""
+        with self.reading() as db:
+            return str(db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            return self._connect("mode=rw")
+        except OSError as error:
+            if not self.path.exists():
+                raise StoreError(f"{self.path}: cannot be created: {error.strerror}", _HINT_READ_ONLY) from error
+            log.warning("%s cannot be written (%s): matching goes on, nothing can be added", self.path, error.strerror)
+            self.read_only = True
+            return self._connect("immutable=1")
+
+    def _connect(self, options: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?{options}"
+        db = sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        db.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+        return db
+
+    def _prepare(self) -> None:
+        db = self._writer
+        if self.path.stat().st_size <= CHECKED_BYTES:
+            answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if answer != "ok":
+                raise StoreError(f"{self.path}: is damaged: {answer}", _HINT_DAMAGED)
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path}: expected format {len(MIGRATIONS)} or older, got {version}, made by a newer edge",
+                "install that version of edge again, or move the file away",
+            )
+        if self.read_only:
+            return
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA journal_size_limit = 16777216")
+        if version < len(MIGRATIONS):
+            self._migrate()
+
+    def _migrate(self) -> None:
+        with self.writing() as db:
+            # another process may have migrated between our look and our lock
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
+            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in _statements(script):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
+            db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
+
+
+_HINT_READ_ONLY = "check that the state folder is writable for this user and its file system mounted rw"
+_HINT_DAMAGED = "move the file away and import the last export (edge collection import), or enroll the pictures again"
+_FULL = {sqlite3.SQLITE_FULL}
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _FULL:
+            hint = "free some space on the disk; what was stored before is safe"
+            raise StoreError(f"{path}: nothing was stored, the disk is full", hint) from error
+        if code in _READ_ONLY:
+            raise StoreError(f"{path}: cannot be opened for writing: {error}", _HINT_READ_ONLY) from error
+        if code in _DAMAGED:
+            raise StoreError(f"{path}: is damaged: {error}", _HINT_DAMAGED) from error
+        if code in _BUSY:
+            raise BusyError(f"{path}: another process has been writing for {WAIT:g} s", "try again") from error
+        raise StoreError(f"{path}: {error}", "check the disk (dmesg) and the state folder") from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: executescript would commit the transaction first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
