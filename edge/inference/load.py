@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.inference import model
+from edge.inference import check, model
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
@@ -12,15 +12,23 @@ from edge.settings import Models
 
 
 def load_detector(name: str, settings: Models, state: Path) -> Detector:
-    """The detector of that name. Raises NotFoundError, ModelError."""
-    found = model.find(name, model.folders(settings, state))
+    """The detector of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    found = trusted(name, settings, state)
     return Detector(found, interpreter(found.path, settings))
 
 
 def load_embedder(name: str, settings: Models, state: Path) -> Embedder:
-    """The embedder of that name. Raises NotFoundError, ModelError."""
-    found = model.find(name, model.folders(settings, state))
+    """The embedder of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    found = trusted(name, settings, state)
     return Embedder(found, interpreter(found.path, settings))
+
+
+def trusted(name: str, settings: Models, state: Path) -> model.Model:
+    """The model of that name, after its trial (unless ``models.check`` is off). Raises NotFoundError, ModelError."""
+    found = model.find(name, model.folders(settings, state))
+    if settings.check:
+        check.ensure(found, settings, state)
+    return found
 
 
 def interpreter(path: Path, settings: Models) -> Interpreter:
