@@ -23,11 +23,11 @@ VELOCITY_SECONDS = 0.4
 """time constant of the smoothed velocity"""
 COAST_SECONDS = 1.0
 """time constant with which a thing that is not seen is expected to come to rest"""
-REACH = 0.6
-"""box sizes that a detection may lie off the prediction at once"""
+REACH = 0.4
+"""box sizes that a detection may lie off the prediction at once: boxes tremble"""
 REACH_PER_SECOND = 1.5
 """box sizes more for each second since the thing was seen"""
-REACH_PER_SECOND_YOUNG = 6.0
+REACH_YOUNG, REACH_PER_SECOND_YOUNG = 0.6, 6.0
 """the same while its velocity is not known yet; a face of someone walking by makes 9 a second"""
 REACH_MOST = 3.0
 SIZE_RATIO = 3.0
@@ -66,8 +66,10 @@ class Motion:
 
     def reach(self, at: float) -> float:
         """Box sizes that a detection may lie off the prediction."""
-        rate = REACH_PER_SECOND if self.looks > 2 else REACH_PER_SECOND_YOUNG
-        return min(REACH_MOST, REACH + rate * (at - self.at))
+        seconds = at - self.at
+        if self.looks > 2:
+            return min(REACH_MOST, REACH + REACH_PER_SECOND * seconds)
+        return min(REACH_MOST, REACH_YOUNG + REACH_PER_SECOND_YOUNG * seconds)
 
     def seen(self, box: Box, at: float) -> None:
         """Move to where the thing was seen."""
