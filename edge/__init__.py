@@ -2,14 +2,20 @@
 
 The layers, imports only downward (``tests/test_layers.py`` holds it):
 
-0. ``types`` ``errors``                       the words and what can go wrong
-1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``calibration`` ``pictures``
-   ``picture_headers`` ``sdnotify``           the ground
-2. ``sources/`` ``frames`` ``motion`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy`` ``outbox``
-   ``mqtt/`` ``sync/`` ``labels/`` ``review``    the stages; none imports another
-3. ``pipeline`` ``updater``                   what happens to one frame, and to one release
-4. ``daemon`` ``health`` ``api/`` ``hub/`` ``enroll`` ``analyze`` ``bench`` ``doctor``    the hosts
-5. ``cli/``                                   the door
+0. ``types`` ``errors``
+   the words and what can go wrong
+1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
+   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``sdnotify`` ``board``
+   the ground
+2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
+   ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review``
+   the stages; none imports another
+3. ``pipeline`` ``assembly`` ``updater``
+   what happens to one frame, and to one release
+4. ``daemon`` ``health`` ``api/`` ``hub/`` ``enroll`` ``analyze`` ``bench`` ``doctor``
+   the hosts
+5. ``cli/``
+   the door
 """
 
 __version__ = "0.1.0"

@@ -1,0 +1,44 @@
+"""Help is quick: no command loads numpy, a runtime or cv2 to explain itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = ["numpy", "cv2", "av", "annoy", "ai_edge_litert", "tflite_runtime", "simplejpeg", "picamera2", "boto3"]
+
+PROGRAM = """
+import json, sys
+import click
+from click.testing import CliRunner
+from edge.cli import edge
+
+def walk(command, words):
+    result = CliRunner().invoke(edge, [*words, "--help"], prog_name="edge")
+    seen[" ".join(words)] = [result.exit_code, [name for name in heavy if name in sys.modules]]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            walk(command.get_command(context, name), [*words, name])
+
+heavy, seen = json.loads(sys.argv[1]), {}
+walk(edge, [])
+print(json.dumps(seen))
+"""
+
+
+def test_the_help_of_no_command_loads_anything_heavy() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(HEAVY)], capture_output=True, text=True, check=True
+    )
+    seen = json.loads(result.stdout)
+    assert len(seen) > 10
+    assert {words: loaded for words, (_, loaded) in seen.items() if loaded} == {}
+    assert {words: code for words, (code, _) in seen.items() if code} == {}
+
+
+def test_settings_are_read_without_loading_anything_heavy() -> None:
+    program = f"import sys; from edge import config; config.read(); print([n for n in {HEAVY!r} if n in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
