@@ -109,7 +109,7 @@ def duplicates(box: Box, other: Box) -> bool:
     if common <= 0.0:
         return False
     small, large = sorted((box.area, other.area))
-    return common / (small + large - common) >= 0.5 or (common >= 0.85 * small and small >= 0.3 * large)
+    return common / (small + large - common) >= 0.5 or (common >= 0.75 * small and small >= 0.3 * large)
 
 
 def _center_size(box: Box) -> tuple[float, float, float, float]:

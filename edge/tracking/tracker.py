@@ -98,10 +98,14 @@ class Tracker:
             self._latest = now
         return Update(self.tracks, [])
 
-    def finish(self) -> list[Track]:
-        """End all tracks; returns them."""
+    def cut(self) -> list[Track]:
+        """The picture is of another place or time from here on: end all tracks; returns them."""
         ended, self._followed = self.tracks, []
         return ended
+
+    def finish(self) -> list[Track]:
+        """There are no more frames: end all tracks; returns them."""
+        return self.cut()
 
     def _pass_time(self, now: float) -> float:
         if self._latest is not None:
