@@ -1,0 +1,100 @@
+# Sourced by the scripts beside it: a Python environment of the checkout's own, and what the machine lacks for it.
+# shellcheck shell=bash
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+TASK="$(basename "$0")"
+
+say() { printf '%s: %s\n' "$TASK" "$*"; }
+
+fail() { # fail WHAT TRY
+    printf 'error: %s\ntry: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# Commands that become root; empty where we are root, "none" where we cannot.
+root_command() {
+    if [ "$(id -u)" = 0 ]; then return; fi
+    if sudo -n true 2>/dev/null; then echo "sudo -n"; else echo none; fi
+}
+
+# install_packages PACKAGE...: install Debian packages, where that may be done without asking anybody.
+install_packages() {
+    local root
+    root="$(root_command)"
+    if [ "$root" = none ] || ! command -v apt-get >/dev/null; then return 1; fi
+    say "installing $* (Debian packages)"
+    if ! $root apt-get update -qq >/dev/null; then return 1; fi
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+# The newest Python that every dependency has wheels for, or the one that $EDGE_PYTHON names.
+find_python() {
+    local candidate
+    for candidate in ${EDGE_PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# need_compiler PYTHON: annoy is compiled where it has no wheel.
+need_compiler() {
+    local python="$1" missing=""
+    command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || missing="g++"
+    "$python" -c 'import pathlib, sys, sysconfig
+sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").is_file())' || missing="$missing python3-dev"
+    if [ -z "$missing" ]; then return; fi
+    if [ "${EDGE_INSTALL_PACKAGES:-no}" = yes ] && install_packages $missing; then return; fi
+    fail "compiling annoy needs a C++ compiler and Python's headers; this machine lacks: $missing" \
+        "sudo apt-get install $missing (Fedora: dnf install gcc-c++ python3-devel; Alpine: apk add g++ python3-dev)"
+}
+
+# make_environment FOLDER EXTRAS [PACKAGE...]: a virtual environment with this checkout installed in place. A second
+# call finds it as it is. Sets PYTHON.
+make_environment() {
+    local folder="$1" extras="$2" base stamp log
+    shift 2
+    PYTHON="$folder/bin/python"
+    log="$folder/install.log"
+    if [ -x "$PYTHON" ]; then base="$(EDGE_PYTHON="$PYTHON" find_python)" || fail \
+        "$folder was made by $("$PYTHON" --version), and 3.11, 3.12 or 3.13 is needed" "remove that folder"; fi
+    [ -n "${base:-}" ] || base="$(find_python)" || fail "Python 3.11, 3.12 or 3.13 is needed, and none was found" \
+        "sudo apt-get install python3 python3-venv python3-dev, or set EDGE_PYTHON to one"
+    stamp="$("$base" --version) $ROOT $extras $* $(cksum <"$ROOT/pyproject.toml")"
+    if [ -x "$PYTHON" ] && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
+
+    need_compiler "$base"
+    say "making the environment $folder with $("$base" --version); the first time takes a minute or two"
+    [ -x "$PYTHON" ] || make_folder "$base" "$folder"
+    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar off -e "$ROOT$extras" "$@" >"$log" 2>&1 &
+    if ! wait_showing $! "$log"; then
+        tail -n 15 "$log" >&2
+        fail "installing the Python packages failed; the whole story is in $log" \
+            "check the network, then run this again"
+    fi
+    printf '%s\n' "$stamp" >"$folder/stamp"
+}
+
+# make_folder PYTHON FOLDER: an empty virtual environment, whole or not at all.
+make_folder() {
+    if "$1" -m venv "$2" >/dev/null 2>&1; then return; fi
+    rm -rf "$2"
+    if [ "${EDGE_INSTALL_PACKAGES:-no}" = yes ] && install_packages python3-venv && "$1" -m venv "$2"; then return; fi
+    rm -rf "$2"
+    fail "$1 cannot make virtual environments: its venv module is missing or broken" \
+        "sudo apt-get install python3-venv, then run this again"
+}
+
+# wait_showing PROCESS LOG: wait for an installation, telling now and then which package it is at.
+wait_showing() {
+    local last="" now
+    while kill -0 "$1" 2>/dev/null; do
+        sleep 2
+        now="$(grep -oE '^ *(Collecting [A-Za-z0-9_.-]+|Building wheel for [A-Za-z0-9_.-]+|Installing collected)' "$2" | tail -n 1 | sed 's/^ *//')"
+        if [ -n "$now" ] && [ "$now" != "$last" ]; then say "  ${now/Installing collected/Installing all of them}"; fi
+        last="$now"
+    done
+    wait "$1"
+}
