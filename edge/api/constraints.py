@@ -97,9 +97,7 @@ START_PROCESSOR: dict[str, Rule] = {
 }
 UPDATE_PROCESSOR: dict[str, Rule] = {
     "Name*": PROCESSOR,
-    "SettingsForUpdate": Record(
-        {"ConnectedHomeForUpdate": Record({"Labels": HOME_LABELS, "MinConfidence": PERCENT})}
-    ),
+    "SettingsForUpdate": Record({"ConnectedHomeForUpdate": Record({"Labels": HOME_LABELS, "MinConfidence": PERCENT})}),
     "RegionsOfInterestForUpdate": REGIONS,
     "DataSharingPreferenceForUpdate": SHARING,
     "ParametersToDelete": Many(Text(choices=("ConnectedHomeMinConfidence", "RegionsOfInterest"))),

@@ -21,7 +21,7 @@ from edge.api.call import Call
 from edge.api.errors import ApiError, translated
 from edge.api.operations import NOT_HERE, OPERATIONS
 from edge.api.service import Service
-from edge.errors import EdgeError, SettingsError, StoreError
+from edge.errors import EdgeError, SettingsError
 from edge.settings import Api, Settings
 
 if TYPE_CHECKING:
@@ -46,12 +46,18 @@ Middleware = Callable[["Request"], Awaitable["Response"]]
 
 
 class ApiServer:
-    """The endpoint in a thread of its own. ``with_cameras``: models keep to their share of a core."""
+    """The endpoint in a thread of its own.
+
+    ``with_cameras``: its models keep to their share of a core, and stream processors start because somebody calls
+    ``processors.observe``. The other parts are those of ``Service``.
+    """
 
     def __init__(self, settings: Settings, state: Path, with_cameras: bool = True, **parts: Any) -> None:
         _refuse_open_door(settings.api)
         self.settings = settings
-        self.service = Service(settings, state, share=settings.api.share if with_cameras else 1.0, **parts)
+        share = settings.api.share if with_cameras else 1.0
+        self.service = Service(settings, state, share=share, feeding=with_cameras, **parts)
+        self.processors = self.service.processors
         self.port = settings.api.port
         self._server: Any = None
         self._thread: threading.Thread | None = None

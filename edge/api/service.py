@@ -17,8 +17,10 @@ from edge.settings import Settings
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from edge.api.streams import StreamProcessors
-    from edge.collection import Collection, Collections
+    from edge.api.streams.output import Publish
+    from edge.collection.collection import Collection
+    from edge.collection.collections import Collections
+    from edge.collection.users import Users
     from edge.types import Picture
 
 STORE_THREADS = 2
@@ -29,7 +31,8 @@ NICENESS = 10
 class Service:
     """Everything behind the endpoint. ``share``: of one core, that its models may use over time.
 
-    ``collections`` and ``processors`` are given by a daemon that has them already; ``pages`` are further routes.
+    ``collections`` is given by a daemon that has them open already. ``publish`` takes the records of stream
+    processors, which start only where somebody is ``feeding`` them frames. ``pages`` are further routes.
     """
 
     def __init__(
@@ -38,28 +41,33 @@ class Service:
         state: Path,
         share: float = 1.0,
         collections: Collections | None = None,
-        processors: StreamProcessors | None = None,
+        publish: Publish | None = None,
+        feeding: bool = False,
         pages: Sequence[BaseRoute] = (),
     ) -> None:
-        from edge.collection import Collections
+        from edge.api.streams import StreamProcessors
+        from edge.collection.collections import Collections
 
         self.settings = settings
         self.pages = pages
         self.vision = Vision(settings, state)
         self.store = ApiState(state)
-        self.processors = processors
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
         self.lanes = {
             "models": Lane("models", settings.api.queue, share=share, niceness=NICENESS),
             "store": Lane("store", 8 * settings.api.queue, threads=STORE_THREADS),
         }
+        self.processors = StreamProcessors(self, state, publish, feeding)
+        self._users: dict[str, Users] = {}
 
     def start(self) -> None:
         for lane in self.lanes.values():
             lane.start()
+        self.processors.resume()
 
     def stop(self) -> None:
+        self.processors.close()
         for lane in self.lanes.values():
             lane.stop()
         self.store.close()
@@ -80,6 +88,15 @@ class Service:
             return self.collections.get(name)
         except NotFoundError as error:
             raise ApiError("ResourceNotFoundException", f"The collection id: {name} does not exist") from error
+
+    def users(self, collection: Collection) -> Users:
+        """The users of a collection; kept, so that their vectors are added up once."""
+        from edge.collection.users import Users
+
+        users = self._users.get(collection.name)
+        if users is None or users.number != collection.number:
+            users = self._users[collection.name] = Users(self.collections.store, collection.name, collection.number)
+        return users
 
     def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
         """The file's bytes and its upright picture. Raises ApiError or InputError."""

@@ -1,4 +1,4 @@
-"""Verification of AWS Signature Version 4: is this request signed with a secret that we know, and fresh?
+"""Verification of AWS Signature Version 4: signed with a secret that we know, and fresh.
 
 What is signed: method, path, query, the headers that the signature lists, and the body's digest. The request's
 own scope names date, region and service; the service must be ours.

@@ -44,6 +44,14 @@ class Collection:
         self._upkeep.warm(self._current)
 
     @property
+    def number(self) -> int:
+        """In the store; another one after the collection was deleted and made again. Raises NotFoundError."""
+        number = self._current().collection
+        if number is None:
+            raise NotFoundError(f"collection {self.name!r} does not exist", "edge collection list shows those that do")
+        return number
+
+    @property
     def space(self) -> str | None:
         """Fingerprint of the embedding space; None before the first face."""
         return self._current().space

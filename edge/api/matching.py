@@ -1,0 +1,65 @@
+"""Search in a collection with Rekognition's thresholds: similarity 0..100 through the model's calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.api import shapes
+from edge.api.errors import NO_FACES, UNKNOWN_FACE, ApiError
+from edge.api.quality_filter import sort_out
+from edge.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from edge.api.call import Call
+    from edge.api.service import Service
+    from edge.api.shapes import Seen
+    from edge.collection.collection import Collection
+    from edge.types import FloatArray, Picture
+
+DEFAULT_THRESHOLD = 80.0
+DEFAULT_MATCHES = 100
+
+
+def largest_face(call: Call, picture: Picture) -> Seen:
+    """The largest face that passes the QualityFilter. Raises ApiError where there is none."""
+    passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
+    if not passed:
+        raise ApiError("InvalidParameterException", NO_FACES)
+    return passed[0]
+
+
+def face_matches(
+    service: Service, collection: Collection, vector: FloatArray, limit: int, threshold: float, but: str = ""
+) -> list[dict[str, Any]]:
+    """FaceMatches of a (dimensions,) query, best first, without the face ``but``. ``threshold``: 0..100."""
+    similarity = service.vision.calibration.similarity
+    found = collection.search(vector[np.newaxis], limit + bool(but))[0]
+    hits = [(one.face_id, similarity(one.similarity)) for one in found if one.face_id != but]
+    hits = [hit for hit in hits if hit[1] >= threshold][:limit]
+    known = faces_by_id(service, collection, [face_id for face_id, _ in hits])
+    return [{"Similarity": round(value, 4), "Face": known[face_id]} for face_id, value in hits if face_id in known]
+
+
+def faces_by_id(service: Service, collection: Collection, face_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """FaceId -> Face, with the user that it is tied to; unknown ids are left out."""
+    owners = service.users(collection).owners(face_ids)
+    version = collection_version(service, collection)
+    known = collection.known(face_ids)
+    return {face_id: shapes.face(face, version, owners.get(face_id)) for face_id, face in known.items()}
+
+
+def vector_of(collection: Collection, face_id: str) -> FloatArray:
+    """(dimensions,) of a face of the collection. Raises ApiError."""
+    try:
+        vector: FloatArray = collection.vectors([face_id])[0]
+    except NotFoundError as error:
+        raise ApiError("InvalidParameterException", UNKNOWN_FACE) from error
+    return vector
+
+
+def collection_version(service: Service, collection: Collection) -> str:
+    """The face model's version: of the faces in the collection, or of those to come."""
+    space = collection.space if collection.count else None
+    return shapes.model_version(space) if space else service.vision.model_version
