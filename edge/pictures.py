@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from edge.types import ByteArray, FloatArray
 
 __all__ = [
-    "MOST_PIXELS", "decode", "encode_jpeg", "luma", "planes", "read", "resized_rgb", "rotated", "to_rgb", "warped_rgb",
+    "MOST_PIXELS", "decode", "encode_jpeg", "luma", "planes", "read", "resized", "resized_rgb", "rotated", "to_rgb",
+    "warped_rgb",
 ]  # fmt: skip
 
 
@@ -51,6 +52,17 @@ def resized_rgb(picture: Picture, width: int, height: int) -> ByteArray:
         return _i420_to_rgb(_bytes(whole), _resized(u, *half), _resized(v, *half))[:height, :width]
     small = _resized(picture.data[: picture.height, : picture.width], width, height)
     return _bytes(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)) if picture.layout == "bgr" else small
+
+
+def resized(picture: Picture, width: int, height: int) -> Picture:
+    """The picture in another size and the same layout; i420 in even sizes only."""
+    if picture.layout != "i420":
+        small = _resized(picture.data[: picture.height, : picture.width], width, height)
+        return Picture(small, picture.layout, width, height)
+    y, u, v = planes(picture)
+    parts = _resized(y, width, height), _resized(u, width // 2, height // 2), _resized(v, width // 2, height // 2)
+    packed = np.concatenate([part.reshape(-1) for part in parts]).reshape(height * 3 // 2, width)
+    return Picture(packed, "i420", width, height)
 
 
 def luma(picture: Picture, width: int, height: int) -> ByteArray:

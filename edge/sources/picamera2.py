@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge import pictures
 from edge.errors import SettingsError, SourceError
-from edge.sources.source import Rate
+from edge.sources.source import Rate, fitted
 from edge.types import Frame, Layout, Picture
 
 if TYPE_CHECKING:
@@ -106,16 +106,6 @@ class PiCamera2:
             ) from None
         except RuntimeError as error:
             raise SourceError(f"{self.name}: {error}", "check the camera's cable and power") from error
-
-
-def fitted(size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
-    """The largest even size of the shape of ``size`` within ``limit``, never above ``size``.
-
-    The ISP scales both streams from the same field of view: another shape would squeeze faces.
-    """
-    width, height = size
-    scale = min(1.0, limit[0] / width, limit[1] / height)
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
 def _device(number: int, name: str) -> Any:

@@ -100,3 +100,13 @@ class StoredClock:
                 self._start += late
                 due += late
         return due, due + self._wall
+
+
+def fitted(size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
+    """The largest even size of the shape of ``size`` within ``limit``, never above ``size``.
+
+    A small stream shows the same field of view: in another shape its faces would be squeezed.
+    """
+    width, height = size
+    scale = min(1.0, limit[0] / width, limit[1] / height)
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)

@@ -1,0 +1,181 @@
+"""``synthetic[:FOLDER]``: a camera that is not there, in front of people who are photos.
+
+Each subject of the folder (a folder of photos per subject; the package's own portraits where none is given) walks
+in, stays and leaves. The camera sways, light drifts and a lamp goes off, what moves is smeared, the sensor is noisy.
+Everything is a function of the seed and the frame's number, so the truth is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import cv2
+import numpy as np
+
+from edge import pictures
+from edge.sources import scene, visits
+from edge.sources.source import StoredClock, fitted
+from edge.types import Box, Frame, Picture
+
+if TYPE_CHECKING:
+    from edge.settings import Camera
+    from edge.types import ByteArray
+
+VISITS = 2
+"""times each subject comes by before the scene is over"""
+FACE_PIXELS = (90.0, 170.0)
+"""height of a face when it is smallest; a visitor comes nearer by a quarter"""
+_EXPOSURE = 1 / 40
+"""seconds: what blurs a walker"""
+_SWAY = 6.0
+"""pixels the camera moves to either side"""
+_NOISE = 3.0
+"""standard deviation of a pixel's luma"""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A subject in one frame."""
+
+    subject: str
+    box: Box
+    """of the face; may reach outside the frame while it enters and leaves"""
+    visit: int
+
+
+class Synthetic:
+    """The synthetic camera. Stored: it ends after ``VISITS`` visits of each subject, unless ``camera.loop``."""
+
+    live = False
+
+    def __init__(self, camera: Camera, target: str, *, seed: int = 1, layout: Literal["i420", "rgb"] = "i420") -> None:
+        self.name = f"synthetic {target}".rstrip()
+        self._camera, self._seed, self._layout = camera, seed, layout
+        self._folder = Path(target) if target else Path(str(resources.files("edge") / "data" / "portraits"))
+        self._width, self._height = camera.width // 2 * 2, camera.height // 2 * 2
+
+    def frames(self) -> Iterator[Frame]:
+        _ = self._stage  # before the clock starts
+        clock, number = StoredClock(self._camera.realtime), 0
+        while self._camera.loop or number < self.length:
+            at = number / self._camera.fps
+            main = self.picture(number)
+            monotonic, wall = clock.moment(at)
+            yield Frame(self._camera.name, number, monotonic, wall, main, self._small(main), video_time=at)
+            number += 1
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    @property
+    def length(self) -> int:
+        """Frames until the scene is over."""
+        return math.ceil(self._stage.seconds * self._camera.fps)
+
+    @property
+    def subjects(self) -> list[str]:
+        """Everybody who comes by."""
+        return [portrait.subject for portrait in self._stage.portraits]
+
+    def truth(self, number: int) -> list[Presence]:
+        """Who is in a frame, with at least half of the face, and where."""
+        here = []
+        for index, portrait, pose in self._present(number):
+            box = self._on_frame(scene.face_box(portrait, pose, self._stage.room), number)
+            if 0 <= box.center.x <= 1:
+                here.append(Presence(portrait.subject, box, index))
+        return here
+
+    def picture(self, number: int) -> Picture:
+        """What the camera sees in a frame."""
+        stage = self._stage
+        canvas = stage.room.copy()
+        for _, portrait, pose in self._present(number):
+            scene.add_person(canvas, portrait, pose, _EXPOSURE)
+        across, down = self._shift(number)
+        move = np.array([[1, 0, -across], [0, 1, -down]])
+        seen = cv2.warpAffine(canvas, move, (self._width, self._height), flags=cv2.INTER_LINEAR)
+        rgb = cast("ByteArray", cv2.convertScaleAbs(seen, alpha=scene.light(number / self._camera.fps)))
+        if self._layout == "rgb":
+            return Picture(self._noisy(rgb, number), "rgb", self._width, self._height)
+        planes = cast("ByteArray", cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420))
+        self._noisy(planes[: self._height], number)
+        return Picture(planes, "i420", self._width, self._height)
+
+    @cached_property
+    def _stage(self) -> _Stage:
+        portraits = scene.portraits(self._folder)
+        sizes = FACE_PIXELS[0] / self._height, FACE_PIXELS[1] / self._height
+        names = [portrait.subject for portrait in portraits]
+        plan = visits.plan(names, VISITS * len(names), self._seed, sizes)
+        chance = np.random.default_rng(self._seed)
+        noise = np.abs(chance.normal(0, _NOISE, (2, self._height + 64, self._width + 64))).astype(np.uint8)
+        margin = 2 * math.ceil(_SWAY)
+        return _Stage(portraits, plan, scene.room(self._width + margin, self._height + margin, self._seed), noise)
+
+    def _present(self, number: int) -> Iterator[tuple[int, scene.Portrait, visits.Pose]]:
+        """(number of the visit, portrait, pose) of everybody who is there."""
+        plan, seconds = self._stage.visits, self._stage.seconds
+        again, now = divmod(number / self._camera.fps, seconds)
+        for index, visit in enumerate(plan):
+            pose = visits.pose(visit, now)
+            if pose is not None:
+                portrait = self._stage.portraits[visit.portrait]
+                yield index + int(again) * len(plan), portrait, scene.standing(portrait, pose)
+
+    def _shift(self, number: int) -> tuple[float, float]:
+        """Pixels of the room that lie left of and above the picture."""
+        now = number / self._camera.fps
+        return _SWAY * (1 + math.sin(now / 2.3)), _SWAY * (1 + math.sin(now / 3.7))
+
+    def _on_frame(self, box: Box, number: int) -> Box:
+        """From fractions of the room to fractions of the frame."""
+        height, width = self._stage.room.shape[:2]
+        across, down = self._shift(number)
+
+        def x(value: float) -> float:
+            return (value * width - across) / self._width
+
+        def y(value: float) -> float:
+            return (value * height - down) / self._height
+
+        return Box(x(box.left), y(box.top), x(box.right), y(box.bottom))
+
+    def _noisy(self, pixels: ByteArray, number: int) -> ByteArray:
+        """Add the sensor's noise in place: two fixed pictures of it, moved about, one brightens, one darkens."""
+        places = np.random.default_rng((self._seed, number)).integers(0, 64, 4)
+        brighter = self._stage.noise[0, places[0] :, places[1] :][: self._height, : self._width]
+        darker = self._stage.noise[1, places[2] :, places[3] :][: self._height, : self._width]
+        if pixels.ndim == 3:
+            brighter, darker = cv2.merge([brighter] * 3), cv2.merge([darker] * 3)  # type: ignore[assignment]
+        cv2.add(pixels, brighter, dst=pixels)
+        cv2.subtract(pixels, darker, dst=pixels)
+        return pixels
+
+    def _small(self, main: Picture) -> Picture:
+        """The small plane that an ISP would give beside the main one."""
+        return pictures.resized(main, *self._small_size)
+
+    @cached_property
+    def _small_size(self) -> tuple[int, int]:
+        return fitted((self._width, self._height), (self._camera.small_width, self._camera.small_height))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is made once: the people, their plan, the room, and noise."""
+
+    portraits: list[scene.Portrait]
+    visits: list[visits.Visit]
+    room: ByteArray
+    noise: ByteArray
+
+    @property
+    def seconds(self) -> float:
+        return self.visits[-1].end + 1.0
