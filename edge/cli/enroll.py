@@ -1,0 +1,105 @@
+"""``edge enroll``: index images into a collection."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.output import bar, json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from edge.enroll import Outcome
+
+
+@click.command()
+@click.argument("collection")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--subject", help="Whom the pictures show. Without it PATH has a folder for each subject.")
+@click.option("--label", default="face", show_default=True, help="What to enroll: a label of the detector.")
+@click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
+@click.option("--embedder", default="", help="Embedder model, instead of the label's.")
+@json_option
+@click.pass_context
+def enroll(
+    ctx: click.Context,
+    collection: str,
+    path: Path,
+    subject: str | None,
+    label: str,
+    detectors: tuple[str, ...],
+    embedder: str,
+    as_json: bool,
+) -> None:
+    r"""Index images into COLLECTION, which is made where it does not exist.
+
+    PATH is a picture or a folder of pictures of --subject NAME, or a folder with a folder for each subject. Each
+    picture gives its largest face. A picture that was enrolled before adds nothing; one that cannot be used is
+    skipped with its reason. A running daemon knows the new faces at once. Exit code 3: nothing could be enrolled.
+
+    \b
+    Example:
+      edge enroll staff photos/
+      edge enroll staff alice.jpg --subject alice
+    """
+    from edge import config, finder
+    from edge.collection import Collections
+    from edge.enroll import enroll_images, planned
+
+    chosen = settings(ctx)
+    state = config.state_folder(chosen)
+    plan = planned(path, subject)
+    with Collections(state, chosen.collection, maintain=False) as collections:
+        looks = finder.load(chosen, state, label, detectors, embedder)
+        target = collections.get_or_create(collection)
+        outcomes = []
+        with bar("enrolling", len(plan)) as progress:
+            for outcome in enroll_images(plan, looks, target):
+                outcomes.append(outcome)
+                progress.advance()
+                if not as_json and (outcome.status == "skipped" or not sys.stdout.isatty()):
+                    click.echo(_line(outcome))
+        target.upkeep()
+        faces, people = target.count, len(target.subjects())
+    _print_end(collection, outcomes, faces, people, as_json)
+    if all(outcome.status == "skipped" for outcome in outcomes):
+        ctx.exit(3)
+
+
+def _print_end(collection: str, outcomes: list[Outcome], faces: int, people: int, as_json: bool) -> None:
+    counts = Counter(outcome.status for outcome in outcomes)
+    if as_json:
+        numbers = {status: counts[status] for status in ("added", "already_there", "skipped")}
+        images = [_json(outcome) for outcome in outcomes]
+        print_json({"collection": collection, **numbers, "faces": faces, "subjects": people, "images": images})
+        return
+    click.echo(
+        f"{collection}: {counts['added']} added, {counts['already_there']} there already, {counts['skipped']} skipped; "
+        f"{faces} faces of {people} subjects"
+    )
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.status == "skipped":
+        return f"skipped ({outcome.reason})  {outcome.message}"
+    other = outcome.face is not None and outcome.face.subject != outcome.subject
+    known_as = f", as {outcome.face.subject}" if other and outcome.face else ""
+    return f"{outcome.status.replace('_', ' ')}{known_as}  {outcome.subject}  {outcome.path}"
+
+
+def _json(outcome: Outcome) -> dict[str, Any]:
+    face = outcome.face
+    return {
+        "path": str(outcome.path),
+        "subject": outcome.subject,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "face_id": face.face_id if face else None,
+        "enrolled_as": face.subject if face else None,
+        "quality": round(face.quality, 3) if face else None,
+        "others": outcome.others,
+    }

@@ -1,0 +1,122 @@
+"""Who is in a picture: every face of it against a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge import pictures
+from edge.calibration import Calibration
+from edge.collection import Collection
+from edge.errors import InputError
+from edge.finder import Finder
+from edge.inference.embedder import Embedder
+from edge.settings import Label, Settings
+from edge.types import Detection, Identity, IdentityState, Match, Picture
+
+FACES = 32
+"""faces of the collection that are looked at: enough for the best of several subjects"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a face has a name."""
+
+    similarity: float
+    """0..100, lowest of a match"""
+    margin: float
+    """cosine by which the best subject must lead the second best"""
+    calibration: Calibration
+
+    @property
+    def cosine(self) -> float:
+        """The lowest cosine of a match."""
+        return self.calibration.cosine(self.similarity)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """One detection and who it is."""
+
+    detection: Detection
+    quality: float
+    """0..1"""
+    identity: Identity
+    matches: tuple[Match, ...]
+    """the best face of each of the nearest subjects, best first"""
+    reason: str = ""
+    """why it was not embedded: a code; else empty"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who is in one picture."""
+
+    path: Path
+    faces: tuple[Identified, ...]
+    reason: str = ""
+    """why the picture could not be read: a code; else empty"""
+    message: str = ""
+
+    @property
+    def known(self) -> tuple[Identified, ...]:
+        return tuple(face for face in self.faces if face.identity.state is IdentityState.KNOWN)
+
+
+def identify_files(
+    paths: Iterable[Path], finder: Finder, collection: Collection, rule: Rule, limit: int = 5
+) -> Iterator[Answer]:
+    """One answer a picture, in order; a bad picture never stops the run. Raises SpaceError, ModelError, StoreError."""
+    collection.check_space(finder.embedder.space)
+    for path in paths:
+        try:
+            picture = pictures.read(path)
+        except InputError as error:
+            yield Answer(path, (), error.code, error.message)
+            continue
+        yield Answer(path, tuple(identify(picture, finder, collection, rule, limit)))
+
+
+def identify(picture: Picture, finder: Finder, collection: Collection, rule: Rule, limit: int = 5) -> list[Identified]:
+    """Every detection of the finder's label, largest first, with its identity."""
+    seen = finder.embed(picture, finder.detect(picture))
+    embedded = [one.embedding.vector for one in seen if one.embedding is not None]
+    found = iter(collection.search(np.stack(embedded), FACES, finder.embedder.space) if embedded else ())
+    identified = []
+    for one in seen:
+        matches = by_subject(next(found)) if one.embedding is not None else []
+        identity = _identity(matches, rule, collection.name)
+        identified.append(Identified(one.detection, one.quality.score, identity, tuple(matches[:limit]), one.reason))
+    return identified
+
+
+def by_subject(matches: Sequence[Match]) -> list[Match]:
+    """The best match of each subject, best first; a face without a subject stands for itself."""
+    best: dict[str, Match] = {}
+    for match in matches:
+        best.setdefault(match.name, match)
+    return list(best.values())
+
+
+def rule(settings: Settings, label: str, embedder: Embedder, similarity: float | None = None) -> Rule:
+    """The rule of a label: ``similarity`` where given, else the label's setting, else the model card's."""
+    section = settings.labels.get(label, Label())
+    lowest = next(
+        value for value in (similarity, section.similarity, embedder.card.thresholds.similarity) if value is not None
+    )
+    return Rule(lowest, section.margin, embedder.calibration)
+
+
+def _identity(matches: Sequence[Match], rule: Rule, collection: str) -> Identity:
+    if not matches:
+        return Identity(IdentityState.UNKNOWN, collection=collection)
+    best = matches[0]
+    runner_up = matches[1].similarity if len(matches) > 1 else None
+    if best.similarity < rule.cosine:
+        return Identity(IdentityState.UNKNOWN, None, best.similarity, runner_up, None, collection)
+    doubtful = runner_up is not None and best.similarity - runner_up < rule.margin
+    state = IdentityState.UNCERTAIN if doubtful else IdentityState.KNOWN
+    return Identity(state, best.name, best.similarity, runner_up, best.face_id, collection)
