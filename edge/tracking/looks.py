@@ -52,10 +52,9 @@ class Looks:
         """Count what the collection said of this look, and name the track."""
         self._looked(track, now)
         self._spent = min(self._spent + 1, self._settings.attempts)
-        before = self.votes.identity
         track.identity = self.votes.add(matches, quality)
         disturbed = self.votes.in_doubt or track.identity.state is IdentityState.RETRACTED
-        if track.identity.state is not before.state or track.identity.subject != before.subject or disturbed:
+        if disturbed:
             self._tries = 0
         if disturbed and now - self._series_began >= self._settings.refresh_seconds:
             self._spent, self._series_began = 1, now
