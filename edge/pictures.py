@@ -147,17 +147,25 @@ def _scale(matrix: NDArray[np.float64]) -> float:
 
 def _needed(forward: NDArray[np.float64], width: int, height: int, picture: Picture) -> tuple[int, int, int, int]:
     """left, top, right, bottom of the source pixels that the output looks at: even, inside the picture."""
-    if not np.isfinite(forward).all() or _scale(forward) < 1e-6:
+    (a, b, c), (d, e, f) = forward.tolist()
+    determinant = a * e - b * d
+    if not math.isfinite(determinant + c + f) or abs(determinant) < 1e-12:
         return 0, 0, 0, 0
-    corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
-    inverse = cv2.invertAffineTransform(forward)
-    source = corners @ inverse[:, :2].T + inverse[:, 2]
-    margin = 2 + 2 * math.ceil(max(1.0, float(np.abs(inverse[:, :2]).sum(axis=1).max())))
-    low, high = np.floor(source.min(axis=0)) - margin, np.ceil(source.max(axis=0)) + margin
-    limits = np.array([picture.width, picture.height])
-    left, top = (int(value) // 2 * 2 for value in np.clip(low, 0, limits))
-    right, bottom = (int(value) for value in np.clip(high, 0, limits))
-    return left, top, min(right + right % 2, picture.width), min(bottom + bottom % 2, picture.height)
+    middle_x, middle_y = (width - 1) / 2 - c, (height - 1) / 2 - f
+    x, y = (e * middle_x - b * middle_y) / determinant, (a * middle_y - d * middle_x) / determinant
+    half_x = (abs(e) * width + abs(b) * height) / (2 * abs(determinant))
+    half_y = (abs(d) * width + abs(a) * height) / (2 * abs(determinant))
+    margin = 2 + 2 * math.ceil(max(1.0, max(abs(e) + abs(b), abs(d) + abs(a)) / abs(determinant)))
+    left, right = _within(x - half_x - margin, x + half_x + margin, picture.width)
+    top, bottom = _within(y - half_y - margin, y + half_y + margin, picture.height)
+    return left, top, right, bottom
+
+
+def _within(low: float, high: float, side: int) -> tuple[int, int]:
+    """From an even pixel to an even one, or to the side where that is odd."""
+    first = max(0, min(side, math.floor(low))) // 2 * 2
+    last = max(0, min(side, math.ceil(high)))
+    return first, min(last + last % 2, side)
 
 
 def _cut(picture: Picture, left: int, top: int, right: int, bottom: int) -> Picture:

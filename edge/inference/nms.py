@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -20,26 +21,9 @@ def keep(boxes: FloatArray, scores: FloatArray, classes: NDArray[np.int_], iou: 
 
     boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one stays.
     """
-    order = np.argsort(-scores, kind="stable")[:MOST]
-    if len(order) < 2:
-        return [int(i) for i in order]
-    overlap = _overlap(boxes[order]) > iou
-    overlap &= classes[order][:, np.newaxis] == classes[order]
-    kept: list[int] = []
-    gone = np.zeros(len(order), bool)
-    for i in range(len(order)):
-        if not gone[i]:
-            kept.append(int(order[i]))
-            gone |= overlap[i]
-    return kept
-
-
-def _overlap(boxes: FloatArray) -> FloatArray:
-    """(N, N) intersection over union."""
-    low, high = boxes[:, :2], boxes[:, 2:]
-    sides = np.minimum(high[:, np.newaxis], high) - np.maximum(low[:, np.newaxis], low)
-    common = np.prod(np.maximum(sides, 0), axis=2)
-    area = np.prod(np.maximum(high - low, 0), axis=1)
-    union = area[:, np.newaxis] + area - common
-    result: FloatArray = common / np.maximum(union, np.float32(1e-12))
-    return result
+    if len(scores) < 2:
+        return list(range(len(scores)))
+    rectangles = boxes.copy()
+    rectangles[:, 2:] -= rectangles[:, :2]
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, scores, classes.astype(np.int32), -1.0, iou, top_k=MOST)  # type: ignore[arg-type]
+    return [int(i) for i in kept]

@@ -77,6 +77,7 @@ class Preparation:
             )
         self.card = card
         self._table = table(card, tensor, where)
+        self._shifted = self._table is not None and _is_shift(self._table)
         self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
         self._boxed = np.full((card.height, card.width, 3), card.pad, np.uint8)
         self._size = (0, 0)
@@ -99,10 +100,13 @@ class Preparation:
 
     def tensor(self, rgb: ByteArray) -> NDArray[Any]:
         """The input tensor of (height, width, 3) pixels. Overwritten by the next call."""
-        pixels = rgb if self.card.color == "rgb" else rgb[:, :, ::-1]
-        if self._table is None:
+        pixels = rgb if self.card.color == "rgb" else np.ascontiguousarray(rgb[:, :, ::-1])
+        if self._shifted:
+            np.bitwise_xor(pixels, 0x80, out=self._buffer[0].view(np.uint8))
+        elif self._table is None:
             return pixels[np.newaxis]
-        cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=self._buffer[0])
+        else:
+            cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=self._buffer[0])
         return self._buffer
 
     def _cropping(self) -> FloatArray:
@@ -116,19 +120,33 @@ class Preparation:
 
 
 def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any] | None:
-    """(1, 256, 3): what each pixel value becomes, by channel; None where it becomes itself."""
+    """(1, 256, 3), or (1, 256, 1) for all channels: what each pixel value becomes; None where it becomes itself."""
     pixels = np.arange(256, dtype=np.float64)[:, np.newaxis]
     real = (pixels - card.mean) / card.std
-    if tensor.dtype.kind == "f":
-        if tensor.dtype != np.float32:
-            raise ModelError(f"{where}: expected an input of float32, got {tensor.dtype}", "convert the model again")
-        return real.astype(np.float32)[np.newaxis]
+    if tensor.dtype == np.float32:
+        alike = len(set(card.mean)) == len(set(card.std)) == 1
+        return real[np.newaxis, :, : 1 if alike else 3].astype(np.float32)
     if tensor.dtype not in (np.uint8, np.int8, np.int16):
-        raise ModelError(f"{where}: expected an input of 8 or 16 bits or float32, got {tensor.dtype}", "convert it")
+        raise ModelError(
+            f"{where}: expected an input of uint8, int8, int16 or float32, got {tensor.dtype}",
+            "convert the model again",
+        )
     limits = np.iinfo(tensor.dtype)
     stored = real / tensor.scale + tensor.zero_point if tensor.scale else real
     quantized = np.clip(np.rint(stored), limits.min, limits.max).astype(tensor.dtype)
     return None if np.array_equal(quantized, np.broadcast_to(pixels, (256, 3))) else quantized[np.newaxis]
+
+
+def _is_shift(values: NDArray[Any]) -> bool:
+    """Whether a table is pixel - 128, or never more than one step of the quantization from it.
+
+    The shift is one pass at the speed of memory, the table eight times that; a step is what the model's input
+    cannot tell apart anyway.
+    """
+    if values.dtype != np.int8:
+        return False
+    shift = np.arange(-128, 128)[np.newaxis, :, np.newaxis]
+    return bool(np.abs(values.astype(np.int64) - shift).max() <= 1)
 
 
 def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int) -> FloatArray:
