@@ -33,7 +33,7 @@ FACE_PIXELS = (90.0, 170.0)
 """height of a face when it is smallest; a visitor comes nearer by a quarter"""
 _EXPOSURE = 1 / 40
 """seconds: what blurs a walker"""
-_SWAY = 6.0
+_SWAY = 3.0
 """pixels the camera moves to either side"""
 _NOISE = 3.0
 """standard deviation of a pixel's luma"""
