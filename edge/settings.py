@@ -212,6 +212,9 @@ class Mqtt(Section):
     )
     key: Path | None = Field(None, examples=["/etc/edge/client.key"], description="Key of the client certificate.")
     insecure: bool = Field(False, description="Do not check the broker's host name. For tests.")
+    reconnect_seconds: Seconds = Field(
+        5.0, description="A lost link is tried again after a random part of this; 60 spreads a fleet of hundreds."
+    )
     acknowledge: Literal["broker", "hub"] = Field(
         "broker", description="Who must have an event before it leaves the outbox."
     )

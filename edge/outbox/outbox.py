@@ -70,6 +70,8 @@ class Outbox:
         """changes when positions change: read again from 0 then"""
         self.last = 0
         """the highest position that can be read"""
+        self.changed: list[Callable[[], None]] = []
+        """called, on the outbox's thread, when there may be more to read; must not wait"""
         self._path, self._settings = path, settings
         self._disk = threading.RLock()
         """guards the store and the memory; taken before ``_changed`` where both are"""
@@ -146,11 +148,6 @@ class Outbox:
             self._passed[epoch] = max(seq, self._passed.get(epoch, 0))
             self._changed.notify_all()
             return True
-
-    def wait(self, after: int, timeout: float) -> bool:
-        """Until there is an event past position ``after``, at most ``timeout`` seconds; whether there is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self.last > after, timeout)
 
     def stats(self) -> OutboxStats:
         with self._disk, self._changed:
@@ -247,6 +244,9 @@ class Outbox:
             with self._changed:
                 self._settled += len(fresh)
                 self._changed.notify_all()
+        if fresh:
+            for listener in self.changed:
+                listener()
 
     def _write_to_disk(self, batch: Batch) -> None:
         store, closing = self._opened(batch)

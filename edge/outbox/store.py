@@ -49,8 +49,8 @@ DROP_OLDEST = "DELETE FROM events WHERE position IN (SELECT position FROM events
 QUEUED = """
 SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position < e.position AND p.epoch = e.epoch
                                        ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
-NEXT = QUEUED + "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
-OF_TRACK = QUEUED + "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
+PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
+OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
 TrackKey = tuple[str, str]
 """camera, track"""
@@ -274,11 +274,11 @@ class Store:
 
     def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
         """The next events past position ``after``, in order, but those of the cameras ``without``."""
-        return self._queued(NEXT, (after, json.dumps(list(without)), limit))
+        return self._queued(QUEUED + PAST, (after, json.dumps(list(without)), limit))
 
     def of_track(self, camera: str, track: str, before: int) -> list[Queued]:
         """The events of a track below position ``before``, in order."""
-        return self._queued(OF_TRACK, (camera, track, before))
+        return self._queued(QUEUED + OF_TRACK, (camera, track, before))
 
     def _queued(self, query: str, values: Sequence[object]) -> list[Queued]:
         events, bad = [], []

@@ -1,0 +1,321 @@
+"""Brings events from the outbox to the broker: one thread, at least once, nothing out of order that matters.
+
+Two lanes. Events that were put while we are online are *live* and go at once. What waited before that is *backlog*
+and goes beside them at a bounded rate, so a day without a broker does not delay what happens now. Order: each lane
+sends in the order of the outbox, and a live event takes the waiting events of its track with it, before it; so the
+events of a track always arrive in order, those of a camera do but for the live ones overtaking the backlog, and
+``seq`` tells a receiver how all of them lie.
+
+An event leaves the outbox when the broker acknowledged it (``broker``), or when the hub's contiguous mark has passed
+it (``hub``). What the broker refuses stays; its camera rests for a while and then begins again with the oldest.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edge.errors import InputError
+from edge.mqtt.client import Ack, Handler, Incoming
+from edge.mqtt.messages import Mark, event_json, parse
+from edge.mqtt.topics import Topics
+from edge.types import Queued
+
+log = logging.getLogger(__name__)
+
+Key = tuple[int, int]
+"""epoch, seq"""
+
+ON_THE_WAY = 20
+"""events without an answer of the broker, both lanes"""
+BACKLOG_SHARE = 16
+"""of these, at most, for the backlog: a live event always finds room"""
+WINDOW = 200
+"""events without the hub's mark while it makes no progress"""
+BACKLOG_RATE = 1000.0
+"""events a second"""
+BURST = 100
+"""events of the backlog that may go at once after a pause"""
+RESEND = (30.0, 600.0)
+"""seconds without progress of the hub until what has no mark is sent again: at first, and at most"""
+REST = (30.0, 600.0)
+"""seconds that a camera rests after a refusal: at first, and at most"""
+OFFLINE = 5.0
+"""seconds without a broker after which updates of one track take each other's place"""
+
+
+class Outbox(Protocol):
+    """What delivery needs of ``edge.outbox.Outbox``."""
+
+    coalesce: bool
+    generation: int
+    last: int
+    changed: list[Callable[[], None]]
+
+    def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]: ...
+    def of_track(self, camera: str, track: str, before: int) -> list[Queued]: ...
+    def done(self, keys: Iterable[Key]) -> None: ...
+    def passed(self, epoch: int, seq: int) -> bool: ...
+
+
+class Client(Protocol):
+    """What delivery needs of ``edge.mqtt.client.Client``."""
+
+    on_online: list[Callable[[], None]]
+
+    @property
+    def online(self) -> bool: ...
+    @property
+    def connects(self) -> int: ...
+    def publish(self, topic: str, payload: bytes, *, acknowledged: Callable[[Ack], None] | None = None) -> bool: ...
+    def subscribe(self, topic_filter: str, handler: Handler) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStats:
+    """How delivery is doing."""
+
+    sent: int
+    """publishes of events, those that were sent again included"""
+    delivered: int
+    """events that left the outbox"""
+    on_the_way: int
+    unmarked: int
+    """events that the broker has and the hub's mark has not passed"""
+    refused: int
+    resends: int
+    resting: tuple[str, ...]
+    """cameras whose events the broker refuses"""
+
+
+class Delivery:
+    """Runs from ``start`` to ``stop``; what is not delivered by then stays in the outbox."""
+
+    def __init__(
+        self, outbox: Outbox, client: Client, device: str, acknowledge: Literal["broker", "hub"] = "broker"
+    ) -> None:
+        self._outbox, self._client, self._topics = outbox, client, Topics(device)
+        self._hub = acknowledge == "hub"
+        self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        """what other threads have to say, run on ours"""
+        self._wake = threading.Event()
+        self._stopping = False
+        self._connection = self._generation = -1
+        self._backlog = self._split = self._live = 0
+        """positions: sent up to here of the backlog; where the backlog ends; sent up to here of the live events"""
+        self._on_the_way: dict[Key, bool] = {}
+        """sent, without an answer of the broker -> whether it was backlog"""
+        self._unmarked: dict[Key, bool] = {}
+        """the broker has it, the hub's mark has not passed it -> whether it was backlog"""
+        self._marks: dict[int, int] = {}
+        """epoch -> the hub's mark; it may come before the broker's answer"""
+        self._resting: dict[str, tuple[float, float]] = {}
+        """camera -> monotonic seconds when it tries again, and how long it rested"""
+        self._progress, self._resend = time.monotonic(), RESEND[0]
+        self._tokens, self._filled = float(BURST), time.monotonic()
+        self._online_at = time.monotonic()
+        self._sent = self._delivered = self._refused = self._resends = 0
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        self._outbox.changed.append(self._wake.set)
+        self._client.on_online.append(self._wake.set)
+        if self._hub:
+            self._client.subscribe(self._topics.ack, self._on_mark)
+        self._thread.start()
+
+    def stop(self, timeout: float = 0.0) -> None:
+        """Stop; gives what is waiting up to ``timeout`` seconds to leave, while we are online."""
+        until = time.monotonic() + timeout
+        while self._client.online and not self._idle() and time.monotonic() < until:
+            time.sleep(0.02)
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def stats(self) -> DeliveryStats:
+        return DeliveryStats(
+            sent=self._sent,
+            delivered=self._delivered,
+            on_the_way=len(self._on_the_way),
+            unmarked=len(self._unmarked),
+            refused=self._refused,
+            resends=self._resends,
+            resting=tuple(self._resting),
+        )
+
+    def _idle(self) -> bool:
+        return not self._on_the_way and self._backlog >= self._split and self._live >= self._outbox.last
+
+    # other threads
+
+    def _on_ack(self, queued: Queued, ack: Ack) -> None:
+        self._news.put(lambda: self._answered(queued, ack))
+        self._wake.set()
+
+    def _on_mark(self, message: Incoming) -> None:
+        try:
+            mark = parse(Mark, message.payload)
+        except InputError as error:
+            log.warning("delivery: not a mark of the hub: %s", error.message)
+            return
+        self._news.put(lambda: self._marked(mark))
+        self._wake.set()
+
+    # our thread
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping:
+            self._wake.wait(pause)
+            self._wake.clear()
+            try:
+                pause = self._step(time.monotonic())
+            except Exception:
+                log.exception("delivery: a step failed; the events are safe")
+                pause = 1.0
+
+    def _step(self, now: float) -> float:
+        """Do what can be done now; seconds until it is worth looking again."""
+        while not self._news.empty():
+            self._news.get()()
+        if not self._client.online:
+            self._outbox.coalesce = now - self._online_at > OFFLINE
+            return 1.0
+        self._online_at, self._outbox.coalesce = now, False
+        if (self._client.connects, self._outbox.generation) != (self._connection, self._generation):
+            self._connection, self._generation = self._client.connects, self._outbox.generation
+            self._rewind(now)
+        self._look_at_clocks(now)
+        self._send_live(now)
+        return self._send_backlog(now)
+
+    def _rewind(self, now: float) -> None:
+        """Begin again with the oldest; what is on the way is not sent twice, as paho keeps it."""
+        self._backlog, self._split = 0, self._outbox.last
+        self._live = self._split
+        self._unmarked.clear()
+        self._progress = now
+
+    def _look_at_clocks(self, now: float) -> None:
+        rested = [camera for camera, (until, _) in self._resting.items() if until and now >= until]
+        for camera in rested:
+            self._resting[camera] = (0.0, self._resting[camera][1])
+        stalled = self._unmarked and now - self._progress > self._resend
+        if stalled:
+            log.warning("delivery: the hub has not answered for %.0f s: sending again", self._resend)
+            self._resends += 1
+            self._resend = min(self._resend * 2, RESEND[1])
+        if rested or stalled:
+            self._rewind(now)
+
+    def _without(self) -> list[str]:
+        return [camera for camera, (until, _) in self._resting.items() if until]
+
+    def _send_live(self, now: float) -> None:
+        while self._live < self._outbox.last and self._has_room(now):
+            page = self._outbox.read(self._live, ON_THE_WAY - len(self._on_the_way), self._without())
+            if not page:
+                self._live = self._outbox.last
+                return
+            for item in page:
+                if not self._has_room(now) or not self._send_with_its_track(item):
+                    return
+                self._live = item.position
+
+    def _has_room(self, now: float) -> bool:
+        stalled = len(self._unmarked) >= WINDOW and now - self._progress > RESEND[0]
+        return len(self._on_the_way) < ON_THE_WAY and not stalled
+
+    def _send_with_its_track(self, item: Queued) -> bool:
+        """Send a live event, and before it what its track left in the backlog."""
+        if self._backlog < self._split:
+            for older in self._outbox.of_track(item.event.camera, item.event.track, item.position):
+                if not self._send(older, backlog=True):
+                    return False
+        return self._send(item, backlog=False)
+
+    def _send_backlog(self, now: float) -> float:
+        self._tokens = min(float(BURST), self._tokens + (now - self._filled) * BACKLOG_RATE)
+        self._filled = now
+        while self._backlog < self._split:
+            room = self._backlog_room()
+            if room <= 0:
+                return 0.02 if self._tokens < 1 else 1.0
+            page = self._outbox.read(self._backlog, room, self._without())
+            for item in page:
+                if item.position > self._split:
+                    break
+                if not self._send(item, backlog=True):
+                    return 1.0
+                self._backlog = item.position
+                self._tokens -= 1
+            if not page or page[-1].position > self._split:
+                self._backlog = self._split
+        return 1.0
+
+    def _backlog_room(self) -> int:
+        on_the_way = sum(self._on_the_way.values())
+        room = min(BACKLOG_SHARE - on_the_way, ON_THE_WAY - len(self._on_the_way), int(self._tokens))
+        return min(room, WINDOW - sum(self._unmarked.values()) - on_the_way) if self._hub else room
+
+    def _send(self, item: Queued, *, backlog: bool) -> bool:
+        """Hand one event to the broker, unless it is there already. False: the link is gone."""
+        if item.key in self._on_the_way or item.key in self._unmarked:
+            return True
+        try:
+            topic = self._topics.event(item.event.camera)
+            payload = event_json(self._topics.device, item, with_after=self._hub)
+        except InputError as error:
+            log.error("delivery: event %s cannot be sent and is dropped: %s", item.key, error.message)
+            self._outbox.done([item.key])
+            return True
+        self._on_the_way[item.key] = backlog
+        if not self._client.publish(topic, payload, acknowledged=lambda ack: self._on_ack(item, ack)):
+            del self._on_the_way[item.key]
+            return False
+        self._sent += 1
+        return True
+
+    def _answered(self, item: Queued, ack: Ack) -> None:
+        backlog = self._on_the_way.pop(item.key, False)
+        if ack.abandoned:
+            self._connection = -1
+        elif not ack.accepted:
+            self._rest(item.event.camera, ack.reason)
+        elif self._hub and item.seq > self._marks.get(item.epoch, 0):
+            self._unmarked[item.key] = backlog
+        elif self._hub:
+            self._delivered += 1
+        else:
+            self._delivered += 1
+            self._outbox.done([item.key])
+        if ack.accepted:
+            self._resting.pop(item.event.camera, None)
+
+    def _rest(self, camera: str, reason: str) -> None:
+        self._refused += 1
+        until, rested = self._resting.get(camera, (0.0, 0.0))
+        if until:
+            return
+        seconds = min(rested * 2, REST[1]) if rested else REST[0]
+        level = logging.DEBUG if rested else logging.WARNING
+        log.log(level, "delivery: the broker refuses events of camera %s (%s): they wait here", camera, reason)
+        self._resting[camera] = (time.monotonic() + seconds, seconds)
+
+    def _marked(self, mark: Mark) -> None:
+        if not self._outbox.passed(mark.epoch, mark.seq):
+            log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
+            return
+        self._marks[mark.epoch] = max(mark.seq, self._marks.get(mark.epoch, 0))
+        passed = [key for key in self._unmarked if key[0] == mark.epoch and key[1] <= mark.seq]
+        for key in passed:
+            del self._unmarked[key]
+        self._delivered += len(passed)
+        if passed:
+            self._progress, self._resend = time.monotonic(), RESEND[0]
