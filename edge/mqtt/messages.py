@@ -240,13 +240,16 @@ Document = TypeVar("Document", WireEvent, Status, Info, State, Stats, Reported, 
 
 def event_json(device: str, queued: Queued, *, with_after: bool = False) -> bytes:
     """The event as it travels. ``with_after`` where a hub acknowledges: it tells gaps from losses."""
-    event = queued.event
+    key = {"v": VERSION, "id": f"{device}/{queued.epoch}/{queued.seq}", "device": device}
+    document = {**key, "epoch": queued.epoch, "seq": queued.seq, **event_document(queued.event)}
+    if with_after:
+        document["after"] = queued.after
+    return _dump(document)
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """What an event says, without the key that the outbox gives it."""
     document: dict[str, Any] = {
-        "v": VERSION,
-        "id": f"{device}/{queued.epoch}/{queued.seq}",
-        "device": device,
-        "epoch": queued.epoch,
-        "seq": queued.seq,
         "type": event.type,
         "camera": event.camera,
         "track": event.track,
@@ -265,9 +268,7 @@ def event_json(device: str, queued: Queued, *, with_after: bool = False) -> byte
         document["reason"] = event.reason
     if event.video_time is not None:
         document["video_time"] = round(event.video_time, 3)
-    if with_after:
-        document["after"] = queued.after
-    return _dump(document)
+    return document
 
 
 def to_json(document: Status | Info | State | Stats | Reported | Mark) -> bytes:

@@ -1,0 +1,124 @@
+"""``edge listen``: an independent subscriber that prints events as they arrive."""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import NOTHING_FOUND, output
+from edge.errors import DeliveryError, InputError, SettingsError
+
+if TYPE_CHECKING:
+    from edge.mqtt.client import Client, Incoming
+    from edge.mqtt.messages import WireEvent
+    from edge.settings import Mqtt
+
+CONNECT_SECONDS = 10.0
+"""until a broker that does not answer is an error"""
+REMEMBERED = 10_000
+"""events by which duplicates are known"""
+
+
+@click.command()
+@click.argument("device", required=False, default="")
+@click.option("--host", help="Broker; mqtt.host of the configuration when not given.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the broker.")
+@click.option("--count", type=click.IntRange(1), help="End after this many events.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="End after this many seconds.")
+@output.json_option
+@click.pass_context
+def listen(
+    ctx: click.Context,
+    device: str,
+    host: str | None,
+    port: int | None,
+    count: int | None,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    r"""Print the events that DEVICE (or every device) reports.
+
+    One a line: time, device, camera, type, label, who, cosine similarity, zones. Exit code 3 when none came.
+
+    \b
+    Example:
+      edge listen porch --host broker.local
+      edge listen --json --count 10 --timeout 60
+    """
+    from edge.mqtt import topics
+    from edge.mqtt.client import Client
+
+    arrived: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+    chosen = _broker(output.settings(ctx).mqtt, host, port)
+    client = Client(chosen, f"edge-listen-{secrets.token_hex(4)}")
+    client.subscribe(topics.reports(device, "event"), arrived.put)
+    client.start()
+    try:
+        _await_broker(client, min(CONNECT_SECONDS, timeout or CONNECT_SECONDS))
+        printed = _print(arrived, count, timeout, as_json)
+    finally:
+        client.stop()
+    if not printed:
+        ctx.exit(NOTHING_FOUND)
+
+
+def _broker(settings: Mqtt, host: str | None, port: int | None) -> Mqtt:
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    chosen = settings.model_copy(update=changes)
+    if not chosen.host:
+        raise SettingsError("no broker is set", "give --host, or set mqtt.host in the configuration")
+    return chosen
+
+
+def _await_broker(client: Client, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not client.online:
+        if time.monotonic() > until:
+            health = client.health()
+            raise DeliveryError(f"the broker is {health.link}: {health.detail or 'no answer yet'}", health.hint)
+        time.sleep(0.02)
+
+
+def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: float | None, as_json: bool) -> int:
+    """Print until ``count`` or ``timeout``; how many events were printed."""
+    from edge.mqtt.messages import WireEvent, parse
+
+    until = time.monotonic() + timeout if timeout else None
+    seen: OrderedDict[str, None] = OrderedDict()
+    printed = 0
+    while count is None or printed < count:
+        try:
+            message = arrived.get(timeout=max(0.0, until - time.monotonic()) if until else None)
+        except queue.Empty:
+            break
+        try:
+            event = parse(WireEvent, message.payload)
+        except InputError as error:
+            click.echo(f"{message.topic}: {error.message}", err=True)
+            continue
+        if event.id in seen:
+            continue
+        seen[event.id] = None
+        if len(seen) > REMEMBERED:
+            seen.popitem(last=False)
+        click.echo(json.dumps(json.loads(message.payload), ensure_ascii=False) if as_json else line(event))
+        printed += 1
+    return printed
+
+
+def line(event: WireEvent) -> str:
+    """One event for people. Names come from outside: nothing in them moves the cursor."""
+    who = event.identity
+    name = f"{who.subject}?" if who.subject and who.state != "known" else who.subject or who.state
+    similarity = "-" if who.similarity is None else f"{who.similarity:.2f}"
+    clock = time.strftime("%H:%M:%S", time.localtime(event.time)) + f"{event.time % 1:.3f}"[1:]
+    cells = (clock, event.device, event.camera, event.type, event.label, name, similarity, ",".join(event.zones))
+    widths = (12, 0, 0, 6, 0, 16, 5, 0)
+    shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell) for cell in cells)
+    return "  ".join(cell.ljust(width) for cell, width in zip(shown, widths, strict=True)).rstrip()
