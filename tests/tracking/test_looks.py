@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +69,7 @@ def test_an_undecided_track_asks_at_growing_intervals_and_rests_after_its_attemp
     assert watched.track.identity.state is IdentityState.UNCERTAIN
     gaps = [b - a for a, b in zip(watched.asked, watched.asked[1:], strict=False)]
     assert len(watched.asked) == 6
-    assert all(later >= earlier - 0.11 for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later >= earlier - 0.11 for earlier, later in itertools.pairwise(gaps))
     assert gaps[-1] > 4 * gaps[0]
 
 
@@ -158,4 +160,4 @@ def test_whatever_is_seen_a_track_keeps_within_its_attempts(
     series = 1 + (len(frames) * interval) / refresh
     assert len(asked) <= attempts * series + series
     assert all(sum(start <= a < start + refresh for a in asked) <= 2 * attempts + 1 for start in asked)
-    assert all(b - a >= SPACING - 1e-9 for a, b in zip(asked, asked[1:], strict=False))
+    assert all(b - a >= SPACING - 1e-9 for a, b in itertools.pairwise(asked))
