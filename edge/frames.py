@@ -25,12 +25,21 @@ class LatestFrame:
                 self._frame = frame
                 self._changed.notify()
 
+    def offer(self, frame: Frame, timeout: float) -> bool:
+        """Put ``frame`` once nothing waits, for sources that must not lose one; False after ``timeout`` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._frame is None or self._closed, timeout):
+                return False
+        self.put(frame)
+        return True
+
     def take(self, timeout: float | None = None) -> Frame | None:
         """The newest frame, waiting for one; None after ``timeout`` seconds, or when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None or self._closed, timeout)
             frame, self._frame = self._frame, None
             self._taken += frame is not None
+            self._changed.notify_all()
             return frame
 
     def close(self) -> None:
@@ -38,6 +47,11 @@ class LatestFrame:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame can be taken at once."""
+        return self._frame is not None
 
     @property
     def closed(self) -> bool:

@@ -218,6 +218,7 @@ class Mqtt(Section):
     acknowledge: Literal["broker", "hub"] = Field(
         "broker", description="Who must have an event before it leaves the outbox."
     )
+    stats_seconds: Seconds = Field(30.0, description="Seconds between two messages of up/stats.")
 
     @model_validator(mode="after")
     def _tls(self) -> Mqtt:

@@ -1,0 +1,108 @@
+"""From settings to a bundle: models tried, loaded and paired with their collections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from edge.collection import Collections
+from edge.errors import EdgeError, ModelError, NotFoundError
+from edge.inference import check, load
+from edge.inference import model as models
+from edge.pipeline import Bundle, Recogniser
+from edge.tracking.votes import Rules
+
+if TYPE_CHECKING:
+    from edge.collection import Collection
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+    from edge.settings import Label, Models, Settings
+
+log = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
+
+DOUBT = 0.75
+"""share of the similarity that makes a match, from which a subject is worth a doubt"""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A bundle, and what could not be part of it."""
+
+    bundle: Bundle
+    problems: Mapping[str, str]
+    """part -> what is wrong and what to try; the rest works"""
+    models: Mapping[str, str]
+    """name -> sha256 of what was loaded"""
+
+
+def assemble(settings: Settings, state: Path, collections: Collections, release: str = "") -> Assembled:
+    """Models and collections as the settings name them.
+
+    A detector or a recogniser that cannot be used is a problem that is told; the daemon works on without it. Raises
+    the error of the detector where none at all can be used.
+    """
+    problems: dict[str, str] = {}
+    detectors = _detectors(settings, state, problems)
+    recognisers: dict[str, Recogniser] = {}
+    embedders: dict[str, Embedder] = {}
+    for name, label in settings.labels.items():
+        if not label.embedder:
+            continue
+        try:
+            embedder = embedders.get(label.embedder) or _tried(load.load_embedder, label.embedder, settings, state)
+            embedders[label.embedder] = embedder
+            collection = _collection(collections, label, embedder)
+            recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder))
+        except EdgeError as error:
+            problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
+            log.error("%s is detected but not recognised: %s", name, error)
+    scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
+    loaded = {one.card.name: one.model.sha256 for one in (*detectors.values(), *embedders.values())}
+    return Assembled(Bundle(release, detectors, scores, recognisers), problems, loaded)
+
+
+def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
+    detectors: dict[str, Detector] = {}
+    failure: EdgeError | None = None
+    for name in dict.fromkeys(name for camera in settings.cameras for name in camera.detectors):
+        try:
+            detectors[name] = _tried(load.load_detector, name, settings, state)
+        except (ModelError, NotFoundError) as error:
+            failure = error
+            problems[f"detector {name}"] = str(error)
+            log.error("detector %s cannot be used: %s", name, error)
+    if failure is not None and not detectors:
+        raise failure
+    return detectors
+
+
+def _tried(load_model: Callable[[str, Models, Path], Loaded], name: str, settings: Settings, state: Path) -> Loaded:
+    """Load a model, after a child process has survived it."""
+    if settings.models.check:
+        check.ensure(models.find(name, models.folders(settings.models, state)), settings.models, state)
+    return load_model(name, settings.models, state)
+
+
+def _collection(collections: Collections, label: Label, embedder: Embedder) -> Collection:
+    """The label's collection, made where it does not exist. Raises SpaceError for one of another space."""
+    collection = collections.get_or_create(label.collection)
+    collection.check_space(embedder.space)
+    return collection
+
+
+def _rules(settings: Settings, label: Label, embedder: Embedder) -> Rules:
+    similarity = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
+    cosine = embedder.calibration.cosine
+    return Rules(cosine(similarity), cosine(similarity * DOUBT), label.margin, settings.recognition.votes)
+
+
+def _score(name: str, label: Label, detectors: Mapping[str, Detector]) -> float:
+    """The score that starts a track: the label's own, or the highest of the cards that know it."""
+    if label.score is not None:
+        return label.score
+    return max((d.card.thresholds.score for d in detectors.values() if name in d.labels), default=0.5)

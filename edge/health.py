@@ -1,0 +1,160 @@
+"""How the daemon does: what the stages count, whether the pipeline moves, and the documents made of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge import board
+from edge.mqtt.messages import CameraStats, Stats
+
+if TYPE_CHECKING:
+    from edge.pipeline import Cost
+    from edge.sources.source import CameraState
+
+log = logging.getLogger(__name__)
+
+RECENT = 512
+"""measurements that a percentile is taken of"""
+STUCK = 10.0
+"""seconds without a heartbeat after which a thread counts as hung"""
+
+
+class Meter:
+    """The latest measurements of something, for percentiles."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=RECENT)
+
+    def add(self, value: float) -> None:
+        self._values.append(value)
+
+    def percentile(self, share: float) -> float:
+        """The value below which ``share`` (0..1) of the latest ones lie; 0 without any."""
+        ordered = sorted(self._values)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+@dataclass(slots=True)
+class CameraHealth:
+    """What is counted of one camera."""
+
+    state: str = "connecting"
+    reason: str = ""
+    frames: int = 0
+    looked: int = 0
+    dropped: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    """monotonic seconds of the latest frames processed"""
+
+    def fps(self, now: float) -> float:
+        """Frames a second lately."""
+        times = [moment for moment in self.recent if now - moment < 10.0]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+
+class Health:
+    """Counters that every thread may write and read."""
+
+    def __init__(self, cameras: Sequence[str]) -> None:
+        self.cameras = {name: CameraHealth() for name in cameras}
+        self.problems: dict[str, str] = {}
+        """what does not work, by part: a message that ends in what to try"""
+        self.declined: dict[str, int] = {}
+        """crops not worth embedding, by reason code"""
+        self._stages: dict[str, Meter] = {}
+        self._beats: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._cpu = (time.monotonic(), time.process_time())
+
+    def beat(self, thread: str) -> None:
+        """``thread`` is alive now."""
+        self._beats[thread] = time.monotonic()
+
+    def rest(self, thread: str) -> None:
+        """``thread`` ended as it should."""
+        self._beats.pop(thread, None)
+
+    def hung(self, now: float) -> list[str]:
+        """Threads that have not given a heartbeat for too long."""
+        return sorted(name for name, beat in list(self._beats.items()) if now - beat > STUCK)
+
+    def camera_changed(self, state: CameraState) -> None:
+        camera = self.cameras[state.camera]
+        camera.state, camera.reason = state.state, state.reason
+
+    def trouble(self, part: str, problem: str) -> None:
+        """Something does not work; the rest does. Logged once."""
+        if self.problems.get(part) != problem:
+            log.error("%s: %s", part, problem)
+            self.problems[part] = problem
+
+    def processed(self, camera: str, cost: Cost, latency: float, dropped: int) -> None:
+        """One frame went through; ``latency`` seconds from exposure to the outbox, ``dropped`` frames in all."""
+        counted = self.cameras[camera]
+        counted.frames += 1
+        counted.looked += cost.looked
+        counted.dropped = dropped
+        counted.recent.append(time.monotonic())
+        with self._lock:
+            for stage, seconds in cost.stages.items():
+                self._meter(stage).add(seconds)
+            if cost.looked:
+                self._meter("latency").add(latency)
+            for reason, count in cost.declined.items():
+                self.declined[reason] = self.declined.get(reason, 0) + count
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Milliseconds by stage: p50, p99."""
+        with self._lock:
+            return {
+                stage: {"p50": round(1e3 * meter.percentile(0.5), 2), "p99": round(1e3 * meter.percentile(0.99), 2)}
+                for stage, meter in self._stages.items()
+            }
+
+    def stats(self, outbox: Mapping[str, object], mqtt: Mapping[str, object]) -> Stats:
+        """The document of ``up/stats``."""
+        now = time.monotonic()
+        memory = board.memory()
+        return Stats(
+            time=time.time(),
+            uptime=round(now - self._started, 1),
+            cameras={
+                name: CameraStats(camera.state, round(camera.fps(now), 2), camera.frames, camera.dropped)
+                for name, camera in self.cameras.items()
+            },
+            latency_ms=self.latency_ms(),
+            outbox=dict(outbox),
+            mqtt=dict(mqtt),
+            memory_mb=round(memory.resident / 1e6, 1),
+            cpu_percent=self._cpu_percent(),
+            temperature=board.temperature(),
+            clock=board.clock(),
+        )
+
+    def status_line(self) -> str:
+        """One line for systemd and people."""
+        now = time.monotonic()
+        parts = [
+            f"{name} {camera.fps(now):.1f} fps" if camera.state == "live" else f"{name} {camera.state}"
+            for name, camera in self.cameras.items()
+        ]
+        parts += [f"{part}: degraded" for part in self.problems]
+        return ", ".join(parts)
+
+    def _meter(self, stage: str) -> Meter:
+        if stage not in self._stages:
+            self._stages[stage] = Meter()
+        return self._stages[stage]
+
+    def _cpu_percent(self) -> float:
+        """Of one core, since the last call."""
+        wall, cpu = time.monotonic(), time.process_time()
+        (old_wall, old_cpu), self._cpu = self._cpu, (wall, cpu)
+        return round(100 * (cpu - old_cpu) / max(wall - old_wall, 1e-6), 1)

@@ -1,0 +1,261 @@
+"""What happens to one frame. The page to keep open.
+
+1. motion on the small picture decides whether to look; a still scene is looked at once in a while
+2. the detectors give boxes, and landmarks where the model has them
+3. the tracker gives each box an identity over time; a person's track holds the face inside it
+4. a track asks for an embedding only while the answer could still change, within a budget
+5. the crops of the frame are embedded, then matched in one batch
+6. each match is a vote in its track; the policy turns changes of tracks into events
+
+A ``Bundle`` (models and collections that belong together) is immutable: replacing the reference between two frames
+is how a release is switched, so one frame sees one release.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from edge.errors import EdgeError
+from edge.motion import Motion
+from edge.policy import Clock, Policy, Presence
+from edge.settings import Camera, Label, Settings
+from edge.tracking.holders import Holders
+from edge.tracking.looks import Looks, schedule
+from edge.tracking.tracker import Tracker, scores_to_detect
+from edge.tracking.votes import Rules
+from edge.types import Detection, Embedding, Event, Frame, Match, Picture, Quality, Space, Track
+from edge.zones import Zones
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
+
+LOOK_AT_NOTHING = 5.0
+"""seconds between two looks at a still scene in which nothing is tracked"""
+LOOK_AT_TRACKS = 1.0
+"""seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
+MATCHES = 8
+"""faces of the collection that a vote sees: enough for the best of several subjects"""
+
+
+class Detects(Protocol):
+    """Picture in, detections out."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]: ...
+
+
+class Embeds(Protocol):
+    """Detections in, unit vectors out."""
+
+    @property
+    def space(self) -> Space: ...
+    def assess(self, picture: Picture, detection: Detection) -> Quality: ...
+    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]: ...
+
+
+class Searches(Protocol):
+    """Unit vectors (k, D) in, the matches of each out."""
+
+    name: str
+
+    def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """How one label is named."""
+
+    embedder: Embeds
+    collection: Searches
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Models and collections that belong together."""
+
+    release: str
+    detectors: Mapping[str, Detects]
+    """by name"""
+    scores: Mapping[str, float]
+    """lowest detector score that starts a track, by label"""
+    recognisers: Mapping[str, Recogniser]
+    """by label; labels without are detected and not named"""
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one frame took, seconds by stage, and how much was done."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    looked: bool = False
+    detections: int = 0
+    embeddings: int = 0
+    declined: dict[str, int] = field(default_factory=dict)
+    """crops not worth embedding, by reason code"""
+    problems: dict[str, str] = field(default_factory=dict)
+    """what could not be recognised, by part, and why"""
+
+
+class Pipeline:
+    """Turns frames of one camera into events. One thread at a time."""
+
+    def __init__(self, camera: Camera, settings: Settings, bundle: Bundle, ids: Iterator[str]) -> None:
+        labels: dict[str, Label] = settings.labels_of(camera)
+        self.bundle = bundle
+        self.cost = Cost()
+        """of the latest frame"""
+        self._camera = camera
+        self._labels = labels
+        self._recognition = settings.recognition
+        self._tracker = Tracker(camera.name, settings.tracking, ids, bundle.scores)
+        self._policy = Policy(camera, labels, settings.tracking)
+        self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
+        self._holders = Holders()
+        self._motion = Motion() if camera.motion else None
+        self._looks: dict[str, Looks] = {}
+        self._looked = -1e9
+        self._latest = (0.0, 0.0)
+        self._running: Bundle | None = None
+
+    @property
+    def tracks(self) -> list[Track]:
+        """What is followed now."""
+        return self._tracker.tracks
+
+    def presence(self, time: float) -> Presence:
+        """Who and what is there now, as far as it was reported."""
+        return self._policy.presence(time)
+
+    def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
+        """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
+        bundle = self._switched()
+        self.cost = Cost()
+        self._latest = (frame.monotonic, frame.time)
+        with _Stage(self.cost, "motion"):
+            looking = self._worth_looking(frame)
+        if looking:
+            with _Stage(self.cost, "detect"):
+                detections = self._detect(bundle, frame)
+            with _Stage(self.cost, "track"):
+                update = self._tracker.update(detections, frame.monotonic, frame.time)
+                self._zones.update(update.tracks, frame.monotonic)
+                self._holders.update(update.tracks, frame.monotonic)
+            self._recognise(bundle, frame, update.tracks)
+            self._holders.name(update.tracks, frame.monotonic)
+        else:
+            update = self._tracker.still(frame.monotonic)
+        with _Stage(self.cost, "report"):
+            for track in update.ended:
+                self._looks.pop(track.id, None)
+            return self._policy.events(update.tracks, update.ended, frame, clock, bundle.release)
+
+    def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
+        """An end for everything that is still there, at the time of the latest frame."""
+        self._looks.clear()
+        now, time = self._latest
+        return self._policy.finish(self._tracker.finish(), now, time, reason, clock, self.bundle.release)
+
+    def reopen(self) -> None:
+        """The collection changed: look at everybody again."""
+        for looks in self._looks.values():
+            looks.reopen()
+
+    def _switched(self) -> Bundle:
+        """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
+        bundle = self.bundle
+        if self._running is not bundle:
+            if self._running is not None:
+                for track in self.tracks:
+                    recogniser = bundle.recognisers.get(track.label)
+                    if track.id in self._looks and recogniser is not None:
+                        self._looks[track.id].reopen(recogniser.rules)
+            self._running = bundle
+        return bundle
+
+    def _worth_looking(self, frame: Frame) -> bool:
+        if self._motion is None:
+            return True
+        moving = self._motion.look(frame).moving
+        waited = frame.monotonic - self._looked
+        tracks = self._tracker.tracks
+        unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
+        due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
+        return moving or due or unsettled
+
+    def _detect(self, bundle: Bundle, frame: Frame) -> list[Detection]:
+        picture = frame.small or frame.main
+        self._looked, self.cost.looked = frame.monotonic, True
+        wanted = scores_to_detect({label: bundle.scores.get(label, 0.0) for label in self._labels})
+        found: list[Detection] = []
+        for name in self._camera.detectors:
+            detector = bundle.detectors[name]
+            scores = {label: score for label, score in wanted.items() if label in detector.labels}
+            if scores:
+                found += detector.detect(picture, scores)
+        self.cost.detections = len(found)
+        return found
+
+    def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track]) -> None:
+        for label, recogniser in bundle.recognisers.items():
+            mine = [track for track in tracks if track.label == label]
+            for track in mine:
+                if track.id not in self._looks:
+                    self._looks[track.id] = Looks(recogniser.rules, self._recognition, recogniser.collection.name)
+            chosen = schedule(mine, self._looks, frame.monotonic, self._recognition.budget)
+            if chosen:
+                try:
+                    self._vote(recogniser, frame, chosen)
+                except EdgeError as error:
+                    # the tracks go on, and with them their ends; the daemon says what is wrong
+                    self.cost.problems[f"labels.{label}"] = str(error)
+
+    def _vote(self, recogniser: Recogniser, frame: Frame, tracks: Sequence[Track]) -> None:
+        with _Stage(self.cost, "embed"):
+            worth = self._worth_embedding(recogniser.embedder, frame, tracks)
+            embeddings = recogniser.embedder.embed(frame.main, [detection for _, detection in worth])
+        if not embeddings:
+            return
+        self.cost.embeddings += len(embeddings)
+        with _Stage(self.cost, "match"):
+            vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
+            matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
+            for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
+                self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
+
+    def _worth_embedding(
+        self, embedder: Embeds, frame: Frame, tracks: Sequence[Track]
+    ) -> list[tuple[Track, Detection]]:
+        worth = []
+        for track in tracks:
+            detection = Detection(track.label, track.score, track.box, track.landmarks)
+            quality = embedder.assess(frame.main, detection)
+            if quality.reason or quality.score < self._recognition.min_quality:
+                self._looks[track.id].decline(track, frame.monotonic)
+                reason = quality.reason or "low_quality"
+                self.cost.declined[reason] = self.cost.declined.get(reason, 0) + 1
+            else:
+                worth.append((track, detection))
+        return worth
+
+
+class _Stage:
+    """Adds the seconds inside the block to a stage of a frame's cost."""
+
+    __slots__ = ("_began", "_cost", "_name")
+
+    def __init__(self, cost: Cost, name: str) -> None:
+        self._cost, self._name = cost, name
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self._began
+        self._cost.stages[self._name] = self._cost.stages.get(self._name, 0.0) + spent

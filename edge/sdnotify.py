@@ -1,0 +1,53 @@
+"""What systemd wants to hear, over the datagram socket of ``$NOTIFY_SOCKET``. Silent where there is none.
+
+Protocol: sd_notify(3), newline-separated ``KEY=value`` in one datagram; a leading ``@`` is an abstract socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+
+def notify(**fields: str | int) -> bool:
+    """Send fields such as ``READY=1`` or ``STATUS="..."``. False where nobody listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return False
+    message = "\n".join(f"{key}={value}" for key, value in fields.items())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        try:
+            channel.sendto(message.encode(), f"\0{address[1:]}" if address[0] == "@" else address)
+        except OSError:
+            return False
+    return True
+
+
+def ready(status: str) -> bool:
+    return notify(READY=1, STATUS=status)
+
+
+def status(text: str) -> bool:
+    return notify(STATUS=text)
+
+
+def alive() -> bool:
+    return notify(WATCHDOG=1)
+
+
+def stopping() -> bool:
+    return notify(STOPPING=1, STATUS="stopping")
+
+
+def reloading() -> bool:
+    """A reload begins; ``ready`` ends it. systemd 253 waits for ever without the time."""
+    return notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+
+
+def watchdog_seconds() -> float | None:
+    """How often systemd wants ``alive`` at the latest, seconds; None where it does not watch this process."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdigit() and int(microseconds) > 0 else None
