@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.errors import ApiError
 from edge.api.images import data_of, picture
 from edge.api.state import ApiState
+from edge.api.taxonomy import Taxonomy
 from edge.api.vision import Vision
 from edge.api.worker import Lane
 from edge.errors import NotFoundError
@@ -51,6 +52,7 @@ class Service:
         self.settings = settings
         self.pages = pages
         self.vision = Vision(settings, state)
+        self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
