@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
-from edge.picture_decoding import MOST_PIXELS, decode, read
+from edge.picture_decoding import MOST_BYTES, MOST_PIXELS, decode, read
 from edge.types import Picture
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from edge.types import ByteArray, FloatArray
 
 __all__ = [
-    "MOST_PIXELS", "decode", "encode_jpeg", "luma", "planes", "read", "resized", "resized_rgb", "rotated", "to_rgb",
-    "warped_rgb",
+    "MOST_BYTES", "MOST_PIXELS", "decode", "encode_jpeg", "luma", "planes", "read", "resized", "resized_rgb", "rotated",
+    "to_rgb", "warped_rgb",
 ]  # fmt: skip
 
 
