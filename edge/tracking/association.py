@@ -91,8 +91,11 @@ def associate(motions: Sequence[Motion], boxes: Sequence[Box], at: float, tight:
     costs: list[dict[int, float]] = []
     for motion in motions:
         place, reach = motion.expected(at), motion.reach(at)
+        x, width, half_reach = place[0], place[2], reach / 2
         row = {}
         for j, candidate in enumerate(found):
+            if abs(candidate[0] - x) > half_reach * (width + candidate[2]):
+                continue
             cost = _cost(place, candidate, reach, tight)
             if cost is not None:
                 row[j] = cost
@@ -125,7 +128,7 @@ def _cost(
     found_x, found_y, found_width, found_height = found
     off_x, off_y = abs(x - found_x), abs(y - found_y)
     wide, high = (width + found_width) / 2, (height + found_height) / 2
-    if off_x > reach * wide or off_y > reach * high:
+    if off_y > reach * high or off_x > reach * wide:
         return None
     wider, higher = width / found_width, height / found_height
     if not (1 / SIZE_RATIO <= wider <= SIZE_RATIO and 1 / SIZE_RATIO <= higher <= SIZE_RATIO):

@@ -96,11 +96,15 @@ class Holders:
 
 def fit(face: Box, person: Box) -> float:
     """How well a person's box holds a face: 0 (not) .. 1 (whole, at the top, in the middle)."""
-    if face.held_by(person) < HOLDS or person.height <= 0 or person.width <= 0:
+    x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
+    if not (person.left < x < person.right and person.top < y < person.bottom):
         return 0.0
-    aside = abs(face.center.x - person.center.x) / person.width
-    below = (face.center.y - person.top) / person.height
-    return max(0.01, face.held_by(person) - 0.6 * aside - 0.4 * max(0.0, below - 0.15))
+    share = face.held_by(person)
+    if share < HOLDS:
+        return 0.0
+    aside = abs(x - (person.left + person.right) / 2) / person.width
+    below = (y - person.top) / person.height
+    return max(0.01, share - 0.6 * aside - 0.4 * max(0.0, below - 0.15))
 
 
 def merged(person: Identity, face: Identity) -> Identity:
