@@ -169,6 +169,12 @@ class Collection:
         dimensions = self._current().dimensions
         return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
 
+    def everything(self) -> views.Everything:
+        """All faces with their embeddings, from one look at the database."""
+        with self._store.reading() as db:
+            number, _, _, dimensions = self._row(db)
+            return views.everything(db, number, dimensions or 1)
+
     def subjects(self) -> dict[str, int]:
         """The subjects, in order of their names, and how many faces each has."""
         sql = "SELECT subject, count(*) FROM faces WHERE collection = ? AND subject IS NOT NULL GROUP BY subject"

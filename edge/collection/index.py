@@ -115,7 +115,7 @@ def build(folder: Path, source: Source, recall: float) -> Manifest:
     tree.set_seed(SEED)
     random = np.random.default_rng(SEED)
     rows, sample = _survey(source, random)
-    probes = _turned(sample, random)
+    probes = turned(sample, PROBE_COSINE, random)
     nearest = _fill(tree, source, probes)
     trees = next((trees for faces, trees in TREES if len(rows) <= faces), MOST_TREES)
     # one job: the same file from the same vectors
@@ -235,15 +235,15 @@ def _fill(tree: AnnoyIndex, source: Source, probes: FloatArray) -> NDArray[np.in
     return nearest
 
 
-def _turned(vectors: FloatArray, random: np.random.Generator) -> FloatArray:
-    """Each vector turned away in a random direction, to PROBE_COSINE."""
+def turned(vectors: FloatArray, cosine: float, random: np.random.Generator) -> FloatArray:
+    """Each unit vector turned away in a random direction, to this cosine."""
     if vectors.shape[1] < 2:
         return vectors
     noise = random.standard_normal(vectors.shape, dtype=np.float32)
     noise -= (noise * vectors).sum(axis=1, keepdims=True) * vectors
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    turned = PROBE_COSINE * vectors + math.sqrt(1 - PROBE_COSINE**2) * noise
-    return checked(turned / np.linalg.norm(turned, axis=1, keepdims=True))
+    probes = cosine * vectors + math.sqrt(1 - cosine**2) * noise
+    return checked(probes / np.linalg.norm(probes, axis=1, keepdims=True))
 
 
 def _tune(

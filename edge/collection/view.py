@@ -63,6 +63,16 @@ class View:
         return base + self.tail_count - len(self.tail_gone)
 
 
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All faces of a collection, in the order of enrollment."""
+
+    face_ids: list[str]
+    subjects: list[str | None]
+    vectors: FloatArray
+    """(n, D) float32, length 1"""
+
+
 def empty(collection: int | None, space: str | None, dimensions: int, base: Index | None = None) -> View:
     """A view of an index alone, or of nothing; ``catch_up`` brings the rest."""
     last_row, last_removal = (base.manifest.last_row, base.manifest.last_removal) if base else (0, 0)
@@ -105,6 +115,18 @@ def pieces(
             log.warning("%d damaged embeddings are left out of the search; they stay stored", len(found) - len(whole))
         rows, _, face_ids, subjects = (list(column) for column in zip(*whole, strict=True)) if whole else ([],) * 4
         yield rows, vectors.astype(np.float32, copy=False), face_ids, subjects
+
+
+def everything(db: sqlite3.Connection, collection: int, dimensions: int) -> Everything:
+    """All faces of a collection."""
+    face_ids: list[str] = []
+    subjects: list[str | None] = []
+    found = [np.zeros((0, dimensions), np.float32)]
+    for _, vectors, more_ids, more_subjects in pieces(db, collection, dimensions, 0):
+        found.append(vectors)
+        face_ids += more_ids
+        subjects += more_subjects
+    return Everything(face_ids, subjects, np.concatenate(found))
 
 
 def search(view: View, queries: FloatArray, limit: int, db: sqlite3.Connection | None) -> list[list[Match]]:

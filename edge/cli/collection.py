@@ -1,0 +1,260 @@
+"""``edge collection``: list, create, show, delete, audit, export, import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.output import bar, json_option, print_json, print_table, settings
+
+if TYPE_CHECKING:
+    from edge.collection import Collection, Collections
+    from edge.collection.audit import Audit, Pair
+
+
+@click.group()
+def collection() -> None:
+    r"""Collections of faces: list, create, show, delete, audit, export, import.
+
+    \b
+    Example:
+      edge collection list
+      edge collection audit staff
+    """
+
+
+@collection.command("list")
+@json_option
+@click.pass_context
+def list_command(ctx: click.Context, as_json: bool) -> None:
+    r"""All collections.
+
+    \b
+    Example:
+      edge collection list --json
+    """
+    with _collections(ctx) as collections:
+        rows = [_summary(collections.get(name)) for name in collections.names()]
+    if as_json:
+        print_json({"collections": rows})
+        return
+    columns = ["name", "faces", "subjects", "space"]
+    print_table(columns, [[row[column] if row[column] is not None else "-" for column in columns] for row in rows])
+
+
+@collection.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def create(ctx: click.Context, name: str, as_json: bool) -> None:
+    r"""Make an empty collection NAME.
+
+    \b
+    Example:
+      edge collection create staff
+    """
+    with _collections(ctx) as collections:
+        made = _summary(collections.create(name))
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"{name}: created")
+
+
+@collection.command()
+@click.argument("name")
+@click.option("--faces", "list_faces", is_flag=True, help="Each face, not only each subject.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None:
+    r"""What is in collection NAME, and how it is searched.
+
+    \b
+    Example:
+      edge collection show staff --faces
+    """
+    with _collections(ctx) as collections:
+        target = collections.get(name)
+        summary, subjects, state = _summary(target), target.subjects(), target.state
+        faces = [asdict(face) for face in target.faces(limit=-1)] if list_faces else []
+    if as_json:
+        listed = {"list": faces} if list_faces else {}
+        print_json({**summary, "names": subjects, "index": asdict(state), **listed})
+        return
+    click.echo(f"{name}: {summary['faces']} faces of {len(subjects)} subjects, space {summary['space'] or '-'}")
+    recall = "" if state.recall is None else f", recall {state.recall:.3f} with {state.trees} trees"
+    click.echo(f"search: {state.kind}{recall}{', ' + state.trouble if state.trouble else ''}\n")
+    if list_faces:
+        columns = ["face_id", "subject", "quality", "origin"]
+        print_table(columns, [[face[column] or "-" for column in columns] for face in faces])
+    else:
+        print_table(["subject", "faces"], list(subjects.items()))
+
+
+@collection.command()
+@click.argument("name")
+@click.option("--subject", help="Only the faces of this subject.")
+@click.option("--face", "face_ids", multiple=True, help="Only this FaceId; may be given more than once.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_context
+def delete(
+    ctx: click.Context, name: str, subject: str | None, face_ids: tuple[str, ...], yes: bool, as_json: bool
+) -> None:
+    r"""Delete collection NAME with all its faces, or some of its faces, for good. Exit code 3: no such faces.
+
+    \b
+    Example:
+      edge collection delete staff --subject alice
+      edge collection delete staff --yes
+    """
+    if subject is not None and face_ids:
+        raise click.UsageError("choose one of --subject and --face")
+    with _collections(ctx) as collections:
+        target = collections.get(name)
+        if subject is not None:
+            deleted = target.delete_subject(subject)
+        elif face_ids:
+            deleted = target.delete_faces(face_ids)
+        else:
+            if not yes:
+                click.confirm(f"delete {name} with its {target.count} faces?", abort=True, err=True)
+            deleted = [face.face_id for face in target.faces(limit=-1)]
+            collections.delete(name)
+    if as_json:
+        print_json({"collection": name, "deleted": deleted})
+    else:
+        click.echo(f"{name}: {len(deleted)} faces deleted")
+    if not deleted and (subject is not None or face_ids):
+        ctx.exit(3)
+
+
+@collection.command()
+@click.argument("name")
+@click.option("--similar", default=0.35, show_default=True, help="Cosine from which two subjects are confusable.")
+@click.option("--duplicate", default=0.98, show_default=True, help="Cosine from which two faces are one picture.")
+@json_option
+@click.pass_context
+def audit(ctx: click.Context, name: str, similar: float, duplicate: float, as_json: bool) -> None:
+    r"""What is doubtful in collection NAME.
+
+    Subjects that look alike, faces that are nearer to somebody else than to their own subject, near duplicates, and
+    how often the search finds what an exact search finds.
+
+    \b
+    Example:
+      edge collection audit staff
+    """
+    from edge.collection.audit import audit as look_through
+
+    with _collections(ctx) as collections:
+        found = look_through(collections.get(name), similar, duplicate)
+    if as_json:
+        print_json({"collection": name, **asdict(found)})
+    else:
+        _print_audit(name, found)
+
+
+@collection.command("export")
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> None:
+    r"""Write collection NAME to PATH: into it where it is a folder, else as one file. Pictures are not in it.
+
+    \b
+    Example:
+      edge collection export staff staff.edge
+    """
+    from edge.collection.portable import export
+
+    with _collections(ctx) as collections:
+        manifest = export(collections.get(name), path)
+    if as_json:
+        print_json({"path": str(path), **asdict(manifest)})
+    else:
+        click.echo(f"{path}: {manifest.count} faces of collection {name}")
+
+
+@collection.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="The collection to import into; the exported one's name when not given.")
+@json_option
+@click.pass_context
+def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bool) -> None:
+    r"""Read an exported collection from PATH. Faces that are there already stay as they are.
+
+    \b
+    Example:
+      edge collection import staff.edge --name visitors
+    """
+    from edge.collection.portable import import_into, read_manifest
+
+    manifest = read_manifest(path)
+    chosen = name or manifest.collection
+    with _collections(ctx) as collections, bar("importing", manifest.count) as progress:
+        made = chosen not in collections
+        target = collections.get_or_create(chosen)
+        try:
+            done = import_into(target, path, progress.advance)
+        except BaseException:
+            if made and not target.count:
+                collections.delete(chosen)
+            raise
+        target.upkeep()
+    if as_json:
+        print_json({"collection": chosen, **asdict(done)})
+    else:
+        click.echo(f"{chosen}: {done.added} of {done.read} faces added, the others were there")
+
+
+@contextmanager
+def _collections(ctx: click.Context) -> Iterator[Collections]:
+    from edge import config
+    from edge.collection import Collections
+
+    chosen = settings(ctx)
+    with Collections(config.state_folder(chosen), chosen.collection, maintain=False) as collections:
+        yield collections
+
+
+def _summary(target: Collection) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "faces": target.count,
+        "subjects": len(target.subjects()),
+        "space": target.space,
+        "created": target.created(),
+    }
+
+
+def _print_audit(name: str, found: Audit) -> None:
+    looked = "" if found.compared == found.faces else f", {found.compared} of them compared with all"
+    click.echo(f"{name}: {found.faces} faces of {found.subjects} subjects{looked}")
+    if found.recall is not None:
+        click.echo(f"search finds {found.recall:.1%} of what exact search finds first")
+    if found.highest is not None:
+        click.echo(f"highest similarity between two subjects: {found.highest:.3f}")
+    _print_pairs("confusable subjects", found.confusable)
+    if found.outliers:
+        click.echo("\nnearer to somebody else")
+        columns = ["face_id", "subject", "own", "nearest", "similarity"]
+        rows = [(o.face_id, o.subject, f"{o.own:.3f}", o.nearest, f"{o.similarity:.3f}") for o in found.outliers]
+        print_table(columns, rows)
+    _print_pairs("near duplicates", found.duplicates)
+
+
+def _print_pairs(title: str, pairs: tuple[Pair, ...]) -> None:
+    if not pairs:
+        return
+    click.echo(f"\n{title}")
+    rows = [
+        (p.subject or "-", p.other_subject or "-", f"{p.similarity:.3f}", p.face_id, p.other_face_id) for p in pairs
+    ]
+    print_table(["subject", "other", "similarity", "face", "other face"], rows)
