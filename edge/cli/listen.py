@@ -61,6 +61,7 @@ def listen(
     client.start()
     try:
         _await_broker(client, min(CONNECT_SECONDS, timeout or CONNECT_SECONDS))
+        click.echo(f"listening to {device or 'every device'} at {chosen.host}:{chosen.effective_port}", err=True)
         printed = _print(arrived, count, timeout, as_json)
     finally:
         client.stop()
