@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from edge.types import Frame
 
@@ -21,6 +22,8 @@ class LatestFrame:
         with self._changed:
             if self._frame is not None or self._closed:
                 self._dropped += 1
+            if self._frame is not None and self._frame.cut:
+                frame = replace(frame, cut=True)
             if not self._closed:
                 self._frame = frame
                 self._changed.notify()

@@ -120,6 +120,7 @@ class Pipeline:
         self._holders = Holders()
         self._motion = Motion() if camera.motion else None
         self._looks: dict[str, Looks] = {}
+        self._cut_off: list[Track] = []
         self._looked = -1e9
         self._latest = (0.0, 0.0)
         self._running: Bundle | None = None
@@ -138,6 +139,8 @@ class Pipeline:
         bundle = self._switched()
         self.cost = Cost()
         self._latest = (frame.monotonic, frame.time)
+        if frame.cut:
+            self._cut_off += self._tracker.cut()
         with _Stage(self.cost, "motion"):
             looking = self._worth_looking(frame)
         if looking:
@@ -152,9 +155,10 @@ class Pipeline:
         else:
             update = self._tracker.still(frame.monotonic)
         with _Stage(self.cost, "report"):
-            for track in update.ended:
+            ended, self._cut_off = [*self._cut_off, *update.ended], []
+            for track in ended:
                 self._looks.pop(track.id, None)
-            return self._policy.events(update.tracks, update.ended, frame, clock, bundle.release)
+            return self._policy.events(update.tracks, ended, frame, clock, bundle.release)
 
     def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
         """An end for everything that is still there, at the time of the latest frame."""

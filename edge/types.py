@@ -126,6 +126,8 @@ class Frame:
     """the same moment, smaller, where the source offers it: motion and detection look at it"""
     video_time: float | None = None
     """seconds from the start of a stored video; None for live sources"""
+    cut: bool = False
+    """stored videos: another shot, or the video once more, has begun since the frame before"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ import av.error
 
 from edge import pictures
 from edge.errors import SourceError
-from edge.sources.decoded import picture
+from edge.sources.decoded import luma, picture
+from edge.sources.shots import Shots
 from edge.sources.source import Rate, StoredClock, masked
 from edge.types import Frame
 
@@ -46,15 +47,16 @@ class VideoFile:
         clock, sequence, played = StoredClock(self._camera.realtime), 0, 0.0
         while True:
             length = 0.0
-            rate = Rate(self._camera.fps)
+            rate, shots, cut = Rate(self._camera.fps), Shots(), sequence > 0
             for video_time, decoded in self._pass():
                 length = video_time
+                cut = shots.begins(luma(decoded), video_time) or cut
                 if not rate.wants(video_time):
                     continue
                 main = picture(decoded, self._camera.rotation)
                 monotonic, wall = clock.moment(played + video_time)
-                yield Frame(self._camera.name, sequence, monotonic, wall, main, video_time=video_time)
-                sequence += 1
+                yield Frame(self._camera.name, sequence, monotonic, wall, main, video_time=video_time, cut=cut)
+                sequence, cut = sequence + 1, False
             if not (self._camera.loop and sequence):
                 return
             played += length + 1 / self._camera.fps

@@ -29,6 +29,13 @@ def picture(frame: VideoFrame, rotation: int) -> Picture:
     return pictures.rotated(packed, turn // 90 * 90)
 
 
+def luma(frame: VideoFrame) -> ByteArray:
+    """(height, width): the brightness as it was decoded; without a copy where the format has a plane for it."""
+    if not frame.format.name.startswith(("yuv4", "yuvj4", "nv")) or frame.format.components[0].bits != 8:
+        frame = frame.reformat(format="yuv420p")
+    return _rows(frame.planes[0])[: frame.height, : frame.width]
+
+
 def _packed(frame: VideoFrame, width: int, height: int) -> ByteArray:
     """(height * 3 // 2, stride): the planes one below the other, with the decoder's padding where that is even."""
     y, u, v = (_rows(plane) for plane in frame.planes)
