@@ -81,12 +81,18 @@ def load(settings: Settings, state: Path, label: str, detectors: Sequence[str] =
     )
 
 
+NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
+"""endings of files that people keep beside pictures; any other file that is no picture is told"""
+
+
 def image_files(path: Path) -> list[Path]:
-    """A file itself, or all files of a folder and the folders in it, by name; hidden ones are left out."""
+    """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out."""
     if not path.is_dir():
         return [path]
     return sorted(
         file
         for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        if file.is_file()
+        and file.suffix.lower() not in NOTES
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
