@@ -195,7 +195,6 @@ class Pipeline:
 
     def _detect(self, bundle: Bundle, frame: Frame) -> list[Detection]:
         picture = frame.small or frame.main
-        self._looked, self.cost.looked = frame.monotonic, True
         wanted = scores_to_detect({label: bundle.scores.get(label, 0.0) for label in self._labels})
         found: list[Detection] = []
         for name in self._camera.detectors:
@@ -203,7 +202,8 @@ class Pipeline:
             scores = {label: score for label, score in wanted.items() if label in detector.labels}
             if scores:
                 found += detector.detect(picture, scores)
-        self.cost.detections = len(found)
+        self._looked = frame.monotonic
+        self.cost.looked, self.cost.detections = True, len(found)
         return found
 
     def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -241,7 +241,7 @@ class Pipeline:
             detection = Detection(track.label, track.score, track.box, track.landmarks)
             quality = embedder.assess(frame.main, detection)
             if quality.reason or quality.score < self._recognition.min_quality:
-                self._looks[track.id].decline(track, frame.monotonic)
+                self._looks[track.id].decline(frame.monotonic)
                 reason = quality.reason or "low_quality"
                 self.cost.declined[reason] = self.cost.declined.get(reason, 0) + 1
             else:

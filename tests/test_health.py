@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import time
+
+from edge.health import STUCK, Health, Meter
+from edge.pipeline import Cost
+from edge.sources import CameraState
+
+
+def test_percentiles_are_of_the_latest_values() -> None:
+    meter = Meter()
+    for value in range(1000):
+        meter.add(float(value))
+
+    assert meter.percentile(0.0) == 1000 - 512
+    assert meter.percentile(1.0) == 999
+    assert Meter().percentile(0.5) == 0.0
+
+
+def test_a_thread_without_heartbeat_counts_as_hung_until_it_rests() -> None:
+    health = Health(["door"])
+    health.beat("inference")
+    late = time.monotonic() + STUCK + 1
+
+    assert health.hung(time.monotonic()) == []
+    assert health.hung(late) == ["inference"]
+    health.rest("inference")
+    assert health.hung(late) == []
+
+
+def test_stats_tell_frames_latency_and_why_crops_were_declined() -> None:
+    health = Health(["door"])
+    health.camera_changed(CameraState("door", "live"))
+    for _ in range(3):
+        health.processed("door", Cost({"detect": 0.004}, looked=True, declined={"blurred": 1}), 0.01, 2)
+
+    stats = health.stats({"waiting": 0}, {"sent": 1})
+
+    assert (stats.cameras["door"].frames, stats.cameras["door"].dropped) == (3, 2)
+    assert stats.latency_ms["detect"] == {"p50": 4.0, "p99": 4.0}
+    assert stats.latency_ms["latency"]["p50"] == 10.0
+    assert health.declined == {"blurred": 3}
+    assert stats.memory_mb > 1
+
+
+def test_the_status_line_names_cameras_and_what_is_degraded() -> None:
+    health = Health(["door", "yard"])
+    health.camera_changed(CameraState("yard", "lost", "no route"))
+    health.trouble("labels.face", "another space")
+
+    assert health.status_line() == "door connecting, yard lost, labels.face: degraded"

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import sdnotify
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.settimeout(2)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        yield listener
+
+
+def test_ready_and_status_are_one_datagram(systemd: socket.socket) -> None:
+    assert sdnotify.ready("door 5.0 fps")
+    assert systemd.recv(4096) == b"READY=1\nSTATUS=door 5.0 fps"
+
+
+def test_a_reload_tells_the_time(systemd: socket.socket) -> None:
+    sdnotify.reloading()
+    first, second = systemd.recv(4096).split(b"\n")
+
+    assert first == b"RELOADING=1"
+    assert second.startswith(b"MONOTONIC_USEC=")
+
+
+def test_nobody_listening_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert not sdnotify.alive()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    assert not sdnotify.alive()
+
+
+@pytest.mark.parametrize(("usec", "pid", "expected"), [("30000000", None, 30.0), ("", None, None), ("5", "1", None)])
+def test_the_watchdog_is_for_this_process_or_nobody(
+    monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, expected: float | None
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", usec)
+    monkeypatch.setenv("WATCHDOG_PID", pid or str(os.getpid()))
+
+    assert sdnotify.watchdog_seconds() == expected

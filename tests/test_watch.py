@@ -1,0 +1,80 @@
+"""The threads that look, on sources that end."""
+
+from __future__ import annotations
+
+import threading
+
+from edge.health import Health
+from edge.settings import Camera, Label, Settings
+from edge.watch import Watch
+from tests.fakes import Fails, Listens, SeesOneFace, a_bundle
+
+FACE = Label(embedder="fake", collection="staff")
+
+
+def a_watch(bundle: object, *cameras: Camera) -> tuple[Watch, Listens, Health]:
+    reports, health = Listens(), Health([camera.name for camera in cameras])
+    settings = Settings(cameras=cameras, labels={"face": FACE})
+    return Watch(settings, bundle, 1, health, reports), reports, health  # type: ignore[arg-type]
+
+
+def stored(name: str, frames: int = 40) -> Camera:
+    return Camera(name=name, source=f"tests.fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
+
+
+def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track() -> None:
+    watch, reports, health = a_watch(a_bundle(), stored("door", 200))
+    watch.start()
+
+    assert watch.wait(30)
+    watch.stop()
+
+    assert (reports.frames, health.cameras["door"].dropped) == (200, 0)
+    assert [event.type for event in reports.heard if event.type != "update"] == ["new", "end"]
+
+
+def test_two_cameras_share_the_thread_and_track_ids_are_unique() -> None:
+    watch, reports, _ = a_watch(a_bundle(), stored("a"), stored("b"))
+    watch.start()
+
+    assert watch.wait(30)
+    watch.stop()
+
+    new = {event.track: event.camera for event in reports.heard if event.type == "new"}
+    assert sorted(new.values()) == ["a", "b"]
+
+
+def test_a_camera_that_cannot_be_opened_is_a_problem_told_and_the_others_go_on() -> None:
+    missing = Camera(name="gone", source="video:/nowhere.mp4", detectors=("fake",))
+    watch, reports, health = a_watch(a_bundle(), missing, stored("door"))
+    watch.start()
+
+    assert watch.wait(30)
+    watch.stop()
+
+    assert "nowhere.mp4" in health.problems["camera gone"]
+    assert reports.frames == 40
+
+
+def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
+    watch, reports, health = a_watch(a_bundle(Fails()), stored("door"))
+    watch.start()
+
+    assert watch.wait(30)
+    watch.stop()
+
+    assert "cannot run" in health.problems["camera door"]
+    assert reports.frames == 0
+
+
+def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
+    endless = Camera(name="door", source="tests.fakes:Frames:1000000", detectors=("fake",), realtime=False)
+    watch, reports, _ = a_watch(a_bundle(SeesOneFace()), endless)
+    before = threading.active_count()
+    watch.start()
+    while not reports.heard:
+        assert not watch.wait(0.01)
+    watch.stop()
+
+    assert reports.heard[-1].type == "end"
+    assert threading.active_count() == before
