@@ -21,6 +21,10 @@ FREE = 3
 """attempts before the interval begins to double"""
 BETTER = 1.25
 """a view that is this much better than the best one so far may change the answer"""
+DECLINED_MOST = 1.0
+"""seconds between two crops of a track, at most, while they are not worth embedding: the next may be"""
+DECLINED_LATER = 1.5
+"""by which such a track's priority is lower, so that the budget goes to those whose crops are good"""
 
 
 class Looks:
@@ -34,23 +38,23 @@ class Looks:
         self._tries = 0
         self._spent = 0
         self._series_began = 0.0
+        self._declines = 0
+        self._declined = 0.0
 
     def wants(self, track: Track, now: float) -> float | None:
         """Priority of an embedding of ``track`` in the frame of ``now``, or None."""
         if track.seen < now or (track.hits < 2 and self._settings.votes > 1):
             return None
-        if self._latest is None:
-            return 3.0 + _quality(track)
-        waited = now - self._latest
-        if waited < SPACING:
+        if self._declines and now - self._declined < min(DECLINED_MOST, SPACING * 2.0 ** (self._declines - 1)):
             return None
-        if self._spent >= self._settings.attempts:
-            return 1.0 + _urgency(waited, self._settings.refresh_seconds) if self._rested(waited) else None
-        return self._wants_within_series(track, waited)
+        priority = self._priority(track, now)
+        return priority - DECLINED_LATER if priority is not None and self._declines else priority
 
     def add(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
         """Count what the collection said of this look, and name the track."""
-        self._looked(track, now)
+        self._series_began = now if self._latest is None else self._series_began
+        self._latest, self._tries, self._declines = now, self._tries + 1, 0
+        self._best_view = max(self._best_view, view(track))
         self._spent = min(self._spent + 1, self._settings.attempts)
         track.identity = self.votes.add(matches, quality)
         disturbed = self.votes.in_doubt or track.identity.state is IdentityState.RETRACTED
@@ -60,16 +64,27 @@ class Looks:
             self._spent, self._series_began = 1, now
         return track.identity
 
-    def decline(self, track: Track, now: float) -> None:
-        """The crop was not worth embedding: wait before the next look, without counting an attempt."""
-        self._looked(track, now)
+    def decline(self, now: float) -> None:
+        """The crop was not worth embedding: wait for another one. It costs little, and no attempt."""
+        self._declines, self._declined = min(self._declines + 1, 16), now
 
     def reopen(self, rules: Rules | None = None) -> None:
         """The collection, or the embedder and with it the rules, changed: look again."""
         self.votes.forget(rules)
-        self._latest, self._tries, self._spent, self._best_view = None, 0, 0, 0.0
+        self._latest, self._tries, self._spent, self._declines, self._best_view = None, 0, 0, 0, 0.0
 
-    def _wants_within_series(self, track: Track, waited: float) -> float | None:
+    def _priority(self, track: Track, now: float) -> float | None:
+        if self._latest is None:
+            return 3.0 + _quality(track)
+        waited = now - self._latest
+        if waited < SPACING:
+            return None
+        if self._spent >= self._settings.attempts:
+            rested = waited >= self._settings.refresh_seconds
+            return 1.0 + _urgency(waited, self._settings.refresh_seconds) if rested else None
+        return self._within_series(track, waited)
+
+    def _within_series(self, track: Track, waited: float) -> float | None:
         if self.votes.close or self.votes.in_doubt:
             return 4.0 + _quality(track)
         state = self.votes.identity.state
@@ -80,16 +95,6 @@ class Looks:
             return (1.0 if decided else 2.0) + _urgency(waited, pause)
         better = state is not IdentityState.KNOWN and view(track) >= BETTER * self._best_view
         return 1.5 + _quality(track) / 2 if better else None
-
-    def _rested(self, waited: float) -> bool:
-        return waited >= self._settings.refresh_seconds
-
-    def _looked(self, track: Track, now: float) -> None:
-        if self._latest is None:
-            self._series_began = now
-        self._latest = now
-        self._tries += 1
-        self._best_view = max(self._best_view, view(track))
 
 
 def schedule(tracks: Iterable[Track], looks: Mapping[str, Looks], now: float, budget: int) -> list[Track]:

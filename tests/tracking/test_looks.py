@@ -103,11 +103,31 @@ def test_a_refresh_that_disagrees_is_followed_up_until_the_name_is_settled() -> 
 
 def test_a_crop_not_worth_embedding_waits_but_costs_no_attempt() -> None:
     looks, track = Looks(RULES, Recognition(attempts=1)), a_track()
-    looks.decline(track, 0.0)
+    looks.decline(0.0)
     track.seen = SPACING / 2
     assert looks.wants(track, track.seen) is None
-    track.seen = 1.0
-    assert looks.wants(track, 1.0) is not None
+    for track.seen in (1.0, 2.0, 3.0, 4.0):
+        assert looks.wants(track, track.seen) is not None
+        looks.decline(track.seen)
+
+
+def test_whoever_turned_away_for_long_is_seen_within_a_second_of_turning_back() -> None:
+    looks, track, now = Looks(RULES, Recognition()), a_track(), 0.0
+    for _ in range(200):
+        now = track.seen = now + 0.1
+        if looks.wants(track, now) is not None:
+            looks.decline(now)
+    looks.decline(now)
+    track.seen = now + 1.0
+    assert looks.wants(track, track.seen) is not None
+
+
+def test_tracks_whose_crops_are_declined_leave_the_budget_to_others() -> None:
+    away, new = a_track(1, size=0.5), a_track(2)
+    looks = {track.id: Looks(RULES, Recognition()) for track in (away, new)}
+    looks[away.id].decline(0.0)
+    away.seen = new.seen = 1.0
+    assert schedule([away, new], looks, 1.0, 1) == [new]
 
 
 def test_a_changed_collection_is_asked_at_once() -> None:
