@@ -6,6 +6,7 @@ whenever its ``data_version`` has moved, be it by this process or another.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge import subjects
 from edge.collection import faces as stored
 from edge.collection import view as views
 from edge.collection.faces import NewFace
@@ -39,9 +41,8 @@ class Collection:
         self._lock = threading.RLock()
         self._view: views.View | None = None
         self._version = -1
-        self._upkeep = Upkeep(name, store, folder, settings, self._replace_view, maintain)
-        # opening a large index takes a second, which the models' loading hides
-        self._upkeep.warm(self._current)
+        self._upkeep = Upkeep(name, store, folder, settings, self._current, self._replace_view, maintain)
+        self._upkeep.warm()
 
     @property
     def number(self) -> int:
@@ -80,10 +81,7 @@ class Collection:
             raise InputError(f"limit: expected 1 or more, got {limit}", "ask for at least one face", code="limit")
         if not view.count:
             return [[] for _ in queries]
-        if view.base is None:
-            return views.search(view, queries, limit, None)
-        with self._store.reading() as db:
-            return views.search(view, queries, limit, db)
+        return views.search(view, queries, limit, self._names)
 
     def check_space(self, space: Space) -> None:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
@@ -99,7 +97,9 @@ class Collection:
         """
         if not new:
             return []
-        vectors = checked(np.stack([face.vector for face in new]), space.dimensions)
+        for face in new:
+            _check(face)
+        vectors = checked([face.vector for face in new], space.dimensions)
         made = [stored.from_new(self.name, face) for face in new]
         return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
 
@@ -188,14 +188,13 @@ class Collection:
 
     def rebuild(self) -> None:
         """Build the index now, where the settings want one, and use it. Raises StoreError."""
-        self._upkeep.rebuild(self._current())
+        self._upkeep.rebuild()
 
     def upkeep(self) -> bool:
         """Build the index now if it is due, in this thread. True where it was."""
-        view = self._current()
-        due = self._upkeep.due(view)
+        due = self._upkeep.due(self._current())
         if due:
-            self._upkeep.rebuild(view)
+            self._upkeep.rebuild()
         return due
 
     def close(self) -> None:
@@ -232,6 +231,12 @@ class Collection:
             with self._store.reading() as db:
                 view = views.catch_up(view, db)
             self._view = view
+            # the collection itself may have been deleted meanwhile: the next look tells
+            self._version = -1
+
+    def _names(self, rows: list[int]) -> dict[int, tuple[str, str | None]]:
+        with self._store.reading() as db:
+            return views.names(db, rows)
 
     def _row(self, db: sqlite3.Connection) -> tuple[int, float, str | None, int | None]:
         sql = "SELECT id, created, space, dimensions FROM collections WHERE name = ?"
@@ -262,6 +267,14 @@ class Collection:
         if found is None or found[0] is None:
             raise _no_face(self.name, face_id)
         return int(found[0])
+
+
+def _check(new: NewFace) -> None:
+    if new.subject is not None:
+        subjects.checked(new.subject)
+    box = new.box
+    if not all(map(math.isfinite, (box.left, box.top, box.right, box.bottom))):
+        raise InputError(f"box of a face: expected fractions of the frame, got {box}", "check the detector", code="box")
 
 
 def _delete(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> list[str]:

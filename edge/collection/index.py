@@ -115,6 +115,8 @@ def build(folder: Path, source: Source, recall: float) -> Manifest:
     tree.set_seed(SEED)
     random = np.random.default_rng(SEED)
     rows, sample = _survey(source, random)
+    if not len(rows):
+        raise StoreError(f"collection {source.collection}: has no faces to index", "enroll some first")
     probes = turned(sample, PROBE_COSINE, random)
     nearest = _fill(tree, source, probes)
     trees = next((trees for faces, trees in TREES if len(rows) <= faces), MOST_TREES)

@@ -81,7 +81,7 @@ class Store:
     def connect(self) -> sqlite3.Connection:
         """A connection of one's own, for long reads. Close it."""
         with _explained(self.path):
-            return self._connect("immutable=1" if self.read_only else "mode=rw")
+            return self._connect_to_read() if self.read_only else self._connect("mode=rw")
 
     @property
     def identity(self) -> str:
@@ -104,7 +104,17 @@ class Store:
                 raise StoreError(f"{self.path}: cannot be created: {error.strerror}", _HINT_READ_ONLY) from error
             log.warning("%s cannot be written (%s): matching goes on, nothing can be added", self.path, error.strerror)
             self.read_only = True
+            return self._connect_to_read()
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        """On a read-only file system: with the write-ahead log where its shared memory is there, else without."""
+        db = self._connect("mode=ro")
+        try:
+            db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            db.close()
             return self._connect("immutable=1")
+        return db
 
     def _connect(self, options: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?{options}"

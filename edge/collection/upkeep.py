@@ -67,6 +67,7 @@ class Upkeep:
         store: Store,
         folder: Path,
         settings: CollectionSettings,
+        current: Callable[[], views.View],
         replace: Callable[[views.View], None],
         maintain: bool,
     ) -> None:
@@ -74,13 +75,13 @@ class Upkeep:
         self._store = store
         self._folder = folder
         self._settings = settings
+        self._current = current
         self._replace = replace
         self._maintain = maintain
+        self._closed = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._trouble = ""
-        self._pause = 0.0
-        self._not_before = 0.0
 
     def open(self, db: sqlite3.Connection, collection: int, space: str | None, dimensions: int) -> views.View:
         """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
@@ -97,10 +98,10 @@ class Upkeep:
             log.warning("collection %s: %s: searching exactly until it is built again", self._name, error.message)
             return views.empty(collection, space, dimensions)
 
-    def warm(self, first_use: Callable[[], object]) -> None:
-        """Open in the background where there may be an index to verify."""
+    def warm(self) -> None:
+        """Open in the background where there may be an index to verify: that takes a second for a large one."""
         if self._maintain and self._folder.is_dir() and any(self._folder.glob("*.json")):
-            self._start("open", first_use)
+            self._start("open", self._current)
 
     def state(self, view: views.View) -> IndexState:
         manifest = view.base.manifest if view.base else None
@@ -129,11 +130,12 @@ class Upkeep:
 
     def look(self, view: views.View) -> None:
         """Start a build in the background if one is due."""
-        if self._maintain and self.due(view) and time.monotonic() >= self._not_before:
-            self._start("build", lambda: self.rebuild(view))
+        if self._maintain and self.due(view):
+            self._start("build", self._rebuild_if_due)
 
-    def rebuild(self, view: views.View) -> None:
+    def rebuild(self) -> None:
         """Make the index that the settings want and hand its view over. Raises StoreError."""
+        view = self._current()
         if view.collection is None or view.space is None:
             return
         started = time.monotonic()
@@ -145,7 +147,6 @@ class Upkeep:
         base = indexes.load(self._folder, manifest)
         self._replace(views.empty(view.collection, view.space, view.dimensions, base))
         self._trouble = ""
-        self._pause = self._not_before = 0.0
         log.info(
             "collection %s: index of %d faces in %.1f s: %d trees, search_k %d, recall %.3f",
             *(self._name, manifest.count, time.monotonic() - started, manifest.trees, manifest.search_k),
@@ -153,9 +154,13 @@ class Upkeep:
         )
 
     def close(self) -> None:
-        """Let a running build end by itself; nobody takes its view."""
+        """Start nothing more. A running build ends by itself, and nobody takes its view."""
         self._maintain = False
-        self._replace = lambda _: None
+        self._closed.set()
+
+    def _rebuild_if_due(self) -> None:
+        if self.due(self._current()):
+            self.rebuild()
 
     def _wanted(self, count: int, dimensions: int, share: float = 1.0) -> bool:
         if self._settings.index == "auto":
@@ -172,14 +177,19 @@ class Upkeep:
             self._thread.start()
 
     def _run(self, what: str, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except EdgeError as error:
-            self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pause))
-            self._not_before = time.monotonic() + self._pause
-            level = logging.DEBUG if self._trouble == error.message else logging.WARNING
-            self._trouble = error.message
-            log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, self._pause, error)
+        """Do it, and try again with growing pauses while it fails."""
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            try:
+                work()
+            except EdgeError as error:
+                level = logging.DEBUG if self._trouble == error.message else logging.WARNING
+                self._trouble = error.message
+                log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, pause, error)
+                self._closed.wait(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+            else:
+                return
 
     def _check(
         self, db: sqlite3.Connection, manifest: indexes.Manifest, collection: int, space: str, dimensions: int
@@ -197,12 +207,14 @@ class Upkeep:
         """What another process has built meanwhile, where it serves."""
         try:
             manifest = indexes.read_manifest(self._folder, view.collection or 0)
-            if manifest is None or (view.base and manifest.last_row <= view.base.manifest.last_row):
+            if manifest is None or (view.base and manifest.tree_file == view.base.manifest.tree_file):
                 return None
             with self._store.reading() as db:
                 self._check(db, manifest, view.collection or 0, view.space or "", view.dimensions)
-            fresh = manifest.last_row == view.last_row and manifest.last_removal == view.last_removal
-            return manifest if fresh and indexes.load(self._folder, manifest) else None
+                newer = "SELECT count(*) FROM faces WHERE collection = ? AND row > ?"
+                tail = db.execute(newer, (view.collection, manifest.last_row)).fetchone()[0]
+            serves = tail <= max(LEAST_TAIL, TAIL_SHARE * manifest.count) / 2
+            return manifest if serves and indexes.load(self._folder, manifest) else None
         except StoreError:
             return None
 

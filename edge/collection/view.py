@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ PIECE = 4096
 MOST_DEAD = 256
 DEAD_SHARE = 0.1
 NONE = np.zeros(0, np.int64)
+
+NamesOf = Callable[[list[int]], dict[int, tuple[str, str | None]]]
 
 log = logging.getLogger(__name__)
 
@@ -129,20 +131,30 @@ def everything(db: sqlite3.Connection, collection: int, dimensions: int) -> Ever
     return Everything(face_ids, subjects, np.concatenate(found))
 
 
-def search(view: View, queries: FloatArray, limit: int, db: sqlite3.Connection | None) -> list[list[Match]]:
-    """The best ``limit`` faces of each query, best first. ``db`` names what the index finds."""
+def search(view: View, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
+    """The best ``limit`` faces of each query, best first. ``names_of`` names the rows that the index finds."""
     found = _search_tail(view, queries, limit)
     if view.base is None:
         return found
-    assert db is not None  # noqa: S101
     near = [_search_base(view, query, limit) for query in queries.tolist()]
-    names = _names(db, sorted({row for hits in near for row, _ in hits}))
+    names = names_of(sorted({row for hits in near for row, _ in hits}))
     for matches, hits in zip(found, near, strict=True):
         # a face that was deleted this very moment has no name any more
         matches.extend(Match(*names[row], cosine) for row, cosine in hits if row in names)
         matches.sort(key=lambda match: -match.similarity)
         del matches[limit:]
     return found
+
+
+def names(db: sqlite3.Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
+    """Row -> FaceId and subject of the rows that exist."""
+    named: dict[int, tuple[str, str | None]] = {}
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        marks = ", ".join("?" * len(part))
+        found = db.execute(f"SELECT row, face_id, subject FROM faces WHERE row IN ({marks})", part)  # noqa: S608
+        named.update((row, (face_id, subject)) for row, face_id, subject in found)
+    return named
 
 
 def compacted(view: View) -> View:
@@ -208,13 +220,3 @@ def _search_base(view: View, query: list[float], limit: int) -> list[tuple[int, 
         if len(hits) >= limit or wanted >= count:
             return [(int(view.base.rows[position]), cosine) for position, cosine in hits[:limit]]
         wanted *= 4
-
-
-def _names(db: sqlite3.Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
-    names: dict[int, tuple[str, str | None]] = {}
-    for start in range(0, len(rows), 500):
-        part = rows[start : start + 500]
-        marks = ", ".join("?" * len(part))
-        found = db.execute(f"SELECT row, face_id, subject FROM faces WHERE row IN ({marks})", part)  # noqa: S608
-        names.update((row, (face_id, subject)) for row, face_id, subject in found)
-    return names
