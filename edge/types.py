@@ -282,6 +282,8 @@ class Track:
     zones: frozenset[str] = frozenset()
     path: list[Point] = field(default_factory=list)
     """bottom centres, oldest first, bounded"""
+    mingled: float | None = None
+    """monotonic seconds when it last touched another track or came out of hiding: it may have changed hands then"""
 
 
 EventType = Literal["new", "update", "end"]

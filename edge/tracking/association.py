@@ -115,6 +115,13 @@ def duplicates(box: Box, other: Box) -> bool:
     return common / (small + large - common) >= 0.5 or (common >= 0.75 * small and small >= 0.3 * large)
 
 
+def touches(box: Box, other: Box) -> bool:
+    """Whether two boxes share so much that a detection of the one may be taken for the other's."""
+    if box.left >= other.right or other.left >= box.right or box.top >= other.bottom or other.top >= box.bottom:
+        return False
+    return box.iou(other) >= 0.1
+
+
 def _center_size(box: Box) -> tuple[float, float, float, float]:
     width, height = max(1e-6, box.right - box.left), max(1e-6, box.bottom - box.top)
     return (box.left + box.right) / 2, (box.top + box.bottom) / 2, width, height

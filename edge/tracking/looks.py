@@ -1,9 +1,10 @@
 """When a track's next embedding is worth its price, and which tracks of a frame get one.
 
 A track asks while the answer could still change: at once when it is new, then at doubling intervals; earlier when
-it is seen clearly better than ever before, and right away when one more vote may decide or the latest vote speaks
-against its name. A decided track asks again every ``refresh_seconds``. After ``attempts`` embeddings it rests:
-one look every ``refresh_seconds``, until a look that speaks against a name opens the next series.
+it is seen clearly better than ever before, and right away when one more vote may decide, when the latest vote speaks
+against its name, or when it has left another track that it touched. A decided track asks again every
+``refresh_seconds``. After ``attempts`` embeddings it rests: one look every ``refresh_seconds``, until a look that
+speaks against a name opens the next series.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Looks:
         self._series_began = 0.0
         self._declines = 0
         self._declined = 0.0
+        self._mingled: float | None = None
 
     def wants(self, track: Track, now: float) -> float | None:
         """Priority of an embedding of ``track`` in the frame of ``now``, or None."""
@@ -55,7 +57,7 @@ class Looks:
         self._series_began = now if self._latest is None else self._series_began
         self._latest, self._tries, self._declines = now, self._tries + 1, 0
         self._best_view = max(self._best_view, view(track))
-        self._spent = min(self._spent + 1, self._settings.attempts)
+        self._spent, self._mingled = min(self._spent + 1, self._settings.attempts), track.mingled
         track.identity = self.votes.add(matches, quality)
         disturbed = self.votes.in_doubt or track.identity.state is IdentityState.RETRACTED
         if disturbed:
@@ -87,6 +89,8 @@ class Looks:
     def _within_series(self, track: Track, waited: float) -> float | None:
         if self.votes.close or self.votes.in_doubt:
             return 4.0 + _quality(track)
+        if track.mingled is not None and self._mingled != track.mingled < track.seen:
+            return 3.5 + _quality(track) / 3
         state = self.votes.identity.state
         decided = state in (IdentityState.KNOWN, IdentityState.UNKNOWN)
         pause = SPACING * 2.0 ** max(0, self._tries - FREE + 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from edge.settings import Tracking
-from edge.tracking.association import Motion, associate, duplicates
+from edge.tracking.association import Motion, associate, duplicates, touches
 from edge.tracking.families import by_family
 from edge.types import Detection, Track
 
@@ -24,6 +24,8 @@ LOST_MISSES = 2
 """looks without a detection, at least, before a confirmed track is lost"""
 UNCONFIRMED_SHARE = 0.25
 """An unconfirmed track is given up after this share of ``lost_seconds``, or three looks where they are rarer."""
+HIDDEN_MISSES, HIDDEN_SECONDS = 2, 0.3
+"""A track that was missed for this long may come back as somebody else."""
 STALL_INTERVALS = 4
 """A pause of more intervals than this (and than ``lost_seconds``) ends every track: who knows what happened in it."""
 
@@ -132,6 +134,7 @@ class Tracker:
         self._continue(hidden, weak, now, time, tight=True)
         for one in mine:
             one.misses = 0 if one.track.seen == now else one.misses + 1
+        _mingle([one.track for one in mine if one.track.confirmed], now)
         self._start(name, strong, now, time)
 
     def _continue(
@@ -141,6 +144,8 @@ class Tracker:
         age = self._age(now)
         pairs = associate([one.motion for one in followed], [d.box for d in detections], age, tight)
         for i, j in pairs.items():
+            if followed[i].misses >= HIDDEN_MISSES and age - followed[i].motion.at >= HIDDEN_SECONDS:
+                followed[i].track.mingled = now
             followed[i].motion.seen(detections[j].box, age)
             self._seen(followed[i], detections[j], now, time)
         taken = set(pairs.values())
@@ -198,3 +203,11 @@ class Tracker:
             lost = {one.track.id for one in gone}
             self._followed = [one for one in self._followed if one.track.id not in lost]
         return [one.track for one in gone]
+
+
+def _mingle(tracks: list[Track], now: float) -> None:
+    """Mark the tracks that touch another one."""
+    for i, track in enumerate(tracks):
+        for other in tracks[i + 1 :]:
+            if touches(track.box, other.box):
+                track.mingled = other.mingled = now

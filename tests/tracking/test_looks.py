@@ -101,6 +101,16 @@ def test_a_refresh_that_disagrees_is_followed_up_until_the_name_is_settled() -> 
     assert (watched.track.identity.state, watched.track.identity.subject) == (IdentityState.KNOWN, "bob")
 
 
+def test_a_known_track_is_looked_at_again_once_it_has_left_another() -> None:
+    watched = Watched(refresh_seconds=60)
+    watched.watch(1, ANN)
+    watched.track.mingled = watched.now + 0.1
+    assert watched.watch(0.1, ANN) == 0, "while they touch, a look may show either"
+    assert watched.watch(0.1, BOB) == 1
+    assert watched.watch(2, BOB) >= 3
+    assert watched.track.identity.subject == "bob"
+
+
 def test_a_crop_not_worth_embedding_waits_but_costs_no_attempt() -> None:
     looks, track = Looks(RULES, Recognition(attempts=1)), a_track()
     looks.decline(0.0)

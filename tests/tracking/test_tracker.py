@@ -148,6 +148,23 @@ def test_two_people_who_cross_while_one_hides_the_other_keep_their_tracks() -> N
     assert len(scene.tracks_of("ann")) == len(scene.tracks_of("bob")) == 1
 
 
+def test_tracks_that_touched_or_came_out_of_hiding_say_when() -> None:
+    scene = Scene()
+    scene.play(
+        moments(10, 0, 6),
+        {
+            "ann": lambda t: person(0.1 + 0.08 * t),
+            "bob": lambda t: person(0.9 - 0.08 * t),
+            "cid": lambda t: None if 2.0 < t < 2.8 else person(0.5, 0.95),
+            "dan": lambda t: person(0.9, 0.1),
+        },
+    )
+    ann, bob, cid, dan = (scene.tracks[next(iter(scene.tracks_of(name)))] for name in ("ann", "bob", "cid", "dan"))
+    assert ann.mingled == bob.mingled == pytest.approx(5.5, abs=0.15)
+    assert cid.mingled == pytest.approx(2.8)
+    assert dan.mingled is None
+
+
 def test_in_a_row_that_moves_by_most_of_its_spacing_everybody_keeps_the_own_track() -> None:
     """Best pair first would give the second the detection of the first, and so on down the row."""
     scene = Scene()
