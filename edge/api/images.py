@@ -53,13 +53,9 @@ def s3_object(place: Mapping[str, Any], buckets: Mapping[str, Path]) -> bytes:
     if root is None:
         raise _unreadable()
     try:
-        descriptor = open_below(root, place["Name"])
+        data = _read(open_below(root, place["Name"]))
     except (OSError, ValueError) as error:
         raise _unreadable() from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unreadable()
-        data = file.read(MAX_S3 + 1)
     if len(data) > MAX_S3:
         raise ApiError("ImageTooLargeException", "Image size is too large.")
     if not data:
@@ -85,6 +81,17 @@ def open_below(root: Path, name: str) -> int:
         return os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _read(descriptor: int) -> bytes:
+    """At most MAX_S3 + 1 bytes of a regular file, which is closed. Raises OSError or ValueError."""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_S3 + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable() -> ApiError:

@@ -1,0 +1,74 @@
+"""A real endpoint on a free loopback port, real models, real pictures, an unmodified client."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.api.server import ApiServer
+from edge.settings import Api, Camera, Label, Models, Settings
+
+_spec = importlib.util.spec_from_file_location("service_model", Path(__file__).parent / "service_model.py")
+assert _spec
+assert _spec.loader
+service_model = importlib.util.module_from_spec(_spec)
+sys.modules.setdefault("service_model", service_model)
+_spec.loader.exec_module(service_model)
+
+
+def settings_for(models: Path, **api: Any) -> Settings:
+    """Settings with the models of a folder, one camera and a free port."""
+    return Settings(
+        models=Models(path=(models,), check=False),
+        cameras=(Camera(name="door", source="synthetic:none", detectors=("ulffd-landmark-320", "yolov8n-416")),),
+        labels={
+            "face": Label(embedder="mobilefacenet-112-int8", collection="faces"),
+            "person": Label(),
+            "cat": Label(),
+        },
+        api=Api(port=0, **api),
+    )
+
+
+@pytest.fixture(scope="session")
+def people(shared: Path) -> Callable[..., list[bytes]]:
+    """``people(n)``: the pictures of the n-th person, JPEG files, most of one face."""
+    folder = shared / "data" / "lfw_dev"
+    names = json.loads((folder / "split.json").read_text())["gallery_ids"]
+
+    def pictures(number: int) -> list[bytes]:
+        return [path.read_bytes() for path in sorted((folder / names[number]).glob("*.jpg"))]
+
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def server(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One endpoint for the tests of a module."""
+    buckets = {"pictures": shared / "data"}
+    made = ApiServer(settings_for(shared / "models", buckets=buckets), tmp_path_factory.mktemp("state"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def rekognition(server: ApiServer) -> Any:
+    """An unmodified boto3 client."""
+    return service_model.client(server.port)
+
+
+@pytest.fixture
+def collection(rekognition: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The id of an empty collection."""
+    name = request.node.name[:100].replace("[", "-").replace("]", "")
+    rekognition.create_collection(CollectionId=name)
+    yield name
+    if name in rekognition.list_collections()["CollectionIds"]:
+        rekognition.delete_collection(CollectionId=name)
