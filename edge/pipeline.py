@@ -219,6 +219,8 @@ class Pipeline:
                 except EdgeError as error:
                     # the tracks go on, and with them their ends; the daemon says what is wrong
                     self.cost.problems[f"labels.{label}"] = str(error)
+                    for track in chosen:
+                        self._looks[track.id].decline(frame.monotonic)
 
     def _vote(self, recogniser: Recogniser, frame: Frame, tracks: Sequence[Track]) -> None:
         with _Stage(self.cost, "embed"):

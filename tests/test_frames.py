@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,21 @@ def test_only_the_newest_frame_is_kept_and_the_others_are_counted() -> None:
     assert taken is not None
     assert taken.sequence == 4
     assert (latest.taken, latest.dropped) == (1, 4)
+
+
+def test_a_cut_in_a_dropped_frame_is_told_by_the_next() -> None:
+    latest = LatestFrame()
+    latest.put(a_frame(1))
+    latest.put(replace(a_frame(2), cut=True))
+    latest.put(a_frame(3))
+    latest.put(a_frame(4))
+    taken = latest.take(0)
+    assert taken is not None
+    assert (taken.sequence, taken.cut) == (4, True)
+    latest.put(a_frame(5))
+    taken = latest.take(0)
+    assert taken is not None
+    assert not taken.cut
 
 
 def test_nothing_is_taken_twice() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from edge.errors import ModelError, SpaceError
-from edge.pipeline import Pipeline
-from edge.settings import Camera, Label, Settings
-from edge.types import Event, IdentityState, Quality
-from tests.fakes import (
+import pytest
+from fakes import (
     CountsEmbeddings,
     Fails,
     KnowsAlice,
@@ -19,6 +16,11 @@ from tests.fakes import (
     a_picture,
     ids,
 )
+
+from edge.errors import ModelError, SpaceError
+from edge.pipeline import Pipeline
+from edge.settings import Camera, Label, Settings
+from edge.types import Event, IdentityState, Quality
 
 FACE = Label(embedder="fake", collection="staff")
 
@@ -163,3 +165,27 @@ def test_finish_ends_what_is_there_at_the_time_of_the_latest_frame() -> None:
 
     assert (end.type, end.reason, end.time) == ("end", "stopped", a_frame(9).time)
     assert pipeline.finish() == []
+
+
+def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
+    pipeline = a_pipeline(a_bundle())
+
+    events = []
+    for number in range(40):
+        events += pipeline.process(replace(a_frame(number), cut=number == 20))
+
+    assert [event.type for event in events if event.type != "update"] == ["new", "end", "new"]
+    assert len({event.track for event in events}) == 2
+
+
+def test_an_end_at_a_cut_survives_a_detector_that_fails_there() -> None:
+    pipeline = a_pipeline(a_bundle())
+    events = [event for number in range(20) for event in pipeline.process(a_frame(number))]
+    working, pipeline.bundle = pipeline.bundle, a_bundle(Fails())
+    with pytest.raises(ModelError):
+        pipeline.process(replace(a_frame(20), cut=True))
+    pipeline.bundle = working
+
+    events += [event for number in range(21, 30) for event in pipeline.process(a_frame(number))]
+
+    assert [event.type for event in events if event.type != "update"] == ["new", "end", "new"]
