@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-quickstart-")))
     settings = folder / "edge.toml"
     host, port = stack.enter_context(broker(folder))
-    settings.write_text(toml(configuration(folder, host, port, serve)), encoding="utf-8")
+    settings.write_text(config_file.written(configuration(folder, host, port, serve)), encoding="utf-8")
     say(f"settings and state are in {folder}")
 
     say(f"enrolling the portraits of {' and '.join(sorted(p.name for p in PORTRAITS.iterdir() if p.is_dir()))}")
@@ -121,10 +121,6 @@ def starter_models() -> bool:
     return all(
         any((ROOT / "models" / name).glob("*.tflite")) for name in ("edge-face-detector-1", "edge-face-embedder-1")
     )
-
-
-def toml(values: Mapping[str, Any]) -> str:
-    return "".join(f"{name} = {config_file.value(value)}\n" for name, value in values.items())
 
 
 @contextmanager
