@@ -113,6 +113,7 @@ class Client:
         self._max_packet = MAX_DOCUMENT
         self._connects = self._drops = self._refused = self._failures = self._short_lives = 0
         self._messages = self._messages_dropped = 0
+        self._reset = False
         self._online = False
         self._thread: threading.Thread | None = None
 
@@ -396,7 +397,10 @@ class Client:
         if lived is None or client is not self._paho:
             return
         self._drops += 1
-        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
+        # the network resets a connection; a broker that throws us out for another client closes it
+        short = lived < SHORT_LIFE and not self._reset
+        self._reset = False
+        self._short_lives = self._short_lives + 1 if short else 0
         if self._short_lives >= SHORT_LIVES or code.value == TAKEN_OVER:
             self._failed(Link.DUPLICATE, f"{self._short_lives} connections in a row were short: {code}")
         elif was_online:
@@ -438,6 +442,8 @@ class Client:
         if text.startswith(("Received PINGRESP", "Received SUBACK")):
             with self._lock:
                 self._heard = time.monotonic()
+        elif text.startswith("failed to receive"):
+            self._reset = True
         elif text.startswith("Caught exception"):
             log.error("mqtt: %s", text)
 
@@ -456,7 +462,8 @@ class Client:
     def _wait_before_next(self, client: paho.Client) -> None:
         seconds = connection.pause(self._failures, self._settings.reconnect_seconds)
         if self._link is Link.DUPLICATE:
-            seconds = max(seconds, connection.DUPLICATE_PAUSE)
+            more = max(0, self._short_lives - SHORT_LIVES)
+            seconds = max(seconds, min(connection.DUPLICATE_PAUSE[0] * 2**more, connection.DUPLICATE_PAUSE[1]))
         client.reconnect_delay_set(seconds, seconds)  # type: ignore[arg-type]
 
 

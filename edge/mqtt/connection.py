@@ -24,8 +24,8 @@ WILL_DELAY = 10
 """seconds in which we may come back before anybody hears that we were gone; MQTT 5 only"""
 INFLIGHT = 20
 """publishes without an answer; most brokers take no more from a client"""
-DUPLICATE_PAUSE = 60.0
-"""seconds that a client waits whose id another one uses: both would throw each other out for ever"""
+DUPLICATE_PAUSE = (15.0, 300.0)
+"""seconds that a client waits, at first and at most, whose id another one seems to use: they throw each other out"""
 LONGEST_PAUSE = 60.0
 """seconds between two attempts, about"""
 

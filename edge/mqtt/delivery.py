@@ -41,7 +41,7 @@ BACKLOG_RATE = 1000.0
 """events a second"""
 BURST = 100
 """events of the backlog that may go at once after a pause"""
-RESEND = (30.0, 600.0)
+RESEND = (10.0, 600.0)
 """seconds without progress of the hub until what has no mark is sent again: at first, and at most"""
 REST = (30.0, 600.0)
 """seconds that a camera rests after a refusal: at first, and at most"""
@@ -229,7 +229,7 @@ class Delivery:
                 self._live = item.position
 
     def _has_room(self, now: float) -> bool:
-        stalled = len(self._unmarked) >= WINDOW and now - self._progress > RESEND[0]
+        stalled = len(self._unmarked) >= WINDOW and now - self._progress > 3 * RESEND[0]
         return len(self._on_the_way) < ON_THE_WAY and not stalled
 
     def _send_with_its_track(self, item: Queued) -> bool:

@@ -96,8 +96,9 @@ def test_a_broker_restarted_in_the_middle_of_a_run_gets_every_event(tmp_path: Pa
 
 
 def test_with_a_hub_nothing_is_lost_when_a_broker_that_saves_nothing_is_killed(
-    broker: Mosquitto, hub: Hub, device: MakeDevice
+    broker: Mosquitto, hub: Hub, device: MakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delivery, "RESEND", (1.0, 4.0))
     porch = device(broker.port, acknowledge="hub")
     for number in range(200):
         porch.outbox.put([an_event("new", f"1-{number}"), an_event("end", f"1-{number}")])
