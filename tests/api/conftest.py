@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def rekognition(server: ApiServer) -> Any:
 @pytest.fixture
 def collection(rekognition: Any, request: pytest.FixtureRequest) -> Iterator[str]:
     """The id of an empty collection."""
-    name = request.node.name[:100].replace("[", "-").replace("]", "")
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", request.node.name)[:200]
     rekognition.create_collection(CollectionId=name)
     yield name
     if name in rekognition.list_collections()["CollectionIds"]:

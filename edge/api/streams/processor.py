@@ -57,7 +57,7 @@ class Processor:
     @property
     def threshold(self) -> float:
         """Of a processor that searches faces: 80..100."""
-        return float(max(FACE_THRESHOLD, self.request["Settings"]["FaceSearch"].get("FaceMatchThreshold", 0.0)))
+        return float(self.request["Settings"]["FaceSearch"]["FaceMatchThreshold"])
 
     @property
     def stream(self) -> str:
@@ -88,6 +88,8 @@ def made(request: Mapping[str, Any], settings: Settings) -> Processor:
         raise _refused("Settings: expected exactly one of FaceSearch, ConnectedHome")
     if "FaceSearch" in wanted:
         _check_face_search(request)
+        threshold = max(FACE_THRESHOLD, wanted["FaceSearch"].get("FaceMatchThreshold", 0.0))
+        request = {**request, "Settings": {"FaceSearch": {**wanted["FaceSearch"], "FaceMatchThreshold": threshold}}}
     now = time.time()
     processor = Processor(request["Name"], camera.name, request, created=now, updated=now)
     if "ConnectedHome" in wanted:
