@@ -60,6 +60,11 @@ def value(thing: Any) -> str:
             return json.dumps(str(thing), ensure_ascii=False)
 
 
+def written(values: Mapping[str, Any]) -> str:
+    """A configuration file that sets these values, a line each; sections are inline tables."""
+    return "".join(f"{_name(key)} = {value(item)}\n" for key, item in values.items())
+
+
 def _tables(name: str, field: FieldInfo) -> Iterator[str]:
     """A section, or the array or table of sections that a name holds, with an example of one more."""
     section = _sections_of(field)[0]

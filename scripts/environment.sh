@@ -42,7 +42,7 @@ find_python() {
 # need_compiler PYTHON: annoy is compiled where it has no wheel.
 need_compiler() {
     local python="$1" missing=""
-    command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || missing="g++"
+    c++ --version >/dev/null 2>&1 || g++ --version >/dev/null 2>&1 || clang++ --version >/dev/null 2>&1 || missing="g++"
     "$python" -c 'import pathlib, sys, sysconfig
 sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").is_file())' || missing="$missing python3-dev"
     if [ -z "$missing" ]; then return; fi
@@ -51,24 +51,23 @@ sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").is_file(
         "sudo apt-get install $missing (Fedora: dnf install gcc-c++ python3-devel; Alpine: apk add g++ python3-dev)"
 }
 
-# make_environment FOLDER EXTRAS [PACKAGE...]: a virtual environment with this checkout installed in place. A second
+# make_environment FOLDER EXTRAS: a virtual environment with this checkout installed in place. A second
 # call finds it as it is. Sets PYTHON.
 make_environment() {
-    local folder="$1" extras="$2" base stamp log
-    shift 2
+    local folder="$1" extras="$2" base="" stamp log
     PYTHON="$folder/bin/python"
     log="$folder/install.log"
     if [ -x "$PYTHON" ]; then base="$(EDGE_PYTHON="$PYTHON" find_python)" || fail \
         "$folder was made by $("$PYTHON" --version), and 3.11, 3.12 or 3.13 is needed" "remove that folder"; fi
-    [ -n "${base:-}" ] || base="$(find_python)" || fail "Python 3.11, 3.12 or 3.13 is needed, and none was found" \
+    [ -n "$base" ] || base="$(find_python)" || fail "Python 3.11, 3.12 or 3.13 is needed, and none was found" \
         "sudo apt-get install python3 python3-venv python3-dev, or set EDGE_PYTHON to one"
-    stamp="$("$base" --version) $ROOT $extras $* $(cksum <"$ROOT/pyproject.toml")"
+    stamp="$("$base" --version) $ROOT $extras $(cksum <"$ROOT/pyproject.toml")"
     if [ -x "$PYTHON" ] && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
 
     need_compiler "$base"
     say "making the environment $folder with $("$base" --version); the first time takes a minute or two"
     [ -x "$PYTHON" ] || make_folder "$base" "$folder"
-    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar off -e "$ROOT$extras" "$@" >"$log" 2>&1 &
+    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar off -e "$ROOT$extras" >"$log" 2>&1 &
     if ! wait_showing $! "$log"; then
         tail -n 15 "$log" >&2
         fail "installing the Python packages failed; the whole story is in $log" \

@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = ROOT / "edge" / "data" / "portraits"
 DEVICE, CAMERA, COLLECTION = "quickstart", "demo", "faces"
 START_SECONDS = 15.0
+"""for the broker and the subscriber"""
+AMQTT = "amqtt>=0.12,<1"
 QUIET_SECONDS = 2.0
 """without a message after the daemon's end: then all has arrived"""
 EDGE = (sys.executable, "-m", "edge")
@@ -75,8 +77,10 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
     """Enroll, watch and listen, until the footage ends."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-quickstart-")))
     settings = folder / "edge.toml"
+    models = chosen_models()
     host, port = stack.enter_context(broker(folder))
-    settings.write_text(config_file.written(configuration(folder, host, port, serve)), encoding="utf-8")
+    values = configuration(folder, models, host, port, serve)
+    settings.write_text(config_file.written(values), encoding="utf-8")
     say(f"settings and state are in {folder}")
 
     say(f"enrolling the portraits of {' and '.join(sorted(p.name for p in PORTRAITS.iterdir() if p.is_dir()))}")
@@ -97,30 +101,40 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
         time.sleep(0.1)
 
 
-def configuration(folder: Path, host: str, port: int, serve: bool) -> dict[str, Any]:
-    camera = {"name": CAMERA, "source": f"synthetic:{PORTRAITS}", "loop": serve}
-    face = {"collection": COLLECTION}
-    models: dict[str, Any] = {}
-    if not starter_models():
-        shared = Path(os.environ.get("EDGE_SHARED", ROOT.parent / "shared")) / "models"
-        if not shared.is_dir():
-            raise EdgeError(f"{ROOT / 'models'} has no starter models", "fetch the whole repository, models included")
-        camera["detectors"], face["embedder"] = ["ulffd-landmark-320"], "mobilefacenet-112-int8"
-        models["path"] = [str(shared)]
+@dataclass(frozen=True)
+class Models:
+    """The models to show."""
+
+    detector: str
+    embedder: str
+    path: tuple[Path, ...] = ()
+
+
+STARTERS = Models("edge-face-detector-1", "edge-face-embedder-1")
+
+
+def chosen_models() -> Models:
+    """The repository's own, or those for development that lie beside the checkout. Raises EdgeError."""
+    if all(any((ROOT / "models" / name).glob("*.tflite")) for name in (STARTERS.detector, STARTERS.embedder)):
+        return STARTERS
+    shared = Path(os.environ.get("EDGE_SHARED", ROOT.parent / "shared")).resolve() / "models"
+    if shared.is_dir():
+        return Models("ulffd-landmark-320", "mobilefacenet-112-int8", (shared,))
+    raise EdgeError(f"{ROOT / 'models'} has no starter models", "fetch the whole repository, models included")
+
+
+def configuration(folder: Path, models: Models, host: str, port: int, serve: bool) -> dict[str, Any]:
+    """What the daemon is told; the same as a file of a person's own would say."""
     return {
-        "state": str(folder / "state"),
+        "state": folder / "state",
         "device": {"name": DEVICE},
-        "models": models,
+        "models": {"path": models.path},
         "mqtt": {"host": host, "port": port} if host else {},
-        "cameras": [camera],
-        "labels": {"face": face},
+        "cameras": [
+            {"name": CAMERA, "source": f"synthetic:{PORTRAITS}", "detectors": [models.detector], "loop": serve}
+        ],
+        "labels": {"face": {"embedder": models.embedder, "collection": COLLECTION}},
     }
-
-
-def starter_models() -> bool:
-    return all(
-        any((ROOT / "models" / name).glob("*.tflite")) for name in ("edge-face-detector-1", "edge-face-embedder-1")
-    )
 
 
 @contextmanager
@@ -139,7 +153,7 @@ def broker(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def broker_command(folder: Path, port: int) -> list[str]:
-    """Mosquitto where it is installed, else amqtt, which scripts/quickstart has put into the environment."""
+    """Mosquitto where it is installed, else amqtt, which is then put into this environment."""
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if mosquitto:
         file = folder / "mosquitto.conf"
@@ -152,8 +166,14 @@ def broker_command(folder: Path, port: int) -> list[str]:
         "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n",
         encoding="utf-8",
     )
-    say(f"starting amqtt, a broker in Python, on 127.0.0.1:{port}")
-    return [str(Path(sys.executable).with_name("amqtt")), "-c", str(file)]
+    amqtt = Path(sys.executable).with_name("amqtt")
+    if not amqtt.exists():
+        say(f"mosquitto is not installed; installing {AMQTT}, a broker in Python, into this environment")
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", AMQTT]
+        if subprocess.run(install, check=False).returncode != 0:
+            raise EdgeError("installing a broker failed", "install mosquitto, or set EDGE_MQTT__HOST to a broker")
+    say(f"starting amqtt on 127.0.0.1:{port}")
+    return [str(amqtt), "-c", str(file)]
 
 
 def answers(port: int) -> bool:
@@ -166,7 +186,12 @@ def answers(port: int) -> bool:
 def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
     """A program that ends with the block, asked first."""
     with log.open("wb") as errors:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
+        try:
+            started = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True
+            )
+        except OSError as error:
+            raise EdgeError(f"{command[0]} cannot be started: {error}", "check that it is whole") from error
     try:
         yield started
     finally:
