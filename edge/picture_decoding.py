@@ -23,7 +23,9 @@ MOST_PIXELS = 32_000_000
 MOST_BYTES = 256 << 20
 """A file with more is refused before it is read: no picture of MOST_PIXELS needs it."""
 
-cv2.setLogLevel(0)  # its decoders write to stderr what we say in an InputError
+_library = cast("Any", cv2)
+_logging = _library if hasattr(cv2, "setLogLevel") else _library.utils.logging  # it moved between 4.11 and 4.14
+_logging.setLogLevel(0)  # its decoders write to stderr what we say in an InputError
 
 
 def read(path: Path) -> Picture:

@@ -170,8 +170,13 @@ def broker_command(folder: Path, port: int) -> list[str]:
     if not amqtt.exists():
         say(f"mosquitto is not installed; installing {AMQTT}, a broker in Python, into this environment")
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", AMQTT]
-        if subprocess.run(install, check=False).returncode != 0:
-            raise EdgeError("installing a broker failed", "install mosquitto, or set EDGE_MQTT__HOST to a broker")
+        with (folder / "install.log").open("wb") as log:
+            code = subprocess.run(install, stdout=log, stderr=log, check=False).returncode
+        if code != 0:
+            raise EdgeError(
+                f"installing a broker failed:\n{tail(folder / 'install.log')}",
+                "install mosquitto, or set EDGE_MQTT__HOST to a broker",
+            )
     say(f"starting amqtt on 127.0.0.1:{port}")
     return [str(amqtt), "-c", str(file)]
 
