@@ -108,11 +108,10 @@ class Store:
 
     def _connect_to_read(self) -> sqlite3.Connection:
         """On a read-only file system: with the write-ahead log where its shared memory is there, else without."""
-        db = self._connect("mode=ro")
         try:
+            db = self._connect("mode=ro")
             db.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
-            db.close()
             return self._connect("immutable=1")
         return db
 
@@ -172,11 +171,14 @@ def _explained(path: Path) -> Iterator[None]:
             raise StoreError(f"{path}: nothing was stored, the disk is full", hint) from error
         if code in _READ_ONLY:
             raise StoreError(f"{path}: cannot be opened for writing: {error}", _HINT_READ_ONLY) from error
-        if code in _DAMAGED:
+        if code in _DAMAGED or "decode to UTF-8" in str(error):
             raise StoreError(f"{path}: is damaged: {error}", _HINT_DAMAGED) from error
         if code in _BUSY:
             raise BusyError(f"{path}: another process has been writing for {WAIT:g} s", "try again") from error
         raise StoreError(f"{path}: {error}", "check the disk (dmesg) and the state folder") from error
+    except UnicodeDecodeError as error:
+        # even the text of SQLite's own error may hold the damaged bytes
+        raise StoreError(f"{path}: is damaged: it holds text that is not UTF-8", _HINT_DAMAGED) from error
 
 
 def _statements(script: str) -> Iterator[str]:

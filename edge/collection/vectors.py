@@ -22,7 +22,12 @@ GONE = -2.0
 
 def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
     """(k, D) float32 unit vectors. Raises InputError for another shape, NaN, zero or any other length."""
-    array: FloatArray = np.ascontiguousarray(vectors, dtype=np.float32)
+    try:
+        array: FloatArray = np.ascontiguousarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "embeddings: expected rows of equal length", "embed with one model", code="dimensions"
+        ) from error
     if array.ndim != 2 or array.shape[1] < 1 or (dimensions is not None and array.shape[1] != dimensions):
         wanted = "D" if dimensions is None else str(dimensions)
         raise InputError(

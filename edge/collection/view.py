@@ -108,7 +108,7 @@ def pieces(
         (collection, after),
     )
     while found := cursor.fetchmany(PIECE):
-        whole = [entry for entry in found if len(entry[1]) == 4 * dimensions]
+        whole = [entry for entry in found if _is_whole(entry, dimensions)]
         vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
         good = np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1.0) < TOLERANCE
         if len(whole) < len(found) or not good.all():
@@ -170,6 +170,13 @@ def compacted(view: View) -> View:
     for start in range(0, len(kept), PIECE):
         tail.vectors.append(view.tail.vectors.take(kept[start : start + PIECE]))
     return replace(view, tail=tail, tail_count=len(kept), tail_gone=NONE)
+
+
+def _is_whole(entry: tuple[int, object, object, object], dimensions: int) -> bool:
+    """A damaged page may turn any value into one of another type."""
+    _, vector, face_id, subject = entry
+    named = isinstance(face_id, str) and isinstance(subject, str | None)
+    return named and isinstance(vector, bytes) and len(vector) == 4 * dimensions
 
 
 def _without(view: View, removed: list[tuple[int, int]]) -> View:
