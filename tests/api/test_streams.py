@@ -33,9 +33,9 @@ class Published:
         self.records: list[tuple[str, Mapping[str, Any]]] = []
         self._arrived = threading.Condition()
 
-    def __call__(self, topic: str, payload: Mapping[str, Any]) -> None:
+    def __call__(self, processor: str, payload: bytes) -> None:
         with self._arrived:
-            self.records.append((topic, payload))
+            self.records.append((processor, json.loads(payload)))
             self._arrived.notify_all()
 
     def wait(self, count: int) -> list[tuple[str, Mapping[str, Any]]]:
@@ -204,7 +204,7 @@ def test_a_known_face_makes_a_record_in_the_exact_format(
 
     frame = frame_of(people(0)[1])
     server.processors.observe("door", frame, faces_in(server, frame))
-    topic, record = published.wait(before + 1)[-1]
+    name, record = published.wait(before + 1)[-1]
     server.service.lanes["models"].submit(lambda: None).result(30)
     empty = frame_of(people(0)[1], 2)
     server.processors.observe("door", empty, [])
@@ -212,7 +212,7 @@ def test_a_known_face_makes_a_record_in_the_exact_format(
     rekognition.stop_stream_processor(Name="watch")
     server.processors.observe("door", frame, faces_in(server, frame))
 
-    assert topic == "rekognition/watch"
+    assert name == "watch"
     video = record["InputInformation"]["KinesisVideo"]
     assert set(video) == {
         "StreamArn", "FragmentNumber", "ServerTimestamp", "ProducerTimestamp", "FrameOffsetInSeconds",
@@ -356,7 +356,7 @@ def test_processors_survive_a_restart(shared: Path, bucket: Path, tmp_path: Path
     second.stop()
 
     assert statuses == {"faces": "RUNNING", "home": "FAILED", "idle": "STOPPED"}
-    assert records[0][0] == "rekognition/faces"
+    assert records[0][0] == "faces"
 
 
 def test_without_cameras_nothing_starts(shared: Path, bucket: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[[str, Mapping[str, Any]], None]
-"""``publish(topic_suffix, payload)``: below the device's ``up/``; must not block"""
+Publish = Callable[[str, bytes], None]
+"""``publish(processor, payload)``: one record as JSON; must not block"""
 
 MOST_BYTES = 16 << 20
 """of one processor's JSON lines; then the file becomes ``.1`` in the place of the one before"""
@@ -29,22 +29,23 @@ class Output:
 
     def put(self, processor: str, record: Mapping[str, Any]) -> None:
         """Publish and write a record. A full disk costs the line, not the stream."""
+        payload = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
         if self._publish is not None:
-            self._publish(f"rekognition/{processor}", record)
+            self._publish(processor, payload)
         try:
-            self._write(processor, json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
+            self._write(processor, payload + b"\n")
             self._failing = False
         except OSError as error:
             level = logging.DEBUG if self._failing else logging.WARNING
             log.log(level, "records of stream processor %s are not written: %s", processor, error)
             self._failing = True
 
-    def _write(self, processor: str, line: str) -> None:
+    def _write(self, processor: str, line: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{processor}.jsonl"
         if path.exists() and path.stat().st_size + len(line) > MOST_BYTES:
             path.replace(path.with_name(f"{path.name}.1"))
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
             file.write(line)
 
 
