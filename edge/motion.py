@@ -68,7 +68,8 @@ class Motion:
         self._background *= _gain(plane, self._background)
         difference = cast("FloatArray", cv2.absdiff(plane, self._background))
         smooth = cast("FloatArray", cv2.blur(difference, (3, 3)))
-        changed = smooth > self._threshold + 3.0 * self._unrest
+        noise = min(self._threshold, 2.0 * float(np.median(smooth[::4, ::4])))  # known at once, unlike the unrest
+        changed = smooth > max(self._threshold, self._threshold / 2 + noise) + 3.0 * self._unrest
         if changed.mean() > self._sudden:
             return self._start_over(plane)
         self._learn(plane, smooth, changed, max(0.0, since))
