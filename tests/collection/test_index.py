@@ -41,11 +41,9 @@ def test_an_index_reaches_the_recall_that_was_asked_for(tmp_path: Path, unit: Un
     assert manifest.recall >= 0.99
     assert (manifest.count, manifest.dimensions, manifest.probes) == (3000, D, index.PROBES)
     loaded = index.load(tmp_path, manifest)
-    probes = index.turned(unit(300, seed=5) * 0 + vectors[:300], 0.6, np.random.default_rng(9))
-    right = [
-        loaded.nearest(p.tolist(), 1)[0] == [int(t)]
-        for p, t in zip(probes, (probes @ vectors.T).argmax(1), strict=True)
-    ]
+    probes = index.turned(vectors[:300], 0.6, np.random.default_rng(9))
+    truth = (probes @ vectors.T).argmax(axis=1).tolist()
+    right = [loaded.nearest(probe, 1)[0] == [best] for probe, best in zip(probes.tolist(), truth, strict=True)]
     assert np.mean(right) >= 0.97
 
 

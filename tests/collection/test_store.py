@@ -110,7 +110,7 @@ def test_flipped_bytes_end_in_an_answer_or_a_clear_error(
             staff.subjects()
             staff.known(match.face_id for match in staff.search(unit(1), 100)[0])
     except EdgeError as error:
-        assert error.hint
+        assert error.hint  # noqa: PT017
 
 
 def test_an_embedding_that_was_damaged_on_disk_is_left_out_of_the_search_and_kept(
