@@ -25,7 +25,7 @@ from edge import settings
 from edge.errors import InputError, StoreError
 from edge.outbox import codec
 from edge.outbox.memory import Key, Memory
-from edge.outbox.store import IDENTITY, LIFE, PLAIN, Batch, NewRow, Store, TrackKey, reason_of
+from edge.outbox.store import IDENTITY, LIFE, PLAIN, Batch, NewRow, Store, TrackKey, is_damage, reason_of
 from edge.types import Event, Queued
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class OutboxStats:
     """events dropped by the caps since the file was made"""
     coalesced: int
     """updates that a later event of their track took the place of, since the start"""
+    expired: int
+    """updates that waited too long, since the start"""
     oldest: float | None
     """seconds since the epoch, of the event that waits longest"""
 
@@ -165,6 +167,7 @@ class Outbox:
                 bytes=size,
                 lost=memory.lost + (store.lost if store else 0),
                 coalesced=store.coalesced if store else 0,
+                expired=store.expired if store else 0,
                 oldest=oldest,
             )
 
@@ -240,7 +243,6 @@ class Outbox:
                     self.last = self._memory.keep(fresh, self.last)
             else:
                 self.last = self._memory.keep(fresh, self.last)
-            self._next_write = time.monotonic() + self._settings.commit_seconds
             with self._changed:
                 self._settled += len(fresh)
                 self._changed.notify_all()
@@ -259,6 +261,7 @@ class Outbox:
             batch.expired_before = time.time() - self._settings.update_hours * 3600 if store.waiting else 0.0
         if batch:
             positions = store.write(batch)
+            self._next_write = time.monotonic() + self._settings.commit_seconds
             if positions[len(closing) : len(closing) + len(held)] != held:
                 self.generation += 1
         self._written(store, batch)
@@ -276,7 +279,7 @@ class Outbox:
         closing = []
         for event in left:
             end = dataclasses.replace(event, type="end", ended=event.time, reason="restart")
-            closing.append(NewRow(end, LIFE, codec.dump(end), coalesce=True))
+            closing.append(NewRow(end, LIFE, codec.dump(end)))
             batch.journal[event.camera, event.track] = None
         if left:
             log.info("outbox: closed %d tracks that the last run left open", len(left))
@@ -306,8 +309,8 @@ class Outbox:
         self._state = reason
         self._failures += 1
         self._next_retry = time.monotonic() + RETRY_SECONDS
-        if reason == "failing" and self._store is not None:
-            # a damaged file is found, and set aside, when it is opened
+        if is_damage(error) and self._store is not None:
+            # it is set aside when it is opened
             self._store.close()
             self._store = None
             with self._changed:

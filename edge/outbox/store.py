@@ -113,19 +113,19 @@ class Store:
         self.path = path
         self._reserve = reserve_bytes
         wal = min(1000, max_bytes // PAGE // 4)
-        self._pages = max_bytes // PAGE - wal
+        self._pages = max_bytes // PAGE - 2 * wal
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._connect(wal)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+            if isinstance(error, sqlite3.OperationalError) and not is_damage(error):
                 raise
             set_aside(path, str(error))
             self._connect(wal)
 
     def _connect(self, wal: int) -> None:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._db = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(wal)
         except sqlite3.Error:
@@ -157,7 +157,7 @@ class Store:
         self.last = int(found[0]) if found else 0
         """the highest position ever given"""
         self.waiting = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
-        self.coalesced = 0
+        self.coalesced = self.expired = 0
 
     def __enter__(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -181,10 +181,11 @@ class Store:
     def write(self, batch: Batch) -> list[int]:
         """Do all of ``batch`` or nothing; the positions of its rows."""
         last, positions = self.last, []
-        coalesced = 0
+        coalesced = expired = 0
         try:
             with self:
                 delivered = self._delete(batch)
+                expired = self._expire(batch.expired_before) if batch.expired_before else 0
                 evicted = self._make_room(sum(len(row.body) + 200 for row in batch.rows))
                 for row in batch.rows:
                     coalesced += self._coalesce(row) if row.coalesce else 0
@@ -195,9 +196,10 @@ class Store:
         except sqlite3.Error:
             self.last = last
             raise
-        self.waiting += len(positions) - delivered - evicted - coalesced
+        self.waiting += len(positions) - delivered - expired - evicted - coalesced
         self.lost += batch.lost + evicted
         self.coalesced += coalesced
+        self.expired += expired
         return positions
 
     def _insert(self, row: NewRow) -> int:
@@ -215,7 +217,7 @@ class Store:
         ).rowcount
 
     def _delete(self, batch: Batch) -> int:
-        """Remove what was delivered or is too old; how many rows went."""
+        """Remove what was delivered; how many rows went."""
         own = [(seq, epoch) for epoch, seq in batch.done if epoch == self.epoch]
         others = [(seq, epoch) for epoch, seq in batch.done if epoch != self.epoch]
         gone = 0
@@ -228,7 +230,7 @@ class Store:
             query = "DELETE FROM events WHERE position <= ? AND epoch = ? AND seq <= ?"
             highest = seq if epoch == self.epoch else self.last
             gone += self._db.execute(query, (highest, epoch, seq)).rowcount
-        return gone + (self._expire(batch.expired_before) if batch.expired_before else 0)
+        return gone
 
     def _expire(self, before: float) -> int:
         # the time of an event that was made before the clock was set says nothing about its age
@@ -309,7 +311,8 @@ class Store:
         self._db.close()
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is broken, so that trying again is of no use."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 

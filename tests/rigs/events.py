@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from edge.types import Box, Event, EventType, Identity, IdentityState
 
+NOW = round(time.time(), 2)
 ALICE = Identity(IdentityState.KNOWN, "alice", 0.8312345, 0.31, "face-1", "staff")
 
 
@@ -19,8 +21,8 @@ def an_event(kind: EventType, track: str = "7-1", camera: str = "door", **change
         "box": Box(0.41, 0.22, 0.53, 0.44),
         "identity": Identity(),
         "zones": ("mat",),
-        "time": 1763800000.12,
-        "started": 1763799999.8,
-        "ended": 1763800000.12 if kind == "end" else None,
+        "time": NOW,
+        "started": NOW - 0.32,
+        "ended": NOW if kind == "end" else None,
     }
     return Event(**(values | changes))
