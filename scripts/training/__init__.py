@@ -1,0 +1,1 @@
+"""Training of the starter face models: data, nets, losses, conversion and cards."""

@@ -1,0 +1,103 @@
+"""Labelled face pictures: a folder (or images.tar) and its faces.csv."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+POINT_COLUMNS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+
+
+@dataclass(frozen=True)
+class FaceLabel:
+    """One labelled face, in pixels of its picture."""
+
+    box: NDArray[np.float32]
+    """(4,) left, top, right, bottom."""
+    points: NDArray[np.float32]
+    """(5, 2) image-left eye, image-right eye, nose, image-left and image-right mouth corner."""
+    score: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file of one person and every face labelled in it."""
+
+    file: str
+    person: str
+    faces: tuple[FaceLabel, ...]
+
+
+def open_folder(folder: Path, cache: Path) -> Path:
+    """Return the folder that holds the pictures, unpacking images.tar into `cache` if need be."""
+    archive = folder / "images.tar"
+    if not archive.exists():
+        return folder
+    target = cache / "pictures"
+    marker = target / ".complete"
+    if not marker.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+        marker.touch()
+    return target
+
+
+def read_pictures(folder: Path) -> list[Picture]:
+    """Read faces.csv: one `Picture` per file, in the order of their names."""
+    rows: dict[str, list[FaceLabel]] = defaultdict(list)
+    with (folder / "faces.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows[row["file"]].append(_label(row))
+    return [Picture(name, name.split("/")[0], tuple(faces)) for name, faces in sorted(rows.items())]
+
+
+def _label(row: dict[str, str]) -> FaceLabel:
+    left, top, width, height = (float(row[key]) for key in ("x", "y", "w", "h"))
+    points = [[float(row[f"{name}_x"]), float(row[f"{name}_y"])] for name in POINT_COLUMNS]
+    return FaceLabel(
+        np.array([left, top, left + width, top + height], np.float32),
+        np.array(points, np.float32),
+        float(row["score"]),
+    )
+
+
+def central_face(picture: Picture, size: tuple[int, int]) -> FaceLabel:
+    """The labelled face nearest to the picture's middle; `size` is width, height."""
+    middle = np.array(size, np.float32) / 2
+    return min(picture.faces, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
+
+
+def is_held_out(person: str, share: float = 0.1) -> bool:
+    """Whether a person is kept aside for choosing models; decided by the name alone."""
+    digest = hashlib.sha256(person.encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < share
+
+
+def split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
+    """Pictures to train on, and pictures of people that are kept aside."""
+    train = [picture for picture in pictures if not is_held_out(picture.person)]
+    return train, [picture for picture in pictures if is_held_out(picture.person)]
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (height, width, 3) RGB."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path}: not a picture")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def picture_files(folder: Path) -> Iterator[Path]:
+    """Every picture file below a folder, in the order of their names."""
+    kinds = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in kinds)

@@ -1,0 +1,114 @@
+"""Which cell of which grid answers for which face, and the detector's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from training.composites import SIZE, SMALLEST, Scene
+from training.graph import POINTS, STRIDES
+
+RANGES = {8: (0.0, 36.0), 16: (26.0, 92.0), 32: (66.0, 1e9)}
+"""Sizes of faces, sqrt(width * height) in pixels, that the grid of a stride answers for."""
+
+
+@lru_cache(maxsize=1)
+def cells() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centres (N, 2) and strides (N,) of all cells, in the order of the net's rows."""
+    centres, strides = [], []
+    for stride in STRIDES:
+        columns, rows = (-(-side // stride) for side in SIZE)
+        ys, xs = np.mgrid[:rows, :columns]
+        centres.append((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride)
+        strides.append(np.full(rows * columns, stride))
+    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _ranges() -> NDArray[np.float32]:
+    """(N, 2) least and greatest size of every cell's faces."""
+    return np.array([RANGES[int(stride)] for stride in cells()[1]], np.float32)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the net should answer to one scene, a row per cell; pixels."""
+
+    state: NDArray[np.int8]
+    """(N,) 1 where the cell answers for a face, 0 where there is none, -1 where both is fine."""
+    boxes: NDArray[np.float32]
+    """(N, 4) left, top, right, bottom."""
+    points: NDArray[np.float32]
+    """(N, 5, 2)."""
+
+
+def assign(scene: Scene) -> Targets:
+    """The cells near the middle of a face, on the grids of its size, answer for it."""
+    centres, strides = cells()
+    count = len(centres)
+    state, nearest = np.zeros(count, np.int8), np.full(count, np.inf, np.float32)
+    boxes = np.zeros((count, 4), np.float32)
+    points = np.zeros((count, POINTS, 2), np.float32)
+    ranges = _ranges()
+    for box, face_points in zip(scene.boxes, scene.points, strict=True):
+        middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        shown = np.minimum(box[2:], SIZE) - np.maximum(box[:2], 0)
+        size = float(np.sqrt(extent.prod()))
+        away = np.abs(centres - middle)
+        core = (away < np.maximum(0.28 * extent, 0.6 * strides[:, None])).all(axis=1)
+        if (shown <= 0).any() or shown.prod() < 0.45 * extent.prod() or extent[1] < SMALLEST:
+            state[(away < 0.5 * extent + 2).all(axis=1) & (state == 0)] = -1
+            continue
+        distance = away.sum(axis=1)
+        fits = (ranges[:, 0] <= size) & (size < ranges[:, 1])
+        chosen = core & fits & (distance < nearest)
+        state[chosen], nearest[chosen] = 1, distance[chosen]
+        boxes[chosen], points[chosen] = box, face_points
+    return Targets(state, boxes, points)
+
+
+def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, str]:
+    """Quality focal loss of the scores, GIoU of the boxes, distance of the landmarks."""
+    scores, sides, points = outputs
+    centres, strides = (torch.from_numpy(part) for part in cells())
+    state = torch.from_numpy(np.stack([target.state for target in targets]))
+    chosen = state == 1
+    wanted = torch.from_numpy(np.stack([target.boxes for target in targets]))[chosen]
+    wanted_points = torch.from_numpy(np.stack([target.points for target in targets]))[chosen]
+    image, cell = chosen.nonzero(as_tuple=True)
+    stride, centre = strides[cell, None], centres[cell]
+    reach = sides[image, cell] * stride
+    boxes = torch.cat([centre - reach[:, :2], centre + reach[:, 2:]], dim=1)
+    overlap, giou = overlaps(boxes, wanted)
+    quality = torch.zeros_like(scores[..., 0])
+    quality[chosen] = 0.4 + 0.6 * overlap.detach().clamp(0, 1)
+    found = scores[..., 0].clamp(1e-6, 1 - 1e-6)
+    focal = functional.binary_cross_entropy(found, quality, reduction="none")
+    focal = (focal * (found - quality).square())[state >= 0].sum()
+    total = max(float(chosen.sum()), 1.0)
+    guess = centre[:, None] + points[image, cell].view(-1, POINTS, 2) * stride[..., None]
+    size = (wanted[:, 2:] - wanted[:, :2]).mean(dim=1)[:, None, None]
+    miss = functional.smooth_l1_loss(guess / size, wanted_points / size, beta=0.05)
+    parts = (focal / total, (1 - giou).mean(), miss)
+    value = 1.5 * parts[0] + 1.0 * parts[1] + 4.0 * parts[2]
+    note = f"score {parts[0]:.3f} IoU {overlap.mean():.3f} points {miss:.4f}"
+    return value, note
+
+
+def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and generalized IoU of boxes (N, 4), row by row."""
+    low = torch.maximum(first[:, :2], second[:, :2])
+    high = torch.minimum(first[:, 2:], second[:, 2:])
+    both = (high - low).clamp_min(0).prod(dim=1)
+    areas = [(box[:, 2:] - box[:, :2]).clamp_min(0).prod(dim=1) for box in (first, second)]
+    union = areas[0] + areas[1] - both + 1e-6
+    hull = torch.maximum(first[:, 2:], second[:, 2:]) - torch.minimum(first[:, :2], second[:, :2])
+    hull_area = hull.clamp_min(0).prod(dim=1) + 1e-6
+    overlap = both / union
+    return overlap, overlap - (hull_area - union) / hull_area
