@@ -12,7 +12,8 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    the stages; none imports another
 3. ``pipeline`` ``assembly`` ``updater``
    what happens to one frame, and to one release
-4. ``daemon`` ``health`` ``api/`` ``hub/`` ``enroll`` ``analyze`` ``bench`` ``doctor``
+4. ``daemon`` ``watch`` ``reports`` ``health`` ``finder`` ``enroll`` ``identify`` ``model_library`` ``bench``
+   ``api/`` ``hub/`` ``analyze`` ``doctor``
    the hosts
 5. ``cli/``
    the door

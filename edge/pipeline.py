@@ -38,8 +38,8 @@ LOOK_AT_NOTHING = 5.0
 """seconds between two looks at a still scene in which nothing is tracked"""
 LOOK_AT_TRACKS = 1.0
 """seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
-MATCHES = 8
-"""faces of the collection that a vote sees: enough for the best of several subjects"""
+MATCHES = 32
+"""faces of the collection that a vote sees: more than a subject has pictures, so that a runner-up is among them"""
 
 
 class Detects(Protocol):

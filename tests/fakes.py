@@ -1,4 +1,4 @@
-"""Stand-ins one can read, for models, collections and cameras. Import them as ``from tests.fakes import ...``."""
+"""Stand-ins one can read, for models, collections and cameras. Import them as ``from fakes import ...``."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def ids() -> Iterator[str]:
 
 
 class Frames:
-    """A stored source of ``target`` frames: ``tests.fakes:Frames:20``."""
+    """A stored source of ``target`` frames: ``fakes:Frames:20``."""
 
     live = False
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from fakes import Fails, Listens, SeesOneFace, a_bundle
+
 from edge.health import Health
 from edge.settings import Camera, Label, Settings
 from edge.watch import Watch
-from tests.fakes import Fails, Listens, SeesOneFace, a_bundle
 
 FACE = Label(embedder="fake", collection="staff")
 
@@ -19,7 +20,7 @@ def a_watch(bundle: object, *cameras: Camera) -> tuple[Watch, Listens, Health]:
 
 
 def stored(name: str, frames: int = 40) -> Camera:
-    return Camera(name=name, source=f"tests.fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
+    return Camera(name=name, source=f"fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
 
 
 def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track() -> None:
@@ -68,7 +69,7 @@ def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
 
 
 def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
-    endless = Camera(name="door", source="tests.fakes:Frames:1000000", detectors=("fake",), realtime=False)
+    endless = Camera(name="door", source="fakes:Frames:1000000", detectors=("fake",), realtime=False)
     watch, reports, _ = a_watch(a_bundle(SeesOneFace()), endless)
     before = threading.active_count()
     watch.start()
