@@ -95,7 +95,7 @@ def _key(model: Model, settings: Models) -> str:
 
 def _remembered(marker: Path) -> set[str]:
     try:
-        return set(json.loads(marker.read_bytes()))
+        return {key for key in json.loads(marker.read_bytes()) if isinstance(key, str)}
     except (OSError, ValueError, TypeError):
         return set()
 

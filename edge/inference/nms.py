@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,8 +20,13 @@ MOST = 300
 def keep(boxes: FloatArray, scores: FloatArray, classes: NDArray[np.int_], iou: float) -> list[int]:
     """Indices of the boxes that stay, best first. Boxes of different classes do not compete.
 
+    Boxes that are not finite never stay.
+
     boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one stays.
     """
+    if not math.isfinite(float(boxes.sum())):
+        finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+        return [int(finite[i]) for i in keep(boxes[finite], scores[finite], classes[finite], iou)]
     if len(scores) < 2:
         return list(range(len(scores)))
     rectangles = boxes.copy()

@@ -1,0 +1,164 @@
+"""Detections in, unit vectors out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge import pictures
+from edge.errors import ModelError
+from edge.inference.embedder import Embedder
+from edge.inference.interpreter import Interpreter
+from edge.inference.load import load_detector, load_embedder
+from edge.inference.preprocess import VERSION
+from edge.settings import Models
+from edge.types import Box, Detection, Picture, Space
+
+RED_AND_BLUE = np.zeros((40, 80, 3), np.uint8)
+RED_AND_BLUE[:, :40, 0] = 200
+RED_AND_BLUE[:, 40:, 2] = 100
+PICTURE = Picture(RED_AND_BLUE, "rgb", 80, 40)
+RED = Detection("thing", 0.9, Box(0.05, 0.1, 0.45, 0.9))
+BLUE = Detection("thing", 0.9, Box(0.55, 0.1, 0.95, 0.9))
+
+
+@pytest.fixture
+def colours(tiny: Any) -> Embedder:
+    model = tiny.embedder()
+    return Embedder(model, Interpreter(model.path))
+
+
+def test_each_detection_has_its_own_unit_vector_in_order(colours: Embedder) -> None:
+    blue, red = colours.embed(PICTURE, [BLUE, RED])
+
+    assert blue.vector.tolist() == pytest.approx([0, 0, 1])
+    assert red.vector.tolist() == pytest.approx([1, 0, 0])
+    assert red.vector.dtype == np.float32
+    assert colours.embed(PICTURE, []) == []
+
+
+def test_the_space_tells_model_runtime_and_preprocessing(colours: Embedder) -> None:
+    assert colours.space == Space(colours.model.sha256, "litert", VERSION, 3)
+    assert colours.embed(PICTURE, [RED])[0].space == colours.space
+
+
+def test_assessed_first_or_not_an_embedding_is_the_same(colours: Embedder) -> None:
+    assessed = colours.assess(PICTURE, RED)
+    after = colours.embed(PICTURE, [RED])[0]
+    other = Picture(np.ascontiguousarray(RED_AND_BLUE[:, ::-1]), "rgb", 80, 40)
+    colours.assess(other, RED)
+
+    assert after.quality == assessed
+    assert colours.embed(PICTURE, [RED])[0].vector.tolist() == after.vector.tolist()
+    assert colours.embed(other, [RED])[0].vector.tolist() == pytest.approx([0, 0, 1])
+
+
+def test_a_zero_embedding_is_a_model_error_and_not_a_vector(colours: Embedder) -> None:
+    black = Picture(np.zeros((40, 80, 3), np.uint8), "rgb", 80, 40)
+
+    with pytest.raises(ModelError, match="zero or not finite"):
+        colours.embed(black, [RED])
+
+
+@pytest.mark.parametrize("answer", [[[np.nan, 0, 1]], [[np.inf, 0, 1]], [[0, 0, 0]]])
+def test_an_embedding_that_is_not_finite_is_a_model_error(tiny: Any, answer: Any) -> None:
+    model = tiny.embedder(tiny.always(8, 8, {"out": answer}))
+
+    with pytest.raises(ModelError, match="zero or not finite"):
+        Embedder(model, Interpreter(model.path)).embed(PICTURE, [RED])
+
+
+def test_a_card_that_lies_about_the_dimensions_is_a_model_error(tiny: Any) -> None:
+    model = tiny.embedder(embedding={"dimensions": 128})
+
+    with pytest.raises(ModelError, match="128 dimensions, got 3"):
+        Embedder(model, Interpreter(model.path)).embed(PICTURE, [RED])
+
+
+def test_a_detector_is_no_embedder(tiny: Any) -> None:
+    model = tiny.detector()
+
+    with pytest.raises(ModelError, match="expected an embedder, got a detector"):
+        Embedder(model, Interpreter(model.path))
+
+
+def test_a_box_outside_the_picture_is_embedded_as_black_or_refused_but_never_breaks(colours: Embedder) -> None:
+    half = colours.embed(PICTURE, [Detection("thing", 0.9, Box(-0.2, 0.1, 0.2, 0.9))])
+
+    assert half[0].vector.tolist() == pytest.approx([1, 0, 0])
+    assert half[0].quality.reason != ""
+    with pytest.raises(ModelError):
+        colours.embed(PICTURE, [Detection("thing", 0.9, Box(2.0, 2.0, 3.0, 3.0))])
+
+
+@pytest.fixture
+def faces(settings: Models, shared_data: Path, tmp_path: Path) -> Any:
+    detector = load_detector("ulffd-landmark-320", settings, tmp_path)
+
+    def found(name: str) -> tuple[Picture, Detection]:
+        picture = pictures.read(shared_data / "lfw_dev" / name)
+        return picture, min(
+            detector.detect(picture), key=lambda d: abs(d.box.center.x - 0.5) + abs(d.box.center.y - 0.5)
+        )
+
+    return found
+
+
+def people(shared_data: Path, count: int) -> list[list[str]]:
+    folders = sorted(f for f in (shared_data / "lfw_dev").iterdir() if f.is_dir() and len(list(f.glob("*.jpg"))) >= 4)
+    return [[f"{folder.name}/{file.name}" for file in sorted(folder.glob("*.jpg"))[:2]] for folder in folders[:count]]
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet-112-int8", "mobilefacenet-112-siriusai"])
+def test_80_and_the_calibration_tell_people_apart(
+    name: str, settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    embedder = load_embedder(name, settings, tmp_path)
+    pairs = np.array(
+        [
+            [embedder.embed(*(lambda p, d: (p, [d]))(*faces(file)))[0].vector for file in two]
+            for two in people(shared_data, 12)
+        ]
+    )
+
+    cosines = pairs[:, 0] @ pairs[:, 1].T
+    same, different = np.diag(cosines), cosines[~np.eye(len(cosines), dtype=bool)]
+
+    threshold = embedder.calibration.cosine(80)
+    assert (same > threshold).mean() > 0.9
+    assert (different < threshold).all()
+
+
+def test_both_runtimes_give_nearly_the_same_embedding(
+    settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tflite_runtime")
+    picture, face = faces(people(shared_data, 1)[0][0])
+    runtimes = ("litert", "tflite-runtime")
+
+    embedders = [
+        load_embedder("mobilefacenet-112-int8", settings.model_copy(update={"runtime": runtime}), tmp_path)
+        for runtime in runtimes
+    ]
+    one, other = (embedder.embed(picture, [face])[0] for embedder in embedders)
+
+    assert float(one.vector @ other.vector) > 0.97
+    assert one.space != other.space
+
+
+def test_landmarks_put_the_eyes_where_the_model_expects_them(
+    settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    embedder = load_embedder("mobilefacenet-112-int8", settings, tmp_path)
+    picture, face = faces(people(shared_data, 1)[0][0])
+    detector = load_detector("ulffd-landmark-320", settings, tmp_path)
+
+    crop = embedder.crop(picture, face)
+
+    again = detector.detect(Picture(np.pad(crop, ((40, 40), (60, 60), (0, 0))), "rgb", 232, 192))
+    assert again
+    eye = again[0].landmarks[0]
+    assert (eye.x * 232 - 60, eye.y * 192 - 40) == pytest.approx((38.3, 51.7), abs=6)
