@@ -211,8 +211,7 @@ class Users:
         if not view.names:
             return []
         queries = checked(query[np.newaxis], view.vectors.shape[1])
-        columns, values = best(queries @ view.vectors.T, limit)
-        return [UserMatch(view.names[i], value) for i, value in zip(columns[0], values[0], strict=True)]
+        return [UserMatch(view.names[i], value) for value, i in best(queries @ view.vectors.T, limit)[0]]
 
     def _current(self) -> _View:
         with self._lock:

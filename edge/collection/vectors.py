@@ -12,8 +12,8 @@ from edge.errors import InputError
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
-TOLERANCE = 1e-3
-"""how far the squared length of a unit vector may be from 1"""
+LEAST, MOST = 0.999, 1.001
+"""squared length of a unit vector"""
 BLOCK_NUMBERS = 1 << 20
 """float32 numbers of one block (4 MiB): up to the crossover to Annoy a search is one matrix product"""
 GONE = -2.0
@@ -35,13 +35,12 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
             "embed with the model that the collection was enrolled with",
             code="dimensions",
         )
-    # NaN compares false, so this refuses it as well
-    good = np.abs(np.einsum("ij,ij->i", array, array) - 1.0) < TOLERANCE
-    if not good.all():
-        worst = int(np.argmin(good))
-        length = float(np.linalg.norm(array[worst]))
+    # plain floats: for the few rows of a frame cheaper than one more call into numpy. NaN compares false
+    squares = np.einsum("ij,ij->i", array, array).tolist()
+    if not all(LEAST < square < MOST for square in squares):
+        worst = next(row for row, square in enumerate(squares) if not LEAST < square < MOST)
         raise InputError(
-            f"embeddings: expected finite vectors of length 1, got length {length:g} at row {worst}",
+            f"embeddings: expected finite vectors of length 1, got length {squares[worst] ** 0.5:g} at row {worst}",
             "normalise embeddings before they are stored or searched",
             code="not_unit",
         )
@@ -91,15 +90,12 @@ class Rows:
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
 
-def best(similarities: FloatArray, limit: int) -> tuple[Sequence[Sequence[int]], Sequence[Sequence[float]]]:
-    """Columns and values of the ``limit`` largest of each row, largest first."""
+def best(similarities: FloatArray, limit: int) -> list[list[tuple[float, int]]]:
+    """(value, column) of the ``limit`` largest of each row, largest first."""
     count = similarities.shape[1]
-    if limit < count:
-        columns = np.argpartition(similarities, count - limit, axis=1)[:, count - limit :]
-        values = np.take_along_axis(similarities, columns, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        columns, values = np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
-    else:
-        columns = np.argsort(-similarities, axis=1, kind="stable")
-        values = np.take_along_axis(similarities, columns, axis=1)
-    return columns.tolist(), values.tolist()
+    found = []
+    for row in similarities:
+        # row by row: a frame has few, and numpy's functions along an axis cost more than they save
+        columns = np.argpartition(row, count - limit)[count - limit :] if limit < count else np.arange(count)
+        found.append(sorted(zip(row[columns].tolist(), columns.tolist(), strict=True), reverse=True))
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.collection.index import Index
-from edge.collection.vectors import GONE, TOLERANCE, Rows, best
+from edge.collection.vectors import GONE, LEAST, MOST, Rows, best
 from edge.types import Match
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def pieces(
     while found := cursor.fetchmany(PIECE):
         whole = [entry for entry in found if _is_whole(entry, dimensions)]
         vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
-        good = np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1.0) < TOLERANCE
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        good = (squares > LEAST) & (squares < MOST)
         if len(whole) < len(found) or not good.all():
             whole = [entry for entry, kept in zip(whole, good.tolist(), strict=True) if kept]
             vectors = vectors[good]
@@ -207,10 +208,7 @@ def _search_tail(view: View, queries: FloatArray, limit: int) -> list[list[Match
         similarities[:, view.tail_gone] = GONE
         limit = min(limit, view.tail_count - len(view.tail_gone))
     face_ids, subjects = view.tail.face_ids, view.tail.subjects
-    return [
-        [Match(face_ids[i], subjects[i], value) for i, value in zip(columns, values, strict=True)]
-        for columns, values in zip(*best(similarities, limit), strict=True)
-    ]
+    return [[Match(face_ids[i], subjects[i], value) for value, i in row] for row in best(similarities, limit)]
 
 
 def _search_base(view: View, query: list[float], limit: int) -> list[tuple[int, float]]:

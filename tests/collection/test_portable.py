@@ -114,8 +114,9 @@ def sealed(files: dict[str, bytes], **manifest: Any) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "manifest",
     [
-        {"format": "other"}, {"version": 2}, {"version": None}, {"count": 13}, {"count": 11}, {"count": -1}, {"count": 1e3},
-        {"count": True}, {"count": 10**30}, {"dimensions": 0}, {"dimensions": 31}, {"dimensions": 33}, {"dimensions": "32"},
+        {"format": "other"}, {"version": 2}, {"version": None}, {"count": 13}, {"count": 11}, {"count": -1},
+        {"count": 1e3}, {"count": True}, {"count": 10**30},
+        {"dimensions": 0}, {"dimensions": 31}, {"dimensions": 33}, {"dimensions": "32"},
         {"dimensions": 10**9}, {"space": ""}, {"space": None}, {"space": "x" * 300}, {"collection": ""},
         {"collection": 5}, {"sha256": {}}, {"sha256": None}, {"sha256": {FACES: "0", VECTORS: 1}},
         {"sha256": {FACES: "0" * 64, VECTORS: "0" * 64}},
@@ -132,10 +133,12 @@ def test_a_manifest_that_lies_is_refused(exported: Path, target: Collection, man
 @pytest.mark.parametrize(
     "face",
     [
-        {"face_id": "../x"}, {"face_id": None}, {"face_id": "A" * 36}, {"image_id": 7}, {"subject": "../x"}, {"subject": 7},
-        {"subject": ""}, {"subject": "\ud800"}, {"external_image_id": "a b"}, {"box": [0, 0, 1, 1]}, {"box": {"left": 0}},
+        {"face_id": "../x"}, {"face_id": None}, {"face_id": "A" * 36}, {"image_id": 7},
+        {"subject": "../x"}, {"subject": 7}, {"subject": ""}, {"subject": "\ud800"}, {"external_image_id": "a b"},
+        {"box": [0, 0, 1, 1]}, {"box": {"left": 0}},
         {"box": {"left": float("nan"), "top": 0, "right": 1, "bottom": 1}}, {"confidence": float("inf")},
-        {"quality": 2}, {"quality": True}, {"created": -1}, {"created": 10**400}, {"origin": "elsewhere"}, {"origin": []},
+        {"quality": 2}, {"quality": True}, {"created": -1}, {"created": 10**400},
+        {"origin": "elsewhere"}, {"origin": []},
     ],
 )  # fmt: skip
 def test_a_face_that_breaks_a_rule_is_refused_and_no_other_is_stored(

@@ -58,7 +58,6 @@ def test_rows_that_were_read_never_move_while_the_matrix_grows(unit: Units, monk
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**31))
 def test_the_best_are_the_best_in_order(count: int, limit: int, seed: int) -> None:
     similarities = np.random.default_rng(seed).standard_normal((2, count)).astype(np.float32)
-    columns, values = vectors.best(similarities, limit)
-    for row, (found, of) in zip(similarities, zip(columns, values, strict=True), strict=True):
-        assert list(of) == sorted(row.tolist(), reverse=True)[:limit]
-        assert row[list(found)].tolist() == list(of)
+    for row, found in zip(similarities.tolist(), vectors.best(similarities, limit), strict=True):
+        assert [value for value, _ in found] == sorted(row, reverse=True)[:limit]
+        assert [row[column] for _, column in found] == [value for value, _ in found]
