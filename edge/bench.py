@@ -34,6 +34,8 @@ from edge.watch import Watch
 
 WARM_UP = 5
 """frames before anything is counted"""
+OPENING = 60.0
+"""seconds that a source may take to its first frame"""
 SEED = 7
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
@@ -186,8 +188,11 @@ def _live(
     alone = settings.model_copy(update={"cameras": (camera,)})
     health = Health([camera.name])
     watch = Watch(alone, assembled.bundle, 1, health, _ToOutbox(outbox))
-    cpu = time.process_time()
     watch.start()
+    opened = time.monotonic() + OPENING
+    while not health.cameras[camera.name].frames and time.monotonic() < opened and not watch.wait(0.02):
+        progress(0)
+    cpu = time.process_time()
     ends = time.monotonic() + plan.live_seconds
     while time.monotonic() < ends and not watch.wait(0.25):
         progress(0)

@@ -16,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import config_of_tests
 import pytest
+from config_of_tests import DETECTOR
 from rigs.device import Subscriber
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge import config_file
-
 ROOT = Path(__file__).resolve().parent.parent
-DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
 
 
 @dataclass
@@ -50,20 +49,7 @@ class Running:
         )
 
     def config(self) -> Path:
-        camera = {"name": "door", "source": "synthetic", "detectors": [DETECTOR], "fps": 5.0, "realtime": False}
-        camera |= {"width": 640, "height": 360}
-        settings = {
-            "state": str(self.folder / "state"),
-            "device": {"name": "porch"},
-            "models": {"path": [str(self.models)], "threads": 1},
-            "labels": {"face": {"embedder": EMBEDDER, "collection": "faces"}},
-            "outbox": {"commit_seconds": 0.0},
-            "cameras": [camera | self.camera],
-        } | self.settings
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "edge.toml"
-        path.write_text(config_file.written(settings))
-        return path
+        return config_of_tests.write(self.folder, self.models, self.camera, **self.settings)
 
     def enroll(self) -> None:
         done = self.edge("enroll", "faces", str(ROOT / "edge/data/portraits"))
