@@ -90,7 +90,10 @@ def _decoded_jpeg(data: bytes, found: Header, where: str) -> ByteArray:
         raise InputError(f"{where}: the picture ends in the middle: {reason}", _AGAIN, code="truncated")
     if "Corrupt" in reason:
         raise InputError(f"{where}: the picture is damaged: {reason}", _AGAIN, code="unsupported")
-    return _decoded_by_cv2(data, where)
+    try:
+        return _bytes(simplejpeg.decode_jpeg(data, colorspace="RGB", strict=False))  # it only frowned at the header
+    except ValueError:
+        return _decoded_by_cv2(data, where)
 
 
 def _decoded_by_cv2(data: bytes, where: str) -> ByteArray:

@@ -236,7 +236,7 @@ def outcome(data: bytes) -> str:
     return "picture" if whole else "a picture that contradicts itself"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(sorted(SEEDS)), data=st.data())
 def test_mutated_bytes_give_a_picture_or_an_input_error(kind: str, data: st.DataObject) -> None:
     mutated = bytearray(SEEDS[kind])

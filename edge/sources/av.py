@@ -20,6 +20,7 @@ from edge.errors import SourceError
 from edge.sources.decoded import luma, picture
 from edge.sources.shots import Shots
 from edge.sources.source import Rate, StoredClock, masked
+from edge.sources.timeline import Timeline
 from edge.types import Frame
 
 if TYPE_CHECKING:
@@ -73,15 +74,10 @@ class VideoFile:
             raise SourceError(f"{self.name}: there is no such file", "check the path after video:")
         self._container = _opened(str(self._path), self.name)
         stream = _video_stream(self._container, self.name)
-        period = float(1 / stream.average_rate) if stream.average_rate else 0.04
-        first: float | None = None
-        reached = -period
+        timeline = Timeline(float(1 / stream.average_rate) if stream.average_rate else 0.04)
         for decoded in self._decoded(self._container, stream):
-            at = decoded.time if decoded.time is not None else (first or 0.0) + reached + period
-            first = at if first is None else first
-            reached = max(reached, at - first)
-            yield reached, decoded
-        self._report(stream, reached)
+            yield timeline.at(decoded.time), decoded
+        self._report(stream, timeline.reached)
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         try:

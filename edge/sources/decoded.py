@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import av.error
 import numpy as np
 
 from edge import pictures
+from edge.errors import SourceError
 from edge.types import Picture
 
 if TYPE_CHECKING:
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 def picture(frame: VideoFrame, rotation: int) -> Picture:
     """The frame as i420, turned clockwise by ``rotation`` beyond what its own metadata asks for.
 
-    Odd dimensions lose their last row or column.
+    Odd dimensions lose their last row or column. Raises SourceError for a pixel format that cannot be converted.
     """
     turn = (rotation - frame.rotation) % 360  # the metadata turns counterclockwise
     if frame.format.name != "yuv420p":
-        frame = frame.reformat(format="yuv420p")
+        frame = _converted(frame)
     width, height = frame.width // 2 * 2, frame.height // 2 * 2
     packed = Picture(_packed(frame, width, height), "i420", width, height)
     return pictures.rotated(packed, turn // 90 * 90)
@@ -32,8 +34,16 @@ def picture(frame: VideoFrame, rotation: int) -> Picture:
 def luma(frame: VideoFrame) -> ByteArray:
     """(height, width): the brightness as it was decoded; without a copy where the format has a plane for it."""
     if not frame.format.name.startswith(("yuv4", "yuvj4", "nv")) or frame.format.components[0].bits != 8:
-        frame = frame.reformat(format="yuv420p")
+        frame = _converted(frame)
     return _rows(frame.planes[0])[: frame.height, : frame.width]
+
+
+def _converted(frame: VideoFrame) -> VideoFrame:
+    try:
+        return frame.reformat(format="yuv420p")
+    except (av.error.FFmpegError, ValueError) as error:
+        message = f"pictures of the format {frame.format.name} cannot be converted: {type(error).__name__}"
+        raise SourceError(message, "convert the video to H.264 with yuv420p") from None
 
 
 def _packed(frame: VideoFrame, width: int, height: int) -> ByteArray:

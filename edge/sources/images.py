@@ -30,6 +30,7 @@ class ImageFolder:
         self.skipped = 0
         """pictures that could not be read so far"""
         self._camera, self._path = camera, Path(target)
+        self._refused: set[Path] = set()
 
     def frames(self) -> Iterator[Frame]:
         files = self._files()
@@ -40,8 +41,7 @@ class ImageFolder:
                 try:
                     picture = pictures.rotated(pictures.read(file), self._camera.rotation)
                 except InputError as error:
-                    self.skipped += 1
-                    logger.warning("%s: skipped: %s", self.name, error.message)
+                    self._skip(file, error)
                     continue
                 at = sequence / self._camera.fps
                 monotonic, wall = clock.moment(at)
@@ -54,6 +54,13 @@ class ImageFolder:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _skip(self, file: Path, error: InputError) -> None:
+        """Loud once: a loop meets the same picture again and again."""
+        level = logging.DEBUG if file in self._refused else logging.WARNING
+        logger.log(level, "%s: skipped: %s", self.name, error.message)
+        self._refused.add(file)
+        self.skipped += 1
 
     def _files(self) -> list[Path]:
         if self._path.is_file():

@@ -6,6 +6,7 @@ cut. What the library calls RGB888 lies in memory as B, G, R. Planar arrays come
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from edge.types import Frame, Layout, Picture
 if TYPE_CHECKING:
     from edge.settings import Camera
     from edge.types import ByteArray
+
+logger = logging.getLogger(__name__)
 
 LAYOUTS: dict[str, Layout] = {"YUV420": "i420", "RGB888": "bgr", "BGR888": "rgb"}
 """libcamera's name for a format -> how its bytes lie in memory"""
@@ -62,12 +65,13 @@ class PiCamera2:
 
     def close(self) -> None:
         device, self._device = self._device, None
-        if device is not None:
-            try:
-                device.cancel_all_and_flush()  # or stop waits for ever behind the frame of a stalled camera
-                device.stop()
-            finally:
-                device.close()
+        if device is None:
+            return
+        try:
+            device.cancel_all_and_flush()  # or stop waits for ever behind the frame of a stalled camera
+            device.close()
+        except RuntimeError as error:
+            logger.warning("%s did not close cleanly: %s", self.name, error)
 
     def _start(self) -> dict[str, Mapping[str, Any]]:
         """Configure and start. The streams that the camera granted, by name: they may differ from what was asked."""

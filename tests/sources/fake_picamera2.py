@@ -34,6 +34,7 @@ class FakeBoard:
     opened: int = 0
     configurations: list[dict[str, Any]] = field(default_factory=list)
     scene: np.ndarray = field(default_factory=lambda: _scene())
+    breaks_at_close: bool = False
     clock_offset: float = 0.0
     """seconds that the sensor's clock is ahead of monotonic time: a board that slept"""
     frame_seconds: float = 0.0
@@ -136,6 +137,8 @@ class FakePicamera2:
     def close(self) -> None:
         self.stop()
         self.board.held.discard(self._number)
+        if self.board.breaks_at_close:
+            raise RuntimeError("failed to release the camera")
 
     def give_back(self, buffers: dict[str, np.ndarray]) -> None:
         for array in buffers.values():

@@ -78,3 +78,11 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path, what: str) -> Non
     with pytest.raises(SourceError) as caught:
         frames_of(folder, loop=True)
     assert caught.value.hint
+
+
+def test_a_loop_complains_once_about_a_bad_picture(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "b.jpg").write_bytes(b"nothing")
+    source = ImageFolder(Camera(source="images:x", realtime=False, loop=True), str(folder))
+    assert len([frame for frame, _ in zip(source.frames(), range(9), strict=False)]) == 9
+    assert source.skipped >= 4
+    assert caplog.text.count("skipped") == 1

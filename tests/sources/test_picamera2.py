@@ -119,6 +119,12 @@ def test_reconnecting_survives_stalls(board: Any) -> None:
     assert board.opened == 3
 
 
+def test_a_camera_that_cannot_be_closed_does_not_stop_the_daemon(board: Any, caplog: pytest.LogCaptureFixture) -> None:
+    board.breaks_at_close = True
+    assert len(first(a_camera())) == 1
+    assert "did not close cleanly" in caplog.text
+
+
 @pytest.mark.parametrize("asleep", [0.0, 3600.0])
 def test_the_moment_of_exposure_is_monotonic_time_also_on_a_board_that_slept(
     board: Any, asleep: float, monkeypatch: pytest.MonkeyPatch

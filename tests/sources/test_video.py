@@ -206,8 +206,7 @@ def test_what_is_no_video_is_an_error_with_the_file_and_a_way_out(tmp_path: Path
     assert caught.value.hint
 
 
-def test_the_clips_are_read_to_their_end(shared_data: Path) -> None:
-    counts = {
-        name: len(frames_of(shared_data / "video" / name)) for name in ("car-detection.mp4", "short_hamilton_clip.mp4")
-    }
-    assert counts == {"car-detection.mp4": 377, "short_hamilton_clip.mp4": 275}
+def test_a_real_clip_is_read_to_its_end(shared_data: Path) -> None:
+    frames = frames_of(shared_data / "video" / "short_hamilton_clip.mp4")
+    assert len(frames) == 275
+    assert frames[0].video_time == 0.0
