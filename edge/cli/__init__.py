@@ -40,6 +40,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        keep_examples(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -60,6 +61,16 @@ def edge(ctx: click.Context, config: str | None) -> None:
       edge --config config/edge.toml run
     """
     ctx.obj = config
+
+
+def keep_examples(command: click.Command) -> None:
+    """Let the examples keep their lines: click wants a backspace character, and our docstrings are raw."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for inner in getattr(command, "commands", {}).values():
+        keep_examples(inner)
+
+
+keep_examples(edge)
 
 
 def main() -> None:
