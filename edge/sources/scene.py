@@ -146,13 +146,11 @@ def standing(portrait: Portrait, pose: Pose) -> Pose:
     return dataclasses.replace(pose, size=size, y=max(pose.y, _BOTTOM - below * size))
 
 
-def face_box(portrait: Portrait, pose: Pose, canvas: ByteArray) -> Box:
-    """Where the face is on the canvas, fractions of it."""
-    height, width = canvas.shape[:2]
+def face_box(portrait: Portrait, pose: Pose, shape: float) -> Box:
+    """Where the face is, fractions of a picture whose width is ``shape`` times its height."""
     photo_height, photo_width = portrait.rgb.shape[:2]
-    aspect = portrait.face.width * photo_width / (portrait.face.height * photo_height)
-    half = pose.size * aspect * height / width / 2, pose.size / 2
-    return Box(pose.x - half[0], pose.y - half[1], pose.x + half[0], pose.y + half[1])
+    width = pose.size * portrait.face.width * photo_width / (portrait.face.height * photo_height) / shape
+    return Box(pose.x - width / 2, pose.y - pose.size / 2, pose.x + width / 2, pose.y + pose.size / 2)
 
 
 def add_person(canvas: ByteArray, portrait: Portrait, pose: Pose, exposure: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 VISITS = 2
 """times each subject comes by before the scene is over"""
-FACE_PIXELS = (90.0, 170.0)
-"""height of a face when it is smallest; a visitor comes nearer by a quarter"""
+FACE_HEIGHTS = (0.125, 0.236)
+"""of a face when it is smallest, fractions of the frame's: 90 to 170 of 720 pixels; it comes nearer by a quarter"""
 _EXPOSURE = 1 / 40
 """seconds: what blurs a walker"""
-_SWAY = 3.0
+_SWAY = 3
 """pixels the camera moves to either side"""
 _NOISE = 3.0
 """standard deviation of a pixel's luma"""
@@ -87,21 +87,18 @@ class Synthetic:
         """Who is in a frame, with at least half of the face, and where."""
         here = []
         for index, portrait, pose in self._present(number):
-            box = self._on_frame(scene.face_box(portrait, pose, self._stage.room), number)
-            if 0 <= box.center.x <= 1:
+            if 0 <= pose.x <= 1:
+                box = scene.face_box(portrait, pose, self._width / self._height)
                 here.append(Presence(portrait.subject, box, index))
         return here
 
     def picture(self, number: int) -> Picture:
         """What the camera sees in a frame."""
-        stage = self._stage
-        canvas = stage.room.copy()
+        across, down = self._shift(number)
+        canvas = self._stage.room[down : down + self._height, across : across + self._width].copy()
         for _, portrait, pose in self._present(number):
             scene.add_person(canvas, portrait, pose, _EXPOSURE)
-        across, down = self._shift(number)
-        move = np.array([[1, 0, -across], [0, 1, -down]])
-        seen = cv2.warpAffine(canvas, move, (self._width, self._height), flags=cv2.INTER_LINEAR)
-        rgb = cast("ByteArray", cv2.convertScaleAbs(seen, alpha=scene.light(number / self._camera.fps)))
+        rgb = cast("ByteArray", cv2.convertScaleAbs(canvas, alpha=scene.light(number / self._camera.fps)))
         if self._layout == "rgb":
             return Picture(self._noisy(rgb, number), "rgb", self._width, self._height)
         planes = cast("ByteArray", cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420))
@@ -111,41 +108,31 @@ class Synthetic:
     @cached_property
     def _stage(self) -> _Stage:
         portraits = scene.portraits(self._folder)
-        sizes = FACE_PIXELS[0] / self._height, FACE_PIXELS[1] / self._height
         names = [portrait.subject for portrait in portraits]
-        plan = visits.plan(names, VISITS * len(names), self._seed, sizes)
+        plan = visits.plan(names, VISITS * len(names), self._seed, FACE_HEIGHTS)
         chance = np.random.default_rng(self._seed)
         noise = np.abs(chance.normal(0, _NOISE, (2, self._height + 64, self._width + 64))).astype(np.uint8)
-        margin = 2 * math.ceil(_SWAY)
-        return _Stage(portraits, plan, scene.room(self._width + margin, self._height + margin, self._seed), noise)
+        room = scene.room(self._width + 2 * _SWAY, self._height + 2 * _SWAY, self._seed)
+        return _Stage(portraits, plan, room, noise)
 
     def _present(self, number: int) -> Iterator[tuple[int, scene.Portrait, visits.Pose]]:
-        """(number of the visit, portrait, pose) of everybody who is there."""
+        """(number of the visit, portrait, pose in the frame) of everybody who is there."""
         plan, seconds = self._stage.visits, self._stage.seconds
         again, now = divmod(number / self._camera.fps, seconds)
+        across, down = self._shift(number)
         for index, visit in enumerate(plan):
             pose = visits.pose(visit, now)
-            if pose is not None:
-                portrait = self._stage.portraits[visit.portrait]
-                yield index + int(again) * len(plan), portrait, scene.standing(portrait, pose)
+            if pose is None:
+                continue
+            portrait = self._stage.portraits[visit.portrait]
+            pose = scene.standing(portrait, pose)
+            seen = replace(pose, x=pose.x - across / self._width, y=pose.y - down / self._height)
+            yield index + int(again) * len(plan), portrait, seen
 
-    def _shift(self, number: int) -> tuple[float, float]:
+    def _shift(self, number: int) -> tuple[int, int]:
         """Pixels of the room that lie left of and above the picture."""
         now = number / self._camera.fps
-        return _SWAY * (1 + math.sin(now / 2.3)), _SWAY * (1 + math.sin(now / 3.7))
-
-    def _on_frame(self, box: Box, number: int) -> Box:
-        """From fractions of the room to fractions of the frame."""
-        height, width = self._stage.room.shape[:2]
-        across, down = self._shift(number)
-
-        def x(value: float) -> float:
-            return (value * width - across) / self._width
-
-        def y(value: float) -> float:
-            return (value * height - down) / self._height
-
-        return Box(x(box.left), y(box.top), x(box.right), y(box.bottom))
+        return round(_SWAY * (1 + math.sin(now / 2.3))), round(_SWAY * (1 + math.sin(now / 3.7)))
 
     def _noisy(self, pixels: ByteArray, number: int) -> ByteArray:
         """Add the sensor's noise in place: two fixed pictures of it, moved about, one brightens, one darkens."""
