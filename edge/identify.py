@@ -88,8 +88,8 @@ def identify(picture: Picture, finder: Finder, collection: Collection, rule: Rul
     identified = []
     for one in seen:
         matches = by_subject(next(found)) if one.embedding is not None else []
-        identity = _identity(matches, rule, collection.name)
-        identified.append(Identified(one.detection, one.quality.score, identity, tuple(matches[:limit]), one.reason))
+        who = identity(matches, rule, collection.name)
+        identified.append(Identified(one.detection, one.quality.score, who, tuple(matches[:limit]), one.reason))
     return identified
 
 
@@ -110,7 +110,7 @@ def rule(settings: Settings, label: str, embedder: Embedder, similarity: float |
     return Rule(lowest, section.margin, embedder.calibration)
 
 
-def _identity(matches: Sequence[Match], rule: Rule, collection: str) -> Identity:
+def identity(matches: Sequence[Match], rule: Rule, collection: str) -> Identity:
     if not matches:
         return Identity(IdentityState.UNKNOWN, collection=collection)
     best = matches[0]
