@@ -250,6 +250,62 @@ class Outbox(Section):
     )
 
 
+class Commands(Section):
+    """[commands]: what may be asked of this device over MQTT."""
+
+    enabled: bool = Field(True, description="Answer commands at all.")
+    keys: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")], ...] = Field(
+        (),
+        description="Ed25519 public keys (base64, from 'edge hub key') whose commands may change something. Without "
+        "keys, only ping and stats are answered.",
+    )
+    signed_seconds: Seconds = Field(3600.0, description="A signature that is valid for longer than this is refused.")
+
+
+class HomeAssistant(Section):
+    """[homeassistant]: entities in Home Assistant by MQTT discovery."""
+
+    enabled: bool = Field(False, description="Announce this device; off again: take the announcement back.")
+    prefix: str = Field("homeassistant", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Home Assistant's own prefix.")
+    switches: bool = Field(
+        False,
+        description="Switches for cameras. Home Assistant cannot sign: whoever may write down/cmd/camera can use them.",
+    )
+    subjects: int = Field(32, ge=0, le=200, description="Entities for the presence of subjects, at most.")
+
+
+class Frigate(Section):
+    """[frigate]: events in the shape of Frigate, for flows and blueprints made for it."""
+
+    enabled: bool = Field(False, description="Publish them, live and at most once, beside our own.")
+    prefix: str = Field("frigate", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First level of the topics.")
+
+
+class Hub(Section):
+    """[hub]: the fleet's side: where events are stored. The broker is that of [mqtt]."""
+
+    database: str = Field(
+        "",
+        examples=["postgresql://edge:password@db.lan/edge"],
+        description="postgresql://..., or the path of an SQLite file. hub.sqlite in the state folder when not set.",
+    )
+    name: str = Field(
+        "1", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="Tells several ingests at one broker apart."
+    )
+    group: str = Field(
+        "edge-hub",
+        pattern=r"^[A-Za-z0-9_-]{0,64}$",
+        description="Shared subscription of several ingests; empty: not shared, for brokers that cannot.",
+    )
+    session_seconds: int = Field(
+        60, ge=0, le=86400, description="The broker keeps what is for an ingest that is away for this long."
+    )
+    keep_days: float = Field(0.0, ge=0, le=36500, description="Events older than this are deleted; 0: never.")
+    key: Path | None = Field(
+        None, examples=["/etc/edge/hub.key"], description="Private key that signs commands ('edge hub key')."
+    )
+
+
 def _key_pairs(value: object) -> object:
     """A credential holds ``ID SECRET`` a line; TOML and the environment hold a table."""
     if not isinstance(value, str):
@@ -329,6 +385,10 @@ class Settings(Section):
     collection: CollectionSettings = CollectionSettings()
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()
+    commands: Commands = Commands()
+    homeassistant: HomeAssistant = HomeAssistant()
+    frigate: Frigate = Frigate()
+    hub: Hub = Hub()
     api: Api = Api()
     log: Log = Log()
 

@@ -23,10 +23,21 @@ COMMANDS = {
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check."),
     "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
+    "hub": ("edge.cli.hub:hub", "The fleet's side: store events, look at the fleet, command devices."),
     "config": ("edge.cli.config:config", "What is set: show, check, schema."),
     "bench": ("edge.cli.bench:bench", "How fast this machine runs the whole cycle."),
 }
 """command -> (where it lives, its line in the help)"""
+
+
+class ExampleFormatter(click.HelpFormatter):
+    """Lets examples keep their lines: click wants a backspace character before them, and our docstrings are raw."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("\\b\n", "\b\n"))
+
+
+click.Context.formatter_class = ExampleFormatter
 
 
 class LazyGroup(click.Group):
@@ -40,7 +51,6 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        keep_examples(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -61,16 +71,6 @@ def edge(ctx: click.Context, config: str | None) -> None:
       edge --config config/edge.toml run
     """
     ctx.obj = config
-
-
-def keep_examples(command: click.Command) -> None:
-    """Let the examples keep their lines: click wants a backspace character, and our docstrings are raw."""
-    command.help = (command.help or "").replace("\\b\n", "\b\n")
-    for inner in getattr(command, "commands", {}).values():
-        keep_examples(inner)
-
-
-keep_examples(edge)
 
 
 def main() -> None:

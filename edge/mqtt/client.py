@@ -65,6 +65,8 @@ class Ack:
 
 
 Handler = Callable[[Incoming], None]
+Sink = Callable[[Incoming, Callable[[], None]], None]
+"""takes a message and what to call when it is safe: only then does the broker hear that it arrived"""
 Acknowledged = Callable[[Ack], None]
 
 
@@ -91,10 +93,23 @@ def of_device(settings: Mqtt, device: str, session: int) -> Client:
 class Client:
     """``start`` never raises and never waits: broker, network and clock may all be absent."""
 
-    def __init__(self, settings: Mqtt, client_id: str, presence: Presence | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mqtt,
+        client_id: str,
+        presence: Presence | None = None,
+        *,
+        sink: Sink | None = None,
+        session_seconds: int = connection.SESSION_SECONDS,
+    ) -> None:
+        """``sink`` is given every message, on paho's thread, in place of the handlers; it must not wait.
+
+        ``session_seconds``: how long the broker keeps our session while we are away; MQTT 5 only.
+        """
         self.on_online: list[Callable[[], None]] = []
         """called on the work thread after each connect"""
         self._settings, self._client_id, self._presence = settings, client_id, presence
+        self._sink, self._session_seconds = sink, session_seconds
         self._version = "3.1.1" if settings.version == "3.1.1" else "5"
         self._inflight = connection.INFLIGHT
         self._paho: paho.Client | None = None
@@ -280,10 +295,12 @@ class Client:
         """A new paho client in the place of the old one."""
         self._close()
         try:
-            client = connection.build(self._settings, self._client_id, self._version, self._presence, self._inflight)
+            client = connection.build(
+                self._settings, self._client_id, self._version, self._presence, self._inflight, bool(self._sink)
+            )
             self._listen(client)
             self._paho = client
-            connection.connect(client, self._settings)
+            connection.connect(client, self._settings, self._session_seconds)
         except (SettingsError, ValueError) as error:
             link = Link.UNTRUSTED if isinstance(error, SettingsError) else Link.UNREACHABLE
             self._failed(link, str(error))
@@ -419,7 +436,7 @@ class Client:
         if flight is not None:
             self._landed(flight, ack)
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         properties = message.properties
         incoming = Incoming(
             topic=message.topic,
@@ -428,6 +445,10 @@ class Client:
             response_topic=getattr(properties, "ResponseTopic", "") or "",
             correlation=getattr(properties, "CorrelationData", b"") or b"",
         )
+        if self._sink:
+            self._heard = time.monotonic()
+            self._sink(incoming, self._acknowledgement(client, message))
+            return
         with self._lock:
             self._heard = time.monotonic()
             full = self._messages >= WAITING_MESSAGES
@@ -437,6 +458,16 @@ class Client:
             log.debug("mqtt: handlers are behind, %d messages dropped so far", self._messages_dropped)
             return
         self._tasks.put(lambda: self._handle(incoming))
+
+    def _acknowledgement(self, client: paho.Client, message: paho.MQTTMessage) -> Callable[[], None]:
+        connection, mid, qos = self._connects, message.mid, message.qos
+
+        def acknowledge() -> None:
+            # a later connection counts its messages anew: the number would be another one's
+            if connection == self._connects and client is self._paho:
+                client.ack(mid, qos)
+
+        return acknowledge
 
     def _on_log(self, _client: paho.Client, _data: Any, _level: int, text: str) -> None:
         if text.startswith(("Received PINGRESP", "Received SUBACK")):

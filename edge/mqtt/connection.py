@@ -22,6 +22,8 @@ SESSION_SECONDS = 300
 """that the broker keeps our session: what was sent to us meanwhile still comes"""
 WILL_DELAY = 10
 """seconds in which we may come back before anybody hears that we were gone; MQTT 5 only"""
+RECEIVE = 500
+"""messages that the broker may send us before we acknowledge one; MQTT 5 only"""
 INFLIGHT = 20
 """publishes without an answer; most brokers take no more from a client"""
 DUPLICATE_PAUSE = (15.0, 300.0)
@@ -40,7 +42,9 @@ class Presence:
     lost: bytes
 
 
-def build(settings: Mqtt, client_id: str, version: str, presence: Presence | None, inflight: int) -> paho.Client:
+def build(
+    settings: Mqtt, client_id: str, version: str, presence: Presence | None, inflight: int, manual_ack: bool = False
+) -> paho.Client:
     """A paho client, not yet connected. ``version``: ``5`` or ``3.1.1``. Raises SettingsError for unusable files."""
     modern = version == "5"
     client = paho.Client(
@@ -50,6 +54,7 @@ def build(settings: Mqtt, client_id: str, version: str, presence: Presence | Non
         clean_session=None if modern else True,
         protocol=MQTTProtocolVersion.MQTTv5 if modern else MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=True,
+        manual_ack=manual_ack,
     )
     client.suppress_exceptions = True
     client.max_inflight_messages_set(inflight)
@@ -62,12 +67,13 @@ def build(settings: Mqtt, client_id: str, version: str, presence: Presence | Non
     return client
 
 
-def connect(client: paho.Client, settings: Mqtt) -> None:
+def connect(client: paho.Client, settings: Mqtt, session_seconds: int = SESSION_SECONDS) -> None:
     """Start paho's thread, which connects now and whenever the link is lost. Raises ValueError for a bad host."""
     options: dict[str, object] = {}
     if client.protocol == MQTTProtocolVersion.MQTTv5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_SECONDS
+        properties.SessionExpiryInterval = session_seconds
+        properties.ReceiveMaximum = RECEIVE
         options = {"clean_start": False, "properties": properties}
     settings.host.encode("idna")  # paho's thread would die of a host name that cannot be one
     client.connect_async(settings.host, settings.effective_port, settings.keepalive, **options)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -39,6 +40,8 @@ WINDOW = 200
 """events without the hub's mark while it makes no progress"""
 BACKLOG_RATE = 1000.0
 """events a second"""
+PAGE = 100
+"""events of the backlog read at a time"""
 BURST = 100
 """events of the backlog that may go at once after a pause"""
 RESEND = (10.0, 600.0)
@@ -108,6 +111,8 @@ class Delivery:
         self._connection = self._generation = -1
         self._backlog = self._split = self._live = 0
         """positions: sent up to here of the backlog; where the backlog ends; sent up to here of the live events"""
+        self._page: deque[Queued] = deque()
+        """read of the backlog, not yet sent"""
         self._on_the_way: dict[Key, bool] = {}
         """sent, without an answer of the broker -> whether it was backlog"""
         self._unmarked: dict[Key, bool] = {}
@@ -199,6 +204,7 @@ class Delivery:
         """Begin again with the oldest; what is on the way is not sent twice, as paho keeps it."""
         self._backlog, self._split = 0, self._outbox.last
         self._live = self._split
+        self._page.clear()
         self._unmarked.clear()
         self._progress = now
 
@@ -247,16 +253,15 @@ class Delivery:
             room = self._backlog_room()
             if room <= 0:
                 return 0.02 if self._tokens < 1 else 1.0
-            page = self._outbox.read(self._backlog, room, self._without())
-            for item in page:
-                if item.position > self._split:
-                    break
-                if not self._send(item, backlog=True):
-                    return 1.0
-                self._backlog = item.position
-                self._tokens -= 1
-            if not page or page[-1].position > self._split:
+            if not self._page:
+                self._page.extend(self._outbox.read(self._backlog, PAGE, self._without()))
+            if not self._page or self._page[0].position > self._split:
                 self._backlog = self._split
+                break
+            if not self._send(self._page[0], backlog=True):
+                break
+            self._backlog = self._page.popleft().position
+            self._tokens -= 1
         return 1.0
 
     def _backlog_room(self) -> int:
@@ -307,15 +312,18 @@ class Delivery:
         level = logging.DEBUG if rested else logging.WARNING
         log.log(level, "delivery: the broker refuses events of camera %s (%s): they wait here", camera, reason)
         self._resting[camera] = (time.monotonic() + seconds, seconds)
+        self._page.clear()
 
     def _marked(self, mark: Mark) -> None:
         if not self._outbox.passed(mark.epoch, mark.seq):
             log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
             return
+        # a hub that answers at all is there: what it lacks need not wait for the end of a long pause
+        self._resend = RESEND[0]
         self._marks[mark.epoch] = max(mark.seq, self._marks.get(mark.epoch, 0))
         passed = [key for key in self._unmarked if key[0] == mark.epoch and key[1] <= mark.seq]
         for key in passed:
             del self._unmarked[key]
         self._delivered += len(passed)
         if passed:
-            self._progress, self._resend = time.monotonic(), RESEND[0]
+            self._progress = time.monotonic()

@@ -234,8 +234,8 @@ class Mark:
     seq: Count
 
 
-_adapters: dict[str, Any] = {}
-Document = TypeVar("Document", WireEvent, Status, Info, State, Stats, Reported, Mark)
+_adapters: dict[type, Any] = {}
+Document = TypeVar("Document")
 
 
 def event_json(device: str, queued: Queued, *, with_after: bool = False) -> bytes:
@@ -296,9 +296,9 @@ def adapter(kind: type[Document]) -> TypeAdapter[Document]:
     """The reader of a document, and the source of its JSON Schema."""
     from pydantic import TypeAdapter
 
-    found: TypeAdapter[Document] | None = _adapters.get(kind.__name__)
+    found: TypeAdapter[Document] | None = _adapters.get(kind)
     if found is None:
-        found = _adapters[kind.__name__] = TypeAdapter(kind)
+        found = _adapters[kind] = TypeAdapter(kind)
     return found
 
 

@@ -1,0 +1,46 @@
+"""``edge hub``: the fleet's side."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "ingest": ("edge.cli.hub_store:ingest", "Store what devices report, and tell them how far."),
+    "status": ("edge.cli.hub_store:status", "The fleet: online, release, backlog, last event."),
+    "events": ("edge.cli.hub_store:events", "Stored events, by time, device, camera and subject."),
+    "simulate": ("edge.cli.hub_simulate:simulate", "Many devices from one process, to size a broker and an ingest."),
+    "key": ("edge.cli.hub_command:key", "Make the key that signs commands."),
+    "command": ("edge.cli.hub_command:command", "Ask a device for something, and print its answer."),
+}
+"""command -> (where it lives, its line in the help)"""
+
+
+class HubGroup(click.Group):
+    """Imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=HubGroup)
+def hub() -> None:
+    r"""The fleet's side: store events, look at the fleet, command devices.
+
+    \b
+    Example:
+      edge hub ingest
+      edge hub events --subject alice --since 2d
+    """

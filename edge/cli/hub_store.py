@@ -1,0 +1,222 @@
+"""``edge hub ingest``, ``status`` and ``events``: what the hub stores."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import NOTHING_FOUND, output
+from edge.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from edge.hub.databases import Database
+    from edge.hub.ingest import Ingest
+    from edge.hub.reading import Row
+
+SAY_SECONDS = 60.0
+"""between two lines that say how much was stored"""
+
+
+@click.command()
+@click.option("--name", help="Tells several ingests apart; hub.name of the configuration when not given.")
+@click.option("--database", help="hub.database of the configuration when not given.")
+@output.json_option
+@click.pass_context
+def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: bool) -> None:
+    r"""Store what devices report, and tell them how far, until interrupted.
+
+    Several may run at once, each with a name of its own: the broker shares the events out.
+
+    \b
+    Example:
+      edge hub ingest
+      edge hub ingest --name 2 --database postgresql://edge@db.lan/edge
+    """
+    from edge import config
+    from edge.hub import databases
+    from edge.hub.ingest import Ingest
+    from edge.hub.store import Store
+
+    settings = output.settings(ctx)
+    changes = {key: value for key, value in (("name", name), ("database", database)) if value is not None}
+    chosen = type(settings.hub).model_validate(settings.hub.model_dump() | changes)
+    if not settings.mqtt.host:
+        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+    logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    store = Store(databases.connect(chosen.database, config.state_folder(settings)))
+    one = Ingest(settings.mqtt, chosen, store)
+    one.start()
+    click.echo(
+        f"storing events of {settings.mqtt.host}:{settings.mqtt.effective_port} in {store.database.name}", err=True
+    )
+    try:
+        _until_interrupted(one)
+    finally:
+        one.stop()
+    if as_json:
+        output.print_json(asdict(one.counts))
+    else:
+        click.echo(f"stored {one.counts.stored} events of {one.counts.received}, refused {one.counts.refused}")
+
+
+def _until_interrupted(one: Ingest) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(SAY_SECONDS):
+        health = one.client.health()
+        logging.getLogger(__name__).info(
+            "%s; stored %d of %d events, refused %d",
+            health.link,
+            one.counts.stored,
+            one.counts.received,
+            one.counts.refused,
+        )
+
+
+@click.command()
+@click.option("--database", help="hub.database of the configuration when not given.")
+@output.json_option
+@click.pass_context
+def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
+    r"""The fleet: online, release, backlog, cameras, last event. Exit code 3 when no device is known.
+
+    \b
+    Example:
+      edge hub status
+      edge hub status --json
+    """
+    from edge.hub import reading
+
+    fleet = reading.fleet(_database(ctx, database))
+    if as_json:
+        output.print_json([asdict(device) for device in fleet])
+    elif fleet:
+        columns = ["device", "online", "release", "version", "backlog", "lost", "cameras", "last event"]
+        rows = [
+            (
+                device.device,
+                {True: "yes", False: "no", None: "?"}[device.online],
+                device.release or "-",
+                device.version or "-",
+                "-" if device.backlog is None else device.backlog,
+                "-" if device.lost is None else device.lost,
+                ", ".join(f"{name} {state}" for name, state in device.cameras.items()) or "-",
+                _ago(device.last_event),
+            )
+            for device in fleet
+        ]
+        output.print_table(columns, rows)
+    if not fleet:
+        ctx.exit(NOTHING_FOUND)
+
+
+@click.command()
+@click.option("--device", default="", help="Of this device.")
+@click.option("--camera", default="", help="Of this camera.")
+@click.option("--subject", default="", help="Of this subject.")
+@click.option("--label", default="", help="Of this label.")
+@click.option("--type", "kind", type=click.Choice(["new", "update", "end"]), default=None, help="Of this type.")
+@click.option("--since", default="", help="Not before: 2h, 3d, 2026-11-22 or 2026-11-22T13:00.")
+@click.option("--until", default="", help="Before.")
+@click.option("--limit", type=click.IntRange(1), help="So many, the newest; 100 when printed, all when exported.")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
+@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
+@click.option("--database", help="hub.database of the configuration when not given.")
+@output.json_option
+@click.pass_context
+def events(
+    ctx: click.Context,
+    device: str,
+    camera: str,
+    subject: str,
+    label: str,
+    kind: str | None,
+    since: str,
+    until: str,
+    limit: int | None,
+    csv_file: Path | None,
+    parquet: Path | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    r"""Stored events, oldest first. Exit code 3 when there is none.
+
+    \b
+    Example:
+      edge hub events --subject alice --since 2d
+      edge hub events --device porch --since 2026-11-01 --parquet november.parquet
+    """
+    from edge.hub import reading
+
+    moments = [reading.moment(text) if text else None for text in (since, until)]
+    wanted = reading.Wanted(device, camera, subject, label, kind or "", *moments)
+    opened = _database(ctx, database)
+    if target := csv_file or parquet:
+        write = reading.write_csv if csv_file else reading.write_parquet
+        try:
+            count = write(target, reading.events(opened, wanted, limit))
+        except OSError as error:
+            raise InputError(f"{target}: {error.strerror}", "choose a file that can be written") from error
+        click.echo(f"wrote {count} events to {target}", err=True)
+    else:
+        count = _print(list(reading.events(opened, wanted, limit or 100, latest=True))[::-1], as_json)
+    if not count:
+        ctx.exit(NOTHING_FOUND)
+
+
+def _print(rows: list[Row], as_json: bool) -> int:
+    if as_json:
+        output.print_json([asdict(row) for row in rows])
+    elif rows:
+        columns = ["time", "device", "camera", "type", "label", "who", "similarity", "track"]
+        output.print_table(
+            columns,
+            [
+                (
+                    time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.time)),
+                    row.device,
+                    row.camera,
+                    row.type,
+                    _plain(row.label),
+                    _plain(row.subject or row.state),
+                    "-" if row.similarity is None else f"{row.similarity:.2f}",
+                    _plain(row.track),
+                )
+                for row in rows
+            ],
+        )
+    return len(rows)
+
+
+def _plain(text: str) -> str:
+    """Names come from outside: nothing in them moves the cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _ago(moment: float | None) -> str:
+    if moment is None:
+        return "-"
+    seconds = max(0, int(time.time() - moment))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def _database(ctx: click.Context, chosen: str | None) -> Database:
+    from edge import config
+    from edge.hub import databases
+    from edge.hub.store import Store
+
+    settings = output.settings(ctx)
+    database = databases.connect(settings.hub.database if chosen is None else chosen, config.state_folder(settings))
+    Store(database).prepare()
+    return database

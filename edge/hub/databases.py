@@ -1,0 +1,174 @@
+"""The seam between the hub's SQL and whoever runs it: SQLite, or PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from edge.errors import InputError, SettingsError, TransientError
+
+log = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
+BUSY_SECONDS = 30
+"""that another ingest may hold an SQLite file"""
+FOR_EVER_BAD = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""errors that the same values would meet again"""
+
+
+class Transaction(Protocol):
+    """Statements that happen together. ``?`` stands for a value."""
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Rows of a query, none for anything else."""
+
+    def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
+        """Run ``statement`` for each of ``rows``; how many rows it changed."""
+
+
+class Database(Protocol):
+    """Not for two threads at once.
+
+    ``transaction`` raises TransientError where another try may help (it is away, full or locked), and InputError for
+    values that it will never take.
+    """
+
+    name: str
+    """for people, without secrets"""
+    lock_rows: str
+    """what a query ends in to keep the rows it found for this transaction"""
+
+    def transaction(self) -> Any:
+        """A context manager that gives a ``Transaction``, commits at its end, and rolls back on errors."""
+
+    def close(self) -> None: ...
+
+
+def connect(url: str, folder: Path) -> Database:
+    """The database that ``hub.database`` names; not yet opened. Raises SettingsError."""
+    if url.startswith(("postgresql://", "postgres://")):
+        return Postgres(url)
+    if "://" in url and not url.startswith("file://"):
+        raise SettingsError(
+            f"hub.database: expected postgresql://... or a path, got {url.split('://')[0]}://...",
+            "set it to a path, or to postgresql://user@host/database",
+        )
+    return Sqlite(Path(url.removeprefix("file://")) if url else folder / "hub.sqlite")
+
+
+class Sqlite:
+    """One file, in WAL with synchronous=FULL; several processes may use it."""
+
+    lock_rows = ""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        try:
+            db = self._opened()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield _SqliteTransaction(db)
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+        except FOR_EVER_BAD as error:
+            raise InputError(f"{self.name}: {error}", "report this as a bug") from error
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise TransientError(f"{self.name}: {error}", "check that the disk has room and can be written") from error
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.touch(mode=0o600)
+            db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA cache_size=-16000")
+            self._db = db
+        return self._db
+
+
+class _SqliteTransaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        return self._db.execute(statement, values).fetchall()
+
+    def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
+        return self._db.executemany(statement, rows).rowcount if rows else 0
+
+
+class Postgres:
+    """A PostgreSQL server, through psycopg. Raises SettingsError where psycopg is not installed."""
+
+    lock_rows = " FOR UPDATE"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError as error:
+            raise SettingsError(
+                "hub.database: postgresql:// needs psycopg, which is not installed", "pip install 'edge[hub]'"
+            ) from error
+        try:
+            parts = psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.Error as error:
+            # the error may quote the whole address, password and all
+            raise SettingsError(
+                "hub.database: not an address of PostgreSQL", "write postgresql://user:password@host/database"
+            ) from error
+        self.name = f"postgresql://{parts.get('host', '')}/{parts.get('dbname', '')}"
+        self._url, self._psycopg = url, psycopg
+        self._db: psycopg.Connection[Row] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        psycopg = self._psycopg
+        try:
+            if self._db is None:
+                self._db = psycopg.connect(self._url, connect_timeout=10, autocommit=True)
+            with self._db.transaction(), self._db.cursor() as cursor:
+                yield _PostgresTransaction(cursor)
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+            self.close()
+            raise InputError(f"{self.name}: {error}", "report this as a bug") from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise TransientError(f"{self.name}: {error}", "check that the server runs and can be reached") from error
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+class _PostgresTransaction:
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        self._cursor.execute(statement.replace("?", "%s"), values)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
+        if not rows:
+            return 0
+        self._cursor.executemany(statement.replace("?", "%s"), rows)
+        return int(self._cursor.rowcount)

@@ -1,0 +1,242 @@
+"""From the broker into the store: what arrives is stored, then acknowledged, then the device is told how far.
+
+The broker keeps a message until it is stored (manual acknowledgement), and the device keeps its event until the mark
+has passed it, so neither may fail alone and lose anything. paho's thread only queues; one thread stores, in batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from edge import settings
+from edge.errors import InputError, TransientError
+from edge.hub.store import Arrived, Document, Epoch, Store
+from edge.mqtt import topics
+from edge.mqtt.client import Client, Incoming
+from edge.mqtt.messages import Info, Mark, Reported, Stats, Status, WireEvent, parse, to_json
+from edge.mqtt.topics import Address, Topics
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""messages of one transaction, at most"""
+GATHER = 0.02
+"""seconds that a message waits for others to share its transaction with"""
+WAITING = 20_000
+"""messages that wait here; a broker of MQTT 5 keeps to far fewer by itself"""
+RETRY = (0.5, 30.0)
+"""seconds between two attempts at a database that refuses: at first, and at most"""
+FORGET_SECONDS = 3600.0
+KINDS: dict[str, type[Status | Info | Stats | Reported]] = {
+    "status": Status,
+    "info": Info,
+    "stats": Stats,
+    "reported": Reported,
+}
+"""documents that are kept, the latest of each device"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What must be right in an event that can otherwise not be read, so that it is kept as it is."""
+
+    device: Annotated[str, Field(pattern=settings.DEVICE_NAME)]
+    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
+    seq: Annotated[StrictInt, Field(ge=1, le=2**53)]
+    after: Annotated[StrictInt, Field(ge=0, le=2**53)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message, and what to call when it is stored."""
+
+    message: Incoming
+    acknowledge: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an ingest has done since its start."""
+
+    received: int = 0
+    """events, duplicates included"""
+    stored: int = 0
+    """events that were new"""
+    refused: int = 0
+    """messages that were no event or document of their topic"""
+    retries: int = 0
+    """transactions that the database refused"""
+    marks: int = 0
+    """answers to devices"""
+
+
+class Ingest:
+    """Runs from ``start`` to ``stop``. Several may run at one broker and one database; each needs its own name."""
+
+    def __init__(self, mqtt: settings.Mqtt, hub: settings.Hub, store: Store) -> None:
+        self.counts = Counts()
+        self._hub, self._store = hub, store
+        self._queue: queue.Queue[Received] = queue.Queue(WAITING)
+        self._dirty: dict[Epoch, int] = {}
+        """marks that were not published yet"""
+        self._sessions: dict[str, int] = {}
+        self._stopping = threading.Event()
+        self._next_forget = time.monotonic()
+        self.client = Client(mqtt, f"edge-hub-{hub.name}", sink=self._take, session_seconds=hub.session_seconds)
+        share = f"$share/{hub.group}/" if hub.group else ""
+        self.client.subscribe(f"{share}{topics.reports(kind='event')}", _nobody)
+        for kind in KINDS:
+            self.client.subscribe(topics.reports(kind=kind), _nobody)
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+
+    def start(self) -> None:
+        """Begin. Neither raises nor waits: the broker and the database may both be away."""
+        self._thread.start()
+        self.client.start()
+
+    def stop(self) -> None:
+        """Store what has arrived, and stop; what could not be stored stays with the broker and the devices."""
+        self._stopping.set()
+        self._thread.join(10)
+        self.client.stop()
+        self._store.database.close()
+
+    def _take(self, message: Incoming, acknowledge: Callable[[], None]) -> None:
+        try:
+            self._queue.put_nowait(Received(message, acknowledge))
+        except queue.Full:
+            log.debug("ingest: too many messages wait; this one stays unacknowledged")
+
+    def _run(self) -> None:
+        while not (self._stopping.is_set() and self._queue.empty()):
+            batch = self._gather()
+            if batch and not self._keep(batch):
+                return
+            self._publish_marks()
+            self._forget()
+
+    def _gather(self) -> list[Received]:
+        """What has arrived, a batch at most; waits a moment for it."""
+        try:
+            batch = [self._queue.get(timeout=0.5)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + GATHER
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        return batch
+
+    def _keep(self, batch: Sequence[Received]) -> bool:
+        """Store ``batch`` however long it takes; False: told to stop before it was stored."""
+        arrived, documents = self._read(batch)
+        self.counts.received += len(arrived)
+        failures = 0
+        while True:
+            try:
+                self._store_batch(arrived, documents)
+                break
+            except TransientError as error:
+                self.counts.retries += 1
+                log.log(logging.DEBUG if failures else logging.WARNING, "ingest: %s", error)
+                failures += 1
+                if self._stopping.wait(min(RETRY[1], RETRY[0] * 2**failures)):
+                    return False
+        if failures:
+            log.info("ingest: the database takes events again, after %d attempts", failures)
+        for one in batch:
+            one.acknowledge()
+        return True
+
+    def _store_batch(self, arrived: Sequence[Arrived], documents: Sequence[Document]) -> None:
+        try:
+            stored = self._store.add(arrived, documents)
+        except InputError as error:
+            if len(arrived) + len(documents) <= 1:
+                log.error("ingest: a message cannot be stored and is dropped: %s", error)
+                self.counts.refused += 1
+                return
+            # one of them is poison: the others must not share its fate
+            for event in arrived:
+                self._store_batch([event], [])
+            for document in documents:
+                self._store_batch([], [document])
+            return
+        self.counts.stored += stored.new
+        self._dirty.update(stored.marks)
+
+    def _read(self, batch: Sequence[Received]) -> tuple[list[Arrived], list[Document]]:
+        arrived: list[Arrived] = []
+        documents: list[Document] = []
+        for one in batch:
+            try:
+                address = topics.parse(one.message.topic)
+                if address.kind == "event":
+                    arrived.append(_event(address, one.message.payload))
+                elif document := self._document(address, one.message.payload):
+                    documents.append(document)
+            except InputError as error:
+                self.counts.refused += 1
+                level = logging.WARNING if self.counts.refused <= 10 else logging.DEBUG
+                log.log(level, "ingest: refused %s: %s", one.message.topic[:200], error.message)
+        return arrived, documents
+
+    def _document(self, address: Address, payload: bytes) -> Document | None:
+        if not payload:
+            return None
+        document: object = parse(KINDS[address.kind], payload)
+        if isinstance(document, Status):
+            if not document.online and document.session < self._sessions.get(address.device, 0):
+                return None  # the will of a connection that has a successor
+            self._sessions[address.device] = document.session
+        return Document(address.device, address.kind, payload.decode("utf-8", "replace"), time.time())
+
+    def _publish_marks(self) -> None:
+        for epoch, mark in list(self._dirty.items()):
+            device, number = epoch
+            if not self.client.publish(Topics(device).ack, to_json(Mark(number, mark)), retain=True):
+                return
+            self.counts.marks += 1
+            del self._dirty[epoch]
+
+    def _forget(self) -> None:
+        if not self._hub.keep_days or time.monotonic() < self._next_forget:
+            return
+        self._next_forget = time.monotonic() + FORGET_SECONDS
+        try:
+            gone = self._store.forget_before(time.time() - self._hub.keep_days * 86400)
+        except (TransientError, InputError) as error:
+            log.warning("ingest: old events could not be deleted: %s", error)
+            return
+        if gone:
+            log.info("ingest: deleted %d events older than %g days", gone, self._hub.keep_days)
+
+
+def _event(address: Address, payload: bytes) -> Arrived:
+    """The event, or its key alone. Raises InputError for one that its topic does not vouch for."""
+    event: WireEvent | None = None
+    problem = ""
+    try:
+        event = parse(WireEvent, payload)
+        key = Key(event.device, event.epoch, event.seq, event.after)
+    except InputError as error:
+        problem, key = error.message, parse(Key, payload)
+    if key.device != address.device or (event and event.camera != address.name):
+        # the broker's ACL vouches for the topic, nobody for what is written inside
+        raise InputError(f"the event says that it is of {key.device}", "look for a stolen or misconfigured device")
+    text = payload.decode("utf-8", "replace")
+    return Arrived(key.device, key.epoch, key.seq, key.after, text, event, problem)
+
+
+def _nobody(_message: Incoming) -> None:
+    """The sink has the message."""

@@ -1,0 +1,195 @@
+"""What the hub keeps: events by their key, how far it has them, and the latest word of each device.
+
+Storing twice is storing once: (device, epoch, seq) is the key. The mark of an epoch is the seq up to which nothing
+is missing. An event says which seq ``after`` it follows, so a seq that never comes does not hold the mark; what lies
+past a hole waits in ``ahead`` until the hole is filled. Marks are moved under a lock of their row, so several
+ingests may work on one database.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edge.hub.databases import Database, Row, Transaction
+from edge.mqtt.messages import WireEvent
+
+Epoch = tuple[str, int]
+"""device, epoch"""
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS events (
+        device TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+        type TEXT NOT NULL, camera TEXT NOT NULL, track TEXT NOT NULL, label TEXT NOT NULL,
+        state TEXT NOT NULL, subject TEXT, similarity DOUBLE PRECISION,
+        time DOUBLE PRECISION NOT NULL, started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION,
+        received DOUBLE PRECISION NOT NULL, body TEXT NOT NULL, PRIMARY KEY (device, epoch, seq))""",
+    "CREATE INDEX IF NOT EXISTS events_time ON events (time)",
+    "CREATE INDEX IF NOT EXISTS events_device ON events (device, time)",
+    "CREATE INDEX IF NOT EXISTS events_subject ON events (subject, time) WHERE subject IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS unreadable (
+        device TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+        received DOUBLE PRECISION NOT NULL, problem TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (device, epoch, seq))""",
+    """CREATE TABLE IF NOT EXISTS marks (
+        device TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (device, epoch))""",
+    """CREATE TABLE IF NOT EXISTS ahead (
+        device TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, after BIGINT NOT NULL,
+        PRIMARY KEY (device, epoch, seq))""",
+    """CREATE TABLE IF NOT EXISTS documents (
+        device TEXT NOT NULL, kind TEXT NOT NULL, received DOUBLE PRECISION NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (device, kind))""",
+)
+COLUMNS = "device, epoch, seq, type, camera, track, label, state, subject, similarity, time, started, ended, received"
+INSERT = f"INSERT INTO events ({COLUMNS}, body) VALUES ({', '.join('?' * 15)}) ON CONFLICT DO NOTHING"  # noqa: S608
+INSERT_UNREADABLE = "INSERT INTO unreadable VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT_MARK = "INSERT INTO marks VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
+INSERT_AHEAD = """INSERT INTO ahead (device, epoch, seq, after) VALUES (?, ?, ?, ?)
+    ON CONFLICT (device, epoch, seq) DO UPDATE SET after = excluded.after WHERE excluded.after < ahead.after"""
+INSERT_DOCUMENT = """INSERT INTO documents VALUES (?, ?, ?, ?)
+    ON CONFLICT (device, kind) DO UPDATE SET received = excluded.received, body = excluded.body"""
+LOCKS = "SELECT pg_advisory_xact_lock(6570)"
+"""two ingests that start at once must not both make the tables"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event, or what claims to be one by its key, as it came in."""
+
+    device: str
+    epoch: int
+    seq: int
+    after: int | None
+    """None: the device does not ask how far the hub has its events"""
+    body: str
+    event: WireEvent | None
+    """None: only the key can be read"""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The latest of a device's documents of one kind."""
+
+    device: str
+    kind: str
+    """``status``, ``info``, ``stats`` or ``reported``"""
+    body: str
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch. It is on disk."""
+
+    new: int
+    marks: Mapping[Epoch, int]
+    """of the epochs that the batch touched and whose device asks for it"""
+
+
+class Store:
+    """The hub's tables. Not for two threads at once; every method raises TransientError or InputError."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._ready = False
+
+    def prepare(self) -> None:
+        """Make the tables that are not there."""
+        with self.database.transaction() as transaction:
+            if self.database.lock_rows:
+                transaction.execute(LOCKS)
+            for statement in SCHEMA:
+                transaction.execute(statement)
+        self._ready = True
+
+    def add(self, arrived: Sequence[Arrived], documents: Sequence[Document] = ()) -> Stored:
+        """Store a batch in one transaction and move the marks. Neither order nor repetition matters."""
+        if not self._ready:
+            self.prepare()
+        now = time.time()
+        # in the order of the keys, so that two ingests never wait for each other
+        rows = sorted({(one.device, one.epoch, one.seq): one for one in arrived}.values(), key=_key)
+        latest = {(one.device, one.kind): one for one in documents}
+        with self.database.transaction() as transaction:
+            new = transaction.many(INSERT, [_row(one, one.event, now) for one in rows if one.event])
+            new += transaction.many(INSERT_UNREADABLE, [_unreadable(one, now) for one in rows if not one.event])
+            marks = self._move_marks(transaction, arrived)
+            transaction.many(
+                INSERT_DOCUMENT,
+                [(one.device, one.kind, one.received, _clean(one.body)) for _, one in sorted(latest.items())],
+            )
+        return Stored(new, marks)
+
+    def forget_before(self, moment: float) -> int:
+        """Delete the events before ``moment``, seconds since the epoch; how many went."""
+        with self.database.transaction() as transaction:
+            gone: int = transaction.many("DELETE FROM events WHERE time < ?", [(moment,)])
+        return gone
+
+    def _move_marks(self, transaction: Transaction, arrived: Sequence[Arrived]) -> dict[Epoch, int]:
+        steps: dict[Epoch, list[tuple[int, int]]] = defaultdict(list)
+        for one in arrived:
+            if one.after is not None:
+                steps[one.device, one.epoch].append((one.seq, one.after))
+        epochs = sorted(steps)
+        if not epochs:
+            return {}
+        transaction.many(INSERT_MARK, epochs)
+        marks = {
+            (device, epoch): seq for device, epoch, seq in self._of(transaction, "marks", "seq", epochs, lock=True)
+        }
+        for device, epoch, seq, after in self._of(transaction, "ahead", "seq, after", epochs):
+            steps[device, epoch].append((seq, after))
+        moved: list[tuple[int, str, int]] = []
+        ahead: list[tuple[str, int, int, int]] = []
+        for epoch in epochs:
+            mark = contiguous(marks[epoch], steps[epoch])
+            if mark > marks[epoch]:
+                moved.append((mark, *epoch))
+            ahead += [(*epoch, seq, after) for seq, after in sorted(steps[epoch]) if seq > mark]
+            marks[epoch] = mark
+        transaction.many("UPDATE marks SET seq = ? WHERE device = ? AND epoch = ?", moved)
+        transaction.many("DELETE FROM ahead WHERE seq <= ? AND device = ? AND epoch = ?", moved)
+        transaction.many(INSERT_AHEAD, ahead)
+        return marks
+
+    def _of(
+        self, transaction: Transaction, table: str, columns: str, epochs: Sequence[Epoch], *, lock: bool = False
+    ) -> list[Row]:
+        pairs = ", ".join(["(?, ?)"] * len(epochs))
+        query = f"SELECT device, epoch, {columns} FROM {table} WHERE (device, epoch) IN (VALUES {pairs})"  # noqa: S608
+        query += " ORDER BY device, epoch" + (self.database.lock_rows if lock else "")
+        return transaction.execute(query, [value for epoch in epochs for value in epoch])
+
+
+def contiguous(mark: int, steps: Iterable[tuple[int, int]]) -> int:
+    """How far nothing is missing, from ``mark`` on, given (seq, after) of events that are stored."""
+    for seq, after in sorted(steps):
+        if after <= mark < seq:
+            mark = seq
+    return mark
+
+
+def _key(one: Arrived) -> tuple[str, int, int]:
+    return one.device, one.epoch, one.seq
+
+
+def _row(one: Arrived, event: WireEvent, now: float) -> tuple[object, ...]:
+    who = event.identity
+    return (
+        one.device, one.epoch, one.seq, event.type, event.camera, _clean(event.track), _clean(event.label),
+        str(who.state), _clean(who.subject) if who.subject else None, who.similarity,
+        event.time, event.started, event.ended, now, _clean(one.body),
+    )  # fmt: skip
+
+
+def _unreadable(one: Arrived, now: float) -> tuple[object, ...]:
+    return one.device, one.epoch, one.seq, now, _clean(one.problem), _clean(one.body)
+
+
+def _clean(text: str) -> str:
+    """As text that every database takes: no NUL, no half surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
