@@ -139,16 +139,20 @@ class Outbox:
     def done(self, keys: Iterable[Key]) -> None:
         """These (epoch, seq) were delivered."""
         with self._changed:
+            idle = not (self._done or self._passed)
             self._done.update(keys)
-            self._changed.notify_all()
+            if idle:
+                self._changed.notify_all()
 
     def passed(self, epoch: int, seq: int) -> bool:
         """Everything of ``epoch`` up to ``seq`` was delivered. False for a mark that cannot be true."""
         with self._changed:
             if seq > self.last:
                 return False
+            idle = not (self._done or self._passed)
             self._passed[epoch] = max(seq, self._passed.get(epoch, 0))
-            self._changed.notify_all()
+            if idle:
+                self._changed.notify_all()
             return True
 
     def stats(self) -> OutboxStats:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rigs import powercut
 from rigs.events import an_event
 from rigs.waiting import eventually
 
@@ -27,11 +28,13 @@ PUTTER = Path(__file__).with_name("putter.py")
 TESTS = Path(__file__).parent.parent
 
 
-def put_until_killed(run: int, path: Path, seconds: float) -> list[tuple[str, str]]:
+def put_until_killed(run: int, path: Path, seconds: float, **environment: str) -> list[tuple[str, str]]:
     """Events, as (kind, track), that the putter had promised when it was killed."""
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     process = subprocess.Popen(
-        [sys.executable, str(PUTTER), str(run), str(path)], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(PUTTER), str(run), str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
     )
     assert process.stdout
     assert process.stdout.readline() == "open\n"
@@ -47,6 +50,38 @@ def kill_again_and_again(kills: int, path: Path) -> int:
     """Events promised in all; asserts that each is there, and that every ``new`` has one ``end``."""
     chance = random.Random(11)
     promised = [event for run in range(kills) for event in put_until_killed(run, path, chance.random() * 0.3)]
+    return assert_all_there(promised, path)
+
+
+def cut_again_and_again(cuts: int, tmp_path: Path) -> int:
+    """As ``kill_again_and_again``, and with each kill every byte is lost that was not synced."""
+    library, chance, promised = powercut.library(tmp_path), random.Random(13), list[tuple[str, str]]()
+    disk = tmp_path / "disk-0"
+    for run in range(cuts):
+        survives = tmp_path / f"disk-{run + 1}"
+        if disk.exists():
+            # what was synced before stays synced
+            shutil.copytree(disk, survives)
+        preload = powercut.environment(library, disk, survives)
+        promised += put_until_killed(run, disk / "outbox.db", chance.random() * 0.3, **preload)
+        for torn in survives.glob("*.part"):
+            torn.unlink()
+        assert integrity(survives / "outbox.db") == "ok"
+        disk = survives
+    return assert_all_there(promised, disk / "outbox.db")
+
+
+def integrity(path: Path) -> str:
+    """SQLite's own verdict on a copy, so that looking changes nothing."""
+    copy = path.parent.with_name(path.parent.name + "-copy")
+    shutil.copytree(path.parent, copy)
+    with contextlib.closing(sqlite3.connect(copy / path.name)) as database:
+        verdict = str(database.execute("PRAGMA integrity_check").fetchone()[0])
+    shutil.rmtree(copy)
+    return verdict
+
+
+def assert_all_there(promised: list[tuple[str, str]], path: Path) -> int:
     after = Outbox(path, NOW)
     found: dict[str, list[str]] = defaultdict(list)
     for item in after.read(0, 1_000_000):
@@ -67,6 +102,27 @@ def test_nothing_that_was_promised_is_lost_in_5_kills(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_nothing_that_was_promised_is_lost_in_50_kills(tmp_path: Path) -> None:
     assert kill_again_and_again(50, tmp_path / "outbox.db") > 500
+
+
+def test_nothing_that_was_promised_is_lost_in_5_power_cuts(tmp_path: Path) -> None:
+    assert cut_again_and_again(5, tmp_path) > 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_nothing_that_was_promised_is_lost_in_100_power_cuts(tmp_path: Path) -> None:
+    assert cut_again_and_again(100, tmp_path) > 500
+
+
+def test_the_power_cut_is_one_what_was_not_synced_is_gone(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; file = open(sys.argv[1], 'wb', buffering=0); file.write(b'synced'); os.fsync(file.fileno());"
+        "file.write(b' and not'); os.kill(os.getpid(), 9)"
+    )
+    preload = powercut.environment(powercut.library(tmp_path), tmp_path, tmp_path / "shadow")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], env={**os.environ, **preload})
+    assert (tmp_path / "file").read_bytes() == b"synced and not"
+    assert (tmp_path / "shadow" / "file").read_bytes() == b"synced"
 
 
 @pytest.fixture
