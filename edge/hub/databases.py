@@ -42,7 +42,7 @@ class Database(Protocol):
     lock_rows: str
     """what a query ends in to keep the rows it found for this transaction"""
 
-    def transaction(self) -> Any:
+    def transaction(self, *, reading: bool = False) -> Any:
         """A context manager that gives a ``Transaction``, commits at its end, and rolls back on errors."""
 
     def close(self) -> None: ...
@@ -71,10 +71,11 @@ class Sqlite:
         self._db: sqlite3.Connection | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, reading: bool = False) -> Iterator[Transaction]:
         try:
             db = self._opened()
-            db.execute("BEGIN IMMEDIATE")
+            # a reader that becomes a writer half-way would be refused; one that stays a reader disturbs nobody
+            db.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             try:
                 yield _SqliteTransaction(db)
                 db.execute("COMMIT")
@@ -139,7 +140,7 @@ class Postgres:
         self._db: psycopg.Connection[Row] | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, reading: bool = False) -> Iterator[Transaction]:  # noqa: ARG002
         psycopg = self._psycopg
         try:
             if self._db is None:

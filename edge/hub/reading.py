@@ -90,7 +90,7 @@ def events(database: Database, wanted: Wanted, limit: int | None = None, *, late
         past = f"AND ({key}) {sign} (?, ?, ?, ?) " if after else ""
         query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608  # names of ours alone
         query += f"ORDER BY time {order}, device {order}, epoch {order}, seq {order} LIMIT ?"
-        with database.transaction() as transaction:
+        with database.transaction(reading=True) as transaction:
             found = [Row(*row) for row in transaction.execute(query, [*values, *after, page])]
         yield from found
         if len(found) < page:
@@ -115,7 +115,7 @@ def _condition(wanted: Wanted) -> tuple[str, list[object]]:
 
 def fleet(database: Database) -> list[DeviceState]:
     """Every device that the hub has heard of, by name."""
-    with database.transaction() as transaction:
+    with database.transaction(reading=True) as transaction:
         documents = transaction.execute("SELECT device, kind, received, body FROM documents")
         last = dict(
             transaction.execute(
