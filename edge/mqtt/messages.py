@@ -8,40 +8,66 @@ fields that it does not know, so fields can be added; ``v`` changes when one cha
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt
+from pydantic import Field, StrictInt
 
 from edge.errors import InputError
+from edge.mqtt.documents import (
+    V1,
+    VERSION,
+    WIRE,
+    CameraStats,
+    Cosine,
+    Count,
+    Info,
+    Mark,
+    Present,
+    Reported,
+    State,
+    Stats,
+    Status,
+    Time,
+)
 from edge.types import Box, Event, Identity, IdentityState, Queued
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-VERSION = 1
+__all__ = [
+    "CameraStats",
+    "Info",
+    "Mark",
+    "Present",
+    "Reported",
+    "State",
+    "Stats",
+    "Status",
+    "WireBox",
+    "WireEvent",
+    "WireIdentity",
+    "adapter",
+    "event_json",
+    "parse",
+    "to_json",
+]
+
 MAX_EVENT = 16 << 10
 """bytes of an event; ours are below 1 kB but for long names"""
 MAX_DOCUMENT = 256 << 10
 """bytes of any other document"""
 
-_wire = ConfigDict(extra="ignore", allow_inf_nan=False, str_max_length=1024, defer_build=True)
-
 Fraction = Annotated[float, Field(ge=-10.0, le=10.0)]
 """of the frame; boxes may stick out of it"""
-Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
-Time = Annotated[float, Field(ge=0.0, le=1e11)]
-"""seconds since the epoch"""
-Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-V1 = Annotated[StrictInt, Field(ge=1, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class WireBox:
     """Fractions of the frame."""
 
-    __pydantic_config__ = _wire
+    __pydantic_config__ = WIRE
     left: Fraction
     top: Fraction
     width: Annotated[float, Field(ge=0.0, le=20.0)]
@@ -52,7 +78,7 @@ class WireBox:
 class WireIdentity:
     """Whose track it is."""
 
-    __pydantic_config__ = _wire
+    __pydantic_config__ = WIRE
     state: IdentityState
     subject: str | None = None
     similarity: Cosine | None = None
@@ -65,7 +91,7 @@ class WireIdentity:
 class WireEvent:
     """One event, ``up/event/<camera>``. (device, epoch, seq) is the key by which a receiver drops duplicates."""
 
-    __pydantic_config__ = _wire
+    __pydantic_config__ = WIRE
     v: V1
     id: Annotated[str, Field(max_length=128)]
     device: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -110,128 +136,6 @@ class WireEvent:
             reason=self.reason,
             video_time=self.video_time,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """``up/status``, retained, and the will: whether the device is there."""
-
-    __pydantic_config__ = _wire
-    online: StrictBool
-    session: Count
-    """of the daemon; ``online: false`` of an older session than the latest ``online: true`` is stale"""
-    reason: str = ""
-    """why it is not online: ``stopped``, or ``lost`` in the will"""
-    v: V1 = VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """``up/info``, retained: what the device is."""
-
-    __pydantic_config__ = _wire
-    device: str
-    version: str
-    session: Count
-    release: str = ""
-    hardware: str = ""
-    runtime: str = ""
-    cameras: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    collections: tuple[str, ...] = ()
-    models: dict[str, str] = field(default_factory=dict)
-    """name -> sha256"""
-    capabilities: tuple[str, ...] = ()
-    acknowledge: Literal["broker", "hub"] = "broker"
-    v: V1 = VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A track that is there now."""
-
-    __pydantic_config__ = _wire
-    track: str
-    label: str
-    state: IdentityState
-    subject: str | None = None
-    similarity: Cosine | None = None
-    zones: tuple[str, ...] = ()
-    started: Time = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """``up/state/<camera>``, retained: who and what is present now."""
-
-    __pydantic_config__ = _wire
-    camera: str
-    status: str
-    """of the camera: ``ok``, ``lost``, ``off``"""
-    time: Time
-    present: tuple[Present, ...] = ()
-    counts: dict[str, Count] = field(default_factory=dict)
-    """label -> tracks"""
-    subjects: tuple[str, ...] = ()
-    clock: Literal["synced", "unsynced"] = "synced"
-    v: V1 = VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class CameraStats:
-    """How one camera does."""
-
-    __pydantic_config__ = _wire
-    status: str = ""
-    fps: float = 0.0
-    """frames a second that were looked at"""
-    frames: Count = 0
-    dropped: Count = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """``up/stats``: how the device does."""
-
-    __pydantic_config__ = _wire
-    time: Time
-    uptime: float
-    """seconds"""
-    cameras: dict[str, CameraStats] = field(default_factory=dict)
-    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
-    """stage -> p50, p99"""
-    outbox: dict[str, Any] = field(default_factory=dict)
-    mqtt: dict[str, Any] = field(default_factory=dict)
-    memory_mb: float = 0.0
-    cpu_percent: float = 0.0
-    temperature: float | None = None
-    """degrees Celsius"""
-    clock: Literal["synced", "unsynced"] = "synced"
-    v: V1 = VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """``up/reported``, retained: the running release and where an update is."""
-
-    __pydantic_config__ = _wire
-    release: str
-    phase: Literal["idle", "downloading", "verifying", "staged", "probation", "committed", "failed", "rolled_back"] = (
-        "idle"
-    )
-    desired: str = ""
-    progress: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    error: str = ""
-    v: V1 = VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """``down/ack``: the hub has stored everything of ``epoch`` up to ``seq``."""
-
-    __pydantic_config__ = _wire
-    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
-    seq: Count
 
 
 _adapters: dict[type, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from edge.outbox.store import PLAIN, NewRow
+from edge.outbox.rows import PLAIN, NewRow
 from edge.types import Queued
 
 MOST = 10_000

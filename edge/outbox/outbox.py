@@ -25,7 +25,8 @@ from edge import settings
 from edge.errors import InputError, StoreError
 from edge.outbox import codec
 from edge.outbox.memory import Key, Memory
-from edge.outbox.store import IDENTITY, LIFE, PLAIN, Batch, NewRow, Store, TrackKey, is_damage, reason_of
+from edge.outbox.rows import IDENTITY, LIFE, PLAIN, Batch, NewRow, TrackKey, is_damage, reason_of
+from edge.outbox.store import Store
 from edge.types import Event, Queued
 
 log = logging.getLogger(__name__)

@@ -5,20 +5,18 @@ A file that is damaged is set aside and a new one, with a new epoch, takes its p
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge import files
 from edge.errors import StoreError
 from edge.outbox import codec
+from edge.outbox.rows import Batch, NewRow, TrackKey, is_damage
 from edge.types import Event, Queued
 
 log = logging.getLogger(__name__)
@@ -29,9 +27,6 @@ SMALLEST = 1 << 20
 """bytes that the file may always use, however full the disk is"""
 EVICTED_AT_ONCE = 64
 """rows; small, so that a nearly full disk has room for the transaction that makes room"""
-PLAIN, IDENTITY, LIFE = 0, 1, 2
-"""kinds of rows: an update that names nobody anew, one that does, and ``new`` or ``end``"""
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
@@ -51,56 +46,6 @@ SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position
                                        ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
 PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
-
-TrackKey = tuple[str, str]
-"""camera, track"""
-
-
-@dataclass(slots=True)
-class NewRow:
-    """An event on its way into the file."""
-
-    event: Event
-    kind: int
-    body: str
-    """``event`` by ``codec.dump``"""
-    epoch: int = 0
-    """0: the file's own, and ``seq`` is the row's position"""
-    seq: int = 0
-    coalesce: bool = False
-    """the plain updates of its track that still wait may go: this event says all that they did"""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction does."""
-
-    rows: Sequence[NewRow] = ()
-    journal: dict[TrackKey, str | None] = field(default_factory=dict)
-    """the body of the latest event of a track that is open; None: it ended"""
-    done: AbstractSet[tuple[int, int]] = frozenset()
-    """keys that were delivered"""
-    passed: Mapping[int, int] = field(default_factory=dict)
-    """epoch -> seq up to which everything was delivered"""
-    lost: int = 0
-    """events that were dropped in memory"""
-    expired_before: float = 0.0
-    """seconds since the epoch: plain updates older than this go"""
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expired_before)
-
-
-def reason_of(error: Exception) -> str:
-    """Why the disk refused: ``full``, ``readonly`` or ``failing``."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    number = getattr(error, "errno", 0)
-    if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "full"
-    if code == sqlite3.SQLITE_READONLY or number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "readonly"
-    return "failing"
 
 
 class Store:
@@ -131,6 +76,7 @@ class Store:
         except sqlite3.Error:
             self._db.close()
             raise
+        # until then a power cut can bring back the rollback journal by which SQLite began, and with it the empty file
         files.sync_folder(self.path.parent)
 
     def _prepare(self, wal: int) -> None:
@@ -309,11 +255,6 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether the file itself is broken, so that trying again is of no use."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def set_aside(path: Path, why: str) -> Path:
