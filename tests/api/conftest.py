@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -15,12 +14,10 @@ import pytest
 from edge.api.server import ApiServer
 from edge.settings import Api, Camera, Label, Models, Settings
 
-_spec = importlib.util.spec_from_file_location("service_model", Path(__file__).parent / "service_model.py")
-assert _spec
-assert _spec.loader
-service_model = importlib.util.module_from_spec(_spec)
-sys.modules.setdefault("service_model", service_model)
-_spec.loader.exec_module(service_model)
+# under importlib mode the folder of a test is not on the path; these two are helpers of several files
+sys.path.insert(0, str(Path(__file__).parent))
+
+import service_model
 
 
 def settings_for(models: Path, **api: Any) -> Settings:
