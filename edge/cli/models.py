@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.model_add import add
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.errors import EdgeError, ModelError, NotFoundError
 
@@ -27,6 +28,9 @@ def models() -> None:
       edge models list
       edge models check edge-face-detector-1
     """
+
+
+models.add_command(add)
 
 
 @models.command("list")

@@ -38,6 +38,9 @@ class TensorReport:
     dtype: str
     scale: float
     zero_point: int
+    low: float = 0.0
+    """outputs: the least and the greatest real value that noise brought forth"""
+    high: float = 0.0
 
 
 @dataclass(frozen=True)

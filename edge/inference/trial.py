@@ -54,6 +54,7 @@ def _tried(task: dict[str, Any], say: Say) -> dict[str, Any]:
     loaded = time.monotonic()
     say({"stage": "invoking"})
     best = _invoked(interpreter)
+    outputs = [_output(interpreter, position) for position in range(len(interpreter.outputs))]
     if task["card"] is not None:
         say({"stage": "using it as its card says"})
         _used(task, interpreter)
@@ -63,8 +64,8 @@ def _tried(task: dict[str, Any], say: Say) -> dict[str, Any]:
         "load_ms": (loaded - started) * 1e3,
         "invoke_ms": best * 1e3,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "inputs": [_described(t, t.shape) for t in interpreter.inputs],
-        "outputs": [_described(t, interpreter.raw(i).shape) for i, t in enumerate(interpreter.outputs)],
+        "inputs": [_described(tensor, tensor.shape) for tensor in interpreter.inputs],
+        "outputs": outputs,
     }
 
 
@@ -124,6 +125,12 @@ def _described(tensor: Any, shape: tuple[int, ...]) -> dict[str, Any]:
         "scale": tensor.scale,
         "zero_point": tensor.zero_point,
     }
+
+
+def _output(interpreter: Any, position: int) -> dict[str, Any]:
+    values = interpreter.values(position)
+    described = _described(interpreter.outputs[position], interpreter.raw(position).shape)
+    return described | ({"low": float(values.min()), "high": float(values.max())} if values.size else {})
 
 
 def _limit(memory: int, seconds: int) -> None:
