@@ -40,7 +40,7 @@ class Vision:
 
     def load(self) -> None:
         """Have the models of the face operations ready. Raises ModelError or NotFoundError."""
-        self._face_detector()
+        self.face_detector()
         self.embedder()
 
     @property
@@ -58,7 +58,7 @@ class Vision:
 
     def faces(self, picture: Picture) -> list[Seen]:
         """The faces of a picture with their quality, largest first, at most MOST_FACES."""
-        found = [one for one in self._face_detector().detect(picture) if one.label == self._settings.api.label]
+        found = [one for one in self.face_detector().detect(picture) if one.label == self._settings.api.label]
         found.sort(key=lambda one: one.box.area, reverse=True)
         embedder = self.embedder()
         return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
@@ -96,7 +96,7 @@ class Vision:
         cameras = (name for camera in self._settings.cameras for name in camera.detectors)
         return list(dict.fromkeys(self._settings.api.detectors or cameras))
 
-    def _face_detector(self) -> Detector:
+    def face_detector(self) -> Detector:
         for name in self._names():
             detector = self._detector(name)
             if self._settings.api.label in detector.labels:
