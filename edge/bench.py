@@ -219,6 +219,9 @@ class _ToOutbox:
     def events(self, events: Sequence[Event]) -> None:
         self._outbox.put(events)
 
+    def left(self, camera: str) -> None:
+        """Nobody is told."""
+
     def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
         """Nobody else is told."""
 

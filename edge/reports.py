@@ -67,6 +67,11 @@ class DeviceReports:
         for observer in self.observers:
             observer(camera, frame, pipeline.tracks)
 
+    def left(self, camera: str) -> None:
+        with self._lock:
+            self._presence[camera] = Presence(camera, time.time(), ())
+        self.wake.set()
+
     def flush(self) -> None:
         """Publish what changed since the last call. Called on one thread, often."""
         with self._lock:

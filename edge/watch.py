@@ -10,17 +10,18 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge import board
-from edge.errors import EdgeError, ModelError
+from edge.errors import BusyError, EdgeError, ModelError, NotFoundError
 from edge.frames import LatestFrame
 from edge.health import Health
 from edge.pipeline import Bundle, Pipeline
 from edge.scheduler import FairShare
 from edge.settings import Camera, Settings
 from edge.sources import reconnecting
+from edge.sources.source import CameraState
 from edge.types import Event, Frame
 
 IDLE = 1.0
@@ -40,6 +41,9 @@ class Reports(Protocol):
     def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
         """A frame was processed; ``events`` were taken over before."""
 
+    def left(self, camera: str) -> None:
+        """The camera looks no longer, and nobody is there; their ends were taken over before."""
+
 
 @dataclass(slots=True)
 class _Watched:
@@ -48,6 +52,12 @@ class _Watched:
     pipeline: Pipeline
     thread: threading.Thread | None = None
     finished: bool = False
+    off: bool = False
+    """told to look away, until told otherwise"""
+    halt: threading.Event = field(default_factory=threading.Event)
+    """ends its capture thread"""
+    latest: Frame | None = None
+    """the frame processed last"""
 
 
 class Watch:
@@ -67,17 +77,24 @@ class Watch:
         self._share = FairShare({name: one.camera.weight for name, one in self._watched.items()})
         self._inference = threading.Thread(target=self._infer, name="inference")
         self._done = threading.Event()
+        self._switching = threading.Lock()
 
     def start(self) -> None:
         for one in self._watched.values():
-            one.thread = threading.Thread(target=self._capture, args=(one,), name=f"capture {one.camera.name}")
-            one.thread.daemon = True  # a camera driver that hangs must not keep the daemon from stopping
-            one.thread.start()
+            self._open(one)
         self._inference.start()
+
+    def _open(self, one: _Watched) -> None:
+        arguments = (one.camera, one.slot, one.halt)
+        one.thread = threading.Thread(target=self._capture, args=arguments, name=f"capture {one.camera.name}")
+        one.thread.daemon = True  # a camera driver that hangs must not keep the daemon from stopping
+        one.thread.start()
 
     def stop(self) -> None:
         """End all threads; every track gets its end."""
         self._stop.set()
+        for one in self._watched.values():
+            one.halt.set()
         self._arrived.set()
         if self._inference.is_alive():
             self._inference.join(JOIN)
@@ -94,19 +111,62 @@ class Watch:
         for one in self._watched.values():
             one.pipeline.bundle = bundle
 
-    def _capture(self, one: _Watched) -> None:
-        keep = not one.camera.realtime
+    def enable(self, camera: str, enabled: bool) -> None:
+        """Let a camera look, or look away: closed, its tracks ended. Until the daemon's next start.
+
+        Raises NotFoundError for a camera that the settings do not enable, BusyError where it does not close in time.
+        """
+        one = self._watched.get(camera)
+        if one is None:
+            raise NotFoundError(
+                f"camera {camera!r} is not one of {', '.join(self._watched)}", "enable it in the settings"
+            )
+        with self._switching:
+            if enabled and one.off:
+                one.slot, one.halt = LatestFrame(), threading.Event()
+                one.finished = one.off = False
+                self._open(one)
+            elif not enabled and not one.off:
+                self._close(one)
+
+    def latest(self, camera: str) -> Frame | None:
+        """The frame that was looked at last; None before the first. Raises NotFoundError."""
+        if camera not in self._watched:
+            raise NotFoundError(f"camera {camera!r} is not one of {', '.join(self._watched)}", "check the name")
+        return self._watched[camera].latest
+
+    def _close(self, one: _Watched) -> None:
+        one.off = True
+        one.halt.set()
+        self._arrived.set()
+        if one.thread is not None:
+            one.thread.join(JOIN)
+        until = time.monotonic() + JOIN
+        while not one.finished and not self._done.is_set() and time.monotonic() < until:
+            time.sleep(0.01)
+        one.latest = None
+        self._health.camera_changed(CameraState(one.camera.name, "off"))
+        if not one.finished or (one.thread is not None and one.thread.is_alive()):
+            raise BusyError(f"camera {one.camera.name} does not close", "look at its state, and try again")
+
+    def _capture(self, camera: Camera, slot: LatestFrame, halt: threading.Event) -> None:
+        keep = not camera.realtime
+
+        def changed(state: CameraState) -> None:
+            if not halt.is_set():
+                self._health.camera_changed(state)
+
         try:
-            for frame in reconnecting(one.camera, self._stop, self._health.camera_changed):
-                while keep and not self._stop.is_set() and not one.slot.offer(frame, PATIENCE):
+            for frame in reconnecting(camera, halt, changed):
+                while keep and not halt.is_set() and not slot.offer(frame, PATIENCE):
                     pass
                 if not keep:
-                    one.slot.put(frame)
+                    slot.put(frame)
                 self._arrived.set()
         except EdgeError as error:
-            self._health.trouble(f"camera {one.camera.name}", str(error))
+            self._health.trouble(f"camera {camera.name}", str(error))
         finally:
-            one.slot.close()
+            slot.close()
             self._arrived.set()
 
     def _infer(self) -> None:
@@ -114,7 +174,10 @@ class Watch:
             while not self._stop.is_set():
                 self._health.beat("inference")
                 self._arrived.clear()
-                waiting = [name for name, one in self._watched.items() if one.slot.waiting]
+                for one in self._watched.values():
+                    if one.off:
+                        self._finish(one)
+                waiting = [name for name, one in self._watched.items() if one.slot.waiting and not one.off]
                 if waiting:
                     self._process(self._watched[self._share.choose(waiting)])
                 elif self._all_finished():
@@ -131,6 +194,7 @@ class Watch:
         frame = one.slot.take(0)
         if frame is None:
             return
+        one.latest = frame
         name, began = one.camera.name, time.perf_counter()
         try:
             events = one.pipeline.process(frame, board.clock())
@@ -149,12 +213,13 @@ class Watch:
         for one in self._watched.values():
             if one.slot.closed and not one.slot.waiting and not one.finished:
                 self._finish(one)
-        return all(one.finished for one in self._watched.values())
+        return all(one.finished and not one.off for one in self._watched.values())
 
     def _finish(self, one: _Watched) -> None:
         if one.finished:
             return
-        one.finished = True
         events = one.pipeline.finish(clock=board.clock())
         if events:
             self._reports.events(events)
+        self._reports.left(one.camera.name)
+        one.finished = True

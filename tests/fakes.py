@@ -136,9 +136,13 @@ class Listens:
     def __init__(self) -> None:
         self.heard: list[Event] = []
         self.frames = 0
+        self.gone: list[str] = []
 
     def events(self, events: Sequence[Event]) -> None:
         self.heard += events
 
     def seen(self, camera: str, frame: Frame, pipeline: object, events: Sequence[Event]) -> None:
         self.frames += 1
+
+    def left(self, camera: str) -> None:
+        self.gone.append(camera)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from fakes import Fails, Listens, SeesOneFace, a_bundle
+from rigs.waiting import eventually
 
+from edge.errors import NotFoundError
 from edge.health import Health
 from edge.settings import Camera, Label, Settings
 from edge.watch import Watch
@@ -79,3 +82,38 @@ def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
 
     assert reports.heard[-1].type == "end"
     assert threading.active_count() == before
+
+
+def endless(name: str) -> Camera:
+    return Camera(name=name, source="fakes:Frames:100000", detectors=("fake",), fps=100, motion=False)
+
+
+def test_a_camera_that_is_told_to_look_away_ends_its_tracks_and_comes_back_when_told() -> None:
+    watch, reports, health = a_watch(a_bundle(), endless("door"), endless("yard"))
+    watch.start()
+    assert eventually(lambda: {event.camera for event in reports.heard} == {"door", "yard"})
+
+    watch.enable("door", False)
+    watch.enable("door", False)
+
+    assert [event.type for event in reports.heard if event.camera == "door"][-1] == "end"
+    assert reports.gone == ["door"]
+    assert (health.cameras["door"].state, watch.latest("door")) == ("off", None)
+    looked = health.cameras["door"].frames
+    seen = health.cameras["yard"].frames
+    assert eventually(lambda: health.cameras["yard"].frames > seen + 3)
+    assert health.cameras["door"].frames == looked
+
+    watch.enable("door", True)
+
+    assert eventually(lambda: [event.type for event in reports.heard if event.camera == "door"][-1] == "new")
+    assert health.cameras["door"].state == "live"
+    watch.stop()
+
+
+def test_a_camera_that_the_settings_do_not_know_cannot_be_switched() -> None:
+    watch, _, _ = a_watch(a_bundle(), stored("door"))
+    with pytest.raises(NotFoundError, match="'hall' is not one of door"):
+        watch.enable("hall", True)
+    with pytest.raises(NotFoundError):
+        watch.latest("hall")

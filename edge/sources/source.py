@@ -43,7 +43,7 @@ class CameraState:
     """Whether a camera delivers."""
 
     camera: str
-    state: Literal["connecting", "live", "lost"]
+    state: Literal["connecting", "live", "lost", "off"]
     reason: str = ""
     """why it is lost; never holds credentials"""
 
