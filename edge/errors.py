@@ -8,9 +8,13 @@ EdgeError                 has a message (what was expected, what came, where) an
 ├── ConflictError         a name that exists already, or a state folder that is in use
 ├── ModelError            a model or its card cannot be used
 ├── StoreError            what is kept on disk is damaged, full or read-only
+├── TrustError            what was fetched is not what its owner signed: somebody may be tampering
+├── ReleaseError          a release that is genuine and yet cannot be used here
 └── TransientError        may work later: try again with a pause
     ├── SourceError       a camera or stream does not deliver
     ├── DeliveryError     the broker or the hub did not take a message
+    ├── FetchError        a server or the network did not deliver a file
+    ├── ClockError        the clock cannot be trusted yet
     └── BusyError         more work than fits: come back later
 """
 
@@ -64,6 +68,14 @@ class StoreError(EdgeError):
     """What is kept on disk is damaged, full or read-only."""
 
 
+class TrustError(EdgeError):
+    """What was fetched is not what its owner signed: an alarm, and nothing to try again soon."""
+
+
+class ReleaseError(EdgeError):
+    """A release that is genuine and yet cannot be used here."""
+
+
 class TransientError(EdgeError):
     """May work later."""
 
@@ -74,6 +86,14 @@ class SourceError(TransientError):
 
 class DeliveryError(TransientError):
     """The broker or the hub did not take a message."""
+
+
+class FetchError(TransientError):
+    """A server or the network did not deliver a file."""
+
+
+class ClockError(TransientError):
+    """The clock cannot be trusted yet."""
 
 
 class BusyError(TransientError):

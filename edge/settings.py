@@ -304,6 +304,43 @@ class Hub(Section):
     key: Path | None = Field(
         None, examples=["/etc/edge/hub.key"], description="Private key that signs commands ('edge hub key')."
     )
+    repository: Path | None = Field(
+        None,
+        examples=["/srv/edge"],
+        description="Folder of the releases; its 'public' is what a web server serves. 'hub' in the state folder when "
+        "not set.",
+    )
+
+
+class Sync(Section):
+    """[sync]: releases over the air ('edge sync'). The README's \"Releases over the air\" tells how."""
+
+    url: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        examples=["https://releases.example.org/edge"],
+        description="Where the hub's 'public' folder is served; empty: no releases.",
+    )
+    root: Path | None = Field(
+        None,
+        examples=["/etc/edge/root.json"],
+        description="The hub's first root.json, brought here by hand: the anchor of all trust.",
+    )
+    group: str = Field("all", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Group of devices this one is in.")
+    interval: Seconds = Field(3600.0, description="'edge sync --watch': seconds between two looks, give or take 20 %.")
+    rate: int = Field(0, ge=0, description="Bytes a second that a download may take; 0: as many as there are.")
+    reserve_bytes: int = Field(256 << 20, ge=0, description="Bytes that a release leaves free on the disk.")
+    max_bytes: int = Field(2 << 30, ge=1 << 20, description="Bytes that one release may have.")
+    probation: Seconds = Field(600.0, description="Seconds that a new release is watched before it counts as good.")
+    trust_clock: bool = Field(
+        False, description="Take the clock for right although systemd-timesyncd does not say so (a board with an RTC)."
+    )
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Sync:
+        if self.url and self.root is None:
+            raise ValueError("url needs root: the hub's first root.json")
+        return self
 
 
 def _key_pairs(value: object) -> object:
@@ -389,6 +426,7 @@ class Settings(Section):
     homeassistant: HomeAssistant = HomeAssistant()
     frigate: Frigate = Frigate()
     hub: Hub = Hub()
+    sync: Sync = Sync()
     api: Api = Api()
     log: Log = Log()
 

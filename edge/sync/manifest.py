@@ -1,0 +1,228 @@
+"""A release and a deployment, as they are signed: the same dataclasses and the same bytes on both sides.
+
+A release is immutable and names every file by its digest: whoever trusts the manifest can fetch the files from
+anywhere. A deployment says which devices of a group run which release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field
+
+from edge.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+VERSION = 1
+MOST = 4 << 20
+"""bytes of a manifest"""
+
+_wire = ConfigDict(extra="ignore", allow_inf_nan=False, defer_build=True)
+
+Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=0, le=1 << 34)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Device = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,255}$")]
+FaceId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
+V1 = Literal[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file, by its content."""
+
+    __pydantic_config__ = _wire
+    sha256: Sha
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedModel:
+    """A model: its card, its ``.tflite`` and what else lies beside them."""
+
+    __pydantic_config__ = _wire
+    name: ModelName
+    kind: Literal["detector", "embedder", "classifier"]
+    files: dict[FileName, Blob]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Some faces of a collection (``edge.collection.segments``)."""
+
+    __pydantic_config__ = _wire
+    sha256: Sha
+    size: Size
+    count: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A subject that is to be forgotten, without naming it."""
+
+    __pydantic_config__ = _wire
+    digest: Sha
+    time: float
+    """seconds since the epoch; faces enrolled later are another matter"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedCollection:
+    """A collection: the faces of its segments without those of its tombstones."""
+
+    __pydantic_config__ = _wire
+    name: Name
+    space: Annotated[str, Field(min_length=1, max_length=255)]
+    """fingerprint of ``edge.types.Space``"""
+    dimensions: Annotated[int, Field(ge=1, le=8192)]
+    segments: tuple[Segment, ...] = ()
+    tombstones: tuple[FaceId, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeBox:
+    """What a detector must find in a probe."""
+
+    __pydantic_config__ = _wire
+    label: str
+    box: tuple[float, float, float, float]
+    """left, top, right, bottom, fractions"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A picture, and what the models of the release make of it where all is well."""
+
+    __pydantic_config__ = _wire
+    picture: Blob
+    detector: ModelName
+    boxes: tuple[ProbeBox, ...] = ()
+    embeddings: dict[ModelName, tuple[float, ...]] = field(default_factory=dict)
+    """embedder -> the embedding of the first box"""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Models and collections that belong together and are installed as one."""
+
+    __pydantic_config__ = _wire
+    id: Id
+    created: float
+    minimum: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,3}$")] = "0.1.0"
+    """the oldest edge that can use it"""
+    erasure: Annotated[int, Field(ge=0)] = 0
+    """how often somebody was forgotten before: a device never goes back to a lower one"""
+    models: tuple[ShippedModel, ...] = ()
+    replaces: dict[ModelName, ModelName] = field(default_factory=dict)
+    """model that settings name -> model of the release that takes its place"""
+    labels: dict[str, Name] = field(default_factory=dict)
+    """label -> collection that names it"""
+    collections: tuple[ShippedCollection, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    taxonomy: Blob | None = None
+    v: V1 = VERSION
+
+    def blobs(self) -> dict[str, int]:
+        """sha256 -> bytes of every file of the release."""
+        files = [blob for model in self.models for blob in model.files.values()]
+        files += [probe.picture for probe in self.probes] + ([self.taxonomy] if self.taxonomy else [])
+        found = {blob.sha256: blob.size for blob in files}
+        found |= {one.sha256: one.size for shipped in self.collections for one in shipped.segments}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Which devices of a group run which release."""
+
+    __pydantic_config__ = _wire
+    group: Group
+    number: Annotated[int, Field(ge=1)]
+    """grows with every change"""
+    release: Id
+    base: Id | Literal[""] = ""
+    """what everybody else runs; empty: whatever they have"""
+    percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    canaries: tuple[Device, ...] = ()
+    """devices that take it first, whatever the percentage"""
+    pins: dict[Device, Id] = field(default_factory=dict)
+    """devices that run a release of their own"""
+    hold: bool = False
+    """nobody changes anything"""
+    v: V1 = VERSION
+
+    def wanted(self, device: str) -> str:
+        """The release that ``device`` is to run; empty: the one it has."""
+        if self.hold:
+            return ""
+        if device in self.pins:
+            return self.pins[device]
+        if device in self.canaries or bucket(self.release, device) < self.percent * 100:
+            return self.release
+        return self.base
+
+
+def bucket(release: str, device: str) -> int:
+    """0..9999, the same for the same two words: others come first in each rollout."""
+    return int.from_bytes(hashlib.sha256(f"{release}:{device}".encode()).digest()[:8], "big") % 10_000
+
+
+def subject_digest(collection: str, subject: str) -> str:
+    """A subject of a collection without its name."""
+    return hashlib.sha256(f"{collection}\n{subject}".encode()).hexdigest()
+
+
+def to_bytes(document: Release | Deployment) -> bytes:
+    """The signed bytes: keys sorted, no spaces."""
+    return json.dumps(asdict(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+Document = TypeVar("Document", Release, Deployment)
+
+
+def parse(kind: type[Document], data: bytes) -> Document:
+    """A document from its bytes. Raises ReleaseError: it was signed, and yet cannot be understood here."""
+    from pydantic import ValidationError
+
+    try:
+        document: Document = _adapter(kind).validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ReleaseError(
+            f"{kind.__name__.lower()}: {where}: {first['msg']}"[:300], "update edge on this device, or publish it again"
+        ) from error
+    return document
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def facts(release: Release) -> Mapping[str, object]:
+    """A release in a few words, for people."""
+    return {
+        "id": release.id,
+        "created": release.created,
+        "models": [model.name for model in release.models],
+        "replaces": dict(release.replaces),
+        "collections": {
+            one.name: sum(s.count for s in one.segments) - len(one.tombstones) for one in release.collections
+        },
+        "bytes": sum(release.blobs().values()),
+    }

@@ -1,0 +1,170 @@
+"""Releases on disk: ``blobs/<sha256>``, ``releases/<id>/``, and the links ``current`` and ``previous``.
+
+A release is built in ``staging``, made durable, then renamed; a link is replaced by a rename. Whoever is killed at
+any moment leaves ``current`` pointing at a complete release, or at none where there never was one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge import files
+from edge.errors import ConflictError, ReleaseError, StoreError
+from edge.sync.manifest import Release, parse, to_bytes
+
+FOLDER = "sync"
+"""below the state folder"""
+MANIFEST = "manifest.json"
+
+
+class Slots:
+    """The releases of one state folder. Raises StoreError where the disk does not do its part."""
+
+    def __init__(self, state: Path) -> None:
+        self.folder = state / FOLDER
+        self.blobs = self.folder / "blobs"
+        self.releases = self.folder / "releases"
+        self._staging = self.folder / "staging"
+
+    def prepare(self) -> None:
+        """Make the folders that are not there."""
+        with _explained(self.folder):
+            for folder in (self.blobs, self.releases):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def current(self) -> str:
+        """Id of the release in use; empty where there is none."""
+        return self._target("current")
+
+    @property
+    def previous(self) -> str:
+        """Id of the release before it; empty where there is none."""
+        found = self._target("previous")
+        return "" if found == self.current else found
+
+    def blob(self, sha256: str) -> Path:
+        return self.blobs / sha256
+
+    def path(self, release: str) -> Path:
+        return self.releases / release
+
+    def installed(self) -> list[str]:
+        """Ids of the releases that are here, whole."""
+        if not self.releases.is_dir():
+            return []
+        return sorted(path.name for path in self.releases.iterdir() if (path / MANIFEST).is_file())
+
+    def manifest(self, release: str) -> Release:
+        """The manifest of an installed release. Raises ReleaseError."""
+        try:
+            return parse(Release, (self.path(release) / MANIFEST).read_bytes())
+        except OSError as error:
+            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
+
+    def install(self, release: Release) -> Path:
+        """Make ``releases/<id>`` from verified blobs, whole or not at all. Its folder."""
+        final = self.path(release.id)
+        if (final / MANIFEST).is_file():
+            if (final / MANIFEST).read_bytes() != to_bytes(release):
+                raise ReleaseError(f"release {release.id!r} is here with other contents", "publish it under another id")
+            return final
+        with _explained(self.folder):
+            for leftover in (self._staging, final):
+                shutil.rmtree(leftover, ignore_errors=True)
+            (self._staging / "models").mkdir(parents=True, mode=0o700)
+            for model in release.models:
+                folder = self._staging / "models" / model.name
+                folder.mkdir(mode=0o700)
+                for name, blob in model.files.items():
+                    _link(self.blob(blob.sha256), folder / name)
+                files.sync_folder(folder)
+            files.write_bytes(self._staging / MANIFEST, to_bytes(release))
+            files.sync_folder(self._staging / "models")
+            files.sync_folder(self._staging)
+            self._staging.rename(final)
+            files.sync_folder(self.releases)
+        return final
+
+    def activate(self, release: str, keep: str) -> None:
+        """Point ``current`` at an installed release; ``previous`` at ``keep``, the last good one (may be empty)."""
+        if not (self.path(release) / MANIFEST).is_file():
+            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are")
+        with _explained(self.folder):
+            if keep:
+                self._point("previous", keep)
+            self._point("current", release)
+
+    def drop_current(self) -> None:
+        """No release is in use any more."""
+        with _explained(self.folder):
+            (self.folder / "current").unlink(missing_ok=True)
+            files.sync_folder(self.folder)
+
+    def tidy(self, keep: set[str]) -> int:
+        """Delete releases that are not in ``keep``, and blobs that none of the rest needs. Bytes that went."""
+        needed: set[str] = set()
+        gone = 0
+        with _explained(self.folder):
+            for release in self.installed():
+                if release in keep:
+                    needed |= self.manifest(release).blobs().keys()
+                else:
+                    (self.path(release) / MANIFEST).unlink()  # first: a half-deleted release is none
+                    shutil.rmtree(self.path(release), ignore_errors=True)
+            for blob in self.blobs.iterdir():
+                if blob.name not in needed:
+                    gone += blob.stat().st_size
+                    blob.unlink(missing_ok=True)
+        return gone
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process changes releases at a time. Raises ConflictError."""
+        self.prepare()
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise ConflictError("another 'edge sync' is at work here", "wait until it is done") from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _target(self, link: str) -> str:
+        try:
+            name = Path(os.readlink(self.folder / link)).name
+        except OSError:
+            return ""
+        return name if (self.path(name) / MANIFEST).is_file() else ""
+
+    def _point(self, link: str, release: str) -> None:
+        new = self.folder / f".{link}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path("releases") / release)
+        new.replace(self.folder / link)
+        files.sync_folder(self.folder)
+
+
+def _link(blob: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(blob)
+    except OSError:
+        # FAT and some network file systems have no hard links
+        shutil.copyfile(blob, path)
+        files.sync_file(path)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror or error}", "check the disk: space, owner, read-only") from error
