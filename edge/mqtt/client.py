@@ -26,10 +26,13 @@ from paho.mqtt.properties import Properties
 from edge.errors import SettingsError
 from edge.mqtt import connection
 from edge.mqtt.connection import Presence
+from edge.mqtt.flights import Ack, Acknowledged, Flight, Flights
 from edge.mqtt.link import Health, Link, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT, Status, to_json
 from edge.mqtt.topics import Topics
 from edge.settings import Mqtt
+
+__all__ = ["Ack", "Acknowledged", "Client", "Handler", "Incoming", "Sink", "of_device"]
 
 log = logging.getLogger(__name__)
 
@@ -54,29 +57,9 @@ class Incoming:
     correlation: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """What the broker answered to a publish."""
-
-    accepted: bool
-    reason: str = ""
-    abandoned: bool = False
-    """no answer will come: the client was replaced or stopped"""
-
-
 Handler = Callable[[Incoming], None]
 Sink = Callable[[Incoming, Callable[[], None]], None]
 """takes a message and what to call when it is safe: only then does the broker hear that it arrived"""
-Acknowledged = Callable[[Ack], None]
-
-
-@dataclass(slots=True)
-class _Flight:
-    topic: str
-    qos: int
-    connection: int
-    retained: bool
-    acknowledged: Acknowledged | None
 
 
 def of_device(settings: Mqtt, device: str, session: int) -> Client:
@@ -120,8 +103,7 @@ class Client:
         """one publish at a time, so that order is the order of the calls"""
         self._retained: dict[str, bytes] = {}
         self._handlers: list[tuple[str, Handler]] = []
-        self._flights: dict[int, _Flight] = {}
-        self._early: dict[int, Ack] = {}
+        self._flights = Flights()
         self._link, self._detail = (Link.CONNECTING, "") if settings.host else (Link.OFF, "")
         self._heard: float | None = None
         self._connected_at = 0.0
@@ -226,16 +208,12 @@ class Client:
         # NO_CONN at QoS 1 means "queued": paho sends it later
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN):
             return False
-        flight = _Flight(topic, qos, self._connects, retain, acknowledged)
-        with self._lock:
-            early = self._early.pop(info.mid, None)
-            if early is None:
-                self._flights[info.mid] = flight
-        if early is not None:
+        flight = Flight(topic, qos, self._connects, retain, acknowledged)
+        if early := self._flights.take_off(info.mid, flight):
             self._landed(flight, early)
         return True
 
-    def _landed(self, flight: _Flight, ack: Ack) -> None:
+    def _landed(self, flight: Flight, ack: Ack) -> None:
         if not ack.accepted and not ack.abandoned:
             self._count_refused(flight.topic, ack.reason)
         if flight.retained and flight.connection != self._connects and not ack.abandoned:
@@ -316,9 +294,7 @@ class Client:
         if client is not None:
             client.disconnect()
             client.loop_stop()
-        with self._lock:
-            flights, self._flights, self._early = list(self._flights.values()), {}, {}
-        for flight in flights:
+        for flight in self._flights.abandon():
             self._landed(flight, Ack(False, "the client was replaced", abandoned=True))
 
     def _arrived(self) -> None:
@@ -406,9 +382,8 @@ class Client:
 
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_online, self._online = self._online, False
+        self._flights.lose_link()
         with self._lock:
-            self._flights = {mid: flight for mid, flight in self._flights.items() if flight.qos}
-            self._early.clear()
             lived = time.monotonic() - self._connected_at if self._connected_at else None
             self._connected_at = 0.0
         if lived is None or client is not self._paho:
@@ -429,10 +404,7 @@ class Client:
         ack = Ack(not code.is_failure, "" if not code.is_failure else str(code))
         with self._lock:
             self._heard = time.monotonic()
-            flight = self._flights.pop(mid, None)
-            if flight is None:
-                # the answer was faster than publish() returned
-                self._early[mid] = ack
+        flight = self._flights.land(mid, ack)
         if flight is not None:
             self._landed(flight, ack)
 

@@ -46,6 +46,8 @@ BURST = 100
 """events of the backlog that may go at once after a pause"""
 RESEND = (10.0, 600.0)
 """seconds without progress of the hub until what has no mark is sent again: at first, and at most"""
+ANSWER = 120.0
+"""seconds online without any answer of the broker after which its answers are taken for lost"""
 REST = (30.0, 600.0)
 """seconds that a camera rests after a refusal: at first, and at most"""
 OFFLINE = 5.0
@@ -122,6 +124,7 @@ class Delivery:
         self._resting: dict[str, tuple[float, float]] = {}
         """camera -> monotonic seconds when it tries again, and how long it rested"""
         self._progress, self._resend = time.monotonic(), RESEND[0]
+        self._answer = time.monotonic()
         self._tokens, self._filled = float(BURST), time.monotonic()
         self._online_at = time.monotonic()
         self._sent = self._delivered = self._refused = self._resends = 0
@@ -191,6 +194,7 @@ class Delivery:
             self._news.get()()
         if not self._client.online:
             self._outbox.coalesce = now - self._online_at > OFFLINE
+            self._answer = now
             return 1.0
         self._online_at, self._outbox.coalesce = now, False
         if (self._client.connects, self._outbox.generation) != (self._connection, self._generation):
@@ -217,7 +221,11 @@ class Delivery:
             log.warning("delivery: the hub has not answered for %.0f s: sending again", self._resend)
             self._resends += 1
             self._resend = min(self._resend * 2, RESEND[1])
-        if rested or stalled:
+        if silent := bool(self._on_the_way) and now - self._answer > ANSWER:
+            log.warning("delivery: no answer of the broker for %.0f s: sending again", ANSWER)
+            self._on_the_way.clear()
+            self._answer = now
+        if rested or stalled or silent:
             self._rewind(now)
 
     def _without(self) -> list[str]:
@@ -280,6 +288,8 @@ class Delivery:
             log.error("delivery: event %s cannot be sent and is dropped: %s", item.key, error.message)
             self._outbox.done([item.key])
             return True
+        if not self._on_the_way:
+            self._answer = time.monotonic()
         self._on_the_way[item.key] = backlog
         if not self._client.publish(topic, payload, acknowledged=lambda ack: self._on_ack(item, ack)):
             del self._on_the_way[item.key]
@@ -289,6 +299,7 @@ class Delivery:
 
     def _answered(self, item: Queued, ack: Ack) -> None:
         backlog = self._on_the_way.pop(item.key, False)
+        self._answer = time.monotonic()
         if ack.abandoned:
             self._connection = -1
         elif not ack.accepted:

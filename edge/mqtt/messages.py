@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
+    "V1",
+    "VERSION",
     "CameraStats",
     "Info",
     "Mark",

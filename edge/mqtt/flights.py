@@ -1,0 +1,68 @@
+"""Publishes that the broker has not answered yet, by paho's message id; also answers that are faster than we."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What the broker answered to a publish."""
+
+    accepted: bool
+    reason: str = ""
+    abandoned: bool = False
+    """no answer will come: the client was replaced or stopped"""
+
+
+Acknowledged = Callable[[Ack], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A publish on its way."""
+
+    topic: str
+    qos: int
+    connection: int
+    """the number of the connection on which it was handed to paho"""
+    retained: bool
+    acknowledged: Acknowledged | None
+
+
+class Flights:
+    """For any thread; calls nobody, as paho holds its own locks when it tells us of an answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flying: dict[int, Flight] = {}
+        self._early: dict[int, Ack] = {}
+
+    def take_off(self, mid: int, flight: Flight) -> Ack | None:
+        """Remember a publish; its answer where that came before ``publish`` returned, and nothing is remembered."""
+        with self._lock:
+            early = self._early.pop(mid, None)
+            if early is None:
+                self._flying[mid] = flight
+            return early
+
+    def land(self, mid: int, ack: Ack) -> Flight | None:
+        """The publish that was answered; None: it is not known yet, and the answer waits for it."""
+        with self._lock:
+            flight = self._flying.pop(mid, None)
+            if flight is None:
+                self._early[mid] = ack
+            return flight
+
+    def lose_link(self) -> None:
+        """Forget what paho forgets when the link is lost; the rest it sends again."""
+        with self._lock:
+            self._flying = {mid: flight for mid, flight in self._flying.items() if flight.qos}
+
+    def abandon(self) -> list[Flight]:
+        """Forget all, as message ids begin anew; what was on its way."""
+        with self._lock:
+            flying, self._flying, self._early = list(self._flying.values()), {}, {}
+            return flying
