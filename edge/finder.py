@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,13 +87,18 @@ NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
 
 
 def image_files(path: Path) -> list[Path]:
-    """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out."""
+    """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out.
+
+    Links are followed, each folder once: a link that leads back up ends there.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and file.suffix.lower() not in NOTES
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+    return sorted(file for file in found if file.suffix.lower() not in NOTES and file.is_file())

@@ -146,6 +146,15 @@ def test_decomposed_and_composed_folder_names_are_one_subject(tmp_path: Path) ->
     assert {one.subject for one in planned(tmp_path, None)} == {"Zo\u00eb"}
 
 
+def test_linked_folders_are_followed_and_a_circle_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "album" / "amy").mkdir(parents=True)
+    (tmp_path / "album" / "amy" / "1.png").write_bytes(b"x")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "amy").symlink_to(tmp_path / "album" / "amy")
+    (tmp_path / "album" / "amy" / "up").symlink_to(tmp_path / "photos")
+    assert [(one.path.name, one.subject) for one in planned(tmp_path / "photos", None)] == [("1.png", "amy")]
+
+
 def test_a_collection_of_another_space_is_refused_before_the_first_picture(
     gallery: Path, faces: Finder, collection: Collection
 ) -> None:
