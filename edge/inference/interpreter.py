@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.errors import ModelError
+from edge.inference.chatter import without_greetings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,10 +130,11 @@ class Interpreter:
 
     def _plain(self, module: Any, threads: int, delegates: Sequence[Any] = ()) -> Any:
         try:
-            native = module.Interpreter(
-                model_path=str(self.path), num_threads=threads, experimental_delegates=list(delegates) or None
-            )
-            native.allocate_tensors()
+            with without_greetings():
+                native = module.Interpreter(
+                    model_path=str(self.path), num_threads=threads, experimental_delegates=list(delegates) or None
+                )
+                native.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self.path.name}: {self.runtime} refuses it: {_said(error)}", _CHOOSE) from error
         return native
