@@ -5,15 +5,15 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 0. ``types`` ``errors``
    the words and what can go wrong
 1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
-   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``sdnotify`` ``board``
+   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``sdnotify`` ``board``
    the ground
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
    ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review``
    the stages; none imports another
 3. ``pipeline`` ``assembly`` ``updater``
    what happens to one frame, and to one release
-4. ``daemon`` ``watch`` ``reports`` ``health`` ``finder`` ``enroll`` ``identify`` ``model_library`` ``bench``
-   ``api/`` ``hub/`` ``analyze`` ``doctor``
+4. ``daemon`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health`` ``finder`` ``enroll`` ``identify``
+   ``model_library`` ``catalogue`` ``bench`` ``api/`` ``hub/`` ``analyze`` ``doctor``
    the hosts
 5. ``cli/``
    the door

@@ -66,7 +66,7 @@ def tried(path: Path, settings: Models, folders: Sequence[Path], hints: Hints) -
     if known:
         named = replace(known, name=hints.name or known.name)
         return Tried(path, report, Proposal(to_table(named)), parse_card(to_table(named), "the known card"))
-    labels = {number: card.labels for number, name in LABELS.items() for card in cards if card.name == name}
+    labels = {number: usual_labels(number, folders) for number in LABELS}
     return Tried(path, report, propose.propose(path, report, digest, hints, labels), None)
 
 
@@ -90,11 +90,7 @@ def install(path: Path, card: Card, state: Path, overwrite: bool = False) -> Mod
 
     Raises ConflictError where the name is taken, StoreError where it cannot be written.
     """
-    folder = state / "models" / card.name
-    if (folder / CARD).exists() and not overwrite:
-        raise ConflictError(
-            f"model {card.name!r} is installed already in {folder}", "choose another --name, or --replace it"
-        )
+    folder = free(card.name, state, overwrite)
     target = folder / _free_name(folder, card)
     card = replace(card, file=target.name)
     try:
@@ -109,6 +105,22 @@ def install(path: Path, card: Card, state: Path, overwrite: bool = False) -> Mod
         raise StoreError(f"model {card.name!r} cannot be written to {folder}: {error}", "make room there") from error
     _tidy(folder, target.name)
     return model
+
+
+def free(name: str, state: Path, overwrite: bool) -> Path:
+    """The folder of a model to be installed. Raises ConflictError where the name is taken."""
+    folder = state / "models" / name
+    if (folder / CARD).exists() and not overwrite:
+        raise ConflictError(
+            f"model {name!r} is installed already in {folder}", "choose another --name, or --replace it"
+        )
+    return folder
+
+
+def usual_labels(number: int, folders: Sequence[Path]) -> tuple[str, ...]:
+    """The usual names of that many classes; empty where there are none."""
+    wanted = LABELS.get(number)
+    return next((entry.card.labels for entry in available(folders) if entry.card and entry.name == wanted), ())
 
 
 def _free_name(folder: Path, card: Card) -> str:

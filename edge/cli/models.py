@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.model_add import add
+from edge.cli.model_get import get
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.errors import EdgeError, ModelError, NotFoundError
 
@@ -31,6 +32,7 @@ def models() -> None:
 
 
 models.add_command(add)
+models.add_command(get)
 
 
 @models.command("list")
