@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.errors import ModelError
 
 if TYPE_CHECKING:
     from edge.catalogue import Offer
@@ -65,8 +66,12 @@ def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Pa
             seen = have
 
         file = shop.fetch(found, sha256, state / "downloads", advance)
-    opened = model.opened(_card(found, file, chosen), file)
-    check.check(opened, chosen.models)
+    try:
+        opened = model.opened(_card(found, file, chosen), file)
+        check.check(opened, chosen.models)
+    except ModelError:
+        file.unlink()
+        raise
     installed = model_library.install(file, opened.card, state, overwrite)
     file.unlink()
     return installed.path
