@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING
 from edge import __version__, board, sdnotify
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
+from edge.commands import Commands, Host
 from edge.errors import EdgeError
 from edge.health import Health
 from edge.inference.interpreter import choose
 from edge.lock import Lock
 from edge.mqtt.client import Client, of_device
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.messages import Info, Reported, to_json
+from edge.mqtt.messages import Info, Reported, Stats, to_json
 from edge.mqtt.topics import Topics
+from edge.neighbours import Neighbours
 from edge.outbox import Outbox
-from edge.reports import DeviceReports
+from edge.reports import DeviceReports, small_jpeg
 from edge.settings import Settings
 from edge.types import Event
 from edge.watch import Watch
@@ -52,6 +54,8 @@ class Ending(enum.Enum):
 
     STOPPED = "stopped"
     RELOAD = "reload"
+    RESTART = "restart"
+    """the whole process anew, by command"""
     FINISHED = "finished"
     """every stored source has ended"""
 
@@ -112,19 +116,31 @@ class Daemon:
                 api = self._api(collections, client, topics, reports)
                 stack.callback(api.stop)
             watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports)
+
+            def stats() -> Stats:
+                return self._health.stats(asdict(outbox.stats()), asdict(delivery.stats()))
+
+            neighbours = Neighbours(settings, state, collections, client, small_jpeg, watch.latest)
+            stack.callback(neighbours.stop)
+            neighbours.start(reports.listeners)
             stack.callback(watch.stop)
             watch.start()
+            if settings.commands.enabled:
+                commands = Commands(self._host(collections, watch, stats), client, topics)
+                stack.callback(commands.stop)
+                commands.start()
             client.retain(topics.info, to_json(self._info(assembled, collections, outbox.session)))
             client.retain(topics.reported, to_json(Reported(release=assembled.bundle.release)))
             sdnotify.ready(self._health.status_line())
             log.info("watching %s as %s, state in %s", ", ".join(self._health.cameras), settings.device.name, state)
-            self._live(watch, reports, outbox, client, delivery, topics)
+            self._live(watch, reports, client, topics, stats, neighbours)
             sdnotify.stopping()
         return self._ending or Ending.STOPPED
 
     def _live(
-        self, watch: Watch, reports: DeviceReports, outbox: Outbox, client: Client, delivery: Delivery, topics: Topics
-    ) -> None:
+        self, watch: Watch, reports: DeviceReports, client: Client, topics: Topics, stats: Callable[[], Stats],
+        neighbours: Neighbours,
+    ) -> None:  # fmt: skip
         """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
         period = min(TICK, (sdnotify.watchdog_seconds() or 60.0) / 4)
         next_status = next_stats = 0.0
@@ -137,6 +153,7 @@ class Daemon:
             if self._reload_asked.is_set():
                 self._reload()
             now = time.monotonic()
+            neighbours.tick(now)
             hung = self._health.hung(now)
             if hung:
                 log.error("hung: %s; the watchdog is not fed", ", ".join(hung))
@@ -147,8 +164,7 @@ class Daemon:
                 sdnotify.status(self._health.status_line())
             if now >= next_stats:
                 next_stats = now + self._settings.mqtt.stats_seconds
-                stats = self._health.stats(asdict(outbox.stats()), asdict(delivery.stats()))
-                client.publish(topics.stats, to_json(stats), qos=0)
+                client.publish(topics.stats, to_json(stats()), qos=0)
 
     def _reload(self) -> None:
         self._reload_asked.clear()
@@ -160,6 +176,12 @@ class Daemon:
             sdnotify.ready(self._health.status_line())
             return
         self.ask(Ending.RELOAD)
+
+    def _host(self, collections: Collections, watch: Watch, stats: Callable[[], Stats]) -> Host:
+        return Host(
+            self._settings, self._state, collections, watch, stats, small_jpeg,
+            reload=self.ask_reload, restart=lambda: self.ask(Ending.RESTART),
+        )  # fmt: skip
 
     def _api(self, collections: Collections, client: Client, topics: Topics, reports: DeviceReports) -> ApiServer:
         from edge.api.server import ApiServer

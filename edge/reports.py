@@ -85,7 +85,7 @@ class DeviceReports:
                 self._said[name] = (now, camera.state)
                 self._client.retain(self._topics.state(name), to_json(_state(now, camera.state)))
         for name, frame in frames.items():
-            self._client.retain(self._topics.snapshot(name), _snapshot(frame))
+            self._client.retain(self._topics.snapshot(name), small_jpeg(frame))
 
     def finish(self) -> None:
         """Everybody has left: say so."""
@@ -113,7 +113,7 @@ def _state(presence: Presence, status: str) -> State:
     )  # fmt: skip
 
 
-def _snapshot(frame: Frame) -> bytes:
+def small_jpeg(frame: Frame) -> bytes:
     """A JPEG of the whole frame, small."""
     height = min(SNAPSHOT_HEIGHT, frame.main.height)
     width = max(1, round(frame.main.width * height / frame.main.height))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,9 @@ def run(ctx: click.Context, printing: bool) -> None:
 
     current, _ = read()
     log_to_stderr(current.log.level)
-    daemon.run(read, _print_events if printing else None)
+    if daemon.run(read, _print_events if printing else None) is daemon.Ending.RESTART:
+        # the same process number, so that whoever watches over it sees no death
+        os.execv(sys.executable, [sys.executable, "-m", "edge", *sys.argv[1:]])  # noqa: S606
 
 
 def log_to_stderr(level: str) -> None:

@@ -1,0 +1,101 @@
+"""``edge hub key`` and ``edge hub command``: ask devices for something."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge.cli import output
+from edge.errors import DeliveryError, InputError, SettingsError
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@output.json_option
+def key(file: Path, as_json: bool) -> None:
+    r"""Make the key that signs commands, in FILE, and print what devices need to know it.
+
+    Keep FILE to yourself; its public half goes into commands.keys of each device.
+
+    \b
+    Example:
+      edge hub key hub.key
+    """
+    from edge.hub.asking import make_key
+
+    public = make_key(file)
+    if as_json:
+        output.print_json({"file": str(file), "public": public})
+    else:
+        click.echo(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
+
+
+@click.command()
+@click.argument("device")
+@click.argument("operation")
+@click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Picture for enroll.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture of snapshot here.")
+@click.option("--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key when not given.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds.")
+@output.json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    device: str,
+    operation: str,
+    arguments: tuple[str, ...],
+    image: Path | None,
+    save: Path | None,
+    key_file: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    r"""Ask DEVICE for OPERATION and print its answer. Exit code 1 where the answer is not ok.
+
+    Operations: ping, stats, snapshot camera=NAME, camera camera=NAME enabled=true|false, enroll subject=NAME
+    --image FILE, forget subject=NAME, reload, restart. All but ping and stats are signed.
+
+    \b
+    Example:
+      edge hub command porch ping
+      edge hub command porch camera camera=door enabled=false --key hub.key
+      edge hub command porch enroll subject=alice --image alice.jpg --key hub.key
+    """
+    from edge.hub.asking import ask, read_key
+    from edge.mqtt.commands import UNSIGNED
+
+    settings = output.settings(ctx)
+    if not settings.mqtt.host:
+        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+    given = _arguments(arguments)
+    if image:
+        given["image"] = base64.b64encode(image.read_bytes()).decode()
+    chosen = key_file or settings.hub.key
+    if chosen is None and operation not in UNSIGNED:
+        raise SettingsError(f"{operation} must be signed, and no key is set", "give --key, or set hub.key")
+    private = read_key(chosen) if chosen and operation not in UNSIGNED else None
+    answer = ask(settings.mqtt, device, operation, given, private=private, timeout=timeout)
+    if save and "jpeg" in answer.data:
+        save.write_bytes(base64.b64decode(answer.data.pop("jpeg")))
+    if as_json:
+        output.print_json({"code": answer.code, "message": answer.message, "data": answer.data})
+    elif answer.code == "ok":
+        click.echo(json.dumps(answer.data, indent=2, ensure_ascii=False) if answer.data else "ok")
+    if answer.code != "ok":
+        raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
+
+
+def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
+    """``enabled=true`` becomes True; anything that is no JSON is text."""
+    found: dict[str, Any] = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign or not name:
+            raise InputError(f"argument: expected NAME=VALUE, got {one[:40]!r}", "write it like camera=door")
+        found[name] = {"true": True, "false": False}.get(value, value)
+    return found

@@ -1,0 +1,189 @@
+"""What this device does when it is asked to: the operations behind ``down/cmd/<operation>``.
+
+Commands are done on a thread of their own, one after another, so that neither the cameras nor the network wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edge import __version__, pictures, subjects
+from edge.collection import Collections
+from edge.enroll import HINTS, enroll_picture
+from edge.errors import InputError, NotFoundError
+from edge.mqtt.client import Ack, Client, Incoming
+from edge.mqtt.commands import Answer, Counters, Done, Gate, response_topic, to_json
+from edge.mqtt.messages import Stats
+from edge.mqtt.topics import Topics, parse
+from edge.settings import Settings
+from edge.types import Frame
+
+log = logging.getLogger(__name__)
+
+WAITING = 16
+"""commands that wait for their turn; more are told to come back"""
+ANSWER_SECONDS = 2.0
+"""that what ends the daemon waits for its answer to leave"""
+
+
+class Cameras(Protocol):
+    """What commands need of ``edge.watch.Watch``."""
+
+    def enable(self, camera: str, enabled: bool) -> None: ...
+    def latest(self, camera: str) -> Frame | None: ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """What of the daemon commands may use."""
+
+    settings: Settings
+    state: Path
+    collections: Collections
+    cameras: Cameras
+    stats: Callable[[], Stats]
+    picture: Callable[[Frame], bytes]
+    """a frame as a small JPEG"""
+    reload: Callable[[], None]
+    restart: Callable[[], None]
+
+
+class Commands:
+    """Answers commands from ``start`` to ``stop``."""
+
+    def __init__(self, host: Host, client: Client, topics: Topics) -> None:
+        chosen = host.settings.commands
+        self._client, self._topics = client, topics
+        self._waiting: queue.Queue[tuple[str, Incoming] | None] = queue.Queue(WAITING)
+        self._gate = Gate(
+            topics.device, chosen.keys, operations(host), Counters(host.state / "commands.json"),
+            signed_seconds=chosen.signed_seconds,
+            trusted={"camera"} if host.settings.homeassistant.enabled and host.settings.homeassistant.switches else (),
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+
+    def start(self) -> None:
+        self._client.subscribe(self._topics.commands, self._on_command)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the command at hand; the others stay undone."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put(None)
+        self._thread.join(10)
+
+    def _on_command(self, message: Incoming) -> None:
+        try:
+            operation = parse(message.topic).name
+        except InputError as error:
+            log.warning("command refused: %s", error.message)
+            return
+        try:
+            self._waiting.put_nowait((operation, message))
+        except queue.Full:
+            self._say(operation, message, Answer(operation, "busy", "too many commands wait: try again later"), None)
+
+    def _run(self) -> None:
+        while (one := self._waiting.get()) is not None:
+            operation, message = one
+            try:
+                answer, then = self._gate.answer(operation, message)
+            except Exception as error:
+                log.exception("command %s failed", operation)
+                answer, then = Answer(operation, "failed", f"{type(error).__name__}: see the log"), None
+            self._say(operation, message, answer, then)
+
+    def _say(self, operation: str, message: Incoming, answer: Answer, then: Callable[[], None] | None) -> None:
+        said = threading.Event()
+
+        def heard(_ack: Ack) -> None:
+            said.set()
+
+        topic = response_topic(self._topics, operation, message)
+        sent = self._client.publish(topic, to_json(answer), correlation=message.correlation, acknowledged=heard)
+        if then is not None:
+            if sent:
+                said.wait(ANSWER_SECONDS)
+            then()
+
+
+def operations(host: Host) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
+    """Operation -> what does it."""
+    return {
+        "ping": lambda _: Done({"time": round(time.time(), 3), "version": __version__}),
+        "stats": lambda _: Done(asdict(host.stats())),
+        "snapshot": lambda given: _snapshot(host, given),
+        "camera": lambda given: _camera(host, given),
+        "enroll": lambda given: _enroll(host, given),
+        "forget": lambda given: _forget(host, given),
+        "reload": lambda _: Done(then=host.reload),
+        "restart": lambda _: Done(then=host.restart),
+    }
+
+
+def _snapshot(host: Host, given: dict[str, Any]) -> Done:
+    camera = _text(given, "camera")
+    frame = host.cameras.latest(camera)
+    if frame is None:
+        raise NotFoundError(f"camera {camera!r} has given no picture yet", "look at its state")
+    return Done({"camera": camera, "time": frame.time, "jpeg": base64.b64encode(host.picture(frame)).decode()})
+
+
+def _camera(host: Host, given: dict[str, Any]) -> Done:
+    camera, enabled = _text(given, "camera"), given.get("enabled")
+    if not isinstance(enabled, bool):
+        raise InputError(f"enabled: expected true or false, got {str(enabled)[:40]!r}", "give it", code="enabled")
+    host.cameras.enable(camera, enabled)
+    log.info("camera %s was %s by command", camera, "enabled" if enabled else "disabled")
+    return Done({"camera": camera, "enabled": enabled})
+
+
+def _enroll(host: Host, given: dict[str, Any]) -> Done:
+    from edge import finder
+
+    label = _text(given, "label", "face")
+    subject = subjects.checked(_text(given, "subject"))
+    try:
+        data = base64.b64decode(_text(given, "image"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError("image: expected a picture in base64", "encode the file's bytes", code="image") from error
+    picture = pictures.decode(data, "image")
+    section = host.settings.labels.get(label)
+    name = _text(given, "collection", section.collection if section else "")
+    one_thread = host.settings.model_copy(update={"models": host.settings.models.model_copy(update={"threads": 1})})
+    looks = finder.load(one_thread, host.state, label)
+    collection = host.collections.get_or_create(name)
+    face, new, reason, _others = enroll_picture(picture, hashlib.sha256(data).hexdigest(), subject, looks, collection)
+    if face is None:
+        raise InputError(HINTS.get(reason, reason).format(label=label), "send another picture", code=reason)
+    log.info("a face was enrolled into %s by command", name)
+    return Done({"collection": name, "subject": face.subject, "face_id": face.face_id, "new": new})
+
+
+def _forget(host: Host, given: dict[str, Any]) -> Done:
+    """The subject is removed from one collection, or from all."""
+    subject, only = _text(given, "subject"), _text(given, "collection", "")
+    names = [only] if only else host.collections.names()
+    gone = {name: len(host.collections.get(name).delete_subject(subject)) for name in names}
+    if not any(gone.values()):
+        raise NotFoundError("no collection has a face of that subject", "check the name")
+    log.info("a subject was removed by command: %d faces", sum(gone.values()))
+    return Done({"subject": subject, "faces": {name: count for name, count in gone.items() if count}})
+
+
+def _text(given: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str) or (not value and default != ""):
+        raise InputError(f"{name}: expected text, got {str(value)[:40]!r}", f"give the argument {name!r}", code=name)
+    return value
