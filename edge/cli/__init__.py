@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr),
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -75,6 +76,8 @@ def edge(ctx: click.Context, config: str | None) -> None:
 
 def main() -> None:
     """Run the command line; errors become words and exit codes."""
+    # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = edge.main(standalone_mode=False)
     except click.exceptions.Abort:
