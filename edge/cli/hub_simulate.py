@@ -1,0 +1,61 @@
+"""``edge hub simulate``: many devices from one process."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import output
+from edge.errors import DeliveryError, SettingsError
+
+if TYPE_CHECKING:
+    from edge.hub.simulate import Figures
+
+
+@click.command()
+@click.argument("devices", type=click.IntRange(1, 20_000))
+@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=1.0, show_default=True,
+              help="Events a second of each device.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How long events are made.")
+@click.option("--drain", type=click.FloatRange(0), default=30.0, show_default=True,
+              help="Seconds to wait for the last marks.")  # fmt: skip
+@click.option("--prefix", default="sim", show_default=True, help="Of the devices' names.")
+@output.json_option
+@click.pass_context
+def simulate(
+    ctx: click.Context, devices: int, rate: float, seconds: float, drain: float, prefix: str, as_json: bool
+) -> None:
+    r"""DEVICES devices with the traffic of real ones, to size a broker and an ingest. Run 'edge hub ingest' beside it.
+
+    Exit code 1 where events are without the hub's mark at the end.
+
+    \b
+    Example:
+      edge hub simulate 1000 --rate 1 --seconds 300
+    """
+    from edge.hub.simulate import Fleet
+
+    settings = output.settings(ctx)
+    if not settings.mqtt.host:
+        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+    fleet = Fleet(settings.mqtt, devices, rate, prefix=prefix)
+    with output.bar("simulating", seconds + devices / 50) as progress:
+
+        def tick(_figures: Figures) -> None:
+            progress.advance()
+
+        figures = fleet.run(seconds, drain, tick)
+    if as_json:
+        output.print_json(asdict(figures))
+    else:
+        click.echo(
+            f"{figures.devices} devices, {figures.events} events in {figures.seconds:.0f} s, lost {figures.lost}, "
+            f"sent {figures.sent}; until the hub's mark: half within {figures.mark_p50:.3f} s, "
+            f"99 % within {figures.mark_p99:.3f} s, all within {figures.mark_max:.3f} s"
+        )
+        if figures.drops:
+            click.echo(f"{figures.drops} links were lost; reconnects spread over {figures.reconnect_spread:.0f} s")
+    if figures.lost:
+        raise DeliveryError(f"{figures.lost} events have no mark of a hub", "look whether 'edge hub ingest' runs")
