@@ -54,7 +54,10 @@ OPERATIONS: dict[str, Operation] = {
     "DetectFaces": Operation("images:detect_faces", "models", "partial", _ATTRIBUTES),
     "CompareFaces": Operation("images:compare_faces", "models"),
     "DetectLabels": Operation(
-        "labels:detect_labels", "models", "partial", "the labels of the loaded detectors, not the service's thousands"
+        "labels:detect_labels",
+        "models",
+        "partial",
+        "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance",
     ),
     "CreateUser": Operation("users:create_user", "store"),
     "DeleteUser": Operation("users:delete_user", "store"),
