@@ -39,6 +39,7 @@ class Operation:
 
 
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
+_LABELS = "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
 
 OPERATIONS: dict[str, Operation] = {
