@@ -10,10 +10,10 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
    ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review``
    the stages; none imports another
-3. ``pipeline`` ``assembly`` ``updater``
+3. ``pipeline`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
    what happens to one frame, and to one release
 4. ``daemon`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health`` ``finder`` ``enroll`` ``identify``
-   ``model_library`` ``catalogue`` ``bench`` ``api/`` ``hub/`` ``analyze`` ``doctor``
+   ``model_library`` ``catalogue`` ``quantization`` ``bench`` ``api/`` ``hub/`` ``analyze/`` ``doctor``
    the hosts
 5. ``cli/``
    the door

@@ -313,7 +313,7 @@ class Hub(Section):
 
 
 class Sync(Section):
-    """[sync]: releases over the air ('edge sync'). The README's \"Releases over the air\" tells how."""
+    """[sync]: releases over the air ('edge sync'). The README tells how: Releases over the air."""
 
     url: str = Field(
         "",

@@ -13,6 +13,13 @@ COMMANDS = {
     "simulate": ("edge.cli.hub_simulate:simulate", "Many devices from one process, to size a broker and an ingest."),
     "key": ("edge.cli.hub_command:key", "Make the key that signs commands."),
     "command": ("edge.cli.hub_command:command", "Ask a device for something, and print its answer."),
+    "init": ("edge.cli.hub_publish:init", "Make the keys and an empty signed repository."),
+    "add": ("edge.cli.hub_publish:add", "Put a model, a collection or a probe into the next release."),
+    "forget": ("edge.cli.hub_publish:forget", "Remove a subject from every collection of the fleet."),
+    "publish": ("edge.cli.hub_publish:publish", "Sign what was added as a release."),
+    "rollout": ("edge.cli.hub_publish:rollout", "Say which devices run which release."),
+    "rotate": ("edge.cli.hub_publish:rotate", "Give a role a new key."),
+    "refresh": ("edge.cli.hub_publish:refresh", "Sign the online metadata again before it expires."),
 }
 """command -> (where it lives, its line in the help)"""
 

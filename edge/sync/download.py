@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge import files
 from edge.errors import FetchError, StoreError, TrustError
-from edge.sync.http import Http, Refused, Response
+from edge.sync.http import Http, Response
 
 Step = Callable[[int], None]
 
@@ -49,7 +48,7 @@ class Downloads:
         return {
             sha256: size - min(size, _size(self._part(sha256)))
             for sha256, size in blobs.items()
-            if _size(self._folder / sha256) != size
+            if not self._whole(sha256, size)
         }
 
     def fetch(self, blobs: Mapping[str, int], step: Step = lambda _: None) -> int:
@@ -121,6 +120,14 @@ class Downloads:
         else:
             files.sync_file(part)
 
+    def _whole(self, sha256: str, size: int) -> bool:
+        """Whether a file is here; one that the disk has damaged goes."""
+        path = self._folder / sha256
+        if _size(path) == size and path.is_file() and files.sha256(path) == sha256:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
     def _part(self, sha256: str) -> Path:
         return self._folder / f".part-{sha256}"
 
@@ -169,6 +176,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-__all__ = ["Downloads", "Limits", "Pace", "Refused"]

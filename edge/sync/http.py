@@ -18,7 +18,7 @@ CONNECT, GAP = 10.0, 30.0
 """seconds: to connect, and between two bytes"""
 
 
-class Refused(FetchError):
+class RefusedError(FetchError):
     """The server answered, and not with the file. ``status`` is its code."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -35,7 +35,7 @@ class Http:
 
     @contextmanager
     def get(self, url: str, start: int = 0) -> Iterator[Response]:
-        """The file from byte ``start`` on. Raises FetchError, Refused for a status that is not 200 or 206."""
+        """The file from byte ``start`` on. Raises FetchError, RefusedError for a status that is not 200 or 206."""
         import urllib3
 
         if self._pool is None:
@@ -53,7 +53,7 @@ class Http:
             raise FetchError(f"{url}: {_plain(error)}", _HINT) from error
         try:
             if answer.status not in (200, 206):
-                raise Refused(f"{url}: the server answered {answer.status}", answer.status)
+                raise RefusedError(f"{url}: the server answered {answer.status}", answer.status)
             yield Response(url, answer, start)
         finally:
             answer.close()  # what was not read is not waited for

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -20,7 +19,7 @@ from edge.errors import ReleaseError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-VERSION = 1
+VERSION: Literal[1] = 1
 MOST = 4 << 20
 """bytes of a manifest"""
 
@@ -89,6 +88,11 @@ class ShippedCollection:
     segments: tuple[Segment, ...] = ()
     tombstones: tuple[FaceId, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Faces, without those of tombstones."""
+        return sum(segment.count for segment in self.segments) - len(self.tombstones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +211,15 @@ def parse(kind: type[Document], data: bytes) -> Document:
     return document
 
 
-@cache
+_adapters: dict[type, Any] = {}
+
+
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]  # type: ignore[no-any-return]
 
 
 def facts(release: Release) -> Mapping[str, object]:
@@ -221,8 +229,6 @@ def facts(release: Release) -> Mapping[str, object]:
         "created": release.created,
         "models": [model.name for model in release.models],
         "replaces": dict(release.replaces),
-        "collections": {
-            one.name: sum(s.count for s in one.segments) - len(one.tombstones) for one in release.collections
-        },
+        "collections": {one.name: one.count for one in release.collections},
         "bytes": sum(release.blobs().values()),
     }

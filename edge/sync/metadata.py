@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from tuf.api import exceptions
 from tuf.api.serialization import DeserializationError
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from tuf.ngclient.config import UpdaterConfig
+from tuf.ngclient.fetcher import FetcherInterface
+from tuf.ngclient.updater import Updater
 
 from edge import files
 from edge.errors import FetchError, TrustError
 from edge.sync import clock
-from edge.sync.http import Http, Refused
+from edge.sync.http import Http, RefusedError
 
 if TYPE_CHECKING:
     from edge.sync.ledger import Ledger
@@ -83,7 +85,7 @@ class Metadata:
             if old_keys == keys and version < old_version:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 raise TrustError(
-                    f"{role}: version {version} was offered, and {old_version} was here before: somebody turns back time",
+                    f"{role}: version {version} was offered after {old_version}: somebody turns back time",
                     "find out who serves old files; restore the hub's newest 'public' folder",
                 )
         for path in [*self._folder.rglob("*.json")]:
@@ -105,7 +107,7 @@ class _Fetcher(FetcherInterface):
         context = self._http.get(url)
         try:
             response = context.__enter__()
-        except Refused as error:
+        except RefusedError as error:
             raise exceptions.DownloadHTTPError(error.message, error.status) from error
         return self._pieces(context, response)
 
@@ -127,10 +129,8 @@ def _seen(folder: Path) -> dict[str, tuple[list[str], int]]:
     for delegated in signed.get("targets", {}).get("delegations", {}).get("roles", []):
         keys[delegated["name"]] = delegated["keyids"]
     # the root is what says that keys changed: its own version only ever grows
-    return {
-        role: ([] if role == "root" else sorted(keys.get(role, [])), int(one["version"]))
-        for role, one in signed.items()
-    }
+    keys["root"] = []
+    return {role: (sorted(keys.get(role, [])), int(one["version"])) for role, one in signed.items()}
 
 
 @contextmanager

@@ -67,6 +67,18 @@ class Slots:
         except OSError as error:
             raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
 
+    def verify(self, release: Release) -> None:
+        """Read every file of an installed release's models. Raises ReleaseError where the disk has damaged one."""
+        for model in release.models:
+            for name, blob in model.files.items():
+                path = self.path(release.id) / "models" / model.name / name
+                try:
+                    whole = files.sha256(path) == blob.sha256
+                except OSError:
+                    whole = False
+                if not whole:
+                    raise ReleaseError(f"{path}: is damaged", "edge sync fetches it again")
+
     def install(self, release: Release) -> Path:
         """Make ``releases/<id>`` from verified blobs, whole or not at all. Its folder."""
         final = self.path(release.id)
@@ -140,7 +152,7 @@ class Slots:
 
     def _target(self, link: str) -> str:
         try:
-            name = Path(os.readlink(self.folder / link)).name
+            name = (self.folder / link).readlink().name
         except OSError:
             return ""
         return name if (self.path(name) / MANIFEST).is_file() else ""

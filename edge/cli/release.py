@@ -1,0 +1,99 @@
+"""``edge release``: which releases are here, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import NOTHING_FOUND, output
+
+if TYPE_CHECKING:
+    from edge.sync.ledger import Ledger
+    from edge.sync.slots import Slots
+
+
+@click.group()
+def release() -> None:
+    r"""The releases on this device.
+
+    \b
+    Example:
+      edge release list
+      edge release rollback
+    """
+
+
+def _opened(ctx: click.Context) -> tuple[Slots, Ledger]:
+    from edge import config
+    from edge.sync.ledger import Ledger
+    from edge.sync.slots import Slots
+
+    slots = Slots(config.state_folder(output.settings(ctx)))
+    return slots, Ledger(slots.folder)
+
+
+@release.command("list")
+@output.json_option
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    r"""Releases that are here. Exit code 3 where there is none.
+
+    \b
+    Example:
+      edge release list --json
+    """
+    slots, ledger = _opened(ctx)
+    rows = []
+    for name in slots.installed():
+        good = ledger.get("good") == name
+        place = {slots.current: "current", slots.previous: "previous"}.get(name, "")
+        said = "good" if good else ledger.bad(name) or ("on probation" if place == "current" else "")
+        rows.append({"release": name, "in_use": place, "state": said})
+    if as_json:
+        output.print_json(rows)
+    elif rows:
+        output.print_table(["release", "in use", "state"], [tuple(row.values()) for row in rows])
+    if not rows:
+        ctx.exit(NOTHING_FOUND)
+
+
+@release.command("show")
+@click.argument("name", required=False)
+@output.json_option
+@click.pass_context
+def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
+    r"""What a release holds; the current one when not named.
+
+    \b
+    Example:
+      edge release show
+    """
+    from edge.sync.manifest import facts
+
+    slots, _ = _opened(ctx)
+    chosen = name or slots.current
+    if not chosen:
+        ctx.exit(NOTHING_FOUND)
+    found = facts(slots.manifest(chosen))
+    if as_json:
+        output.print_json(found)
+    else:
+        output.print_table(["", ""], list(found.items()))
+
+
+@release.command("rollback")
+@click.pass_context
+def rollback(ctx: click.Context) -> None:
+    r"""Go back to the release before; the present one is not taken again. A running daemon follows.
+
+    \b
+    Example:
+      edge release rollback
+    """
+    from edge.release_contents import go_back
+
+    slots, ledger = _opened(ctx)
+    with slots.locked():
+        now = go_back(slots, ledger, "taken back by hand")
+    click.echo(f"release {now} is in place" if now else "no release is in use any more: the settings' own models are")

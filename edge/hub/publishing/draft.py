@@ -1,0 +1,55 @@
+"""What the next release will hold: kept in ``draft.json``, changed by ``edge hub add`` and ``forget``."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edge import files
+from edge.errors import InputError
+from edge.sync.manifest import Release, ShippedCollection, parse, to_bytes
+
+FILE = "draft.json"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The next release, without its id; and since when each tombstone stands."""
+
+    release: Release
+    since: dict[str, float] = field(default_factory=dict)
+    """FaceId of a tombstone -> seconds since the epoch"""
+
+    def collection(self, name: str) -> ShippedCollection | None:
+        return next((one for one in self.release.collections if one.name == name), None)
+
+    def put(self, collection: ShippedCollection) -> None:
+        """Add or replace a collection."""
+        others = tuple(one for one in self.release.collections if one.name != collection.name)
+        self.release = replace(self.release, collections=(*others, collection))
+
+
+def read(folder: Path) -> Draft:
+    """The draft of a hub; an empty one where there is none. Raises InputError for a damaged file."""
+    path = folder / FILE
+    if not path.exists():
+        return Draft(Release("draft", 0.0))
+    try:
+        document = json.loads(path.read_bytes())
+        return Draft(parse(Release, json.dumps(document["release"]).encode()), dict(document["since"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is damaged: {error}", "restore it from a backup") from error
+
+
+def write(folder: Path, draft: Draft) -> None:
+    document = {"release": json.loads(to_bytes(draft.release)), "since": draft.since}
+    files.write_bytes(folder / FILE, json.dumps(document, indent=1).encode())
+
+
+def next_id(published: list[str], now: float | None = None) -> str:
+    """Day and number: ``2026-11-22.1``."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(now))
+    numbers = [int(name.rpartition(".")[2]) for name in published if name.startswith(f"{day}.")]
+    return f"{day}.{max(numbers, default=0) + 1}"

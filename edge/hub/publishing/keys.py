@@ -1,0 +1,67 @@
+"""Signing keys, Ed25519, a file a role: those of root and targets are for a drawer, the others for the hub.
+
+``EDGE_KEY_PASSPHRASE`` encrypts new offline keys and opens them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge import files
+from edge.errors import ConflictError, InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
+
+OFFLINE, ONLINE = ("root", "targets"), ("snapshot", "timestamp", "deploy")
+PASSPHRASE = "EDGE_KEY_PASSPHRASE"  # noqa: S105
+
+
+class Keys:
+    """Two folders of private keys; the offline one may be a stick that is not always there."""
+
+    def __init__(self, online: Path, offline: Path) -> None:
+        self.online, self.offline = online, offline
+
+    def path(self, role: str) -> Path:
+        return (self.offline if role in OFFLINE else self.online) / f"{role}.pem"
+
+    def make(self, role: str, replace: bool = False) -> CryptoSigner:
+        """A new key for a role; the old one stays as ``<role>.pem.old``. Raises ConflictError where there is one."""
+        from cryptography.hazmat.primitives import serialization as forms
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from securesystemslib.signer import CryptoSigner
+
+        path = self.path(role)
+        if path.exists():
+            if not replace:
+                raise ConflictError(f"{path}: there is a key already", "edge hub rotate makes a new one")
+            path.replace(path.with_suffix(".pem.old"))
+        key = Ed25519PrivateKey.generate()
+        word = os.environ.get(PASSPHRASE, "").encode() if role in OFFLINE else b""
+        locked = forms.BestAvailableEncryption(word) if word else forms.NoEncryption()
+        pem = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, locked)
+        files.write_bytes(path, pem, mode=0o600)
+        return CryptoSigner(key)
+
+    def signer(self, role: str, old: bool = False) -> CryptoSigner:
+        """The key of a role. Raises NotFoundError where it is not here, InputError for a wrong passphrase."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from securesystemslib.signer import CryptoSigner
+
+        path = self.path(role).with_suffix(".pem.old") if old else self.path(role)
+        try:
+            pem = path.read_bytes()
+        except OSError as error:
+            hint = "bring the offline keys here, with --keys FOLDER" if role in OFFLINE else "edge hub rotate ROLE"
+            raise NotFoundError(f"key of {role}: {path} cannot be read: {error.strerror}", hint) from error
+        word = os.environ.get(PASSPHRASE, "").encode() or None
+        try:
+            return CryptoSigner(load_pem_private_key(pem, word if b"ENCRYPTED" in pem else None))  # type: ignore[arg-type]
+        except (ValueError, TypeError) as error:
+            raise InputError(f"key of {role}: {path} cannot be opened", f"set {PASSPHRASE}") from error
+
+    def has(self, role: str) -> bool:
+        return self.path(role).exists()

@@ -1,0 +1,166 @@
+"""The signed repository: plain files that any web server can serve.
+
+``public/metadata`` TUF's metadata, ``public/targets`` manifests and deployments, ``public/blobs`` everything else by
+its digest. Root and targets are signed by offline keys; the role ``deploy`` (``deploy/*``), snapshot and timestamp by
+online ones: whoever takes the hub over can choose among signed releases, and make none.
+
+A file is complete before anything names it; ``timestamp.json`` is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge import files
+from edge.errors import ConflictError, NotFoundError
+from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata
+
+DAYS = {"root": 365, "targets": 365, "deploy": 90, "snapshot": 90, "timestamp": 30}
+"""until a role's signature expires; devices that are offline for longer keep what they have"""
+TOP = ("root", "targets", "snapshot", "timestamp")
+
+
+class Repository:
+    """The files of one hub. Not for two processes at once."""
+
+    def __init__(self, folder: Path, keys: Keys) -> None:
+        self.public = folder / "public"
+        self.blobs = self.public / "blobs"
+        self.keys = keys
+        self._metadata = self.public / "metadata"
+        self._targets = self.public / "targets"
+
+    @property
+    def exists(self) -> bool:
+        return (self._metadata / "timestamp.json").exists()
+
+    def init(self) -> Path:
+        """New keys and the first metadata. The file that devices need: the first root.json."""
+        from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Snapshot, Targets, Timestamp
+
+        if self.exists:
+            raise ConflictError(f"{self.public}: there is a repository already", "choose another folder")
+        signers = {role: self.keys.make(role) for role in (*OFFLINE, *ONLINE)}
+        root = Root(consistent_snapshot=True)
+        for role in TOP:
+            root.add_key(signers[role].public_key, role)
+        key = signers["deploy"].public_key
+        role = DelegatedRole("deploy", [key.keyid], 1, terminating=True, paths=["deploy/*"])
+        targets = Targets(delegations=Delegations({key.keyid: key}, {"deploy": role}))
+        for one in (root, targets, Targets(), Snapshot(), Timestamp()):
+            one.version = 0
+        self.blobs.mkdir(parents=True, exist_ok=True)
+        self._write("root", Metadata(root))
+        self._write("targets", Metadata(targets))
+        deploy = Targets()
+        deploy.version = 0
+        self._write("deploy", Metadata(deploy))
+        snapshot, timestamp = Snapshot(), Timestamp()
+        snapshot.version = timestamp.version = 0
+        self._publish(Metadata(snapshot), Metadata(timestamp))
+        return self._metadata / "1.root.json"
+
+    def add_targets(self, role: str, contents: dict[str, bytes], remove: tuple[str, ...] = ()) -> None:
+        """Sign files of a role (``targets`` or ``deploy``) and publish them. Raises NotFoundError without its key."""
+        from tuf.api.metadata import TargetFile
+
+        self.keys.signer(role)
+        metadata = self._read(role)
+        for name, data in contents.items():
+            digest = hashlib.sha256(data).hexdigest()
+            folder, _, last = name.rpartition("/")
+            files.write_bytes(self._targets / folder / f"{digest}.{last}", data, mode=0o644)
+            metadata.signed.targets[name] = TargetFile.from_data(name, data, ["sha256"])
+        for name in remove:
+            metadata.signed.targets.pop(name, None)
+        self._write(role, metadata)
+        self.refresh()
+
+    def target(self, role: str, name: str) -> bytes | None:
+        """The bytes of a published target."""
+        info = self._read(role).signed.targets.get(name)
+        if info is None:
+            return None
+        folder, _, last = name.rpartition("/")
+        return (self._targets / folder / f"{info.hashes['sha256']}.{last}").read_bytes()
+
+    def targets(self, role: str) -> list[str]:
+        """Names of the published targets of a role."""
+        return sorted(self._read(role).signed.targets)
+
+    def refresh(self) -> None:
+        """Sign snapshot and timestamp again, and deployments that would expire soon. Needs the online keys alone."""
+        if self._expires_soon("deploy"):
+            self._write("deploy", self._read("deploy"))
+        self._publish(self._read("snapshot"), self._read("timestamp"))
+
+    def rotate(self, role: str) -> None:
+        """A new key for a role, whether the old one is lost, stolen or just old (root: the old one must be there).
+
+        Raises NotFoundError without the keys that must sign for it.
+        """
+        parent = "targets" if role == "deploy" else "root"
+        self.keys.signer(parent)
+        old = self.keys.signer("root") if role == "root" else None
+        metadata = self._read(parent)
+        signer = self.keys.make(role, replace=self.keys.has(role))
+        if role == "deploy":
+            holder = metadata.signed
+            for keyid in list(holder.delegations.roles["deploy"].keyids):
+                holder.revoke_key(keyid, "deploy")
+            holder.add_key(signer.public_key, "deploy")
+        else:
+            holder = metadata.signed
+            for keyid in list(holder.roles[role].keyids):
+                holder.revoke_key(keyid, role)
+            holder.add_key(signer.public_key, role)
+        self._write(parent, metadata, also=old)
+        if role in ("targets", "deploy"):
+            self._write(role, self._read(role))
+        if role == "snapshot":
+            self._write("snapshot", self._read("snapshot"))
+        self._publish(self._read("snapshot"), self._read("timestamp"))
+
+    def versions(self) -> dict[str, tuple[int, datetime]]:
+        """Role -> version and expiry of what is published."""
+        return {role: (m.signed.version, m.signed.expires) for role in DAYS for m in [self._read(role)]}
+
+    def _publish(self, snapshot: Metadata[Any], timestamp: Metadata[Any]) -> None:
+        from tuf.api.metadata import MetaFile
+
+        for role in ("targets", "deploy"):
+            snapshot.signed.meta[f"{role}.json"] = MetaFile(self._read(role).signed.version)
+        self._write("snapshot", snapshot)
+        timestamp.signed.snapshot_meta = MetaFile(snapshot.signed.version)
+        self._write("timestamp", timestamp)
+
+    def _read(self, role: str) -> Metadata[Any]:
+        from tuf.api.metadata import Metadata
+
+        if role == "timestamp":
+            path = self._metadata / "timestamp.json"
+        else:
+            found = list(self._metadata.glob(f"*.{role}.json"))
+            path = max(found, key=lambda path: int(path.name.split(".")[0]), default=self._metadata / role)
+        if not path.exists():
+            raise NotFoundError(f"{self.public}: there is no repository", "edge hub init")
+        return Metadata.from_bytes(path.read_bytes())
+
+    def _write(self, role: str, metadata: Metadata[Any], also: Any = None) -> None:
+        metadata.signed.version += 1
+        metadata.signed.expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=DAYS[role])
+        metadata.sign(self.keys.signer(role))
+        if also is not None:
+            metadata.sign(also, append=True)
+        name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
+        files.write_bytes(self._metadata / name, metadata.to_bytes(), mode=0o644)
+
+    def _expires_soon(self, role: str) -> bool:
+        left: timedelta = self._read(role).signed.expires - datetime.now(UTC)
+        return left < timedelta(days=DAYS[role] / 3)
