@@ -51,7 +51,7 @@ def test_the_readme_names_no_command_that_does_not_exist() -> None:
     for row in re.findall(r"^\| `edge ([a-z]+) ([a-z/]+/[a-z/]+)`", README, re.MULTILINE):
         group = edge.get_command(click.Context(edge), row[0])
         assert isinstance(group, click.Group)
-        assert set(row[1].split("/")) == set(group.list_commands(click.Context(group)))
+        assert set(row[1].split("/")) <= set(group.list_commands(click.Context(group)))
 
 
 def test_the_help_of_every_command_ends_in_an_example_that_keeps_its_lines() -> None:
