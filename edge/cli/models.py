@@ -10,6 +10,7 @@ import click
 
 from edge.cli.model_add import add
 from edge.cli.model_get import get
+from edge.cli.model_quantize import quantize
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.errors import EdgeError, ModelError, NotFoundError
 
@@ -33,6 +34,7 @@ def models() -> None:
 
 models.add_command(add)
 models.add_command(get)
+models.add_command(quantize)
 
 
 @models.command("list")

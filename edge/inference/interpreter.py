@@ -86,6 +86,13 @@ class Interpreter:
             raise ModelError(f"{self.path.name}: expected a model with one input, got {len(self.inputs)}", _CHOOSE)
         return self.inputs[0]
 
+    @property
+    def signature(self) -> tuple[str, str] | None:
+        """Name of the model's first signature and of its input there; None where it has none."""
+        for name, sides in self._native.get_signature_list().items():
+            return str(name), str(sides["inputs"][0])
+        return None
+
     def invoke(self, value: NDArray[Any]) -> None:
         """Run on this input, in the input's own shape and type. Raises ModelError."""
         try:

@@ -1,0 +1,112 @@
+"""``edge models quantize``."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli.output import bar, json_option, print_json, settings
+from edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from edge.inference.model import Model
+    from edge.quantization import Quantized
+    from edge.settings import Settings
+
+
+@click.command()
+@click.argument("model", metavar="NAME|FILE")
+@click.option("--calibrate", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of pictures like those it will see.")  # fmt: skip
+@click.option("--name", default="", help="Name to install it under; the model's with -int8 when not given.")
+@click.option("--detector", default="", help="Embedders: the model that finds what is embedded; else whole pictures.")
+@click.option("--most", default=200, type=click.IntRange(1, 10_000), help="Pictures to use, at most.")
+@click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
+@json_option
+@click.pass_context
+def quantize(
+    ctx: click.Context,
+    /,
+    model: str,
+    calibrate: Path,
+    name: str,
+    detector: str,
+    most: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    r"""Make an int8 model of a float one, and install it if it says the same as the original.
+
+    Detections or embeddings of the two are compared on the calibration pictures; a model that lost its quality
+    is not installed.
+
+    \b
+    Example:
+      edge models quantize my-faces --calibrate pictures/
+      edge models quantize embedder.tflite --calibrate people/ --detector edge-face-detector-1
+    """
+    from edge import config, model_library
+
+    chosen = settings(ctx)
+    state = config.state_folder(chosen)
+    original = _original(model, chosen)
+    model_library.free(name or f"{original.card.name[:58]}-int8", state, overwrite)
+    with tempfile.TemporaryDirectory(prefix="edge-quantize-") as folder:
+        target = Path(folder) / f"{Path(original.card.file).stem[:100]}-int8.tflite"
+        made = _made(original, chosen, calibrate, most, detector, target)
+        figures = made.agreement.figures()
+        if not made.agreement.passes():
+            raise ModelError(
+                f"model {original.card.name!r} lost its quality in quantization: {_said(figures)}; not installed",
+                "give more and more varied pictures with --calibrate, or keep the float model",
+            )
+        card = replace(
+            made.model.card, name=name or made.model.card.name, accuracy={"beside the float model": {**figures}}
+        )
+        installed = model_library.install(target, card, state, overwrite)
+    if as_json:
+        print_json({"name": card.name, "installed": str(installed.path), "agreement": figures, "size": card.size})
+    else:
+        click.echo(f"installed: {installed.path}\nsize: {original.path.stat().st_size:,} to {card.size:,} bytes")
+        click.echo(f"beside the float model: {_said(figures)}")
+
+
+def _original(name: str, chosen: Settings) -> Model:
+    """The model of that name, or the file with the card that is known or can be proposed for it."""
+    from edge import config, model_library
+    from edge.inference import model
+    from edge.inference.load import trusted
+    from edge.inference.propose import Hints
+
+    state = config.state_folder(chosen)
+    if not name.endswith(".tflite"):
+        return trusted(name, chosen.models, state)
+    path = Path(name)
+    found = model_library.tried(path, chosen.models, model.folders(chosen.models, state), Hints())
+    if found.known is None and found.proposal.questions:
+        raise ModelError(
+            f"{path.name}: not all of its card can be proposed ({found.proposal.questions[0].why})",
+            f"edge models add {path}, then quantize it by its name",
+        )
+    return model.opened(found.card, path)
+
+
+def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: str, target: Path) -> Quantized:
+    from edge import config, quantization
+    from edge.inference import check
+    from edge.inference.load import load_detector
+
+    finder = load_detector(detector, chosen.models, config.state_folder(chosen)) if detector else None
+    paths = quantization.pictures_in(folder, most)
+    with bar("quantizing", 2 * len(paths)) as progress:
+        made = quantization.quantize(original, paths, chosen.models, target, finder, progress.advance)
+    check.check(made.model, chosen.models)
+    return made
+
+
+def _said(figures: dict[str, float]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value:.3f}".replace(".000", "") for key, value in figures.items())
