@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_the_quickstart_without_any_models_says_so_before_it_starts_anything(tmp
     assert result.returncode == 1
     assert "has no starter models" in result.stderr
     assert "broker" not in result.stdout
+
+
+def test_no_extra_of_the_package_leads_back_to_itself() -> None:
+    project = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+
+    def reached(extra: str, path: tuple[str, ...]) -> None:
+        assert extra not in path, " -> ".join([*path, extra])
+        for requirement in extras[extra]:
+            for inner in re.findall(r"^edge\[([a-z0-9,]+)\]", requirement):
+                for name in inner.split(","):
+                    reached(name, (*path, extra))
+
+    for extra in extras:
+        reached(extra, ())
 
 
 @pytest.mark.long
