@@ -122,7 +122,7 @@ class Pipeline:
         self._looks: dict[str, Looks] = {}
         self._cut_off: list[Track] = []
         self._looked = -1e9
-        self._latest = (0.0, 0.0)
+        self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
         self._running: Bundle | None = None
 
     @property
@@ -138,7 +138,7 @@ class Pipeline:
         """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
         bundle = self._switched()
         self.cost = Cost()
-        self._latest = (frame.monotonic, frame.time)
+        self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
         with _Stage(self.cost, "motion"):
@@ -163,8 +163,8 @@ class Pipeline:
     def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
         """An end for everything that is still there, at the time of the latest frame."""
         self._looks.clear()
-        now, time = self._latest
-        return self._policy.finish(self._tracker.finish(), now, time, reason, clock, self.bundle.release)
+        now, time, video_time = self._latest
+        return self._policy.finish(self._tracker.finish(), now, time, reason, clock, self.bundle.release, video_time)
 
     def reopen(self) -> None:
         """The collection changed: look at everybody again."""

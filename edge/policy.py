@@ -101,11 +101,11 @@ class Policy:
 
     def finish(
         self, ended: Sequence[Track], now: float, time: float, reason: str = "stopped",
-        clock: Clock = "synced", release: str = "",
+        clock: Clock = "synced", release: str = "", video_time: float | None = None,
     ) -> list[Event]:  # fmt: skip
         """The last events: an end for everything that is reported still, whether ``ended`` names it or not."""
         rest = [one.track for one in self._reported.values()]
-        return self._ends([*ended, *rest], _Moment(now, time, clock, release, None), reason)
+        return self._ends([*ended, *rest], _Moment(now, time, clock, release, video_time), reason)
 
     def presence(self, time: float) -> Presence:
         """Who and what is there now, as far as it was reported; the longest there first."""

@@ -1,0 +1,107 @@
+"""A stored source through the pipeline, frame by frame.
+
+A picture by itself shows nobody twice, and the pipeline wants to see somebody more than once before it reports. So a
+picture stands before the camera for a moment, and what was there goes with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import pictures
+from edge.assembly import assemble
+from edge.collection import Collections
+from edge.errors import InputError
+from edge.finder import image_files
+from edge.pipeline import Pipeline
+from edge.settings import Camera, Settings
+from edge.sources.av import VideoFile
+from edge.sources.images import ENDINGS
+from edge.types import Event, Frame, Track
+
+PICTURE_SECONDS = 0.2
+"""between two looks at the same picture: above the pause between two embeddings of a track"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one frame gave."""
+
+    source: Path
+    """the video or picture"""
+    frame: Frame
+    tracks: Sequence[Track]
+    """followed after the frame"""
+    events: Sequence[Event]
+    """with the time of the video; those of the last step of a source hold all ends"""
+
+
+class Analysis:
+    """Looks through stored sources with the models, labels and thresholds of one camera's settings.
+
+    ``problems`` says what of the settings could not be used. Raises what ``assemble`` raises.
+    """
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, camera: Camera) -> None:
+        self._camera = camera.model_copy(update={"realtime": False, "loop": False, "enabled": True})
+        self._settings = settings.model_copy(update={"cameras": (self._camera,)})
+        assembled = assemble(self._settings, state, collections)
+        self._bundle = assembled.bundle
+        self._ids = (f"1-{number}" for number in itertools.count(1))
+        self.problems = assembled.problems
+
+    def video(self, path: Path) -> Iterator[Step]:
+        """Every frame of a video that the camera's rate lets through. Raises SourceError, ModelError."""
+        source = VideoFile(self._camera, str(path))
+        pipeline = Pipeline(self._camera, self._settings, self._bundle, self._ids)
+        try:
+            yield from _ended(pipeline, path, source.frames())
+        finally:
+            source.close()
+
+    def picture(self, path: Path) -> Iterator[Step]:
+        """One picture, as if it stood still before the camera. Raises InputError, ModelError."""
+        picture = pictures.rotated(pictures.read(path), self._camera.rotation)
+        camera = self._camera.model_copy(update={"motion": False})
+        pipeline = Pipeline(camera, self._settings, self._bundle, self._ids)
+        now = time.time()
+        looks = 2 + max(
+            self._settings.recognition.votes, int(self._settings.tracking.confirm_seconds / PICTURE_SECONDS)
+        )
+
+        def frames() -> Iterator[Frame]:
+            for number in range(looks + 1):
+                after = number * PICTURE_SECONDS
+                yield Frame(camera.name, number, after, now + after, picture, video_time=0.0)
+
+        yield from _ended(pipeline, path, frames())
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS
+
+
+def stored_files(paths: Sequence[Path]) -> list[Path]:
+    """The videos and pictures that ``paths`` name, folders opened. Raises InputError for one that is not there."""
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
+    return [file for path in paths for file in image_files(path)]
+
+
+def _ended(pipeline: Pipeline, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
+    """A step a frame, one behind: the ends of what is still there belong to the last."""
+    held: Step | None = None
+    for frame in frames:
+        if held is not None:
+            yield held
+        events = pipeline.process(frame)
+        seen = [dataclasses.replace(track) for track in pipeline.tracks if track.seen == frame.monotonic]
+        held = Step(source, frame, seen, events)
+    if held is not None:
+        yield dataclasses.replace(held, events=[*held.events, *pipeline.finish()])
