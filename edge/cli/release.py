@@ -83,8 +83,9 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
 
 
 @release.command("rollback")
+@output.json_option
 @click.pass_context
-def rollback(ctx: click.Context) -> None:
+def rollback(ctx: click.Context, as_json: bool) -> None:
     r"""Go back to the release before; the present one is not taken again. A running daemon follows.
 
     \b
@@ -96,4 +97,7 @@ def rollback(ctx: click.Context) -> None:
     slots, ledger = _opened(ctx)
     with slots.locked():
         now = go_back(slots, ledger, "taken back by hand")
+    if as_json:
+        output.print_json({"release": now or None})
+        return
     click.echo(f"release {now} is in place" if now else "no release is in use any more: the settings' own models are")
