@@ -59,21 +59,22 @@ class Host:
 
 
 class Commands:
-    """Answers commands from ``start`` to ``stop``."""
+    """Answers commands from ``start`` to ``stop``. What comes before ``start`` waits: the broker keeps our session."""
 
-    def __init__(self, host: Host, client: Client, topics: Topics) -> None:
-        chosen = host.settings.commands
+    def __init__(self, client: Client, topics: Topics) -> None:
         self._client, self._topics = client, topics
         self._waiting: queue.Queue[tuple[str, Incoming] | None] = queue.Queue(WAITING)
-        self._gate = Gate(
-            topics.device, chosen.keys, operations(host), Counters(host.state / "commands.json"),
-            signed_seconds=chosen.signed_seconds,
-            trusted={"camera"} if host.settings.homeassistant.enabled and host.settings.homeassistant.switches else (),
-        )  # fmt: skip
-        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+        client.subscribe(topics.commands, self._on_command)
 
-    def start(self) -> None:
-        self._client.subscribe(self._topics.commands, self._on_command)
+    def start(self, host: Host) -> None:
+        """Begin to do what is asked for."""
+        settings = host.settings
+        switches = settings.homeassistant.enabled and settings.homeassistant.switches
+        gate = Gate(
+            self._topics.device, settings.commands.keys, operations(host), Counters(host.state / "commands.json"),
+            signed_seconds=settings.commands.signed_seconds, trusted={"camera"} if switches else (),
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._run, args=(gate,), name="commands", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -94,11 +95,11 @@ class Commands:
         except queue.Full:
             self._say(operation, message, Answer(operation, "busy", "too many commands wait: try again later"), None)
 
-    def _run(self) -> None:
+    def _run(self, gate: Gate) -> None:
         while (one := self._waiting.get()) is not None:
             operation, message = one
             try:
-                answer, then = self._gate.answer(operation, message)
+                answer, then = gate.answer(operation, message)
             except Exception as error:
                 log.exception("command %s failed", operation)
                 answer, then = Answer(operation, "failed", f"{type(error).__name__}: see the log"), None

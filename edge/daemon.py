@@ -100,6 +100,7 @@ class Daemon:
             stack.callback(outbox.close)
             topics = Topics(settings.device.name)
             client = of_device(settings.mqtt, settings.device.name, outbox.session)
+            commands = Commands(client, topics) if settings.commands.enabled else None
             stack.callback(client.stop)
             client.start()
             delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
@@ -125,10 +126,9 @@ class Daemon:
             neighbours.start(reports.listeners)
             stack.callback(watch.stop)
             watch.start()
-            if settings.commands.enabled:
-                commands = Commands(self._host(collections, watch, stats), client, topics)
+            if commands:
                 stack.callback(commands.stop)
-                commands.start()
+                commands.start(self._host(collections, watch, stats))
             client.retain(topics.info, to_json(self._info(assembled, collections, outbox.session)))
             client.retain(topics.reported, to_json(Reported(release=assembled.bundle.release)))
             sdnotify.ready(self._health.status_line())
