@@ -97,14 +97,19 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            return self._connect("mode=rw")
+            # only ever a file that was not there: closing a descriptor of one that is would drop the locks of this
+            # process's other connections, and the next process to close would delete the log under their feet
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
         except OSError as error:
             if not self.path.exists():
                 raise StoreError(f"{self.path}: cannot be created: {error.strerror}", _HINT_READ_ONLY) from error
-            log.warning("%s cannot be written (%s): matching goes on, nothing can be added", self.path, error.strerror)
-            self.read_only = True
-            return self._connect_to_read()
+        if os.access(self.path, os.W_OK):
+            return self._connect("mode=rw")
+        log.warning("%s cannot be written: matching goes on, nothing can be added", self.path)
+        self.read_only = True
+        return self._connect_to_read()
 
     def _connect_to_read(self) -> sqlite3.Connection:
         """On a read-only file system: with the write-ahead log where its shared memory is there, else without."""

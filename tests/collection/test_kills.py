@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def killed(command: list[str], seconds: float, output: Path) -> list[str]:
 
 
 def whole(folder: Path) -> None:
-    with sqlite3.connect(folder / FILE) as db:
+    with closing(sqlite3.connect(folder / FILE)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         dimensions = db.execute("SELECT dimensions FROM collections").fetchone()[0]
         assert {row[0] for row in db.execute("SELECT length(vector) FROM faces")} <= {4 * dimensions}

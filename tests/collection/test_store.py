@@ -60,6 +60,26 @@ def test_migrations_run_once_when_many_processes_start_together(tmp_path: Path) 
         assert opened.create("staff").count == 0
 
 
+def test_a_second_store_in_one_process_leaves_the_first_its_locks(
+    tmp_path: Path, unit: Units, faces: Faces, space: Space
+) -> None:
+    """Without them another process that ends takes itself for the last one and deletes the log of what is committed."""
+    code = "import sys, pathlib; from edge.collection.store import Store; Store(pathlib.Path(sys.argv[1])).close()"
+    with Collections(tmp_path, CollectionSettings()) as first:
+        staff = first.create("staff")
+        staff.add(faces(unit(3)), space)
+        Collections(tmp_path, CollectionSettings()).close()
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+        assert (tmp_path / f"{FILE}-wal").exists()
+        staff.add(faces(unit(3, seed=1), start=10), space)
+        after = tmp_path / "as-after-kill-9"
+        after.mkdir()
+        # by another process: to read the file here would drop the locks as well
+        subprocess.run(["cp", tmp_path / FILE, tmp_path / f"{FILE}-wal", after], check=True)
+    with Collections(after, CollectionSettings()) as again:
+        assert again.get("staff").count == 6
+
+
 @pytest.mark.parametrize("damage", ["text", "zeros", "header", "half"])
 def test_a_damaged_database_is_a_clear_error_and_not_overwritten(
     tmp_path: Path, damage: str, unit: Units, faces: Faces, space: Space
