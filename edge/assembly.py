@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from edge.collection import Collections
@@ -40,14 +41,20 @@ class Assembled:
     """name -> sha256 of what was loaded"""
 
 
-def assemble(settings: Settings, state: Path, collections: Collections, release: str = "") -> Assembled:
-    """Models and collections as the settings name them.
+def assemble(
+    settings: Settings,
+    state: Path,
+    collections: Collections,
+    release: str = "",
+    replaces: Mapping[str, str] = MappingProxyType({}),
+) -> Assembled:
+    """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
 
     A detector or a recogniser that cannot be used is a problem that is told; the daemon works on without it. Raises
     the error of the detector where none at all can be used.
     """
     problems: dict[str, str] = {}
-    detectors = _detectors(settings, state, problems)
+    detectors = _detectors(settings, state, problems, replaces)
     recognisers: dict[str, Recogniser] = {}
     embedders: dict[str, Embedder] = {}
     for name, label in settings.labels.items():
@@ -66,12 +73,15 @@ def assemble(settings: Settings, state: Path, collections: Collections, release:
     return Assembled(Bundle(release, detectors, scores, recognisers), problems, loaded)
 
 
-def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
+def _detectors(
+    settings: Settings, state: Path, problems: dict[str, str], replaces: Mapping[str, str]
+) -> dict[str, Detector]:
+    """By the name that the cameras have for them."""
     detectors: dict[str, Detector] = {}
     failure: EdgeError | None = None
     for name in dict.fromkeys(name for camera in settings.cameras for name in camera.detectors):
         try:
-            detectors[name] = _tried(load.load_detector, name, settings, state)
+            detectors[name] = _tried(load.load_detector, replaces.get(name, name), settings, state)
         except (ModelError, NotFoundError) as error:
             failure = error
             problems[f"detector {name}"] = str(error)

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from edge import __version__, board, sdnotify
-from edge.assembly import Assembled, assemble
+from edge.assembly import Assembled
 from edge.collection import Collections
 from edge.commands import Commands, Host
 from edge.errors import EdgeError
@@ -24,12 +24,13 @@ from edge.inference.interpreter import choose
 from edge.lock import Lock
 from edge.mqtt.client import Client, of_device
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.messages import Info, Reported, Stats, to_json
+from edge.mqtt.messages import Info, Stats, to_json
 from edge.mqtt.topics import Topics
 from edge.neighbours import Neighbours
 from edge.outbox import Outbox
 from edge.reports import DeviceReports, small_jpeg
 from edge.settings import Settings
+from edge.switcher import Switcher
 from edge.types import Event
 from edge.watch import Watch
 
@@ -107,7 +108,9 @@ class Daemon:
             stack.callback(self._deliver_last, delivery, client)
             delivery.start()
             collections = stack.enter_context(Collections(state, settings.collection))
-            assembled = assemble(settings, state, collections)
+            switcher = Switcher(settings, state, collections, self._health)
+            stack.callback(switcher.close)
+            assembled = switcher.start()
             self._health.problems.update(assembled.problems)
             reports = DeviceReports(settings, outbox, client, topics, self._health)
             stack.callback(reports.finish)
@@ -129,17 +132,22 @@ class Daemon:
             if commands:
                 stack.callback(commands.stop)
                 commands.start(self._host(collections, watch, stats))
-            client.retain(topics.info, to_json(self._info(assembled, collections, outbox.session)))
-            client.retain(topics.reported, to_json(Reported(release=assembled.bundle.release)))
+
+            def changed(now: Assembled) -> None:
+                client.retain(topics.info, to_json(self._info(now, collections, outbox.session)))
+
+            changed(assembled)
+            client.subscribe(topics.desired, lambda _: switcher.hinted())
             sdnotify.ready(self._health.status_line())
             log.info("watching %s as %s, state in %s", ", ".join(self._health.cameras), settings.device.name, state)
-            self._live(watch, reports, client, topics, stats, neighbours)
+            rounds = (neighbours.tick, lambda now: self._releases(now, switcher, watch, client, topics, changed))
+            self._live(watch, reports, client, topics, stats, rounds)
             sdnotify.stopping()
         return self._ending or Ending.STOPPED
 
     def _live(
         self, watch: Watch, reports: DeviceReports, client: Client, topics: Topics, stats: Callable[[], Stats],
-        neighbours: Neighbours,
+        rounds: Sequence[Callable[[float], None]],
     ) -> None:  # fmt: skip
         """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
         period = min(TICK, (sdnotify.watchdog_seconds() or 60.0) / 4)
@@ -153,7 +161,8 @@ class Daemon:
             if self._reload_asked.is_set():
                 self._reload()
             now = time.monotonic()
-            neighbours.tick(now)
+            for one in rounds:
+                one(now)
             hung = self._health.hung(now)
             if hung:
                 log.error("hung: %s; the watchdog is not fed", ", ".join(hung))
@@ -165,6 +174,14 @@ class Daemon:
             if now >= next_stats:
                 next_stats = now + self._settings.mqtt.stats_seconds
                 client.publish(topics.stats, to_json(stats()), qos=0)
+
+    def _releases(
+        self, now: float, switcher: Switcher, watch: Watch, client: Client, topics: Topics,
+        changed: Callable[[Assembled], None],
+    ) -> None:  # fmt: skip
+        switcher.tick(now, watch, changed)
+        if (said := switcher.report()) is not None:
+            client.retain(topics.reported, to_json(said))
 
     def _reload(self) -> None:
         self._reload_asked.clear()

@@ -35,14 +35,14 @@ class Finder:
     ) -> None:
         self.label = label
         self.embedder = embedder
-        self._detectors = detectors
+        self.detectors = detectors
         self._score = score
         self._min_quality = min_quality
 
     def detect(self, picture: Picture) -> list[Detection]:
         """What has the label, largest first."""
         found: list[Detection] = []
-        for detector in self._detectors:
+        for detector in self.detectors:
             score = detector.card.thresholds.score if self._score is None else self._score
             found += detector.detect(picture, {self.label: score})
         return sorted(found, key=lambda detection: -detection.box.area)

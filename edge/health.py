@@ -34,6 +34,9 @@ class Meter:
     def add(self, value: float) -> None:
         self._values.append(value)
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def percentile(self, share: float) -> float:
         """The value below which ``share`` (0..1) of the latest ones lie; 0 without any."""
         ordered = sorted(self._values)
@@ -117,6 +120,21 @@ class Health:
                 stage: {"p50": round(1e3 * meter.percentile(0.5), 2), "p99": round(1e3 * meter.percentile(0.99), 2)}
                 for stage, meter in self._stages.items()
             }
+
+    def frames(self) -> int:
+        """Frames that went through since the start, of all cameras."""
+        return sum(camera.frames for camera in self.cameras.values())
+
+    def latency(self, share: float) -> tuple[int, float]:
+        """How many recent latencies there are, and the one below which ``share`` (0..1) of them lie, seconds."""
+        with self._lock:
+            meter = self._meter("latency")
+            return len(meter), meter.percentile(share)
+
+    def begin_anew(self) -> None:
+        """Forget the latencies so far: something else is to be measured."""
+        with self._lock:
+            self._stages.pop("latency", None)
 
     def stats(self, outbox: Mapping[str, object], mqtt: Mapping[str, object]) -> Stats:
         """The document of ``up/stats``."""

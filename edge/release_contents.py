@@ -93,14 +93,22 @@ def prepare(
 
 def swap(collections: Collections, renames: dict[str, str]) -> None:
     """Give prepared collections their names; what had them keeps its faces under the name of its space."""
-    if not renames:
-        return
-    with collections.store.writing() as db:
-        for name, prepared in renames.items():
-            row = db.execute("SELECT space FROM collections WHERE name = ?", (name,)).fetchone()
-            if row is not None:
-                db.execute("UPDATE collections SET name = ? WHERE name = ?", (_parked(name, row[0] or ""), name))
-            db.execute("UPDATE collections SET name = ? WHERE name = ?", (name, prepared))
+    moves = []
+    for name, prepared in renames.items():
+        if name in collections:
+            moves.append((name, _parked(name, collections.get(name).space or "")))
+        moves.append((prepared, name))
+    if moves:
+        collections.rename(moves)
+
+
+def withdraw(collections: Collections) -> None:
+    """No release is in use any more: its faces go, those enrolled here stay."""
+    if _applied(collections):
+        for name in collections.names():
+            collection = collections.get(name)
+            collection.delete_faces(_surplus(collection, set(), set()))
+        _remember(collections, "")
 
 
 def go_back(slots: Slots, ledger: Ledger, reason: str) -> str:

@@ -11,6 +11,7 @@ from edge.cli import output
 
 if TYPE_CHECKING:
     from edge.hub.publishing.desk import Desk, Published
+    from edge.hub.publishing.rollout import Word
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 repository_option = click.option(
@@ -279,7 +280,7 @@ def _pinned(pins: dict[str, str], asked: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _words(ctx: click.Context, group: str) -> dict[str, object]:
+def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     """What each device of the group said last, from the hub's database; nothing where there is none."""
     import json
 

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -72,6 +73,12 @@ class Collections:
         """All collections, in order of their names."""
         with self.store.reading() as db:
             return [row[0] for row in db.execute("SELECT name FROM collections ORDER BY name")]
+
+    def rename(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Give collections other names, in this order and all at once. A held ``Collection`` follows its name."""
+        with self.store.writing() as db:
+            for old, new in moves:
+                db.execute("UPDATE collections SET name = ? WHERE name = ?", (new, old))
 
     def delete(self, name: str) -> None:
         """Remove a collection with everything in it, for good. Raises NotFoundError."""

@@ -130,6 +130,8 @@ class Reported:
     desired: str = ""
     progress: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     error: str = ""
+    group: str = ""
+    """of the device, as its ``sync.group`` says"""
     v: V1 = VERSION
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from edge.enroll import Outcome
     from edge.finder import Finder
     from edge.settings import Settings
+    from edge.types import Detection
 
+SHIPPED = "shipped"
+"""below the private folder: the models of the draft"""
 COMPACT_DAYS = 7.0
 """days after which the bytes of a forgotten face are gone from the published segments"""
 
@@ -105,6 +108,7 @@ class Desk:
         kept = tuple(one for one in draft.release.models if one.name not in gone)
         replaces = {**draft.release.replaces, takes_place_of: name} if takes_place_of else draft.release.replaces
         draft.release = replace(draft.release, models=(*kept, shipped), replaces=replaces)
+        self._unpack(shipped)
         drafts.write(self.private, draft)
         return shipped
 
@@ -116,8 +120,11 @@ class Desk:
         section = self._settings.labels.get(label)
         named = section.embedder if section else ""
         detectors = dict.fromkeys(name for camera in self._settings.cameras for name in camera.detectors)
+        # the models as they are shipped, not as they may be on this machine by now
+        own = self._settings.models.model_copy(update={"path": (self.private / SHIPPED, *self._settings.models.path)})
+        settings = self._settings.model_copy(update={"models": own})
         return finder.load(
-            self._settings, self.private, label, [release.replaces.get(name, name) for name in detectors],
+            settings, self.private, label, [release.replaces.get(name, name) for name in detectors],
             release.replaces.get(named, named),
         )  # fmt: skip
 
@@ -163,7 +170,7 @@ class Desk:
         boxes = tuple(
             ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
         )
-        probe = Probe(self._blob(path.read_bytes()), finder._detectors[0].card.name, boxes)
+        probe = Probe(self._blob(path.read_bytes()), self._detector(found[0].label), boxes)
         draft = self.draft()
         others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
         draft.release = replace(draft.release, probes=(*others, probe))
@@ -241,6 +248,16 @@ class Desk:
         self.repository.add_targets("deploy", {f"deploy/{numbered.group}.json": to_bytes(numbered)})
         return numbered
 
+    def _detector(self, label: str) -> str:
+        """Name of the first detector of the next release that finds ``label``."""
+        return self.finder(label).detectors[0].card.name
+
+    def _unpack(self, shipped: ShippedModel) -> None:
+        """Make a model of the draft one that can be loaded by its name."""
+        for name, blob in shipped.files.items():
+            data = (self.repository.blobs / blob.sha256).read_bytes()
+            files.write_bytes(self.private / SHIPPED / shipped.name / name, data)
+
     def _releases(self) -> list[Release]:
         names = [name.removeprefix("releases/").removesuffix(".json") for name in self.repository.targets("targets")]
         return sorted((self.release(name) for name in names), key=lambda one: one.created)
@@ -315,7 +332,7 @@ class Desk:
             finder = self.finder(label)
             picture = pictures.read(self.repository.blobs / probe.picture.sha256)
             found = finder.detect(picture)
-            detector = finder._detectors[0].card.name
+            detector = self._detector(label)
             embeddings = {}
             if found:
                 vector = finder.embedder.embed(picture, [_hit(probe, found)])[0].vector
@@ -365,11 +382,8 @@ def _parts(entries: list[Entry]) -> Iterable[Sequence[Entry]]:
     return segments.parts(entries)
 
 
-def _hit(probe: Probe, found: Sequence[object]) -> object:
+def _hit(probe: Probe, found: Sequence[Detection]) -> Detection:
     from edge.types import Box
 
     wanted = Box(*probe.boxes[0].box)
-    return max(found, key=lambda one: one.box.iou(wanted))  # type: ignore[attr-defined]
-
-
-Step = Callable[[int], None]
+    return max(found, key=lambda one: one.box.iou(wanted))

@@ -59,7 +59,7 @@ class Keys:
             raise NotFoundError(f"key of {role}: {path} cannot be read: {error.strerror}", hint) from error
         word = os.environ.get(PASSPHRASE, "").encode() or None
         try:
-            return CryptoSigner(load_pem_private_key(pem, word if b"ENCRYPTED" in pem else None))  # type: ignore[arg-type]
+            return CryptoSigner(load_pem_private_key(pem, word if b"ENCRYPTED" in pem else None))
         except (ValueError, TypeError) as error:
             raise InputError(f"key of {role}: {path} cannot be opened", f"set {PASSPHRASE}") from error
 

@@ -51,8 +51,8 @@ class Repository:
         for role in TOP:
             root.add_key(signers[role].public_key, role)
         key = signers["deploy"].public_key
-        role = DelegatedRole("deploy", [key.keyid], 1, terminating=True, paths=["deploy/*"])
-        targets = Targets(delegations=Delegations({key.keyid: key}, {"deploy": role}))
+        deploys = DelegatedRole("deploy", [key.keyid], 1, terminating=True, paths=["deploy/*"])
+        targets = Targets(delegations=Delegations({key.keyid: key}, {"deploy": deploys}))
         for one in (root, targets, Targets(), Snapshot(), Timestamp()):
             one.version = 0
         self.blobs.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,108 @@
+"""Whether a release does as well as the one before it: measures of the running daemon, compared."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from edge import board
+from edge.health import Health
+
+FRAMES = 0.8
+"""share of the earlier frames a second that there must be"""
+SLOWER = 2.0
+"""times the earlier latency that there may be"""
+SLACK = 0.05
+"""seconds by which a latency may grow anyhow: half the frames of a fast model are noise"""
+MEMORY, MEMORY_SLACK = 1.5, 64 << 20
+"""times and bytes by which the memory may grow"""
+SETTLING = 3.0
+"""seconds after a switch that do not count"""
+LEAST_SECONDS, LEAST_LATENCIES = 10.0, 20
+"""before a rate and a percentile are judged"""
+HISTORY = 60
+"""seconds that the rate before a switch is taken of"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """How the daemon does."""
+
+    fps: float | None
+    """frames a second of all cameras; None: not known yet"""
+    latency: float | None
+    """seconds, the 95th percentile from exposure to the outbox; None: not known yet"""
+    memory: int
+    """bytes, resident"""
+
+
+def complaint(before: Measures, now: Measures) -> str:
+    """Why ``now`` is not good enough after ``before``; empty where it is."""
+    if before.fps and now.fps is not None and now.fps < FRAMES * before.fps:
+        return f"too slow: {now.fps:.1f} frames a second, {before.fps:.1f} before"
+    most = None if before.latency is None else max(SLOWER * before.latency, before.latency + SLACK)
+    if most is not None and now.latency is not None and now.latency > most:
+        return f"too slow: latency {1e3 * now.latency:.0f} ms, at most {1e3 * most:.0f} ms expected"
+    if now.memory > MEMORY * before.memory + MEMORY_SLACK:
+        return f"takes too much memory: {now.memory >> 20} MB, {before.memory >> 20} MB before"
+    return ""
+
+
+class Probation:
+    """Watches the daemon after a switch, with the time before it as the measure."""
+
+    def __init__(self, health: Health, seconds: float) -> None:
+        self._health = health
+        self._seconds = seconds
+        self._counts: deque[tuple[float, int]] = deque(maxlen=HISTORY)
+        self._before: Measures | None = None
+        self._problems: dict[str, str] = {}
+        self._began: float | None = None
+        self._settled = False
+
+    @property
+    def running(self) -> bool:
+        return self._began is not None
+
+    def begin(self, now: float, fresh: bool) -> None:
+        """From now on a new release is watched. ``fresh``: the daemon has just begun, nothing was measured before."""
+        self._before = None if fresh else self._measure()
+        self._problems = dict(self._health.problems)
+        self._began, self._settled = now, False
+
+    def end(self) -> None:
+        self._began = None
+
+    def look(self, now: float) -> str | None:
+        """Called about once a second. None: undecided; empty: it is good; else why it is not."""
+        self._counts.append((now, self._health.frames()))
+        if self._began is None:
+            return None
+        if not self._settled:
+            if now - self._began >= SETTLING:
+                self._settled = True
+                self._counts.clear()
+                self._health.begin_anew()
+            return self._new_problem() or None
+        measured = self._measure()
+        if self._before is None:
+            self._before = Measures(None, None, measured.memory)
+        reason = self._new_problem() or complaint(self._before, measured)
+        if reason:
+            return reason
+        return "" if now - self._began >= self._seconds else None
+
+    def _new_problem(self) -> str:
+        for part, text in dict(self._health.problems).items():
+            if self._problems.get(part) != text:
+                return f"{part}: {text}"
+        return ""
+
+    def _measure(self) -> Measures:
+        fps = None
+        if len(self._counts) > 1:
+            (began, first), (ended, last) = self._counts[0], self._counts[-1]
+            if ended - began >= LEAST_SECONDS:
+                fps = (last - first) / (ended - began)
+        many, latency = self._health.latency(0.95)
+        return Measures(fps, latency if many >= LEAST_LATENCIES else None, board.memory().resident)
