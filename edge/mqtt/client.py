@@ -40,6 +40,8 @@ WAITING_MESSAGES = 1000
 """messages that wait for their handlers; more are dropped, and counted"""
 SHORT_LIFE, SHORT_LIVES = 10.0, 5
 """seconds of a connection that make it short, and how many in a row mean that another client has our id"""
+SILENCES = 2
+"""connections without an answer, in a row, after which the other version of MQTT is tried"""
 TAKEN_OVER = 142
 """reason code of MQTT 5: session taken over"""
 TOO_LARGE = 149
@@ -112,6 +114,8 @@ class Client:
         self._messages = self._messages_dropped = 0
         self._reset = False
         self._online = False
+        self._answered, self._silences = False, 0
+        """whether the broker said anything on this connection; connections in a row on which it did not"""
         self._thread: threading.Thread | None = None
 
     @property
@@ -322,9 +326,10 @@ class Client:
         client.on_publish = _guarded(self._on_publish)
         client.on_message = _guarded(self._on_message)
         client.on_log = _guarded(self._on_log)
-        client.on_socket_open = _guarded(connection.no_delay)
+        client.on_socket_open = _guarded(self._on_socket_open)
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
+        self._answered, self._silences = True, 0
         if code.is_failure:
             self._not_wanted(client, *of_connack(code.value, str(code)))
             return
@@ -386,7 +391,10 @@ class Client:
         with self._lock:
             lived = time.monotonic() - self._connected_at if self._connected_at else None
             self._connected_at = 0.0
-        if lived is None or client is not self._paho:
+        if client is not self._paho:
+            return
+        if lived is None:
+            self._unanswered()
             return
         self._drops += 1
         # the network resets a connection; a broker that throws us out for another client closes it
@@ -399,6 +407,20 @@ class Client:
             log.warning("mqtt: the link to %s is lost: %s", self._settings.host, code)
             self._become(Link.CONNECTING, f"lost: {code}")
         self._wait_before_next(client)
+
+    def _unanswered(self) -> None:
+        """The broker took a connection and never answered: some that speak 3.1.1 alone do that to MQTT 5."""
+        if self._answered or self._settings.version != "auto":
+            return
+        self._silences += 1
+        if self._silences % SILENCES == 0:
+            self._version = "3.1.1" if self._version == "5" else "5"
+            log.warning("mqtt: the broker does not answer, trying MQTT %s; mqtt.version pins one", self._version)
+            self._tasks.put(self._replace)
+
+    def _on_socket_open(self, client: paho.Client, data: object, sock: object) -> None:
+        self._answered = False
+        connection.no_delay(client, data, sock)
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, code: Any, _properties: Any) -> None:
         ack = Ack(not code.is_failure, "" if not code.is_failure else str(code))

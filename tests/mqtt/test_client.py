@@ -163,6 +163,13 @@ def test_a_broker_that_only_speaks_3_1_1_is_spoken_to_in_3_1_1(client: MakeClien
         assert old.published[-1] == ("edge/v1/porch/up/event/door", b"{}")
 
 
+def test_a_broker_that_never_answers_mqtt_5_is_tried_with_3_1_1(client: MakeClient) -> None:
+    with OldBroker(mute=True) as old:
+        porch = client(old.port)
+        assert becomes(porch, Link.ONLINE)
+        assert old.levels == [5, 5, 4]
+
+
 def test_a_pinned_version_is_kept_and_its_refusal_explained(client: MakeClient) -> None:
     with OldBroker() as old:
         porch = client(old.port, version="5")

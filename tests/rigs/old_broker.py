@@ -17,6 +17,8 @@ class OldBroker:
 
     answer: int = 0
     """return code of CONNACK to a 3.1.1 client: 0 accepted, 4 bad user name or password, 5 not authorised"""
+    mute: bool = False
+    """MQTT 5 gets no answer at all, only the end of the connection"""
     levels: list[int] = field(default_factory=list)
     """protocol levels of the connects so far: 4 is 3.1.1, 5 is 5"""
     published: list[tuple[str, bytes]] = field(default_factory=list)
@@ -52,6 +54,8 @@ class OldBroker:
         if kind == CONNECT:
             level = body[6]
             self.levels.append(level)
+            if self.mute and level == 5:
+                return False
             code = self.answer if level == 4 else 1
             link.sendall(bytes([0x20, 2, 0, code]))
             return code == 0
