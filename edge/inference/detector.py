@@ -33,15 +33,12 @@ class Detector:
         self.model = model
         self.card = card
         self.interpreter = interpreter
+        self.labels = tuple(label for label in card.decoder.labels if label != NOTHING)
+        """what it can report"""
         self._spec = card.decoder
         self._decode = registry.load("decoder", registry.DECODERS, card.decoder.name)
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
         self._positions = interpreter.positions(card.decoder.tensors)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What it can report."""
-        return tuple(label for label in self._spec.labels if label != NOTHING)
 
     def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
         """What is in the picture, best first.
@@ -49,7 +46,9 @@ class Detector:
         ``scores``: the lowest score for each label; a label that is absent from it is left out. None: every label,
         from the card's threshold on. Raises ModelError.
         """
-        lowest = self.card.thresholds.score if scores is None else min(scores.values(), default=2.0)
+        lowest = self._lowest(scores)
+        if lowest is None:
+            return []
         tensor, fit = self._preparation.whole(picture)
         self.interpreter.invoke(tensor)
         found: Candidates = self._decode([self.interpreter.values(i) for i in self._positions], self._spec, lowest)
@@ -57,6 +56,12 @@ class Detector:
             return []
         kept = nms.keep(found.boxes, found.scores, found.classes, self.card.thresholds.iou)
         return [d for d in self._detections(found, kept, fit) if scores is None or d.score >= scores.get(d.label, 2.0)]
+
+    def _lowest(self, scores: Mapping[str, float] | None) -> float | None:
+        """The score from which anything here matters; None where nothing does."""
+        if scores is None:
+            return self.card.thresholds.score
+        return min((scores[label] for label in self.labels if label in scores), default=None)
 
     def _detections(self, found: Candidates, kept: list[int], fit: Fit) -> list[Detection]:
         labels = self._spec.labels

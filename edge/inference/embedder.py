@@ -39,25 +39,21 @@ class Embedder:
         self._limits = limits
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
         self._picture: Picture | None = None
-        self._crops: dict[Detection, ByteArray] = {}
+        self._memory: dict[Detection, tuple[ByteArray, Quality]] = {}
 
     def assess(self, picture: Picture, detection: Detection) -> Quality:
         """How much this detection is worth embedding."""
-        return quality.quality(picture, detection, self._crop(picture, detection), self._limits)
+        return self._seen(picture, detection)[1]
 
     def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]:
         """An embedding for each detection, in order. Raises ModelError."""
         if not detections:
             return []
-        crops = [self._crop(picture, detection) for detection in detections]
-        vectors = self._unit(np.stack([self._invoke(crop) for crop in crops]))
-        qualities = [
-            quality.quality(picture, detection, crop, self._limits)
-            for detection, crop in zip(detections, crops, strict=True)
-        ]
+        seen = [self._seen(picture, detection) for detection in detections]
         self._picture = None
-        self._crops.clear()
-        return [Embedding(vector, self.space, found) for vector, found in zip(vectors, qualities, strict=True)]
+        self._memory.clear()
+        vectors = self._unit(np.stack([self._invoke(crop) for crop, _ in seen]))
+        return [Embedding(vector, self.space, found) for vector, (_, found) in zip(vectors, seen, strict=True)]
 
     def crop(self, picture: Picture, detection: Detection) -> ByteArray:
         """(height, width, 3) what the model sees of a detection."""
@@ -68,15 +64,16 @@ class Embedder:
             matrix = squaring(picture, detection.box, self._shape.margin, card.width, card.height)
         return pictures.warped_rgb(picture, matrix, card.width, card.height)
 
-    def _crop(self, picture: Picture, detection: Detection) -> ByteArray:
-        """The crop, kept until the picture is done: assessed first, embedded later, cut once."""
+    def _seen(self, picture: Picture, detection: Detection) -> tuple[ByteArray, Quality]:
+        """The crop and its quality, kept until the picture is done: assessed first, embedded later, cut once."""
         if self._picture is not picture:
             self._picture = picture
-            self._crops.clear()
-        crop = self._crops.get(detection)
-        if crop is None:
-            crop = self._crops[detection] = self.crop(picture, detection)
-        return crop
+            self._memory.clear()
+        seen = self._memory.get(detection)
+        if seen is None:
+            crop = self.crop(picture, detection)
+            seen = self._memory[detection] = crop, quality.quality(picture, detection, crop, self._limits)
+        return seen
 
     def _invoke(self, crop: ByteArray) -> FloatArray:
         self.interpreter.invoke(self._preparation.tensor(crop))

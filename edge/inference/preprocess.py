@@ -77,7 +77,7 @@ class Preparation:
             )
         self.card = card
         self._table = table(card, tensor, where)
-        self._shifted = self._table is not None and _is_shift(self._table)
+        self._shift = _shift(self._table)
         self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
         self._boxed = np.full((card.height, card.width, 3), card.pad, np.uint8)
         self._size = (0, 0)
@@ -101,10 +101,10 @@ class Preparation:
     def tensor(self, rgb: ByteArray) -> NDArray[Any]:
         """The input tensor of (height, width, 3) pixels. Overwritten by the next call."""
         pixels = rgb if self.card.color == "rgb" else np.ascontiguousarray(rgb[:, :, ::-1])
-        if self._shifted:
-            np.bitwise_xor(pixels, 0x80, out=self._buffer[0].view(np.uint8))
-        elif self._table is None:
+        if self._shift == 0:
             return pixels[np.newaxis]
+        if self._shift == -128:
+            np.bitwise_xor(pixels, 0x80, out=self._buffer[0].view(np.uint8))
         else:
             cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=self._buffer[0])
         return self._buffer
@@ -119,8 +119,8 @@ class Preparation:
         )
 
 
-def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any] | None:
-    """(1, 256, 3), or (1, 256, 1) for all channels: what each pixel value becomes; None where it becomes itself."""
+def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any]:
+    """(1, 256, 3), or (1, 256, 1) for all channels: what each pixel value becomes."""
     pixels = np.arange(256, dtype=np.float64)[:, np.newaxis]
     real = (pixels - card.mean) / card.std
     if tensor.dtype == np.float32:
@@ -133,20 +133,22 @@ def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any] | None:
         )
     limits = np.iinfo(tensor.dtype)
     stored = real / tensor.scale + tensor.zero_point if tensor.scale else real
-    quantized = np.clip(np.rint(stored), limits.min, limits.max).astype(tensor.dtype)
-    return None if np.array_equal(quantized, np.broadcast_to(pixels, (256, 3))) else quantized[np.newaxis]
+    quantized: NDArray[Any] = np.clip(np.rint(stored), limits.min, limits.max).astype(tensor.dtype)
+    return quantized[np.newaxis]
 
 
-def _is_shift(values: NDArray[Any]) -> bool:
-    """Whether a table is pixel - 128, or never more than one step of the quantization from it.
+def _shift(values: NDArray[Any]) -> int | None:
+    """0 or -128 where a table of 8 bits is the pixel moved by that, or never more than one step from it.
 
-    The shift is one pass at the speed of memory, the table eight times that; a step is what the model's input
-    cannot tell apart anyway.
+    A shift is one pass at the speed of memory, or none, the table eight times that; a step is what the model's input
+    can hardly tell apart.
     """
-    if values.dtype != np.int8:
-        return False
-    shift = np.arange(-128, 128)[np.newaxis, :, np.newaxis]
-    return bool(np.abs(values.astype(np.int64) - shift).max() <= 1)
+    moves = {np.dtype(np.uint8): 0, np.dtype(np.int8): -128}
+    by = moves.get(values.dtype)
+    if by is None:
+        return None
+    shifted = np.arange(256)[np.newaxis, :, np.newaxis] + by
+    return by if np.abs(values.astype(np.int64) - shifted).max() <= 1 else None
 
 
 def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int) -> FloatArray:

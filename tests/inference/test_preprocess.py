@@ -116,17 +116,21 @@ def test_an_input_is_what_plain_arithmetic_makes_of_the_pixels(
     assert np.allclose(got[0], wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_a_table_within_one_step_of_a_shift_is_taken_as_that_shift() -> None:
-    card = Input(8, 8, mean=(127.5,) * 3, std=(255.0,) * 3)
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point", "std", "shift"),
+    [("int8", 0.003892407286912203, 0, 255.0, -128), ("uint8", 1 / 127.5, 127, 127.5, 0)],
+)
+def test_a_table_within_one_step_of_a_shift_is_taken_as_that_shift(
+    dtype: str, scale: float, zero_point: int, std: float, shift: int
+) -> None:
+    card = Input(8, 8, mean=(127.5,) * 3, std=(std,) * 3)
     pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 3), np.uint8)
-    target = tensor("int8", 0.003892407286912203, 0)
+    target = tensor(dtype, scale, zero_point)
 
     got = Preparation(card, target, "x").tensor(pixels)[0].astype(int)
 
-    exact = table(card, target, "x")
-    assert exact is not None
-    assert np.array_equal(got, pixels.astype(int) - 128)
-    assert np.abs(got - exact[0, pixels, 0]).max() == 1
+    assert np.array_equal(got, pixels.astype(int) + shift)
+    assert np.abs(got - table(card, target, "x")[0, pixels, 0]).max() == 1
 
 
 def test_colours_are_swapped_where_the_card_wants_bgr() -> None:
