@@ -52,7 +52,7 @@ class Backgrounds:
     def make(self, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
         """One background of `size` (width, height), RGB."""
         canvas = self._plain(size, rng)
-        if self._stamps and rng.random() < 0.4:
+        if self._stamps and rng.random() < 0.6:
             for _ in range(int(rng.integers(1, 9))):
                 _stamp(canvas, self._stamps[rng.integers(len(self._stamps))], rng)
         return canvas
@@ -101,7 +101,7 @@ def cut(image: NDArray[np.uint8], size: tuple[int, int], rng: np.random.Generato
 
 def _stamp(canvas: NDArray[np.uint8], stamp: NDArray[np.uint8], rng: np.random.Generator) -> None:
     """Put a thing somewhere on the canvas, at any size."""
-    reach = np.exp(rng.uniform(np.log(20), np.log(200))) / max(stamp.shape[:2])
+    reach = np.exp(rng.uniform(np.log(16), np.log(220))) / max(stamp.shape[:2])
     size = [max(int(side * reach), 2) for side in stamp.shape[1::-1]]
     size = [min(side, most) for side, most in zip(size, canvas.shape[1::-1], strict=True)]
     small = cv2.resize(stamp, size, interpolation=cv2.INTER_AREA)

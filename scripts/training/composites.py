@@ -49,11 +49,11 @@ class Composer:
     def scene(self, rng: np.random.Generator) -> Scene:
         """One 320 x 240 scene with its faces."""
         choice = rng.random()
-        if choice < 0.3:
+        if choice < 0.25:
             scene = self._photo(rng)
-        elif choice < 0.72:
+        elif choice < 0.64:
             scene = self._scattered(rng, int(rng.integers(1, 7)), (10, 170))
-        elif choice < 0.92:
+        elif choice < 0.84:
             scene = self._scattered(rng, int(rng.integers(8, 26)), (9, 42))
         else:
             scene = Scene(self._backgrounds.make(SIZE, rng))

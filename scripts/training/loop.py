@@ -99,6 +99,11 @@ class Training:
             optimizer.load_state_dict(values)
         self.state = state
 
+    def begin_from(self, checkpoint: Path) -> None:
+        """Take over the averaged weights of another training, and nothing else of it."""
+        self.net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+        self.average = Average(self.net)
+
     def save(self) -> None:
         """Write last.pt, and steady.pt while the rates have not begun to fall."""
         content = {
