@@ -137,7 +137,7 @@ class Worker(threading.Thread):
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        steps = (self._index, self._index, self._search, self._search_image, self._delete, self._list)
+        steps = (self._index, self._index, self._search, self._search_image, self._remove, self._list)
         while time.monotonic() < self._until and len(self.wrong) < 3:
             try:
                 self._random.choice(steps)()
@@ -172,7 +172,7 @@ class Worker(threading.Thread):
             if face_id not in [match["Face"]["FaceId"] for match in found["FaceMatches"]]:
                 self.wrong.append(f"{face_id} was indexed and is not found")
 
-    def _delete(self) -> None:
+    def _remove(self) -> None:
         if len(self.mine) > 3:
             face_id = self._random.choice(sorted(self.mine))
             del self.mine[face_id]
