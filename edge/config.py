@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 SYSTEM_FILE = Path("/etc/edge/edge.toml")
 PREFIX, NESTED = "EDGE_", "__"
-CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys")}
+CREDENTIALS = {
+    "mqtt-password": ("mqtt", "password"),
+    "api-keys": ("api", "keys"),
+    "page-token": ("page", "token"),
+}
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
 SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
 

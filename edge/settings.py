@@ -391,10 +391,30 @@ class Api(Section):
     )
 
 
+class Page(Section):
+    """[page]: the status page and /metrics, served by the endpoint of [api] inside the daemon."""
+
+    enabled: bool = Field(True, description="Serve them, where api.enabled is true.")
+    token: SecretStr = Field(
+        SecretStr(""),
+        description="What another machine's browser logs in with; empty: this machine alone. Credential: 'page-token'.",
+    )
+    hosts: tuple[str, ...] = Field(
+        (),
+        examples=[("porch.example.org",)],
+        description="More names that the page is asked for by. Addresses, the device's name and NAME.local are known.",
+    )
+    fps: float = Field(5.0, gt=0, le=30, description="Pictures a second of a live view, at most.")
+    width: int = Field(960, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
+
+
 class Log(Section):
     """[log]: what the daemon says."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is written.")
+    repeat_seconds: float = Field(
+        60.0, ge=0, description="The same line is written once in this long, then with a count; 0: every time."
+    )
 
 
 class Settings(Section):
@@ -428,6 +448,7 @@ class Settings(Section):
     hub: Hub = Hub()
     sync: Sync = Sync()
     api: Api = Api()
+    page: Page = Page()
     log: Log = Log()
 
     @field_validator("labels", mode="before")
