@@ -17,6 +17,8 @@ from edge import files
 from edge.errors import FetchError, StoreError, TrustError
 from edge.sync.http import Http, Response
 
+FLOOR, WINDOW = 1000, 30.0
+"""bytes a second at least, over so many seconds: slower is given up"""
 Step = Callable[[int], None]
 
 
@@ -26,10 +28,6 @@ class Limits:
 
     rate: int = 0
     """bytes a second at most; 0: no limit"""
-    floor: int = 1000
-    """bytes a second at least, over ``window``: slower is given up"""
-    window: float = 30.0
-    """seconds"""
     reserve: int = 0
     """bytes that stay free on the disk"""
 
@@ -150,10 +148,10 @@ class Pace:
             ahead = self._bytes / limits.rate - (now - self._began)
             if ahead > 0:
                 time.sleep(min(ahead, 1.0))
-        if now - self._window >= limits.window:
-            if self._in_window < min(limits.floor, limits.rate or limits.floor) * limits.window:
+        if now - self._window >= WINDOW:
+            if self._in_window < min(FLOOR, limits.rate or FLOOR) * WINDOW:
                 raise FetchError(
-                    f"only {self._in_window} bytes in {limits.window:g} s: given up", "it goes on later from there"
+                    f"only {self._in_window} bytes in {WINDOW:g} s: given up", "it goes on later from there"
                 )
             self._window, self._in_window = now, 0
 

@@ -29,8 +29,7 @@ class RefusedError(FetchError):
 class Http:
     """Fetches by GET. Not for two threads at once."""
 
-    def __init__(self, gap: float = GAP) -> None:
-        self._gap = gap
+    def __init__(self) -> None:
         self._pool: PoolManager | None = None
 
     @contextmanager
@@ -46,7 +45,7 @@ class Http:
         try:
             answer = self._pool.request(
                 "GET", url, headers=headers, preload_content=False, decode_content=False,
-                timeout=urllib3.Timeout(connect=CONNECT, read=self._gap),
+                timeout=urllib3.Timeout(connect=CONNECT, read=GAP),
                 retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
