@@ -5,7 +5,7 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 0. ``types`` ``errors``
    the words and what can go wrong
 1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
-   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``sdnotify`` ``board``
+   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``sdnotify`` ``board`` ``logs``
    the ground
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
    ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review``

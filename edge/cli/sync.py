@@ -38,14 +38,13 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
       edge sync
       edge sync --watch
     """
-    from edge import config
-    from edge.cli.run import log_to_stderr
+    from edge import config, logs
     from edge.updater import Updater
 
     settings = output.settings(ctx)
     state = config.state_folder(settings)
     if watch:
-        log_to_stderr(settings.log.level)
+        logs.to_stderr(settings.log)
         _watch(ctx, state, settings.sync.interval)
         return
     with output.bar("fetching", 1.0) as progress:
