@@ -174,7 +174,7 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Descri
         f"{name}_fps": _diagnostic(
             topics,
             f"{name} frame rate",
-            f"{{{{ value_json.cameras[{quoted(name)}].fps | default(none) }}}}",
+            f"{{{{ value_json.cameras.get({quoted(name)}, {{}}).fps | default(none) }}}}",
             unit="fps",
         ),
     }
