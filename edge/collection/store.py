@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge import files
 from edge.collection.schema import MIGRATIONS
 from edge.errors import BusyError, StoreError
 
@@ -144,6 +145,8 @@ class Store:
         db.execute("PRAGMA journal_size_limit = 16777216")
         if version < len(MIGRATIONS):
             self._migrate()
+            # until then a power cut can undo the making of the file, and with it all that follows
+            files.sync_folder(self.path.parent)
 
     def _migrate(self) -> None:
         with self.writing() as db:

@@ -5,6 +5,7 @@ A file that is damaged is set aside and a new one, with a new epoch, takes its p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -69,7 +70,10 @@ class Store:
             self._connect(wal)
 
     def _connect(self, wal: int) -> None:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(FileExistsError):
+            # only ever a file that was not there: closing a descriptor of one that is would drop the locks that other
+            # connections of this process hold, and with them what they have committed
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(wal)
