@@ -23,6 +23,7 @@ COMMANDS = {
     "search": ("edge.cli.search:search", "Who is in these pictures."),
     "analyze": ("edge.cli.analyze:analyze", "Stored videos and pictures: events, annotated video, who was there."),
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
+    "labels": ("edge.cli.labels:labels", "Custom labels from a few examples: train, evaluate, predict, list."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check, add, get, quantize."),
     "sync": ("edge.cli.sync:sync", "Fetch, verify and install the release that this device is to run."),
     "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),

@@ -1,0 +1,198 @@
+"""Custom labels without a model: reading examples, learning, judging, keeping versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import InputError, NotFoundError, StoreError
+from edge.labels import Example, Head, Labels, Mark, evaluate, fit, manifests, split
+from edge.labels.evaluation import NONE, picture, summary
+from edge.labels.heads import best_threshold
+from edge.labels.store import HEAD, Made
+from edge.types import Box
+
+
+def vectors_of(labels: list[int], noise: float = 0.05, dimensions: int = 32) -> np.ndarray:
+    """Embeddings as the base makes them: all in one direction, a little apart by label."""
+    random = np.random.default_rng(3)
+    centres = 1.0 + 0.3 * random.standard_normal((max(labels) + 1, dimensions))
+    made = centres[labels] + noise * random.standard_normal((len(labels), dimensions))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def learned(exclusive: bool = True) -> tuple[Head, np.ndarray, np.ndarray]:
+    kinds = [0] * 10 + [1] * 10 + [2] * 4
+    vectors = vectors_of(kinds)
+    truth = np.array([[kind == 0, kind == 1 or (not exclusive and kind == 0)] for kind in kinds])
+    return fit(["cat", "dog"], vectors, truth, np.arange(len(kinds))), vectors, truth
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_what_was_learned_is_told_apart_and_the_negative_class_is_not_reported(exclusive: bool) -> None:
+    head, vectors, truth = learned(exclusive)
+    assert head.exclusive is exclusive
+    assert head.labels == ("cat", "dog")
+    said = head.probabilities(vectors) >= head.thresholds
+    assert (said == truth).all()
+
+
+def test_the_same_examples_make_the_same_head() -> None:
+    np.testing.assert_array_equal(learned()[0].weights, learned()[0].weights)
+
+
+def test_a_rare_label_is_found_beside_a_frequent_one() -> None:
+    kinds = [0] * 200 + [1] * 3
+    vectors = vectors_of(kinds, noise=0.2)
+    truth = np.array([[kind == 0, kind == 1] for kind in kinds])
+    head = fit(["often", "rare"], vectors, truth, np.arange(len(kinds)))
+    assert head.probabilities(vectors[200:])[:, 1].min() > 0.5
+
+
+def test_one_label_alone_has_nothing_to_be_told_from() -> None:
+    with pytest.raises(InputError, match="two labels") as caught:
+        fit(["cat"], vectors_of([0, 0]), np.array([[True], [True]]), np.arange(2))
+    assert "_negative" in caught.value.hint
+
+
+def test_a_head_refuses_vectors_of_another_base() -> None:
+    with pytest.raises(InputError, match="dimensions"):
+        learned()[0].probabilities(np.ones((1, 8), np.float32))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=30))
+def test_no_threshold_has_a_better_f1_than_the_chosen_one(rows: list[tuple[float, bool]]) -> None:
+    values = np.array([value for value, _ in rows], np.float32)
+    there = np.array([flag for _, flag in rows])
+
+    def f1(threshold: float) -> float:
+        said = values >= threshold
+        return 2 * (said & there).sum() / max(1, said.sum() + there.sum())
+
+    chosen = best_threshold(values, there)
+    assert 0.05 <= chosen <= 0.99
+    if there.any() and values.min() >= 0.05 and values.max() <= 0.99:
+        assert f1(chosen) >= max(f1(float(value)) for value in values) - 1e-9
+
+
+def test_an_evaluation_counts_what_was_said() -> None:
+    truth = np.array([[True, False], [True, False], [False, True], [False, False]])
+    said = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.6, 0.1]], np.float32)
+    result = evaluate(["cat", "dog"], np.array([0.5, 0.5], np.float32), said, truth)
+    cat, dog = result.labels
+    assert (cat.precision, cat.recall, cat.f1) == (0.5, 0.5, 0.5)
+    assert (dog.precision, dog.recall) == (0.5, 1.0)
+    cells = {(true, said): share for true, said, share in result.confusion}
+    assert cells["cat", "dog"] == 0.5
+    assert cells[NONE, "cat"] == 1.0
+    assert picture(result).shape[2] == 3
+    document = summary(result, "arn", "2026-11-22T00:00:00Z", 10)
+    assert document["AggregatedEvaluationResults"]["F1Score"] == result.f1
+
+
+def test_the_split_keeps_every_label_on_both_sides_and_is_the_same_again() -> None:
+    examples = [
+        Example(Path(f"{label}{i}"), (Mark(label),)) for label, n in (("a", 10), ("b", 2), ("c", 1)) for i in range(n)
+    ]
+    learn, test = split(examples)
+    assert sorted(len([e for e in test if e.labels == {label}]) for label in "abc") == [0, 1, 2]
+    assert {e.path for e in learn} | {e.path for e in test} == {e.path for e in examples}
+    assert (learn, test) == split(list(reversed(examples)))
+
+
+def test_a_manifest_line_that_was_written_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    example = Example(tmp_path / "a.jpg", (Mark("cup", Box(0.25, 0.5, 0.5, 0.75)), Mark("kitchen")), "a.jpg")
+    text = manifests.line(example, (400, 200))
+    assert json.loads(text)["boxes"]["annotations"][0] == {
+        "class_id": 0,
+        "left": 100,
+        "top": 100,
+        "width": 100,
+        "height": 50,
+    }
+    (tmp_path / "m.manifest").write_text(text + "\n")
+    assert manifests.read(tmp_path / "m.manifest").examples == (example,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{", "[]", "[" * 100_000, '{"source-ref": 3}', '{"source-ref": "a\\u0000b"}', '{"source-ref": "s3://else/a.jpg"}',
+        '{"source-ref": "s3://pets/../../etc/passwd"}', '{"source-ref": "missing.jpg"}',
+        '{"source-ref":"a.jpg","b":{"image_size":[{"width":0,"height":0}],"annotations":[{"left":1}]},"b-metadata":{"type":"groundtruth/object-detection","class-map":{}}}',
+        '{"source-ref":"a.jpg","b-metadata":{"type":"groundtruth/object-detection"}}',
+        '{"source-ref":"a.jpg","b":{"image_size":[{"width":9,"height":9}],"annotations":[{"class_id":0,"left":1e999,"top":0,"width":1,"height":1}]},"b-metadata":{"type":"groundtruth/object-detection","class-map":{"0":"x"}}}',
+        '{"source-ref":"a.jpg","l-metadata":{"type":"groundtruth/image-classification","class-name":""}}',
+        '{"source-ref":"a.jpg","l-metadata":{"type":"groundtruth/image-classification","class-name":"a\\nb"}}',
+    ],
+)  # fmt: skip
+def test_a_hostile_line_is_named_and_the_good_ones_are_kept(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    good = '{"source-ref":"a.jpg","l":1,"l-metadata":{"type":"groundtruth/image-classification","class-name":"cat"}}\n'
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+    lines = [good.replace("a.jpg", f"{number}.jpg") for number in range(5)]
+    file = tmp_path / "m.manifest"
+    file.write_text("".join([*lines, line + "\n"]))
+    found = manifests.read(file, {"pets": tmp_path})
+    assert len(found.examples) == 5
+    assert found.problems[0].startswith("m.manifest:6: ")
+    file.write_text(line)
+    with pytest.raises(InputError, match="cannot be used"):
+        manifests.read(file, {"pets": tmp_path})
+
+
+def test_nothing_and_too_many_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no examples"):
+        manifests.read(tmp_path)
+    for number in range(251):
+        (tmp_path / f"l{number}").mkdir()
+        (tmp_path / f"l{number}" / "a.jpg").write_bytes(b"x")
+    with pytest.raises(InputError, match="at most 250 labels, got 251"):
+        manifests.read(tmp_path)
+
+
+def test_csv_has_labels_and_boxes(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "m.csv").write_text("picture,label\na.jpg,cat\na.jpg,cup,0.1,0.1,0.5,0.5\n")
+    (example,) = manifests.read(tmp_path / "m.csv").examples
+    assert example.marks == (Mark("cat"), Mark("cup", Box(0.1, 0.1, 0.5, 0.5)))
+
+
+def made() -> Made:
+    head, vectors, truth = learned()
+    result = evaluate(head.labels, head.thresholds, head.probabilities(vectors), truth)
+    return Made(head, result, "base", "space", (), [Example(Path("a.jpg"), (Mark("cat"),))], [])
+
+
+def test_versions_are_kept_chosen_and_deleted(tmp_path: Path) -> None:
+    store = Labels(tmp_path)
+    first, second = store.save("pets", made()), store.save("pets", made())
+    assert [one.number for one in store.versions("pets")] == [1, 2]
+    assert store.version("pets").number == 1, "a new version is not used before somebody says so"
+    store.use(second)
+    assert store.version("pets") == store.version("pets", 2)
+    assert store.version("pets").current
+    np.testing.assert_array_equal(store.head(second).weights, made().head.weights)
+    store.delete(store.version("pets", 2))
+    store.delete(first)
+    assert store.names() == []
+    with pytest.raises(NotFoundError):
+        store.version("pets")
+
+
+def test_a_damaged_head_is_not_used(tmp_path: Path) -> None:
+    store = Labels(tmp_path)
+    version = store.save("pets", made())
+    path = version.folder / HEAD
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(StoreError, match="sha256"):
+        store.head(version)
+    with pytest.raises(InputError):
+        store.save("../pets", made())
