@@ -80,6 +80,8 @@ def prepare(
     digest = hashlib.sha256(repr(release).encode()).hexdigest()
     renames: dict[str, str] = {}
     done = _applied(collections) == digest
+    if not done:
+        _remember(collections, "changing")  # whoever comes after a stop in the middle does all of it
     for shipped in release.collections:
         name = _place(collections, shipped)
         if name != shipped.name:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from edge.health import Health
+from edge.pipeline import Cost
+from edge.probation import Measures, Probation, complaint
+
+BEFORE = Measures(10.0, 0.1, 100 << 20)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (Measures(10.0, 0.1, 100 << 20), ""),
+        (Measures(8.1, 0.19, 200 << 20), ""),
+        (Measures(7.9, 0.1, 100 << 20), "frames a second"),
+        (Measures(10.0, 0.21, 100 << 20), "latency"),
+        (Measures(10.0, 0.1, 300 << 20), "memory"),
+        (Measures(None, None, 100 << 20), ""),
+    ],
+)
+def test_a_release_must_do_about_as_well_as_the_one_before(now: Measures, words: str) -> None:
+    said = complaint(BEFORE, now)
+    assert words in said if words else said == ""
+
+
+def test_a_few_milliseconds_are_noise_whatever_the_ratio() -> None:
+    assert complaint(Measures(5.0, 0.004, 1 << 27), Measures(5.0, 0.03, 1 << 27)) == ""
+
+
+class Clockwork:
+    """A daemon's counters, a second a step."""
+
+    def __init__(self, seconds: float) -> None:
+        self.health = Health(["door"])
+        self.probation = Probation(self.health, seconds)
+        self.now = 0.0
+
+    def run(self, seconds: int, fps: int, latency: float) -> str | None:
+        for _ in range(seconds):
+            self.now += 1.0
+            for _ in range(fps):
+                self.health.processed("door", Cost(looked=True), latency, 0)
+            verdict = self.probation.look(self.now)
+            if verdict is not None:
+                return verdict
+        return None
+
+
+def test_an_equal_release_is_good_at_the_end_of_its_time_and_not_before() -> None:
+    daemon = Clockwork(60.0)
+    daemon.run(30, 5, 0.1)
+    daemon.probation.begin(daemon.now, fresh=False)
+    assert daemon.run(59, 5, 0.1) is None
+    assert daemon.run(2, 5, 0.1) == ""
+
+
+def test_a_slow_one_is_found_out_within_seconds() -> None:
+    daemon = Clockwork(600.0)
+    daemon.run(30, 5, 0.1)
+    daemon.probation.begin(daemon.now, fresh=False)
+    verdict = daemon.run(20, 2, 0.5)
+    assert verdict
+    assert "too slow" in verdict
+
+
+def test_a_new_problem_ends_it_at_once_and_an_old_one_does_not() -> None:
+    daemon = Clockwork(60.0)
+    daemon.health.trouble("camera door", "was there before")
+    daemon.probation.begin(daemon.now, fresh=False)
+    assert daemon.run(2, 5, 0.1) is None
+    daemon.health.trouble("labels.face", "the embedder fails")
+    assert daemon.run(1, 5, 0.1) == "labels.face: the embedder fails"
+
+
+def test_after_a_start_of_the_daemon_only_problems_and_memory_count() -> None:
+    daemon = Clockwork(20.0)
+    daemon.probation.begin(daemon.now, fresh=True)
+    assert daemon.run(30, 1, 2.0) == ""
