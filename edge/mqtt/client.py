@@ -167,7 +167,7 @@ class Client:
         with self._lock:
             self._handlers.append((topic_filter, handler))
         if self._online and (client := self._paho):
-            client.subscribe(topic_filter, qos=1)
+            client.subscribe(self._filter(topic_filter), qos=1)
 
     def publish(
         self,
@@ -336,7 +336,7 @@ class Client:
         with self._lock:
             self._heard = self._connected_at = time.monotonic()
             self._connects += 1
-            filters = [(rule, 1) for rule, _ in self._handlers]
+            filters = [(self._filter(rule), 1) for rule, _ in self._handlers]
         self._obey(properties)
         if filters:
             client.subscribe(filters)
@@ -351,6 +351,12 @@ class Client:
             True,
             acknowledged=lambda ack: None if ack.abandoned else self._now_online(client),
         )
+
+    def _filter(self, topic_filter: str) -> str:
+        """Brokers of 3.1.1 may not know shared subscriptions, and then nothing would ever come: take all."""
+        if self._version == "5" or not topic_filter.startswith("$share/"):
+            return topic_filter
+        return topic_filter.split("/", 2)[2]
 
     def _obey(self, properties: Any) -> None:
         """The limits that the broker states. Paho does not keep to them by itself."""
