@@ -101,7 +101,7 @@ def enroll_picture(
     if chosen.embedding is None:
         return None, False, chosen.reason, len(detections) - 1
     new = _new_face(chosen, image_sha256, subject)
-    known = collection.known([face_id(collection.name, new)])
+    known = collection.known([face_id(finder.embedder.space.fingerprint, new)])
     face = collection.add([new], finder.embedder.space)[0]
     return face, not known, "", len(detections) - 1
 

@@ -195,7 +195,7 @@ class Face:
     """An entry of a collection. The embedding itself stays in the store."""
 
     face_id: str
-    """UUID, deterministic: the same face of the same image in the same collection has the same id"""
+    """UUID, deterministic: the same face of the same image has the same id in every collection of its space"""
     collection: str
     subject: str | None
     """None: known by its FaceId alone"""

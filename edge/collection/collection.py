@@ -100,7 +100,7 @@ class Collection:
         for face in new:
             _check(face)
         vectors = checked([face.vector for face in new], space.dimensions)
-        made = [stored.from_new(self.name, face) for face in new]
+        made = [stored.from_new(self.name, space.fingerprint, face) for face in new]
         return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
 
     def merge(self, faces: Sequence[tuple[Face, FloatArray]], space: str, dimensions: int) -> list[Face]:

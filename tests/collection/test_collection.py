@@ -64,7 +64,18 @@ def test_another_place_picture_or_external_id_is_another_face(
 def test_face_ids_are_the_same_on_every_device_for_ever(
     staff: Collection, unit: Units, faces: Faces, space: Space
 ) -> None:
-    assert staff.add(faces(unit(1)), space)[0].face_id == "56adebd7-9d3a-5c1d-a325-8df3f77db9a6"
+    assert staff.add(faces(unit(1)), space)[0].face_id == "3853e85d-b894-587e-b3fc-0a4a1d0e35e5"
+
+
+def test_the_same_face_has_the_same_id_in_two_collections_and_another_in_another_space(
+    collections: Collections, unit: Units, faces: Faces, space: Space
+) -> None:
+    names = ("staff", "guests", "other")
+    spaces = (space, space, dataclasses.replace(space, model="6b" * 32))
+    ids = [
+        collections.create(name).add(faces(unit(1)), one)[0].face_id for name, one in zip(names, spaces, strict=True)
+    ]
+    assert ids[0] == ids[1] != ids[2]
 
 
 def test_what_was_stored_comes_back_whole(staff: Collection, unit: Units, faces: Faces, space: Space) -> None:
