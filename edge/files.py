@@ -23,6 +23,14 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False as well for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -16,8 +16,8 @@ from edge import files
 from edge.drawing import drawn
 from edge.errors import ConflictError, ModelError, StoreError
 from edge.inference import check, propose
-from edge.inference.card import CARD, Card, parse_card, to_table
-from edge.inference.card_text import dumps
+from edge.inference.card import CARD, Card, parse_card
+from edge.inference.card_text import dumps, to_table
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.load import interpreter
@@ -57,7 +57,7 @@ class Tried:
 
 def tried(path: Path, settings: Models, folders: Sequence[Path], hints: Hints) -> Tried:
     """Try a file in a child process and propose a card for it. Raises ModelError."""
-    if not path.is_file():
+    if not files.is_file(path):
         raise ModelError(f"{path}: there is no such file", "check the path")
     report = check.check_file(path, settings)
     digest = files.sha256(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge import files
 from edge.cli.output import json_option, print_json, settings
 from edge.errors import InputError, StoreError
 
@@ -89,7 +90,7 @@ def _hints(options: dict[str, Any]) -> Hints:
 def _labels(given: str) -> tuple[str, ...]:
     if not given:
         return ()
-    if not Path(given).is_file():
+    if not files.is_file(Path(given)):
         return tuple(part.strip() or "n/a" for part in given.split(","))
     try:
         lines = Path(given).read_text(encoding="utf-8").splitlines()
@@ -117,7 +118,7 @@ def _asked(found: Tried, hints: Hints) -> Hints:
 
 
 def _show(opened: Model, chosen: Settings, picture: Path, annotated: Path) -> list[dict[str, Any]]:
-    from edge import files, model_library, pictures
+    from edge import model_library, pictures
     from edge.drawing import saved_as
 
     pixels, found = model_library.shown(opened, chosen.models, pictures.read(picture))
@@ -143,8 +144,7 @@ def _print(
     annotated: Path | None,
     as_json: bool,
 ) -> None:
-    from edge.inference.card import to_table
-    from edge.inference.card_text import dumps
+    from edge.inference.card_text import dumps, to_table
 
     if as_json:
         print_json(

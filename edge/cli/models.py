@@ -72,7 +72,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     Example:
       edge models show edge-face-embedder-1
     """
-    from edge.inference.card import to_table
+    from edge.inference.card_text import to_table
 
     entry = next((entry for entry in _available(settings(ctx)) if entry.name == name), None)
     if entry is None:
@@ -150,14 +150,14 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _checked(name: str, chosen: Settings) -> dict[str, Any]:
-    from edge import config
+    from edge import config, files
     from edge.inference import check as trial
     from edge.inference import model
 
     try:
         if name.endswith(".tflite"):
             path = Path(name)
-            if not path.is_file():
+            if not files.is_file(path):
                 raise NotFoundError(f"{path}: there is no such file", "check the path")
             report = trial.check_file(path, chosen.models)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,33 +233,3 @@ def _explained(error: ValidationError, where: str) -> str:
         got = "" if isinstance(value, dict | list) else f" (got {value!r})"
         lines.append(f"{key}: {rule}{got}")
     return f"card {where}: " + "; ".join(lines)
-
-
-def to_table(card: Card) -> dict[str, Any]:
-    """The card as a TOML table that ``parse_card`` reads back; labels inline, defaults left out."""
-    table = _told(card)
-    if card.decoder:
-        for key in ("width", "height", "labels_file"):
-            table["decoder"].pop(key, None)
-    return table
-
-
-def _told(value: Any) -> dict[str, Any]:
-    told = {}
-    for key in fields(value):
-        item = getattr(value, key.name)
-        default = key.default if key.default is not MISSING else None
-        if item is None or (item == default and default is not None) or item in ((), {}, ""):
-            continue
-        told[key.name] = _plain(item)
-    return told
-
-
-def _plain(item: Any) -> Any:
-    if is_dataclass(item):
-        return _told(item)
-    if isinstance(item, tuple | list):
-        return [_plain(part) for part in item]
-    if isinstance(item, dict):
-        return {key: _plain(part) for key, part in item.items()}
-    return item

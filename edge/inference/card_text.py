@@ -1,10 +1,22 @@
-"""A card as TOML text."""
+"""A card as a TOML table, and that as text."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
+
+from edge.inference.card import Card
+
+
+def to_table(card: Card) -> dict[str, Any]:
+    """The card as a TOML table that ``parse_card`` reads back; labels inline, defaults left out."""
+    table = _told(card)
+    if card.decoder:
+        for key in ("width", "height", "labels_file"):
+            table["decoder"].pop(key, None)
+    return table
 
 
 def dumps(table: dict[str, Any]) -> str:
@@ -44,3 +56,24 @@ def _text(text: str) -> str:
     """A JSON string is a TOML string, but for DEL and the halves of a pair, which JSON writes and TOML refuses."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _told(value: Any) -> dict[str, Any]:
+    told = {}
+    for key in fields(value):
+        item = getattr(value, key.name)
+        default = key.default if key.default is not MISSING else None
+        if item is None or (item == default and default is not None) or item in ((), {}, ""):
+            continue
+        told[key.name] = _plain(item)
+    return told
+
+
+def _plain(item: Any) -> Any:
+    if is_dataclass(item):
+        return _told(item)
+    if isinstance(item, tuple | list):
+        return [_plain(part) for part in item]
+    if isinstance(item, dict):
+        return {key: _plain(part) for key, part in item.items()}
+    return item

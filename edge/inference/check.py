@@ -15,7 +15,8 @@ from typing import Any
 
 from edge import files
 from edge.errors import ModelError
-from edge.inference.card import Card, to_table
+from edge.inference.card import Card
+from edge.inference.card_text import to_table
 from edge.inference.interpreter import choose
 from edge.inference.model import Model
 from edge.settings import Models
