@@ -13,6 +13,22 @@ from edge.errors import ConflictError, StoreError
 NAME = "lock"
 
 
+def holder(folder: Path) -> int | None:
+    """The process that holds ``folder``; 0 where it does not say; None where nobody does. Takes nothing."""
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        return int(text) if text.isdecimal() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
 class Lock:
     """Holds ``folder`` for this process until ``release``; the system releases it when the process dies.
 

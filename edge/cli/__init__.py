@@ -29,6 +29,7 @@ COMMANDS = {
     "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),
     "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
     "hub": ("edge.cli.hub:hub", "The fleet's side: store events, look at the fleet, command devices."),
+    "doctor": ("edge.cli.doctor:doctor", "What is wrong with this device, why, and what to try."),
     "config": ("edge.cli.config:config", "What is set: show, check, schema."),
     "bench": ("edge.cli.bench:bench", "How fast this machine runs the whole cycle."),
 }
