@@ -14,6 +14,7 @@ from edge.errors import EdgeError, ModelError, NotFoundError
 from edge.inference import check, load
 from edge.inference import model as models
 from edge.pipeline import Bundle, Recogniser
+from edge.review import Anchors
 from edge.tracking.votes import Rules
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def assemble(
     detectors = _detectors(settings, state, problems, replaces)
     recognisers: dict[str, Recogniser] = {}
     embedders: dict[str, Embedder] = {}
+    anchors = Anchors(state)
     for name, label in settings.labels.items():
         if not label.embedder:
             continue
@@ -64,7 +66,7 @@ def assemble(
             embedder = embedders.get(label.embedder) or _tried(load.load_embedder, label.embedder, settings, state)
             embedders[label.embedder] = embedder
             collection = _collection(collections, label, embedder)
-            recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder))
+            recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder), anchors)
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
             log.error("%s is detected but not recognised: %s", name, error)

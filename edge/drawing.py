@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
-from edge.types import Detection
+from edge import pictures
+from edge.types import Box, Detection, Picture
 
 if TYPE_CHECKING:
-    from edge.types import ByteArray
+    from edge.types import ByteArray, FloatArray
 
 BOX, DOT, TEXT = (0, 200, 0), (255, 0, 200), (255, 255, 255)
 """red, green, blue"""
@@ -42,10 +44,17 @@ def _caption(canvas: ByteArray, text: str, corner: tuple[int, int], line: int) -
     cv2.putText(canvas, text, (x, y - below // 2), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT, line, cv2.LINE_AA)
 
 
+def square_jpeg(picture: Picture, box: Box, side: int, around: float) -> bytes:
+    """A JPEG of ``side`` x ``side`` pixels: a box with a share ``around`` of it on each side; black outside."""
+    reach = max(box.width * picture.width, box.height * picture.height, 1.0) * (1 + 2 * around)
+    scale = side / reach
+    left, top = box.center.x * picture.width - reach / 2, box.center.y * picture.height - reach / 2
+    matrix: FloatArray = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
+    return pictures.encode_jpeg(pictures.warped_rgb(picture, matrix, side, side), quality=80)
+
+
 def saved_as(path_suffix: str, rgb: ByteArray) -> bytes:
     """The bytes of a PNG where the suffix is ``.png``, else of a JPEG."""
     if path_suffix.lower() == ".png":
         return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    from edge.pictures import encode_jpeg
-
-    return encode_jpeg(rgb)
+    return pictures.encode_jpeg(rgb)

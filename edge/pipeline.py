@@ -67,6 +67,14 @@ class Searches(Protocol):
     def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
 
 
+class HoldsAway(Protocol):
+    """Takes the faces of a subject out of the matches of vectors (k, D) that somebody said are not that subject."""
+
+    def held_away(
+        self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
+    ) -> list[list[Match]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Recogniser:
     """How one label is named."""
@@ -74,6 +82,17 @@ class Recogniser:
     embedder: Embeds
     collection: Searches
     rules: Rules
+    anchors: HoldsAway | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One embedding of a track, and what the collection said of it."""
+
+    track: Track
+    embedding: Embedding
+    matches: Sequence[Match]
+    """best first"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,8 @@ class Pipeline:
         self.bundle = bundle
         self.cost = Cost()
         """of the latest frame"""
+        self.looked: list[Look] = []
+        """at tracks, in the latest frame"""
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -137,7 +158,7 @@ class Pipeline:
     def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
         """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
         bundle = self._switched()
-        self.cost = Cost()
+        self.cost, self.looked = Cost(), []
         self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
@@ -232,7 +253,11 @@ class Pipeline:
         with _Stage(self.cost, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
             matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
+            if recogniser.anchors is not None:
+                name, space = recogniser.collection.name, recogniser.embedder.space
+                matches = recogniser.anchors.held_away(name, space, vectors, matches)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
+                self.looked.append(Look(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
 
     def _worth_embedding(

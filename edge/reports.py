@@ -39,6 +39,8 @@ class DeviceReports:
     def __init__(self, settings: Settings, outbox: Outbox, client: Client, topics: Topics, health: Health) -> None:
         self.observers: list[Observer] = []
         """see each processed frame with its tracks, on the inference thread"""
+        self.examiners: list[Callable[[Frame, Pipeline], None]] = []
+        """see each processed frame with the pipeline's looks, on the inference thread"""
         self.listeners: list[Callable[[Sequence[Event]], None]] = []
         """see each event after the outbox has it"""
         self.wake = threading.Event()
@@ -64,6 +66,8 @@ class DeviceReports:
                 if camera in self._snapshots and any(event.type == "new" for event in events):
                     self._pictures[camera] = frame
             self.wake.set()
+        for examiner in self.examiners:
+            examiner(frame, pipeline)
         for observer in self.observers:
             observer(camera, frame, pipeline.tracks)
 

@@ -408,6 +408,17 @@ class Page(Section):
     width: int = Field(960, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
 
 
+class Review(Section):
+    """[review]: doubtful matches, kept on the device until a person answers ('edge review')."""
+
+    enabled: bool = Field(False, description="Keep the embedding of doubtful tracks. Off: nothing is kept.")
+    crops: bool = Field(False, description="Keep their pictures as well. Off: no picture is kept.")
+    most: int = Field(500, ge=1, le=100_000, description="Doubts kept at most; the oldest go.")
+    days: float = Field(30.0, gt=0, le=3650, description="Doubts and answers older than this are deleted.")
+    quality: Fraction = Field(0.5, description="Quality of a crop from which an unknown face is worth a question.")
+    audit: int = Field(0, ge=0, description="Every n-th known track is asked about as well, as a sample; 0: none.")
+
+
 class Log(Section):
     """[log]: what the daemon says."""
 
@@ -449,6 +460,7 @@ class Settings(Section):
     sync: Sync = Sync()
     api: Api = Api()
     page: Page = Page()
+    review: Review = Review()
     log: Log = Log()
 
     @field_validator("labels", mode="before")

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edge import pictures
 from edge.analyze.analysis import Step
+from edge.drawing import square_jpeg
 from edge.tracking.looks import view
 from edge.types import Event, Frame, Identity, IdentityState, Track
-
-if TYPE_CHECKING:
-    from edge.types import FloatArray
 
 SIDE = 160
 """pixels of a picture of somebody"""
@@ -73,23 +67,13 @@ class Appearances:
     def _see(self, frame: Frame, track: Track) -> None:
         quality = view(track)
         if quality > BETTER * self._views.get(track.id, (0.0, b""))[0]:
-            self._views[track.id] = quality, crop_jpeg(frame, track)
+            self._views[track.id] = quality, square_jpeg(frame.main, track.box, SIDE, AROUND)
 
     def _appearance(self, source: Path, event: Event) -> Appearance:
         started = max(0.0, event.started - self._began)
         ended = max(started, (event.ended or event.time) - self._began)
         _, jpeg = self._views.pop(event.track, (0.0, b""))
         return Appearance(source, event.track, event.label, event.identity, started, ended, jpeg)
-
-
-def crop_jpeg(frame: Frame, track: Track) -> bytes:
-    """A square JPEG of the track, with some of what is around it; black where the frame ends."""
-    picture, box = frame.main, track.box
-    side = max(box.width * picture.width, box.height * picture.height, 1.0) * (1 + 2 * AROUND)
-    scale = SIDE / side
-    left, top = box.center.x * picture.width - side / 2, box.center.y * picture.height - side / 2
-    matrix: FloatArray = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
-    return pictures.encode_jpeg(pictures.warped_rgb(picture, matrix, SIDE, SIDE), quality=80)
 
 
 def _unnamed(one: Appearance) -> bool:

@@ -1,0 +1,221 @@
+"""``edge review``: answer doubtful matches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli.output import json_option, print_json, print_table, settings
+
+if TYPE_CHECKING:
+    from edge.answers import Answers
+    from edge.review import Doubt, ReviewQueue
+
+KEYS = "[c]onfirm  [r]ename  [n]ew subject  [x] not this person  [d]iscard  [s]kip  [q]uit"
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def review(ctx: click.Context) -> None:
+    r"""Answer doubtful matches: one after the other on a terminal, or by command.
+
+    Nothing is kept to be answered before [review] is enabled. What is confirmed is a face of the collection at once,
+    also for a daemon that runs; 'not this person' holds looks like it away from the name. Exit code 3: none waits.
+
+    \b
+    Example:
+      edge review
+      edge review list --pictures questions/
+      edge review answer 17 18 --confirm
+    """
+    if ctx.invoked_subcommand is None:
+        with _opened(ctx) as (queue, answers):
+            if not queue.count():
+                click.echo("no question waits")
+                ctx.exit(3)
+            if sys.stdin.isatty():
+                _converse(queue, answers)
+            else:
+                _print(queue.doubts(limit=1000))
+
+
+@review.command("list")
+@click.option("--subject", help="Only questions about this subject.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="Write the pictures that were kept into this folder.")
+@json_option
+@click.pass_context
+def list_command(ctx: click.Context, subject: str | None, pictures: Path | None, as_json: bool) -> None:
+    r"""The questions that wait, oldest first.
+
+    \b
+    Example:
+      edge review list --json
+    """
+    from edge import files
+    from edge.answers import document
+
+    with _opened(ctx) as (queue, _):
+        found = queue.doubts(limit=100_000, subject=subject)
+    for one in found:
+        if pictures is not None and one.crop:
+            files.write_bytes(pictures / f"{one.id}.jpg", one.crop)
+    if as_json:
+        print_json({"questions": [document(one) for one in found]})
+    else:
+        _print(found)
+    if not found:
+        ctx.exit(3)
+
+
+@review.command()
+@click.argument("numbers", type=int, nargs=-1, required=True)
+@click.option("--confirm", "answer", flag_value="confirm", help="It is the subject in question.")
+@click.option("--rename", metavar="SUBJECT", help="It is another subject, whom the collection has.")
+@click.option("--new", metavar="SUBJECT", help="It is somebody whom the collection does not have.")
+@click.option("--not", "answer", flag_value="reject", help="It is not the subject in question.")
+@click.option("--discard", "answer", flag_value="discard", help="Nothing is to be learned from it.")
+@click.option("--force", is_flag=True, help="Add a face even where it makes subjects confusable.")
+@json_option
+@click.pass_context
+def answer(
+    ctx: click.Context,
+    numbers: tuple[int, ...],
+    answer: str | None,
+    rename: str | None,
+    new: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    r"""Give the same answer to the questions NUMBERS.
+
+    One that cannot be applied is told and stays; the others are applied. Exit code 1 then.
+
+    \b
+    Example:
+      edge review answer 17 18 --confirm
+      edge review answer 19 --new bob
+    """
+    if sum(one is not None for one in (answer, rename, new)) != 1:
+        raise click.UsageError("give one of --confirm, --rename, --new, --not, --discard")
+    from edge.errors import EdgeError
+
+    outcomes: list[dict[str, object]] = []
+    with _opened(ctx) as (_, answers):
+        apply = _applying(answers, answer, rename, new, force)
+        for number in numbers:
+            try:
+                outcomes.append({"id": number, "subject": apply(number), "error": None})
+            except EdgeError as error:
+                outcomes.append({"id": number, "subject": None, "error": str(error)})
+    failed = [one for one in outcomes if one["error"]]
+    if as_json:
+        print_json({"answered": len(outcomes) - len(failed), "questions": outcomes})
+    else:
+        click.echo(f"{len(outcomes) - len(failed)} answered")
+        for one in failed:
+            click.echo(f"stays: {one['error']}", err=True)
+    if failed:
+        ctx.exit(1)
+
+
+@review.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
+    r"""Write pictures of what was confirmed, and a Ground Truth manifest of them, into FOLDER.
+
+    \b
+    Example:
+      edge review export confirmed/
+      edge labels train people confirmed/output.manifest
+    """
+    from edge import answers
+    from edge.errors import StoreError
+
+    with _opened(ctx) as (queue, _):
+        try:
+            count = answers.export(folder, queue.answers())
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be written: {error.strerror}", "name a folder of yours") from error
+    if as_json:
+        print_json({"folder": str(folder), "lines": count})
+    else:
+        click.echo(f"{folder / 'output.manifest'}: {count} pictures")
+
+
+@contextmanager
+def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Answers]]:
+    from edge import config
+    from edge.answers import Answers, matches
+    from edge.collection import Collections
+    from edge.review import ReviewQueue
+
+    chosen = settings(ctx)
+    state = config.state_folder(chosen)
+    with (
+        ReviewQueue(state, chosen.review) as queue,
+        Collections(state, chosen.collection, maintain=False) as collections,
+    ):
+        yield queue, Answers(queue, collections, matches(chosen, state))
+
+
+def _applying(
+    answers: Answers, answer: str | None, rename: str | None, new: str | None, force: bool
+) -> Callable[[int], str | None]:
+    if rename is not None:
+        return lambda number: answers.rename(number, rename, force)
+    if new is not None:
+        return lambda number: answers.new(number, new, force)
+    table: dict[str | None, Callable[[int], str | None]] = {
+        "confirm": lambda number: answers.confirm(number, force),
+        "reject": answers.reject,
+        "discard": answers.discard,
+    }
+    return table[answer]
+
+
+def _print(found: list[Doubt]) -> None:
+    rows = [(one.id, one.reason, one.camera, one.label, f"{one.subject or '-'}?", _nearest(one)) for one in found]
+    print_table(["id", "reason", "camera", "label", "is it", "nearest"], rows)
+
+
+def _nearest(one: Doubt) -> str:
+    return ", ".join(f"{near.subject} {near.similarity:.2f}" for near in one.nearest[:3])
+
+
+def _converse(queue: ReviewQueue, answers: Answers) -> None:
+    """One question after the other, until none is left or the person has had enough."""
+    from edge.errors import EdgeError
+
+    after = 0
+    while found := queue.doubts(after, 1):
+        one = found[0]
+        after = one.id
+        click.echo(f"\n{one.id}: {one.label} at {one.camera}, {one.reason}: is it {one.subject or 'somebody known'}?")
+        click.echo(f"   nearest: {_nearest(one) or 'nobody'}\n   {KEYS}")
+        key = click.getchar().lower()
+        if key == "q":
+            return
+        try:
+            _pressed(key, one, answers)
+        except EdgeError as error:
+            click.echo(f"   {error}", err=True)
+
+
+def _pressed(key: str, one: Doubt, answers: Answers) -> None:
+    table: dict[str, Callable[[], object]] = {
+        "c": lambda: answers.confirm(one.id),
+        "r": lambda: answers.rename(one.id, click.prompt("   who")),
+        "n": lambda: answers.new(one.id, click.prompt("   name")),
+        "x": lambda: answers.reject(one.id),
+        "d": lambda: answers.discard(one.id),
+    }
+    if key in table:
+        table[key]()
+        click.echo("   done")
