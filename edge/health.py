@@ -98,6 +98,15 @@ class Health:
             log.error("%s: %s", part, problem)
             self.problems[part] = problem
 
+    def storage(self, state: str) -> bool:
+        """The outbox's disk is ``ok``, or says why not; whether that is news."""
+        if state == "ok":
+            return self.problems.pop("outbox", None) is not None
+        problem = f"the disk is {state}: events wait in memory (try: make room, or look at the disk)"
+        news = self.problems.get("outbox") != problem
+        self.problems["outbox"] = problem
+        return news
+
     def processed(self, camera: str, cost: Cost, latency: float, dropped: int) -> None:
         """One frame went through; ``latency`` seconds from exposure to the outbox, ``dropped`` frames in all."""
         counted = self.cameras[camera]

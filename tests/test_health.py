@@ -49,3 +49,14 @@ def test_the_status_line_names_cameras_and_what_is_degraded() -> None:
     health.trouble("labels.face", "another space")
 
     assert health.status_line() == "door connecting, yard lost, labels.face: degraded"
+
+
+def test_a_disk_that_refuses_is_news_once_and_so_is_its_recovery() -> None:
+    health = Health(["door"])
+    assert not health.storage("ok")
+    assert health.storage("full")
+    assert not health.storage("full")
+    assert "outbox: degraded" in health.status_line()
+    assert health.storage("ok")
+    assert not health.storage("ok")
+    assert health.problems == {}

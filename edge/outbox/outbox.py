@@ -100,6 +100,11 @@ class Outbox:
         return self._store.session if self._store else self._memory.epoch
 
     @property
+    def state(self) -> str:
+        """As in ``stats``, at once: it does not wait for the disk."""
+        return self._state
+
+    @property
     def epoch(self) -> int:
         """The epoch of events that reach the disk."""
         return self._store.epoch if self._store else self._memory.epoch
