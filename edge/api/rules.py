@@ -51,8 +51,10 @@ class Text:
             raise refused(where, "one of " + ", ".join(self.choices))
         if self.pattern and not self._compiled.fullmatch(value):
             raise refused(where, f"text matching {self.pattern}")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise refused(where, "text without lone surrogates")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise refused(where, "text without lone surrogates") from error
         return value
 
 
