@@ -18,6 +18,7 @@ from edge import __version__, board, sdnotify
 from edge.assembly import Assembled
 from edge.collection import Collections
 from edge.commands import Commands, Host
+from edge.doubts import Doubts
 from edge.errors import EdgeError
 from edge.health import Health
 from edge.inference.interpreter import choose
@@ -29,6 +30,7 @@ from edge.mqtt.topics import Topics
 from edge.neighbours import Neighbours
 from edge.outbox import Outbox
 from edge.reports import DeviceReports, small_jpeg
+from edge.review import ReviewQueue
 from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.types import Event
@@ -124,6 +126,7 @@ class Daemon:
             def stats() -> Stats:
                 return self._health.stats(asdict(outbox.stats()), asdict(delivery.stats()))
 
+            doubts = self._doubts(stack, reports)
             neighbours = Neighbours(settings, state, collections, client, small_jpeg, watch.latest)
             stack.callback(neighbours.stop)
             neighbours.start(reports.listeners)
@@ -141,11 +144,14 @@ class Daemon:
             sdnotify.ready(self._health.status_line())
             log.info("watching %s as %s, state in %s", ", ".join(self._health.cameras), settings.device.name, state)
 
+            def releases(now: float) -> None:
+                self._releases(now, switcher, watch, client, topics, changed)
+
             def storage(_now: float) -> None:
                 if self._health.storage(outbox.state):
                     client.publish(topics.stats, to_json(stats()), qos=0)
 
-            rounds = (storage, neighbours.tick, lambda now: self._releases(now, switcher, watch, client, topics, changed))
+            rounds = (storage, neighbours.tick, doubts, releases)
             self._live(watch, reports, client, topics, stats, rounds)
             sdnotify.stopping()
         return self._ending or Ending.STOPPED
@@ -204,6 +210,17 @@ class Daemon:
             self._settings, self._state, collections, watch, stats, small_jpeg,
             reload=self.ask_reload, restart=lambda: self.ask(Ending.RESTART),
         )  # fmt: skip
+
+    def _doubts(self, stack: ExitStack, reports: DeviceReports) -> Callable[[float], None]:
+        """What keeps doubtful tracks for a person; its round, which writes them."""
+        if not self._settings.review.enabled:
+            return lambda _: None
+        queue = stack.enter_context(ReviewQueue(self._state, self._settings.review))
+        doubts = Doubts(queue, self._settings)
+        stack.callback(doubts.flush)
+        reports.examiners.append(doubts.look)
+        reports.listeners.append(doubts.ended)
+        return lambda _: doubts.flush()
 
     def _api(self, collections: Collections, client: Client, topics: Topics, reports: DeviceReports) -> ApiServer:
         from edge.api.server import ApiServer
