@@ -17,9 +17,9 @@ COMMANDS = {
     "add": ("edge.cli.hub_publish:add", "Put a model, a collection or a probe into the next release."),
     "forget": ("edge.cli.hub_publish:forget", "Remove a subject from every collection of the fleet."),
     "publish": ("edge.cli.hub_publish:publish", "Sign what was added as a release."),
-    "rollout": ("edge.cli.hub_publish:rollout", "Say which devices run which release."),
-    "rotate": ("edge.cli.hub_publish:rotate", "Give a role a new key."),
-    "refresh": ("edge.cli.hub_publish:refresh", "Sign the online metadata again before it expires."),
+    "rollout": ("edge.cli.hub_rollout:rollout", "Say which devices run which release."),
+    "rotate": ("edge.cli.hub_rollout:rotate", "Give a role a new key."),
+    "refresh": ("edge.cli.hub_rollout:refresh", "Sign the online metadata again before it expires."),
 }
 """command -> (where it lives, its line in the help)"""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import queue
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,18 @@ def ask(
         return _answer(answers, command.id, correlation, until, device)
     finally:
         client.stop(1.0)
+
+
+def hint(mqtt: settings.Mqtt, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:
+    """Leave devices the word that there is a release to look for; it has no authority. Raises DeliveryError."""
+    client = Client(mqtt, f"edge-hint-{secrets.token_hex(4)}", session_seconds=0)
+    client.start()
+    try:
+        _await_broker(client, time.monotonic() + timeout)
+        for device in devices:
+            client.retain(Topics(device).desired, json.dumps(document).encode())
+    finally:
+        client.stop(3.0)
 
 
 def _await_broker(client: Client, until: float) -> None:

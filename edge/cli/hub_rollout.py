@@ -1,0 +1,185 @@
+"""``edge hub rollout/rotate/refresh``: who gets a release, and the keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import output
+from edge.cli.hub_publish import desk_of, keys_option, repository_option
+
+if TYPE_CHECKING:
+    from edge.hub.publishing.rollout import Verdict, Word
+    from edge.sync.manifest import Deployment
+
+
+@dataclass(frozen=True)
+class _Wish:
+    release: str | None
+    group: str
+    percent: float
+    canaries: tuple[str, ...]
+    devices: tuple[str, ...]
+    pins: tuple[str, ...]
+    hold: bool | None
+
+
+@click.command()
+@click.argument("release", required=False)
+@click.option("--group", default="all", show_default=True, help="Group of devices (their sync.group).")
+@click.option("--percent", type=click.FloatRange(0, 100), default=100.0, show_default=True, help="Share of the group.")
+@click.option("--canary", "canaries", multiple=True, help="A device that takes it first.")
+@click.option("--device", "devices", multiple=True, help="A device of the group; those that the hub heard of if none.")
+@click.option("--pin", "pins", multiple=True, metavar="DEVICE=RELEASE", help="Keep a device on a release; none: free.")
+@click.option("--hold/--no-hold", default=None, help="Nobody changes anything, or goes on.")
+@click.option("--advance", is_flag=True, help="Grow to the next step or stop, by what the devices report.")
+@click.option("--hint", is_flag=True, help="Tell the devices over MQTT to look now.")
+@repository_option
+@output.json_option
+@click.pass_context
+def rollout(
+    ctx: click.Context, /, advance: bool, hint: bool, repository: Path | None, as_json: bool, **wish: object
+) -> None:
+    r"""Say which devices run which release; without anything, show it.
+
+    \b
+    Example:
+      edge hub rollout 2026-11-22.1 --percent 5 --hint
+      edge hub rollout --advance              every few minutes: 5 % -> 50 % -> 100 %, or stop
+      edge hub rollout --pin porch=2026-11-20.1
+    """
+    from edge.hub.publishing import rollout as rollouts
+
+    wanted = _Wish(**wish)  # type: ignore[arg-type]
+    desk = desk_of(ctx, repository).opened()
+    now = desk.deployment(wanted.group)
+    words = _words(ctx, wanted.group)
+    if wanted.release:
+        desk.release(wanted.release)
+    changed = _changed(now, wanted, list(wanted.devices) or list(words))
+    verdict = None
+    if advance:
+        policy = rollouts.Policy()
+        verdict = rollouts.judge(changed, words, policy)
+        changed = {"grow": lambda: rollouts.grown(changed, policy), "stop": lambda: rollouts.stopped(changed)}.get(
+            verdict.action, lambda: changed
+        )()
+    if changed != now:
+        changed = desk.deploy(changed)
+    if hint:
+        _hint(ctx, list(wanted.devices) or list(words), changed)
+    _tell(changed, verdict, as_json)
+
+
+def _changed(now: Deployment | None, wish: _Wish, known: list[str]) -> Deployment:
+    from edge.hub.publishing import rollout as rollouts
+
+    if wish.release:
+        base = "" if now is None else now.base
+        if now is not None and now.release != wish.release and now.percent >= 100:
+            base = now.release
+        changed = rollouts.start(wish.group, wish.release, base, known, wish.percent, wish.canaries)
+        changed = replace(changed, pins=now.pins if now else {}, number=now.number if now else 1)
+    elif now is None:
+        raise click.UsageError(f"nothing is deployed to {wish.group!r}: name a release")
+    else:
+        changed = now
+    pins = dict(changed.pins)
+    for one in wish.pins:
+        device, _, release = one.partition("=")
+        pins.pop(device, None)
+        pins |= {device: release} if release else {}
+    return replace(changed, pins=pins, hold=changed.hold if wish.hold is None else wish.hold)
+
+
+def _tell(changed: Deployment, verdict: Verdict | None, as_json: bool) -> None:
+    if as_json:
+        output.print_json({**asdict(changed), "verdict": asdict(verdict) if verdict else None})
+        return
+    if verdict:
+        click.echo(
+            f"{verdict.action}: {verdict.committed} of {verdict.chosen} chosen devices committed, "
+            f"{verdict.failed} failed {'; '.join(verdict.reasons)}".rstrip()
+        )
+    hold, otherwise = ", on hold" if changed.hold else "", changed.base or "as it is"
+    click.echo(f"{changed.group}: release {changed.release} for {changed.percent:g} %{hold}, else {otherwise}")
+    for name in changed.canaries:
+        click.echo(f"  canary {name}")
+    for name, pinned in changed.pins.items():
+        click.echo(f"  {name} stays on {pinned}")
+
+
+def _words(ctx: click.Context, group: str) -> dict[str, Word]:
+    """What each device of the group said last, from the hub's database."""
+    from edge import config
+    from edge.hub import databases
+    from edge.hub.publishing.rollout import Word
+    from edge.hub.store import Store
+
+    settings = output.settings(ctx)
+    database = databases.connect(settings.hub.database, config.state_folder(settings))
+    Store(database).prepare()
+    with database.transaction(reading=True) as transaction:
+        rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")
+    said = {device: json.loads(body) for device, body in rows}
+    return {
+        device: Word(one.get("release", ""), one.get("phase", ""), one.get("desired", ""), one.get("error", ""))
+        for device, one in sorted(said.items())
+        if (one.get("group") or "all") == group
+    }
+
+
+def _hint(ctx: click.Context, devices: list[str], deployment: Deployment) -> None:
+    from edge.hub.asking import hint
+
+    hint(output.settings(ctx).mqtt, devices, {"release": deployment.release, "number": deployment.number})
+
+
+@click.command()
+@click.argument("role", type=click.Choice(["root", "targets", "snapshot", "timestamp", "deploy"]))
+@repository_option
+@keys_option
+@output.json_option
+@click.pass_context
+def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | None, as_json: bool) -> None:
+    r"""Give a role a new key: it is old, lost or stolen. Devices follow by themselves.
+
+    Signed by the root key (deploy: by the targets key), so a lost root key is the one that cannot be replaced:
+    then every device needs a new root.json by hand.
+
+    \b
+    Example:
+      edge hub rotate timestamp --keys /media/stick/edge-keys
+    """
+    desk = desk_of(ctx, repository, keys).opened()
+    desk.repository.rotate(role)
+    path = str(desk.repository.keys.path(role))
+    if as_json:
+        output.print_json({"role": role, "key": path})
+    else:
+        click.echo(f"{role} has a new key: {path}")
+
+
+@click.command()
+@repository_option
+@output.json_option
+@click.pass_context
+def refresh(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
+    r"""Sign the online metadata again before it expires: once a day, from a timer.
+
+    \b
+    Example:
+      edge hub refresh
+    """
+    desk = desk_of(ctx, repository).opened()
+    desk.repository.refresh()
+    found = desk.repository.versions()
+    if as_json:
+        output.print_json({role: {"version": v, "expires": until.isoformat()} for role, (v, until) in found.items()})
+        return
+    for role, (version, until) in found.items():
+        click.echo(f"{role:<10} version {version:<4} until {until:%Y-%m-%d}")
