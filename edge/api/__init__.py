@@ -1,9 +1,12 @@
 """The Rekognition endpoint: the same detector, embedder and collections behind Amazon's wire protocol.
 
-server       HTTP: routes, bodies, lanes, answers          service      what the operations work with
-rules        kinds of constraint and how each is checked   constraints  the table of constraints, per operation
-sigv4        verification of signed requests               errors       our errors as Rekognition's
-images       bytes or S3Object to a picture                shapes       our words as Rekognition's structures
-worker       the one thread that runs models               state        tags, tokens and processors in SQLite
-operations/  one function an operation                     streams/     stream processors at work on frames
+server          HTTP: routes, bodies, lanes, answers       call         one request, its ARNs and page tokens
+rules           kinds of constraint and how each is held   constraints  the table of constraints, per operation
+errors          our errors as Rekognition's                sigv4        verification of signed requests
+service         what the operations work with              vision       the endpoint's own models
+worker          lanes: bounded queues, a share of a core   state        tags, tokens and processors in SQLite
+images          bytes or S3Object to a picture             shapes       our words as Rekognition's structures
+matching        searches with thresholds 0..100            quality_filter  which faces are worth it, and why not
+taxonomy        names, ancestors, categories of labels     colors       what a picture is made of
+operations/     one function an operation                  streams/     stream processors at work on frames
 """
