@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from edge.api.call import Call
 from edge.api.errors import ApiError, translated
 from edge.api.operations import NOT_HERE, OPERATIONS
 from edge.api.service import Service
-from edge.errors import EdgeError, SettingsError
+from edge.errors import EdgeError, SettingsError, TransientError
 from edge.settings import Api, Settings
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ BODY_SECONDS = 60.0
 MAX_CONNECTIONS = 256
 START_SECONDS = 30.0
 
-Middleware = Callable[["Request"], Awaitable["Response"]]
-
 
 class ApiServer:
     """The endpoint in a thread of its own.
@@ -61,6 +59,7 @@ class ApiServer:
         self.port = settings.api.port
         self._server: Any = None
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Listen. Raises SettingsError where the address cannot be had."""
@@ -90,10 +89,16 @@ class ApiServer:
         deadline = time.monotonic() + START_SECONDS
         while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
             time.sleep(0.01)
+        if not self._server.started:
+            self.stop()
+            raise TransientError("the Rekognition endpoint did not come up", "look at the log above, and start again")
         log.info("the Rekognition endpoint listens on http://%s:%d", api.host, self.port)
 
     def stop(self) -> None:
-        """Answer what is being answered, then close."""
+        """Answer what is being answered, then close; also after a start that failed."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -168,11 +173,18 @@ class Endpoint:
         api = self._service.settings.api
         headers = {name.lower(): value for name, value in request.headers.items()}
         if not api.keys:
+            _refuse_browsers(headers)
             return sigv4.parsed(headers.get("authorization"))
         path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
         message = sigv4.Message(request.method, path, request.url.query, headers, body)
         secrets = {key: secret.get_secret_value() for key, secret in api.keys.items()}
         return sigv4.verify(message, secrets, time.time(), api.clock_skew)
+
+
+def _refuse_browsers(headers: Mapping[str, str]) -> None:
+    """A page of another site could ask through the browser of this machine; programs send neither header."""
+    if "origin" in headers or "sec-fetch-site" in headers:
+        raise ApiError("AccessDeniedException", "Requests from browsers are not answered without api.keys.")
 
 
 def _operation(request: Request) -> str:

@@ -49,9 +49,10 @@ class Lane:
     def stop(self) -> None:
         """Finish the job at hand, refuse what still waits, end the threads."""
         self._refuse_waiting()
-        for _ in self._threads:
+        started = [thread for thread in self._threads if thread.is_alive()]
+        for _ in started:
             self._jobs.put(None)
-        for thread in self._threads:
+        for thread in started:
             thread.join()
         self._refuse_waiting()
 
