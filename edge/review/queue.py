@@ -140,15 +140,20 @@ class ReviewQueue:
             return [Answered(*row) for row in db.execute("SELECT * FROM answers ORDER BY time, id")]
 
     def forget(self, subject: str) -> int:
-        """Remove what names a subject: questions, answers, anchors. Returns how many."""
-        named = '%"subject": ' + json.dumps(subject, ensure_ascii=False).replace("%", "") + "%"
+        """Remove questions, answers and anchors of a subject, and its name from other questions. Returns how many."""
         with self._db.writing() as db:
-            gone = db.execute("DELETE FROM answers WHERE subject = ?", (subject,)).rowcount
-            gone += db.execute("DELETE FROM anchors WHERE subject = ?", (subject,)).rowcount
-            rows = db.execute("SELECT id, document FROM doubts WHERE subject = ? OR document LIKE ?", (subject, named))
-            ids = [(number,) for number, document in rows.fetchall() if _names(json.loads(document), subject)]
-            db.executemany("DELETE FROM doubts WHERE id = ?", ids)
-        return gone + len(ids)
+            gone = sum(
+                db.execute(f"DELETE FROM {table} WHERE subject = ?", (subject,)).rowcount  # noqa: S608
+                for table in ("doubts", "answers", "anchors")
+            )
+            for number, text in db.execute("SELECT id, document FROM doubts").fetchall():
+                document = json.loads(text)
+                kept = [one for one in document["nearest"] if one["subject"] != subject]
+                if len(kept) < len(document["nearest"]):
+                    text = json.dumps({**document, "nearest": kept}, ensure_ascii=False)
+                    db.execute("UPDATE doubts SET document = ? WHERE id = ?", (text, number))
+                    gone += 1
+        return gone
 
     def compact(self) -> None:
         """Give back the space of what was deleted, and leave no log of it."""
@@ -196,7 +201,3 @@ def _doubt(number: int, document: str, vector: bytes, crop: bytes | None) -> Dou
     values["space"], values["box"] = Space(**values["space"]), Box(**values["box"])
     values["nearest"] = tuple(Nearest(**one) for one in values["nearest"])
     return Doubt(**values, vector=np.frombuffer(vector, "<f4").astype(np.float32), crop=crop or b"", id=number)
-
-
-def _names(document: dict[str, Any], subject: str) -> bool:
-    return subject == document["subject"] or any(one["subject"] == subject for one in document["nearest"])

@@ -1,0 +1,102 @@
+"""What a person answers is applied at once, and never makes the collection worse."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rigs.review_faces import BOX, CROP, SPACE, look
+
+from edge.answers import Answers, export
+from edge.collection import Collection
+from edge.errors import ConflictError, NotFoundError
+from edge.review import Anchors, ReviewQueue
+from edge.settings import Review
+
+Ask = Callable[..., int]
+
+
+def test_what_is_confirmed_is_found_at_once(answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask) -> None:
+    other_side = look(0, 5)
+    number = ask(other_side)
+    assert answers.confirm(number) == "alice"
+    (best,) = staff.search(other_side[np.newaxis], 1)[0]
+    assert (best.subject, round(best.similarity, 3)) == ("alice", 1.0)
+    assert queue.count() == 0
+    with pytest.raises(NotFoundError):
+        answers.confirm(number)
+
+
+def test_a_new_subject_and_another_one(answers: Answers, staff: Collection, ask: Ask) -> None:
+    answers.new(ask(look(4)), "carol")
+    answers.rename(ask(look(1, 6)), "bob")
+    assert staff.subjects() == {"alice": 2, "bob": 3, "carol": 1}
+    with pytest.raises(NotFoundError, match="no subject 'bbo'"):
+        answers.rename(ask(look(1, 7)), "bbo")
+    with pytest.raises(ConflictError, match="has 'bob' already"):
+        answers.new(ask(look(1, 7)), "bob")
+
+
+def test_a_wrong_answer_that_would_make_two_people_confusable_is_refused(
+    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask
+) -> None:
+    number = ask(look(1, 5))
+    with pytest.raises(ConflictError, match="more like bob"):
+        answers.confirm(number)
+    assert queue.count() == 1, "nothing is lost: the question waits for a better answer"
+    assert staff.subjects()["alice"] == 2
+    answers.confirm(number, force=True)
+    assert staff.subjects()["alice"] == 3
+
+
+def test_a_look_that_a_face_shows_already_adds_none(answers: Answers, staff: Collection, ask: Ask) -> None:
+    answers.confirm(ask(look(0, 0)))
+    assert staff.count == 4
+
+
+def test_a_rejected_look_alike_is_held_away_from_the_name_and_the_subject_is_not(
+    answers: Answers, staff: Collection, ask: Ask, tmp_path: Path
+) -> None:
+    anchors = Anchors(tmp_path)
+    alike = look(5, 0, like=0, share=0.9)
+
+    def named(vector: np.ndarray) -> list[str]:
+        found = staff.search(vector[np.newaxis], 5)
+        return [match.name for match in anchors.held_away("staff", SPACE, vector[np.newaxis], found)[0]]
+
+    assert named(alike)[0] == "alice"
+    answers.reject(ask(alike))
+    assert "alice" not in named(look(5, 2, like=0, share=0.9)), "another look at the same stranger"
+    assert named(look(0, 3))[0] == "alice"
+    anchors.close()
+
+
+def test_what_was_confirmed_becomes_a_manifest(answers: Answers, queue: ReviewQueue, ask: Ask, tmp_path: Path) -> None:
+    number = ask(look(0, 5))
+    answers.confirm(number)
+    answers.discard(ask(look(3)))
+    assert export(tmp_path / "out", queue.answers()) == 1
+    (line,) = (tmp_path / "out" / "output.manifest").read_text().splitlines()
+    document = json.loads(line)
+    assert document["label-0-metadata"]["class-name"] == "alice"
+    assert (tmp_path / "out" / document["source-ref"]).read_bytes() == CROP
+
+
+def test_the_queue_is_bounded_expires_and_keeps_no_picture_unless_asked(tmp_path: Path, staff: Collection) -> None:
+    from edge.review import Doubt
+
+    def doubt(number: int, when: float) -> Doubt:
+        return Doubt(
+            "audit", when, "door", f"1-{number}", "face", "staff", SPACE, BOX, 0.9, 0.8, "alice", (), look(0), CROP
+        )
+
+    with ReviewQueue(tmp_path / "other", Review(most=3, days=1)) as queue:
+        queue.put([doubt(number, time.time()) for number in range(5)])
+        assert [one.track for one in queue.doubts()] == ["1-2", "1-3", "1-4"]
+        assert not any(one.crop for one in queue.doubts())
+        queue.put([doubt(9, time.time() - 2 * 86400)])
+        assert queue.count() == 3

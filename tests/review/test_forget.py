@@ -1,0 +1,122 @@
+"""Whoever is forgotten is found nowhere in any file of the state folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rigs.review_faces import BOX, CROP, look
+
+from edge.answers import Answers
+from edge.api.state import ApiState
+from edge.cli import edge
+from edge.collection import Collection, Collections
+from edge.collection.users import Users
+from edge.config_file import written
+from edge.errors import ConflictError
+from edge.forget import forget
+from edge.lock import Lock
+from edge.outbox import Outbox
+from edge.review import ReviewQueue
+from edge.settings import Outbox as OutboxSettings
+from edge.settings import Settings
+from edge.types import Event, Identity, IdentityState
+
+SUBJECT = "Żaneta Müller"
+FACE_OF = [look(3, number) for number in range(3)]
+
+
+def event(kind: str, track: str, subject: str) -> Event:
+    who = Identity(IdentityState.KNOWN, subject, 0.8, 0.1, "f1", "staff")
+    return Event(kind, "door", track, "face", 0.9, BOX, who, (), time.time(), time.time())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def state(
+    tmp_path: Path,
+    staff: Collection,
+    collections: Collections,
+    queue: ReviewQueue,
+    answers: Answers,
+    ask: Callable[..., int],
+) -> Path:
+    """A state folder that knows somebody in every way there is."""
+    answers.new(ask(FACE_OF[0]), SUBJECT)
+    answers.confirm(ask(FACE_OF[1], SUBJECT))
+    answers.reject(ask(FACE_OF[2], SUBJECT))
+    ask(look(0, 7), SUBJECT)
+    ask(look(0, 6), "alice")
+    Users(collections.store, "staff", staff.number).create(SUBJECT)
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxSettings(commit_seconds=0))
+    outbox.put([event("new", "1-1", SUBJECT), event("new", "1-2", "alice"), event("update", "1-1", SUBJECT)])
+    outbox.close()
+    api = ApiState(tmp_path)
+    api.remember("CreateUser", "token", {}, {"UserId": SUBJECT})
+    api.close()
+    queue.close()
+    collections.close()
+    return tmp_path
+
+
+def traces(state: Path) -> dict[str, str]:
+    """File -> what of the subject is in it."""
+    wanted = {
+        "name": SUBJECT.encode(),
+        "name in JSON": json.dumps(SUBJECT)[1:-1].encode(),
+        **{f"embedding {n}": vector.tobytes() for n, vector in enumerate(FACE_OF)},
+    }
+    found = {}
+    for path in state.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        held = [what for what, one in wanted.items() if one in data]
+        if held:
+            found[path.name] = ", ".join(held)
+    return found
+
+
+def test_nothing_of_a_forgotten_subject_is_left(state: Path) -> None:
+    before = traces(state)
+    assert {"collections.sqlite", "review.sqlite", "outbox.sqlite", "api.sqlite"} <= {
+        name.removesuffix("-wal") for name in before
+    }
+    gone = forget(SUBJECT, Settings(), state)
+    assert (gone.faces, gone.events, gone.left) == (2, 3, ())
+    assert gone.questions >= 4
+    assert traces(state) == {}
+
+
+def test_everybody_else_stays(state: Path) -> None:
+    forget(SUBJECT, Settings(), state)
+    with Collections(state, Settings().collection, maintain=False) as collections:
+        assert collections.get("staff").subjects() == {"alice": 2, "bob": 2}
+    outbox = Outbox(state / "outbox.sqlite", OutboxSettings(commit_seconds=0))
+    events = [queued.event for queued in outbox.read(0, 100)]
+    outbox.close()
+    assert [one.identity.subject for one in events if one.track == "1-2"] == ["alice", "alice"]
+    nameless = [one for one in events if one.track == "1-1"]
+    assert [one.type for one in nameless] == ["new", "update", "end"], "the track still gets its end"
+    assert {one.identity.state for one in nameless} == {IdentityState.UNKNOWN}
+    with ReviewQueue(state, Settings().review) as queue:
+        assert [one.crop for one in queue.doubts()] == [CROP]
+
+
+def test_a_running_daemon_must_be_stopped_first(state: Path) -> None:
+    with Lock(state), pytest.raises(ConflictError, match="in use"):
+        forget(SUBJECT, Settings(), state)
+
+
+def test_what_cannot_be_removed_is_told(state: Path) -> None:
+    (state / "releases").mkdir()
+    (state / "releases" / "segment").write_bytes(b"x" * 1_048_570 + SUBJECT.encode())
+    config = state.parent / "edge.toml"
+    config.write_text(written({"state": str(state)}))
+    run = CliRunner().invoke(edge, ["--config", str(config), "forget", SUBJECT, "--yes", "--json"])
+    assert run.exit_code == 1
+    assert json.loads(run.stdout)["left"] == [str(state / "releases" / "segment")]
+    (state / "releases" / "segment").unlink()
+    again = CliRunner().invoke(edge, ["--config", str(config), "forget", SUBJECT, "--yes"])
+    assert again.exit_code == 3, "there was nothing any more"
