@@ -29,6 +29,7 @@ from edge.mqtt.messages import Info, Stats, to_json
 from edge.mqtt.topics import Topics
 from edge.neighbours import Neighbours
 from edge.outbox import Outbox
+from edge.release_contents import in_force
 from edge.reports import DeviceReports, small_jpeg
 from edge.review import ReviewQueue
 from edge.settings import Settings
@@ -38,6 +39,7 @@ from edge.watch import Watch
 
 if TYPE_CHECKING:
     from edge.api.server import ApiServer
+    from edge.page import StatusPage
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class Daemon:
         on_events: Callable[[Sequence[Event]], None] | None = None,
         read: Read | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings = self._chosen = settings
         self._state = state
         self._on_events = on_events
         self._read = read
@@ -84,6 +86,7 @@ class Daemon:
         self._asked = threading.Event()
         self._reload_asked = threading.Event()
         self._health = Health([camera.name for camera in settings.cameras if camera.enabled])
+        self._release = ""
 
     def ask(self, ending: Ending) -> None:
         """End the run soon. For signal handlers and other threads."""
@@ -113,19 +116,23 @@ class Daemon:
             switcher = Switcher(settings, state, collections, self._health)
             stack.callback(switcher.close)
             assembled = switcher.start()
+            # what is not switched later: the endpoint's models, and those of commands
+            self._chosen = in_force(settings, state)
             self._health.problems.update(assembled.problems)
             reports = DeviceReports(settings, outbox, client, topics, self._health)
             stack.callback(reports.finish)
             if self._on_events:
                 reports.listeners.append(self._on_events)
-            if settings.api.enabled:
-                api = self._api(collections, client, topics, reports)
-                stack.callback(api.stop)
             watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports)
 
             def stats() -> Stats:
                 return self._health.stats(asdict(outbox.stats()), asdict(delivery.stats()))
 
+            if settings.api.enabled:
+                page = self._page(collections, watch, reports, stats)
+                api = self._api(collections, client, topics, reports, page)
+                stack.callback(api.stop)
+                stack.callback(page.close)
             doubts = self._doubts(stack, reports)
             neighbours = Neighbours(settings, state, collections, client, small_jpeg, watch.latest)
             stack.callback(neighbours.stop)
@@ -137,6 +144,7 @@ class Daemon:
                 commands.start(self._host(collections, watch, stats))
 
             def changed(now: Assembled) -> None:
+                self._release = now.bundle.release
                 client.retain(topics.info, to_json(self._info(now, collections, outbox.session)))
 
             changed(assembled)
@@ -207,7 +215,7 @@ class Daemon:
 
     def _host(self, collections: Collections, watch: Watch, stats: Callable[[], Stats]) -> Host:
         return Host(
-            self._settings, self._state, collections, watch, stats, small_jpeg,
+            self._chosen, self._state, collections, watch, stats, small_jpeg,
             reload=self.ask_reload, restart=lambda: self.ask(Ending.RESTART),
         )  # fmt: skip
 
@@ -222,13 +230,29 @@ class Daemon:
         reports.listeners.append(doubts.ended)
         return lambda _: doubts.flush()
 
-    def _api(self, collections: Collections, client: Client, topics: Topics, reports: DeviceReports) -> ApiServer:
+    def _page(
+        self, collections: Collections, watch: Watch, reports: DeviceReports, stats: Callable[[], Stats]
+    ) -> StatusPage:
+        from edge.page import StatusPage
+
+        page = StatusPage(self._settings, self._state, collections, self._health)
+        page.begin(stats, reports.present, watch.latest, lambda: self._release)
+        if self._settings.page.enabled:
+            reports.observers.append(page.live.observe)
+            reports.listeners.append(page.feed.listen)
+        return page
+
+    def _api(
+        self, collections: Collections, client: Client, topics: Topics, reports: DeviceReports, page: StatusPage
+    ) -> ApiServer:
         from edge.api.server import ApiServer
 
         def publish(processor: str, payload: bytes) -> None:
             client.publish(topics.rekognition(processor), payload)
 
-        server = ApiServer(self._settings, self._state, collections=collections, publish=publish)
+        pages = page.routes() if self._settings.page.enabled else ()
+        server = ApiServer(self._chosen, self._state, collections=collections, publish=publish, pages=pages)
+        page.serve(server.service.lanes["models"])
         server.start()
         reports.observers.append(server.processors.observe)
         return server

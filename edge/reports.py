@@ -76,6 +76,11 @@ class DeviceReports:
             self._presence[camera] = Presence(camera, time.time(), ())
         self.wake.set()
 
+    def present(self) -> list[Presence]:
+        """Who and what is there now, of each camera that has looked."""
+        with self._lock:
+            return list(self._presence.values())
+
     def flush(self) -> None:
         """Publish what changed since the last call. Called on one thread, often."""
         with self._lock:

@@ -1,0 +1,203 @@
+"""The page's routes, and the documents behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge import __version__, board
+from edge.errors import NotFoundError
+from edge.health import Health
+from edge.page import metrics
+from edge.page.door import Door, said
+from edge.page.enrolment import Enrolment
+from edge.page.feed import Feed
+from edge.page.live import LiveView
+from edge.policy import Presence
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from edge.api.worker import Lane
+    from edge.collection import Collections
+    from edge.mqtt.messages import Stats
+    from edge.types import Frame
+
+ASSETS = {
+    "": ("index.html", "text/html"),
+    "page.js": ("page.js", "text/javascript"),
+    "page.css": ("page.css", "text/css"),
+}
+"""last part of the address -> file below edge/data/page, its type"""
+MOST_SUBJECTS = 500
+"""subjects of a collection that are listed"""
+
+
+class StatusPage:
+    """``begin`` gives it what tells of the daemon, ``serve`` the endpoint's lane. Without them it shows less."""
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
+        self._settings, self._health, self._collections = settings, health, collections
+        self._door = Door(settings.page, settings.device.name)
+        self.live = LiveView(settings.page.width)
+        self.feed = Feed()
+        self._enrolment = Enrolment(settings, state, collections)
+        self._stats: Callable[[], Stats] | None = None
+        self._present: Callable[[], Sequence[Presence]] = tuple
+        self._latest: Callable[[str], Frame | None] = lambda _: None
+        self._release: Callable[[], str] = str
+
+    def begin(
+        self,
+        stats: Callable[[], Stats],
+        present: Callable[[], Sequence[Presence]],
+        latest: Callable[[str], Frame | None],
+        release: Callable[[], str],
+    ) -> None:
+        """Who tells what there is now."""
+        self._stats, self._present, self._latest, self._release = stats, present, latest, release
+
+    def serve(self, lane: Lane) -> None:
+        """``lane`` runs the models that enroll."""
+        self._enrolment.lane = lane
+
+    def close(self) -> None:
+        """End what never ends by itself, so that the endpoint can stop."""
+        self.feed.close()
+
+    def routes(self) -> list[BaseRoute]:
+        from starlette.routing import Route
+
+        door = self._door
+        return [
+            Route("/", door.open(_asset("")), methods=["GET"]),
+            *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
+            Route("/page/login", door.login, methods=["POST"]),
+            Route("/page/state", door.private(self._answer_state), methods=["GET"]),
+            Route("/page/events", door.private(self._answer_events), methods=["GET"]),
+            Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
+            Route("/page/collections/{name}/faces", door.changing(self._enrolment.answer), methods=["POST"]),
+            Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
+            Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
+        ]
+
+    async def _answer_state(self, request: Request) -> Response:  # noqa: ARG002
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(await asyncio.to_thread(self._state))
+
+    async def _answer_events(self, request: Request) -> Response:
+        from starlette.responses import StreamingResponse
+
+        if self.feed.full:
+            return said(503, "too many browsers listen already", "close one of them")
+        last = request.headers.get("last-event-id", "")
+        after = int(last) if last.isdecimal() and len(last) < 16 else 0
+        return StreamingResponse(self.feed.stream(after), media_type="text/event-stream")
+
+    async def _answer_collection(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        try:
+            subjects = await asyncio.to_thread(lambda: self._collections.get(request.path_params["name"]).subjects())
+        except NotFoundError as error:
+            return said(404, error.message, error.hint)
+        named = sorted(subjects.items())[:MOST_SUBJECTS]
+        return JSONResponse({"subjects": [{"subject": name, "faces": faces} for name, faces in named]})
+
+    async def _answer_picture(self, request: Request) -> Response:
+        from starlette.responses import Response
+
+        name, after = request.path_params["name"], request.query_params.get("after", "")
+        if name not in self._health.cameras:
+            return said(404, f"there is no camera {name[:64]!r}", f"one of {', '.join(self._health.cameras)}")
+        shown = await self.live.newer(name, int(after) if after.isdecimal() and len(after) < 16 else -1)
+        frame = shown.frame if shown else self._latest(name)
+        if frame is None or (shown is None and after == str(frame.sequence)):
+            if "after" in request.query_params:
+                return Response(status_code=204)  # what a script that asks again and again takes for no error
+            return said(503, f"camera {name} gives no new picture", self._health.cameras[name].reason)
+        story = {"sequence": frame.sequence, "time": frame.time, "tracks": shown.tracks if shown else ()}
+        headers = {"X-Frame": json.dumps(story)}
+        return Response(await self.live.jpeg(frame), media_type="image/jpeg", headers=headers)
+
+    async def _answer_metrics(self, request: Request) -> Response:  # noqa: ARG002
+        from starlette.responses import Response
+
+        return Response(await asyncio.to_thread(self._metrics), headers={"Content-Type": metrics.TYPE})
+
+    def _metrics(self) -> str:
+        stats = self._stats() if self._stats else None
+        faces = {name: self._collections.get(name).count for name in self._collections.names()}
+        outbox, mqtt = (stats.outbox, stats.mqtt) if stats else ({}, {})
+        return metrics.text(metrics.of_daemon(self._health, outbox, mqtt, faces, self._release()))
+
+    def _state(self) -> dict[str, Any]:
+        health, now = self._health, time.monotonic()
+        stats = self._stats() if self._stats else None
+        return {
+            "device": self._settings.device.name,
+            "version": __version__,
+            "release": self._release(),
+            "hardware": board.model(),
+            "time": time.time(),
+            "clock": board.clock(),
+            "uptime": stats.uptime if stats else 0.0,
+            "memory_mb": round(board.memory().resident / 1e6, 1),
+            "temperature": board.temperature(),
+            "throttled": board.throttled(),
+            "problems": dict(health.problems),
+            "cameras": [
+                {"name": name, "state": one.state, "reason": one.reason, "fps": round(one.fps(now), 1)}
+                for name, one in health.cameras.items()
+            ],
+            "fps": self._settings.page.fps,
+            "present": [_document(one) for one in self._present()],
+            "outbox": stats.outbox if stats else {},
+            "mqtt": bool(self._settings.mqtt.host),
+            "collections": [
+                {"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()
+            ],
+            "enrollable": self._enrolment.collections(),
+        }
+
+
+def _document(presence: Presence) -> dict[str, Any]:
+    tracks = [
+        {
+            "track": one.track,
+            "label": one.label,
+            "state": one.identity.state,
+            "subject": one.identity.subject,
+            "zones": one.zones,
+            "since": one.started,
+        }
+        for one in presence.tracks
+    ]
+    return {"camera": presence.camera, "tracks": tracks}
+
+
+def _asset(name: str) -> Callable[[Request], Any]:
+    """A handler for one file of edge/data/page. Browsers ask each time, and are told that it is the same."""
+    file, kind = ASSETS[name]
+    body = resources.files("edge").joinpath("data", "page", file).read_bytes()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    async def answer(request: Request) -> Response:
+        from starlette.responses import Response
+
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=kind, headers=headers)
+
+    return answer
