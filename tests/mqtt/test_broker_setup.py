@@ -15,6 +15,11 @@ from rigs.events import an_event
 from rigs.mosquitto import Mosquitto, program
 from rigs.waiting import eventually
 
+from edge import settings
+from edge.hub import databases
+from edge.hub.ingest import Ingest
+from edge.hub.store import Store
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MakeDevice = Callable[..., Device]
 
@@ -147,6 +152,24 @@ def test_an_event_that_the_broker_refuses_is_seen_and_stays_in_the_outbox(
     honest = device(broker.port, "porch", host="localhost", tls=True, **files)
     honest.outbox.put([an_event("new"), an_event("end")])
     assert eventually(lambda: honest.outbox.stats().waiting == 0)
+
+
+def test_device_and_ingest_meet_at_it_each_with_its_certificate(
+    broker: Mosquitto, certificates: Path, device: MakeDevice, tmp_path: Path
+) -> None:
+    def files(name: str) -> dict[str, Path]:
+        names = {"ca": "ca.crt", "certificate": f"{name}.crt", "key": f"{name}.key"}
+        return {setting: certificates / file for setting, file in names.items()}
+
+    mqtt = settings.Mqtt.model_validate({"host": "localhost", "port": broker.port, "tls": True, **files("hub")})
+    ingest = Ingest(mqtt, settings.Hub(), Store(databases.connect("", tmp_path)))
+    ingest.start()
+    assert eventually(lambda: ingest.client.online)
+    porch = device(broker.port, "porch", host="localhost", tls=True, acknowledge="hub", **files("porch"))
+    porch.outbox.put([an_event("new"), an_event("end")])
+    assert eventually(lambda: porch.outbox.stats().waiting == 0)
+    assert ingest.counts.stored == 2
+    ingest.stop()
 
 
 def test_limits_fit_what_we_send() -> None:
