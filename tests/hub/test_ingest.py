@@ -11,6 +11,7 @@ import pytest
 from rigs.device import Device, Subscriber
 from rigs.events import an_event
 from rigs.mosquitto import Mosquitto
+from rigs.postgres import Postgres
 from rigs.waiting import eventually
 
 from edge.hub import databases, reading
@@ -70,6 +71,25 @@ def test_a_database_that_refuses_loses_nothing(
     assert len(list(reading.events(database, reading.Wanted()))) == 20
     database.close()
     assert sum(record.levelname == "WARNING" and record.name == "edge.hub.ingest" for record in caplog.records) == 1
+
+
+def test_a_postgresql_that_goes_away_and_comes_back_loses_nothing(
+    device: MakeDevice, ingest: MakeIngest, tmp_path: Path
+) -> None:
+    with Postgres(tmp_path) as server:
+        url = server.new_database()
+        hub, porch = ingest(database=url), device()
+        porch.outbox.put([an_event("new", track="before")])
+        assert eventually(lambda: porch.outbox.stats().waiting == 0, 40)
+        server.stop()
+        porch.outbox.put([an_event("new", track=str(number)) for number in range(30)])
+        assert eventually(lambda: hub.counts.retries >= 1, 30)
+        server.start()
+        assert eventually(lambda: porch.outbox.stats().waiting == 0, 60)
+        database = databases.connect(url, tmp_path)
+        assert len(list(reading.events(database, reading.Wanted()))) == 31
+        database.close()
+        hub.stop()
 
 
 def test_two_ingests_share_the_events_and_both_may_answer(
