@@ -53,14 +53,17 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
 
 
 def in_force(settings: Settings, state: Path) -> Settings:
-    """The settings under the release that is in use; unchanged where there is none."""
+    """The settings under the release that is in use here; unchanged where there is none that can be read."""
     from edge.sync.slots import Slots
 
     slots = Slots(state)
     current = slots.current
     if not current:
         return settings
-    release = slots.manifest(current)
+    try:
+        release = slots.manifest(current)
+    except ReleaseError:
+        return settings  # the daemon says what is wrong with it
     changed = settings_of(settings, release, slots.path(current))
     cameras = tuple(
         camera.model_copy(update={"detectors": tuple(release.replaces.get(name, name) for name in camera.detectors)})

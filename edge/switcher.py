@@ -53,7 +53,7 @@ class Switcher:
         self._running = ""
         self._thread: threading.Thread | None = None
         self._loaded: Assembled | EdgeError | None = None
-        self._loading = ""
+        self._loading, self._share = "", 0.0
         self._said: Reported | None = None
         self._next, self._due = 0.0, True
 
@@ -160,7 +160,13 @@ class Switcher:
         self._slots.verify(manifest)
         release_contents.remember_erasures(manifest, self._ledger)
         began = time.monotonic()
-        renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger)
+        total = sum(segment.count for shipped in manifest.collections for segment in shipped.segments)
+        self._share = 0.0
+
+        def step(faces: int) -> None:
+            self._share = min(1.0, self._share + faces / total)
+
+        renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger, step)
         settings = release_contents.settings_of(self._settings, manifest, self._slots.path(release))
         prepared = {
             name: label.model_copy(update={"collection": renames.get(label.collection, label.collection)})
@@ -208,7 +214,7 @@ class Switcher:
         if self._ledger is None:
             return Reported(release="")
         if self._thread is not None:
-            return Reported(running, "staged", self._loading, 1.0, group=group)
+            return Reported(running, "staged", self._loading, round(self._share, 2), group=group)
         if self._probation.running:
             return Reported(running, "probation", running, 1.0, group=group)
         told = self._ledger.get("progress", {})

@@ -29,8 +29,10 @@ def api(ctx: click.Context, host: str | None, port: int | None, as_json: bool) -
     """
     from edge.api.server import ApiServer
     from edge.config import state_folder
+    from edge.release_contents import in_force
 
     settings = output.settings(ctx)
+    settings = in_force(settings, state_folder(settings))
     given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = settings.model_copy(update={"api": settings.api.model_copy(update=given)})
     stop = threading.Event()

@@ -48,9 +48,11 @@ def enroll(
     from edge import config, finder
     from edge.collection import Collections
     from edge.enroll import enroll_images, planned
+    from edge.release_contents import in_force
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
+    chosen = in_force(chosen, state)
     plan = planned(path, subject)
     with Collections(state, chosen.collection, maintain=False) as collections:
         looks = finder.load(chosen, state, label, detectors, embedder)

@@ -46,9 +46,11 @@ def search(
     from edge import config, finder
     from edge.collection import Collections
     from edge.identify import identify_files, rule
+    from edge.release_contents import in_force
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
+    chosen = in_force(chosen, state)
     files = [file for image in images for file in finder.image_files(image)]
     with Collections(state, chosen.collection, maintain=False) as collections:
         target = collections.get(collection)

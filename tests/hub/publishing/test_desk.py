@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge.collection import Collections
 from edge.errors import ConflictError, EdgeError, ReleaseError, SpaceError
 from edge.health import Health
 from edge.hub.publishing.desk import Desk
+from edge.pipeline import Bundle
 from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.sync.ledger import Ledger
@@ -143,6 +145,54 @@ def test_the_daemon_s_side_loads_it_and_finds_who_came_with_it(world: World) -> 
         said = switcher.report()
         assert said
         assert (said.release, said.phase) == (release.id, "probation")
+        switcher.close()
+
+
+class Switched:
+    """Stands for the threads that look: takes bundles."""
+
+    def __init__(self) -> None:
+        self.bundles: list[str] = []
+
+    def switch(self, bundle: Bundle) -> None:
+        self.bundles.append(bundle.release)
+
+
+def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: World) -> None:
+    health, watch, phases = Health(["door"]), Switched(), list[str]()
+    now = 1000.0
+    with Collections(world.state, world.settings.collection, maintain=False) as collections:
+        switcher = Switcher(world.settings, world.state, collections, health)
+
+        def run(until: Callable[[], bool]) -> None:
+            nonlocal now
+            for _ in range(3000):
+                now += 1.0
+                switcher.tick(now, watch, lambda _: None)  # type: ignore[arg-type]
+                if (said := switcher.report()) is not None and said.phase not in phases[-1:]:
+                    phases.append(said.phase)
+                if until():
+                    return
+                time.sleep(0.01)
+            raise AssertionError(phases)
+
+        assert switcher.start().bundle.release == ""
+        run(lambda: True)
+        release = first(world)
+        world.deploy(release.id)
+        world.sync()
+        run(lambda: watch.bundles == [release.id])
+        assert collections.get("staff").count == 1
+        run(lambda: phases[-1] == "committed")
+        second = replace(release, id="r2")
+        world.publish(second)
+        world.sync()
+        run(lambda: watch.bundles[-1] == "r2")
+        health.trouble("labels.face", "the embedder gives up")
+        run(lambda: watch.bundles[-1] == release.id and phases[-1] == "rolled_back")
+        there = ["idle", "staged", "probation", "committed"]
+        assert phases == [*there, "staged", "probation", "rolled_back", "staged", "rolled_back"]
+        assert world.sync().outcome == "held"
         switcher.close()
 
 
