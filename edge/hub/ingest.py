@@ -34,6 +34,9 @@ WAITING = 20_000
 """messages that wait here; a broker of MQTT 5 keeps to far fewer by itself"""
 RETRY = (0.5, 30.0)
 """seconds between two attempts at a database that refuses: at first, and at most"""
+GREETINGS = 50
+"""at once: a fleet must not send all it has in the same moment"""
+NOTHING = Mark(1, 0)
 FORGET_SECONDS = 3600.0
 KINDS: dict[str, type[Status | Info | Stats | Reported]] = {
     "status": Status,
@@ -88,6 +91,8 @@ class Ingest:
         self._dirty: dict[Epoch, int] = {}
         """marks that were not published yet"""
         self._sessions: dict[str, int] = {}
+        self._greet: dict[str, None] = {}
+        """devices to be told that a hub is there"""
         self._stopping = threading.Event()
         self._next_forget = time.monotonic()
         self.client = Client(mqtt, f"edge-hub-{hub.name}", sink=self._take, session_seconds=hub.session_seconds)
@@ -121,6 +126,7 @@ class Ingest:
             if batch and not self._keep(batch):
                 return
             self._publish_marks()
+            self._publish_greetings()
             self._forget()
 
     def _gather(self) -> list[Received]:
@@ -199,6 +205,8 @@ class Ingest:
             if not document.online and document.session < self._sessions.get(address.device, 0):
                 return None  # the will of a connection that has a successor
             self._sessions[address.device] = document.session
+            if document.online:
+                self._greet[address.device] = None
         return Document(address.device, address.kind, payload.decode("utf-8", "replace"), time.time())
 
     def _publish_marks(self) -> None:
@@ -208,6 +216,13 @@ class Ingest:
                 return
             self.counts.marks += 1
             del self._dirty[epoch]
+
+    def _publish_greetings(self) -> None:
+        """A device that has waited long for a hub tries ever more rarely; this mark, of nothing, ends its patience."""
+        for device in list(self._greet)[:GREETINGS]:
+            if not self.client.publish(Topics(device).ack, to_json(NOTHING)):
+                return
+            del self._greet[device]
 
     def _forget(self) -> None:
         if not self._hub.keep_days or time.monotonic() < self._next_forget:

@@ -56,6 +56,18 @@ def test_what_was_sent_while_no_hub_was_there_comes_when_it_is(
     assert len(stored()) == 301
 
 
+def test_a_device_that_has_waited_long_for_a_hub_need_not_wait_for_its_next_try(
+    device: MakeDevice, ingest: MakeIngest, stored: Stored
+) -> None:
+    porch = device()
+    porch.outbox.put([an_event("new")])
+    assert eventually(lambda: porch.delivery.stats().resends >= 1)
+    porch.delivery._resend = 600.0  # as after hours
+    ingest()
+    assert eventually(lambda: porch.outbox.stats().waiting == 0)
+    assert len(stored()) == 1
+
+
 def test_a_database_that_refuses_loses_nothing(
     device: MakeDevice, ingest: MakeIngest, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
