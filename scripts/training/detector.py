@@ -18,8 +18,6 @@ from training.torchnet import TorchNet
 
 BATCH = 32
 Batch = tuple[NDArray[np.uint8], list[targets.Targets]]
-GENTLE = 0.5
-"""Share of the usual rates for a net that begins with another's weights."""
 PRIOR = 0.02
 """Score of every cell before training: faces are rare."""
 
@@ -63,7 +61,7 @@ def train(
     """Train the detector; the averaged net comes back, and how long it took."""
     torch.manual_seed(seed)
     net, averaged = new_net(), new_net()
-    gentle = GENTLE if start else 1.0
+    gentle = loop.GENTLE if start else 1.0
     training = loop.Training(net, folder, budget, rates=(0.02 * gentle, 0.002 * gentle))
     if resume and training.resume():
         print(f"resumed at step {training.state.step}")

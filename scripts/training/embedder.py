@@ -80,15 +80,19 @@ def train(
     budget: loop.Budget,
     seed: int,
     resume: bool,
+    start: Path | None = None,
     size: int = BATCH,
 ) -> tuple[TorchNet, loop.State]:
     """Train the embedder; the averaged net comes back, and how long it took."""
     torch.manual_seed(seed)
     net = TorchNet(graph.embedder()).to(memory_format=torch.channels_last)
     averaged = TorchNet(net.graph).to(memory_format=torch.channels_last)
-    training = loop.Training(net, folder, budget, rates=(0.02, 0.002))
+    gentle = loop.GENTLE if start else 1.0
+    training = loop.Training(net, folder, budget, rates=(0.02 * gentle, 0.002 * gentle))
     if resume and training.resume():
         print(f"resumed at step {training.state.step}")
+    elif start:
+        training.begin_from(start)
 
     def loss(batch: Batch) -> tuple[Tensor, str]:
         images = to_input(batch[0]).contiguous(memory_format=torch.channels_last)

@@ -19,6 +19,8 @@ from training.progress import Progress
 
 Batch = TypeVar("Batch")
 WARM_UP = 0.02
+GENTLE = 0.5
+"""Share of the usual rates for a net that begins with another's weights."""
 
 
 @dataclass(frozen=True)
