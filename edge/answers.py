@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 SAME = 0.98
 """cosine from which a look tells nothing that a face does not tell already"""
+UNLIKE = 0.4
+"""share of the cosine of a match: a look that has less of every face of its subject teaches nothing of it"""
+LEAD = 0.1
+"""cosine by which somebody else may be nearer, at most: people who err name others at random"""
 SIDE = 160
 """pixels of a kept picture"""
 
@@ -136,11 +140,13 @@ def judged(collection: Collection, vector: FloatArray, subject: str, match: floa
     nearest_own = float(own.max()) if len(own) else -1.0
     if nearest_own >= SAME:
         return Verdict(redundant=True)
-    if not len(others) or float(others.max()) < match:
+    if len(own) and nearest_own < UNLIKE * match:
+        return Verdict(f"it looks nothing like {subject} ({nearest_own:.2f})")
+    if not len(others):
         return Verdict()
-    rival = str(names[names != subject][int(others.argmax())])
-    if float(others.max()) > nearest_own:
-        return Verdict(f"it looks more like {rival} ({others.max():.2f}) than like {subject} ({nearest_own:.2f})")
+    rival, nearest = str(names[names != subject][int(others.argmax())]), float(others.max())
+    if (nearest >= match and nearest > nearest_own) or (len(own) and nearest - nearest_own > LEAD):
+        return Verdict(f"it looks more like {rival} ({nearest:.2f}) than like {subject} ({nearest_own:.2f})")
     stolen = _stolen(everything.vectors, names, similarities, subject, match)
     return Verdict(f"a face of {stolen} would be taken for {subject}" if stolen else "")
 

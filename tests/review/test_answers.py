@@ -44,10 +44,12 @@ def test_a_new_subject_and_another_one(answers: Answers, staff: Collection, ask:
 def test_a_wrong_answer_that_would_make_two_people_confusable_is_refused(
     answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask
 ) -> None:
-    number = ask(look(1, 5))
+    number = ask(look(1, 5, like=0, share=0.6))
     with pytest.raises(ConflictError, match="more like bob"):
         answers.confirm(number)
-    assert queue.count() == 1, "nothing is lost: the question waits for a better answer"
+    with pytest.raises(ConflictError, match="nothing like alice"):
+        answers.confirm(ask(look(6, 5)))
+    assert queue.count() == 2, "nothing is lost: the question waits for a better answer"
     assert staff.subjects()["alice"] == 2
     answers.confirm(number, force=True)
     assert staff.subjects()["alice"] == 3
