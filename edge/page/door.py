@@ -71,6 +71,13 @@ class Door:
         """For what changes something."""
         return self._guarded(handler, private=True, changing=True)
 
+    async def asked(self, request: Request) -> Response:
+        """Whether this browser must log in first: an answer that no browser takes for an error."""
+        from starlette.responses import JSONResponse
+
+        known = self._is_known(request, request.headers.get("host", ""))
+        return JSONResponse({"login": bool(self._token) and not known})
+
     async def login(self, request: Request) -> Response:
         """A session for the token, as a cookie that no script can read."""
         from starlette.responses import JSONResponse

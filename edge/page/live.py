@@ -19,6 +19,8 @@ PATIENCE = 2.0
 """seconds that a request waits for a frame newer than the one it has"""
 QUALITY = 80
 MOST_TRACKS = 40
+LOST = 0.5
+"""seconds without a detection after which a box is shown as where something was"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class LiveView:
             self._shown.pop(camera, None)
             self._encoded.pop(camera, None)
             return
-        self._shown[camera] = Shown(frame, tuple(_box(track) for track in tracks[:MOST_TRACKS] if track.confirmed))
+        boxes = (_box(track, frame.monotonic) for track in tracks[:MOST_TRACKS] if track.confirmed)
+        self._shown[camera] = Shown(frame, tuple(boxes))
 
     async def newer(self, camera: str, after: int) -> Shown | None:
         """The next frame with another number than ``after``; None where none comes in time."""
@@ -83,12 +86,13 @@ class LiveView:
             return known[1]
 
 
-def _box(track: Track) -> dict[str, Any]:
+def _box(track: Track, now: float) -> dict[str, Any]:
     box, identity = track.box.clipped(), track.identity
     return {
         "id": track.id,
         "label": track.label,
         "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],
+        "lost": now - track.seen > LOST,
         "state": identity.state,
         "subject": identity.subject,
         "similarity": identity.similarity and round(identity.similarity, 2),

@@ -81,6 +81,7 @@ class StatusPage:
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
+            Route("/page/door", door.open(door.asked), methods=["GET"]),
             Route("/page/login", door.login, methods=["POST"]),
             Route("/page/state", door.private(self._answer_state), methods=["GET"]),
             Route("/page/events", door.private(self._answer_events), methods=["GET"]),

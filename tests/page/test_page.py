@@ -329,3 +329,12 @@ def test_no_answer_holds_a_secret(guarded: Served) -> None:
         for secret in ("hunter2-secret", "sw0rdfish", "t0ken-secret"):
             assert secret.encode() not in body
             assert secret not in str(headers)
+
+
+def test_the_dashboard_asks_for_metrics_that_exist(open_page: Served) -> None:
+    text = (ROOT / "config/grafana.json").read_text()
+    asked = set(re.findall(r"\b(?:edge|process)_[a-z_]+\b", text)) - {"edge_build_info"}
+    source = (ROOT / "edge/page/metrics.py").read_text()
+    assert len(asked) > 8
+    assert {name for name in asked if f'"{name}"' not in source} == set()
+    assert len({panel["id"] for panel in json.loads(text)["panels"]}) == len(json.loads(text)["panels"])

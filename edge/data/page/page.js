@@ -95,8 +95,8 @@ class View {
     return true;
   }
 
-  box({ box: [left, top, width, height], label, state, subject }) {
-    const box = make("div", `box ${state}${top < 0.08 ? " low" : ""}`);
+  box({ box: [left, top, width, height], label, state, subject, lost }) {
+    const box = make("div", `box ${state}${top < 0.08 ? " low" : ""}${lost ? " lost" : ""}`);
     Object.assign(box.style, {
       left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%`,
     });
@@ -196,10 +196,12 @@ function listen() {
   feed.onmessage = ({ data }) => event(JSON.parse(data));
 }
 
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
 function event(one) {
   const item = make("li", "fresh");
   const moment = new Date(one.time * 1000);
-  const time = make("time", "", moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }));
+  const time = make("time", "", clock.format(moment));
   time.dateTime = moment.toISOString();
   const words = { new: "came", update: "is", end: "left" };
   const what = make("span");
@@ -269,6 +271,7 @@ async function enrol(submitted) {
 
 async function look() {
   try {
+    if ($("main").hidden && (await (await ask("/page/door")).json()).login) return showLogin();
     const answer = await ask("/page/state");
     if (answer.status === 401) return;
     if (!answer.ok) return say((await answer.json()).error, "off");
