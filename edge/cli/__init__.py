@@ -5,13 +5,13 @@ Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr),
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
 import click
 
 from edge import __version__
+from edge.cli.lazy import LazyGroup
 from edge.errors import EdgeError
 
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
@@ -48,25 +48,7 @@ class ExampleFormatter(click.HelpFormatter):
 click.Context.formatter_class = ExampleFormatter
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command when it is called, so that ``edge --help`` loads nothing heavy."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edge")
 @click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (TOML).")
 @click.pass_context

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from edge.cli.lazy import LazyGroup
 
 COMMANDS = {
     "ingest": ("edge.cli.hub_store:ingest", "Store what devices report, and tell them how far."),
@@ -24,25 +24,7 @@ COMMANDS = {
 """command -> (where it lives, its line in the help)"""
 
 
-class HubGroup(click.Group):
-    """Imports a command when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=HubGroup)
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 def hub() -> None:
     r"""The fleet's side: store events, look at the fleet, command devices.
 
