@@ -160,10 +160,12 @@ def _stored(cache: Path, key: str) -> int:
     """How many labels of the same making lie here whole; anything else is cut off."""
     files = {"crops.bin": SIDE * SIDE * 3, "embeddings.bin": DIMENSIONS * 4}
     made = cache / "labels.json"
-    if not made.exists() or made.read_text() != key:
+    if not made.exists():
         for name in files:
             (cache / name).write_bytes(b"")
         made.write_text(key)
+    if made.read_text() != key:
+        raise SystemExit(f"error: {cache} holds labels of another making\ntry: another --work, or remove that folder")
     count = min((cache / name).stat().st_size // size for name, size in files.items())
     for name, size in files.items():
         with (cache / name).open("r+b") as file:
