@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ReleaseError, StoreError
 from edge.sync.manifest import Release, ShippedCollection, subject_digest
+from edge.sync.slots import TAXONOMY
 
 if TYPE_CHECKING:
     from edge.collection import Collection, Collections
@@ -49,7 +50,10 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
         else label
         for name, label in settings.labels.items()
     }
-    return settings.model_copy(update={"labels": labels, "models": models_of(settings.models, folder)})
+    changed: dict[str, object] = {"labels": labels, "models": models_of(settings.models, folder)}
+    if release.taxonomy:
+        changed["api"] = settings.api.model_copy(update={"taxonomy": folder / TAXONOMY})
+    return settings.model_copy(update=changed)
 
 
 def in_force(settings: Settings, state: Path) -> Settings:

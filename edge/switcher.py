@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge.watch import Watch
 
 BOOTS = 3
-"""starts of the daemon that a release may take to prove itself"""
+"""starts of the daemon that may end in a crash or a hang before a release has proved itself"""
 HINT = "wanted"
 NICE = 10
 LOOK = 1.0
@@ -116,6 +116,9 @@ class Switcher:
         if self._thread is not None:
             self._thread.join()
         if self._ledger is not None:
+            if self._probation.running:
+                # stopped on purpose: that start says nothing against the release
+                self._ledger.put({"boots": max(0, int(self._ledger.get("boots", 0)) - 1)})
             self._ledger.close()
 
     def _count_boot(self, ledger: Ledger, current: str) -> None:

@@ -138,6 +138,22 @@ def add_probe(ctx: click.Context, picture: Path, label: str, repository: Path | 
     _say(told, "{found} x {label} in {picture}", as_json)
 
 
+@add.command("taxonomy")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@repository_option
+@output.json_option
+@click.pass_context
+def add_taxonomy(ctx: click.Context, file: Path, repository: Path | None, as_json: bool) -> None:
+    r"""Ship names, parents and categories of labels (api.taxonomy) with the next release.
+
+    \b
+    Example:
+      edge hub add taxonomy taxonomy.json
+    """
+    blob = desk_of(ctx, repository).opened().add_taxonomy(file)
+    _say({"taxonomy": str(file), "bytes": blob.size}, "{taxonomy}: {bytes} bytes", as_json)
+
+
 @click.command()
 @click.argument("subject")
 @repository_option
@@ -162,6 +178,7 @@ def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: b
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what devices would fetch; sign nothing.")
 @click.option("--compact-days", type=click.FloatRange(0), help="Rewrite segments whose forgotten faces are older. [7]")
+@click.option("--minimum", default="", metavar="VERSION", help="The oldest edge that can use it.")
 @repository_option
 @keys_option
 @output.json_option
@@ -170,6 +187,7 @@ def publish(
     ctx: click.Context,
     dry_run: bool,
     compact_days: float | None,
+    minimum: str,
     repository: Path | None,
     keys: Path | None,
     as_json: bool,
@@ -184,7 +202,7 @@ def publish(
     from edge.hub.publishing.desk import COMPACT_DAYS
 
     desk = desk_of(ctx, repository, keys).opened()
-    done = desk.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days)
+    done = desk.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days, minimum)
     if as_json:
         output.print_json(_told(done))
         return

@@ -18,7 +18,7 @@ from edge.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from edge.hub.databases import Database
     from edge.hub.ingest import Ingest
-    from edge.hub.reading import Row
+    from edge.hub.reading import DeviceState, Row
 
 SAY_SECONDS = 60.0
 """between two lines that say how much was stored"""
@@ -99,12 +99,13 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
     if as_json:
         output.print_json([asdict(device) for device in fleet])
     elif fleet:
-        columns = ["device", "online", "release", "version", "backlog", "lost", "cameras", "last event"]
+        columns = ["device", "online", "release", "update", "version", "backlog", "lost", "cameras", "last event"]
         rows = [
             (
                 device.device,
                 {True: "yes", False: "no", None: "?"}[device.online],
                 device.release or "-",
+                _update(device),
                 device.version or "-",
                 "-" if device.backlog is None else device.backlog,
                 "-" if device.lost is None else device.lost,
@@ -194,6 +195,14 @@ def _print(rows: list[Row], as_json: bool) -> int:
             ],
         )
     return len(rows)
+
+
+def _update(device: DeviceState) -> str:
+    """Where an update is, and why one failed."""
+    if device.phase in ("", "idle", "committed"):
+        return "-"
+    reason = f": {_plain(device.problem)}" if device.problem else ""
+    return f"{device.phase} {device.desired}{reason}"[:120]
 
 
 def _plain(text: str) -> str:

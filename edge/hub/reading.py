@@ -65,6 +65,10 @@ class DeviceState:
     release: str
     version: str
     phase: str
+    """of an update: ``up/reported``"""
+    desired: str
+    problem: str
+    """why an update failed"""
     backlog: int | None
     """events in its outbox"""
     lost: int | None
@@ -140,6 +144,8 @@ def _state(device: str, said: dict[str, Any], last_event: float | None, heard: f
         release=reported.get("release") or info.get("release", ""),
         version=info.get("version", ""),
         phase=reported.get("phase", ""),
+        desired=reported.get("desired", ""),
+        problem=reported.get("error", ""),
         backlog=outbox.get("waiting"),
         lost=outbox.get("lost"),
         cameras={name: camera.get("status", "") for name, camera in stats.get("cameras", {}).items()},

@@ -19,7 +19,7 @@ from edge.sync.manifest import Release, parse, to_bytes
 
 FOLDER = "sync"
 """below the state folder"""
-MANIFEST = "manifest.json"
+MANIFEST, TAXONOMY = "manifest.json", "taxonomy.json"
 
 
 class Slots:
@@ -96,6 +96,8 @@ class Slots:
                 for name, blob in model.files.items():
                     _link(self.blob(blob.sha256), folder / name)
                 files.sync_folder(folder)
+            if release.taxonomy:
+                _link(self.blob(release.taxonomy.sha256), self._staging / TAXONOMY)
             files.write_bytes(self._staging / MANIFEST, to_bytes(release))
             files.sync_folder(self._staging / "models")
             files.sync_folder(self._staging)

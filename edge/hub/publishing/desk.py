@@ -8,6 +8,7 @@ are older than the limit is written anew without them.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -177,6 +178,19 @@ class Desk:
         drafts.write(self.private, draft)
         return probe
 
+    def add_taxonomy(self, path: Path) -> Blob:
+        """Names, parents and categories of labels for the Rekognition endpoints of all devices."""
+        data = path.read_bytes()
+        try:
+            json.loads(data)
+        except ValueError as error:
+            raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
+        draft = self.draft()
+        draft.release = replace(draft.release, taxonomy=self._blob(data))
+        drafts.write(self.private, draft)
+        assert draft.release.taxonomy is not None  # noqa: S101
+        return draft.release.taxonomy
+
     def forget(self, subject: str) -> dict[str, int]:
         """Remove a subject from every collection: collection -> faces. The next release tells the devices."""
         gone: dict[str, int] = {}
@@ -193,9 +207,14 @@ class Desk:
         drafts.write(self.private, draft)
         return gone
 
-    def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS) -> Published:
-        """Sign the draft as a release. Raises ConflictError where nothing changed, SpaceError, ReleaseError."""
+    def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS, minimum: str = "") -> Published:
+        """Sign the draft as a release, for devices of edge ``minimum`` or newer.
+
+        Raises ConflictError where nothing changed, SpaceError, ReleaseError.
+        """
         draft = self.draft()
+        if minimum:
+            draft.release = replace(draft.release, minimum=minimum)
         published = self._releases()
         before = published[-1] if published else None
         with self.collections() as collections:

@@ -205,13 +205,22 @@ def test_three_starts_without_proof_and_the_release_is_taken_back(world: World) 
         for _ in range(4):
             switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
             seen.append(switcher.start().bundle.release)
-            said = switcher.report()
-            switcher.close()
+            said = switcher.report()  # and no close: it was killed
         assert seen == [release.id] * 3 + [""]
         assert said
         assert (said.phase, said.desired) == ("rolled_back", release.id)
         assert "3 starts" in said.error
         assert collections.get("staff").count == 0
+
+
+def test_starts_that_end_as_they_should_say_nothing_against_a_release(world: World) -> None:
+    world.deploy(first(world).id)
+    world.sync()
+    with Collections(world.state, world.settings.collection, maintain=False) as collections:
+        for _ in range(5):
+            switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+            assert switcher.start().bundle.release == first(world).id
+            switcher.close()
 
 
 def test_forgetting_somebody_reaches_the_device_and_the_bytes_go(world: World) -> None:
