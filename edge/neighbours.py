@@ -53,9 +53,9 @@ class HomeAssistant:
         """Take back what an earlier run announced and this one will not, and listen for Home Assistant's birth."""
         topic, self._announced = self._remembered()
         if topic and (topic != self._topic or not self._settings.homeassistant.enabled):
+            # remembered still: this run may end before the broker has heard it
             self._client.retain(topic, b"")
             self._announced = {}
-            self._memory.unlink(missing_ok=True)
         if self._settings.homeassistant.enabled:
             self._client.subscribe(f"{self._settings.homeassistant.prefix}/status", self._on_status)
 
