@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edge.settings import Settings
     from edge.types import ByteArray, FloatArray
 
+BASE = "mobilenet-v1-extractor-224"
+"""the embedder that stays as it is, where none is named"""
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 VARIANTS = 3
 """further versions of each picture to learn from: mirrored, cropped, in another light"""

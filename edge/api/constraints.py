@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge.api.custom_constraints import inputs as custom_inputs
 from edge.api.rules import Blob, Flag, Many, Pairs, Real, Record, Rule, Text, Whole
 
 MAX_IMAGE = 5_242_880
@@ -158,6 +159,7 @@ INPUTS: Mapping[str, Record] = {
     "StopStreamProcessor": Record({"Name*": PROCESSOR}),
     "UpdateStreamProcessor": Record(UPDATE_PROCESSOR),
     "DeleteStreamProcessor": Record({"Name*": PROCESSOR}),
+    **custom_inputs(IMAGE, PERCENT, BUCKET, S3_OBJECT, TAGS),
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ class Service:
         feeding: bool = False,
         pages: Sequence[BaseRoute] = (),
     ) -> None:
+        from edge.api.custom import Projects, Training
         from edge.api.streams import StreamProcessors
         from edge.collection.collections import Collections
 
@@ -54,6 +55,8 @@ class Service:
         self.vision = Vision(settings, state)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
+        self.projects = Projects(state)
+        self.training = Training(settings, state, self.projects)
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
         self.lanes = {
@@ -66,6 +69,7 @@ class Service:
     def start(self) -> None:
         for lane in self.lanes.values():
             lane.start()
+        self.projects.interrupted()
         self.processors.resume()
 
     def stop(self) -> None:
@@ -73,6 +77,7 @@ class Service:
         for lane in self.lanes.values():
             lane.stop()
         self.store.close()
+        self.projects.close()
         if self._own_collections:
             self.collections.close()
 

@@ -41,6 +41,9 @@ class Operation:
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
 _LABELS = "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
+_PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing; tags are not kept"
+_TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing; tags are not kept"
+_RESULTS = "F1 and the summary file; no manifests of the results"
 
 OPERATIONS: dict[str, Operation] = {
     "CreateCollection": Operation("collections:create_collection", "store"),
@@ -79,9 +82,25 @@ OPERATIONS: dict[str, Operation] = {
     "StopStreamProcessor": Operation("streams:stop", "store"),
     "UpdateStreamProcessor": Operation("streams:update", "store"),
     "DeleteStreamProcessor": Operation("streams:delete", "store"),
+    "CreateProject": Operation("projects:create_project", "store", "partial", _PROJECTS),
+    "DescribeProjects": Operation("projects:describe_projects", "store"),
+    "DeleteProject": Operation("projects:delete_project", "store"),
+    "CreateDataset": Operation("projects:create_dataset", "store"),
+    "DescribeDataset": Operation("projects:describe_dataset", "store"),
+    "ListDatasetEntries": Operation("projects:list_dataset_entries", "store"),
+    "ListDatasetLabels": Operation("projects:list_dataset_labels", "store"),
+    "UpdateDatasetEntries": Operation("projects:update_dataset_entries", "store"),
+    "DistributeDatasetEntries": Operation("projects:distribute_dataset_entries", "store"),
+    "DeleteDataset": Operation("projects:delete_dataset", "store"),
+    "CreateProjectVersion": Operation("versions:create_project_version", "store", "partial", _TRAINING),
+    "DescribeProjectVersions": Operation("versions:describe_project_versions", "store", "partial", _RESULTS),
+    "StartProjectVersion": Operation("versions:start_project_version", "store"),
+    "StopProjectVersion": Operation("versions:stop_project_version", "store"),
+    "DeleteProjectVersion": Operation("versions:delete_project_version", "store"),
+    "DetectCustomLabels": Operation("versions:detect_custom_labels", "models"),
 }
 
-_CUSTOM_LABELS = "custom labels are trained with the command line"
+_CUSTOM_LABELS = "there are no other accounts to copy from"
 _VIDEO = "stored video is analysed with edge analyze"
 _CELEBRITIES = "it needs Amazon's own collection of celebrities"
 _LIVENESS = "it needs Amazon's browser component"
@@ -92,15 +111,7 @@ _SHOTS = "it needs a model of shots and segments"
 _BULK = "bulk jobs run in the cloud"
 
 NOT_HERE: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "DetectCustomLabels", "CreateProject", "DescribeProjects", "DeleteProject", "CreateDataset",
-            "DescribeDataset", "ListDatasetEntries", "ListDatasetLabels", "UpdateDatasetEntries",
-            "DistributeDatasetEntries", "DeleteDataset", "CreateProjectVersion", "DescribeProjectVersions",
-            "StartProjectVersion", "StopProjectVersion", "DeleteProjectVersion", "CopyProjectVersion",
-        ),
-        _CUSTOM_LABELS,
-    ),
+    "CopyProjectVersion": _CUSTOM_LABELS,
     **dict.fromkeys(
         (
             "StartFaceSearch", "GetFaceSearch", "StartFaceDetection", "GetFaceDetection", "StartLabelDetection",
