@@ -212,7 +212,8 @@ class Ingest:
     def _publish_marks(self) -> None:
         for epoch, mark in list(self._dirty.items()):
             device, number = epoch
-            if not self.client.publish(Topics(device).ack, to_json(Mark(number, mark)), retain=True):
+            # QoS 0: a mark that is lost is said again when the device sends again
+            if not self.client.publish(Topics(device).ack, to_json(Mark(number, mark)), qos=0, retain=True):
                 return
             self.counts.marks += 1
             del self._dirty[epoch]
@@ -220,7 +221,7 @@ class Ingest:
     def _publish_greetings(self) -> None:
         """A device that has waited long for a hub tries ever more rarely; this mark, of nothing, ends its patience."""
         for device in list(self._greet)[:GREETINGS]:
-            if not self.client.publish(Topics(device).ack, to_json(NOTHING)):
+            if not self.client.publish(Topics(device).ack, to_json(NOTHING), qos=0):
                 return
             del self._greet[device]
 
