@@ -10,12 +10,13 @@ of the old one by a rename; the old one keeps its faces, for the way back.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import ReleaseError, StoreError
+from edge.errors import ConflictError, ReleaseError, StoreError
 from edge.sync.manifest import Release, ShippedCollection, subject_digest
 from edge.sync.slots import TAXONOMY
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 APPLIED = "release"
 """in the store's ``meta``: the release whose collections it holds, by digest"""
 PIECE = 1000
+
+log = logging.getLogger(__name__)
+
 Step = Callable[[int], None]
 
 
@@ -147,7 +151,13 @@ def commit(slots: Slots, ledger: Ledger) -> None:
     erasure = slots.manifest(current).erasure
     erased = erasure > int(ledger.get("erasure", 0))
     ledger.put({"good": current, "boots": None, "erasure": erasure, "failed": None})
-    slots.tidy({current} if erased else {current, slots.previous})
+    if erased:
+        slots.drop_previous()
+    try:
+        with slots.locked():
+            slots.tidy({current, slots.previous})
+    except ConflictError:
+        log.debug("edge sync is at work and tidies up at its end: files that it has just fetched belong to nobody yet")
 
 
 def remember_erasures(release: Release, ledger: Ledger) -> None:

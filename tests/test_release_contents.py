@@ -219,6 +219,17 @@ def test_there_is_no_way_back_across_an_erasure(board: Board) -> None:
     assert board.slots.current == "r2"
 
 
+def test_files_that_a_sync_has_just_fetched_stay_when_the_release_before_is_committed(board: Board) -> None:
+    board.slots.install(board.release("r1", some_faces(2)))
+    board.slots.activate("r1", "")
+    fetched = board.release("r2", some_faces(3, 4)).collections[0].segments[0].sha256
+    with board.slots.locked():
+        contents.commit(board.slots, board.ledger)
+        assert board.slots.blob(fetched).exists()
+    contents.commit(board.slots, board.ledger)
+    assert not board.slots.blob(fetched).exists()
+
+
 def test_going_back_remembers_what_was_bad(board: Board) -> None:
     for name in ("r1", "r2"):
         board.slots.install(board.release(name, some_faces(2)))

@@ -120,6 +120,12 @@ class Slots:
             (self.folder / "current").unlink(missing_ok=True)
             files.sync_folder(self.folder)
 
+    def drop_previous(self) -> None:
+        """There is no way back from the current release."""
+        with _explained(self.folder):
+            (self.folder / "previous").unlink(missing_ok=True)
+            files.sync_folder(self.folder)
+
     def tidy(self, keep: set[str]) -> int:
         """Delete releases that are not in ``keep``, and blobs that none of the rest needs. Bytes that went."""
         needed: set[str] = set()

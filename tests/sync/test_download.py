@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rigs.release_simulator import Site, changed, cut, says
+from rigs.release_simulator import Site, changed, cut, paced, says
 
 from edge import files
 from edge.errors import FetchError, StoreError, TrustError
@@ -170,17 +170,19 @@ import sys
 from pathlib import Path
 from edge.sync.download import Downloads, Limits
 from edge.sync.http import Http
-Downloads(Http(), sys.argv[1], Path(sys.argv[2]), Limits(rate=2_000_000)).fetch({sys.argv[3]: int(sys.argv[4])})
+Downloads(Http(), sys.argv[1], Path(sys.argv[2]), Limits()).fetch({sys.argv[3]: int(sys.argv[4])})
 """
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_kills_in_the_middle_leave_no_damaged_file_and_cost_few_bytes(site: Site, here: Path) -> None:
     chance = random.Random(7)
     kills = sent = total = 0
-    while kills < 30:
+    while kills < 100:
         data = chance.randbytes(SIZE)
         digest = offer(site, data)
+        site.rules[digest] = paced
         command = [sys.executable, "-c", FETCH, site.url, str(here), digest, str(SIZE)]
         while not (here / digest).exists():
             size = (here / f".part-{digest}").stat().st_size if (here / f".part-{digest}").exists() else 0
@@ -196,6 +198,5 @@ def test_kills_in_the_middle_leave_no_damaged_file_and_cost_few_bytes(site: Site
         total += SIZE
     sent = site.sent
     print(f"{kills} kills, {sent / total:.3f} x the bytes")
-    # what the server had in flight when the reader died counts as sent
-    assert sent <= 1.35 * total
+    assert sent <= 1.1 * total
     assert not list(here.glob(".part-*"))
