@@ -145,6 +145,7 @@ class Pipeline:
         self._looked = -1e9
         self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
         self._running: Bundle | None = None
+        self._asked: list[tuple[Detects, dict[str, float]]] = []
 
     @property
     def tracks(self) -> list[Track]:
@@ -166,7 +167,7 @@ class Pipeline:
             looking = self._worth_looking(frame)
         if looking:
             with _Stage(self.cost, "detect"):
-                detections = self._detect(bundle, frame)
+                detections = self._detect(frame)
             with _Stage(self.cost, "track"):
                 update = self._tracker.update(detections, frame.monotonic, frame.time)
                 self._zones.update(update.tracks, frame.monotonic)
@@ -202,6 +203,7 @@ class Pipeline:
                     if track.id in self._looks and recogniser is not None:
                         self._looks[track.id].reopen(recogniser.rules)
             self._running = bundle
+            self._asked = list(self._questions(bundle))
         return bundle
 
     def _worth_looking(self, frame: Frame) -> bool:
@@ -214,15 +216,20 @@ class Pipeline:
         due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
         return moving or due or unsettled
 
-    def _detect(self, bundle: Bundle, frame: Frame) -> list[Detection]:
-        picture = frame.small or frame.main
+    def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
+        """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
         wanted = scores_to_detect({label: bundle.scores.get(label, 0.0) for label in self._labels})
-        found: list[Detection] = []
         for name in self._camera.detectors:
             detector = bundle.detectors[name]
             scores = {label: score for label, score in wanted.items() if label in detector.labels}
             if scores:
-                found += detector.detect(picture, scores)
+                yield detector, scores
+
+    def _detect(self, frame: Frame) -> list[Detection]:
+        picture = frame.small or frame.main
+        found: list[Detection] = []
+        for detector, scores in self._asked:
+            found += detector.detect(picture, scores)
         self._looked = frame.monotonic
         self.cost.looked, self.cost.detections = True, len(found)
         return found

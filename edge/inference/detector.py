@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edge import registry
 from edge.errors import ModelError
@@ -15,9 +12,6 @@ from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import Fit, Preparation
 from edge.types import Box, Detection, Picture, Point
-
-if TYPE_CHECKING:
-    from edge.types import FloatArray
 
 NOTHING = "n/a"
 """label of a class number that stands for nothing"""
@@ -51,7 +45,7 @@ class Detector:
             return []
         tensor, fit = self._preparation.whole(picture)
         self.interpreter.invoke(tensor)
-        found: Candidates = self._decode([self.interpreter.values(i) for i in self._positions], self._spec, lowest)
+        found: Candidates = self._decode([self.interpreter.output(i) for i in self._positions], self._spec, lowest)
         if not len(found.scores):
             return []
         kept = nms.keep(found.boxes, found.scores, found.classes, self.card.thresholds.iou)
@@ -64,20 +58,14 @@ class Detector:
         return min((scores[label] for label in self.labels if label in scores), default=None)
 
     def _detections(self, found: Candidates, kept: list[int], fit: Fit) -> list[Detection]:
+        # plain numbers from here: for the few boxes that stay, each array operation costs more than all of them
         labels = self._spec.labels
-        classes, scores = found.classes[kept].tolist(), found.scores[kept].tolist()
-        boxes = _in_frame(found.boxes[kept].reshape(-1, 2, 2), fit).reshape(-1, 4).tolist()
-        points = [[]] * len(kept) if found.landmarks is None else _in_frame(found.landmarks[kept], fit).tolist()
-        return [
-            Detection(labels[number], min(1.0, score), Box(*box), tuple(Point(x, y) for x, y in five))
-            for number, score, box, five in zip(classes, scores, boxes, points, strict=True)
-            if 0 <= number < len(labels) and labels[number] != NOTHING and box[0] < box[2] and box[1] < box[3]
-        ]
-
-
-def _in_frame(points: FloatArray, fit: Fit) -> FloatArray:
-    """(..., 2) places of the input as fractions of the frame."""
-    if fit == Fit():
-        return points
-    moved: FloatArray = (points - np.array([fit.offset_x, fit.offset_y])) / np.array([fit.scale_x, fit.scale_y])
-    return moved
+        classes, scores, boxes = found.classes[kept].tolist(), found.scores[kept].tolist(), found.boxes[kept].tolist()
+        landmarks = [()] * len(kept) if found.landmarks is None else found.landmarks[kept].tolist()
+        detections = []
+        for number, score, (left, top, right, bottom), five in zip(classes, scores, boxes, landmarks, strict=True):
+            if 0 <= number < len(labels) and labels[number] != NOTHING and left < right and top < bottom:
+                box = Box(*fit.back(left, top), *fit.back(right, bottom))
+                points = tuple([Point(*fit.back(x, y)) for x, y in five])
+                detections.append(Detection(labels[number], min(1.0, score), box, points))
+        return detections

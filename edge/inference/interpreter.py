@@ -18,6 +18,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.chatter import without_greetings
+from edge.inference.quantized import Quantized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,12 +109,10 @@ class Interpreter:
 
     def values(self, position: int) -> FloatArray:
         """An output as real values, its batch axis removed; overwritten by the next call for the same output."""
-        stored = self.raw(position)
-        tensor = self.outputs[position]
-        if stored.ndim > 1 and stored.shape[0] == 1:
-            stored = stored[0]
-        if not tensor.scale:
-            return stored if stored.dtype == np.float32 else stored.astype(np.float32)
+        output = self.output(position)
+        if not isinstance(output, Quantized):
+            return output
+        stored, tensor = output.stored, self.outputs[position]
         buffer = self._buffers.get(position)
         if buffer is None or buffer.shape != stored.shape:
             buffer = self._buffers[position] = np.empty(stored.shape, np.float32)
@@ -121,6 +120,16 @@ class Interpreter:
         if tensor.zero_point:
             buffer -= np.float32(tensor.zero_point * tensor.scale)
         return buffer
+
+    def output(self, position: int) -> FloatArray | Quantized:
+        """An output, its batch axis removed: real values, or where it is quantized what gives them row by row."""
+        stored = self.raw(position)
+        tensor = self.outputs[position]
+        if stored.ndim > 1 and stored.shape[0] == 1:
+            stored = stored[0]
+        if tensor.scale:
+            return Quantized(stored, tensor.scale, tensor.zero_point)
+        return stored if stored.dtype == np.float32 else stored.astype(np.float32)
 
     def positions(self, names: Sequence[str]) -> list[int]:
         """Where these outputs are: by tensor name, or ``#0`` for the first. Raises ModelError."""

@@ -24,6 +24,8 @@ def keep(boxes: FloatArray, scores: FloatArray, classes: NDArray[np.int_], iou: 
 
     boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one stays.
     """
+    if len(scores) == 1 and all(map(math.isfinite, boxes[0].tolist())):
+        return [0]
     if not math.isfinite(float(boxes.sum())):
         finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
         return [int(finite[i]) for i in keep(boxes[finite], scores[finite], classes[finite], iou)]

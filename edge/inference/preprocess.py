@@ -79,7 +79,8 @@ class Preparation:
         self._table = table(card, tensor, where)
         self._shift = _shift(self._table)
         self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
-        self._boxed = np.full((card.height, card.width, 3), card.pad, np.uint8)
+        self._boxed: NDArray[Any] = np.empty(expected, tensor.dtype)
+        """the letterboxed input: its bands are filled once for a size of pictures"""
         self._size = (0, 0)
         self._fit = Fit()
 
@@ -89,25 +90,34 @@ class Preparation:
         if (picture.width, picture.height) != self._size:
             self._size = (picture.width, picture.height)
             self._fit = fit(card, *self._size)
-            self._boxed.fill(card.pad)
+            self._fill(np.full((card.height, card.width, 3), card.pad, np.uint8), self._boxed[0])
         if card.fit == "stretch":
             return self.tensor(pictures.resized_rgb(picture, card.width, card.height)), self._fit
         if card.fit == "crop":
             return self.tensor(pictures.warped_rgb(picture, self._cropping(), card.width, card.height)), self._fit
         left, top, width, height = _letterbox(card, *self._size)
-        self._boxed[top : top + height, left : left + width] = pictures.resized_rgb(picture, width, height)
-        return self.tensor(self._boxed), self._fit
+        inner = self._boxed[0, top : top + height, left : left + width]
+        self._fill(pictures.resized_rgb(picture, width, height), inner)
+        return self._boxed, self._fit
 
     def tensor(self, rgb: ByteArray) -> NDArray[Any]:
         """The input tensor of (height, width, 3) pixels. Overwritten by the next call."""
+        if self._shift == 0 and self.card.color == "rgb":
+            return rgb[np.newaxis]
+        self._fill(rgb, self._buffer[0])
+        return self._buffer
+
+    def _fill(self, rgb: ByteArray, out: NDArray[Any]) -> None:
+        """Pixels into their place in an input tensor."""
         pixels = rgb if self.card.color == "rgb" else np.ascontiguousarray(rgb[:, :, ::-1])
         if self._shift == 0:
-            return pixels[np.newaxis]
-        if self._shift == -128:
-            np.bitwise_xor(pixels, 0x80, out=self._buffer[0].view(np.uint8))
+            out[:] = pixels
+        elif self._shift == -128:
+            np.bitwise_xor(pixels, 0x80, out=out.view(np.uint8))
+        elif out.flags.c_contiguous:
+            cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=out)
         else:
-            cv2.LUT(np.ascontiguousarray(pixels), self._table, dst=self._buffer[0])
-        return self._buffer
+            out[:] = cv2.LUT(np.ascontiguousarray(pixels), self._table)
 
     def _cropping(self) -> FloatArray:
         """Source pixel centres to input pixel centres."""

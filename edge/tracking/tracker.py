@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from edge.settings import Tracking
 from edge.tracking.association import Motion, associate, duplicates, touches
@@ -80,11 +79,14 @@ class Tracker:
     @property
     def interval(self) -> float:
         """Seconds between two looks, as observed lately; 0 before the second."""
-        return median(self._intervals) if self._intervals else 0.0
+        ordered = sorted(self._intervals)
+        return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2 if ordered else 0.0
 
     def update(self, detections: Sequence[Detection], now: float, time: float) -> Update:
         """Take in what was detected in the frame of ``now`` (monotonic seconds; ``time`` is the wall's)."""
         now = self._pass_time(now)
+        if not detections and not self._followed:
+            return Update([], [])
         ended = self._end_after_pause(now)
         found = by_family(detections)
         for name in {one.family: None for one in self._followed} | dict.fromkeys(found):
@@ -130,12 +132,14 @@ class Tracker:
                 (strong if detection.score >= start else weak).append(detection)
         mine = [one for one in self._followed if one.family == name]
         left, strong = self._continue(mine, strong, now, time, tight=False)
-        hidden = [one for one in left if one.track.hits >= CONFIRMING_HITS]
-        self._continue(hidden, weak, now, time, tight=True)
+        if weak:
+            hidden = [one for one in left if one.track.hits >= CONFIRMING_HITS]
+            self._continue(hidden, weak, now, time, tight=True)
         for one in mine:
             one.misses = 0 if one.track.seen == now else one.misses + 1
         _mingle([one.track for one in mine if one.track.confirmed], now)
-        self._start(name, strong, now, time)
+        if strong:
+            self._start(name, strong, now, time)
 
     def _continue(
         self, followed: list[_Followed], detections: list[Detection], now: float, time: float, tight: bool
@@ -186,17 +190,22 @@ class Tracker:
     def _end_after_pause(self, now: float) -> list[Track]:
         if len(self._intervals) < 2:
             return []
+        age = self._age(now)
+        if all(age - one.motion.at <= self._settings.lost_seconds for one in self._followed):
+            return []
         longest = max(self._settings.lost_seconds, STALL_INTERVALS * self.interval)
-        return self._end([one for one in self._followed if self._age(now) - one.motion.at > longest])
+        return self._end([one for one in self._followed if age - one.motion.at > longest])
 
     def _end_lost(self, now: float) -> list[Track]:
         return self._end([one for one in self._followed if self._lost(one, self._age(now) - one.motion.at)])
 
     def _lost(self, one: _Followed, unseen: float) -> bool:
+        if one.misses == 0:
+            return False
         if one.track.confirmed:
             return unseen >= self._settings.lost_seconds and one.misses >= LOST_MISSES
         patience = max(UNCONFIRMED_SHARE * self._settings.lost_seconds, 2.5 * self.interval)
-        return one.misses >= 1 and unseen >= patience
+        return unseen >= patience
 
     def _end(self, gone: list[_Followed]) -> list[Track]:
         if gone:

@@ -2,9 +2,10 @@
 
 Each is a pure function, named in ``edge.registry.DECODERS``::
 
-    decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates
+    decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates
 
-``outputs`` are dequantized float32 tensors in the order of the card's ``tensors``, the batch axis removed.
+``outputs`` are in the order of the card's ``tensors``, the batch axis removed: float32 arrays, or ``Quantized`` ones,
+which give float32 for the rows that are asked of them (``output[rows]``), or all (``np.asarray(output)``).
 Candidates below ``min_score`` are left out; overlapping ones stay, the detector thins them out.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.card import Decoder
+from edge.inference.quantized import Output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +41,10 @@ class Candidates:
     """(N, 5, 2) x, y as in ``Detection.landmarks``: fractions of the model input"""
 
 
-def expect(card: Decoder, outputs: Sequence[FloatArray], names: Sequence[str], dimensions: Sequence[int]) -> None:
+NOTHING = Candidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int_))
+
+
+def expect(card: Decoder, outputs: Sequence[Output], names: Sequence[str], dimensions: Sequence[int]) -> None:
     """Raises ModelError unless there is an output of that many dimensions for each of ``names``."""
     got = [output.ndim for output in outputs]
     if got != list(dimensions):

@@ -15,13 +15,14 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import Candidates, expect
+from edge.inference.decoders import NOTHING, Candidates, expect
+from edge.inference.quantized import Output, at_least, numbers
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
 
-def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
     """The cells whose score is ``min_score`` or more."""
     expect(card, outputs, ("scores (N, 1)", "distances (N, 4)", "landmarks (N, 10)"), (2, 2, 2))
     scores, distances, landmarks = outputs
@@ -31,7 +32,9 @@ def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Ca
             f"decoder anchor_free_faces: the card's strides make {len(middles)} cells, the file has {len(scores)}",
             "correct decoder.options.strides in the card",
         )
-    found = np.flatnonzero(scores[:, 0] >= min_score)
+    found = at_least(numbers(scores)[:, 0], scores, min_score)
+    if not len(found):
+        return NOTHING
     middle, unit = middles[found], units[found]
     reach = distances[found].reshape(-1, 2, 2) * unit[:, np.newaxis]
     boxes = np.concatenate([middle - reach[:, 0], middle + reach[:, 1]], axis=1)

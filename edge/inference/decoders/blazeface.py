@@ -16,8 +16,9 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import Candidates, corners, expect
+from edge.inference.decoders import NOTHING, Candidates, corners, expect
 from edge.inference.decoders.prior_box_faces import priors
+from edge.inference.quantized import Output
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -26,10 +27,10 @@ HALF_MOUTH = np.float32(0.414)
 """of the distance of the eyes; from the ArcFace template"""
 
 
-def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
     """The anchors whose score is ``min_score`` or more."""
     expect(card, outputs, ("regressors (N, 16)", "scores (N, 1)"), (2, 2))
-    regressors, logits = outputs
+    regressors, logits = outputs[0], np.asarray(outputs[1])
     anchors = priors(card.priors, card.width, card.height)
     if len(anchors) != len(regressors):
         raise ModelError(
@@ -38,6 +39,8 @@ def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Ca
         )
     low = min(max(min_score, 1e-6), 1 - 1e-6)
     found = np.flatnonzero(logits[:, 0] >= math.log(low / (1 - low)))
+    if not len(found):
+        return NOTHING
     points = regressors[found].reshape(-1, 8, 2) / np.array([card.width, card.height], np.float32)
     points[:, 0] += anchors[found, :2]
     points[:, 2:] += anchors[found, np.newaxis, :2]

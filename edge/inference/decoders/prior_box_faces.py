@@ -16,13 +16,14 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.card import Decoder, Priors
-from edge.inference.decoders import Candidates, corners, expect
+from edge.inference.decoders import NOTHING, Candidates, corners, expect
+from edge.inference.quantized import Output, at_least, numbers
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
 
-def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
     """The priors whose face score is ``min_score`` or more."""
     names = ("boxes (N, 4)", "scores (N, 2)", "landmarks (N, 10)")[: max(2, len(card.tensors))]
     expect(card, outputs, names, (2, 2, 2)[: len(names)])
@@ -34,6 +35,8 @@ def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Ca
             "correct [[decoder.priors]] in the card",
         )
     found, confidence = faces(scores, card, min_score)
+    if not len(found):
+        return NOTHING
     anchor, offset = anchors[found], offsets[found]
     near, far = card.variances
     boxes = np.empty_like(offset)
@@ -46,12 +49,13 @@ def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Ca
     return Candidates(corners(boxes), confidence, np.zeros(len(found), np.int_), landmarks)
 
 
-def faces(scores: FloatArray, card: Decoder, min_score: float) -> tuple[np.ndarray, FloatArray]:  # type: ignore[type-arg]
+def faces(scores: Output, card: Decoder, min_score: float) -> tuple[np.ndarray, FloatArray]:  # type: ignore[type-arg]
     """Rows of (N, 2) scores that are faces, and how sure: compared as stored, so that few are converted."""
     if card.scores == "probability":
-        found = np.flatnonzero(scores[:, 1] >= min_score)
+        found = at_least(numbers(scores)[:, 1], scores, min_score)
         return found, scores[found, 1]
-    lead = scores[:, 1] - scores[:, 0]
+    logits = np.asarray(scores)
+    lead = logits[:, 1] - logits[:, 0]
     low = min(max(min_score, 1e-6), 1 - 1e-6)
     found = np.flatnonzero(lead >= math.log(low / (1 - low)))
     confidence: FloatArray = 1 / (1 + np.exp(-lead[found]))

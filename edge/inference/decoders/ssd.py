@@ -6,22 +6,19 @@ tensors: boxes (N, 4) top, left, bottom, right in fractions; classes (N,); score
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.inference.card import Decoder
 from edge.inference.decoders import Candidates, expect
-
-if TYPE_CHECKING:
-    from edge.types import FloatArray
+from edge.inference.quantized import Output
 
 _CORNERS = (1, 0, 3, 2)
 
 
-def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
     """The rows that the model counts as found, from ``min_score`` on."""
     expect(card, outputs, ("boxes (N, 4)", "classes (N,)", "scores (N,)", "count (1,)"), (2, 1, 1, 1))
-    boxes, classes, scores, count = outputs
+    boxes, classes, scores, count = (np.asarray(output) for output in outputs)
     rows = np.flatnonzero(scores[: int(count[0])] >= min_score)
     return Candidates(boxes[rows][:, _CORNERS], scores[rows], classes[rows].astype(np.int_))

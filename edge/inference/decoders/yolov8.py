@@ -7,19 +7,16 @@ tensors: one of (4 + classes, N), or (N, 4 + classes): centre x, centre y, width
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import Candidates, corners, expect
-
-if TYPE_CHECKING:
-    from edge.types import FloatArray
+from edge.inference.decoders import NOTHING, Candidates, corners, expect
+from edge.inference.quantized import Output, at_least, numbers
 
 
-def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Candidates:
+def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
     """The anchors whose best class scores ``min_score``."""
     expect(card, outputs, ("boxes and scores (4 + classes, N)",), (2,))
     rows = 4 + len(card.labels)
@@ -29,7 +26,9 @@ def decode(outputs: Sequence[FloatArray], card: Decoder, min_score: float) -> Ca
             f"decoder yolov8: expected 4 + {len(card.labels)} labels = {rows} rows, got {outputs[0].shape}",
             "correct decoder.labels in the card",
         )
-    found = np.flatnonzero(head[4:].max(axis=0) >= min_score)
+    found = at_least(numbers(head)[4:].max(axis=0), head, min_score)
+    if not len(found):
+        return NOTHING
     picked = head[:, found]
     classes = picked[4:].argmax(axis=0)
     scores = picked[4:][classes, np.arange(len(found))]
