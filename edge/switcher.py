@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from edge import release_contents
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
-from edge.errors import EdgeError, ReleaseError
+from edge.errors import EdgeError, ReleaseError, StoreError
 from edge.health import Health
 from edge.mqtt.messages import Reported
 from edge.probation import Probation
@@ -69,7 +69,7 @@ class Switcher:
                 return assembled
             except EdgeError as error:
                 log.error("release %s: %s", current, error)
-                if not self._back(error.message):
+                if not self._away_from(current, error):
                     break
         return self._load("")
 
@@ -128,6 +128,20 @@ class Switcher:
         if boots > BOOTS:
             raise ReleaseError(f"release {current}: {BOOTS} starts, and it has not proved itself in any")
         ledger.put({"boots": boots})
+
+    def _away_from(self, release: str, error: EdgeError) -> bool:
+        """Leave a release that cannot be loaded: for good, or until it is fetched again where the disk is at fault."""
+        if not isinstance(error, StoreError):
+            return self._back(error.message)
+        good = self._running or self._slots.previous
+        try:
+            self._slots.discard(release)
+            if good:
+                self._slots.activate(good, "")
+        except EdgeError as problem:
+            self._health.trouble("release", problem.message)
+            return False
+        return True
 
     def _back(self, reason: str) -> bool:
         """Move the link back; False where there is no way back."""
@@ -200,7 +214,7 @@ class Switcher:
         if not isinstance(loaded, Assembled):
             log.error("release %s cannot be used: %s", release or "of the settings", loaded)
             if release and release == self._slots.current:
-                self._back(loaded.message if loaded else "it could not be loaded")
+                self._away_from(release, loaded or ReleaseError("it could not be loaded"))
             return
         assert self._ledger is not None  # noqa: S101
         if release and self._ledger.get("good") != release:

@@ -68,7 +68,7 @@ class Slots:
             raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
 
     def verify(self, release: Release) -> None:
-        """Read every file of an installed release's models. Raises ReleaseError where the disk has damaged one."""
+        """Read every file of an installed release's models. Raises StoreError where the disk has damaged one."""
         for model in release.models:
             for name, blob in model.files.items():
                 path = self.path(release.id) / "models" / model.name / name
@@ -77,7 +77,7 @@ class Slots:
                 except OSError:
                     whole = False
                 if not whole:
-                    raise ReleaseError(f"{path}: is damaged", "edge sync fetches it again")
+                    raise StoreError(f"{path}: is damaged", "edge sync fetches it again")
 
     def install(self, release: Release) -> Path:
         """Make ``releases/<id>`` from verified blobs, whole or not at all. Its folder."""
@@ -119,6 +119,13 @@ class Slots:
         with _explained(self.folder):
             (self.folder / "current").unlink(missing_ok=True)
             files.sync_folder(self.folder)
+
+    def discard(self, release: str) -> None:
+        """Delete an installed release: the disk has damaged it, and the next sync fetches it again."""
+        with _explained(self.folder):
+            (self.path(release) / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(self.path(release), ignore_errors=True)
+            files.sync_folder(self.releases)
 
     def drop_previous(self) -> None:
         """There is no way back from the current release."""

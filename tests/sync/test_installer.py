@@ -194,11 +194,11 @@ def test_a_file_that_the_disk_damaged_is_fetched_again_with_the_next_release(fle
 
 
 def test_a_damaged_model_of_the_release_in_use_is_noticed(fleet: Fleet, tmp_path: Path) -> None:
-    from edge.errors import ReleaseError
+    from edge.errors import StoreError
 
     slots = Slots(tmp_path / "device")
     (slots.path("r1") / "models/m/model.tflite").write_bytes(b"damaged")
-    with pytest.raises(ReleaseError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         slots.verify(slots.manifest("r1"))
 
 

@@ -213,6 +213,24 @@ def test_three_starts_without_proof_and_the_release_is_taken_back(world: World) 
         assert collections.get("staff").count == 0
 
 
+def test_a_release_that_the_disk_damaged_is_left_and_fetched_again(world: World) -> None:
+    release = first(world)
+    world.deploy(release.id)
+    world.sync()
+    file = Slots(world.state).path(release.id) / "models" / EMBEDDER / "emb_mobilefacenet_112_int8.tflite"
+    data = bytearray(file.read_bytes())
+    data[5000] ^= 1
+    file.write_bytes(data)
+    with Collections(world.state, world.settings.collection, maintain=False) as collections:
+        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        assert switcher.start().bundle.release == ""
+        switcher.close()
+        assert world.sync().outcome == "installed"
+        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        assert switcher.start().bundle.release == release.id
+        switcher.close()
+
+
 def test_starts_that_end_as_they_should_say_nothing_against_a_release(world: World) -> None:
     world.deploy(first(world).id)
     world.sync()
