@@ -11,6 +11,7 @@ from typing import Any
 
 from edge.api.custom_constraints import inputs as custom_inputs
 from edge.api.rules import Blob, Flag, Many, Pairs, Real, Record, Rule, Text, Whole
+from edge.api.video_constraints import inputs as video_inputs
 
 MAX_IMAGE = 5_242_880
 """bytes of an image sent inside the request"""
@@ -160,6 +161,7 @@ INPUTS: Mapping[str, Record] = {
     "UpdateStreamProcessor": Record(UPDATE_PROCESSOR),
     "DeleteStreamProcessor": Record({"Name*": PROCESSOR}),
     **custom_inputs(IMAGE, PERCENT, BUCKET, S3_OBJECT, TAGS),
+    **video_inputs(S3_OBJECT, PERCENT, COLLECTION_ID, GENERAL_LABELS, PAGE_TOKEN),
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Service:
     ) -> None:
         from edge.api.custom import Projects, Training
         from edge.api.streams import StreamProcessors
+        from edge.api.videos import VideoJobs
         from edge.collection.collections import Collections
 
         self.settings = settings
@@ -64,16 +65,19 @@ class Service:
             "store": Lane("store", 8 * settings.api.queue, threads=STORE_THREADS),
         }
         self.processors = StreamProcessors(self, state, publish, feeding)
+        self.videos = VideoJobs(self, state, publish)
         self._users: dict[str, Users] = {}
 
     def start(self) -> None:
         for lane in self.lanes.values():
             lane.start()
         self.projects.interrupted()
+        self.videos.resume()
         self.processors.resume()
 
     def stop(self) -> None:
         self.processors.close()
+        self.videos.close()
         for lane in self.lanes.values():
             lane.stop()
         self.store.close()

@@ -41,6 +41,7 @@ class Operation:
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
 _LABELS = "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
+_VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"
 _PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing; tags are not kept"
 _TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing; tags are not kept"
 _RESULTS = "F1 and the summary file; no manifests of the results"
@@ -98,10 +99,16 @@ OPERATIONS: dict[str, Operation] = {
     "StopProjectVersion": Operation("versions:stop_project_version", "store"),
     "DeleteProjectVersion": Operation("versions:delete_project_version", "store"),
     "DetectCustomLabels": Operation("versions:detect_custom_labels", "models"),
+    "StartFaceSearch": Operation("videos:start_face_search", "store"),
+    "GetFaceSearch": Operation("videos:get_face_search", "store"),
+    "StartFaceDetection": Operation("videos:start_face_detection", "store", "partial", _ATTRIBUTES),
+    "GetFaceDetection": Operation("videos:get_face_detection", "store"),
+    "StartLabelDetection": Operation("videos:start_label_detection", "store", "partial", _VIDEO_LABELS),
+    "GetLabelDetection": Operation("videos:get_label_detection", "store"),
 }
 
 _CUSTOM_LABELS = "there are no other accounts to copy from"
-_VIDEO = "stored video is analysed with edge analyze"
+_VIDEO = "StartFaceSearch and edge analyze follow people"
 _CELEBRITIES = "it needs Amazon's own collection of celebrities"
 _LIVENESS = "it needs Amazon's browser component"
 _POLICY = "there are no other accounts on a device"
@@ -112,13 +119,7 @@ _BULK = "bulk jobs run in the cloud"
 
 NOT_HERE: dict[str, str] = {
     "CopyProjectVersion": _CUSTOM_LABELS,
-    **dict.fromkeys(
-        (
-            "StartFaceSearch", "GetFaceSearch", "StartFaceDetection", "GetFaceDetection", "StartLabelDetection",
-            "GetLabelDetection", "StartPersonTracking", "GetPersonTracking",
-        ),
-        _VIDEO,
-    ),
+    **dict.fromkeys(("StartPersonTracking", "GetPersonTracking"), _VIDEO),
     **dict.fromkeys(("DetectText", "StartTextDetection", "GetTextDetection"), _TEXT),
     **dict.fromkeys(("DetectModerationLabels", "StartContentModeration", "GetContentModeration"), _MODERATION),
     **dict.fromkeys(("StartSegmentDetection", "GetSegmentDetection"), _SHOTS),

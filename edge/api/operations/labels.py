@@ -36,7 +36,7 @@ def detect_labels(call: Call) -> dict[str, Any]:
         lowest = call.get("MinConfidence", MIN_CONFIDENCE)
         found = call.service.vision.things(picture, max(NOISE, lowest / 100))
         labels = labels_of(found, call.service.taxonomy)
-        labels = [label for label in labels if _passes(label, settings.get("GeneralLabels", {}))]
+        labels = filtered(labels, settings.get("GeneralLabels", {}))
         answer["Labels"] = labels[: call.get("MaxLabels", MOST_LABELS)]
     if "IMAGE_PROPERTIES" in features:
         from edge.api.colors import image_properties
@@ -60,6 +60,11 @@ def labels_of(found: Sequence[Detection], taxonomy: Taxonomy) -> list[dict[str, 
         {**taxonomy.shape(name), "Confidence": confidence[name], "Instances": instances.get(name, [])}
         for name in ranked
     ]
+
+
+def filtered(labels: Sequence[dict[str, Any]], filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """The labels that the filters of a request let through."""
+    return [label for label in labels if _passes(label, filters)]
 
 
 def _passes(label: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> bool:
