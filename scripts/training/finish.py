@@ -42,7 +42,7 @@ def embedder(
 ) -> None:
     """Convert the embedder, calibrate it on people kept aside, write its card."""
     rng = np.random.default_rng(options.seed)
-    rows = np.sort(rng.choice(len(labelled.crops), SAMPLES, replace=False))
+    rows = np.sort(rng.choice(len(labelled.crops), min(SAMPLES, len(labelled.crops)), replace=False))
     samples = [embedder_training.student_view(labelled.crops[row], rng) for row in rows]
     _convert(net, np.stack(samples), options, work)
     table = _embedder_card(made, {})
