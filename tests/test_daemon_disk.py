@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rigs.device import Subscriber
 from rigs.mosquitto import Mosquitto
+from rigs.running import Running
 from rigs.waiting import eventually
-from test_daemon import Running
 
 
 @pytest.fixture
@@ -30,11 +30,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.fixture
+def one(tmp_path: Path, shared_models: Path) -> Iterator[Running]:
+    running = Running(tmp_path / "device", shared_models, {"fps": 10.0, "realtime": True, "loop": True})
+    yield running
+    if running.process and running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
 def test_a_full_disk_stops_neither_matching_nor_delivery_and_is_told(
-    small_disk: Path, tmp_path: Path, shared_models: Path
+    small_disk: Path, one: Running, tmp_path: Path
 ) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
-        one = Running(tmp_path / "device", shared_models, {"fps": 10.0, "realtime": True, "loop": True})
         one.settings |= {
             "state": str(small_disk),
             "mqtt": {"host": "127.0.0.1", "port": broker.port, "reconnect_seconds": 1.0},
