@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,6 +57,12 @@ def memory(pid: int | str = "self") -> Memory:
     fields = (_read(Path(f"/proc/{pid}/statm")) or "0 0 0").split()
     resident, shared = int(fields[1]) * PAGE, int(fields[2]) * PAGE
     return Memory(resident, resident - shared)
+
+
+def step_back(nice: int = 10) -> None:
+    """The calling thread, and those it starts, leave the processor to others; where the system allows it."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 def clock() -> Literal["synced", "unsynced"]:

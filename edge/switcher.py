@@ -8,7 +8,6 @@ does not prove itself is moved back, and the way back is the same way.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import release_contents
+from edge import board, release_contents
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
 from edge.errors import EdgeError, ReleaseError, StoreError
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 BOOTS = 3
 """starts of the daemon that may end in a crash or a hang before a release has proved itself"""
 HINT = "wanted"
-NICE = 10
 LOOK = 1.0
 """seconds between two looks at the link"""
 
@@ -160,7 +158,7 @@ class Switcher:
         self._thread.start()
 
     def _load_in_background(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        board.step_back()
         try:
             self._loaded = self._load(self._loading)
         except EdgeError as error:

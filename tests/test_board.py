@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,18 @@ def test_memory_of_this_process_is_plausible() -> None:
     memory = board.memory()
 
     assert 1e6 < memory.private <= memory.resident < 1e11
+
+
+def test_a_thread_that_steps_back_leaves_its_process_as_it_is() -> None:
+    seen: list[int] = []
+
+    def work() -> None:
+        board.step_back(5)
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [max(before, 5)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import board
 from edge.collection import index as indexes
 from edge.collection import view as views
 from edge.collection.store import Store
@@ -178,6 +179,8 @@ class Upkeep:
 
     def _run(self, what: str, work: Callable[[], object]) -> None:
         """Do it, and try again with growing pauses while it fails."""
+        if what == "build":
+            board.step_back()
         pause = FIRST_PAUSE
         while not self._closed.is_set():
             try:
