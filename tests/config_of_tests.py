@@ -1,4 +1,4 @@
-"""A configuration for the real program: real models, footage made from the sample portraits."""
+"""A configuration for the real program: the shipped models, footage made from the sample portraits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from edge import config_file
 
-DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
+DETECTOR, EMBEDDER = "edge-face-detector-1", "edge-face-embedder-1"
 CAMERA = {
     "name": "door",
     "source": "synthetic",
@@ -19,12 +19,15 @@ CAMERA = {
 }
 
 
-def write(folder: Path, models: Path, camera: dict[str, Any] | None = None, **settings: Any) -> Path:
-    """The file, with its state folder beside it; ``camera`` and ``settings`` change what is usual."""
+def write(folder: Path, models: Path | None = None, camera: dict[str, Any] | None = None, /, **settings: Any) -> Path:
+    """The file, with its state folder beside it; ``camera`` and ``settings`` change what is usual.
+
+    ``models``: a folder with more models than the shipped ones.
+    """
     values: dict[str, Any] = {
         "state": str(folder / "state"),
         "device": {"name": "porch"},
-        "models": {"path": [str(models)], "threads": 1},
+        "models": {"path": [str(models)] if models else [], "threads": 1},
         "labels": {"face": {"embedder": EMBEDDER, "collection": "faces"}},
         "outbox": {"commit_seconds": 0.0},
         "cameras": [CAMERA | (camera or {})],

@@ -3,97 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import config_of_tests
 import pytest
 from config_of_tests import DETECTOR
 from rigs.device import Subscriber
 from rigs.mosquitto import Mosquitto
+from rigs.running import ROOT, Running
 from rigs.waiting import eventually
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass
-class Running:
-    """``edge run`` on one state folder; its events as printed, its log as text."""
-
-    folder: Path
-    models: Path
-    camera: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
-    _watched: int = 0
-    """starts of earlier processes that came to watch"""
-
-    def edge(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "edge", "--config", str(self.config()), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | environment,
-        )
-
-    def config(self) -> Path:
-        return config_of_tests.write(self.folder, self.models, self.camera, **self.settings)
-
-    def enroll(self) -> None:
-        done = self.edge("enroll", "faces", str(ROOT / "edge/data/portraits"))
-        assert done.returncode == 0, done.stderr
-
-    def start(self, **environment: str) -> None:
-        self._watched = self.log.count("watching door")
-        with (self.folder / "events").open("ab") as out, (self.folder / "log").open("ab") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge", "--config", str(self.config()), "run", "--print"],
-                stdout=out,
-                stderr=err,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
-            )
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        assert self.process
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-    def wait(self, seconds: float = 60) -> int:
-        assert self.process
-        return self.process.wait(seconds)
-
-    def await_watching(self) -> None:
-        """Until the process started last is at work."""
-        assert eventually(lambda: self.log.count("watching door") > self._watched, 30), self.log
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text() if path.exists() else ""
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """As printed; a line that a kill cut off is not one."""
-        path = self.folder / "events"
-        lines = path.read_text().split("\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
-def running(tmp_path: Path, shared_models: Path) -> Iterator[Running]:
-    one = Running(tmp_path / "device", shared_models)
+def running(tmp_path: Path) -> Iterator[Running]:
+    one = Running(tmp_path / "device")
     one.config()
     yield one
     if one.process and one.process.poll() is None:
@@ -255,7 +184,9 @@ def test_systemd_hears_ready_watchdog_reload_and_stopping(running: Running, tmp_
         assert hears("STOPPING=1")
 
 
-def test_a_model_that_kills_its_process_is_named_and_the_daemon_works_without_it(running: Running) -> None:
+def test_a_model_that_kills_its_process_is_named_and_the_daemon_works_without_it(
+    running: Running, shared_models: Path
+) -> None:
     running.enroll()
     folder = running.folder / "models" / "killer"
     folder.mkdir(parents=True)
@@ -269,7 +200,7 @@ def test_a_model_that_kills_its_process_is_named_and_the_daemon_works_without_it
             if not line.startswith(("sha256 =", "size ="))
         )
     )  # fmt: skip
-    running.settings["models"] = {"path": [str(running.folder / "models"), str(running.models)], "threads": 1}
+    running.settings["models"] = {"path": [str(running.folder / "models"), str(shared_models)], "threads": 1}
     running.camera |= {"detectors": ["killer", DETECTOR]}
 
     running.start()
@@ -279,7 +210,8 @@ def test_a_model_that_kills_its_process_is_named_and_the_daemon_works_without_it
     assert {event["type"] for event in running.events} >= {"new", "end"}
 
 
-def test_a_collection_of_another_space_costs_the_names_and_is_told(running: Running) -> None:
+def test_a_collection_of_another_space_costs_the_names_and_is_told(running: Running, shared_models: Path) -> None:
+    running.models = shared_models
     running.enroll()
     running.settings |= {"labels": {"face": {"embedder": "mobilefacenet-112-float", "collection": "faces"}}}
 

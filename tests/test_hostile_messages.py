@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rigs.device import Subscriber
 from rigs.mosquitto import Mosquitto
+from rigs.running import Running
 from rigs.waiting import eventually
-from test_daemon import Running
 
 from edge import board, settings
 from edge.hub.asking import ask

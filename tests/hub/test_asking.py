@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rigs.device import Subscriber
 from rigs.mosquitto import Mosquitto
+from rigs.running import ROOT, Running
 from rigs.waiting import eventually
-from test_daemon import ROOT, Running
 
 from edge import settings
 from edge.errors import ConflictError, DeliveryError, InputError
