@@ -26,7 +26,7 @@ from edge.types import Identity, IdentityState
 CHUNK = 1 << 20
 SHORTEST = 4
 """bytes of a name that is looked for in files: shorter ones are found in anything"""
-OUTBOX, API = "outbox.sqlite", "api.sqlite"
+OUTBOX, API, VIDEOS = "outbox.sqlite", "api.sqlite", "videos.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Forgotten:
 
     faces: int
     questions: int
-    """and answers and anchors"""
+    """and answers, anchors, and jobs over stored videos"""
     events: int
     """that still wait for the broker: they go on without the name"""
     left: tuple[Path, ...]
@@ -57,6 +57,7 @@ def forget(subject: str, settings: Settings, state: Path) -> Forgotten:
         questions = _questions(subject, settings, state)
         events = _anonymised(state / OUTBOX, subject)
         _without_replays(state / API)
+        questions += _without_videos(state / VIDEOS, subject)
         return Forgotten(faces, questions, events, tuple(left(state, subject, traces)))
 
 
@@ -124,6 +125,19 @@ def _without_replays(path: Path) -> None:
     if path.exists():
         with _changing(path) as db:
             db.execute("DELETE FROM tokens")
+
+
+def _without_videos(path: Path, subject: str) -> int:
+    """What was found in videos names users and pictures: a job that names the subject goes as a whole."""
+    if not path.exists():
+        return 0
+    name = json.dumps(subject)
+    with _changing(path) as db:
+        rows = db.execute("SELECT job, document FROM findings").fetchall()
+        jobs = {(job,) for job, document in rows if name in document}
+        db.executemany("DELETE FROM findings WHERE job = ?", jobs)
+        db.executemany("DELETE FROM jobs WHERE id = ?", jobs)
+    return len(jobs)
 
 
 @contextmanager

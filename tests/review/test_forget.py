@@ -13,6 +13,7 @@ from rigs.review_faces import BOX, CROP, look
 
 from edge.answers import Answers
 from edge.api.state import ApiState
+from edge.api.videos import Finding, Job, JobStore
 from edge.cli import edge
 from edge.collection import Collection, Collections
 from edge.collection.users import Users
@@ -57,6 +58,10 @@ def state(
     api = ApiState(tmp_path)
     api.remember("CreateUser", "token", {}, {"UserId": SUBJECT})
     api.close()
+    videos = JobStore(tmp_path)
+    videos.add(Job("j1", "StartFaceSearch", {}, "SUCCEEDED"))
+    videos.save(videos.get("j1"), [Finding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])  # type: ignore[arg-type]
+    videos.close()
     queue.close()
     collections.close()
     return tmp_path
@@ -80,7 +85,7 @@ def traces(state: Path) -> dict[str, str]:
 
 def test_nothing_of_a_forgotten_subject_is_left(state: Path) -> None:
     before = traces(state)
-    assert {"collections.sqlite", "review.sqlite", "outbox.sqlite", "api.sqlite"} <= {
+    assert {"collections.sqlite", "review.sqlite", "outbox.sqlite", "api.sqlite", "videos.sqlite"} <= {
         name.removesuffix("-wal") for name in before
     }
     gone = forget(SUBJECT, Settings(), state)
