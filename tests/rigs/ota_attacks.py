@@ -341,7 +341,7 @@ def carry_out(attack: Attack, prepared: Path, folder: Path) -> EdgeError | None:
     from edge.hub.publishing.repository import Repository
 
     fleet.folder = folder / "hub"
-    fleet.repository = Repository(fleet.folder, Keys(fleet.folder / "keys", fleet.folder / "drawer"))
+    fleet.repository = Repository(fleet.folder, Keys(fleet.folder / "keys/online", fleet.folder / "keys/offline"))
     fleet.root = fleet.repository.public / "metadata/1.root.json"
     root = folder / "root.json"
     shutil.copy(fleet.root, root)

@@ -184,7 +184,7 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.repository = Repository(folder, Keys(folder / "keys", folder / "drawer"))
+        self.repository = Repository(folder, Keys(folder / "keys/online", folder / "keys/offline"))
         self.root = self.repository.init()
         self.site = Site(self.repository.public)
 

@@ -57,7 +57,7 @@ def test_a_hub_restored_from_a_backup_is_followed_after_its_keys_are_new(fleet: 
 
 def test_without_the_offline_keys_nothing_can_be_published_and_rollouts_go_on(fleet: Fleet, tmp_path: Path) -> None:
     fleet.publish(fleet.release("r1", fleet.segment(some_faces(2))))
-    (tmp_path / "hub/drawer").rename(tmp_path / "stick")
+    (tmp_path / "hub/keys/offline").rename(tmp_path / "stick")
     with pytest.raises(NotFoundError, match="targets"):
         fleet.publish(fleet.release("r2", fleet.segment(some_faces(2))))
     with pytest.raises(NotFoundError, match="root"):
