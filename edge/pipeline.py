@@ -220,7 +220,9 @@ class Pipeline:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
         wanted = scores_to_detect({label: bundle.scores.get(label, 0.0) for label in self._labels})
         for name in self._camera.detectors:
-            detector = bundle.detectors[name]
+            detector = bundle.detectors.get(name)
+            if detector is None:
+                continue  # it could not be loaded, which is told where that was tried
             scores = {label: score for label, score in wanted.items() if label in detector.labels}
             if scores:
                 yield detector, scores

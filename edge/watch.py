@@ -75,6 +75,8 @@ class Watch:
             if camera.enabled
         }
         self._share = FairShare({name: one.camera.weight for name, one in self._watched.items()})
+        self.failed = False
+        """whether the inference thread ended by an error that nobody expected; its traceback is on stderr"""
         self._inference = threading.Thread(target=self._infer, name="inference")
         self._done = threading.Event()
         self._switching = threading.Lock()
@@ -170,6 +172,7 @@ class Watch:
             self._arrived.set()
 
     def _infer(self) -> None:
+        self.failed = True
         try:
             while not self._stop.is_set():
                 self._health.beat("inference")
@@ -184,6 +187,7 @@ class Watch:
                     break
                 else:
                     self._arrived.wait(IDLE)
+            self.failed = False
         finally:
             for one in self._watched.values():
                 self._finish(one)

@@ -68,6 +68,15 @@ class Fails:
         raise ModelError("model 'fails': cannot run", "choose another model")
 
 
+class Breaks:
+    """A detector with a bug."""
+
+    labels = ("face",)
+
+    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
+        raise KeyError("a bug")
+
+
 class CountsEmbeddings:
     """An embedder that gives everybody the same vector, and counts."""
 

@@ -124,6 +124,16 @@ def test_a_detector_that_fails_is_an_error_and_the_next_frame_is_as_good_as_befo
     assert "new" in {event.type for event in events}
 
 
+def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
+    camera = Camera(name="door", detectors=("missing", "fake"))
+    settings = Settings(cameras=(camera,), labels={"face": FACE})
+    pipeline = Pipeline(camera, settings, a_bundle(), ids())
+
+    events = [event for number in range(10) for event in pipeline.process(a_frame(number))]
+
+    assert events[0].type == "new"
+
+
 def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> None:
     labels = {"face": FACE, "person": Label()}
     pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels=labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from fakes import Fails, Listens, SeesOneFace, a_bundle
+from fakes import Breaks, Fails, Listens, SeesOneFace, a_bundle
 from rigs.waiting import eventually
 
 from edge.errors import NotFoundError
@@ -117,3 +117,14 @@ def test_a_camera_that_the_settings_do_not_know_cannot_be_switched() -> None:
         watch.enable("hall", True)
     with pytest.raises(NotFoundError):
         watch.latest("hall")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_on_the_inference_thread_is_not_taken_for_the_end_of_the_footage() -> None:
+    watch, _, _ = a_watch(a_bundle(Breaks()), stored("door"))
+    watch.start()
+
+    assert watch.wait(30)
+    watch.stop()
+
+    assert watch.failed
