@@ -61,6 +61,13 @@ class Call:
             raise ApiError("InvalidPaginationTokenException", "Invalid Pagination Token")
         return position
 
+    def offset(self) -> int:
+        """The same where positions are numbers; 0 at the start."""
+        position = self.position() or "0"
+        if not (position.isascii() and position.isdigit() and len(position) < 18):
+            raise ApiError("InvalidPaginationTokenException", "Invalid Pagination Token")
+        return int(position)
+
     def _binding(self, position: str) -> bytes:
         question = {name: value for name, value in self.members.items() if name not in ("NextToken", "MaxResults")}
         text = json.dumps([self.operation, question, position], sort_keys=True)

@@ -25,6 +25,8 @@ LONGEST_LABEL = 255
 MOST_LABELS = 250
 """a dataset of Rekognition has no more either"""
 MOST_EXAMPLES = 100_000
+LONGEST_SOURCE = 4096
+"""characters of a source-ref"""
 MOST_LINE = 1 << 20
 """characters of one line"""
 MOST_INVALID = 0.2
@@ -136,8 +138,8 @@ def parse(text: str, base: Path, buckets: Mapping[str, Path]) -> Example:
 
 def located(source: str, base: Path, buckets: Mapping[str, Path]) -> Path:
     """The file of a ``source-ref``. Raises InputError for a bucket that stands for no folder, or a way out of it."""
-    if "\0" in source:
-        raise InputError("source-ref holds a zero character", code="manifest")
+    if "\0" in source or len(source) > LONGEST_SOURCE:
+        raise InputError("source-ref is too long, or holds a zero character", code="manifest")
     if not source.startswith("s3://"):
         return base / source.removeprefix("file://")
     bucket, _, key = source.removeprefix("s3://").partition("/")
@@ -147,6 +149,14 @@ def located(source: str, base: Path, buckets: Mapping[str, Path]) -> Path:
     if not path.is_relative_to(os.path.realpath(buckets[bucket])):
         raise InputError("source-ref leads out of its bucket", code="manifest")
     return path
+
+
+def is_file_there(path: Path) -> bool:
+    """Whether a file is there; a name that no file system takes is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def label_name(value: object) -> str:
@@ -170,7 +180,7 @@ def _of_lines(file: Path, buckets: Mapping[str, Path]) -> Read:
     for number, one in parsed:
         if isinstance(one, InputError):
             problems.append(f"{file.name}:{number}: {one.message}")
-        elif not one.path.is_file():
+        elif not is_file_there(one.path):
             problems.append(f"{file.name}:{number}: there is no picture {one.source[:200]}")
         else:
             examples.append(one)

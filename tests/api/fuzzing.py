@@ -90,6 +90,9 @@ class Fuzzer:
     def _boolean(self, shape: Any, badness: float, depth: int) -> Any:
         return self._random.choice((True, False))
 
+    def _blob(self, shape: Any, badness: float, depth: int) -> Any:
+        return blob(bytes(self._random.randrange(256) for _ in range(self._random.choice((1, 40, 2000)))))
+
     def _torn(self, body: bytes) -> bytes:
         place = self._random.randrange(len(body))
         return self._random.choice((body[:place], body[:place] + b"\xff" + body[place:], body + b"}", b"null"))

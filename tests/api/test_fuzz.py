@@ -21,6 +21,14 @@ import pytest
 import service_model
 
 People = Callable[[int], list[bytes]]
+LEARNED = ("ProjectArn", "DatasetArn", "ProjectVersionArn", "JobId")
+"""members of answers that later requests may use"""
+MANIFESTS = (
+    b'{"source-ref": "s3://pictures/stills/face.jpg", "l": 1, "l-metadata": '
+    b'{"type": "groundtruth/image-classification", "class-name": "cat"}}',
+    b'{"source-ref": "s3://nowhere/x.jpg"}\n{',
+    b"\xff\xfe",
+)
 COLLECTIONS = ("fuzz-1", "fuzz-2", "never")
 
 
@@ -31,7 +39,8 @@ def pool_of(people: People, shared: Path) -> dict[str, list[Any]]:
         "CollectionId": list(COLLECTIONS),
         "ImageBlob": [base64.b64encode(data).decode() for data in pictures],
         "S3Object": [
-            {"Bucket": "pictures", "Name": name} for name in ("stills/face.jpg", "../x", "stills", "\0", "no.jpg")
+            {"Bucket": "pictures", "Name": name}
+            for name in ("stills/face.jpg", "../x", "stills", "\0", "no.jpg", "video/short_hamilton_clip.mp4")
         ],
         "FaceId": ["00000000-0000-0000-0000-000000000000"],
         "UserId": ["ann", "bob"],
@@ -45,6 +54,14 @@ def pool_of(people: People, shared: Path) -> dict[str, list[Any]]:
         "ResourceArn": [f"arn:aws:rekognition:local:000000000000:collection/{name}" for name in COLLECTIONS],
         "ClientRequestToken": [f"token-{number}" for number in range(20)],
         "KmsKeyId": ["key"],
+        "ProjectName": ["cats", "dogs"],
+        "VersionName": ["v1", "v2"],
+        "GroundTruthBlob": [base64.b64encode(text).decode() for text in MANIFESTS],
+        "ProjectArn": ["arn:aws:rekognition:local:000000000000:project/cats/1"],
+        "DatasetArn": ["arn:aws:rekognition:local:000000000000:project/cats/dataset/train/1"],
+        "ProjectVersionArn": ["arn:aws:rekognition:local:000000000000:project/cats/version/v1/1"],
+        "JobId": ["nothing"],
+        "NextToken": ["x"],
     }
 
 
@@ -57,6 +74,9 @@ def fuzz(port: int, fuzzer: fuzzing.Fuzzer, going: Callable[[], bool]) -> list[s
         if wrong := fuzzing.complaint(operation, status, answer, service_model.problems):
             found.append(f"{wrong} <- {body[:300]!r}")
         records = answer.get("FaceRecords") if isinstance(answer, dict) else None
+        for name in LEARNED:
+            if isinstance(answer, dict) and answer.get(name):
+                fuzzer.pool[name] = [*fuzzer.pool[name], answer[name]][-5:]
         fuzzer.pool["FaceId"] = (fuzzer.pool["FaceId"] + [one["Face"]["FaceId"] for one in records or ()])[-20:]
     return found
 

@@ -148,6 +148,8 @@ def test_what_is_no_video_is_refused_by_name(rekognition: Any) -> None:
         ("missing.mp4", "InvalidS3ObjectException"),
         ("none.mp4", "InvalidParameterException"),
         ("../clip.mp4", "InvalidParameterException"),
+        ("a\0b.mp4", "InvalidParameterException"),
+        ("x" * 1000, "InvalidS3ObjectException"),
     ):
         with pytest.raises(ClientError) as error:
             rekognition.start_face_detection(Video={"S3Object": {"Bucket": "videos", "Name": name}})

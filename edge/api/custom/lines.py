@@ -55,7 +55,7 @@ def _entry(line: str, buckets: Mapping[str, Path]) -> Entry:
         source = example.source
         for mark in example.marks:
             labels[mark.label] = labels.get(mark.label, 0) + (mark.box is not None)
-        if not example.path.is_file():
+        if not manifests.is_file_there(example.path):
             error = "The picture does not exist."
     except InputError as wrong:
         error = wrong.message

@@ -122,7 +122,7 @@ def output_path(buckets: dict[str, Path], bucket: str, key: str) -> Path:
     if bucket not in buckets:
         raise InputError(f"bucket {bucket!r} stands for no folder", "name it in [api.buckets]", code="bucket")
     root = os.path.realpath(buckets[bucket])
-    path = Path(os.path.realpath(Path(root) / key))
-    if not path.is_relative_to(root):
+    path = Path(root if "\0" in key else os.path.realpath(Path(root) / key))
+    if "\0" in key or not path.is_relative_to(root):
         raise InputError(f"key {key[:200]!r} leads out of its bucket", "choose another prefix", code="bucket")
     return path

@@ -96,7 +96,7 @@ def describe_dataset(call: Call) -> dict[str, Any]:
 
 def list_dataset_entries(call: Call) -> dict[str, Any]:
     dataset, size = arns.dataset(call, call["DatasetArn"]), call.get("MaxResults", PAGE)
-    found = list(_wanted(call, call.service.projects.entries(dataset, int(call.position() or 0))))
+    found = list(_wanted(call, call.service.projects.entries(dataset, call.offset())))
     answer = {"DatasetEntries": [shown(one) for one in found[:size]]}
     return {**answer, **_next(call, found, size, lambda one: str(one.position))}
 

@@ -44,7 +44,7 @@ def create_project_version(call: Call) -> dict[str, Any]:
 def describe_project_versions(call: Call) -> dict[str, Any]:
     project, names, size = arns.project(call), call.get("VersionNames"), call.get("MaxResults", PAGE)
     found = [one for one in call.service.projects.versions(project.name) if names is None or one.name in names]
-    start = int(call.position() or 0)
+    start = call.offset()
     answer: dict[str, Any] = {
         "ProjectVersionDescriptions": [_described(call, one) for one in found[start : start + size]]
     }

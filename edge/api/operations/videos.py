@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.custom.training import output_path
 from edge.api.errors import ApiError
 from edge.api.operations.labels import MODEL_VERSION
+from edge.labels.manifests import is_file_there
 
 if TYPE_CHECKING:
     from edge.api.call import Call
@@ -57,7 +58,7 @@ def _start(call: Call) -> dict[str, Any]:
         return before
     place = call["Video"].get("S3Object", {})
     path = output_path(call.service.settings.api.buckets, place.get("Bucket", ""), place.get("Name", ""))
-    if not path.is_file():
+    if not is_file_there(path):
         raise ApiError(
             "InvalidS3ObjectException", "Unable to get object metadata from S3. Check object key and region."
         )
@@ -90,7 +91,7 @@ def _page(call: Call, operation: str, member: str, order: Order) -> dict[str, An
     job = _job(call, operation)
     if job.status != "SUCCEEDED":
         return _about(job)
-    start, size = int(call.position() or 0), min(PAGE, call.get("MaxResults", PAGE))
+    start, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
     found = call.service.videos.store.findings(job.id, order, start, size + 1)
     return _cut(call, _about(job), member, [one.document for one in found], start, size)
 
@@ -112,7 +113,7 @@ def _segments(call: Call, sort: str) -> dict[str, Any]:
         segment["DurationMillis"] = segment["EndTimestampMillis"] - segment["StartTimestampMillis"]
     if sort == "TIMESTAMP":
         segments.sort(key=lambda one: one["Timestamp"])
-    start, size = int(call.position() or 0), min(PAGE, call.get("MaxResults", PAGE))
+    start, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
     return _cut(call, _about(job), "Labels", segments[start : start + size + 1], start, size)
 
 
