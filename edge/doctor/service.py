@@ -50,8 +50,8 @@ def service(patient: Patient) -> Iterator[Finding]:
         )  # fmt: skip
     elif restarts:
         yield Finding(
-            Level.WARNING, "service", f"{patient.unit} was started again {restarts} times",
-            f"its last end: {shown.get('Result')}", f"journalctl -u {patient.unit} -p warning",
+            Level.WARNING, "service", f"{patient.unit} was started again {restarts} time{'s' * (restarts > 1)}",
+            "it ended by itself, or hung and was ended", f"journalctl -u {patient.unit} -p warning",
         )  # fmt: skip
     else:
         yield Finding(Level.OK, "service", f"{patient.unit} is {active}: {shown.get('StatusText', '')}".rstrip(": "))
