@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 from edge import __version__, board, sdnotify
 from edge.assembly import Assembled
 from edge.collection import Collections
-from edge.commands import Commands, Host
-from edge.doubts import Doubts
 from edge.errors import EdgeError
 from edge.health import Health
 from edge.inference.interpreter import choose
@@ -27,11 +25,9 @@ from edge.mqtt.client import Client, of_device
 from edge.mqtt.delivery import Delivery
 from edge.mqtt.messages import Info, Stats, to_json
 from edge.mqtt.topics import Topics
-from edge.neighbours import Neighbours
 from edge.outbox import Outbox
 from edge.release_contents import in_force
 from edge.reports import DeviceReports, small_jpeg
-from edge.review import ReviewQueue
 from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.types import Event
@@ -39,6 +35,7 @@ from edge.watch import Watch
 
 if TYPE_CHECKING:
     from edge.api.server import ApiServer
+    from edge.commands import Commands, Host
     from edge.page import StatusPage
 
 log = logging.getLogger(__name__)
@@ -50,6 +47,8 @@ DRAIN_SECONDS = 10.0
 """for the last events to reach the broker, once all sources have ended"""
 Read = Callable[[], tuple[Settings, Path]]
 
+ANNOUNCED = "homeassistant.json"
+"""in the state folder: what Home Assistant was told"""
 FAREWELL_SECONDS = 2.0
 """the same when the daemon is told to stop"""
 
@@ -106,7 +105,7 @@ class Daemon:
             stack.callback(outbox.close)
             topics = Topics(settings.device.name)
             client = of_device(settings.mqtt, settings.device.name, outbox.session)
-            commands = Commands(client, topics) if settings.commands.enabled else None
+            commands = self._commands(client, topics)
             stack.callback(client.stop)
             client.start()
             delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
@@ -134,9 +133,7 @@ class Daemon:
                 stack.callback(api.stop)
                 stack.callback(page.close)
             doubts = self._doubts(stack, reports)
-            neighbours = Neighbours(settings, state, collections, client, small_jpeg, watch.latest)
-            stack.callback(neighbours.stop)
-            neighbours.start(reports.listeners)
+            neighbours = self._neighbours(stack, reports, collections, client, watch)
             stack.callback(watch.stop)
             watch.start()
             if commands:
@@ -159,7 +156,7 @@ class Daemon:
                 if self._health.storage(outbox.state):
                     client.publish(topics.stats, to_json(stats()), qos=0)
 
-            rounds = (storage, neighbours.tick, doubts, releases)
+            rounds = (storage, neighbours, doubts, releases)
             self._live(watch, reports, client, topics, stats, rounds)
             sdnotify.stopping()
         return self._ending or Ending.STOPPED
@@ -173,6 +170,8 @@ class Daemon:
         next_status = next_stats = 0.0
         while not self._asked.is_set():
             if watch.wait(0):
+                if watch.failed:
+                    raise EdgeError("the inference thread ended by an error", "report the traceback above as a bug")
                 self.ask(Ending.FINISHED)
                 break
             reports.wake.wait(period)
@@ -213,7 +212,31 @@ class Daemon:
             return
         self.ask(Ending.RELOAD)
 
+    def _commands(self, client: Client, topics: Topics) -> Commands | None:
+        if not self._settings.commands.enabled:
+            return None
+        from edge.commands import Commands
+
+        return Commands(client, topics)
+
+    def _neighbours(
+        self, stack: ExitStack, reports: DeviceReports, collections: Collections, client: Client, watch: Watch
+    ) -> Callable[[float], None]:
+        """The systems next door, and their round; none where none is on, and none was that must be told so."""
+        settings = self._settings
+        announced = (self._state / ANNOUNCED).exists()
+        if not (settings.homeassistant.enabled or settings.frigate.enabled or announced):
+            return lambda _: None
+        from edge.neighbours import Neighbours
+
+        neighbours = Neighbours(settings, self._state, collections, client, small_jpeg, watch.latest)
+        stack.callback(neighbours.stop)
+        neighbours.start(reports.listeners)
+        return neighbours.tick
+
     def _host(self, collections: Collections, watch: Watch, stats: Callable[[], Stats]) -> Host:
+        from edge.commands import Host
+
         return Host(
             self._chosen, self._state, collections, watch, stats, small_jpeg,
             reload=self.ask_reload, restart=lambda: self.ask(Ending.RESTART),
@@ -223,6 +246,9 @@ class Daemon:
         """What keeps doubtful tracks for a person; its round, which writes them."""
         if not self._settings.review.enabled:
             return lambda _: None
+        from edge.doubts import Doubts
+        from edge.review import ReviewQueue
+
         queue = stack.enter_context(ReviewQueue(self._state, self._settings.review))
         doubts = Doubts(queue, self._settings)
         stack.callback(doubts.flush)

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BIRTH_SECONDS = 5.0
 """Home Assistant's return is answered after a random part of this: a fleet must not fall upon it at once"""
+ANNOUNCED = "homeassistant.json"
+"""in the state folder: what Home Assistant was told"""
 LOOK_SECONDS = 30.0
 """between two looks at who is in the collections"""
 MOST_WAITING = 1000
@@ -40,7 +42,7 @@ class HomeAssistant:
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, client: Client) -> None:
         self._settings, self._collections, self._client = settings, collections, client
-        self._memory = state / "homeassistant.json"
+        self._memory = state / ANNOUNCED
         self._announced: dict[str, str] = {}
         self._topic = discovery.config_topic(
             settings.homeassistant.prefix, part(DEVICE, "device", settings.device.name)
