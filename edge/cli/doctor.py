@@ -35,7 +35,7 @@ def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
     \b
     Example:
       edge doctor
-      sudo -u edge edge --config /etc/edge/edge.toml doctor --bundle report.zip
+      sudo edge doctor --bundle /tmp/report.zip
     """
     findings: list[Finding] = []
     patient = _patient(ctx, findings)

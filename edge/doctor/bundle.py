@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from edge import __version__, board
 from edge.collection.store import FILE
 from edge.doctor.finding import Finding, Patient
+from edge.errors import StoreError
 from edge.sources import masked
 
 LINES = 1000
@@ -29,7 +30,7 @@ COVERED = "***"
 
 
 def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str]:
-    """Write the bundle, a zip file. Returns the names of what is in it. Raises OSError."""
+    """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
     hidden = sorted({*_secrets(patient.settings), *_subjects(patient.state)}, key=len, reverse=True)
     parts = {
         "findings.json": json.dumps([asdict(finding) for finding in findings], indent=1),
@@ -38,10 +39,16 @@ def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str
         "state.txt": "\n".join(_listing(patient.state)),
         "log.txt": _log(patient.unit),
     }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, text in parts.items():
-            bundle.writestr(name, _cleaned(text, hidden))
-    path.chmod(0o600)
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in parts.items():
+                bundle.writestr(name, _cleaned(text, hidden))
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            "name a file in a folder that this user may write: /tmp/report.zip",
+        ) from error
     return list(parts)
 
 

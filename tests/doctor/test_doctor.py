@@ -21,7 +21,7 @@ from edge.cli.doctor import doctor
 from edge.doctor import PARTS, Finding, Level, Patient, board, broker, cameras, collections, disk, models, releases
 from edge.doctor import bundle as bundles
 from edge.doctor import service as services
-from edge.errors import EdgeError
+from edge.errors import EdgeError, StoreError
 from edge.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -374,3 +374,8 @@ def test_a_bundle_holds_no_secret_no_name_and_no_picture(tmp_path: Path, monkeyp
     assert "broker.lan" in everything
     assert (tmp_path / "report.zip").stat().st_mode & 0o077 == 0
     assert not any(name.endswith((".jpg", ".sqlite")) for name in names)
+
+
+def test_a_bundle_that_cannot_be_written_is_told_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        bundles.write(tmp_path / "nowhere" / "report.zip", patient(tmp_path), [])
