@@ -21,6 +21,10 @@ from edge.pipeline import Pipeline
 from edge.settings import Camera, Settings
 
 
+DETECTOR = {"detectors": ["ulffd-landmark-320"]}
+LABELS = {"face": {"embedder": "mobilefacenet-112-int8", "collection": "faces"}}
+
+
 def steps_of(count: int, source: Path = Path("a.mp4")) -> list[Step]:
     settings = Settings(cameras=(Camera(name="door", detectors=("fake",)),))
     pipeline = Pipeline(settings.cameras[0], settings, a_bundle(), ids())
@@ -65,7 +69,7 @@ def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_video_gives_events_a_video_and_a_page(shared: Path, tmp_path: Path) -> None:
-    config = write(tmp_path, shared / "models")
+    config = write(tmp_path, shared / "models", DETECTOR, labels=LABELS)
     videos = shared / "data" / "video"
     run = CliRunner()
     at = ["--config", str(config)]
@@ -87,7 +91,7 @@ def test_a_video_gives_events_a_video_and_a_page(shared: Path, tmp_path: Path) -
 
 
 def test_a_picture_is_looked_at_by_itself_and_one_that_is_none_is_passed(shared: Path, tmp_path: Path) -> None:
-    config = write(tmp_path, shared / "models")
+    config = write(tmp_path, shared / "models", DETECTOR, labels=LABELS)
     bad = tmp_path / "pictures" / "bad.jpg"
     bad.parent.mkdir()
     bad.write_bytes(b"not a picture")

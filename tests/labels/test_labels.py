@@ -124,7 +124,9 @@ def test_a_manifest_line_that_was_written_is_read_again(tmp_path: Path) -> None:
     "line",
     [
         "{", "[]", "[" * 100_000, '{"source-ref": 3}', '{"source-ref": "a\\u0000b"}', '{"source-ref": "s3://else/a.jpg"}',
-        '{"source-ref": "s3://pets/../../etc/passwd"}', '{"source-ref": "missing.jpg"}',
+        '{"source-ref": "s3://pets/../../etc/passwd"}', '{"source-ref": "' + "x" * 300 + '"}',
+        '{"source-ref": "' + "x" * 5000 + '"}',
+        '{"source-ref": "missing.jpg"}',
         '{"source-ref":"a.jpg","b":{"image_size":[{"width":0,"height":0}],"annotations":[{"left":1}]},"b-metadata":{"type":"groundtruth/object-detection","class-map":{}}}',
         '{"source-ref":"a.jpg","b-metadata":{"type":"groundtruth/object-detection"}}',
         '{"source-ref":"a.jpg","b":{"image_size":[{"width":9,"height":9}],"annotations":[{"class_id":0,"left":1e999,"top":0,"width":1,"height":1}]},"b-metadata":{"type":"groundtruth/object-detection","class-map":{"0":"x"}}}',
