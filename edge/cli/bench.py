@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,34 +20,78 @@ from edge.cli import output
 @click.option(
     "--faces", default=1000, show_default=True, type=click.IntRange(0, 1_000_000), help="Faces to match against."
 )
+@click.option("--threads", help="Run the cycle again with these numbers of interpreter threads: 1,2,4.")
+@click.option("--sizes", help="Match and enrol in collections of these numbers of faces: 1000,10000,100000.")
+@click.option("--rival", is_flag=True, help="Also run a plain script, without tracks, on the same frames.")
+@click.option("--start", is_flag=True, help="Also measure the start-up, part by part.")
+@click.option("--compare", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier --json.")
 @output.json_option
 @click.pass_context
-def bench(ctx: click.Context, source: str | None, frames: int, live: float, faces: int, as_json: bool) -> None:
+def bench(
+    ctx: click.Context, source: str | None, frames: int, live: float, faces: int, threads: str | None,
+    sizes: str | None, rival: bool, start: bool, compare: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     r"""Measure the whole cycle beside the bare invokes of its models.
 
     \b
     Example:
       edge bench --source synthetic
       edge bench --frames 500 --json > before.json
+      edge bench --frames 500 --rival --threads 1,2,4 --sizes 1000,100000 --compare before.json
     """
     from edge import config
     from edge.bench import Plan
     from edge.bench import bench as measure
 
+    before = _earlier(compare)
+    plan = Plan(
+        frames, live, faces, _numbers(threads, "--threads", 16), _numbers(sizes, "--sizes", 10_000_000), rival, start
+    )
     settings = output.settings(ctx)
     if source:
         camera = settings.cameras[0].model_copy(update={"source": source})
         settings = settings.model_copy(update={"cameras": (camera,)})
     state: Path = config.state_folder(settings)
     with output.bar("frames", frames) as bar:
-        report = measure(settings, state, Plan(frames, live, faces), bar.advance)
+        report = measure(settings, state, plan, bar.advance)
+    _print(report.document, before, as_json)
+
+
+def _print(document: dict[str, Any], before: dict[str, Any] | None, as_json: bool) -> None:
+    from edge.bench.compare import changes
+
+    changed = changes(before, document) if before is not None else []
     if as_json:
-        output.print_json(report.document)
+        output.print_json(document | ({"changes": changed} if before is not None else {}))
         return
-    for title, figures in report.document.items():
+    for title, figures in document.items():
         click.echo(f"{title}")
         for name, value in figures.items():
             click.echo(f"  {name:24} {_text(value)}")
+    if changed:
+        output.print_table(("figure", "then", "now", "ratio"), changed)
+
+
+def _numbers(text: str | None, option: str, most: int) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise click.UsageError(f"{option}: expected whole numbers like 1,2,4, got {text!r}") from None
+    if any(not 1 <= number <= most for number in numbers):
+        raise click.UsageError(f"{option}: expected numbers from 1 to {most}, got {text!r}")
+    return numbers
+
+
+def _earlier(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.UsageError(f"--compare: {path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise click.UsageError(f"--compare: {path} is not what edge bench --json printed")
+    return found
 
 
 def _text(value: object) -> str:

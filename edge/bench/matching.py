@@ -1,0 +1,116 @@
+"""Collections as they grow: to match a face, whether the right one is found, to enrol one more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.assembly import Assembled
+from edge.bench.setup import SEED, WHOLE
+from edge.collection import Collection, Collections, NewFace
+from edge.settings import Settings
+from edge.types import Space
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
+
+QUERIES = 200
+COSINE = 0.7
+"""between a query and the face that it was made of, as between two good pictures of one person"""
+SAMPLES = 5
+"""faces a subject"""
+ENROLMENTS = 20
+STEP = 5_000
+"""faces added at a time"""
+
+
+def by_size(sizes: Sequence[int], assembled: Assembled, settings: Settings, folder: Path) -> dict[str, Any]:
+    """By number of faces, for the first recogniser's space. Empty where nothing is recognised."""
+    for recogniser in assembled.bundle.recognisers.values():
+        return {
+            str(size): _measured(size, recogniser.embedder.space, settings, folder / f"of-{size}") for size in sizes
+        }
+    return {}
+
+
+def _measured(size: int, space: Space, settings: Settings, folder: Path) -> dict[str, Any]:
+    random = np.random.default_rng(SEED)
+    vectors = _people(size, space.dimensions, random)
+    folder.mkdir()
+    with Collections(folder, settings.collection) as collections:
+        collection = collections.create("bench")
+        for start in range(0, size, STEP):
+            collection.add(_faces(vectors[start : start + STEP], start), space)
+        began = time.perf_counter()
+        collection.rebuild()
+        rebuild = time.perf_counter() - began
+        figures = _matched(collection, vectors, random)
+        figures |= _enrolled(collection, _people(ENROLMENTS, space.dimensions, random), space, size)
+    began = time.perf_counter()
+    with Collections(folder, settings.collection) as collections:
+        collections.get("bench").search(vectors[:1], 1)
+        figures["open_ms"] = round(1e3 * (time.perf_counter() - began), 1)
+    return figures | {"rebuild_seconds": round(rebuild, 2)}
+
+
+def _matched(collection: Collection, vectors: FloatArray, random: np.random.Generator) -> dict[str, Any]:
+    """One query at a time, as most frames have it; the right answer is that of exact search."""
+    chosen = random.integers(0, len(vectors), QUERIES)
+    noise = _unit(random.standard_normal((QUERIES, vectors.shape[1])).astype(np.float32))
+    queries = _unit(np.float32(COSINE) * vectors[chosen] + np.float32((1 - COSINE**2) ** 0.5) * noise)
+    exact = np.concatenate([(part @ vectors.T).argmax(axis=1) for part in np.array_split(queries, 20)])
+    cpu, right, walls = time.process_time(), 0, []
+    for query, best in zip(queries, exact.tolist(), strict=True):
+        began = time.perf_counter()
+        (found,) = collection.search(query[np.newaxis], 5)
+        walls.append(time.perf_counter() - began)
+        right += found[0].subject == _subject(best) and abs(found[0].similarity - query @ vectors[best]) < 1e-3
+    cpu = time.process_time() - cpu
+    return {
+        "match_cpu_us": round(1e6 * cpu / QUERIES),
+        "match_ms_p50": round(1e3 * float(np.percentile(walls, 50)), 2),
+        "match_ms_p99": round(1e3 * float(np.percentile(walls, 99)), 2),
+        "recall_at_1": right / QUERIES,
+    }
+
+
+def _enrolled(collection: Collection, vectors: FloatArray, space: Space, size: int) -> dict[str, Any]:
+    """From an embedding to its face's being found, one at a time."""
+    walls, found = [], 0
+    for i, vector in enumerate(vectors):
+        (new,) = _faces(vector[np.newaxis], size + i)
+        began = time.perf_counter()
+        (face,) = collection.add([new], space)
+        ((best, *_),) = collection.search(vector[np.newaxis], 1)
+        walls.append(time.perf_counter() - began)
+        found += best.face_id == face.face_id
+    return {
+        "enrolled_to_found_ms_p50": round(1e3 * float(np.percentile(walls, 50)), 2),
+        "enrolled_to_found_ms_p99": round(1e3 * float(np.percentile(walls, 99)), 2),
+        "enrolled_found": f"{found} of {len(vectors)}",
+    }
+
+
+def _people(count: int, dimensions: int, random: np.random.Generator) -> FloatArray:
+    """(count, D) unit vectors, ``SAMPLES`` around each subject."""
+    middles = random.standard_normal((-(-count // SAMPLES), dimensions)).astype(np.float32)
+    spread = random.standard_normal((count, dimensions)).astype(np.float32)
+    near = np.float32(COSINE**0.5) * _unit(np.repeat(middles, SAMPLES, axis=0)[:count])
+    return _unit(near + np.float32((1 - COSINE) ** 0.5) * _unit(spread))
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    scaled: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
+
+
+def _faces(vectors: FloatArray, first: int) -> list[NewFace]:
+    return [NewFace(vector, _subject(i), f"{i:064x}", WHOLE) for i, vector in enumerate(vectors, first)]
+
+
+def _subject(number: int) -> str:
+    return f"subject-{number // SAMPLES}"

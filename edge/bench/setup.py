@@ -1,0 +1,66 @@
+"""What is measured on: frames in memory, a collection of random faces, and which machine it is."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edge import board, sources
+from edge.assembly import Assembled
+from edge.collection import Collections, NewFace
+from edge.errors import InputError
+from edge.settings import Camera, Settings
+from edge.types import Box, Frame, Space
+
+SEED = 7
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+def frames_of(camera: Camera, count: int) -> list[Frame]:
+    """Frames of the source, in memory; again from the start where it ends early, time going on."""
+    source = sources.open(camera)
+    try:
+        found = list(itertools.islice(source.frames(), count))
+    finally:
+        source.close()
+    if not found:
+        raise InputError(f"bench: {source.name} gave no frames", "choose another --source")
+    period = 1 / camera.fps
+    start = time.monotonic()
+    return [
+        Frame(camera.name, i, start + i * period, time.time() + i * period, one.main, one.small, one.video_time)
+        for i, one in enumerate(itertools.islice(itertools.cycle(found), count))
+    ]
+
+
+def fill(assembled: Assembled, collections: Collections, settings: Settings, faces: int) -> None:
+    """Random faces, so that matching has its share of the cycle."""
+    random = np.random.default_rng(SEED)
+    for name, recogniser in assembled.bundle.recognisers.items():
+        space: Space = recogniser.embedder.space
+        vectors = random.standard_normal((faces, space.dimensions)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        new = [NewFace(vector, f"subject-{i}", f"{i:064x}", WHOLE) for i, vector in enumerate(vectors)]
+        collection = collections.get(settings.labels[name].collection)
+        for start in range(0, faces, 1000):
+            collection.add(new[start : start + 1000], space)
+
+
+def machine(settings: Settings, assembled: Assembled, camera: Camera, frames: Sequence[Frame]) -> dict[str, Any]:
+    main, small = frames[0].main, frames[0].small
+    return {
+        "board": board.model(),
+        "python": platform.python_version(),
+        "runtime": sorted({r.embedder.space.runtime for r in assembled.bundle.recognisers.values()})
+        or [settings.models.runtime],
+        "threads": settings.models.threads,
+        "models": {name: digest[:12] for name, digest in assembled.models.items()},
+        "source": sources.masked(camera.source),
+        "picture": f"{main.width}x{main.height} {main.layout}",
+        "small": f"{small.width}x{small.height} {small.layout}" if small else None,
+    }
