@@ -20,7 +20,6 @@ from edge.errors import InputError
 from edge.pipeline import Pipeline
 from edge.settings import Camera, Settings
 
-
 DETECTOR = {"detectors": ["ulffd-landmark-320"]}
 LABELS = {"face": {"embedder": "mobilefacenet-112-int8", "collection": "faces"}}
 
