@@ -75,7 +75,10 @@ class Probation:
 
     def look(self, now: float) -> str | None:
         """Called about once a second. None: undecided; empty: it is good; else why it is not."""
-        self._counts.append((now, self._health.frames()))
+        if all(camera.state == "live" for camera in self._health.cameras.values()):
+            self._counts.append((now, self._health.frames()))
+        else:
+            self._counts.clear()  # a camera that is away says nothing of a release
         if self._began is None:
             return None
         if not self._settled:
@@ -94,9 +97,16 @@ class Probation:
 
     def _new_problem(self) -> str:
         for part, text in dict(self._health.problems).items():
-            if self._problems.get(part) != text:
+            if self._problems.get(part) != text and self._concerns_models(part):
                 return f"{part}: {text}"
         return ""
+
+    def _concerns_models(self, part: str) -> bool:
+        """A broker, a disk or a camera that is away is no fault of a release."""
+        kind, _, name = part.partition(" ")
+        if kind == "camera":
+            return name in self._health.cameras and self._health.cameras[name].state == "live"
+        return kind == "detector" or kind.startswith("labels.")
 
     def _measure(self) -> Measures:
         fps = None

@@ -34,6 +34,7 @@ class Clockwork:
 
     def __init__(self, seconds: float) -> None:
         self.health = Health(["door"])
+        self.health.cameras["door"].state = "live"
         self.probation = Probation(self.health, seconds)
         self.now = 0.0
 
@@ -78,3 +79,17 @@ def test_after_a_start_of_the_daemon_only_problems_and_memory_count() -> None:
     daemon = Clockwork(20.0)
     daemon.probation.begin(daemon.now, fresh=True)
     assert daemon.run(30, 1, 2.0) == ""
+
+
+def test_a_camera_that_goes_away_and_a_full_disk_are_no_fault_of_the_release() -> None:
+    daemon = Clockwork(60.0)
+    daemon.run(30, 5, 0.1)
+    daemon.probation.begin(daemon.now, fresh=False)
+    daemon.run(10, 5, 0.1)
+    daemon.health.cameras["door"].state = "reconnecting"
+    daemon.health.trouble("camera door", "no frame for 10 s")
+    daemon.health.trouble("outbox", "the disk is full")
+    assert daemon.run(30, 0, 0.1) is None
+    daemon.health.cameras["door"].state = "live"
+    daemon.health.problems.clear()
+    assert daemon.run(30, 5, 0.1) == ""

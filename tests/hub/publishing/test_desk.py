@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from rigs.release_simulator import Site
 
-from edge import release_contents
+from edge import release_contents, release_trial
 from edge.collection import Collections
 from edge.errors import ConflictError, EdgeError, ReleaseError, SpaceError
 from edge.health import Health
@@ -196,6 +198,7 @@ def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: W
         switcher.close()
 
 
+@pytest.mark.long
 def test_three_starts_without_proof_and_the_release_is_taken_back(world: World) -> None:
     release = first(world)
     world.deploy(release.id)
@@ -231,6 +234,7 @@ def test_a_release_that_the_disk_damaged_is_left_and_fetched_again(world: World)
         switcher.close()
 
 
+@pytest.mark.long
 def test_starts_that_end_as_they_should_say_nothing_against_a_release(world: World) -> None:
     world.deploy(first(world).id)
     world.sync()
@@ -277,14 +281,23 @@ def test_a_collection_is_not_published_with_an_embedder_that_did_not_make_it(wor
     assert Slots(world.state).current == release.id
 
 
-def test_a_model_that_kills_its_process_is_caught_by_a_child(world: World, shared_models: Path) -> None:
+def test_a_trial_that_is_killed_says_by_what() -> None:
+    killed = subprocess.CompletedProcess([], -signal.SIGSEGV, b"", b"")
+    with pytest.raises(ReleaseError, match=r"killed the process that tried it \(SIGSEGV\)"):
+        release_trial._verdict("r1", killed)
+    with pytest.raises(ReleaseError, match="failed: no room"):
+        release_trial._verdict("r1", subprocess.CompletedProcess([], 1, b"", b"Traceback\nno room\n"))
+
+
+def test_a_model_that_kills_its_process_is_refused(world: World, shared_models: Path) -> None:
     crash = (shared_models / "neg_crash_keyword_scrambled_8bit.tflite").read_bytes()
     release = replace(first(world), id="bad")
     file = "emb_mobilefacenet_112_int8.tflite"
     release = world.with_file(release, EMBEDDER, file, lambda _: crash)
-    bad(world, world.with_file(release, EMBEDDER, "card.toml", without_digest), "killed the process")
+    bad(world, world.with_file(release, EMBEDDER, "card.toml", without_digest), "killed the process|the file takes")
 
 
+@pytest.mark.long
 def test_a_wrong_embedding_size_is_caught(world: World) -> None:
     release = replace(first(world), id="bad")
     change = lambda card: card.replace(b"dimensions = 128", b"dimensions = 64")  # noqa: E731
@@ -298,6 +311,7 @@ def test_a_detector_that_lost_its_quality_does_not_find_the_probe(world: World, 
     bad(world, world.with_file(release, DETECTOR, "card.toml", without_digest), "does not find|decoder|tensor")
 
 
+@pytest.mark.long
 def test_an_embedder_that_gives_something_else_than_its_publisher_saw_is_caught(world: World) -> None:
     release = first(world)
     probe = release.probes[0]
