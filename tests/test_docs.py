@@ -115,6 +115,17 @@ def test_the_five_lines_of_the_readme_are_the_file_that_is_shipped() -> None:
     assert Settings.model_validate(tomllib.loads(text)).cameras[0].source == "picamera2"
 
 
+def test_the_settings_for_a_small_board_hold_and_ask_for_less_than_the_usual_ones() -> None:
+    file = tomllib.loads((ROOT / "config" / "pi-zero-2.toml").read_text(encoding="utf-8"))
+    small, usual = Settings.model_validate(file), Settings()
+    (camera,), (usually,) = small.cameras, usual.cameras
+    assert camera.fps < usually.fps
+    assert camera.width * camera.height < usually.width * usually.height / 2
+    assert camera.width % 32 == camera.height % 16 == 0  # what the camera's hardware scales without padding
+    assert small.recognition.budget < usual.recognition.budget
+    assert small.outbox.commit_seconds > usual.outbox.commit_seconds
+
+
 def test_every_relative_link_of_the_documents_leads_somewhere() -> None:
     for document in [ROOT / "README.md", *ROOT.glob("models/**/*.md"), *ROOT.glob("edge/data/**/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
