@@ -71,7 +71,8 @@ def assemble(
             problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
             log.error("%s is detected but not recognised: %s", name, error)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
-    loaded = {one.card.name: one.model.sha256 for one in (*detectors.values(), *embedders.values())}
+    used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
+    loaded = {one.card.name: one.model.sha256 for one in used}
     return Assembled(Bundle(release, detectors, scores, recognisers), problems, loaded)
 
 
