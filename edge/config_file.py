@@ -26,7 +26,7 @@ HEAD = """\
 # Keep the lines you change and drop the rest. A key behind '#' shows an example.
 # Each can also be set by the environment: EDGE_MQTT__HOST=broker.lan is host of [mqtt].
 # `edge config show` tells what is in force and where it came from; `edge config check FILE` tries a file.
-# Written by scripts/write_config from edge/settings.py; change it there.
+# Written by scripts/write_config from edge/settings/; change it there.
 """
 
 
