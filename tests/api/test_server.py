@@ -68,9 +68,9 @@ def test_a_body_past_the_limit_is_read_to_its_end_and_then_refused(server: ApiSe
 
 
 def test_operations_that_are_not_here_are_not_tried_again(rekognition: Any) -> None:
-    assert "DescribeProjects" in NOT_HERE
+    assert "DetectText" in NOT_HERE
     with pytest.raises(ClientError) as caught:
-        rekognition.describe_projects()
+        rekognition.detect_text(Image={"Bytes": b"x"})
 
     assert caught.value.response["Error"]["Code"] == "NotImplementedException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
