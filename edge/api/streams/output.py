@@ -28,10 +28,8 @@ class Output:
         self._failing = False
 
     def put(self, processor: str, record: Mapping[str, Any]) -> None:
-        """Publish and write a record. A full disk costs the line, not the stream."""
+        """Write and publish a record. A full disk costs the line, not the stream."""
         payload = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-        if self._publish is not None:
-            self._publish(processor, payload)
         try:
             self._write(processor, payload + b"\n")
             self._failing = False
@@ -39,6 +37,8 @@ class Output:
             level = logging.DEBUG if self._failing else logging.WARNING
             log.log(level, "records of stream processor %s are not written: %s", processor, error)
             self._failing = True
+        if self._publish is not None:
+            self._publish(processor, payload)
 
     def _write(self, processor: str, line: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
