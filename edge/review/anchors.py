@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.review.database import FILE, Database
+from edge.database import Database
+from edge.review.database import FILE, opened
 from edge.types import Match, Space
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Anchors:
         if self._db is None:
             if not (self._state / FILE).exists():
                 return {}
-            self._db = Database(self._state)
+            self._db = opened(self._state)
         version = self._db.version()
         if version != self._version:
             self._held, self._version = _read(self._db), version

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from edge.errors import NotFoundError
-from edge.review.database import Database
+from edge.review import database
 from edge.settings import Review
 from edge.types import Box, Match, Space
 
@@ -83,7 +83,7 @@ class ReviewQueue:
 
     def __init__(self, state: Path, settings: Review) -> None:
         self._settings = settings
-        self._db = Database(state)
+        self._db = database.opened(state)
 
     def put(self, doubts: Sequence[Doubt]) -> None:
         """Keep them; the oldest, and those that are too old, go."""

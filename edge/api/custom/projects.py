@@ -7,18 +7,14 @@ that one that was deleted and made again is another one.
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from edge.api.errors import ApiError
-from edge.errors import StoreError
+from edge.database import Database
 
 FILE = "projects.sqlite"
 Kind = Literal["train", "test"]
@@ -95,28 +91,17 @@ class ProjectVersion:
 
 
 class Projects:
-    """The database. One connection behind a lock. Raises StoreError."""
+    """The database. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:
-        self._lock = threading.RLock()
-        path = state / FILE
-        try:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._db.executescript(
-                f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; {SCHEMA}"
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{path}: cannot be opened: {error}", "check its owner, and the space on disk") from error
+        self._db = Database(state / FILE, SCHEMA)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def create(self, name: str) -> Project:
         project = Project(name, _now())
-        with self._writing() as db:
+        with self._db.writing() as db:
             if db.execute("SELECT 1 FROM projects WHERE name=?", (name,)).fetchone():
                 raise ApiError("ResourceInUseException", f"A project with the name {name} exists already.")
             db.execute("INSERT INTO projects VALUES (?,?)", (name, project.number))
@@ -124,7 +109,7 @@ class Projects:
 
     def projects(self) -> list[Project]:
         """By name."""
-        with self._reading() as db:
+        with self._db.reading() as db:
             return [Project(*row) for row in db.execute("SELECT name, number FROM projects ORDER BY name")]
 
     def project(self, name: str, number: int) -> Project:
@@ -134,21 +119,21 @@ class Projects:
         return found
 
     def delete(self, project: Project) -> None:
-        with self._writing() as db:
+        with self._db.writing() as db:
             if db.execute("SELECT 1 FROM versions WHERE project=?", (project.name,)).fetchone():
                 raise ApiError("ResourceInUseException", "The project has versions: delete them first.")
             db.execute("DELETE FROM projects WHERE name=?", (project.name,))
 
     def create_dataset(self, project: Project, kind: Kind) -> Dataset:
         dataset = Dataset(project.name, kind, _now(), time.time(), "CREATE_COMPLETE", "")
-        with self._writing() as db:
+        with self._db.writing() as db:
             if db.execute("SELECT 1 FROM datasets WHERE project=? AND kind=?", (project.name, kind)).fetchone():
                 raise ApiError("ResourceAlreadyExistsException", f"The project has a {kind} dataset already.")
             db.execute("INSERT INTO datasets VALUES (?,?,?,?,?,?)", tuple(asdict(dataset).values()))
         return dataset
 
     def datasets(self, project: str) -> list[Dataset]:
-        with self._reading() as db:
+        with self._db.reading() as db:
             rows = db.execute("SELECT * FROM datasets WHERE project=? ORDER BY kind DESC", (project,))
             return [Dataset(*row) for row in rows]
 
@@ -159,13 +144,13 @@ class Projects:
         raise ApiError("ResourceNotFoundException", "The dataset does not exist.")
 
     def delete_dataset(self, dataset: Dataset) -> None:
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.execute("DELETE FROM datasets WHERE project=? AND kind=?", (dataset.project, dataset.kind))
 
     def put_entries(self, dataset: Dataset, entries: Sequence[Entry], status: str, message: str = "") -> None:
         """Add or replace entries by their source, and say how it went."""
         place = (dataset.project, dataset.kind)
-        with self._writing() as db:
+        with self._db.writing() as db:
             for one in entries:
                 db.execute(
                     "INSERT INTO entries (project, kind, source, line, labels, error) VALUES (?,?,?,?,?,?) "
@@ -181,18 +166,18 @@ class Projects:
     def entries(self, dataset: Dataset, after: int = 0) -> Iterator[Entry]:
         """In the order in which they came."""
         sql = "SELECT position, source, line, labels, error FROM entries WHERE project=? AND kind=? AND position>?"
-        with self._reading() as db:
+        with self._db.reading() as db:
             rows = db.execute(f"{sql} ORDER BY position", (dataset.project, dataset.kind, after)).fetchall()
         for position, source, line, labels, error in rows:
             yield Entry(position, source, line, json.loads(labels), error)
 
     def move(self, positions: Sequence[int], dataset: Dataset) -> None:
         """Entries into another dataset of the project."""
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.executemany("UPDATE entries SET kind=? WHERE position=?", [(dataset.kind, one) for one in positions])
 
     def create_version(self, version: ProjectVersion) -> None:
-        with self._writing() as db:
+        with self._db.writing() as db:
             if db.execute(
                 "SELECT 1 FROM versions WHERE project=? AND name=?", (version.project, version.name)
             ).fetchone():
@@ -200,14 +185,14 @@ class Projects:
             db.execute("INSERT INTO versions VALUES (?,?,?,?)", _row(version))
 
     def save_version(self, version: ProjectVersion) -> None:
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.execute("UPDATE versions SET document=? WHERE project=? AND name=?", (
                 _row(version)[3], version.project, version.name,
             ))  # fmt: skip
 
     def versions(self, project: str | None = None) -> list[ProjectVersion]:
         """Newest first; of all projects where none is named."""
-        with self._reading() as db:
+        with self._db.reading() as db:
             sql = "SELECT document FROM versions WHERE ?1 IS NULL OR project=?1 ORDER BY number DESC, name"
             return [ProjectVersion(**json.loads(row[0])) for row in db.execute(sql, (project,))]
 
@@ -218,7 +203,7 @@ class Projects:
         raise ApiError("ResourceNotFoundException", "The version of the project does not exist.")
 
     def delete_version(self, version: ProjectVersion) -> None:
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.execute("DELETE FROM versions WHERE project=? AND name=?", (version.project, version.name))
 
     def interrupted(self) -> None:
@@ -226,26 +211,6 @@ class Projects:
         for one in self.versions():
             if one.status == "TRAINING_IN_PROGRESS":
                 self.save_version(replace(one, status="TRAINING_FAILED", message="The endpoint was restarted."))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise StoreError(f"{FILE}: {error}", "check the space on disk") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
 
 
 def new_version(project: Project, name: str, **members: Any) -> ProjectVersion:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edge.errors import StoreError
+from edge.database import Database
 
 FILE = "videos.sqlite"
 KEPT = 7 * 86400.0
@@ -58,44 +54,34 @@ class Finding:
 
 
 class JobStore:
-    """The database. One connection behind a lock. Raises StoreError."""
+    """The database. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:
-        self._lock = threading.RLock()
-        path = state / FILE
-        try:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            setup = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
-            self._db.executescript(setup + SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{path}: cannot be opened: {error}", "check its owner, and the space on disk") from error
+        self._db = Database(state / FILE, SCHEMA)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def add(self, job: Job) -> None:
         now = time.time()
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.execute("DELETE FROM jobs WHERE started NOT BETWEEN ? AND ?", (now - KEPT, now + KEPT))
             db.execute("INSERT INTO jobs VALUES (?,?,?,?,?)", (job.id, now, job.status, job.seen, _document(job)))
 
     def get(self, number: str) -> Job | None:
-        with self._reading() as db:
+        with self._db.reading() as db:
             row = db.execute("SELECT status, seen, document FROM jobs WHERE id=?", (number,)).fetchone()
         return _job(*row) if row else None
 
     def unfinished(self) -> list[Job]:
         """In the order in which they came."""
-        with self._reading() as db:
+        with self._db.reading() as db:
             rows = db.execute("SELECT status, seen, document FROM jobs WHERE status='IN_PROGRESS' ORDER BY started")
             return [_job(*row) for row in rows]
 
     def save(self, job: Job, findings: Sequence[Finding] = ()) -> None:
         """How far a job is, with what was found since the last time."""
-        with self._writing() as db:
+        with self._db.writing() as db:
             row = (job.status, job.seen, _document(job), job.id)
             db.execute("UPDATE jobs SET status=?, seen=?, document=? WHERE id=?", row)
             db.executemany(
@@ -107,28 +93,8 @@ class JobStore:
         """A page: ``limit`` findings past the first ``after``."""
         columns = "time, position" if order == "time" else "name, time, position"
         sql = f"SELECT time, name, document FROM findings WHERE job=? ORDER BY {columns} LIMIT ? OFFSET ?"  # noqa: S608
-        with self._reading() as db:
+        with self._db.reading() as db:
             return [Finding(row[0], row[1], json.loads(row[2])) for row in db.execute(sql, (job, limit, after))]
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise StoreError(f"{FILE}: {error}", "check the space on disk") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
 
 
 def _document(job: Job) -> str:
