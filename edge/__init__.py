@@ -13,8 +13,8 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    the stages; none imports another
 3. ``pipeline`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
    what happens to one frame, and to one release
-4. ``daemon`` ``switcher`` ``probation`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health`` ``finder``
-   ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
+4. ``daemon`` ``parts`` ``switcher`` ``probation`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health``
+   ``finder`` ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
    ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``

@@ -1,0 +1,185 @@
+"""What runs inside the daemon, and the parts that run only where the settings ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge import __version__, board
+from edge.assembly import Assembled
+from edge.collection import Collections
+from edge.health import Health
+from edge.inference.interpreter import choose
+from edge.mqtt.client import Client
+from edge.mqtt.delivery import Delivery
+from edge.mqtt.messages import Info, Stats, to_json
+from edge.mqtt.topics import Topics
+from edge.outbox import Outbox
+from edge.reports import DeviceReports, small_jpeg
+from edge.settings import Settings
+from edge.switcher import Switcher
+from edge.watch import Watch
+
+if TYPE_CHECKING:
+    from edge.api.server import ApiServer
+    from edge.commands import Commands, Host
+    from edge.page import StatusPage
+
+ANNOUNCED = "homeassistant.json"
+"""in the state folder: what Home Assistant was told"""
+
+Round = Callable[[float], None]
+"""a part's share of each round of the main thread; takes monotonic seconds"""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What every daemon has, in the order of its start."""
+
+    settings: Settings
+    state: Path
+    health: Health
+    outbox: Outbox
+    topics: Topics
+    client: Client
+    delivery: Delivery
+    collections: Collections
+    switcher: Switcher
+    chosen: Settings
+    """the settings under the release in use: what is not switched later goes by them"""
+    reports: DeviceReports
+    watch: Watch
+    release: str = ""
+
+    def stats(self) -> Stats:
+        """The document of ``up/stats``."""
+        return self.health.stats(asdict(self.outbox.stats()), asdict(self.delivery.stats()))
+
+    def publish_stats(self) -> None:
+        self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
+
+    def switched(self, now: Assembled) -> None:
+        """Another bundle looks: say what the device is now."""
+        self.release = now.bundle.release
+        self.client.retain(self.topics.info, to_json(self._info(now)))
+
+    def _info(self, assembled: Assembled) -> Info:
+        return Info(
+            device=self.settings.device.name,
+            version=__version__,
+            session=self.outbox.session,
+            release=assembled.bundle.release,
+            hardware=board.model(),
+            runtime=choose(self.settings.models.runtime),
+            cameras=tuple(self.health.cameras),
+            labels=tuple(self.settings.labels),
+            collections=tuple(self.collections.names()),
+            models=dict(assembled.models),
+            acknowledge=self.settings.mqtt.acknowledge,
+        )
+
+
+def releases(parts: Parts) -> Round:
+    """Takes a release over when one was installed, and says how it is going."""
+
+    def tick(now: float) -> None:
+        parts.switcher.tick(now, parts.watch, parts.switched)
+        if (said := parts.switcher.report()) is not None:
+            parts.client.retain(parts.topics.reported, to_json(said))
+
+    return tick
+
+
+def storage(parts: Parts) -> Round:
+    """Says at once when the disk begins or ceases to take events."""
+
+    def tick(_now: float) -> None:
+        if parts.health.storage(parts.outbox.state):
+            parts.publish_stats()
+
+    return tick
+
+
+def commands(client: Client, topics: Topics, settings: Settings) -> Commands | None:
+    """What hears commands; before the client starts, so that none is missed. None where the settings want none."""
+    if not settings.commands.enabled:
+        return None
+    from edge.commands import Commands
+
+    return Commands(client, topics)
+
+
+def host(parts: Parts, reload: Callable[[], None], restart: Callable[[], None]) -> Host:
+    """What commands may do here."""
+    from edge.commands import Host
+
+    return Host(
+        parts.chosen, parts.state, parts.collections, parts.watch, parts.stats, small_jpeg,
+        reload=reload, restart=restart,
+    )  # fmt: skip
+
+
+def neighbours(parts: Parts, stack: ExitStack) -> Round | None:
+    """The systems next door; None where none is on, and none was that must be told so."""
+    settings = parts.settings
+    announced = (parts.state / ANNOUNCED).exists()
+    if not (settings.homeassistant.enabled or settings.frigate.enabled or announced):
+        return None
+    from edge.neighbours import Neighbours
+
+    made = Neighbours(settings, parts.state, parts.collections, parts.client, small_jpeg, parts.watch.latest)
+    stack.callback(made.stop)
+    made.start(parts.reports.listeners)
+    return made.tick
+
+
+def doubts(parts: Parts, stack: ExitStack) -> Round | None:
+    """What keeps doubtful tracks for a person, and writes them; None where the settings want none."""
+    if not parts.settings.review.enabled:
+        return None
+    from edge.doubts import Doubts
+    from edge.review import ReviewQueue
+
+    queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
+    made = Doubts(queue, parts.settings)
+    stack.callback(made.flush)
+    parts.reports.examiners.append(made.look)
+    parts.reports.listeners.append(made.ended)
+    return lambda _: made.flush()
+
+
+def endpoint(parts: Parts, stack: ExitStack) -> None:
+    """The Rekognition endpoint and the status page, where the settings want them."""
+    if not parts.settings.api.enabled:
+        return
+    page = _page(parts)
+    stack.callback(_api(parts, page).stop)
+    stack.callback(page.close)
+
+
+def _page(parts: Parts) -> StatusPage:
+    from edge.page import StatusPage
+
+    page = StatusPage(parts.settings, parts.state, parts.collections, parts.health)
+    page.begin(parts.stats, parts.reports.present, parts.watch.latest, lambda: parts.release)
+    if parts.settings.page.enabled:
+        parts.reports.observers.append(page.live.observe)
+        parts.reports.listeners.append(page.feed.listen)
+    return page
+
+
+def _api(parts: Parts, page: StatusPage) -> ApiServer:
+    from edge.api.server import ApiServer
+
+    def publish(processor: str, payload: bytes) -> None:
+        parts.client.publish(parts.topics.rekognition(processor), payload)
+
+    pages = page.routes() if parts.settings.page.enabled else ()
+    server = ApiServer(parts.chosen, parts.state, collections=parts.collections, publish=publish, pages=pages)
+    page.serve(server.service.lanes["models"])
+    server.start()
+    parts.reports.observers.append(server.processors.observe)
+    return server
