@@ -157,7 +157,16 @@ class Certificates:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._openssl(
             *("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"),
-            *("-subj", "/CN=test CA", "-keyout", str(self.folder / "ca.key"), "-out", str(self.ca)),
+            *(
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+                "-subj",
+                "/CN=test CA",
+                "-keyout",
+                str(self.folder / "ca.key"),
+                "-out",
+                str(self.ca),
+            ),
         )
         self._issue("server", "localhost", "subjectAltName=DNS:localhost,IP:127.0.0.1")
         self._issue("client", self.client_name, "extendedKeyUsage=clientAuth")
@@ -184,7 +193,7 @@ class Certificates:
 
     def _issue(self, name: str, common_name: str, extension: str) -> None:
         key, request, extensions = (self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "ext"))
-        extensions.write_text(extension)
+        extensions.write_text(f"{extension}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         self._openssl(
             *("req", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-subj", f"/CN={common_name}", "-keyout", str(key), "-out", str(request)),
