@@ -26,6 +26,8 @@ PAGE = 4096
 """bytes"""
 SMALLEST = 1 << 20
 """bytes that the file may always use, however full the disk is"""
+ROWS_AT_ONCE = 64
+"""between two looks at the cap: a burst must not grow the file past it, as a file never shrinks again"""
 EVICTED_AT_ONCE = 64
 """rows; small, so that a nearly full disk has room for the transaction that makes room"""
 SCHEMA = """
@@ -136,10 +138,13 @@ class Store:
             with self:
                 delivered = self._delete(batch)
                 expired = self._expire(batch.expired_before) if batch.expired_before else 0
-                evicted = self._make_room(sum(len(row.body) + 200 for row in batch.rows))
-                for row in batch.rows:
-                    coalesced += self._coalesce(row) if row.coalesce else 0
-                    positions.append(self._insert(row))
+                evicted = self._make_room(0)
+                for start in range(0, len(batch.rows), ROWS_AT_ONCE):
+                    rows = batch.rows[start : start + ROWS_AT_ONCE]
+                    evicted += self._make_room(sum(len(row.body) + 200 for row in rows))
+                    for row in rows:
+                        coalesced += self._coalesce(row) if row.coalesce else 0
+                        positions.append(self._insert(row))
                 self._write_journal(batch.journal)
                 if batch.lost or evicted:
                     self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (batch.lost + evicted,))
