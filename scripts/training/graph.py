@@ -96,7 +96,7 @@ class Graph:
         return known
 
 
-def embedder(width: int = 16, blocks: tuple[int, int, int] = (1, 2, 2)) -> Graph:
+def embedder(width: int = 16, blocks: tuple[int, int, int] = (2, 5, 2)) -> Graph:
     """112 x 112 aligned face to 128 numbers: a small dense residual net."""
     graph = Graph(112, 112)
     last = graph.conv(graph.conv("input", width, stride=2), 2 * width, stride=2)

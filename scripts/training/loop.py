@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from training.grow import grown
 from training.optimizer import optimizers
 from training.progress import Progress
+from training.torchnet import TorchNet
 
 Batch = TypeVar("Batch")
 WARM_UP = 0.02
@@ -73,7 +75,7 @@ class Average:
 class Training:
     """One net being trained; saved every few minutes and continued from there."""
 
-    def __init__(self, net: nn.Module, folder: Path, budget: Budget, rates: tuple[float, float]) -> None:
+    def __init__(self, net: TorchNet, folder: Path, budget: Budget, rates: tuple[float, float]) -> None:
         self.net, self.budget, self.folder, self.state = net, budget, folder, State()
         self._rates = rates
         self._optimizers = optimizers(net, *rates)
@@ -102,8 +104,11 @@ class Training:
         self.state = state
 
     def begin_from(self, checkpoint: Path) -> None:
-        """Take over the averaged weights of another training, and nothing else of it."""
-        self.net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+        """Take over the averaged weights of another training, and nothing else of it.
+
+        A shallower net's weights will do: blocks that it lacks begin as if they were not there.
+        """
+        self.net.load_state_dict(grown(torch.load(checkpoint, weights_only=True)["average"], self.net))
         self.average = Average(self.net)
 
     def save(self) -> None:
