@@ -6,14 +6,14 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    the words and what can go wrong
 1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
    ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``database``
-   ``sdnotify`` ``board`` ``logs``
+   ``sdnotify`` ``pulse`` ``board`` ``logs``
    the ground
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
    ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
    the stages; none imports another
-3. ``pipeline`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
+3. ``pipeline`` ``bundle`` ``cost`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
    what happens to one frame, and to one release
-4. ``daemon`` ``parts`` ``switcher`` ``probation`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health``
+4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health``
    ``finder`` ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
    ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
    the hosts

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from edge.bundle import Bundle, Recogniser
 from edge.collection import Collections
 from edge.errors import EdgeError, ModelError, NotFoundError
 from edge.inference import check, load
 from edge.inference import model as models
-from edge.pipeline import Bundle, Recogniser
 from edge.review import Anchors
 from edge.tracking.votes import Rules
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge.bundle import Look
 from edge.drawing import square_jpeg
 from edge.errors import StoreError
-from edge.pipeline import Look, Pipeline
+from edge.pipeline import Pipeline
 from edge.review import Doubt, ReviewQueue
 from edge.review.queue import Reason, by_subject
 from edge.settings import Label, Settings

@@ -7,28 +7,27 @@
 5. the crops of the frame are embedded, then matched in one batch
 6. each match is a vote in its track; the policy turns changes of tracks into events
 
-A ``Bundle`` (models and collections that belong together) is immutable: replacing the reference between two frames
-is how a release is switched, so one frame sees one release.
+What looks is a ``Bundle``, replaced whole between two frames.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.bundle import Bundle, Detects, Embeds, Look, Recogniser
+from edge.cost import Cost, Stage
 from edge.errors import EdgeError
-from edge.motion import Motion
+from edge.motion import Motion, MotionResult
 from edge.policy import Clock, Policy, Presence
 from edge.settings import Camera, Label, Settings
+from edge.shedding import LEAST_MOTION, NOTHING, Shed
 from edge.tracking.holders import Holders
 from edge.tracking.looks import Looks, schedule
 from edge.tracking.tracker import Tracker, scores_to_detect
-from edge.tracking.votes import Rules
-from edge.types import Detection, Embedding, Event, Frame, Match, Picture, Quality, Space, Track
+from edge.types import Detection, Event, Frame, Track
 from edge.zones import Zones
 
 if TYPE_CHECKING:
@@ -42,86 +41,6 @@ MATCHES = 32
 """faces of the collection that a vote sees: more than a subject has pictures, so that a runner-up is among them"""
 
 
-class Detects(Protocol):
-    """Picture in, detections out."""
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]: ...
-
-
-class Embeds(Protocol):
-    """Detections in, unit vectors out."""
-
-    @property
-    def space(self) -> Space: ...
-    def assess(self, picture: Picture, detection: Detection) -> Quality: ...
-    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]: ...
-
-
-class Searches(Protocol):
-    """Unit vectors (k, D) in, the matches of each out."""
-
-    name: str
-
-    def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
-
-
-class HoldsAway(Protocol):
-    """Takes the faces of a subject out of the matches of vectors (k, D) that somebody said are not that subject."""
-
-    def held_away(
-        self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
-    ) -> list[list[Match]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Recogniser:
-    """How one label is named."""
-
-    embedder: Embeds
-    collection: Searches
-    rules: Rules
-    anchors: HoldsAway | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One embedding of a track, and what the collection said of it."""
-
-    track: Track
-    embedding: Embedding
-    matches: Sequence[Match]
-    """best first"""
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """Models and collections that belong together."""
-
-    release: str
-    detectors: Mapping[str, Detects]
-    """by name"""
-    scores: Mapping[str, float]
-    """lowest detector score that starts a track, by label"""
-    recognisers: Mapping[str, Recogniser]
-    """by label; labels without are detected and not named"""
-
-
-@dataclass(slots=True)
-class Cost:
-    """What one frame took, seconds by stage, and how much was done."""
-
-    stages: dict[str, float] = field(default_factory=dict)
-    looked: bool = False
-    detections: int = 0
-    embeddings: int = 0
-    declined: dict[str, int] = field(default_factory=dict)
-    """crops not worth embedding, by reason code"""
-    problems: dict[str, str] = field(default_factory=dict)
-    """what could not be recognised, by part, and why"""
-
-
 class Pipeline:
     """Turns frames of one camera into events. One thread at a time."""
 
@@ -132,6 +51,8 @@ class Pipeline:
         """of the latest frame"""
         self.looked: list[Look] = []
         """at tracks, in the latest frame"""
+        self.shed: Shed = NOTHING
+        """what to do without, from the next frame on"""
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -163,12 +84,12 @@ class Pipeline:
         self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
-        with _Stage(self.cost, "motion"):
+        with Stage(self.cost, "motion"):
             looking = self._worth_looking(frame)
         if looking:
-            with _Stage(self.cost, "detect"):
+            with Stage(self.cost, "detect"):
                 detections = self._detect(frame)
-            with _Stage(self.cost, "track"):
+            with Stage(self.cost, "track"):
                 update = self._tracker.update(detections, frame.monotonic, frame.time)
                 self._zones.update(update.tracks, frame.monotonic)
                 self._holders.update(update.tracks, frame.monotonic)
@@ -176,7 +97,7 @@ class Pipeline:
             self._holders.name(update.tracks, frame.monotonic)
         else:
             update = self._tracker.still(frame.monotonic)
-        with _Stage(self.cost, "report"):
+        with Stage(self.cost, "report"):
             ended, self._cut_off = [*self._cut_off, *update.ended], []
             for track in ended:
                 self._looks.pop(track.id, None)
@@ -209,12 +130,15 @@ class Pipeline:
     def _worth_looking(self, frame: Frame) -> bool:
         if self._motion is None:
             return True
-        moving = self._motion.look(frame).moving
+        moving = self._moving(self._motion.look(frame))
         waited = frame.monotonic - self._looked
         tracks = self._tracker.tracks
         unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
         due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
         return moving or due or unsettled
+
+    def _moving(self, seen: MotionResult) -> bool:
+        return seen.moving and (self.shed.regions or sum(region.area for region in seen.regions) >= LEAST_MOTION)
 
     def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
@@ -237,12 +161,13 @@ class Pipeline:
         return found
 
     def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track]) -> None:
+        budget = min(self._recognition.budget, self.shed.embeddings or self._recognition.budget)
         for label, recogniser in bundle.recognisers.items():
             mine = [track for track in tracks if track.label == label]
             for track in mine:
                 if track.id not in self._looks:
                     self._looks[track.id] = Looks(recogniser.rules, self._recognition, recogniser.collection.name)
-            chosen = schedule(mine, self._looks, frame.monotonic, self._recognition.budget)
+            chosen = schedule(mine, self._looks, frame.monotonic, budget)
             if chosen:
                 try:
                     self._vote(recogniser, frame, chosen)
@@ -253,13 +178,13 @@ class Pipeline:
                         self._looks[track.id].decline(frame.monotonic)
 
     def _vote(self, recogniser: Recogniser, frame: Frame, tracks: Sequence[Track]) -> None:
-        with _Stage(self.cost, "embed"):
+        with Stage(self.cost, "embed"):
             worth = self._worth_embedding(recogniser.embedder, frame, tracks)
             embeddings = recogniser.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
         self.cost.embeddings += len(embeddings)
-        with _Stage(self.cost, "match"):
+        with Stage(self.cost, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
             matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
             if recogniser.anchors is not None:
@@ -283,19 +208,3 @@ class Pipeline:
             else:
                 worth.append((track, detection))
         return worth
-
-
-class _Stage:
-    """Adds the seconds inside the block to a stage of a frame's cost."""
-
-    __slots__ = ("_began", "_cost", "_name")
-
-    def __init__(self, cost: Cost, name: str) -> None:
-        self._cost, self._name = cost, name
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self._began
-        self._cost.stages[self._name] = self._cost.stages.get(self._name, 0.0) + spent

@@ -27,7 +27,7 @@ from edge.sync.ledger import Ledger
 from edge.sync.slots import Slots
 
 if TYPE_CHECKING:
-    from edge.pipeline import Bundle
+    from edge.bundle import Bundle
     from edge.watch import Watch
 
 BOOTS = 3

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge import board
+from edge.bundle import Bundle
 from edge.errors import BusyError, EdgeError, ModelError, NotFoundError
 from edge.frames import LatestFrame
 from edge.health import Health
-from edge.pipeline import Bundle, Pipeline
+from edge.pipeline import Pipeline
 from edge.scheduler import FairShare
 from edge.settings import Camera, Settings
 from edge.sources import reconnecting

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.bundle import Bundle, Recogniser
 from edge.errors import ModelError
-from edge.pipeline import Bundle, Recogniser
 from edge.settings import Camera
 from edge.tracking.votes import Rules
 from edge.types import Box, Detection, Embedding, Event, Frame, Match, Picture, Quality, Space

@@ -11,8 +11,9 @@ import pytest
 
 from edge import pictures
 from edge.assembly import assemble
+from edge.bundle import Recogniser
 from edge.collection import Collections, NewFace
-from edge.pipeline import Pipeline, Recogniser
+from edge.pipeline import Pipeline
 from edge.settings import Camera, Label, Models, Settings
 from edge.sources.av import VideoFile
 from edge.types import Event, IdentityState

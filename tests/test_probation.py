@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from edge.cost import Cost
 from edge.health import Health
-from edge.pipeline import Cost
 from edge.probation import Measures, Probation, complaint
 
 BEFORE = Measures(10.0, 0.1, 100 << 20)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from fakes import RULES, SPACE, CountsEmbeddings, KnowsAlice, SeesOneFace, a_frame, ids
 
-from edge.pipeline import Bundle, Pipeline, Recogniser
+from edge.bundle import Bundle, Recogniser
+from edge.pipeline import Pipeline
 from edge.review import Anchors, Doubt, ReviewQueue
 from edge.settings import Camera, Review, Settings
 from edge.types import Box, IdentityState

@@ -15,11 +15,11 @@ import pytest
 from rigs.release_simulator import Site
 
 from edge import release_contents, release_trial
+from edge.bundle import Bundle
 from edge.collection import Collections
 from edge.errors import ConflictError, EdgeError, ReleaseError, SpaceError
 from edge.health import Health
 from edge.hub.publishing.desk import Desk
-from edge.pipeline import Bundle
 from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.sync.ledger import Ledger
