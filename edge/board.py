@@ -16,6 +16,13 @@ PAGE = os.sysconf("SC_PAGESIZE")
 
 THROTTLE_FLAGS = {0: "under_voltage", 1: "frequency_capped", 2: "throttled", 3: "soft_temperature_limit"}
 """bit -> what is happening now, of the Raspberry Pi firmware's ``get_throttled``"""
+FIRMWARE = "devices/platform/soc*/soc*:firmware/get_throttled"
+LOW_VOLTAGE = "class/hwmon/hwmon*/in0_lcrit_alarm"
+SENSORS = "class/hwmon/hwmon*/temp*_input"
+CONSTANT = ("PMIC-Die",)
+"""zones that say 100 degrees whatever happens (Jetson Nano and TX2)"""
+COLDEST, HOTTEST = -60.0, 150.0
+"""degrees Celsius; beyond is no temperature, but a sensor that sleeps"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +42,35 @@ def model() -> str:
 
 def temperature() -> float | None:
     """The hottest thermal zone, degrees Celsius; None where the board has none."""
+    ``sys``: where the kernel shows them, ``SYS`` if not given. The same for ``throttled``.
+    """
+    sys = sys or SYS
+    zones = [zone for zone in sorted(sys.glob("class/thermal/thermal_zone*")) if _line(zone / "type") not in CONSTANT]
+    readings = [_number(zone / "temp") for zone in zones] or [_number(path) for path in sys.glob(SENSORS)]
+    degrees = [value / 1000 for value in readings if value is not None]
+    return max((value for value in degrees if COLDEST < value < HOTTEST), default=None)
     readings = [_read(path) for path in sorted((SYS / "class/thermal").glob("thermal_zone*/temp"))]
     degrees = [int(text) / 1000 for text in readings if text and text.strip().lstrip("-").isdigit()]
     return max(degrees, default=None)
 
 
-def throttled() -> tuple[str, ...]:
-    """What a Raspberry Pi's firmware is holding back now; empty elsewhere."""
-    text = _read(SYS / "devices/platform/soc/soc:firmware/get_throttled")
-    if not text:
-        return ()
-    try:
-        bits = int(text.strip(), 16)
-    except ValueError:
-        return ()
-    return tuple(name for bit, name in THROTTLE_FLAGS.items() if bits >> bit & 1)
+
+def throttled(sys: Path | None = None) -> tuple[str, ...]:
+    """What holds the board back now, in the words of ``THROTTLE_FLAGS``.
+
+    A Raspberry Pi's firmware says so; of other boards the kernel, whose cooling device slows the CPU down.
+    """
+    sys = sys or SYS
+    found = []
+    for path in sys.glob(FIRMWARE):
+        bits = _number(path, 16) or 0
+        found += [name for bit, name in THROTTLE_FLAGS.items() if bits >> bit & 1]
+    if any(_line(path.parent / "name") == "rpi_volt" and _number(path) for path in sys.glob(LOW_VOLTAGE)):
+        found.append("under_voltage")
+    coolers = [path for path in sys.glob("class/thermal/cooling_device*") if "cpufreq" in _line(path / "type")]
+    if any((_number(path / "cur_state") or 0) > 0 for path in coolers):
+        found.append("throttled")
+    return tuple(name for name in THROTTLE_FLAGS.values() if name in found)
 
 
 def memory(pid: int | str = "self") -> Memory:

@@ -98,6 +98,19 @@ class CameraStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """What a device does without, because it is hot or cannot keep up."""
+
+    __pydantic_config__ = WIRE
+    level: Count = 0
+    """0: nothing"""
+    most: Count = 0
+    """the level at which everything is given up that may be; 0 where nothing ever is"""
+    what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """``up/stats``: how the device does."""
 
@@ -114,6 +127,9 @@ class Stats:
     cpu_percent: float = 0.0
     temperature: float | None = None
     """degrees Celsius"""
+    throttled: tuple[str, ...] = ()
+    """what the board holds back now"""
+    shed: Shed = field(default_factory=Shed)
     clock: Literal["synced", "unsynced"] = "synced"
     v: V1 = VERSION
 

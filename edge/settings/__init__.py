@@ -12,8 +12,19 @@ from pydantic import Field, field_validator, model_validator
 
 from edge.settings.reporting import Commands, Frigate, HomeAssistant, Hub, Mqtt, Outbox
 from edge.settings.section import CAMERA_NAME, DEVICE_NAME, NAME, Fraction, Seconds, Section
-from edge.settings.serving import Api, Log, Page, Review, Sync
-from edge.settings.watching import FACE, Camera, CollectionSettings, Device, Label, Models, Recognition, Tracking, Zone
+from edge.settings.serving import Api, Log, Page, Review, Strangers, Sync
+from edge.settings.watching import (
+    FACE,
+    Camera,
+    CollectionSettings,
+    Device,
+    Label,
+    Models,
+    Recognition,
+    Shedding,
+    Tracking,
+    Zone,
+)
 
 __all__ = [
     "CAMERA_NAME",
@@ -40,6 +51,8 @@ __all__ = [
     "Seconds",
     "Section",
     "Settings",
+    "Shedding",
+    "Strangers",
     "Sync",
     "Tracking",
     "Zone",
@@ -68,6 +81,7 @@ class Settings(Section):
     )
     tracking: Tracking = Tracking()
     recognition: Recognition = Recognition()
+    shedding: Shedding = Shedding()
     collection: CollectionSettings = CollectionSettings()
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()

@@ -167,6 +167,23 @@ class Recognition(Section):
 class CollectionSettings(Section):
     """[collection]: how embeddings are searched."""
 
+    picture_seconds: Seconds = Field(
+        1.0, description="Seconds between two looks at a whole picture for its custom labels, at least."
+    )
+
+
+class Shedding(Section):
+    """[shedding]: what is given up when the board gets hot or cannot keep up. The order is fixed; see the README."""
+
+    enabled: bool = Field(True, description="Off: a board that gets hot is left to its own means.")
+    latency: Seconds = Field(1.0, description="Seconds from exposure to outbox that a frame may take.")
+    temperature: float = Field(
+        80.0, ge=0, le=120, description="Degrees Celsius from which on work is given up, where the board tells."
+    )
+    cooler: float = Field(6.0, ge=1, le=50, description="Degrees below that before any of it is taken up again.")
+    worsen_seconds: Seconds = Field(5.0, description="Pressure that lasts this long costs one more step.")
+    recover_seconds: Seconds = Field(30.0, description="Room to spare for this long takes a step back.")
+    board: Path = Field(Path("/sys"), description="Where the kernel shows temperature and throttling.")
     index: Literal["auto", "annoy", "exact"] = Field(
         "auto", description="'auto': exact while faces x dimensions <= exact_limit, then annoy."
     )
