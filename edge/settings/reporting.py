@@ -120,6 +120,14 @@ class Hub(Section):
         60, ge=0, le=86400, description="The broker keeps what is for an ingest that is away for this long."
     )
     keep_days: float = Field(0.0, ge=0, le=36500, description="Events older than this are deleted; 0: never.")
+    forget: Literal["off", "device", "fleet"] = Field(
+        "device",
+        description="When a device forgets a subject: 'device': its stored events forget it too; 'fleet': those of all "
+        "devices, and the next release makes every device forget it; 'off': nothing happens here.",
+    )
+    forgotten: Literal["unname", "delete"] = Field(
+        "unname", description="What becomes of stored events of a forgotten subject: the name goes, or the event."
+    )
     key: Path | None = Field(
         None, examples=["/etc/edge/hub.key"], description="Private key that signs commands ('edge hub key')."
     )

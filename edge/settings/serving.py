@@ -120,6 +120,21 @@ class Review(Section):
     days: float = Field(30.0, gt=0, le=3650, description="Doubts and answers older than this are deleted.")
     quality: Fraction = Field(0.5, description="Quality of a crop from which an unknown face is worth a question.")
     audit: int = Field(0, ge=0, description="Every n-th known track is asked about as well, as a sample; 0: none.")
+    faint: float = Field(
+        0.7,
+        gt=0.05,
+        le=1,
+        description="Share of the score that starts a track, from which what started none is asked about; 1: nothing.",
+    )
+
+
+class Strangers(Section):
+    """[strangers]: names for unknown faces that come again: unknown-7, until a person says who it is."""
+
+    enabled: bool = Field(False, description="Keep embeddings of unknown faces, to know them again. Off: none is kept.")
+    most: int = Field(100, ge=1, le=5000, description="Strangers kept at most; those not seen for longest go.")
+    days: float = Field(30.0, gt=0, le=3650, description="A stranger not seen for this long is deleted.")
+    quality: Fraction = Field(0.4, description="Quality of a crop from which an unknown face is kept.")
 
 
 class Log(Section):
