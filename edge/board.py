@@ -36,12 +36,12 @@ class Memory:
 
 def model() -> str:
     """The board's own name, or the machine's architecture."""
-    text = _read(SYS / "firmware/devicetree/base/model")
-    return text.rstrip("\0\n ") if text else platform.machine()
+    return _line(SYS / "firmware/devicetree/base/model") or platform.machine()
 
 
-def temperature() -> float | None:
-    """The hottest thermal zone, degrees Celsius; None where the board has none."""
+def temperature(sys: Path | None = None) -> float | None:
+    """The hottest thermal zone of the kernel, else the hottest sensor; degrees Celsius. None where there is neither.
+
     ``sys``: where the kernel shows them, ``SYS`` if not given. The same for ``throttled``.
     """
     sys = sys or SYS
@@ -49,10 +49,6 @@ def temperature() -> float | None:
     readings = [_number(zone / "temp") for zone in zones] or [_number(path) for path in sys.glob(SENSORS)]
     degrees = [value / 1000 for value in readings if value is not None]
     return max((value for value in degrees if COLDEST < value < HOTTEST), default=None)
-    readings = [_read(path) for path in sorted((SYS / "class/thermal").glob("thermal_zone*/temp"))]
-    degrees = [int(text) / 1000 for text in readings if text and text.strip().lstrip("-").isdigit()]
-    return max(degrees, default=None)
-
 
 
 def throttled(sys: Path | None = None) -> tuple[str, ...]:
@@ -91,6 +87,17 @@ def clock() -> Literal["synced", "unsynced"]:
     if (RUN / "systemd/timesync").is_dir():
         return "synced" if (RUN / "systemd/timesync/synchronized").exists() else "unsynced"
     return "synced"
+
+
+def _number(path: Path, base: int = 10) -> int | None:
+    try:
+        return int(_line(path), base)
+    except ValueError:
+        return None
+
+
+def _line(path: Path) -> str:
+    return (_read(path) or "").strip("\0\n ")
 
 
 def _read(path: Path) -> str | None:
