@@ -36,6 +36,8 @@ LEAD = 0.1
 """cosine by which somebody else may be nearer, at most: people who err name others at random"""
 SIDE = 160
 """pixels of a kept picture"""
+MOST_UNDOABLE = 500
+"""answers that are held to be taken back"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class Verdict:
     """a face of the same subject is nearly the same look"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    doubt: Doubt
+    face_id: str | None
+    """of the face that was added"""
+
+
 class Answers:
     """Applies answers to the collections of a state folder. ``match``: cosine that makes a match, by label.
 
@@ -56,6 +65,7 @@ class Answers:
 
     def __init__(self, queue: ReviewQueue, collections: Collections, match: dict[str, float]) -> None:
         self._queue, self._collections, self._match = queue, collections, match
+        self._undoable: dict[int, _Given] = {}
 
     def confirm(self, number: int, force: bool = False) -> str:
         """It is the subject in question. Returns the name."""
@@ -85,12 +95,31 @@ class Answers:
         doubt = self._queue.get(number)
         if doubt.subject is None:
             raise InputError(f"question {number} names nobody", "discard it, or say who it is", code="subject")
-        self._queue.answer(doubt, "rejected", doubt.subject)
+        self._given(doubt, "rejected", doubt.subject)
         return doubt.subject
 
     def discard(self, number: int) -> None:
         """Nothing is to be learned from it."""
-        self._queue.answer(self._queue.get(number), "discarded", None)
+        self._given(self._queue.get(number), "discarded", None)
+
+    def undo(self, number: int | None = None) -> Doubt:
+        """Take back an answer that was given here, the last one where no number is told: the question waits again.
+
+        Raises NotFoundError for one that was not given here, or lies too far back.
+        """
+        given = self._undoable.get(number) if number is not None else next(reversed(self._undoable.values()), None)
+        if given is None:
+            raise NotFoundError("no such answer was given here", "only the latest answers can be taken back")
+        self._queue.restore(given.doubt)
+        del self._undoable[given.doubt.id]
+        if given.face_id is not None:
+            self._collection(given.doubt).delete_faces([given.face_id])
+        return given.doubt
+
+    @property
+    def undoable(self) -> list[int]:
+        """Numbers of the questions whose answers can be taken back, the last one last."""
+        return list(self._undoable)
 
     def verdict(self, doubt: Doubt, subject: str) -> Verdict:
         """What the gate says of adding this look to ``subject``."""
@@ -106,9 +135,18 @@ class Answers:
         face_id = None
         if not verdict.redundant:
             new = NewFace(doubt.vector, subject, vector_sha256(doubt.vector), doubt.box, doubt.score, doubt.quality)
-            face_id = collection.add([new], doubt.space)[0].face_id
-        self._queue.answer(doubt, answer, subject, face_id)
+            face = collection.add([new], doubt.space)[0]
+            if face.subject != subject:
+                raise ConflictError(f"this very look is a face of {face.subject} already", "delete that face first")
+            face_id = face.face_id
+        self._given(doubt, answer, subject, face_id)
         return subject
+
+    def _given(self, doubt: Doubt, answer: Answer, subject: str | None, face_id: str | None = None) -> None:
+        self._queue.answer(doubt, answer, subject, face_id)
+        self._undoable[doubt.id] = _Given(doubt, face_id)
+        while len(self._undoable) > MOST_UNDOABLE:
+            del self._undoable[next(iter(self._undoable))]
 
     def _collection(self, doubt: Doubt) -> Collection:
         return self._collections.get(doubt.collection)

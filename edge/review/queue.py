@@ -78,6 +78,18 @@ class Answered:
     crop: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much a queue holds."""
+
+    waiting: int
+    newest: int
+    """id of the newest question; 0: none waits"""
+    answered: int
+    pictures: int
+    """of those that were answered"""
+
+
 class ReviewQueue:
     """The doubts of one state folder. Threads and processes may share it. Raises StoreError."""
 
@@ -133,6 +145,41 @@ class ReviewQueue:
                 anchor = (doubt.collection, subject, doubt.space.fingerprint, now, doubt.vector.astype("<f4").tobytes())
                 db.execute("INSERT INTO anchors (collection, subject, space, time, vector) VALUES (?,?,?,?,?)", anchor)
             self._expire(db)
+
+    def restore(self, doubt: Doubt) -> None:
+        """Take back what was said: the question waits again, and its anchor is gone. Raises NotFoundError."""
+        vector = doubt.vector.astype("<f4").tobytes()
+        with self._db.writing() as db:
+            if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
+                raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
+            anchor = (doubt.collection, doubt.space.fingerprint, doubt.subject, vector)
+            db.execute(
+                "DELETE FROM anchors WHERE id = (SELECT max(id) FROM anchors "
+                "WHERE collection = ? AND space = ? AND subject = ? AND vector = ?)", anchor
+            )  # fmt: skip
+            row = (doubt.id, doubt.time, doubt.reason, doubt.subject, _document(doubt), vector, doubt.crop)
+            db.execute(
+                "INSERT INTO doubts (id, time, reason, subject, document, vector, crop) VALUES (?,?,?,?,?,?,?)", row
+            )
+
+    def clear(self, answers: bool = False) -> int:
+        """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
+
+        What was learned stays: faces of collections, and anchors.
+        """
+        with self._db.writing() as db:
+            gone = db.execute("DELETE FROM doubts").rowcount
+            gone += db.execute("DELETE FROM answers").rowcount if answers else 0
+        self.compact()
+        return gone
+
+    def kept(self) -> Kept:
+        with self._db.reading() as db:
+            waiting, newest = db.execute("SELECT count(*), coalesce(max(id), 0) FROM doubts").fetchone()
+            answered, pictures = db.execute(
+                "SELECT count(*), coalesce(sum(length(crop) > 0), 0) FROM answers"
+            ).fetchone()
+        return Kept(waiting, newest, answered, pictures)
 
     def answers(self) -> list[Answered]:
         """What was said, oldest first, as long as it is kept."""

@@ -14,7 +14,7 @@ from rigs.review_faces import BOX, CROP, SPACE, look
 from edge.answers import Answers, export
 from edge.collection import Collection
 from edge.errors import ConflictError, NotFoundError
-from edge.review import Anchors, ReviewQueue
+from edge.review import Anchors, PortraitStore, ReviewQueue
 from edge.settings import Review
 
 Ask = Callable[..., int]
@@ -75,6 +75,64 @@ def test_a_rejected_look_alike_is_held_away_from_the_name_and_the_subject_is_not
     assert "alice" not in named(look(5, 2, like=0, share=0.9)), "another look at the same stranger"
     assert named(look(0, 3))[0] == "alice"
     anchors.close()
+
+
+def test_an_answer_is_taken_back_with_all_that_came_of_it(
+    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
+) -> None:
+    confirmed, rejected, discarded = ask(look(0, 5)), ask(look(5, 0, like=0, share=0.9)), ask(look(3))
+    before = [(one.id, one.subject, one.crop, one.nearest) for one in queue.doubts()]
+    answers.confirm(confirmed)
+    answers.reject(rejected)
+    answers.discard(discarded)
+    assert answers.undoable == [confirmed, rejected, discarded]
+    assert answers.undo().id == discarded
+    assert answers.undo(confirmed).id == confirmed
+    assert answers.undo().id == rejected
+    assert [(one.id, one.subject, one.crop, one.nearest) for one in queue.doubts()] == before
+    assert (staff.count, queue.answers()) == (4, [])
+    alike = look(5, 2, like=0, share=0.9)
+    anchors = Anchors(tmp_path)
+    found = staff.search(alike[np.newaxis], 5)
+    assert anchors.held_away("staff", SPACE, alike[np.newaxis], found) == found
+    anchors.close()
+    with pytest.raises(NotFoundError):
+        answers.undo()
+
+
+def test_taking_back_an_answer_leaves_the_face_that_was_there_before(
+    answers: Answers, staff: Collection, ask: Ask
+) -> None:
+    answers.confirm(ask(look(0, 0)))
+    answers.undo()
+    assert staff.count == 4
+
+
+def test_deleting_all_questions_leaves_no_picture_in_the_file(
+    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
+) -> None:
+    answers.confirm(ask(look(0, 5)))
+    ask(look(0, 6))
+    assert (queue.kept().waiting, queue.kept().answered, queue.kept().pictures) == (1, 1, 1)
+    assert queue.clear() == 1
+    assert (queue.kept().waiting, queue.kept().answered) == (0, 1)
+    assert queue.clear(answers=True) == 1
+    assert not any(CROP in file.read_bytes() for file in tmp_path.glob("review.sqlite*"))
+    assert staff.count == 5, "what was learned stays"
+
+
+def test_a_face_has_the_picture_that_it_was_confirmed_by(
+    answers: Answers, staff: Collection, ask: Ask, tmp_path: Path
+) -> None:
+    number = ask(look(0, 5))
+    answers.confirm(number)
+    portraits = PortraitStore(tmp_path)
+    (face_id,) = portraits.all()["staff", "alice"]
+    assert staff.face(face_id).subject == "alice"
+    assert portraits.picture(number) == CROP
+    with pytest.raises(NotFoundError):
+        portraits.picture(999)
+    portraits.close()
 
 
 def test_what_was_confirmed_becomes_a_manifest(answers: Answers, queue: ReviewQueue, ask: Ask, tmp_path: Path) -> None:
