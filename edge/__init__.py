@@ -8,13 +8,13 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``database``
    ``sdnotify`` ``pulse`` ``board`` ``logs``
    the ground
-2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``inference/`` ``collection/`` ``tracking/`` ``zones`` ``policy``
-   ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
+2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``shedding`` ``inference/`` ``collection/`` ``tracking/`` ``zones``
+   ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
    the stages; none imports another
 3. ``pipeline`` ``bundle`` ``cost`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
    what happens to one frame, and to one release
-4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``reports`` ``commands`` ``neighbours`` ``health``
-   ``finder`` ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
+4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
+   ``neighbours`` ``health`` ``finder`` ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
    ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``

@@ -75,7 +75,8 @@ class Daemon:
         self._ending: Ending | None = None
         self._asked = threading.Event()
         self._reload_asked = threading.Event()
-        self._health = Health([camera.name for camera in settings.cameras if camera.enabled])
+        cameras = [camera.name for camera in settings.cameras if camera.enabled]
+        self._health = Health(cameras, settings.shedding.board)
 
     def ask(self, ending: Ending) -> None:
         """End the run soon. For signal handlers and other threads."""
@@ -100,7 +101,8 @@ class Daemon:
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts)]
-            rounds += [one for one in (optional.neighbours(parts, stack), optional.doubts(parts, stack)) if one]
+            extras = optional.overload(parts), optional.neighbours(parts, stack), optional.doubts(parts, stack)
+            rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)
             parts.watch.start()
             if commands:
@@ -109,6 +111,7 @@ class Daemon:
             parts.switched(assembled)
             client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
             sdnotify.ready(self._health.status_line())
+                parts.watchdog.watch("commands", commands.pulse, LONG)
             names = ", ".join(self._health.cameras)
             log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
             self._live(parts, rounds)

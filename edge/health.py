@@ -8,10 +8,11 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import board
-from edge.mqtt.messages import CameraStats, Stats
+from edge.mqtt.messages import CameraStats, Shed, Stats
 
 if TYPE_CHECKING:
     from edge.pipeline import Cost
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHEDS = "sheds "
+"""how the status line says what is given up"""
 RECENT = 512
 """measurements that a percentile is taken of"""
 STUCK = 10.0
@@ -64,8 +67,12 @@ class CameraHealth:
 class Health:
     """Counters that every thread may write and read."""
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    def __init__(self, cameras: Sequence[str], sys: Path | None = None) -> None:
         self.cameras = {name: CameraHealth() for name in cameras}
+        self.sys = sys
+        """where the kernel shows what the board feels; None: where it always does"""
+        self.shed = Shed()
+        """what the cameras do without"""
         self.problems: dict[str, str] = {}
         """what does not work, by part: a message that ends in what to try"""
         self.declined: dict[str, int] = {}
@@ -161,10 +168,14 @@ class Health:
             mqtt=dict(mqtt),
             memory_mb=round(memory.resident / 1e6, 1),
             cpu_percent=self._cpu_percent(),
-            temperature=board.temperature(),
+            temperature=board.temperature(self.sys),
+            throttled=board.throttled(self.sys),
+            shed=self.shed,
             clock=board.clock(),
         )
 
+        if self.shed.level:
+            parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
     def status_line(self) -> str:
         """One line for systemd and people."""
         now = time.monotonic()

@@ -15,9 +15,10 @@ from edge.health import Health
 from edge.inference.interpreter import choose
 from edge.mqtt.client import Client
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.messages import Info, Stats, to_json
+from edge.mqtt.messages import Info, Shed, Stats, to_json
 from edge.mqtt.topics import Topics
 from edge.outbox import Outbox
+from edge.overload import Overload
 from edge.reports import DeviceReports, small_jpeg
 from edge.settings import Settings
 from edge.switcher import Switcher
@@ -95,6 +96,20 @@ def releases(parts: Parts) -> Round:
 
 def storage(parts: Parts) -> Round:
     """Says at once when the disk begins or ceases to take events."""
+def overload(parts: Parts) -> Round | None:
+    """Gives work up while the board is hot or cannot keep up; None where the settings do not want it."""
+    if not parts.settings.shedding.enabled:
+        return None
+
+    def changed(shed: Shed) -> None:
+        parts.health.shed = shed
+        parts.publish_stats()
+
+    made = Overload(parts.settings.shedding, parts.watch, changed)
+    parts.health.shed = made.document()
+    return made.tick
+
+
 
     def tick(_now: float) -> None:
         if parts.health.storage(parts.outbox.state):

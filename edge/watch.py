@@ -18,10 +18,12 @@ from edge.bundle import Bundle
 from edge.errors import BusyError, EdgeError, ModelError, NotFoundError
 from edge.frames import LatestFrame
 from edge.health import Health
+from edge.overload import Latencies
 from edge.pipeline import Pipeline
 from edge.scheduler import FairShare
 from edge.settings import Camera, Settings
 from edge.sources import reconnecting
+from edge.shedding import NOTHING, Pace, Shed
 from edge.sources.source import CameraState
 from edge.types import Event, Frame
 
@@ -71,7 +73,12 @@ class Watch:
         self._stop = threading.Event()
         self._arrived = threading.Event()
         self._watched = {
-            camera.name: _Watched(camera, LatestFrame(), Pipeline(camera, settings, bundle, ids))
+            camera.name: _Watched(
+                camera,
+                LatestFrame(),
+                Pipeline(camera, settings, bundle, ids),
+                watchdog.watch(f"capture {camera.name}", patience=_patience(camera), group="capture"),
+            )
             for camera in settings.cameras
             if camera.enabled
         }
@@ -88,6 +95,9 @@ class Watch:
         self._inference.start()
 
     def _open(self, one: _Watched) -> None:
+        self.latencies = Latencies()
+        """of the frames that keep time; a stored source that is read as fast as possible does not"""
+        self._shed = NOTHING
         arguments = (one.camera, one.slot, one.halt)
         one.thread = threading.Thread(target=self._capture, args=arguments, name=f"capture {one.camera.name}")
         one.thread.daemon = True  # a camera driver that hangs must not keep the daemon from stopping
@@ -128,6 +138,12 @@ class Watch:
             if enabled and one.off:
                 one.slot, one.halt = LatestFrame(), threading.Event()
                 one.finished = one.off = False
+    def shed(self, shed: Shed) -> None:
+        """From each camera's next frame on, do without this."""
+        self._shed = shed
+        for one in self._watched.values():
+            one.pipeline.shed = shed if one.camera.realtime else NOTHING
+
                 self._open(one)
             elif not enabled and not one.off:
                 self._close(one)
@@ -152,8 +168,8 @@ class Watch:
         if not one.finished or (one.thread is not None and one.thread.is_alive()):
             raise BusyError(f"camera {one.camera.name} does not close", "look at its state, and try again")
 
-    def _capture(self, camera: Camera, slot: LatestFrame, halt: threading.Event) -> None:
-        keep = not camera.realtime
+    def _capture(self, camera: Camera, slot: LatestFrame, halt: threading.Event, pulse: Pulse) -> None:
+        keep, pace = not camera.realtime, Pace(camera.fps)
 
         def changed(state: CameraState) -> None:
             if not halt.is_set():
@@ -162,8 +178,8 @@ class Watch:
         try:
             for frame in reconnecting(camera, halt, changed):
                 while keep and not halt.is_set() and not slot.offer(frame, PATIENCE):
-                    pass
-                if not keep:
+                    pulse.beat()
+                if not keep and (frame.cut or pace.due(frame.monotonic, self._shed.rate)):
                     slot.put(frame)
                 self._arrived.set()
         except EdgeError as error:
@@ -227,4 +243,6 @@ class Watch:
         if events:
             self._reports.events(events)
         self._reports.left(one.camera.name)
+        if one.camera.realtime:
+            self.latencies.add(frame.monotonic + latency, latency)
         one.finished = True

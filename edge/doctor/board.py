@@ -12,8 +12,6 @@ from edge.sync.clock import BUILT
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
-HOT = 80.0
-"""degrees Celsius: a Raspberry Pi slows down from here on"""
 LITTLE_MEMORY = 150 << 20
 
 FLAGS = {
@@ -43,17 +41,20 @@ def clock(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "clock", f"{said} UTC")
 
 
-def condition(patient: Patient) -> Iterator[Finding]:  # noqa: ARG001
-    """Heat and the firmware's flags."""
-    for flag in board.throttled():
+def condition(patient: Patient) -> Iterator[Finding]:
+    """Heat, what the board holds back, and what the daemon gives up for it."""
+    shedding = patient.settings.shedding
+    flags, heat = board.throttled(shedding.board), board.temperature(shedding.board)
+    for flag in flags:
         what, hint = FLAGS[flag]
         yield Finding(Level.WARNING, "board", what, "the firmware says so now", hint)
-    heat = board.temperature()
-    if heat is not None and heat >= HOT:
+    if heat is not None and heat > shedding.temperature:
+        why = "the daemon gives work up" if shedding.enabled else "the CPU slows down"
         yield Finding(
-            Level.WARNING, "board", f"it has {heat:.0f} °C", "the CPU slows down", "give it a heat sink or a fan"
-        )
-    elif not board.throttled():
+            Level.WARNING, "board", f"it has {heat:.0f} °C, {shedding.temperature:.0f} at most", why,
+            "give it a heat sink or a fan",
+        )  # fmt: skip
+    elif not flags:
         yield Finding(Level.OK, "board", board.model() + (f", {heat:.0f} °C" if heat is not None else ""))
 
 

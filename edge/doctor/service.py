@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 from edge.doctor.finding import Finding, Level, Patient
+from edge.health import SHEDS
 from edge.settings import Settings
 
 SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "WatchdogUSec", "StatusText")
@@ -52,6 +53,11 @@ def service(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING, "service", f"{patient.unit} was started again {restarts} time{'s' * (restarts > 1)}",
             "it ended by itself, or hung and was ended", f"journalctl -u {patient.unit} -p warning",
+        )  # fmt: skip
+    elif SHEDS in shown.get("StatusText", ""):
+        yield Finding(
+            Level.WARNING, "service", f"the daemon {SHEDS}{shown['StatusText'].partition(SHEDS)[2]}",
+            "the board is hot, badly supplied, or cannot keep up", "cool it, or ask less: cameras.fps, smaller models",
         )  # fmt: skip
     else:
         yield Finding(Level.OK, "service", f"{patient.unit} is {active}: {shown.get('StatusText', '')}".rstrip(": "))

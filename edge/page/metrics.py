@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from edge import __version__, board
@@ -68,13 +69,15 @@ def of_daemon(
     counts = [({"collection": name}, float(count)) for name, count in faces.items()]
     yield Family("edge_collection_faces", "gauge", "Faces of a collection.", counts)
     yield Family("edge_problems", "gauge", "Parts that do not work.", [({}, float(len(health.problems)))])
-    yield from _of_board()
+    level = [({"what": health.shed.what}, float(health.shed.level))]
+    yield Family("edge_shedding_level", "gauge", "Steps of work given up: heat, or no room.", level)
+    yield from _of_board(health.sys)
 
 
-def _of_board() -> Iterator[Family]:
-    heat = board.temperature()
+def _of_board(sys: Path | None) -> Iterator[Family]:
+    heat = board.temperature(sys)
     yield Family("edge_board_temperature_celsius", "gauge", "The hottest zone.", [] if heat is None else [({}, heat)])
-    flags = [({"flag": flag}, 1.0) for flag in board.throttled()]
+    flags = [({"flag": flag}, 1.0) for flag in board.throttled(sys)]
     yield Family("edge_board_throttled", "gauge", "What the firmware holds back now.", flags)
     synced = float(board.clock() == "synced")
     yield Family("edge_clock_synced", "gauge", "1 where wall time can be trusted.", [({}, synced)])

@@ -154,8 +154,9 @@ class StatusPage:
             "clock": board.clock(),
             "uptime": stats.uptime if stats else 0.0,
             "memory_mb": round(board.memory().resident / 1e6, 1),
-            "temperature": board.temperature(),
-            "throttled": board.throttled(),
+            "temperature": board.temperature(health.sys),
+            "throttled": board.throttled(health.sys),
+            "shed": f"{health.shed.what}: {health.shed.why}" if health.shed.level else "",
             "problems": dict(health.problems),
             "cameras": [
                 {"name": name, "state": one.state, "reason": one.reason, "fps": round(one.fps(now), 1)}
