@@ -1,0 +1,86 @@
+"""Messages that came, and who is to hear of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import paho.mqtt.client as paho
+
+log = logging.getLogger(__name__)
+
+WAITING_MESSAGES = 1000
+"""messages that wait for their handlers; more are dropped, and counted"""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that came."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    response_topic: str = ""
+    correlation: bytes = b""
+
+
+Handler = Callable[[Incoming], None]
+Sink = Callable[[Incoming, Callable[[], None]], None]
+"""takes a message and what to call when it is safe: only then does the broker hear that it arrived"""
+
+
+def read(message: paho.MQTTMessage) -> Incoming:
+    """What paho gives, in our words."""
+    properties = message.properties
+    return Incoming(
+        topic=message.topic,
+        payload=bytes(message.payload),
+        retained=message.retain,
+        response_topic=getattr(properties, "ResponseTopic", "") or "",
+        correlation=getattr(properties, "CorrelationData", b"") or b"",
+    )
+
+
+class Inbox:
+    """Handlers by topic filter, and how many messages wait for them. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handlers: list[tuple[str, Handler]] = []
+        self._waiting = self._dropped = 0
+
+    def add(self, topic_filter: str, handler: Handler) -> None:
+        with self._lock:
+            self._handlers.append((topic_filter, handler))
+
+    def filters(self, version: str) -> list[str]:
+        """What to subscribe to, as a broker of that version takes it."""
+        with self._lock:
+            return [understood(topic_filter, version) for topic_filter, _ in self._handlers]
+
+    def admit(self) -> bool:
+        """Whether one more message may wait; each that may has to be handled."""
+        with self._lock:
+            full = self._waiting >= WAITING_MESSAGES
+            self._waiting += not full
+            self._dropped += full
+        if full:
+            log.debug("mqtt: handlers are behind, %d messages dropped so far", self._dropped)
+        return not full
+
+    def handle(self, message: Incoming) -> None:
+        """Call whom it concerns."""
+        with self._lock:
+            self._waiting -= 1
+            handlers = [handler for rule, handler in self._handlers if paho.topic_matches_sub(rule, message.topic)]
+        for handler in handlers:
+            handler(message)
+
+
+def understood(topic_filter: str, version: str) -> str:
+    """Brokers of 3.1.1 may not know shared subscriptions, and then nothing would ever come: take all."""
+    if version == "5" or not topic_filter.startswith("$share/"):
+        return topic_filter
+    return topic_filter.split("/", 2)[2]
