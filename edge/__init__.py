@@ -6,7 +6,7 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    the words and what can go wrong
 1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
    ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``database``
-   ``sdnotify`` ``pulse`` ``board`` ``logs``
+   ``vault`` ``vault_keys`` ``vault_files`` ``sdnotify`` ``pulse`` ``board`` ``logs``
    the ground
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``shedding`` ``inference/`` ``collection/`` ``tracking/`` ``zones``
    ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
@@ -14,8 +14,8 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 3. ``pipeline`` ``bundle`` ``cost`` ``assembly`` ``updater`` ``release_contents`` ``release_trial``
    what happens to one frame, and to one release
 4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
-   ``neighbours`` ``health`` ``finder`` ``teach`` ``doubts`` ``answers`` ``forget`` ``enroll`` ``identify`` ``model_library`` ``catalogue``
-   ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
+   ``neighbours`` ``health`` ``finder`` ``teach`` ``doubts`` ``glimpses`` ``answers`` ``forget`` ``enroll`` ``identify``
+   ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``
    the door

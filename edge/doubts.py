@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from edge.bundle import Look
 from edge.drawing import square_jpeg
 from edge.errors import StoreError
+from edge.glimpses import Glimpses
 from edge.pipeline import Pipeline
 from edge.review import Doubt, ReviewQueue
 from edge.review.queue import Reason, by_subject
@@ -60,9 +61,13 @@ class Doubts:
         self._known = itertools.count(1)
         self._lock = threading.Lock()
         self._failing = False
+        self._glimpses = Glimpses(settings)
 
     def look(self, frame: Frame, pipeline: Pipeline) -> None:
-        """Hold the best look at each track of a frame that was processed."""
+        """Hold the best look at each track of a frame that was processed; ask about what was too faint to follow."""
+        if pipeline.faint and (doubt := self._glimpses.look(frame, pipeline)) is not None:
+            with self._lock:
+                self._waiting.append(doubt)
         for one in pipeline.looked:
             held = self._best.get(one.track.id)
             quality = one.embedding.quality.score

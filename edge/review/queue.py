@@ -21,7 +21,7 @@ from edge.types import Box, Match, Space
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
-Reason = Literal["uncertain", "margin", "unmatched", "retracted", "audit"]
+Reason = Literal["uncertain", "margin", "unmatched", "retracted", "audit", "faint"]
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
 
 
