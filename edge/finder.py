@@ -54,7 +54,7 @@ class Finder:
             quality.reason or ("low_quality" if quality.score < self._min_quality else "") for quality in qualities
         ]
         good = [detection for detection, reason in zip(detections, reasons, strict=True) if not reason]
-        embeddings = iter(self.embedder.embed(picture, good))
+        embeddings = iter(self.embedder.embed(picture, good, still=True))
         return [
             Seen(detection, quality, None if reason else next(embeddings), reason)
             for detection, quality, reason in zip(detections, qualities, reasons, strict=True)

@@ -63,9 +63,9 @@ class Vision:
         embedder = self.embedder()
         return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
 
-    def embed(self, picture: Picture, faces: Sequence[Seen]) -> list[Embedding]:
-        """Their embeddings, in order."""
-        return self.embedder().embed(picture, [one.detection for one in faces])
+    def embed(self, picture: Picture, faces: Sequence[Seen], *, still: bool = True) -> list[Embedding]:
+        """Their embeddings, in order; ``still``: as Embedder.embed."""
+        return self.embedder().embed(picture, [one.detection for one in faces], still=still)
 
     def things(self, picture: Picture, score: float) -> list[Detection]:
         """What all detectors see in a picture with at least this score 0..1."""

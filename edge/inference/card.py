@@ -109,6 +109,8 @@ class EmbeddingShape:
     """``arcface``: five landmarks onto the template, a square where there are none; ``square``: always a square"""
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
     """square crops: added around the box, fraction of its longer side"""
+    mirror: bool = False
+    """whether pictures that are enrolled or searched by are embedded twice, the second time mirrored, and averaged"""
 
 
 @dataclass(frozen=True)

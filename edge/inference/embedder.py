@@ -45,14 +45,21 @@ class Embedder:
         """How much this detection is worth embedding."""
         return self._seen(picture, detection)[1]
 
-    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]:
-        """An embedding for each detection, in order. Raises ModelError."""
+    def embed(self, picture: Picture, detections: Sequence[Detection], *, still: bool = False) -> list[Embedding]:
+        """An embedding for each detection, in order. Raises ModelError.
+
+        ``still``: a picture that is looked at once, to be kept or asked about, rather than a camera's frame. Where the
+        card says ``mirror``, the crop's mirror image is averaged in: nearer to the subject, at the price of an invoke.
+        """
         if not detections:
             return []
         seen = [self._seen(picture, detection) for detection in detections]
         self._picture = None
         self._memory.clear()
         vectors = self._unit(np.stack([self._invoke(crop) for crop, _ in seen]))
+        if still and self._shape.mirror:
+            mirrored = [self._invoke(np.ascontiguousarray(crop[:, ::-1])) for crop, _ in seen]
+            vectors = self._unit(vectors + self._unit(np.stack(mirrored)))
         return [Embedding(vector, self.space, found) for vector, (_, found) in zip(vectors, seen, strict=True)]
 
     def crop(self, picture: Picture, detection: Detection) -> ByteArray:

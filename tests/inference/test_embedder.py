@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,27 @@ def test_a_box_outside_the_picture_is_embedded_as_black_or_refused_but_never_bre
     assert half[0].quality.reason != ""
     with pytest.raises(ModelError):
         colours.embed(PICTURE, [Detection("thing", 0.9, Box(2.0, 2.0, 3.0, 3.0))])
+
+
+def test_a_still_is_the_mean_with_its_mirror_image_where_the_card_says_so(tmp_path: Path) -> None:
+    """The shipped embedder tells a picture from its mirror image; averaged, they are one."""
+    shipped = load_embedder("edge-face-embedder-1", Models(), tmp_path)
+    shape = shipped.card.embedding
+    assert shape is not None
+    model, rgb = shipped.model, np.random.default_rng(3).integers(0, 255, (112, 112, 3), np.uint8)
+    left, right = (Picture(np.ascontiguousarray(rows), "rgb", 112, 112) for rows in (rgb, rgb[:, ::-1]))
+    whole = [Detection("face", 0.9, Box(0.0, 0.0, 1.0, 1.0))]
+
+    for mirror in (True, False):
+        card = replace(model.card, embedding=replace(shape, mirror=mirror, margin=0.0))
+        embedder = Embedder(replace(model, card=card), Interpreter(model.path))
+        still = [embedder.embed(picture, whole, still=True)[0].vector for picture in (left, right)]
+        frame = [embedder.embed(picture, whole)[0].vector for picture in (left, right)]
+        assert np.allclose(still[0], still[1], atol=1e-6) == mirror
+        assert not np.allclose(frame[0], frame[1], atol=1e-3)
+        assert np.linalg.norm(still[0]) == pytest.approx(1)
+        mean = frame[0] + frame[1] if mirror else frame[0]
+        assert still[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
 
 
 @pytest.fixture

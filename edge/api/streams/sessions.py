@@ -85,7 +85,9 @@ class FaceSession:
         asked = [i for i, (track, _) in enumerate(faces) if now - self._known.get(track, (-1e9, []))[0] > LOOK_AGAIN]
         if asked:
             collection = self._service.collection(self.processor.collection)
-            for i, embedding in zip(asked, vision.embed(shot.picture, [seen[i] for i in asked]), strict=True):
+            for i, embedding in zip(
+                asked, vision.embed(shot.picture, [seen[i] for i in asked], still=False), strict=True
+            ):
                 matches = face_matches(
                     self._service, collection, embedding.vector, records.MATCHES, self.processor.threshold
                 )

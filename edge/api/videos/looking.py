@@ -78,7 +78,7 @@ def _search(job: Job, service: Service, vision: Vision) -> Looks:
         at, seen = milliseconds(frame), vision.faces(frame.main)
         tracks = tracker.update([one.detection for one in seen], frame.monotonic, frame.time).tracks
         found = []
-        for one, embedding in zip(seen, vision.embed(frame.main, seen), strict=True):
+        for one, embedding in zip(seen, vision.embed(frame.main, seen, still=False), strict=True):
             mine = max(tracks, key=lambda track: track.box.iou(one.detection.box), default=None)
             matches = face_matches(service, collection, embedding.vector, DEFAULT_MATCHES, threshold)
             person: dict[str, Any] = {
