@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,17 @@ def embedder(
     model = Embedder(*_loaded(options.out))
     finder = _detector_beside(options.out)
     faces, crops = _embed_labelled(kept, model, finder)
-    floats = judging.Faces(faces.people, embedder_training.embed(net, crops), faces.central)
-    same, different = judging.pair_cosines(faces)
+    floats = replace(faces, vectors=embedder_training.embed(net, crops))
     landmarks = finder.card.name if finder else "faces.csv"
     measured = {
-        "int8": _pairs(same, different),
+        "int8": _pairs(*judging.pair_cosines(faces)),
         "float": _pairs(*judging.pair_cosines(floats)),
+        "enrolled": _pairs(*judging.enrolled_cosines(faces)),
         "landmarks": landmarks,
         "command": f"scripts/train_face_embedder --data {options.data.name} --resume",
     }
     table = _embedder_card(made, {"people_kept_aside": measured})
-    table["calibration"] = calibration(same, different, options.data.name, landmarks)
+    table["calibration"] = calibration(*judging.enrolled_cosines(faces), options.data.name, landmarks)
     card.write(options.out, table)
     print(f"int8: {measured['int8']}\nfloat: {measured['float']}")
 
@@ -74,7 +75,7 @@ def _embedder_card(made: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, 
             "mostly of men, mostly light-skinned, hardly any children: expect more errors on everybody else"
         ),
         "input": {"width": 112, "height": 112, "fit": "stretch", **PICTURE_INPUT},
-        "embedding": {"dimensions": 128, "crop": "arcface", "margin": 0.1},
+        "embedding": {"dimensions": 128, "crop": "arcface", "margin": 0.1, "mirror": True},
         "thresholds": {"similarity": 80.0},
         "provenance": made,
         "accuracy": accuracy,
@@ -91,8 +92,9 @@ def calibration(same: NDArray[np.float32], different: NDArray[np.float32], name:
     return {
         "points": [*points, [1.0, 100.0]],
         "fitted": (
-            f"{name}, people kept aside, landmarks from {landmarks}: {len(different)} different and {len(same)} "
-            f"same pairs. 80: {USUAL:g} of the different and {accepted[0]} of the same pairs are above; "
+            f"{name}, people kept aside, landmarks from {landmarks}, enrolled faces against faces in a frame: "
+            f"{len(different)} different and {len(same)} same pairs. "
+            f"80: {USUAL:g} of the different and {accepted[0]} of the same pairs are above; "
             f"99: {STRICT:g} and {accepted[1]}. 40: the middle different pair"
         ),
     }
@@ -184,16 +186,17 @@ def _detector_beside(folder: Path) -> Detector | None:
 
 def _embed_labelled(kept: Files, model: Embedder, finder: Detector | None) -> tuple[judging.Faces, NDArray[np.uint8]]:
     """Central faces embedded by the package, and the crops that it cut for them."""
-    vectors, crops, people = [], [], []
+    vectors, stills, crops, people = [], [], [], []
     for path, picture in kept:
         image = pictures.read(path)
         target = judging.central(finder.detect(image)) if finder else _as_detection(picture, image.width, image.height)
         if target is not None:
             crops.append(model.crop(image, target))
             vectors.append(model.embed(image, [target])[0].vector)
+            stills.append(model.embed(image, [target], still=True)[0].vector)
             people.append(picture.person)
     rows = np.ones(len(people), bool)
-    return judging.Faces(np.array(people), np.stack(vectors), rows), np.stack(crops)
+    return judging.Faces(np.array(people), np.stack(vectors), np.stack(stills), rows), np.stack(crops)
 
 
 def _as_detection(picture: data.Picture, width: int, height: int) -> Detection:

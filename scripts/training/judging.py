@@ -27,7 +27,9 @@ class Faces:
     people: NDArray[np.str_]
     """(N,) names"""
     vectors: NDArray[np.float32]
-    """(N, D) of unit length; zero where no face was found"""
+    """(N, D) of unit length, as in a camera's frame; zero where no face was found"""
+    stills: NDArray[np.float32]
+    """(N, D) the same faces as they are enrolled"""
     central: NDArray[np.bool_]
     """(N,) whether a face was found that covers the picture's middle"""
 
@@ -67,7 +69,7 @@ def central(found: Sequence[Detection]) -> Detection | None:
 def embed_folder(folder: Path, detector: Detector, embedder: Embedder, scores: Mapping[str, float]) -> Faces:
     """The central face of every picture in a folder with a folder per person."""
     files = [path for path in data.picture_files(folder) if path.parent != folder]
-    vectors = np.zeros((len(files), embedder.space.dimensions), np.float32)
+    vectors, stills = np.zeros((2, len(files), embedder.space.dimensions), np.float32)
     covered = np.zeros(len(files), bool)
     with bar("embedding", len(files)) as progress:
         for row, path in enumerate(files):
@@ -79,18 +81,28 @@ def embed_folder(folder: Path, detector: Detector, embedder: Embedder, scores: M
             box = target.box
             covered[row] = box.left <= 0.5 <= box.right and box.top <= 0.5 <= box.bottom
             vectors[row] = embedder.embed(picture, [target])[0].vector
-    return Faces(np.array([path.parent.name for path in files]), vectors, covered)
+            stills[row] = embedder.embed(picture, [target], still=True)[0].vector
+    return Faces(np.array([path.parent.name for path in files]), vectors, stills, covered)
 
 
 def pair_cosines(faces: Faces) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Cosines of all pairs of one person, and of all pairs of two; a missing face spoils its pair."""
+    return _told_apart(faces, faces.vectors @ faces.vectors.T, np.triu(np.ones((len(faces.people),) * 2, bool), 1))
+
+
+def enrolled_cosines(faces: Faces) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """As `pair_cosines`, every face as it is enrolled against every other one as a camera sees it."""
+    return _told_apart(faces, faces.stills @ faces.vectors.T, ~np.eye(len(faces.people), dtype=bool))
+
+
+def _told_apart(
+    faces: Faces, cosines: NDArray[np.float32], pairs: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     numbers = np.unique(faces.people, return_inverse=True)[1]
-    cosines = faces.vectors @ faces.vectors.T
     known = faces.found[:, None] & faces.found[None]
-    upper = np.triu(np.ones(cosines.shape, bool), 1)
     equal = numbers[:, None] == numbers[None]
-    same = np.where(known, cosines, MISSING)[equal & upper]
-    return same, cosines[~equal & upper & known]
+    same = np.where(known, cosines, MISSING)[equal & pairs]
+    return same, cosines[~equal & pairs & known]
 
 
 @dataclass(frozen=True)
@@ -118,14 +130,14 @@ def identify(known: Sequence[tuple[bool, float]], strangers: Sequence[float], sh
 
 
 def identification(faces: Faces, strangers: set[str], gallery: int) -> Identification:
-    """Enrol the first pictures of everybody who is not a stranger, probe with all others."""
+    """Enrol the first pictures of everybody who is not a stranger, probe with all others as a camera sees them."""
     rank = np.zeros(len(faces.people), int)
     for name in np.unique(faces.people):
         rows = np.flatnonzero(faces.people == name)
         rank[rows] = np.arange(len(rows))
     stranger = np.isin(faces.people, sorted(strangers))
     enrolled = ~stranger & (rank < gallery) & faces.found
-    cosines = np.where(faces.found[:, None], faces.vectors @ faces.vectors[enrolled].T, MISSING)
+    cosines = np.where(faces.found[:, None], faces.vectors @ faces.stills[enrolled].T, MISSING)
     names, best = faces.people[enrolled][cosines.argmax(axis=1)], cosines.max(axis=1)
     known = [
         (bool(names[row] == faces.people[row] and faces.found[row]), float(best[row]))
