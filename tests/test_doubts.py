@@ -123,4 +123,5 @@ def test_a_faint_look_at_somebody_who_is_followed_is_no_question(tmp_path: Path)
     detector.detect = fading  # type: ignore[method-assign]
     asked, events = glimpsed(tmp_path, detector)
     assert asked == []
-    assert [event.type for event in events] == ["new", "update"], "alice, and then her name"
+    assert {event.type for event in events} <= {"new", "update"}, "it is followed all the time"
+    assert len({event.track for event in events}) == 1
