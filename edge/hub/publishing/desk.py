@@ -1,23 +1,20 @@
 """The fleet owner's desk: put models and faces into the draft, forget somebody, publish a release.
 
-The hub's own collection store holds the faces; segments are its published picture. Publishing compares the two: what
-the segments lack becomes another segment, what the store lacks becomes a tombstone, and a segment whose tombstones
-are older than the limit is written anew without them.
+The hub's own collection store holds the faces; segments are its published picture.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import files
-from edge.errors import ConflictError, InputError, NotFoundError, SpaceError
+from edge.errors import ConflictError, InputError, NotFoundError
 from edge.hub.publishing import draft as drafts
+from edge.hub.publishing import proving, shipped_models, shipping
 from edge.hub.publishing.keys import Keys
 from edge.hub.publishing.repository import Repository
 from edge.sync.manifest import (
@@ -28,8 +25,6 @@ from edge.sync.manifest import (
     Probe,
     ProbeBox,
     Release,
-    Segment,
-    ShippedCollection,
     ShippedModel,
     parse,
     subject_digest,
@@ -37,15 +32,11 @@ from edge.sync.manifest import (
 )
 
 if TYPE_CHECKING:
-    from edge.collection import Collection, Collections
-    from edge.collection.segments import Entry
+    from edge.collection import Collections
     from edge.enroll import Outcome
     from edge.finder import Finder
     from edge.settings import Settings
-    from edge.types import Detection
 
-SHIPPED = "shipped"
-"""below the private folder: the models of the draft"""
 COMPACT_DAYS = 7.0
 """days after which the bytes of a forgotten face are gone from the published segments"""
 
@@ -94,40 +85,14 @@ class Desk:
 
         Raises NotFoundError, ModelError.
         """
-        from edge.inference import model as models
-
-        folders = models.folders(self._settings.models, self.private)
-        found = models.find(name, folders)
-        folder = next(entry.folder for entry in models.available(folders) if entry.name == name)
-        paths = {"card.toml": folder / "card.toml", found.card.file: found.path}
-        if found.card.decoder and found.card.decoder.labels_file:
-            paths[found.card.decoder.labels_file] = folder / found.card.decoder.labels_file
-        shipped = ShippedModel(name, found.card.kind, {key: self._blob(p.read_bytes()) for key, p in paths.items()})
         draft = self.draft()
-        # what took the place of the same model before goes with it
-        gone = {name, draft.release.replaces.get(takes_place_of, "")}
-        kept = tuple(one for one in draft.release.models if one.name not in gone)
-        replaces = {**draft.release.replaces, takes_place_of: name} if takes_place_of else draft.release.replaces
-        draft.release = replace(draft.release, models=(*kept, shipped), replaces=replaces)
-        self._unpack(shipped)
+        shipped = shipped_models.ship(draft, name, takes_place_of, self.repository, self._settings, self.private)
         drafts.write(self.private, draft)
         return shipped
 
     def finder(self, label: str) -> Finder:
         """What the devices of the next release will find and embed ``label`` with. Raises as ``edge.finder.load``."""
-        from edge import finder
-
-        release = self.draft().release
-        section = self._settings.labels.get(label)
-        named = section.embedder if section else ""
-        detectors = dict.fromkeys(name for camera in self._settings.cameras for name in camera.detectors)
-        # the models as they are shipped, not as they may be on this machine by now
-        own = self._settings.models.model_copy(update={"path": (self.private / SHIPPED, *self._settings.models.path)})
-        settings = self._settings.model_copy(update={"models": own})
-        return finder.load(
-            settings, self.private, label, [release.replaces.get(name, name) for name in detectors],
-            release.replaces.get(named, named),
-        )  # fmt: skip
+        return shipped_models.finder(self.draft().release, label, self._settings, self.private)
 
     def add_collection(self, name: str, pictures: Path, label: str, subject: str | None = None) -> Iterator[Outcome]:
         """Embed pictures into a collection of the draft, one outcome a picture.
@@ -171,7 +136,7 @@ class Desk:
         boxes = tuple(
             ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
         )
-        probe = Probe(self._blob(path.read_bytes()), self._detector(found[0].label), boxes)
+        probe = Probe(self.repository.put_blob(path.read_bytes()), finder.detectors[0].card.name, boxes)
         draft = self.draft()
         others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
         draft.release = replace(draft.release, probes=(*others, probe))
@@ -186,7 +151,7 @@ class Desk:
         except ValueError as error:
             raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
         draft = self.draft()
-        draft.release = replace(draft.release, taxonomy=self._blob(data))
+        draft.release = replace(draft.release, taxonomy=self.repository.put_blob(data))
         drafts.write(self.private, draft)
         assert draft.release.taxonomy is not None  # noqa: S101
         return draft.release.taxonomy
@@ -219,8 +184,8 @@ class Desk:
         before = published[-1] if published else None
         with self.collections() as collections:
             for name in sorted({*draft.release.labels.values(), *(one.name for one in draft.release.collections)}):
-                self._bring_up(draft, collections.get_or_create(name), compact_days)
-        self._check_spaces(draft.release)
+                shipping.bring_up(draft, collections.get_or_create(name), self.repository, compact_days)
+        shipping.check_spaces(draft.release, self._settings)
         erasures = before.erasure if before else 0
         forgotten = [one.forgotten for one in draft.release.collections if one.forgotten]
         if before and forgotten != [one.forgotten for one in before.collections if one.forgotten]:
@@ -228,7 +193,7 @@ class Desk:
         names = [name.removeprefix("releases/").removesuffix(".json") for name in self.repository.targets("targets")]
         release = replace(
             draft.release, id=drafts.next_id(names), created=round(time.time(), 3), erasure=erasures,
-            probes=self._expected(draft.release),
+            probes=proving.expected(draft.release, self.repository, self.finder),
         )  # fmt: skip
         if before and to_bytes(replace(release, id="x", created=0.0)) == to_bytes(replace(before, id="x", created=0.0)):
             raise ConflictError(f"nothing has changed since release {before.id}", "edge hub add, or edge hub rollout")
@@ -238,7 +203,7 @@ class Desk:
         if len(data) > MOST:
             raise InputError(f"the manifest has {len(data)} bytes, more than {MOST}", "compact: --compact-days 0")
         if not dry:
-            self._prove(release)
+            proving.prove(release, self.repository, self.private, self._settings)
             outdated = tuple(f"releases/{one.id}.json" for one in published if one.erasure < release.erasure)
             self.repository.add_targets("targets", {f"releases/{release.id}.json": data}, remove=outdated)
             drafts.write(self.private, draft)
@@ -267,142 +232,13 @@ class Desk:
         self.repository.add_targets("deploy", {f"deploy/{numbered.group}.json": to_bytes(numbered)})
         return numbered
 
-    def _detector(self, label: str) -> str:
-        """Name of the first detector of the next release that finds ``label``."""
-        return self.finder(label).detectors[0].card.name
-
-    def _unpack(self, shipped: ShippedModel) -> None:
-        """Make a model of the draft one that can be loaded by its name."""
-        for name, blob in shipped.files.items():
-            data = (self.repository.blobs / blob.sha256).read_bytes()
-            files.write_bytes(self.private / SHIPPED / shipped.name / name, data)
-
     def _releases(self) -> list[Release]:
         names = [name.removeprefix("releases/").removesuffix(".json") for name in self.repository.targets("targets")]
         return sorted((self.release(name) for name in names), key=lambda one: one.created)
-
-    def _bring_up(self, draft: drafts.Draft, collection: Collection, compact_days: float) -> None:
-        """The draft's segments and tombstones, so that they say what the store holds."""
-        everything = collection.everything()
-        faces = collection.known(everything.face_ids)
-        entries = [
-            (faces[face_id], vector)
-            for face_id, vector in zip(everything.face_ids, everything.vectors, strict=True)
-            if face_id in faces
-        ]
-        shipped = draft.collection(collection.name)
-        space = collection.space or ""
-        if not entries and shipped is None:
-            return
-        if shipped is None or (entries and shipped.space != space):
-            fresh = ShippedCollection(collection.name, space, everything.vectors.shape[1])
-            shipped = replace(fresh, forgotten=shipped.forgotten if shipped else ())
-        now = time.time()
-        inside = {one: self._faces_of(shipped, one) for one in shipped.segments}
-        known = {face_id for ids in inside.values() for face_id in ids}
-        stones = known - faces.keys()
-        since = {face_id: draft.since.get(face_id, now) for face_id in stones}
-        overdue = {face_id for face_id, moment in since.items() if now - moment >= compact_days * 86400}
-        kept = tuple(one for one, ids in inside.items() if not overdue & set(ids))
-        rest = {face_id for one in kept for face_id in inside[one]}
-        new = [entry for entry in entries if entry[0].face_id not in rest]
-        segments = (*kept, *(self._segment(collection.name, shipped.space, part) for part in _parts(new)))
-        shipped = replace(shipped, segments=segments, tombstones=tuple(sorted(stones & rest)))
-        draft.since = {**draft.since, **since}
-        draft.put(shipped)
-
-    def _faces_of(self, shipped: ShippedCollection, one: Segment) -> list[str]:
-        from edge.collection import segments
-
-        data = (self.repository.blobs / one.sha256).read_bytes()
-        found = segments.unpack(data, shipped.name, shipped.space, shipped.dimensions, one.count)
-        return [face.face_id for face, _ in found]
-
-    def _segment(self, name: str, space: str, entries: Sequence[Entry]) -> Segment:
-        from edge.collection import segments
-
-        own = [(replace(face, collection=name, origin="hub"), vector) for face, vector in entries]
-        blob = self._blob(segments.pack(name, space, own))
-        return Segment(blob.sha256, blob.size, len(entries))
-
-    def _check_spaces(self, release: Release) -> None:
-        """A collection travels only with the embedder that made it, or without any."""
-        shipped = {one.name: one for one in release.collections}
-        for label, name in release.labels.items():
-            named = self._settings.labels[label].embedder if label in self._settings.labels else ""
-            model = next((m for m in release.models if m.name == release.replaces.get(named, named)), None)
-            if model is None or name not in shipped:
-                continue
-            digests = [blob.sha256[:16] for blob in model.files.values()]
-            if shipped[name].space.partition("/")[0] not in digests:
-                raise SpaceError(
-                    f"collection {name!r} was made in {shipped[name].space}, which {model.name!r} does not give",
-                    f"edge hub add collection {name} FOLDER embeds the pictures again",
-                    code="space",
-                )
-
-    def _expected(self, release: Release) -> tuple[Probe, ...]:
-        """The probes with what this release's embedders make of them."""
-        from edge import pictures
-
-        made = []
-        for probe in release.probes:
-            label = probe.boxes[0].label
-            finder = self.finder(label)
-            picture = pictures.read(self.repository.blobs / probe.picture.sha256)
-            found = finder.detect(picture)
-            detector = self._detector(label)
-            embeddings = {}
-            if found:
-                vector = finder.embedder.embed(picture, [_hit(probe, found)])[0].vector
-                embeddings = {finder.embedder.card.name: tuple(round(float(x), 5) for x in vector)}
-            made.append(replace(probe, detector=detector, embeddings=embeddings))
-        return tuple(made)
-
-    def _prove(self, release: Release) -> None:
-        """The same trial that every device makes. Raises ReleaseError."""
-        import shutil
-
-        from edge import release_trial
-        from edge.sync.slots import Slots
-
-        slots = Slots(self.private)
-        slots.blobs = self.repository.blobs
-        slots.prepare()
-        shutil.rmtree(slots.path(release.id), ignore_errors=True)
-        folder = slots.install(release)
-        embedders = {name: label.embedder for name, label in self._settings.labels.items() if label.embedder}
-        place = release_trial.Place(folder, self.repository.blobs, self.private)
-        try:
-            release_trial.attempt(place, self._settings.models, embedders)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _blob(self, data: bytes) -> Blob:
-        digest = hashlib.sha256(data).hexdigest()
-        path = self.repository.blobs / digest
-        if not path.exists():
-            files.write_bytes(path, data, mode=0o644)
-        return Blob(digest, len(data))
 
     def _tidy(self) -> None:
         """Delete what neither a published release nor the draft names."""
         needed = set(self.draft().release.blobs())
         for release in self._releases():
             needed |= release.blobs().keys()
-        for path in self.repository.blobs.iterdir():
-            if path.name not in needed:
-                path.unlink()
-
-
-def _parts(entries: list[Entry]) -> Iterable[Sequence[Entry]]:
-    from edge.collection import segments
-
-    return segments.parts(entries)
-
-
-def _hit(probe: Probe, found: Sequence[Detection]) -> Detection:
-    from edge.types import Box
-
-    wanted = Box(*probe.boxes[0].box)
-    return max(found, key=lambda one: one.box.iou(wanted))
+        self.repository.keep_blobs(needed)

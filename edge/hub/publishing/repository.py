@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edge import files
 from edge.errors import ConflictError, NotFoundError
 from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
+from edge.sync.manifest import Blob
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata
@@ -81,6 +82,20 @@ class Repository:
             metadata.signed.targets.pop(name, None)
         self._write(role, metadata)
         self.refresh()
+
+    def put_blob(self, data: bytes) -> Blob:
+        """Have a file among the blobs."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.blobs / digest
+        if not path.exists():
+            files.write_bytes(path, data, mode=0o644)
+        return Blob(digest, len(data))
+
+    def keep_blobs(self, needed: set[str]) -> None:
+        """Delete the blobs that are not in ``needed`` (digests)."""
+        for path in self.blobs.iterdir():
+            if path.name not in needed:
+                path.unlink()
 
     def target(self, role: str, name: str) -> bytes | None:
         """The bytes of a published target."""
