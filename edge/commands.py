@@ -25,6 +25,7 @@ from edge.mqtt.client import Ack, Client, Incoming
 from edge.mqtt.commands import Answer, Counters, Done, Gate, response_topic, to_json
 from edge.mqtt.messages import Stats
 from edge.mqtt.topics import Topics, parse
+from edge.pulse import Pulse
 from edge.settings import Settings
 from edge.types import Frame
 
@@ -62,6 +63,7 @@ class Commands:
     """Answers commands from ``start`` to ``stop``. What comes before ``start`` waits: the broker keeps our session."""
 
     def __init__(self, client: Client, topics: Topics) -> None:
+        self.pulse = Pulse()
         self._client, self._topics = client, topics
         self._waiting: queue.Queue[tuple[str, Incoming] | None] = queue.Queue(WAITING)
         client.subscribe(topics.commands, self._on_command)
@@ -97,6 +99,7 @@ class Commands:
 
     def _run(self, gate: Gate) -> None:
         while (one := self._waiting.get()) is not None:
+            self.pulse.beat()
             operation, message = one
             try:
                 answer, then = gate.answer(operation, message)
@@ -104,6 +107,7 @@ class Commands:
                 log.exception("command %s failed", operation)
                 answer, then = Answer(operation, "failed", f"{type(error).__name__}: see the log"), None
             self._say(operation, message, answer, then)
+            self.pulse.rest()
 
     def _say(self, operation: str, message: Incoming, answer: Answer, then: Callable[[], None] | None) -> None:
         said = threading.Event()

@@ -30,12 +30,15 @@ from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.types import Event
 from edge.watch import Watch
+from edge.watchdog import LONG, Watchdog
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0
 """seconds between two rounds of the main thread, at most"""
 STATUS_SECONDS = 5.0
+SLOW_DISK = 25.0
+"""seconds that a write may take: an SD card at its worst is slow, not hung"""
 DRAIN_SECONDS = 10.0
 """for the last events to reach the broker, once all sources have ended"""
 FAREWELL_SECONDS = 2.0
@@ -72,6 +75,7 @@ class Daemon:
         self._state = state
         self._on_events = on_events
         self._read = read
+        self._watchdog_seconds = sdnotify.watchdog_seconds()
         self._ending: Ending | None = None
         self._asked = threading.Event()
         self._reload_asked = threading.Event()
@@ -89,6 +93,7 @@ class Daemon:
 
     def run(self) -> Ending:
         """Watch until asked to end, or until all sources have. Raises EdgeError where the daemon cannot begin."""
+        sdnotify.starting()
         with ExitStack() as stack:
             stack.enter_context(Lock(self._state))
             outbox = Outbox(self._state / "outbox.sqlite", self._settings.outbox)
@@ -106,12 +111,12 @@ class Daemon:
             stack.callback(parts.watch.stop)
             parts.watch.start()
             if commands:
+                parts.watchdog.watch("commands", commands.pulse, LONG)
                 stack.callback(commands.stop)
                 commands.start(optional.host(parts, self.ask_reload, lambda: self.ask(Ending.RESTART)))
             parts.switched(assembled)
             client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
             sdnotify.ready(self._health.status_line())
-                parts.watchdog.watch("commands", commands.pulse, LONG)
             names = ", ".join(self._health.cameras)
             log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
             self._live(parts, rounds)
@@ -133,16 +138,21 @@ class Daemon:
         stack.callback(reports.finish)
         if self._on_events:
             reports.listeners.append(self._on_events)
-        watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports)
+        watchdog = Watchdog(self._watchdog_seconds)
+        watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports, watchdog)
+        watchdog.watch("outbox", outbox.pulse, SLOW_DISK)
+        watchdog.watch("delivery", delivery.pulse, SLOW_DISK)
+        watchdog.watch("mqtt-work", client.work_pulse)
+        watchdog.watch("mqtt-network", client.network_pulse)
         parts = Parts(
             settings, state, self._health, outbox, topics, client, delivery, collections, switcher,
-            in_force(settings, state), reports, watch,
+            in_force(settings, state), reports, watch, watchdog,
         )  # fmt: skip
         return parts, assembled
 
     def _live(self, parts: Parts, rounds: Sequence[Round]) -> None:
         """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
-        period = min(TICK, (sdnotify.watchdog_seconds() or 60.0) / 4)
+        period = min(TICK, (self._watchdog_seconds or 60.0) / 4)
         next_status = next_stats = 0.0
         while not self._asked.is_set():
             if parts.watch.wait(0):
@@ -157,11 +167,7 @@ class Daemon:
             now = time.monotonic()
             for one in rounds:
                 one(now)
-            hung = self._health.hung(now)
-            if hung:
-                log.error("hung: %s; the watchdog is not fed", ", ".join(hung))
-            else:
-                sdnotify.alive()
+            self._health.hanging(parts.watchdog.look(now))
             if now >= next_status:
                 next_status = now + STATUS_SECONDS
                 sdnotify.status(self._health.status_line())

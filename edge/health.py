@@ -15,7 +15,7 @@ from edge import board
 from edge.mqtt.messages import CameraStats, Shed, Stats
 
 if TYPE_CHECKING:
-    from edge.pipeline import Cost
+    from edge.cost import Cost
     from edge.sources.source import CameraState
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,6 @@ SHEDS = "sheds "
 """how the status line says what is given up"""
 RECENT = 512
 """measurements that a percentile is taken of"""
-STUCK = 10.0
-"""seconds without a heartbeat after which a thread counts as hung"""
 
 
 class Meter:
@@ -69,31 +67,18 @@ class Health:
 
     def __init__(self, cameras: Sequence[str], sys: Path | None = None) -> None:
         self.cameras = {name: CameraHealth() for name in cameras}
+        self.problems: dict[str, str] = {}
+        """what does not work, by part: a message that ends in what to try"""
         self.sys = sys
         """where the kernel shows what the board feels; None: where it always does"""
         self.shed = Shed()
         """what the cameras do without"""
-        self.problems: dict[str, str] = {}
-        """what does not work, by part: a message that ends in what to try"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
         self._stages: dict[str, Meter] = {}
-        self._beats: dict[str, float] = {}
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self._cpu = (time.monotonic(), time.process_time())
-
-    def beat(self, thread: str) -> None:
-        """``thread`` is alive now."""
-        self._beats[thread] = time.monotonic()
-
-    def rest(self, thread: str) -> None:
-        """``thread`` ended as it should."""
-        self._beats.pop(thread, None)
-
-    def hung(self, now: float) -> list[str]:
-        """Threads that have not given a heartbeat for too long."""
-        return sorted(name for name, beat in list(self._beats.items()) if now - beat > STUCK)
 
     def camera_changed(self, state: CameraState) -> None:
         camera = self.cameras[state.camera]
@@ -104,6 +89,14 @@ class Health:
         if self.problems.get(part) != problem:
             log.error("%s: %s", part, problem)
             self.problems[part] = problem
+
+    def hanging(self, threads: Sequence[str]) -> None:
+        """The threads that hang now."""
+        wanted = {f"thread {name}" for name in threads}
+        for part in [part for part in self.problems if part.startswith("thread ") and part not in wanted]:
+            del self.problems[part]
+        for part in wanted:
+            self.problems[part] = "it hangs (try: journalctl -u edge has what it did last, when the watchdog ends it)"
 
     def storage(self, state: str) -> bool:
         """The outbox's disk is ``ok``, or says why not; whether that is news."""
@@ -174,8 +167,6 @@ class Health:
             clock=board.clock(),
         )
 
-        if self.shed.level:
-            parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
     def status_line(self) -> str:
         """One line for systemd and people."""
         now = time.monotonic()
@@ -183,6 +174,8 @@ class Health:
             f"{name} {camera.fps(now):.1f} fps" if camera.state == "live" else f"{name} {camera.state}"
             for name, camera in self.cameras.items()
         ]
+        if self.shed.level:
+            parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
         parts += [f"{part}: degraded" for part in self.problems]
         return ", ".join(parts)
 

@@ -23,6 +23,7 @@ from edge.reports import DeviceReports, small_jpeg
 from edge.settings import Settings
 from edge.switcher import Switcher
 from edge.watch import Watch
+from edge.watchdog import LONG, Watchdog
 
 if TYPE_CHECKING:
     from edge.api.server import ApiServer
@@ -53,6 +54,7 @@ class Parts:
     """the settings under the release in use: what is not switched later goes by them"""
     reports: DeviceReports
     watch: Watch
+    watchdog: Watchdog
     release: str = ""
 
     def stats(self) -> Stats:
@@ -94,8 +96,6 @@ def releases(parts: Parts) -> Round:
     return tick
 
 
-def storage(parts: Parts) -> Round:
-    """Says at once when the disk begins or ceases to take events."""
 def overload(parts: Parts) -> Round | None:
     """Gives work up while the board is hot or cannot keep up; None where the settings do not want it."""
     if not parts.settings.shedding.enabled:
@@ -110,6 +110,8 @@ def overload(parts: Parts) -> Round | None:
     return made.tick
 
 
+def storage(parts: Parts) -> Round:
+    """Says at once when the disk begins or ceases to take events."""
 
     def tick(_now: float) -> None:
         if parts.health.storage(parts.outbox.state):
@@ -195,6 +197,10 @@ def _api(parts: Parts, page: StatusPage) -> ApiServer:
     pages = page.routes() if parts.settings.page.enabled else ()
     server = ApiServer(parts.chosen, parts.state, collections=parts.collections, publish=publish, pages=pages)
     page.serve(server.service.lanes["models"])
+    parts.watchdog.watch("api", server.pulse)
+    for lane in server.service.lanes.values():
+        for thread, pulse in lane.pulses.items():
+            parts.watchdog.watch(thread, pulse, LONG)
     server.start()
     parts.reports.observers.append(server.processors.observe)
     return server

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
+
+START_SECONDS = 180
+"""that a start or a reload may take without a word; ``still_starting`` buys more of it"""
 
 
 def notify(**fields: str | int) -> bool:
@@ -24,8 +28,28 @@ def notify(**fields: str | int) -> bool:
     return True
 
 
+def starting() -> bool:
+    """A start begins. After a reload or an exec systemd's watchdog runs already, and nobody feeds it: longer, then."""
+    if watchdog_seconds() is None:
+        return False
+    return notify(WATCHDOG_USEC=START_SECONDS * 1_000_000)
+
+
+def still_starting(seconds: int = 60) -> bool:
+    """The start has come further: it may take ``seconds`` more, whatever TimeoutStartSec says.
+
+    Only from the main thread, which does nothing but wait once the daemon is ready: what another thread does in the
+    background is not the start.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return notify(EXTEND_TIMEOUT_USEC=seconds * 1_000_000, WATCHDOG=1)
+
+
 def ready(status: str) -> bool:
-    return notify(READY=1, STATUS=status)
+    watched = watchdog_seconds()
+    again = {} if watched is None else {"WATCHDOG_USEC": round(watched * 1e6)}
+    return notify(READY=1, STATUS=status, **again)
 
 
 def status(text: str) -> bool:
@@ -34,6 +58,11 @@ def status(text: str) -> bool:
 
 def alive() -> bool:
     return notify(WATCHDOG=1)
+
+
+def hopeless() -> bool:
+    """Something hangs for good: systemd's watchdog acts at once."""
+    return notify(WATCHDOG="trigger")
 
 
 def stopping() -> bool:

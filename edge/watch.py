@@ -20,12 +20,14 @@ from edge.frames import LatestFrame
 from edge.health import Health
 from edge.overload import Latencies
 from edge.pipeline import Pipeline
+from edge.pulse import Pulse
 from edge.scheduler import FairShare
 from edge.settings import Camera, Settings
-from edge.sources import reconnecting
 from edge.shedding import NOTHING, Pace, Shed
+from edge.sources import reconnecting
 from edge.sources.source import CameraState
 from edge.types import Event, Frame
+from edge.watchdog import STUCK, Watchdog
 
 IDLE = 1.0
 """seconds that the inference thread waits for a frame before it says that it is alive"""
@@ -53,6 +55,8 @@ class _Watched:
     camera: Camera
     slot: LatestFrame
     pipeline: Pipeline
+    pulse: Pulse
+    """of its capture thread"""
     thread: threading.Thread | None = None
     finished: bool = False
     off: bool = False
@@ -66,7 +70,16 @@ class _Watched:
 class Watch:
     """Looks through all enabled cameras until ``stop``, or until every stored source has ended."""
 
-    def __init__(self, settings: Settings, bundle: Bundle, session: int, health: Health, reports: Reports) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bundle: Bundle,
+        session: int,
+        health: Health,
+        reports: Reports,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        watchdog = watchdog or Watchdog()
         ids = (f"{session}-{number}" for number in itertools.count(1))
         self._health = health
         self._reports = reports
@@ -82,9 +95,13 @@ class Watch:
             for camera in settings.cameras
             if camera.enabled
         }
+        self.latencies = Latencies()
+        """of the frames that keep time; a stored source that is read as fast as possible does not"""
+        self._shed = NOTHING
         self._share = FairShare({name: one.camera.weight for name, one in self._watched.items()})
         self.failed = False
         """whether the inference thread ended by an error that nobody expected; its traceback is on stderr"""
+        self._pulse = watchdog.watch("inference")
         self._inference = threading.Thread(target=self._infer, name="inference")
         self._done = threading.Event()
         self._switching = threading.Lock()
@@ -95,10 +112,7 @@ class Watch:
         self._inference.start()
 
     def _open(self, one: _Watched) -> None:
-        self.latencies = Latencies()
-        """of the frames that keep time; a stored source that is read as fast as possible does not"""
-        self._shed = NOTHING
-        arguments = (one.camera, one.slot, one.halt)
+        arguments = (one.camera, one.slot, one.halt, one.pulse)
         one.thread = threading.Thread(target=self._capture, args=arguments, name=f"capture {one.camera.name}")
         one.thread.daemon = True  # a camera driver that hangs must not keep the daemon from stopping
         one.thread.start()
@@ -124,6 +138,12 @@ class Watch:
         for one in self._watched.values():
             one.pipeline.bundle = bundle
 
+    def shed(self, shed: Shed) -> None:
+        """From each camera's next frame on, do without this."""
+        self._shed = shed
+        for one in self._watched.values():
+            one.pipeline.shed = shed if one.camera.realtime else NOTHING
+
     def enable(self, camera: str, enabled: bool) -> None:
         """Let a camera look, or look away: closed, its tracks ended. Until the daemon's next start.
 
@@ -138,12 +158,6 @@ class Watch:
             if enabled and one.off:
                 one.slot, one.halt = LatestFrame(), threading.Event()
                 one.finished = one.off = False
-    def shed(self, shed: Shed) -> None:
-        """From each camera's next frame on, do without this."""
-        self._shed = shed
-        for one in self._watched.values():
-            one.pipeline.shed = shed if one.camera.realtime else NOTHING
-
                 self._open(one)
             elif not enabled and not one.off:
                 self._close(one)
@@ -172,11 +186,14 @@ class Watch:
         keep, pace = not camera.realtime, Pace(camera.fps)
 
         def changed(state: CameraState) -> None:
+            # a lost camera is waited for, as long as it takes; one that is being opened answers or fails
+            (pulse.rest if state.state == "lost" else pulse.beat)()
             if not halt.is_set():
                 self._health.camera_changed(state)
 
         try:
             for frame in reconnecting(camera, halt, changed):
+                pulse.beat()
                 while keep and not halt.is_set() and not slot.offer(frame, PATIENCE):
                     pulse.beat()
                 if not keep and (frame.cut or pace.due(frame.monotonic, self._shed.rate)):
@@ -185,6 +202,7 @@ class Watch:
         except EdgeError as error:
             self._health.trouble(f"camera {camera.name}", str(error))
         finally:
+            pulse.rest()
             slot.close()
             self._arrived.set()
 
@@ -192,7 +210,7 @@ class Watch:
         self.failed = True
         try:
             while not self._stop.is_set():
-                self._health.beat("inference")
+                self._pulse.beat()
                 self._arrived.clear()
                 for one in self._watched.values():
                     if one.off:
@@ -208,7 +226,7 @@ class Watch:
         finally:
             for one in self._watched.values():
                 self._finish(one)
-            self._health.rest("inference")
+            self._pulse.rest()
             self._done.set()
 
     def _process(self, one: _Watched) -> None:
@@ -225,6 +243,8 @@ class Watch:
         if events:
             self._reports.events(events)
         latency = time.monotonic() - frame.monotonic
+        if one.camera.realtime:
+            self.latencies.add(frame.monotonic + latency, latency)
         self._share.charge(name, time.perf_counter() - began)
         self._health.processed(name, one.pipeline.cost, latency, one.slot.dropped)
         self._reports.seen(name, frame, one.pipeline, events)
@@ -243,6 +263,9 @@ class Watch:
         if events:
             self._reports.events(events)
         self._reports.left(one.camera.name)
-        if one.camera.realtime:
-            self.latencies.add(frame.monotonic + latency, latency)
         one.finished = True
+
+
+def _patience(camera: Camera) -> float:
+    """Seconds of silence of a capture thread that mean more than a slow camera: a source gives up by itself first."""
+    return camera.stall + 1 / camera.fps + STUCK

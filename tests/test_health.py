@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import time
-
-from edge.health import STUCK, Health, Meter
-from edge.pipeline import Cost
+from edge.cost import Cost
+from edge.health import Health, Meter
 from edge.sources import CameraState
 
 
@@ -17,15 +15,13 @@ def test_percentiles_are_of_the_latest_values() -> None:
     assert Meter().percentile(0.5) == 0.0
 
 
-def test_a_thread_without_heartbeat_counts_as_hung_until_it_rests() -> None:
+def test_a_thread_that_hangs_is_told_until_it_moves_again() -> None:
     health = Health(["door"])
-    health.beat("inference")
-    late = time.monotonic() + STUCK + 1
+    health.hanging(["outbox"])
+    assert "thread outbox: degraded" in health.status_line()
 
-    assert health.hung(time.monotonic()) == []
-    assert health.hung(late) == ["inference"]
-    health.rest("inference")
-    assert health.hung(late) == []
+    health.hanging([])
+    assert health.problems == {}
 
 
 def test_stats_tell_frames_latency_and_why_crops_were_declined() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,33 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 def test_ready_and_status_are_one_datagram(systemd: socket.socket) -> None:
     assert sdnotify.ready("door 5.0 fps")
     assert systemd.recv(4096) == b"READY=1\nSTATUS=door 5.0 fps"
+
+
+def test_ready_gives_the_watchdog_the_time_back_that_a_start_was_lent(
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    sdnotify.starting()
+    sdnotify.ready("door live")
+
+    assert systemd.recv(4096) == b"WATCHDOG_USEC=180000000"
+    assert systemd.recv(4096) == b"READY=1\nSTATUS=door live\nWATCHDOG_USEC=30000000"
+
+
+def test_a_start_that_gets_on_may_take_longer_and_work_in_the_background_is_no_start(systemd: socket.socket) -> None:
+    assert sdnotify.still_starting(60)
+    assert systemd.recv(4096) == b"EXTEND_TIMEOUT_USEC=60000000\nWATCHDOG=1"
+
+    said: list[bool] = []
+    thread = threading.Thread(target=lambda: said.append(sdnotify.still_starting()))
+    thread.start()
+    thread.join()
+    assert said == [False]
+
+
+def test_what_hangs_for_good_is_for_systemd_to_end(systemd: socket.socket) -> None:
+    assert sdnotify.hopeless()
+    assert systemd.recv(4096) == b"WATCHDOG=trigger"
 
 
 def test_a_reload_tells_the_time(systemd: socket.socket) -> None:

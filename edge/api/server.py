@@ -22,6 +22,7 @@ from edge.api.errors import ApiError, translated
 from edge.api.operations import NOT_HERE, OPERATIONS
 from edge.api.service import Service
 from edge.errors import EdgeError, SettingsError, TransientError
+from edge.pulse import Pulse
 from edge.settings import Api, Settings
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class ApiServer:
         self.service = Service(settings, state, share=share, feeding=with_cameras, **parts)
         self.processors = self.service.processors
         self.port = settings.api.port
+        self.pulse = Pulse()
+        """of the loop that answers"""
         self._server: Any = None
         self._thread: threading.Thread | None = None
         self._stopped = False
@@ -78,7 +81,14 @@ class ApiServer:
             server_header=False,
             lifespan="off",
         )
-        self._server = uvicorn.Server(config)
+        pulse = self.pulse
+
+        class Server(uvicorn.Server):
+            async def on_tick(self, counter: int) -> bool:
+                pulse.beat()
+                return await super().on_tick(counter)
+
+        self._server = Server(config)
         listener = _listening(config, api)
         self.port = listener.getsockname()[1]
         self.service.start()
@@ -102,6 +112,7 @@ class ApiServer:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
+            self.pulse.rest()
         self.service.stop()
 
 

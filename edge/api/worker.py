@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from edge.errors import BusyError
+from edge.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,11 @@ class Lane:
         self._share = share
         self._niceness = niceness
         self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
+        self.pulses = {f"api-{name}-{number}": Pulse() for number in range(threads)}
+        """by thread; it rests while it waits for a job"""
         self._threads = [
-            threading.Thread(target=self._work, name=f"api-{name}-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._work, args=(pulse,), name=thread, daemon=True)
+            for thread, pulse in self.pulses.items()
         ]
 
     def start(self) -> None:
@@ -70,15 +74,17 @@ class Lane:
     def waiting(self) -> int:
         return self._jobs.qsize()
 
-    def _work(self) -> None:
+    def _work(self, pulse: Pulse) -> None:
         if self._niceness:
             _lower_priority(self._niceness)
         while (job := self._jobs.get()) is not None:
             future, work = job
             if not future.set_running_or_notify_cancel():
                 continue
+            pulse.beat()
             began = time.thread_time()
             _run(future, work)
+            pulse.rest()
             self.done += 1
             if self._share < 1:
                 time.sleep((time.thread_time() - began) * (1 - self._share) / self._share)

@@ -30,6 +30,7 @@ from edge.mqtt.flights import Ack, Acknowledged, Flight, Flights
 from edge.mqtt.link import Health, Link, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT, Status, to_json
 from edge.mqtt.topics import Topics
+from edge.pulse import Pulse
 from edge.settings import Mqtt
 
 __all__ = ["Ack", "Acknowledged", "Client", "Handler", "Incoming", "Sink", "of_device"]
@@ -93,6 +94,8 @@ class Client:
         """
         self.on_online: list[Callable[[], None]] = []
         """called on the work thread after each connect"""
+        self.work_pulse, self.network_pulse = Pulse(), Pulse()
+        """of the work thread; of paho's while it is connected: a connect may wait for the resolver for long"""
         self._settings, self._client_id, self._presence = settings, client_id, presence
         self._sink, self._session_seconds = sink, session_seconds
         self._version = "3.1.1" if settings.version == "3.1.1" else "5"
@@ -254,11 +257,13 @@ class Client:
 
     def _work(self) -> None:
         while True:
+            self.work_pulse.beat()
             try:
-                task = self._tasks.get(timeout=max(1.0, self._settings.keepalive / 4))
+                task = self._tasks.get(timeout=min(5.0, max(1.0, self._settings.keepalive / 4)))
             except queue.Empty:
                 task = self._look_after_paho
             if task is None:
+                self.work_pulse.rest()
                 return
             try:
                 task()
@@ -275,11 +280,14 @@ class Client:
 
     def _replace(self) -> None:
         """A new paho client in the place of the old one."""
+        self.work_pulse.rest()  # paho's thread, which must end first, may be waiting for a resolver
         self._close()
+        self.work_pulse.beat()
         try:
             client = connection.build(
                 self._settings, self._client_id, self._version, self._presence, self._inflight, bool(self._sink)
             )
+            client.pulse = self.network_pulse
             self._listen(client)
             self._paho = client
             connection.connect(client, self._settings, self._session_seconds)
@@ -298,6 +306,7 @@ class Client:
         if client is not None:
             client.disconnect()
             client.loop_stop()
+            self.network_pulse.rest()
         for flight in self._flights.abandon():
             self._landed(flight, Ack(False, "the client was replaced", abandoned=True))
 
@@ -393,6 +402,7 @@ class Client:
 
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_online, self._online = self._online, False
+        self.network_pulse.rest()
         self._flights.lose_link()
         with self._lock:
             lived = time.monotonic() - self._connected_at if self._connected_at else None

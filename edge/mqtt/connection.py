@@ -9,11 +9,12 @@ import ssl
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.errors import SettingsError
+from edge.pulse import Pulse
 from edge.settings import Mqtt
 
 log = logging.getLogger(__name__)
@@ -42,12 +43,24 @@ class Presence:
     lost: bytes
 
 
+class Connection(paho.Client):
+    """A paho client whose thread says that it moves, while it is connected."""
+
+    pulse: Pulse | None = None
+
+    def loop_misc(self) -> MQTTErrorCode:
+        """Paho calls it at the end of each round of its thread."""
+        if self.pulse is not None:
+            self.pulse.beat()
+        return super().loop_misc()
+
+
 def build(
     settings: Mqtt, client_id: str, version: str, presence: Presence | None, inflight: int, manual_ack: bool = False
-) -> paho.Client:
+) -> Connection:
     """A paho client, not yet connected. ``version``: ``5`` or ``3.1.1``. Raises SettingsError for unusable files."""
     modern = version == "5"
-    client = paho.Client(
+    client = Connection(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         # a 3.1.1 session has no end: commands of last year would wait in it

@@ -25,6 +25,7 @@ from edge.errors import InputError
 from edge.mqtt.client import Ack, Handler, Incoming
 from edge.mqtt.messages import Mark, event_json, parse
 from edge.mqtt.topics import Topics
+from edge.pulse import Pulse
 from edge.types import Queued
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class Delivery:
     def __init__(
         self, outbox: Outbox, client: Client, device: str, acknowledge: Literal["broker", "hub"] = "broker"
     ) -> None:
+        self.pulse = Pulse()
         self._outbox, self._client, self._topics = outbox, client, Topics(device)
         self._hub = acknowledge == "hub"
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -180,6 +182,7 @@ class Delivery:
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping:
+            self.pulse.beat()
             self._wake.wait(pause)
             self._wake.clear()
             try:
@@ -187,6 +190,7 @@ class Delivery:
             except Exception:
                 log.exception("delivery: a step failed; the events are safe")
                 pause = 1.0
+        self.pulse.rest()
 
     def _step(self, now: float) -> float:
         """Do what can be done now; seconds until it is worth looking again."""

@@ -27,6 +27,7 @@ from edge.outbox import codec
 from edge.outbox.memory import Key, Memory
 from edge.outbox.rows import IDENTITY, LIFE, PLAIN, Batch, NewRow, TrackKey, is_damage, reason_of
 from edge.outbox.store import Store
+from edge.pulse import Pulse
 from edge.types import Event, Queued
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ RETRY_SECONDS = 2.0
 """between two attempts at a disk that refused"""
 DELETE_SECONDS = 1.0
 """that deletions may wait for an event to share its write with; a crash before it only sends twice"""
+BEAT_SECONDS = 5.0
+"""that its thread waits at most without saying that it is there"""
 EXPIRE_SECONDS = 60.0
 """between two looks for updates that are too old"""
 DISK_ERRORS = (sqlite3.Error, OSError, StoreError)
@@ -75,6 +78,8 @@ class Outbox:
         """the highest position that can be read"""
         self.changed: list[Callable[[], None]] = []
         """called, on the outbox's thread, when there may be more to read; must not wait"""
+        self.pulse = Pulse()
+        """of the thread that writes"""
         self._path, self._settings = path, settings
         self._disk = threading.RLock()
         """guards the store and the memory; taken before ``_changed`` where both are"""
@@ -224,8 +229,11 @@ class Outbox:
         while not self._stopping:
             with self._changed:
                 while not self._stopping and (pause := self._due() - time.monotonic()) > 0:
-                    self._changed.wait(pause)
+                    self.pulse.beat()
+                    self._changed.wait(min(pause, BEAT_SECONDS))
+            self.pulse.beat()
             self._write()
+        self.pulse.rest()
 
     def _due(self) -> float:
         """Monotonic seconds of the next write."""
