@@ -232,7 +232,7 @@ def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "devices/platform/soc/soc:firmware/get_throttled").write_text("50001\n")
     monkeypatch.setattr(the_board, "SYS", tmp_path)
     whats = [finding.what for finding in seen("board", patient(tmp_path)) if finding.wrong]
-    assert whats == ["the supply voltage is too low", "it has 84 °C"]
+    assert whats == ["the supply voltage is too low", "it has 84 °C, 80 at most"]
 
 
 def test_a_board_without_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
