@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from edge.bundle import Bundle, Recogniser
+from edge import custom_labels
+from edge.bundle import Bundle, Recogniser, Teller
 from edge.collection import Collections
 from edge.errors import EdgeError, ModelError, NotFoundError
 from edge.inference import check, load
@@ -58,22 +59,28 @@ def assemble(
     detectors = _detectors(settings, state, problems, replaces)
     recognisers: dict[str, Recogniser] = {}
     embedders: dict[str, Embedder] = {}
+
+    def embedder_of(name: str) -> Embedder:
+        if name not in embedders:
+            embedders[name] = _tried(load.load_embedder, name, settings, state)
+        return embedders[name]
+
     anchors = Anchors(state)
     for name, label in settings.labels.items():
         if not label.embedder:
             continue
         try:
-            embedder = embedders.get(label.embedder) or _tried(load.load_embedder, label.embedder, settings, state)
-            embedders[label.embedder] = embedder
+            embedder = embedder_of(label.embedder)
             collection = _collection(collections, label, embedder)
             recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder), anchors)
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
             log.error("%s is detected but not recognised: %s", name, error)
+    tellers = _tellers(settings, state, release, embedder_of, problems)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
     used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
     loaded = {one.card.name: one.model.sha256 for one in used}
-    return Assembled(Bundle(release, detectors, scores, recognisers), problems, loaded)
+    return Assembled(Bundle(release, detectors, scores, recognisers, tellers), problems, loaded)
 
 
 def _detectors(
@@ -92,6 +99,20 @@ def _detectors(
     if failure is not None and not detectors:
         raise failure
     return detectors
+
+
+def _tellers(
+    settings: Settings, state: Path, release: str, embedder_of: Callable[[str], Embedder], problems: dict[str, str]
+) -> dict[str, Teller]:
+    """The custom labels that cameras name."""
+    tellers: dict[str, Teller] = {}
+    for name in dict.fromkeys(name for camera in settings.cameras if camera.enabled for name in camera.custom_labels):
+        try:
+            tellers[name] = custom_labels.teller(name, settings, state, release, embedder_of)
+        except EdgeError as error:
+            problems[custom_labels.part(name)] = str(error)
+            log.error("custom labels %s are not told: %s", name, error)
+    return tellers
 
 
 def _tried(load_model: Callable[[str, Models, Path], Loaded], name: str, settings: Settings, state: Path) -> Loaded:

@@ -50,6 +50,16 @@ class HoldsAway(Protocol):
     ) -> list[list[Match]]: ...
 
 
+class Remembers(Protocol):
+    """Knows strangers again: gives their tracks a pseudonym."""
+
+    def look(self, track: Track, embedding: Embedding, recogniser: Recogniser) -> None:
+        """After the vote of each embedding of a track."""
+
+    def left(self, track: Track) -> None:
+        """The track has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recogniser:
     """How one label is named."""

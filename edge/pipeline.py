@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.bundle import Bundle, Detects, Embeds, Look, Recogniser
+from edge.bundle import Bundle, Detects, Embeds, Look, Recogniser, Remembers
 from edge.cost import Cost, Stage
+from edge.custom_labels import REGION_SCORE
 from edge.errors import EdgeError
 from edge.motion import Motion, MotionResult
 from edge.policy import Clock, Policy, Presence
 from edge.settings import Camera, Label, Settings
 from edge.shedding import LEAST_MOTION, NOTHING, Shed
+from edge.telling import Telling
+from edge.tracking.faint import unfollowed
 from edge.tracking.holders import Holders
 from edge.tracking.looks import Looks, schedule
 from edge.tracking.tracker import Tracker, scores_to_detect
@@ -51,8 +54,12 @@ class Pipeline:
         """of the latest frame"""
         self.looked: list[Look] = []
         """at tracks, in the latest frame"""
+        self.faint: list[Detection] = []
+        """in the latest frame: what scored too little to be followed, where the settings want to ask about it"""
+        self.strangers: Remembers | None = None
         self.shed: Shed = NOTHING
         """what to do without, from the next frame on"""
+        self.telling = Telling(camera, settings, ids)
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -67,11 +74,16 @@ class Pipeline:
         self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
         self._running: Bundle | None = None
         self._asked: list[tuple[Detects, dict[str, float]]] = []
+        self._faint = settings.review.faint if settings.review.enabled else 1.0
+        self._wanted: dict[str, float] = {}
+        """label -> lowest score that the tracker sees"""
+        self._doubted: dict[str, float] = {}
+        """the same for what is asked about"""
 
     @property
     def tracks(self) -> list[Track]:
-        """What is followed now."""
-        return self._tracker.tracks
+        """What is followed now, of labels that matter or that custom labels say something of."""
+        return [track for track in self._tracker.tracks if track.label in self._labels or track.custom_labels]
 
     def presence(self, time: float) -> Presence:
         """Who and what is there now, as far as it was reported."""
@@ -80,50 +92,65 @@ class Pipeline:
     def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
         """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
         bundle = self._switched()
-        self.cost, self.looked = Cost(), []
+        self.cost, self.looked, self.faint = Cost(), [], []
+        self.telling.told = []
         self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
+            self.telling.cut()
         with Stage(self.cost, "motion"):
             looking = self._worth_looking(frame)
         if looking:
             with Stage(self.cost, "detect"):
                 detections = self._detect(frame)
             with Stage(self.cost, "track"):
-                update = self._tracker.update(detections, frame.monotonic, frame.time)
+                followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
+                update = self._tracker.update(followed, frame.monotonic, frame.time)
+                self.faint = unfollowed(detections, update.tracks, self._doubted, bundle.scores)
                 self._zones.update(update.tracks, frame.monotonic)
                 self._holders.update(update.tracks, frame.monotonic)
-            self._recognise(bundle, frame, update.tracks)
+            budget = min(self._recognition.budget, self.shed.embeddings or self._recognition.budget)
+            self._recognise(bundle, frame, update.tracks, budget)
+            self.telling.look(frame, update.tracks, self.cost, budget)
             self._holders.name(update.tracks, frame.monotonic)
         else:
             update = self._tracker.still(frame.monotonic)
         with Stage(self.cost, "report"):
             ended, self._cut_off = [*self._cut_off, *update.ended], []
-            for track in ended:
-                self._looks.pop(track.id, None)
-            return self._policy.events(update.tracks, ended, frame, clock, bundle.release)
+            self._left(ended)
+            ended += self.telling.ended(ended)
+            tracks = [*update.tracks, *self.telling.tracks]
+            return self._policy.events(tracks, ended, frame, clock, bundle.release)
 
     def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
         """An end for everything that is still there, at the time of the latest frame."""
-        self._looks.clear()
         now, time, video_time = self._latest
-        return self._policy.finish(self._tracker.finish(), now, time, reason, clock, self.bundle.release, video_time)
+        ended = self._tracker.finish()
+        self._left(ended)
+        return self._policy.finish(ended, now, time, reason, clock, self.bundle.release, video_time)
 
     def reopen(self) -> None:
         """The collection changed: look at everybody again."""
         for looks in self._looks.values():
             looks.reopen()
 
+    def _left(self, tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            self._looks.pop(track.id, None)
+            if self.strangers is not None:
+                self.strangers.left(track)
+
     def _switched(self) -> Bundle:
         """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
         bundle = self.bundle
         if self._running is not bundle:
             if self._running is not None:
-                for track in self.tracks:
+                for track in self._tracker.tracks:
                     recogniser = bundle.recognisers.get(track.label)
                     if track.id in self._looks and recogniser is not None:
                         self._looks[track.id].reopen(recogniser.rules)
             self._running = bundle
+            self.telling.switch(bundle)
             self._asked = list(self._questions(bundle))
         return bundle
 
@@ -135,19 +162,27 @@ class Pipeline:
         tracks = self._tracker.tracks
         unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
         due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
-        return moving or due or unsettled
+        return self.telling.owes(moving, frame.monotonic) or moving or due or unsettled
 
     def _moving(self, seen: MotionResult) -> bool:
         return seen.moving and (self.shed.regions or sum(region.area for region in seen.regions) >= LEAST_MOTION)
 
     def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
-        wanted = scores_to_detect({label: bundle.scores.get(label, 0.0) for label in self._labels})
+        starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
+        self._wanted = scores_to_detect(starts)
+        self._wanted |= dict.fromkeys(self.telling.regions - self._wanted.keys(), REGION_SCORE)
+        named = bundle.recognisers if self._faint < 1 else {}
+        self._doubted = {label: score * self._faint for label, score in starts.items() if label in named}
         for name in self._camera.detectors:
             detector = bundle.detectors.get(name)
             if detector is None:
                 continue  # it could not be loaded, which is told where that was tried
-            scores = {label: score for label, score in wanted.items() if label in detector.labels}
+            scores = {
+                label: min(score, self._doubted.get(label, score))
+                for label, score in self._wanted.items()
+                if label in detector.labels
+            }
             if scores:
                 yield detector, scores
 
@@ -160,8 +195,7 @@ class Pipeline:
         self.cost.looked, self.cost.detections = True, len(found)
         return found
 
-    def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track]) -> None:
-        budget = min(self._recognition.budget, self.shed.embeddings or self._recognition.budget)
+    def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
         for label, recogniser in bundle.recognisers.items():
             mine = [track for track in tracks if track.label == label]
             for track in mine:
@@ -193,6 +227,8 @@ class Pipeline:
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
                 self.looked.append(Look(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
+                if self.strangers is not None:
+                    self.strangers.look(track, embedding, recogniser)
 
     def _worth_embedding(
         self, embedder: Embeds, frame: Frame, tracks: Sequence[Track]

@@ -1,11 +1,15 @@
 """When a track becomes an event.
 
 ``new`` at the moment a track is confirmed (an identity that is decided later is an update: latency matters), is of
-the label's size and score, and has entered a required zone where one is set. ``update`` when its identity or its
-zones change, and every ``update_seconds`` else. ``end`` exactly once for each ``new``, with the final identity.
+the label's size and score, and has entered a required zone where one is set. ``update`` when its identity, its zones
+or its custom labels change, and every ``update_seconds`` else. ``end`` exactly once for each ``new``, with the final
+identity.
 
 A face held by a person's track has no events of its own, its name is the person's; if it was reported before
 somebody held it, it goes on until its end.
+
+A track of a label that does not matter is reported where custom labels say what it shows. A custom label of a whole
+picture is in no zone, and waits for none.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.settings import Camera, Label, Tracking
-from edge.types import Box, Event, EventType, Frame, Identity, IdentityState, Track
+from edge.types import Box, CustomLabel, Event, EventType, Frame, Identity, IdentityState, Track
 
 UPDATE_SPACING = 1.0
 """seconds between two updates of a track, at least; a name given or taken back does not wait"""
@@ -37,6 +41,8 @@ class Present:
     zones: tuple[str, ...]
     started: float
     """seconds since the epoch"""
+    custom_labels: tuple[CustomLabel, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class Presence:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Tracks by label, labels in alphabetical order."""
-        labels = sorted(one.label for one in self.tracks)
+        """Tracks by label, custom or not, labels in alphabetical order."""
+        labels = sorted(name for one in self.tracks for name in {one.label, *(own.name for own in one.custom_labels)})
         return {label: labels.count(label) for label in dict.fromkeys(labels)}
 
     def says_the_same(self, other: Presence) -> bool:
@@ -70,6 +76,8 @@ class _Reported:
     track: Track
     identity: Identity
     zones: frozenset[str]
+    told: frozenset[str]
+    """names of its custom labels"""
     at: float
     """monotonic seconds of its latest event"""
 
@@ -95,7 +103,7 @@ class Policy:
         for track in tracks:
             kind = self._kind(track, live, frame.monotonic)
             if kind:
-                self._reported[track.id] = _Reported(track, track.identity, track.zones, frame.monotonic)
+                self._reported[track.id] = _reported(track, frame.monotonic)
                 events.append(_event(kind, track, moment))
         return events
 
@@ -122,10 +130,12 @@ class Policy:
         label = self._labels.get(track.label)
         if not track.zones.isdisjoint(self._camera.required_zones):
             self._entered.add(track.id)
-        if label is None or not track.confirmed or track.id in self._over:
+        if not track.confirmed or track.id in self._over or (label is None and not track.custom_labels):
             return False
-        if self._camera.required_zones and track.id not in self._entered:
+        if self._camera.required_zones and track.id not in self._entered and not track.whole:
             return False
+        if label is None or track.whole:
+            return True
         if not label.min_size <= track.box.height <= label.max_size or track.top_score < (label.score or 0.0):
             return False
         return track.holder is None or track.holder not in live or live[track.holder].label not in self._labels
@@ -133,9 +143,11 @@ class Policy:
     def _is_due(self, track: Track, reported: _Reported, now: float) -> bool:
         waited = now - reported.at
         before, identity = reported.identity, track.identity
-        if (before.state, before.subject) != (identity.state, identity.subject):
+        if _who(before) != _who(identity):
             urgent = IdentityState.KNOWN in (before.state, identity.state)
             return urgent or waited >= UPDATE_SPACING
+        if reported.told != _told(track):
+            return True
         if reported.zones != track.zones:
             return waited >= UPDATE_SPACING
         return waited >= self._tracking.update_seconds
@@ -166,12 +178,28 @@ def _event(kind: EventType, track: Track, moment: _Moment, ended: float | None =
         type=kind, camera=track.camera, track=track.id, label=track.label, score=track.score, box=track.box,
         identity=track.identity, zones=tuple(sorted(track.zones)), time=moment.time, started=track.started_time,
         ended=ended, clock=moment.clock, release=moment.release, reason=reason, video_time=moment.video_time,
+        custom_labels=track.custom_labels, whole=track.whole,
     )  # fmt: skip
 
 
+def _reported(track: Track, now: float) -> _Reported:
+    return _Reported(track, track.identity, track.zones, _told(track), now)
+
+
+def _told(track: Track) -> frozenset[str]:
+    return frozenset(one.name for one in track.custom_labels)
+
+
 def _present(track: Track) -> Present:
-    return Present(track.id, track.label, track.box, track.identity, tuple(sorted(track.zones)), track.started_time)
+    return Present(
+        track.id, track.label, track.box, track.identity, tuple(sorted(track.zones)), track.started_time,
+        track.custom_labels, track.whole,
+    )  # fmt: skip
 
 
-def _story(one: Present) -> tuple[str, str | None, str, tuple[str, ...]]:
-    return one.track, one.identity.subject, one.identity.state, one.zones
+def _story(one: Present) -> tuple[object, ...]:
+    return one.track, *_who(one.identity), one.zones, [own.name for own in one.custom_labels]
+
+
+def _who(identity: Identity) -> tuple[str, str | None, str | None]:
+    return identity.state, identity.subject, identity.pseudonym

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from edge import board, pictures
 from edge.health import Health
+from edge.mqtt.documents import wire_labels
 from edge.mqtt.messages import Present, State, to_json
 from edge.mqtt.topics import Topics
 from edge.outbox import Outbox
@@ -113,6 +114,8 @@ def _state(presence: Presence, status: str) -> State:
             one.identity.similarity,
             one.zones,
             one.started,
+            wire_labels(one.custom_labels),
+            one.whole,
         )
         for one in presence.tracks
     )

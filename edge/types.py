@@ -250,6 +250,19 @@ class Identity:
     """cosine of the best vote for anybody else"""
     face_id: str | None = None
     collection: str | None = None
+    pseudonym: str | None = None
+    """``unknown-7``: an ``unknown`` face that was seen before, where the settings want strangers to be known again"""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomLabel:
+    """What a version of custom labels says that a track, or a whole picture, shows."""
+
+    name: str
+    score: float
+    """probability, 0..1"""
+    version: str
+    """which version says so: ``helmets/3``"""
 
 
 @dataclass(slots=True)
@@ -279,6 +292,10 @@ class Track:
     holder: str | None = None
     """id of the person's track whose box holds this face"""
     identity: Identity = field(default_factory=Identity)
+    custom_labels: tuple[CustomLabel, ...] = ()
+    """by version, at most one of each that tells regions apart"""
+    whole: bool = False
+    """it is a custom label of the picture as a whole, followed like a thing; ``box`` is the whole frame"""
     zones: frozenset[str] = frozenset()
     path: list[Point] = field(default_factory=list)
     """bottom centres, oldest first, bounded"""
@@ -310,6 +327,9 @@ class Event:
     reason: str = ""
     """why a track ended: ``left``, ``restart``, ``stopped``; empty otherwise"""
     video_time: float | None = None
+    custom_labels: tuple[CustomLabel, ...] = ()
+    whole: bool = False
+    """it is of the picture as a whole, not of a place in it"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def evaluate(
     Example:
       edge labels evaluate pets other-photos/ --picture confusion.png
     """
-    from edge import drawing, files, teach
+    from edge import custom_labels, drawing, files, teach
     from edge.labels import Labels
     from edge.labels.evaluation import picture as drawn
 
@@ -128,7 +128,7 @@ def evaluate(
     version = store.version(name, number)
     read = _read(source, chosen)
     teacher = teach.load(version.base, version.detectors, chosen, state)
-    teach.check_space(version, teacher.embedder)
+    custom_labels.check_space(version, teacher.embedder)
     with bar("looking", len(read.examples)) as progress:
         rows = teacher.test_rows(read.examples, progress.advance)
     evaluation = teacher.examine(store.head(version), rows)
@@ -158,7 +158,7 @@ def predict(
     Example:
       edge labels predict pets visitor.jpg --json
     """
-    from edge import finder, pictures, teach
+    from edge import custom_labels, finder, pictures, teach
     from edge.errors import InputError
     from edge.labels import Labels
 
@@ -166,7 +166,7 @@ def predict(
     store = Labels(state)
     version = store.version(name, number)
     teacher = teach.load(version.base, version.detectors, chosen, state)
-    teach.check_space(version, teacher.embedder)
+    custom_labels.check_space(version, teacher.embedder)
     head = store.head(version)
     files = [file for image in images for file in finder.image_files(image)]
     answers: list[dict[str, Any]] = []

@@ -52,6 +52,8 @@ class Made:
     """whose regions are classified; empty: whole pictures are"""
     learned: Sequence[Example]
     tested: Sequence[Example]
+    regions: tuple[str, ...] = ()
+    """what the detectors call the regions that show a label"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Version:
     base: str
     space: str
     detectors: tuple[str, ...]
+    regions: tuple[str, ...]
     labels: tuple[str, ...]
     learned: int
     tested: int
@@ -158,6 +161,7 @@ class Labels:
                 base=card["base"],
                 space=card["space"],
                 detectors=tuple(card["detectors"]),
+                regions=tuple(card.get("regions", ())),
                 labels=tuple(card["labels"]),
                 learned=card["learned"],
                 tested=card["tested"],
@@ -184,6 +188,7 @@ def _write(folder: Path, name: str, made: Made) -> None:
         "base": made.base,
         "space": made.space,
         "detectors": list(made.detectors),
+        "regions": list(made.regions),
         "labels": list(head.labels),
         "thresholds": [round(float(value), 4) for value in head.thresholds],
         "learned": len(made.learned),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from edge.types import IdentityState
+from edge.types import CustomLabel, IdentityState
 
 VERSION = 1
 
@@ -55,6 +56,21 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True)
+class WireCustomLabel:
+    """What custom labels say of a track, or of the whole picture."""
+
+    __pydantic_config__ = WIRE
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    score: Annotated[float, Field(ge=0.0, le=1.0)]
+    version: Annotated[str, Field(max_length=128)] = ""
+    """``helmets/3``"""
+
+
+def wire_labels(found: Sequence[CustomLabel]) -> tuple[WireCustomLabel, ...]:
+    return tuple(WireCustomLabel(one.name[:255], round(one.score, 4), one.version) for one in found)
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """A track that is there now."""
 
@@ -66,6 +82,9 @@ class Present:
     similarity: Cosine | None = None
     zones: tuple[str, ...] = ()
     started: Time = 0.0
+    custom_labels: tuple[WireCustomLabel, ...] = ()
+    whole: StrictBool = False
+    """it is a custom label of the picture as a whole, not of a place in it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +98,7 @@ class State:
     time: Time
     present: tuple[Present, ...] = ()
     counts: dict[str, Count] = field(default_factory=dict)
-    """label -> tracks"""
+    """label, custom or not -> tracks"""
     subjects: tuple[str, ...] = ()
     clock: Literal["synced", "unsynced"] = "synced"
     v: V1 = VERSION

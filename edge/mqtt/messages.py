@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from edge.errors import InputError
 from edge.mqtt.documents import (
@@ -30,8 +30,10 @@ from edge.mqtt.documents import (
     Stats,
     Status,
     Time,
+    WireCustomLabel,
+    wire_labels,
 )
-from edge.types import Box, Event, Identity, IdentityState, Queued
+from edge.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -49,6 +51,7 @@ __all__ = [
     "Stats",
     "Status",
     "WireBox",
+    "WireCustomLabel",
     "WireEvent",
     "WireIdentity",
     "adapter",
@@ -89,6 +92,8 @@ class WireIdentity:
     runner_up: Cosine | None = None
     face_id: str | None = None
     collection: str | None = None
+    pseudonym: Annotated[str, Field(max_length=64)] | None = None
+    """of an unknown face that was seen before; only there where the device gives pseudonyms"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,9 @@ class WireEvent:
     video_time: Time | None = None
     after: Count | None = None
     """seq of the event before this one that can still come, 0 when none; sent where a hub acknowledges"""
+    custom_labels: Annotated[tuple[WireCustomLabel, ...], Field(max_length=64)] = ()
+    whole: StrictBool = False
+    """it is of the picture as a whole: ``box`` is the whole frame"""
 
     @property
     def event(self) -> Event:
@@ -130,7 +138,9 @@ class WireEvent:
             label=self.label,
             score=self.score,
             box=Box(box.left, box.top, box.left + box.width, box.top + box.height),
-            identity=Identity(who.state, who.subject, who.similarity, who.runner_up, who.face_id, who.collection),
+            identity=Identity(
+                who.state, who.subject, who.similarity, who.runner_up, who.face_id, who.collection, who.pseudonym
+            ),
             zones=tuple(self.zones),
             time=self.time,
             started=self.started,
@@ -139,6 +149,8 @@ class WireEvent:
             release=self.release,
             reason=self.reason,
             video_time=self.video_time,
+            custom_labels=tuple(CustomLabel(one.name, one.score, one.version) for one in self.custom_labels),
+            whole=self.whole,
         )
 
 
@@ -176,6 +188,10 @@ def event_document(event: Event) -> dict[str, Any]:
         document["reason"] = event.reason
     if event.video_time is not None:
         document["video_time"] = round(event.video_time, 3)
+    if event.custom_labels:
+        document["custom_labels"] = [asdict(one) for one in wire_labels(event.custom_labels)]
+    if event.whole:
+        document["whole"] = True
     return document
 
 
@@ -225,7 +241,7 @@ def _box(box: Box) -> dict[str, float]:
 
 
 def _identity(identity: Identity) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "state": identity.state,
         "subject": identity.subject[:1024] if identity.subject else None,
         "similarity": _rounded(identity.similarity),
@@ -233,6 +249,7 @@ def _identity(identity: Identity) -> dict[str, Any]:
         "face_id": identity.face_id,
         "collection": identity.collection,
     }
+    return {**document, "pseudonym": identity.pseudonym} if identity.pseudonym else document
 
 
 def _rounded(value: float | None) -> float | None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from edge.types import Box, Event, Identity, IdentityState
+from edge.types import Box, CustomLabel, Event, Identity, IdentityState
 
 EVENT_FIELDS = {field.name for field in dataclasses.fields(Event)}
 IDENTITY_FIELDS = {field.name for field in dataclasses.fields(Identity)}
@@ -26,6 +26,8 @@ def load(text: str) -> Event:
         box = Box(**values.pop("box"))
         known = {name: value for name, value in values.items() if name in EVENT_FIELDS}
         known["zones"] = tuple(known["zones"])
+        if "custom_labels" in known:
+            known["custom_labels"] = tuple(CustomLabel(**one) for one in known["custom_labels"])
         return Event(box=box, identity=Identity(**identity), **known)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an event of the outbox: {error!r}") from error

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from edge.settings.section import CAMERA_NAME, DEVICE_NAME, Fraction, Seconds, Section
+from edge.settings.section import CAMERA_NAME, DEVICE_NAME, VERSION, Fraction, Seconds, Section
 
 Vertex = tuple[Fraction, Fraction]
 
@@ -106,9 +106,15 @@ class Camera(Section):
     )
     enabled: bool = Field(True, description="Off: known, but not opened.")
     detectors: tuple[str, ...] = Field(
-        ("edge-face-detector-1",), min_length=1, description="Models that look at each frame."
+        ("edge-face-detector-1",),
+        description="Models that look at each frame; none where custom labels of whole pictures are enough.",
     )
     labels: tuple[str, ...] = Field((), description="Labels that matter here; empty: all that have a [labels] section.")
+    custom_labels: tuple[Annotated[str, Field(pattern=VERSION)], ...] = Field(
+        (),
+        examples=[("helmets", "yard/3")],
+        description="Custom labels to tell here ('edge labels train'): a name for its version in use, or name/number.",
+    )
     fps: float = Field(5.0, gt=0, le=120, description="Frames a second to look at, at most.")
     width: int = Field(1280, ge=64, le=7680, description="Pixels of the main stream, where the source can choose.")
     height: int = Field(720, ge=64, le=4320, description="Pixels of the main stream, where the source can choose.")
@@ -132,6 +138,12 @@ class Camera(Section):
     motion: bool = Field(True, description="Look only where something moves (and once in a while).")
     weight: float = Field(1.0, gt=0, le=100, description="Share of the inference thread beside other cameras.")
     snapshots: bool = Field(False, description="Publish a picture of each new track. Off: no picture leaves.")
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Camera:
+        if not self.detectors and not self.custom_labels:
+            raise ValueError("detectors is empty: name one, or custom_labels")
+        return self
 
     @model_validator(mode="after")
     def _zones_exist(self) -> Camera:
@@ -162,11 +174,6 @@ class Recognition(Section):
     min_face: int = Field(32, ge=8, le=1000, description="Pixels of the smallest face worth embedding.")
     min_quality: Fraction = Field(0.2, description="Lowest quality of a crop worth embedding.")
     votes: int = Field(2, ge=1, le=20, description="Agreeing votes that make a track known.")
-
-
-class CollectionSettings(Section):
-    """[collection]: how embeddings are searched."""
-
     picture_seconds: Seconds = Field(
         1.0, description="Seconds between two looks at a whole picture for its custom labels, at least."
     )
@@ -184,6 +191,11 @@ class Shedding(Section):
     worsen_seconds: Seconds = Field(5.0, description="Pressure that lasts this long costs one more step.")
     recover_seconds: Seconds = Field(30.0, description="Room to spare for this long takes a step back.")
     board: Path = Field(Path("/sys"), description="Where the kernel shows temperature and throttling.")
+
+
+class CollectionSettings(Section):
+    """[collection]: how embeddings are searched."""
+
     index: Literal["auto", "annoy", "exact"] = Field(
         "auto", description="'auto': exact while faces x dimensions <= exact_limit, then annoy."
     )

@@ -54,17 +54,22 @@ class Looks:
 
     def add(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
         """Count what the collection said of this look, and name the track."""
+        track.identity = self.count(track, matches, quality, now)
+        return track.identity
+
+    def count(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
+        """The same for a name that is not the track's identity."""
         self._series_began = now if self._latest is None else self._series_began
         self._latest, self._tries, self._declines = now, self._tries + 1, 0
         self._best_view = max(self._best_view, view(track))
         self._spent, self._mingled = min(self._spent + 1, self._settings.attempts), track.mingled
-        track.identity = self.votes.add(matches, quality)
-        disturbed = self.votes.in_doubt or track.identity.state is IdentityState.RETRACTED
+        identity = self.votes.add(matches, quality)
+        disturbed = self.votes.in_doubt or identity.state is IdentityState.RETRACTED
         if disturbed:
             self._tries = 0
         if disturbed and now - self._series_began >= self._settings.refresh_seconds:
             self._spent, self._series_began = 1, now
-        return track.identity
+        return identity
 
     def decline(self, now: float) -> None:
         """The crop was not worth embedding: wait for another one. It costs little, and no attempt."""

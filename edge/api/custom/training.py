@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import files, teach
+from edge import custom_labels, files, teach
 from edge.api.custom.projects import Projects, ProjectVersion
 from edge.api.errors import ApiError
 from edge.errors import EdgeError, InputError
@@ -22,7 +22,7 @@ from edge.labels.evaluation import summary
 from edge.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.teach import Prediction
+    from edge.custom_labels import Prediction
     from edge.types import Picture
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Training:
         teacher = self._teachers.get(found.detectors)
         if teacher is None:
             teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
-        teach.check_space(found, teacher.embedder)
+        custom_labels.check_space(found, teacher.embedder)
         return teacher.predict(self.heads.head(found), picture, least)
 
     def _teacher(self, detectors: Sequence[str]) -> teach.Teacher:

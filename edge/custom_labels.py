@@ -1,0 +1,133 @@
+"""Versions of custom labels in use: found by name, joined with their backbone, and asked about a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.bundle import Teller
+from edge.errors import NotFoundError, SettingsError, SpaceError, StoreError
+from edge.labels import Head, Labels, Version
+from edge.sync.slots import Slots
+from edge.types import Box, Detection, Picture
+
+if TYPE_CHECKING:
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+    from edge.settings import Settings
+    from edge.types import FloatArray
+
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+REGION_SCORE = 0.25
+"""lowest detector score of a region worth classifying"""
+SAME_PLACE = 0.6
+"""overlap (IoU) of two regions that are one"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A label that is there."""
+
+    label: str
+    probability: float
+    """0..1"""
+    box: Box | None = None
+    """where; None: the picture as a whole"""
+
+
+def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
+    """The version that ``helmets`` (the one in use) or ``helmets/3`` names, and the store that has its head.
+
+    Those of ``release`` (the current one where none is named) come before those of the device. Raises NotFoundError,
+    StoreError.
+    """
+    label, _, number = name.partition("/")
+    slots = Slots(state)
+    current = release or slots.current
+    stores = ([Labels(slots.path(current))] if current else []) + [Labels(state)]
+    for store in stores:
+        try:
+            return store.version(label, int(number) if number else None), store
+        except NotFoundError:
+            continue
+    raise NotFoundError(
+        f"there are no custom labels {name!r}", "edge labels list shows those there are; edge labels train makes them"
+    )
+
+
+def teller(
+    name: str, settings: Settings, state: Path, release: str, load_embedder: Callable[[str], Embedder]
+) -> Teller:
+    """A version with its backbone, ready for the cameras that name it.
+
+    Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the one here,
+    SettingsError where a camera does not use the detector whose regions it tells.
+    """
+    version, store = find(name, state, release)
+    check_detectors(name, version, settings)
+    if version.detectors and not version.regions:
+        raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
+    embedder = load_embedder(version.base)
+    check_space(version, embedder)
+    return Teller(f"{version.name}/{version.number}", embedder, store.head(version), frozenset(version.regions))
+
+
+def part(name: str) -> str:
+    """What health and doctor call the custom labels that a camera names so."""
+    return f"custom_labels {name}"
+
+
+def check_space(version: Version, embedder: Embedder) -> None:
+    """Raises SpaceError where a version was learned in another space than ``embedder`` makes."""
+    if version.space != embedder.space.fingerprint:
+        raise SpaceError(
+            f"labels {version.name!r} version {version.number}: expected embeddings of {version.space}, "
+            f"got {embedder.space.fingerprint}",
+            "train them again with this base and runtime",
+            code="space",
+        )
+
+
+def check_detectors(name: str, version: Version, settings: Settings) -> None:
+    """Raises SettingsError for a camera that names this version and lacks the detectors whose regions it tells."""
+    for camera in settings.cameras:
+        lacking = [one for one in version.detectors if one not in camera.detectors]
+        if name in camera.custom_labels and lacking and camera.enabled:
+            raise SettingsError(
+                f"labels {name!r} tell regions of detector {lacking[0]!r}, which camera {camera.name!r} does not use",
+                f"add it to the detectors of camera {camera.name!r}",
+            )
+
+
+def regions(detectors: Iterable[Detector], picture: Picture) -> list[Detection]:
+    """What the detectors find, whatever they call it; of two on the same place the surer one."""
+    found: list[Detection] = []
+    for detector in detectors:
+        found += detector.detect(picture, dict.fromkeys(detector.labels, REGION_SCORE))
+    kept: list[Detection] = []
+    for one in sorted(found, key=lambda detection: -detection.score):
+        if all(one.box.iou(other.box) < SAME_PLACE for other in kept):
+            kept.append(replace(one, landmarks=()))
+    return kept
+
+
+def predict(
+    head: Head, embedder: Embedder, detectors: Sequence[Detector], picture: Picture, least: float | None = None
+) -> list[Prediction]:
+    """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
+    places = regions(detectors, picture) if detectors else [Detection("region", 1.0, WHOLE)]
+    if not places:
+        return []
+    vectors: FloatArray = np.stack([one.vector for one in embedder.embed(picture, places)])
+    probabilities = head.answers(vectors) if least is None else head.probabilities(vectors)
+    lowest = head.thresholds if least is None else np.full(len(head.labels), least, np.float32)
+    found = [
+        Prediction(head.labels[i], float(row[i]), place.box if detectors else None)
+        for place, row in zip(places, probabilities, strict=True)
+        for i in np.flatnonzero(row >= lowest).tolist()
+    ]
+    return sorted(found, key=lambda one: -one.probability)
