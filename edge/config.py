@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge import vault_keys
 from edge.config_lines import Location, line_of, locate
 from edge.errors import SettingsError
 from edge.settings import Settings
@@ -28,6 +29,7 @@ CREDENTIALS = {
     "mqtt-password": ("mqtt", "password"),
     "api-keys": ("api", "keys"),
     "page-token": ("page", "token"),
+    "storage-key": ("encryption", "key"),
 }
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
 SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
@@ -71,7 +73,7 @@ def read(explicit: Path | None = None) -> Settings:
 
 
 def load(explicit: Path | None = None) -> Loaded:
-    """The settings in force with the origin of each. Raises SettingsError."""
+    """The settings in force with the origin of each; their key is this process's then. Raises SettingsError."""
     from pydantic import ValidationError
 
     path = find(explicit)
@@ -85,6 +87,7 @@ def load(explicit: Path | None = None) -> Loaded:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise _explained(error, values, environment, path, lines) from None  # the cause would show secrets
+    vault_keys.use(settings.encryption.key.get_secret_value())
     return Loaded(settings, path, file, environment, credentials, lines)
 
 

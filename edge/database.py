@@ -10,12 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge import vault
 from edge.errors import StoreError
+from edge.vault import PLAIN, Vault
 
 SETUP = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
 """secure_delete: what was forgotten must not be found in a free page"""
 BUSY_SECONDS = 10.0
 """that a statement waits for another process"""
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows how the values of its file are stored."""
+
+    vault: Vault = PLAIN
+
+
+def connect(path: Path | str, timeout: float, uri: bool = False) -> Connection:
+    """For any thread, each statement a transaction of its own until one is begun. Raises sqlite3.Error."""
+    return sqlite3.connect(
+        path, timeout=timeout, isolation_level=None, check_same_thread=False, uri=uri, factory=Connection
+    )
 
 
 class Database:
@@ -27,18 +42,20 @@ class Database:
     def __init__(self, path: Path, schema: str) -> None:
         self.path = path
         self._lock = threading.RLock()
+        opened = vault.of(path.parent)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # only a new file: to open and close one that SQLite has open would drop this process's locks on it
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
+            self._db = connect(path, timeout=BUSY_SECONDS)
+            self._db.vault = opened
             self._db.executescript(SETUP + schema)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{path}: cannot be opened: {error}", "check its owner, and the space on disk") from error
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         with self._lock:
             try:
                 yield self._db
@@ -46,7 +63,7 @@ class Database:
                 raise StoreError(f"{self.path}: {error}", "check the space on disk") from error
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction: on disk when the block has ended, or nothing of it."""
         with self.reading() as db:
             db.execute("BEGIN IMMEDIATE")

@@ -7,7 +7,6 @@ whenever its ``data_version`` has moved, be it by this process or another.
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from edge.collection.faces import NewFace
 from edge.collection.store import Store
 from edge.collection.upkeep import IndexState, Upkeep
 from edge.collection.vectors import checked
+from edge.database import Connection
 from edge.errors import InputError, NotFoundError, SpaceError
 from edge.settings import CollectionSettings
 from edge.types import Face, Match, Space
@@ -126,7 +126,7 @@ class Collection:
     def delete_subject(self, name: str) -> list[str]:
         """Remove all faces of a subject. Returns their FaceIds."""
         with self._store.writing() as db:
-            deleted = _delete(db, "collection = ? AND subject = ?", (self._number(db), name))
+            deleted = _delete(db, "collection = ? AND subject = ?", (self._number(db), db.vault.name(name)))
         self._current()
         return deleted
 
@@ -139,7 +139,9 @@ class Collection:
             if subject is None:
                 found = stored.select(db, self.name, where, parameters, limit)
             else:
-                found = stored.select(db, self.name, f"{where} AND subject = ?", [*parameters, subject], limit)
+                found = stored.select(
+                    db, self.name, f"{where} AND subject = ?", [*parameters, db.vault.name(subject)], limit
+                )
         return [face for _, face in found]
 
     def face(self, face_id: str) -> Face:
@@ -161,8 +163,9 @@ class Collection:
             number = self._number(db)
             for part in stored.parts(face_ids):
                 where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
-                sql = f"SELECT face_id, vector FROM faces WHERE {where}"  # noqa: S608
-                found.update((name, stored.vector(blob)) for name, blob in db.execute(sql, (number, *part)))
+                sql = f"SELECT face_id, vector, subject FROM faces WHERE {where}"  # noqa: S608
+                for name, blob, subject in db.execute(sql, (number, *part)):
+                    found[name] = stored.vector(stored.opened(db.vault, blob, number, name, subject))
         missing = [face_id for face_id in face_ids if face_id not in found]
         if missing:
             raise _no_face(self.name, missing[0])
@@ -179,7 +182,8 @@ class Collection:
         """The subjects, in order of their names, and how many faces each has."""
         sql = "SELECT subject, count(*) FROM faces WHERE collection = ? AND subject IS NOT NULL GROUP BY subject"
         with self._store.reading() as db:
-            return dict(db.execute(f"{sql} ORDER BY subject", (self._number(db),)).fetchall())
+            rows = db.execute(sql, (self._number(db),)).fetchall()
+            return dict(sorted((db.vault.named(name) or "", count) for name, count in rows))
 
     def created(self) -> float:
         """When the collection was made, seconds since the epoch."""
@@ -238,17 +242,17 @@ class Collection:
         with self._store.reading() as db:
             return views.names(db, rows)
 
-    def _row(self, db: sqlite3.Connection) -> tuple[int, float, str | None, int | None]:
+    def _row(self, db: Connection) -> tuple[int, float, str | None, int | None]:
         sql = "SELECT id, created, space, dimensions FROM collections WHERE name = ?"
         row: tuple[int, float, str | None, int | None] | None = db.execute(sql, (self.name,)).fetchone()
         if row is None:
             raise NotFoundError(f"collection {self.name!r} does not exist", "edge collection list shows those that do")
         return row
 
-    def _number(self, db: sqlite3.Connection) -> int:
+    def _number(self, db: Connection) -> int:
         return self._row(db)[0]
 
-    def _claim(self, db: sqlite3.Connection, space: str, dimensions: int) -> int:
+    def _claim(self, db: Connection, space: str, dimensions: int) -> int:
         """The collection's number, its space being ``space`` from the first face on."""
         number, _, own, _ = self._row(db)
         if own == space:
@@ -258,7 +262,7 @@ class Collection:
         db.execute("UPDATE collections SET space = ?, dimensions = ? WHERE id = ?", (space, dimensions, number))
         return number
 
-    def _row_of(self, db: sqlite3.Connection, number: int, face_id: str) -> int:
+    def _row_of(self, db: Connection, number: int, face_id: str) -> int:
         sql = (
             "SELECT row FROM faces WHERE collection = ?1 AND face_id = ?2 "
             "UNION ALL SELECT max(row) FROM removed WHERE collection = ?1 AND face_id = ?2"
@@ -277,7 +281,7 @@ def _check(new: NewFace) -> None:
         raise InputError(f"box of a face: expected fractions of the frame, got {box}", "check the detector", code="box")
 
 
-def _delete(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> list[str]:
+def _delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:
     found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
     db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
     return found

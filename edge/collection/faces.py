@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.database import Connection
 from edge.types import Box, Face
+from edge.vault import Stored, Vault
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -25,6 +26,8 @@ COLUMNS = (
     "face_id, subject, image_id, external_image_id, box_left, box_top, box_right, box_bottom, "
     "confidence, quality, created, origin"
 )
+VECTOR, EXTERNAL = "face vector", "face external"
+"""places of sealed values"""
 MOST_PARAMETERS = 500
 """names in one statement"""
 
@@ -77,26 +80,29 @@ def from_new(collection: str, space: str, new: NewFace, created: float | None = 
     )
 
 
-def insert(db: sqlite3.Connection, collection: int, space: str, faces: Iterable[tuple[Face, FloatArray]]) -> None:
+def insert(db: Connection, collection: int, space: str, faces: Iterable[tuple[Face, FloatArray]]) -> None:
     """Store what is not there yet; a face that is stays as it was."""
     db.executemany(
         f"INSERT INTO faces (collection, space, vector, {COLUMNS}) VALUES ({', '.join('?' * 15)}) "  # noqa: S608
         "ON CONFLICT (collection, face_id) DO NOTHING",
-        ((collection, space, vector.astype("<f4").tobytes(), *_values(face)) for face, vector in faces),
+        (
+            (collection, space, sealed(db.vault, vector, collection, face), *_values(db.vault, collection, face))
+            for face, vector in faces
+        ),
     )
 
 
 def select(
-    db: sqlite3.Connection, name: str, where: str, parameters: Sequence[object], limit: int = -1
+    db: Connection, name: str, where: str, parameters: Sequence[object], limit: int = -1
 ) -> list[tuple[int, Face]]:
     """(row, face) in the order of enrollment. ``where`` is ours, never a caller's text."""
     # with a list of ids, SQLite would walk through the whole collection for the sake of the order
     order = "+row" if "face_id IN" in where else "row"
-    sql = f"SELECT row, {COLUMNS} FROM faces WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
-    return [(row[0], _face(name, row[1:])) for row in db.execute(sql, (*parameters, limit))]
+    sql = f"SELECT row, collection, {COLUMNS} FROM faces WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
+    return [(row[0], _face(db.vault, row[1], name, row[2:])) for row in db.execute(sql, (*parameters, limit))]
 
 
-def select_ids(db: sqlite3.Connection, name: str, collection: int, ids: Iterable[str]) -> dict[str, Face]:
+def select_ids(db: Connection, name: str, collection: int, ids: Iterable[str]) -> dict[str, Face]:
     """The faces of ``collection`` with these FaceIds; unknown ones are left out."""
     found: dict[str, Face] = {}
     for part in parts(ids):
@@ -105,9 +111,19 @@ def select_ids(db: sqlite3.Connection, name: str, collection: int, ids: Iterable
     return found
 
 
-def vector(blob: bytes) -> FloatArray:
-    """The embedding in a ``faces.vector``."""
-    return np.frombuffer(blob, "<f4").astype(np.float32, copy=False)
+def sealed(vault: Vault, vector: FloatArray, collection: int, face: Face) -> bytes:
+    """An embedding as ``faces.vector``: bound to its face and to the name of it."""
+    return vault.seal(vector.astype("<f4").tobytes(), VECTOR, collection, face.face_id, face.subject)
+
+
+def opened(vault: Vault, blob: bytes, collection: int, face_id: str, subject: Stored | None) -> bytes:
+    """The numbers of a ``faces.vector``; ``subject`` as it is stored. Raises StoreError."""
+    return vault.open(blob, VECTOR, collection, face_id, vault.named(subject)) if vault.key else blob
+
+
+def vector(data: bytes) -> FloatArray:
+    """The embedding of these numbers."""
+    return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
 
 
 def parts(values: Iterable[str]) -> Iterator[list[str]]:
@@ -117,14 +133,40 @@ def parts(values: Iterable[str]) -> Iterator[list[str]]:
         yield piece
 
 
-def _values(face: Face) -> tuple[object, ...]:
+def reseal(db: Connection, old: Vault, new: Vault) -> None:
+    """Store every face and user of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
+    columns = "row, collection, face_id, subject, external_image_id, vector"
+    last = 0
+    while rows := db.execute(f"SELECT {columns} FROM faces WHERE row > ? ORDER BY row LIMIT 1000", (last,)).fetchall():  # noqa: S608
+        for last, number, face_id, subject, external, blob in rows:
+            name, place = old.named(subject), (EXTERNAL, number, face_id)
+            data = old.open(blob, VECTOR, number, face_id, name)
+            db.execute(
+                "UPDATE faces SET subject = ?, external_image_id = ?, vector = ? WHERE row = ?",
+                (
+                    new.name(name),
+                    None if external is None else new.seal_text(old.open_text(external, *place), *place),
+                    new.seal(data, VECTOR, number, face_id, name),
+                    last,
+                ),
+            )
+    for number, name in db.execute("SELECT id, user_id FROM users").fetchall():
+        db.execute("UPDATE users SET user_id = ? WHERE id = ?", (new.name(old.named(name)), number))
+
+
+def _values(vault: Vault, collection: int, face: Face) -> tuple[object, ...]:
     box = face.box
     corners = (None, None, None, None) if box is None else (box.left, box.top, box.right, box.bottom)
-    named = (face.face_id, face.subject, face.image_id, face.external_image_id)
+    external = face.external_image_id
+    if external is not None:
+        external = vault.seal_text(external, EXTERNAL, collection, face.face_id)  # type: ignore[assignment]
+    named = (face.face_id, vault.name(face.subject), face.image_id, external)
     return (*named, *corners, face.confidence, face.quality, face.created, face.origin)
 
 
-def _face(collection: str, row: Sequence[object]) -> Face:
-    values: list[object] = list(row)
-    box = None if values[4] is None else Box(*values[4:8])  # type: ignore[arg-type]
-    return Face(values[0], collection, values[1], values[2], values[3], box, *values[8:12])  # type: ignore[arg-type]
+def _face(vault: Vault, number: int, collection: str, row: Sequence[Any]) -> Face:
+    face_id, subject, image, external = row[:4]
+    if external is not None:
+        external = vault.open_text(external, EXTERNAL, number, face_id)
+    box = None if row[4] is None else Box(*row[4:8])
+    return Face(face_id, collection, vault.named(subject), image, external, box, *row[8:12])

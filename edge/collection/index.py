@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import files
+from edge import files, vault_files
 from edge.collection.vectors import checked
 from edge.errors import StoreError
+from edge.vault_keys import Key
 
 if TYPE_CHECKING:
     from annoy import AnnoyIndex
@@ -107,8 +108,8 @@ def manifest_path(folder: Path, collection: int) -> Path:
     return folder / f"{collection}.json"
 
 
-def build(folder: Path, source: Source, recall: float) -> Manifest:
-    """Build, measure, tune and write an index. Raises StoreError where it cannot be written."""
+def build(folder: Path, source: Source, recall: float, key: Key | None = None) -> Manifest:
+    """Build, measure, tune and write an index, sealed with ``key``. Raises StoreError where it cannot be written."""
     from annoy import AnnoyIndex
 
     tree = AnnoyIndex(source.dimensions, "angular")
@@ -127,7 +128,7 @@ def build(folder: Path, source: Source, recall: float) -> Manifest:
     tree_file, row_file = f"{source.collection}-{token}.annoy", f"{source.collection}-{token}.rows"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _save(tree, folder / tree_file)
+        _save(tree, folder / tree_file, key)
         files.write_bytes(folder / row_file, rows.astype("<i8").tobytes())
         manifest = Manifest(
             format=FORMAT, store=source.store, collection=source.collection, space=source.space,
@@ -165,8 +166,10 @@ def read_manifest(folder: Path, collection: int) -> Manifest | None:
     return manifest
 
 
-def load(folder: Path, manifest: Manifest) -> Index:
+def load(folder: Path, manifest: Manifest, key: Key | None = None) -> Index:
     """Verify the files of a manifest, then map them. Reading them for the digest also warms the page cache.
+
+    What was sealed is mapped from memory: it takes as much as the file has bytes, and no disk sees it.
 
     Raises StoreError where anything is not as the manifest says.
     """
@@ -185,7 +188,7 @@ def load(folder: Path, manifest: Manifest) -> Index:
         rows = np.fromfile(folder / manifest.row_file, "<i8")
         _expect("rows", len(rows), manifest.count)
         tree = AnnoyIndex(manifest.dimensions, "angular")
-        tree.load(str(folder / manifest.tree_file), prefault=True)
+        _map(tree, folder / manifest.tree_file, key)
         _expect("items", tree.get_n_items(), manifest.count)
     except OSError as error:
         raise StoreError(f"{folder}: the index cannot be read: {error}", "it is built again by itself") from error
@@ -264,8 +267,13 @@ def _tune(
         search_k = search_k * 3 // 2
 
 
-def _save(tree: AnnoyIndex, path: Path) -> None:
+def _save(tree: AnnoyIndex, path: Path, key: Key | None) -> None:
     """Annoy writes in place and does not sync: write beside, sync, rename."""
+    if key is not None:
+        with vault_files.memory(path.name) as plain:
+            tree.save(str(plain))
+            vault_files.write(plain, path, key, path.name)
+        return
     temporary = path.with_name(f".{path.name}")
     try:
         tree.save(str(temporary))
@@ -275,6 +283,16 @@ def _save(tree: AnnoyIndex, path: Path) -> None:
         files.sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _map(tree: AnnoyIndex, path: Path, key: Key | None) -> None:
+    if key is not None:
+        with vault_files.memory(path.name) as plain:
+            vault_files.read(path, plain, key, path.name)
+            tree.load(str(plain), prefault=True)
+        return
+    _expect("encryption", vault_files.is_sealed(path), False)
+    tree.load(str(path), prefault=True)
 
 
 def _expect(what: str, got: object, wanted: object) -> None:

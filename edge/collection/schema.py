@@ -6,6 +6,8 @@ asks for what is newer than the last row and the last removal that it knows.
 
 from __future__ import annotations
 
+from edge.vault import MAGIC
+
 FIRST = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -86,3 +88,14 @@ END;
 
 MIGRATIONS: tuple[str, ...] = (FIRST, SECOND)
 """number n brings a database from version n to n + 1"""
+
+SEALED_ONLY = "faces_are_sealed"
+"""name of the trigger GUARD"""
+GUARD = f"""
+CREATE TRIGGER IF NOT EXISTS {SEALED_ONLY} BEFORE INSERT ON faces
+WHEN substr(NEW.vector, 1, 4) <> x'{MAGIC.hex()}'
+BEGIN
+    SELECT RAISE(ABORT, 'the collections were encrypted meanwhile: start this program again');
+END
+"""
+"""while the folder is encrypted: a process that opened it before that writes nothing that anybody can read"""

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge import files
-from edge.collection.schema import MIGRATIONS
+from edge import vault as vaults
+from edge.collection.schema import MIGRATIONS, SEALED_ONLY
+from edge.database import Connection, connect
 from edge.errors import BusyError, StoreError
 
 FILE = "collections.sqlite"
@@ -31,12 +33,14 @@ log = logging.getLogger(__name__)
 class Store:
     """The database of one state folder. Threads may share it.
 
-    Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written.
+    Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written; SettingsError where
+    it is encrypted with another key.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self.read_only = False
+        self.vault = vaults.of(folder)
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         with _explained(self.path):
@@ -49,7 +53,7 @@ class Store:
                 raise
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that is on disk when the block has ended, or has left nothing."""
         with self._write_lock, _explained(self.path):
             if self.read_only:
@@ -64,7 +68,7 @@ class Store:
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """One consistent look at the database; never waits for a writer."""
         with self._read_lock, _explained(self.path):
             self._reader.execute("BEGIN")
@@ -79,7 +83,7 @@ class Store:
         with self._read_lock, _explained(self.path):
             return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> Connection:
         """A connection of one's own, for long reads. Close it."""
         with _explained(self.path):
             return self._connect_to_read() if self.read_only else self._connect("mode=rw")
@@ -95,7 +99,7 @@ class Store:
             self._reader.close()
             self._writer.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # only ever a file that was not there: closing a descriptor of one that is would drop the locks of this
@@ -112,7 +116,7 @@ class Store:
         self.read_only = True
         return self._connect_to_read()
 
-    def _connect_to_read(self) -> sqlite3.Connection:
+    def _connect_to_read(self) -> Connection:
         """On a read-only file system: with the write-ahead log where its shared memory is there, else without."""
         try:
             db = self._connect("mode=ro")
@@ -121,9 +125,10 @@ class Store:
             return self._connect("immutable=1")
         return db
 
-    def _connect(self, options: str) -> sqlite3.Connection:
+    def _connect(self, options: str) -> Connection:
         uri = f"{self.path.absolute().as_uri()}?{options}"
-        db = sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        db = connect(uri, WAIT, uri=True)
+        db.vault = self.vault
         db.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
         return db
 
@@ -133,6 +138,8 @@ class Store:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if answer != "ok":
                 raise StoreError(f"{self.path}: is damaged: {answer}", _HINT_DAMAGED)
+        if self.vault is vaults.PLAIN and has_guard(db):
+            raise StoreError(f"{self.path}: is encrypted, and {vaults.FILE} beside it is gone", _HINT_MARK)
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise StoreError(
@@ -159,6 +166,12 @@ class Store:
             db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
 
 
+def has_guard(db: Connection) -> bool:
+    """Whether the file takes sealed faces alone."""
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (SEALED_ONLY,)).fetchone() is not None
+
+
+_HINT_MARK = "edge encryption on, with the key that was used, makes it again"
 _HINT_READ_ONLY = "check that the state folder is writable for this user and its file system mounted rw"
 _HINT_DAMAGED = "move the file away and import the last export (edge collection import), or enroll the pictures again"
 _FULL = {sqlite3.SQLITE_FULL}

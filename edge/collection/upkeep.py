@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from edge import board
 from edge.collection import index as indexes
 from edge.collection import view as views
 from edge.collection.store import Store
+from edge.database import Connection
 from edge.errors import EdgeError, StoreError
 from edge.settings import CollectionSettings
 
@@ -84,7 +84,7 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._trouble = ""
 
-    def open(self, db: sqlite3.Connection, collection: int, space: str | None, dimensions: int) -> views.View:
+    def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.View:
         """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
         if space is None or self._settings.index == "exact":
             return views.empty(collection, space, dimensions)
@@ -93,7 +93,9 @@ class Upkeep:
             if manifest is None or not self._wanted(manifest.count, dimensions, SHRUNK):
                 return views.empty(collection, space, dimensions)
             self._check(db, manifest, collection, space, dimensions)
-            return views.empty(collection, space, dimensions, indexes.load(self._folder, manifest))
+            return views.empty(
+                collection, space, dimensions, indexes.load(self._folder, manifest, self._store.vault.key)
+            )
         except StoreError as error:
             self._trouble = error.message
             log.warning("collection %s: %s: searching exactly until it is built again", self._name, error.message)
@@ -145,7 +147,7 @@ class Upkeep:
             return
         with _alone(self._folder, view.collection):
             manifest = self._newer(view) or self._build(view)
-        base = indexes.load(self._folder, manifest)
+        base = indexes.load(self._folder, manifest, self._store.vault.key)
         self._replace(views.empty(view.collection, view.space, view.dimensions, base))
         self._trouble = ""
         log.info(
@@ -194,9 +196,7 @@ class Upkeep:
             else:
                 return
 
-    def _check(
-        self, db: sqlite3.Connection, manifest: indexes.Manifest, collection: int, space: str, dimensions: int
-    ) -> None:
+    def _check(self, db: Connection, manifest: indexes.Manifest, collection: int, space: str, dimensions: int) -> None:
         """Raises StoreError for a manifest of something else: another database, space, or an older state of this."""
         newest = dict(db.execute("SELECT name, seq FROM sqlite_sequence WHERE name IN ('faces', 'removed')").fetchall())
         store = db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0]
@@ -217,7 +217,7 @@ class Upkeep:
                 newer = "SELECT count(*) FROM faces WHERE collection = ? AND row > ?"
                 tail = db.execute(newer, (view.collection, manifest.last_row)).fetchone()[0]
             serves = tail <= max(LEAST_TAIL, TAIL_SHARE * manifest.count) / 2
-            return manifest if serves and indexes.load(self._folder, manifest) else None
+            return manifest if serves and indexes.load(self._folder, manifest, self._store.vault.key) else None
         except StoreError:
             return None
 
@@ -225,10 +225,10 @@ class Upkeep:
         with closing(self._store.connect()) as db:
             db.execute("BEGIN")
             source = _source(db, self._store.identity, view)
-            return indexes.build(self._folder, source, self._settings.recall)
+            return indexes.build(self._folder, source, self._settings.recall, self._store.vault.key)
 
 
-def _source(db: sqlite3.Connection, identity: str, view: views.View) -> indexes.Source:
+def _source(db: Connection, identity: str, view: views.View) -> indexes.Source:
     collection, dimensions = view.collection, view.dimensions
 
     def pieces() -> Iterator[tuple[NDArray[np.int64], FloatArray]]:

@@ -7,7 +7,6 @@ a user's faces, whoever makes them, and only users that changed are added up aga
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from edge.collection import faces as rows_of
 from edge.collection.store import Store
 from edge.collection.vectors import best, checked
+from edge.database import Connection
 from edge.errors import ConflictError, NotFoundError
 from edge.types import Face
 
@@ -104,7 +104,7 @@ class Users:
         """Raises ConflictError where there is one of that name."""
         with self._store.writing() as db:
             self._must_exist(db)
-            values = (self.number, user_id, time.time())
+            values = (self.number, db.vault.name(user_id), time.time())
             sql = "INSERT INTO users (collection, user_id, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
             if db.execute(sql, values).rowcount == 0:
                 raise ConflictError(f"collection {self._name!r} has a user {user_id!r} already", "choose another name")
@@ -194,7 +194,7 @@ class Users:
         if user_id is not None:
             where.append("row IN (SELECT f.face FROM user_faces f JOIN users u ON u.id = f.user "
                          "WHERE u.collection = ? AND u.user_id = ?)")  # fmt: skip
-            parameters += [self.number, user_id]
+            parameters += [self.number, self._store.vault.name(user_id)]
         if face_ids is not None:
             where.append(f"face_id IN ({', '.join('?' * len(face_ids))})")
             parameters += face_ids
@@ -238,44 +238,48 @@ class Users:
                     vector = self._mean(db, row)
                 self._known[row] = (revision, vector)
                 if vector is not None:
-                    names.append(user_id)
+                    names.append(db.vault.named(user_id) or "")
                     vectors.append(vector)
         return _View(version, tuple(names), np.stack(vectors) if vectors else np.empty((0, 0), np.float32))
 
-    def _mean(self, db: sqlite3.Connection, row: int) -> FloatArray | None:
-        sql = "SELECT f.vector FROM user_faces u JOIN faces f ON f.row = u.face WHERE u.user = ?"
-        vectors = [rows_of.vector(blob) for (blob,) in db.execute(sql, (row,))]
+    def _mean(self, db: Connection, row: int) -> FloatArray | None:
+        sql = "SELECT f.vector, f.face_id, f.subject FROM user_faces u JOIN faces f ON f.row = u.face WHERE u.user = ?"
+        found = [rows_of.opened(db.vault, blob, self.number, *names) for blob, *names in db.execute(sql, (row,))]
+        vectors = [rows_of.vector(data) for data in found]
         return together(np.stack(vectors)) if vectors else None
 
-    def _get(self, db: sqlite3.Connection, user_id: str) -> User:
+    def _get(self, db: Connection, user_id: str) -> User:
         self._must_exist(db)
-        found = self._select(db, "u.user_id = ?", (user_id,))
+        found = self._select(db, "u.user_id = ?", (db.vault.name(user_id),))
         if not found:
             raise NotFoundError(f"collection {self._name!r} has no user {user_id!r}", "create the user first")
         return found[0]
 
-    def _must_exist(self, db: sqlite3.Connection) -> None:
+    def _must_exist(self, db: Connection) -> None:
         if db.execute("SELECT 1 FROM collections WHERE id = ?", (self.number,)).fetchone() is None:
             raise NotFoundError(f"there is no collection {self._name!r}", "create it first")
 
-    def _select(self, db: sqlite3.Connection, where: str, parameters: tuple[object, ...]) -> list[User]:
+    def _select(self, db: Connection, where: str, parameters: tuple[object, ...]) -> list[User]:
         """``where`` is ours, never a caller's text."""
         sql = (
             "SELECT u.id, u.user_id, (SELECT count(*) FROM user_faces f WHERE f.user = u.id) "  # noqa: S608
             f"FROM users u WHERE u.collection = ? AND {where}"
         )
-        return [User(*row) for row in db.execute(sql, (self.number, *parameters))]
+        rows = db.execute(sql, (self.number, *parameters))
+        return [User(row, db.vault.named(name) or "", faces) for row, name, faces in rows]
 
-    def _ties(self, db: sqlite3.Connection, face_ids: Iterable[str]) -> list[tuple[int, str, bytes, str | None]]:
+    def _ties(self, db: Connection, face_ids: Iterable[str]) -> list[tuple[int, str, bytes, str | None]]:
         """(row, FaceId, vector, user or None) of the faces that exist."""
         found: list[tuple[int, str, bytes, str | None]] = []
         for part in rows_of.parts(face_ids):
             sql = (
-                "SELECT f.row, f.face_id, f.vector, u.user_id FROM faces f "  # noqa: S608
+                "SELECT f.row, f.face_id, f.vector, f.subject, u.user_id FROM faces f "  # noqa: S608
                 "LEFT JOIN user_faces t ON t.face = f.row LEFT JOIN users u ON u.id = t.user "
                 f"WHERE f.collection = ? AND f.face_id IN ({', '.join('?' * len(part))})"
             )
-            found += db.execute(sql, (self.number, *part))
+            for row, face_id, blob, subject, user in db.execute(sql, (self.number, *part)):
+                data = rows_of.opened(db.vault, blob, self.number, face_id, subject)
+                found.append((row, face_id, data, db.vault.named(user)))
         return found
 
 

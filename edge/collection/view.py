@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.collection import faces as stored
 from edge.collection.index import Index
 from edge.collection.vectors import GONE, LEAST, MOST, Rows, best
+from edge.database import Connection
+from edge.errors import StoreError
 from edge.types import Match
+from edge.vault import Vault
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -82,7 +85,7 @@ def empty(collection: int | None, space: str | None, dimensions: int, base: Inde
     return View(collection, space, dimensions, base, NONE, tail, 0, NONE, last_row, last_removal)
 
 
-def catch_up(view: View, db: sqlite3.Connection) -> View:
+def catch_up(view: View, db: Connection) -> View:
     """``view`` with everything that was committed since. Reads only what is new."""
     tail = view.tail
     last_row = view.last_row
@@ -100,7 +103,7 @@ def catch_up(view: View, db: sqlite3.Connection) -> View:
 
 
 def pieces(
-    db: sqlite3.Connection, collection: int | None, dimensions: int, after: int
+    db: Connection, collection: int | None, dimensions: int, after: int
 ) -> Iterator[tuple[list[int], FloatArray, list[str], list[str | None]]]:
     """Faces newer than row ``after``: rows, (m, D) vectors, FaceIds, subjects. A damaged embedding is left out."""
     cursor = db.execute(
@@ -108,7 +111,8 @@ def pieces(
         (collection, after),
     )
     while found := cursor.fetchmany(PIECE):
-        whole = [entry for entry in found if _is_whole(entry, dimensions)]
+        known = found if db.vault.key is None else [_opened(db.vault, collection, entry) for entry in found]
+        whole = [entry for entry in known if _is_whole(entry, dimensions)]
         vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
         squares = np.einsum("ij,ij->i", vectors, vectors)
         good = (squares > LEAST) & (squares < MOST)
@@ -120,7 +124,7 @@ def pieces(
         yield rows, vectors.astype(np.float32, copy=False), face_ids, subjects
 
 
-def everything(db: sqlite3.Connection, collection: int, dimensions: int) -> Everything:
+def everything(db: Connection, collection: int, dimensions: int) -> Everything:
     """All faces of a collection."""
     face_ids: list[str] = []
     subjects: list[str | None] = []
@@ -147,14 +151,14 @@ def search(view: View, queries: FloatArray, limit: int, names_of: NamesOf) -> li
     return found
 
 
-def names(db: sqlite3.Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
+def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
     """Row -> FaceId and subject of the rows that exist."""
     named: dict[int, tuple[str, str | None]] = {}
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         marks = ", ".join("?" * len(part))
         found = db.execute(f"SELECT row, face_id, subject FROM faces WHERE row IN ({marks})", part)  # noqa: S608
-        named.update((row, (face_id, subject)) for row, face_id, subject in found)
+        named.update((row, (face_id, db.vault.named(subject))) for row, face_id, subject in found)
     return named
 
 
@@ -173,7 +177,16 @@ def compacted(view: View) -> View:
     return replace(view, tail=tail, tail_count=len(kept), tail_gone=NONE)
 
 
-def _is_whole(entry: tuple[int, object, object, object], dimensions: int) -> bool:
+def _opened(vault: Vault, collection: int | None, entry: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What was sealed, opened; a damaged entry without its embedding."""
+    row, vector, face_id, subject = entry
+    try:
+        return row, stored.opened(vault, vector, collection or 0, face_id, subject), face_id, vault.named(subject)
+    except StoreError:
+        return row, None, face_id, None
+
+
+def _is_whole(entry: tuple[Any, ...], dimensions: int) -> bool:
     """A damaged page may turn any value into one of another type."""
     _, vector, face_id, subject = entry
     named = isinstance(face_id, str) and isinstance(subject, str | None)

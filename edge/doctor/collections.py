@@ -9,6 +9,7 @@ from edge.collection.collections import INDEXES
 from edge.collection.store import FILE
 from edge.doctor.finding import Finding, Level, Patient
 from edge.errors import EdgeError, NotFoundError, StoreError
+from edge.vault_keys import Key
 
 
 def collections(patient: Patient) -> Iterator[Finding]:
@@ -32,7 +33,7 @@ def _collection(patient: Patient, opened: Collections, name: str, embedder: str)
     if not collection.count:
         yield _empty(f"collection {name} holds no face", name)
         return
-    yield from _index(patient, name, collection.number)
+    yield from _index(patient, name, collection.number, opened.store.vault.key)
     try:
         from edge.inference.load import load_embedder
 
@@ -45,7 +46,7 @@ def _collection(patient: Patient, opened: Collections, name: str, embedder: str)
     yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
 
 
-def _index(patient: Patient, name: str, number: int) -> Iterator[Finding]:
+def _index(patient: Patient, name: str, number: int, key: Key | None) -> Iterator[Finding]:
     folder = patient.state / INDEXES
     if not index.manifest_path(folder, number).exists():
         return
@@ -53,7 +54,7 @@ def _index(patient: Patient, name: str, number: int) -> Iterator[Finding]:
         manifest = index.read_manifest(folder, number)
         if manifest is None:
             raise StoreError("its manifest cannot be read")
-        index.load(folder, manifest)
+        index.load(folder, manifest, key)
     except StoreError as error:
         yield Finding(
             Level.WARNING, "collections", f"the index of {name} is damaged: {error.message}",
