@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edge.settings.reporting import Commands, Frigate, HomeAssistant, Hub, Mqtt, Outbox
 from edge.settings.section import CAMERA_NAME, DEVICE_NAME, NAME, Fraction, Seconds, Section
-from edge.settings.serving import Api, Log, Page, Review, Strangers, Sync
+from edge.settings.serving import Api, Encryption, Log, Page, Review, Strangers, Sync
 from edge.settings.watching import (
     FACE,
     Camera,
@@ -36,6 +36,7 @@ __all__ = [
     "CollectionSettings",
     "Commands",
     "Device",
+    "Encryption",
     "Fraction",
     "Frigate",
     "HomeAssistant",
@@ -93,6 +94,8 @@ class Settings(Section):
     api: Api = Api()
     page: Page = Page()
     review: Review = Review()
+    encryption: Encryption = Encryption()
+    strangers: Strangers = Strangers()
     log: Log = Log()
 
     @field_validator("labels", mode="before")

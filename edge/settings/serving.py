@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -135,6 +137,25 @@ class Strangers(Section):
     most: int = Field(100, ge=1, le=5000, description="Strangers kept at most; those not seen for longest go.")
     days: float = Field(30.0, gt=0, le=3650, description="A stranger not seen for this long is deleted.")
     quality: Fraction = Field(0.4, description="Quality of a crop from which an unknown face is kept.")
+    again: float = Field(
+        60.0, ge=0, description="Seconds that a stranger must have been away before coming again gives a pseudonym."
+    )
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"([A-Za-z0-9+/]{43}=\s*)*", value.get_secret_value()):
+        raise ValueError("expected keys as 'edge encryption key' makes them, one a line")
+    return value
+
+
+class Encryption(Section):
+    """[encryption]: of names, embeddings and pictures in the state folder ('edge encryption on')."""
+
+    key: Annotated[SecretStr, AfterValidator(_keys)] = Field(
+        SecretStr(""),
+        description="What 'edge encryption key' made; during 'edge encryption rotate' the new one on a line before it. "
+        "Credential: 'storage-key'.",
+    )
 
 
 class Log(Section):
