@@ -106,7 +106,7 @@ def _tellers(
 ) -> dict[str, Teller]:
     """The custom labels that cameras name."""
     tellers: dict[str, Teller] = {}
-    for name in dict.fromkeys(name for camera in settings.cameras if camera.enabled for name in camera.custom_labels):
+    for name in custom_labels.named(settings):
         try:
             tellers[name] = custom_labels.teller(name, settings, state, release, embedder_of)
         except EdgeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from edge.types import Box, Detection, Picture
 if TYPE_CHECKING:
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
-    from edge.settings import Settings
+    from edge.settings import Camera, Settings
     from edge.types import FloatArray
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
@@ -59,6 +60,24 @@ def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
     )
 
 
+def backbones(settings: Settings, state: Path) -> list[str]:
+    """The embedders that the versions in use need, as far as those are here."""
+    found: list[str] = []
+    for name in named(settings):
+        with suppress(NotFoundError, StoreError):
+            found.append(find(name, state)[0].base)
+    return list(dict.fromkeys(found))
+
+
+def labels_of(camera: Camera, state: Path) -> tuple[str, ...]:
+    """The labels that the versions of a camera tell; versions that are not here tell none."""
+    found: list[str] = []
+    for name in camera.custom_labels:
+        with suppress(NotFoundError, StoreError):
+            found += find(name, state)[0].labels
+    return tuple(dict.fromkeys(found))
+
+
 def teller(
     name: str, settings: Settings, state: Path, release: str, load_embedder: Callable[[str], Embedder]
 ) -> Teller:
@@ -72,8 +91,13 @@ def teller(
     if version.detectors and not version.regions:
         raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
     embedder = load_embedder(version.base)
-    check_space(version, embedder)
+    check_space(version, embedder.space.fingerprint)
     return Teller(f"{version.name}/{version.number}", embedder, store.head(version), frozenset(version.regions))
+
+
+def named(settings: Settings) -> list[str]:
+    """The custom labels that enabled cameras name, each once."""
+    return list(dict.fromkeys(name for camera in settings.cameras if camera.enabled for name in camera.custom_labels))
 
 
 def part(name: str) -> str:
@@ -81,12 +105,11 @@ def part(name: str) -> str:
     return f"custom_labels {name}"
 
 
-def check_space(version: Version, embedder: Embedder) -> None:
-    """Raises SpaceError where a version was learned in another space than ``embedder`` makes."""
-    if version.space != embedder.space.fingerprint:
+def check_space(version: Version, space: str) -> None:
+    """Raises SpaceError where a version was learned in another space than this one, a fingerprint."""
+    if version.space != space:
         raise SpaceError(
-            f"labels {version.name!r} version {version.number}: expected embeddings of {version.space}, "
-            f"got {embedder.space.fingerprint}",
+            f"labels {version.name!r} version {version.number}: expected embeddings of {version.space}, got {space}",
             "train them again with this base and runtime",
             code="space",
         )

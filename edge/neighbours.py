@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge import __version__, board, files
+from edge import __version__, board, custom_labels, files
 from edge.collection import Collections
 from edge.mqtt import discovery
 from edge.mqtt.client import Client, Incoming
 from edge.mqtt.discovery import CameraEntities, Described
 from edge.mqtt.frigate import Translator
 from edge.mqtt.topics import DEVICE, part
-from edge.settings import Settings
+from edge.settings import Camera, Settings
 from edge.types import Event, Frame
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class HomeAssistant:
     """
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, client: Client) -> None:
-        self._settings, self._collections, self._client = settings, collections, client
+        self._settings, self._state, self._collections, self._client = settings, state, collections, client
         self._memory = state / ANNOUNCED
         self._announced: dict[str, str] = {}
         self._topic = discovery.config_topic(
@@ -84,7 +84,7 @@ class HomeAssistant:
     def _described(self) -> Described:
         settings = self._settings
         cameras = tuple(
-            CameraEntities(camera.name, tuple(settings.labels_of(camera)), camera.snapshots)
+            CameraEntities(camera.name, tuple(settings.labels_of(camera)), camera.snapshots, self._custom(camera))
             for camera in settings.cameras
             if camera.enabled
         )
@@ -94,6 +94,11 @@ class HomeAssistant:
         return Described(
             settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches
         )
+
+    def _custom(self, camera: Camera) -> tuple[str, ...]:
+        """Custom labels that a camera tells, as many as there may be entities."""
+        labels = custom_labels.labels_of(camera, self._state)
+        return discovery.described_subjects(labels, self._settings.homeassistant.subjects)
 
     def _on_status(self, message: Incoming) -> None:
         if message.payload == b"online" and not message.retained:

@@ -128,7 +128,7 @@ def evaluate(
     version = store.version(name, number)
     read = _read(source, chosen)
     teacher = teach.load(version.base, version.detectors, chosen, state)
-    custom_labels.check_space(version, teacher.embedder)
+    custom_labels.check_space(version, teacher.embedder.space.fingerprint)
     with bar("looking", len(read.examples)) as progress:
         rows = teacher.test_rows(read.examples, progress.advance)
     evaluation = teacher.examine(store.head(version), rows)
@@ -166,7 +166,7 @@ def predict(
     store = Labels(state)
     version = store.version(name, number)
     teacher = teach.load(version.base, version.detectors, chosen, state)
-    custom_labels.check_space(version, teacher.embedder)
+    custom_labels.check_space(version, teacher.embedder.space.fingerprint)
     head = store.head(version)
     files = [file for image in images for file in finder.image_files(image)]
     answers: list[dict[str, Any]] = []

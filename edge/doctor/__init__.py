@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge.doctor import board, broker, cameras, collections, disk, models, releases, service
+from edge.doctor import board, broker, cameras, collections, custom_labels, disk, models, releases, service
 from edge.doctor.finding import Finding, Level, Patient
 from edge.errors import EdgeError
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "outbox": disk.outbox,
     "models": models.models,
     "collections": collections.collections,
+    "custom_labels": custom_labels.custom_labels,
     "cameras": cameras.cameras,
     "clock": board.clock,
     "broker": broker.broker,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge import custom_labels
 from edge.doctor.finding import Finding, Level, Patient
 from edge.errors import EdgeError
 
@@ -38,4 +39,5 @@ def _named(patient: Patient) -> list[str]:
     """Every model that the settings name, once."""
     settings = patient.settings
     detectors = [name for camera in settings.cameras if camera.enabled for name in camera.detectors]
-    return list(dict.fromkeys([*detectors, *(label.embedder for label in settings.labels.values() if label.embedder)]))
+    embedders = [label.embedder for label in settings.labels.values() if label.embedder]
+    return list(dict.fromkeys([*detectors, *embedders, *custom_labels.backbones(settings, patient.state)]))

@@ -24,6 +24,7 @@ class CameraEntities:
     name: str
     labels: tuple[str, ...]
     snapshots: bool = False
+    custom_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Descri
             "name": f"{name} occupancy",
             "device_class": "occupancy",
             "state_topic": state,
-            "value_template": "{{ 'ON' if value_json.present else 'OFF' }}",
+            "value_template": "{{ 'ON' if value_json.present | rejectattr('whole') | list else 'OFF' }}",
         },
         f"{name}_status": {
             "p": "sensor",
@@ -150,7 +151,11 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Descri
             "p": "sensor",
             "name": f"{name} last seen",
             "state_topic": event,
-            "value_template": "{{ value_json.identity.subject or value_json.label }}",
+            "value_template": (
+                "{{ value_json.identity.subject"
+                " or value_json.custom_labels | default([], true) | map(attribute='name') | join(', ')"
+                " or value_json.label }}"
+            ),
             "icon": "mdi:account-eye",
         },
         f"{name}_last_time": {
@@ -168,6 +173,7 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Descri
             "value_template": (
                 "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score,"
                 " 'subject': value_json.identity.subject, 'identity': value_json.identity.state,"
+                " 'custom_labels': value_json.custom_labels | default([], true) | map(attribute='name') | list,"
                 " 'zones': value_json.zones, 'track': value_json.track, 'id': value_json.id} | tojson }}"
             ),
         },
@@ -179,6 +185,7 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Descri
         ),
     }
     found |= {f"{name}_count_{subject_id(label)}": _count(state, name, label) for label in camera.labels}
+    found |= {f"{name}_custom_{subject_id(label)}": _shown(state, name, label) for label in camera.custom_labels}
     found |= {f"{name}_subject_{subject_id(who)}": _presence(state, name, who) for who in described.subjects}
     if camera.snapshots:
         found[f"{name}_image"] = {
@@ -199,6 +206,15 @@ def _count(state: str, camera: str, label: str) -> Component:
         "state_topic": state,
         "value_template": f"{{{{ value_json.counts.get({quoted(label)}, 0) }}}}",
         "state_class": "measurement",
+    }
+
+
+def _shown(state: str, camera: str, label: str) -> Component:
+    return {
+        "p": "binary_sensor",
+        "name": f"{camera} {label}",
+        "state_topic": state,
+        "value_template": f"{{{{ 'ON' if value_json.counts.get({quoted(label)}, 0) else 'OFF' }}}}",
     }
 
 

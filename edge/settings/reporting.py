@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
     Field,
     SecretStr,
+    field_validator,
     model_validator,
 )
 
@@ -81,6 +83,18 @@ class Commands(Section):
         "keys, only ping and stats are answered.",
     )
     signed_seconds: Seconds = Field(3600.0, description="A signature that is valid for longer than this is refused.")
+    enrolments_key: SecretStr = Field(
+        SecretStr(""),
+        description="With the key that 'edge hub enrolments key DEVICE' prints, the hub may fetch what is enrolled "
+        "here: names and embeddings, never pictures. Empty: it may not. Credential: 'enrolments-key'.",
+    )
+
+    @field_validator("enrolments_key")
+    @classmethod
+    def _whole(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value() and not re.fullmatch(r"[A-Za-z0-9+/]{43}=", key.get_secret_value()):
+            raise ValueError("expected 32 bytes in base64")
+        return key
 
 
 class HomeAssistant(Section):
@@ -92,7 +106,12 @@ class HomeAssistant(Section):
         False,
         description="Switches for cameras. Home Assistant cannot sign: whoever may write down/cmd/camera can use them.",
     )
-    subjects: int = Field(32, ge=0, le=200, description="Entities for the presence of subjects, at most.")
+    subjects: int = Field(
+        32,
+        ge=0,
+        le=200,
+        description="Entities for the presence of subjects, and as many for custom labels of each camera, at most.",
+    )
 
 
 class Frigate(Section):

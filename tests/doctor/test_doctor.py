@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rigs.heads import a_version
 from rigs.mosquitto import ACL, Certificates, Mosquitto, free_port
 
 from edge import board as the_board
@@ -379,3 +380,22 @@ def test_a_bundle_holds_no_secret_no_name_and_no_picture(tmp_path: Path, monkeyp
 def test_a_bundle_that_cannot_be_written_is_told_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         bundles.write(tmp_path / "nowhere" / "report.zip", patient(tmp_path), [])
+
+
+# custom labels
+
+
+def test_custom_labels_that_are_not_there_or_of_another_backbone(tmp_path: Path) -> None:
+    cameras = [{"detectors": [], "custom_labels": ["helmets"]}]
+    who = patient(tmp_path, cameras=cameras)
+    assert "there are no custom labels 'helmets'" in worst("custom_labels", who).what
+    a_version(who.state, base="edge-face-embedder-1", space="elsewhere/litert/p1/4")
+    found = worst("custom_labels", who)
+    assert "expected embeddings of elsewhere/litert/p1/4" in found.what
+    assert "train them again" in found.try_
+
+
+def test_custom_labels_of_a_detector_that_the_camera_does_not_use(tmp_path: Path) -> None:
+    who = patient(tmp_path, cameras=[{"detectors": [DETECTOR], "custom_labels": ["helmets/1"]}])
+    a_version(who.state, detectors=("yolov8n-416",))
+    assert "'yolov8n-416', which camera 'camera' does not use" in worst("custom_labels", who).what

@@ -65,6 +65,22 @@ def test_pictures_and_switches_are_there_only_where_they_are_wanted() -> None:
     assert {one["p"] for one in discovery.config(bare)["cmps"].values()}.isdisjoint({"image", "switch"})
 
 
+def test_a_custom_label_is_there_or_not_and_one_of_the_whole_picture_is_nobody() -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="needs jinja2, which runs Home Assistant's templates")
+    camera = CameraEntities("yard", ("person",), custom_labels=("gate open", "forklift"))
+    components = discovery.config(described(cameras=(camera,)))["cmps"]
+    state = {"present": [{"whole": True}], "counts": {"gate open": 1}, "subjects": [], "status": "live"}
+
+    def value(name: str) -> str:
+        return str(jinja2.Environment(autoescape=False).from_string(components[name]["value_template"]).render(
+            value_json=state
+        ))  # fmt: skip
+
+    assert value(f"yard_custom_{discovery.subject_id('gate open')}") == "ON"
+    assert value(f"yard_custom_{discovery.subject_id('forklift')}") == "OFF"
+    assert value("yard_occupancy") == "OFF"
+
+
 def test_a_switch_asks_for_what_the_device_understands() -> None:
     switch = discovery.config(described())["cmps"]["door_enabled"]
     assert switch["command_topic"] == "edge/v1/porch/down/cmd/camera"
@@ -100,7 +116,7 @@ def test_templates_give_what_the_entities_expect() -> None:
         template = jinja2.Environment(autoescape=False).from_string(components[name]["value_template"])
         return str(template.render(value_json=document))
 
-    state = {"present": [1], "counts": {"face": 2}, "subjects": ["al'ice \" }}"], "status": "live"}
+    state = {"present": [{"whole": False}], "counts": {"face": 2}, "subjects": ["al'ice \" }}"], "status": "live"}
     subject = discovery.subject_id("al'ice \" }}")
     assert value("door_occupancy", state) == "ON"
     assert value("door_occupancy", state | {"present": []}) == "OFF"
@@ -113,6 +129,10 @@ def test_templates_give_what_the_entities_expect() -> None:
              "zones": [], "track": "1-1", "id": "a/1/1"}  # fmt: skip
     assert json.loads(value("door_event", event))["event_type"] == "new"
     assert value("door_last_who", event) == "face"
+    assert value("door_last_who", event | {"custom_labels": [{"name": "forklift"}]}) == "forklift"
+    assert json.loads(value("door_event", event | {"custom_labels": [{"name": "forklift"}]}))["custom_labels"] == [
+        "forklift"
+    ]
     reported = {"release": "r1", "desired": "r2", "phase": "downloading", "progress": 0.5}
     assert json.loads(value("release", reported))["latest_version"] == "r2"
     assert (

@@ -18,7 +18,9 @@ from edge.mqtt.discovery import CameraEntities, Described
 
 pytest.importorskip("homeassistant.components.mqtt", reason="needs homeassistant, which needs Python 3.13 or newer")
 
-CAMERAS = (CameraEntities("door", ("face", "person"), True), CameraEntities("yard", ("person",)))
+CAMERAS = (
+    CameraEntities("door", ("face", "person"), True), CameraEntities("yard", ("person",), custom_labels=("forklift",)),
+)  # fmt: skip
 DESCRIBED = Described("porch", "1.2", "Raspberry Pi 5", CAMERAS, ("alice", "al'ice \" }} ü"), True)
 
 
@@ -41,7 +43,7 @@ def test_home_assistants_schemas_take_every_component() -> None:
 
     _, common, components = parsed()
     assert components.pop("door_gone") == {"platform": "binary_sensor"}
-    assert len(components) == 27
+    assert len(components) == 28
     for one in components.values():
         module = importlib.import_module(f"homeassistant.components.mqtt.{one.pop('platform')}")
         payload = theirs.MQTTDiscoveryPayload(one)

@@ -60,7 +60,7 @@ class Training:
         teacher = self._teachers.get(found.detectors)
         if teacher is None:
             teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
-        custom_labels.check_space(found, teacher.embedder)
+        custom_labels.check_space(found, teacher.embedder.space.fingerprint)
         return teacher.predict(self.heads.head(found), picture, least)
 
     def _teacher(self, detectors: Sequence[str]) -> teach.Teacher:
