@@ -11,7 +11,10 @@ class Cost:
     """What one frame took, seconds by stage, and how much was done."""
 
     stages: dict[str, float] = field(default_factory=dict)
+    moving: bool = True
+    """whether something moved in it, as far as that was looked at"""
     looked: bool = False
+    """whether a detector looked at it"""
     detections: int = 0
     embeddings: int = 0
     declined: dict[str, int] = field(default_factory=dict)

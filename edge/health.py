@@ -24,6 +24,8 @@ SHEDS = "sheds "
 """how the status line says what is given up"""
 RECENT = 512
 """measurements that a percentile is taken of"""
+LATELY = 10.0
+"""seconds that rates are of"""
 
 
 class Meter:
@@ -44,6 +46,30 @@ class Meter:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One frame."""
+
+    at: float
+    """monotonic seconds"""
+    looked: bool
+    """whether a detector looked at it"""
+    seconds: float
+    """that it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a camera gets lately."""
+
+    fps: float = 0.0
+    """frames a second"""
+    looks: float = 0.0
+    """frames a second that a detector looked at"""
+    share: float = 0.0
+    """of the inference thread, 0..1"""
+
+
 @dataclass(slots=True)
 class CameraHealth:
     """What is counted of one camera."""
@@ -53,13 +79,22 @@ class CameraHealth:
     frames: int = 0
     looked: int = 0
     dropped: int = 0
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=64))
-    """monotonic seconds of the latest frames processed"""
+    wanted: float = 0.0
+    """frames a second that the settings ask for"""
+    recent: deque[Processed] = field(default_factory=lambda: deque(maxlen=64))
 
     def fps(self, now: float) -> float:
         """Frames a second lately."""
-        times = [moment for moment in self.recent if now - moment < 10.0]
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        return self.rates(now).fps
+
+    def rates(self, now: float) -> Rates:
+        """What it gets lately: within ten seconds, or the latest frames where there are many."""
+        frames = [one for one in list(self.recent) if now - one.at < LATELY]
+        if len(frames) < 2 or frames[-1].at <= frames[0].at:
+            return Rates()
+        lasted, after = frames[-1].at - frames[0].at, frames[1:]
+        looks, spent = sum(one.looked for one in after), sum(one.seconds for one in after)
+        return Rates(len(after) / lasted, looks / lasted, min(1.0, spent / lasted))
 
 
 class Health:
@@ -73,6 +108,8 @@ class Health:
         """where the kernel shows what the board feels; None: where it always does"""
         self.shed = Shed()
         """what the cameras do without"""
+        self.building: tuple[str, ...] = ()
+        """collections whose index is opened or built now; they are searched all the same"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
         self._stages: dict[str, Meter] = {}
@@ -113,7 +150,7 @@ class Health:
         counted.frames += 1
         counted.looked += cost.looked
         counted.dropped = dropped
-        counted.recent.append(time.monotonic())
+        counted.recent.append(Processed(time.monotonic(), cost.looked, sum(cost.stages.values())))
         with self._lock:
             for stage, seconds in cost.stages.items():
                 self._meter(stage).add(seconds)
@@ -152,10 +189,7 @@ class Health:
         return Stats(
             time=time.time(),
             uptime=round(now - self._started, 1),
-            cameras={
-                name: CameraStats(camera.state, round(camera.fps(now), 2), camera.frames, camera.dropped)
-                for name, camera in self.cameras.items()
-            },
+            cameras={name: _stats(camera, now) for name, camera in self.cameras.items()},
             latency_ms=self.latency_ms(),
             outbox=dict(outbox),
             mqtt=dict(mqtt),
@@ -176,6 +210,7 @@ class Health:
         ]
         if self.shed.level:
             parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
+        parts += [f"index of {name} is being built" for name in self.building]
         parts += [f"{part}: degraded" for part in self.problems]
         return ", ".join(parts)
 
@@ -189,3 +224,16 @@ class Health:
         wall, cpu = time.monotonic(), time.process_time()
         (old_wall, old_cpu), self._cpu = self._cpu, (wall, cpu)
         return round(100 * (cpu - old_cpu) / max(wall - old_wall, 1e-6), 1)
+
+
+def _stats(camera: CameraHealth, now: float) -> CameraStats:
+    rates = camera.rates(now)
+    return CameraStats(
+        camera.state,
+        fps=round(rates.fps, 2),
+        looks=round(rates.looks, 2),
+        wanted=camera.wanted,
+        share=round(rates.share, 3),
+        frames=camera.frames,
+        dropped=camera.dropped,
+    )

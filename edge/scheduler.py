@@ -2,16 +2,20 @@
 
 Stride scheduling: each camera has a virtual time that advances by the seconds its frames cost, divided by its
 weight; the waiting camera with the least virtual time is next. A camera that was away comes back at the time of
-the others, so it cannot claim what it did not use.
+the others, so it cannot claim what it did not use. Where nothing moves, a camera counts less: a look at a still
+scene is worth less than one at what happens. Nothing queues: whoever is chosen shows its newest frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+STILL = 0.25
+"""share of its weight that a camera has for a frame in which nothing moves"""
+
 
 class FairShare:
-    """Shares of one thread by weight. Not thread-safe: the inference thread alone uses it."""
+    """Shares of one thread by weight and by motion. Not thread-safe: the inference thread alone uses it."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
@@ -24,7 +28,7 @@ class FairShare:
         self._now = max(self._virtual[chosen], self._now)
         return chosen
 
-    def charge(self, camera: str, seconds: float) -> None:
-        """What the frame of ``camera`` has cost."""
+    def charge(self, camera: str, seconds: float, moving: bool = True) -> None:
+        """What the frame of ``camera`` has cost, whatever came of it; ``moving``: something moved in it."""
         start = max(self._virtual[camera], self._now)
-        self._virtual[camera] = start + seconds / self._weights[camera]
+        self._virtual[camera] = start + seconds / (self._weights[camera] * (1.0 if moving else STILL))

@@ -95,6 +95,8 @@ class Watch:
             for camera in settings.cameras
             if camera.enabled
         }
+        for name, one in self._watched.items():
+            health.cameras[name].wanted = one.camera.fps
         self.latencies = Latencies()
         """of the frames that keep time; a stored source that is read as fast as possible does not"""
         self._shed = NOTHING
@@ -237,15 +239,16 @@ class Watch:
         name, began = one.camera.name, time.perf_counter()
         try:
             events = one.pipeline.process(frame, board.clock())
+            if events:
+                self._reports.events(events)
         except ModelError as error:
             self._health.trouble(f"camera {name}", str(error))
             return
-        if events:
-            self._reports.events(events)
+        finally:  # a camera that fails must not get more than its share either
+            self._share.charge(name, time.perf_counter() - began, one.pipeline.cost.moving)
         latency = time.monotonic() - frame.monotonic
         if one.camera.realtime:
             self.latencies.add(frame.monotonic + latency, latency)
-        self._share.charge(name, time.perf_counter() - began)
         self._health.processed(name, one.pipeline.cost, latency, one.slot.dropped)
         self._reports.seen(name, frame, one.pipeline, events)
 

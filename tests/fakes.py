@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class SeesOneFace:
     """A detector that sees a face in the frames that ``present`` names; all where it is None."""
 
     labels = ("face",)
+    size = (320, 240)
 
     def __init__(self, present: range | None = None) -> None:
         self.calls = 0
@@ -54,6 +56,7 @@ class SeesPersonWithFace:
     """A detector of two labels: a person, and the face at the top of it."""
 
     labels = ("person", "face")
+    size = (320, 240)
 
     def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
         return [Detection("person", 0.9, Box(0.3, 0.25, 0.6, 1.0)), Detection("face", 0.9, FACE)]
@@ -63,15 +66,30 @@ class Fails:
     """A detector whose model gives up."""
 
     labels = ("face",)
+    size = (320, 240)
 
     def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
         raise ModelError("model 'fails': cannot run", "choose another model")
+
+
+class Slow:
+    """A detector that takes its time, whatever comes of it."""
+
+    def __init__(self, detector: SeesOneFace | Fails, seconds: float = 0.005) -> None:
+        self.labels, self.size, self.calls = detector.labels, (320, 240), 0
+        self._detector, self._seconds = detector, seconds
+
+    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
+        self.calls += 1
+        time.sleep(self._seconds)
+        return self._detector.detect(picture, scores)
 
 
 class Breaks:
     """A detector with a bug."""
 
     labels = ("face",)
+    size = (320, 240)
 
     def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
         raise KeyError("a bug")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edge.cost import Cost
-from edge.health import Health, Meter
+from edge.health import CameraHealth, Health, Meter, Processed, Rates
 from edge.sources import CameraState
 
 
@@ -56,3 +56,28 @@ def test_a_disk_that_refuses_is_news_once_and_so_is_its_recovery() -> None:
     assert health.storage("ok")
     assert not health.storage("ok")
     assert health.problems == {}
+
+
+def test_the_rates_of_a_camera_are_what_it_got_lately() -> None:
+    camera = CameraHealth()
+    camera.recent += [Processed(50.0, True, 9.0), Processed(99.0, True, 9.0)]
+    camera.recent += [Processed(99.0 + i / 4, i % 2 == 0, 0.05) for i in range(1, 5)]
+
+    rates = camera.rates(100.0)
+
+    assert (rates.fps, rates.looks) == (4.0, 2.0)
+    assert abs(rates.share - 0.2) < 1e-9
+    assert camera.rates(200.0) == CameraHealth().rates(0.0) == Rates()
+
+
+def test_stats_tell_what_each_camera_gets_of_what_it_wants() -> None:
+    health = Health(["door", "yard"])
+    health.cameras["door"].wanted = 5.0
+    for looked in (True, False, True):
+        health.processed("door", Cost({"detect": 0.001}, looked=looked), 0.01, 0)
+
+    door = health.stats({}, {}).cameras["door"]
+
+    assert door.wanted == 5.0
+    assert door.fps > door.looks > 0
+    assert 0 < door.share <= 1

@@ -49,7 +49,7 @@ class Running:
     def _watch(self) -> None:
         recent = self.daemon._health.cameras["door"].recent
         while self.thread.is_alive():
-            times = [*list(recent)[-2:], time.monotonic()]
+            times = [*(one.at for one in list(recent)[-2:]), time.monotonic()]
             self.gap = max([self.gap, *(b - a for a, b in itertools.pairwise(times))])
             time.sleep(0.02)
 

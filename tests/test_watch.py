@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import pytest
-from fakes import Breaks, Fails, Listens, SeesOneFace, a_bundle
+from fakes import Breaks, Fails, Listens, SeesOneFace, Slow, a_bundle
 from rigs.waiting import eventually
 
 from edge.errors import NotFoundError
@@ -128,3 +129,21 @@ def test_a_bug_on_the_inference_thread_is_not_taken_for_the_end_of_the_footage()
     watch.stop()
 
     assert watch.failed
+
+
+def test_cameras_get_the_thread_by_weight_and_one_that_fails_gets_no_more() -> None:
+    def camera(name: str, weight: float, detector: str = "fake") -> Camera:
+        return Camera(
+            name=name, source="fakes:Frames:1000000", detectors=(detector,), realtime=False, motion=False, weight=weight
+        )
+
+    bundle, broken = a_bundle(Slow(SeesOneFace())), Slow(Fails())
+    bundle = dataclasses.replace(bundle, detectors={**bundle.detectors, "broken": broken})
+    watch, _, health = a_watch(bundle, camera("a", 1), camera("b", 3), camera("c", 1, "broken"))
+    watch.start()
+    assert eventually(lambda: health.cameras["b"].frames >= 90)
+    watch.stop()
+
+    assert 15 <= health.cameras["a"].frames <= 60
+    assert 15 <= broken.calls <= 60
+    assert health.cameras["a"].wanted == 5.0

@@ -111,9 +111,15 @@ class CameraStats:
     __pydantic_config__ = WIRE
     status: str = ""
     fps: float = 0.0
-    """frames a second that were looked at"""
+    """frames a second lately, those in which nothing was to be looked at included"""
     frames: Count = 0
     dropped: Count = 0
+    looks: float = 0.0
+    """frames a second lately that a detector looked at"""
+    wanted: float = 0.0
+    """frames a second that the settings ask for"""
+    share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """of the thread that looks, lately"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ def of_daemon(
     yield Family("edge_build_info", "gauge", "1, with what runs.", [({"version": __version__, "release": release}, 1)])
     for name, kind, words, field in CAMERAS:
         yield Family(name, kind, words, [({"camera": c}, float(getattr(one, field))) for c, one in cameras.items()])
-    rates = [({"camera": name}, one.fps(now)) for name, one in cameras.items()]
-    yield Family("edge_camera_frame_rate", "gauge", "Frames a second, lately.", rates)
+    rates = {name: one.rates(now) for name, one in cameras.items()}
+    for name, words, field in RATES:
+        yield Family(name, "gauge", words, [({"camera": c}, float(getattr(one, field))) for c, one in rates.items()])
     live = [({"camera": name}, float(one.state == "live")) for name, one in cameras.items()]
     yield Family("edge_camera_live", "gauge", "1 while the camera delivers.", live)
     stages = [
@@ -91,6 +92,11 @@ CAMERAS: tuple[Row, ...] = (
     ("edge_camera_frames_total", "counter", "Frames that were processed.", "frames"),
     ("edge_camera_looked_total", "counter", "Frames that a detector looked at.", "looked"),
     ("edge_camera_dropped_frames_total", "counter", "Frames that a newer one took the place of.", "dropped"),
+)
+RATES = (
+    ("edge_camera_frame_rate", "Frames a second, lately.", "fps"),
+    ("edge_camera_look_rate", "Frames a second that a detector looked at, lately.", "looks"),
+    ("edge_camera_thread_share", "Share of the thread that looks, lately.", "share"),
 )
 OUTBOX: tuple[Row, ...] = (
     ("edge_outbox_waiting_events", "gauge", "Events that wait for the broker or the hub.", "waiting"),
