@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge import __version__, pictures, subjects
+from edge import __version__, enrolments, pictures, subjects
 from edge.collection import Collections
 from edge.enroll import HINTS, enroll_picture
 from edge.errors import InputError, NotFoundError
@@ -132,6 +132,7 @@ def operations(host: Host) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
         "camera": lambda given: _camera(host, given),
         "enroll": lambda given: _enroll(host, given),
         "forget": lambda given: _forget(host, given),
+        enrolments.OPERATION: lambda given: _enrolments(host, given),
         "reload": lambda _: Done(then=host.reload),
         "restart": lambda _: Done(then=host.restart),
     }
@@ -174,6 +175,16 @@ def _enroll(host: Host, given: dict[str, Any]) -> Done:
         raise InputError(HINTS.get(reason, reason).format(label=label), "send another picture", code=reason)
     log.info("a face was enrolled into %s by command", name)
     return Done({"collection": name, "subject": face.subject, "face_id": face.face_id, "new": new})
+
+
+def _enrolments(host: Host, given: dict[str, Any]) -> Done:
+    """What was enrolled here, for the hub, where this device's owner has said so."""
+    section = host.settings.labels.get("face")
+    key = host.settings.commands.enrolments_key.get_secret_value()
+    usual = section.collection if section else ""
+    answer = enrolments.give(given, host.settings.device.name, key, host.collections, usual)
+    log.info("the hub was given what was enrolled into %s", answer["collection"])
+    return Done(answer)
 
 
 def _forget(host: Host, given: dict[str, Any]) -> Done:

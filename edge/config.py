@@ -29,6 +29,7 @@ CREDENTIALS = {
     "mqtt-password": ("mqtt", "password"),
     "api-keys": ("api", "keys"),
     "page-token": ("page", "token"),
+    "enrolments-key": ("commands", "enrolments_key"),
     "storage-key": ("encryption", "key"),
 }
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""

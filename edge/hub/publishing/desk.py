@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from edge.errors import ConflictError, InputError, NotFoundError
 from edge.hub.publishing import draft as drafts
 from edge.hub.publishing import proving, shipped_models, shipping
 from edge.hub.publishing.keys import Keys
+from edge.hub.publishing.pulled import Waiting
 from edge.hub.publishing.repository import Repository
 from edge.sync.manifest import (
     MOST,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from edge.finder import Finder
     from edge.settings import Settings
 
+PULLED = "waiting enrolments"
 COMPACT_DAYS = 7.0
 """days after which the bytes of a forgotten face are gone from the published segments"""
 
@@ -63,7 +66,7 @@ class Desk:
         self.folder = folder
         self.private = folder / "private"
         self.repository = Repository(folder, Keys(folder / "keys" / "online", offline or folder / "keys" / "offline"))
-        self._settings = settings
+        self.settings = settings
 
     def opened(self) -> Desk:
         """Itself. Raises NotFoundError where there is no repository."""
@@ -78,7 +81,7 @@ class Desk:
         """The hub's own faces. Close it."""
         from edge.collection import Collections
 
-        return Collections(self.private, self._settings.collection, maintain=False)
+        return Collections(self.private, self.settings.collection, maintain=False)
 
     def add_model(self, name: str, takes_place_of: str = "") -> ShippedModel:
         """Put a model of this machine into the draft, in the place of the one that devices' settings name.
@@ -86,13 +89,13 @@ class Desk:
         Raises NotFoundError, ModelError.
         """
         draft = self.draft()
-        shipped = shipped_models.ship(draft, name, takes_place_of, self.repository, self._settings, self.private)
+        shipped = shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
         drafts.write(self.private, draft)
         return shipped
 
     def finder(self, label: str) -> Finder:
         """What the devices of the next release will find and embed ``label`` with. Raises as ``edge.finder.load``."""
-        return shipped_models.finder(self.draft().release, label, self._settings, self.private)
+        return shipped_models.finder(self.draft().release, label, self.settings, self.private)
 
     def add_collection(self, name: str, pictures: Path, label: str, subject: str | None = None) -> Iterator[Outcome]:
         """Embed pictures into a collection of the draft, one outcome a picture.
@@ -157,7 +160,7 @@ class Desk:
         return draft.release.taxonomy
 
     def forget(self, subject: str) -> dict[str, int]:
-        """Remove a subject from every collection: collection -> faces. The next release tells the devices."""
+        """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
         gone: dict[str, int] = {}
         now = time.time()
         draft = self.draft()
@@ -170,6 +173,9 @@ class Desk:
                     others = tuple(one for one in shipped.forgotten if one.digest != digest)
                     draft.put(replace(shipped, forgotten=(*others, Forgotten(digest, now))))
         drafts.write(self.private, draft)
+        with closing(Waiting(self.private)) as waiting:
+            if count := waiting.forget(subject):
+                gone[PULLED] = count
         return gone
 
     def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS, minimum: str = "") -> Published:
@@ -185,7 +191,7 @@ class Desk:
         with self.collections() as collections:
             for name in sorted({*draft.release.labels.values(), *(one.name for one in draft.release.collections)}):
                 shipping.bring_up(draft, collections.get_or_create(name), self.repository, compact_days)
-        shipping.check_spaces(draft.release, self._settings)
+        shipping.check_spaces(draft.release, self.settings)
         erasures = before.erasure if before else 0
         forgotten = [one.forgotten for one in draft.release.collections if one.forgotten]
         if before and forgotten != [one.forgotten for one in before.collections if one.forgotten]:
@@ -203,7 +209,7 @@ class Desk:
         if len(data) > MOST:
             raise InputError(f"the manifest has {len(data)} bytes, more than {MOST}", "compact: --compact-days 0")
         if not dry:
-            proving.prove(release, self.repository, self.private, self._settings)
+            proving.prove(release, self.repository, self.private, self.settings)
             outdated = tuple(f"releases/{one.id}.json" for one in published if one.erasure < release.erasure)
             self.repository.add_targets("targets", {f"releases/{release.id}.json": data}, remove=outdated)
             drafts.write(self.private, draft)

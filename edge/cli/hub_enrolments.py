@@ -1,0 +1,257 @@
+"""``edge hub enrolments``: what devices enrolled, fetched, looked at, and given to the fleet or to nobody."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.cli import NOTHING_FOUND, output
+from edge.cli.hub_publish import desk_of, repository_option
+from edge.errors import ConflictError, SettingsError
+
+if TYPE_CHECKING:
+    from edge.hub.publishing.accepting import Judged
+    from edge.hub.publishing.pulled import Pulled
+    from edge.settings import Settings
+
+key_option = click.option(
+    "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key of the settings when not given."
+)
+label_option = click.option("--label", default="face", show_default=True, help="The label that the collection names.")
+into_option = click.option("--into", default="", metavar="COLLECTION", help="The fleet's collection; of the same name.")
+device_option = click.option("--device", default="", help="Those of one device alone.")
+subject_option = click.option("--subject", default="", help="Those of one subject alone.")
+numbers_argument = click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
+all_option = click.option("--all", "everything", is_flag=True, help="All that waits.")
+
+
+@click.group()
+def enrolments() -> None:
+    r"""What devices enrolled: fetch it, look at it, and give it to the fleet or to nobody.
+
+    A device gives it only where its owner has set commands.enrolments_key: names, embeddings and FaceIds, sealed for
+    whoever holds the hub's key, and never a picture.
+
+    \b
+    Example:
+      edge hub enrolments key porch          once; the line goes into porch's settings
+      edge hub enrolments pull porch
+      edge hub enrolments list
+      edge hub enrolments accept --subject alice
+    """
+
+
+@enrolments.command("key")
+@click.argument("device")
+@key_option
+@output.json_option
+@click.pass_context
+def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -> None:
+    r"""Print what DEVICE needs so that the hub may fetch what is enrolled there. It is a secret of that device's own.
+
+    \b
+    Example:
+      edge hub enrolments key porch --key hub.key
+    """
+    from edge.hub.asking import read_key
+    from edge.mqtt.sealed import key_of
+
+    made = key_of(read_key(_key_file(output.settings(ctx), key_file)), device)
+    if as_json:
+        output.print_json({"device": device, "enrolments_key": made})
+    else:
+        click.echo(f'[commands]\nenrolments_key = "{made}"')
+
+
+@enrolments.command("pull")
+@click.argument("devices", nargs=-1, required=True, metavar="DEVICE...")
+@click.option("--collection", default="", help="As it is named there; that of its faces when not given.")
+@click.option("--again", is_flag=True, help="From the first face on. What was decided stays decided.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds for an answer.")
+@repository_option
+@key_option
+@output.json_option
+@click.pass_context
+def pull(
+    ctx: click.Context, devices: tuple[str, ...], collection: str, again: bool, timeout: float,
+    repository: Path | None, key_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    r"""Fetch what DEVICEs enrolled since the last time. It waits here until it is accepted or dropped.
+
+    \b
+    Example:
+      edge hub enrolments pull porch hall
+    """
+    from edge.hub.asking import read_key
+    from edge.hub.publishing.pulled import Waiting
+    from edge.hub.pulling import pull as pulling
+
+    desk = desk_of(ctx, repository).opened()
+    if not desk.settings.mqtt.host:
+        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+    private = read_key(_key_file(desk.settings, key_file))
+    told = []
+    with closing(Waiting(desk.private)) as waiting, output.bar("asking", len(devices)) as progress:
+        for device in devices:
+            if again:
+                waiting.begin_anew(device, collection)
+            told.append(pulling(desk.settings.mqtt, device, private, waiting, collection, timeout))
+            progress.advance()
+    if as_json:
+        output.print_json([asdict(one) for one in told])
+        return
+    for one in told:
+        click.echo(f"{one.device}: {one.came} faces of {one.collection or 'nothing'} came, {one.new} are new")
+
+
+@enrolments.command("list")
+@label_option
+@into_option
+@device_option
+@subject_option
+@repository_option
+@output.json_option
+@click.pass_context
+def list_(
+    ctx: click.Context, label: str, into: str, device: str, subject: str, repository: Path | None, as_json: bool
+) -> None:
+    r"""What waits, and what speaks against it. Exit code 3 where nothing waits.
+
+    \b
+    Example:
+      edge hub enrolments list --device porch
+    """
+    from edge.hub.publishing.accepting import judge
+    from edge.hub.publishing.pulled import Waiting
+
+    desk = desk_of(ctx, repository).opened()
+    with closing(Waiting(desk.private)) as waiting:
+        chosen = _chosen(waiting.waiting(), (), device, subject)
+    rows = [_row(one) for one in judge(desk, chosen, label, into)]
+    if as_json:
+        output.print_json(rows)
+    elif rows:
+        columns = ["number", "device", "collection", "subject", "face_id", "quality", "enrolled", "against"]
+        output.print_table(columns, [tuple(row[name] for name in columns) for row in rows])
+    if not rows:
+        ctx.exit(NOTHING_FOUND)
+
+
+@enrolments.command("accept")
+@numbers_argument
+@all_option
+@label_option
+@into_option
+@device_option
+@subject_option
+@click.option("--force", is_flag=True, help="Also where the gate is against it.")
+@repository_option
+@output.json_option
+@click.pass_context
+def accept(
+    ctx: click.Context, numbers: tuple[int, ...], everything: bool, label: str, into: str, device: str, subject: str,
+    force: bool, repository: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    r"""Take faces into the fleet's collection; the next release brings them to every device.
+
+    Left waiting is what looks more like somebody else than like its own subject, or would draw others to its name.
+
+    \b
+    Example:
+      edge hub enrolments accept 3 4 && edge hub publish
+      edge hub enrolments accept --device porch --subject alice
+    """
+    from edge.hub.publishing.accepting import accept as accepting
+    from edge.hub.publishing.pulled import Waiting
+
+    desk = desk_of(ctx, repository).opened()
+    _some(numbers, everything, device, subject)
+    with closing(Waiting(desk.private)) as waiting:
+        chosen = _chosen(waiting.waiting(), numbers, device, subject)
+        left = accepting(desk, waiting, chosen, label, into, force)
+    if as_json:
+        output.print_json({"accepted": len(chosen) - len(left), "left": [_row(one) for one in left]})
+    else:
+        click.echo(f"{len(chosen) - len(left)} faces accepted; edge hub publish brings them to the fleet")
+    if left and not as_json:
+        first = left[0]
+        raise ConflictError(
+            f"{len(left)} faces still wait: number {first.one.number} ({first.one.face.subject}): {first.harm}",
+            "look with edge hub enrolments list; drop it, or accept it all the same with --force",
+        )
+    if not chosen:
+        ctx.exit(NOTHING_FOUND)
+
+
+@enrolments.command("drop")
+@numbers_argument
+@all_option
+@device_option
+@subject_option
+@repository_option
+@output.json_option
+@click.pass_context
+def drop(
+    ctx: click.Context, numbers: tuple[int, ...], everything: bool, device: str, subject: str,
+    repository: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    r"""Give faces to nobody: names and embeddings go, and they are not fetched again.
+
+    \b
+    Example:
+      edge hub enrolments drop --device porch --subject visitor
+    """
+    from edge.hub.publishing.pulled import Waiting
+
+    desk = desk_of(ctx, repository).opened()
+    _some(numbers, everything, device, subject)
+    with closing(Waiting(desk.private)) as waiting:
+        chosen = _chosen(waiting.waiting(), numbers, device, subject)
+        waiting.decide([one.number for one in chosen], "dropped")
+    if as_json:
+        output.print_json({"dropped": len(chosen)})
+    else:
+        click.echo(f"{len(chosen)} faces dropped")
+    if not chosen:
+        ctx.exit(NOTHING_FOUND)
+
+
+def _key_file(settings: Settings, given: Path | None) -> Path:
+    chosen = given or settings.hub.key
+    if chosen is None:
+        raise SettingsError("this needs the hub's key, and none is set", "give --key, or set hub.key")
+    return chosen
+
+
+def _some(numbers: tuple[int, ...], everything: bool, device: str, subject: str) -> None:
+    if not (numbers or everything or device or subject):
+        raise click.UsageError("which ones? name numbers, --device, --subject or --all")
+
+
+def _chosen(waiting: list[Pulled], numbers: tuple[int, ...], device: str, subject: str) -> list[Pulled]:
+    return [
+        one
+        for one in waiting
+        if (not numbers or one.number in numbers)
+        and (not device or one.device == device)
+        and (not subject or one.face.subject == subject)
+    ]
+
+
+def _row(judged: Judged) -> dict[str, object]:
+    one = judged.one
+    return {
+        "number": one.number,
+        "device": one.device,
+        "collection": one.collection,
+        "subject": one.face.subject,
+        "face_id": one.face.face_id,
+        "quality": round(one.face.quality, 2),
+        "enrolled": time.strftime("%Y-%m-%d %H:%M", time.gmtime(one.face.created)),
+        "against": judged.harm,
+    }
