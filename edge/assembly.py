@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from edge import custom_labels
+from edge import custom_labels, sdnotify
 from edge.bundle import Bundle, Recogniser, Teller
 from edge.collection import Collections
 from edge.errors import EdgeError, ModelError, NotFoundError
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
 
+OPENING = 300
+"""seconds that a start may take for one collection: a million faces are read, or their index is verified"""
 DOUBT = 0.75
 """share of the similarity that makes a match, from which a subject is worth a doubt"""
 
@@ -124,6 +126,7 @@ def _tried(load_model: Callable[[str, Models, Path], Loaded], name: str, setting
 
 def _collection(collections: Collections, label: Label, embedder: Embedder) -> Collection:
     """The label's collection, made where it does not exist. Raises SpaceError for one of another space."""
+    sdnotify.still_starting(OPENING)
     collection = collections.get_or_create(label.collection)
     collection.check_space(embedder.space)
     return collection

@@ -105,7 +105,7 @@ class Daemon:
             client.start()
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
-            rounds = [optional.storage(parts), optional.releases(parts)]
+            rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
             extras = optional.overload(parts), optional.neighbours(parts, stack), optional.doubts(parts, stack)
             rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)

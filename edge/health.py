@@ -110,6 +110,8 @@ class Health:
         """what the cameras do without"""
         self.building: tuple[str, ...] = ()
         """collections whose index is opened or built now; they are searched all the same"""
+        self.building: tuple[str, ...] = ()
+        """collections whose index is opened or built now; they are searched all the same"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
         self._stages: dict[str, Meter] = {}
@@ -210,6 +212,7 @@ class Health:
         ]
         if self.shed.level:
             parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
+        parts += [f"index of {name} is being built" for name in self.building]
         parts += [f"index of {name} is being built" for name in self.building]
         parts += [f"{part}: degraded" for part in self.problems]
         return ", ".join(parts)

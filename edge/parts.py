@@ -120,6 +120,17 @@ def storage(parts: Parts) -> Round:
     return tick
 
 
+def indexes(parts: Parts) -> Round:
+    """Knows which collections get an index now."""
+    wanted = {label.collection for label in parts.settings.labels.values() if label.embedder}
+
+    def tick(_now: float) -> None:
+        there = sorted(name for name in wanted if name in parts.collections)
+        parts.health.building = tuple(name for name in there if parts.collections.get(name).state.building)
+
+    return tick
+
+
 def commands(client: Client, topics: Topics, settings: Settings) -> Commands | None:
     """What hears commands; before the client starts, so that none is missed. None where the settings want none."""
     if not settings.commands.enabled:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import board, release_contents
+from edge import board, release_contents, sdnotify
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
 from edge.errors import EdgeError, ReleaseError, StoreError
@@ -180,6 +180,7 @@ class Switcher:
 
         def step(faces: int) -> None:
             self._share = min(1.0, self._share + faces / total)
+            sdnotify.still_starting()
 
         renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger, step)
         settings = release_contents.settings_of(self._settings, manifest, self._slots.path(release))

@@ -26,8 +26,13 @@ def run(ctx: click.Context, printing: bool) -> None:
       edge --config config/edge.toml run
       EDGE_CAMERAS='[{"source": "synthetic"}]' edge run --print
     """
+    import faulthandler
+
     from edge import config, daemon, logs
     from edge.cli.output import settings
+
+    # where each thread was, by file and line, when the watchdog ended it (SIGABRT) or a library crashed it
+    faulthandler.enable()
 
     def read() -> tuple[Settings, Path]:
         current = settings(ctx)

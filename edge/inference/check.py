@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge import files
+from edge import files, sdnotify
 from edge.errors import ModelError
 from edge.inference.card import Card
 from edge.inference.card_text import to_table
@@ -118,6 +118,7 @@ def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds
         "seconds": seconds,
     }
     command = [sys.executable, "-m", "edge.inference.trial", json.dumps(task)]
+    sdnotify.still_starting(seconds + 10)
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:

@@ -36,6 +36,8 @@ RETRY_SECONDS = 2.0
 """between two attempts at a disk that refused"""
 DELETE_SECONDS = 1.0
 """that deletions may wait for an event to share its write with; a crash before it only sends twice"""
+STATS_SECONDS = 1.0
+"""that ``stats`` waits for a write that is going on"""
 BEAT_SECONDS = 5.0
 """that its thread waits at most without saying that it is there"""
 EXPIRE_SECONDS = 60.0
@@ -93,6 +95,7 @@ class Outbox:
         self._passed: dict[int, int] = {}
         self._state, self._failures = "ok", 0
         self._taken = self._settled = 0
+        self._told = OutboxStats("ok", 0, 0, 0, 0, 0, 0, None)
         self._stopping = False
         self._next_write = self._next_retry = self._next_expiry = 0.0
         self._write()
@@ -167,7 +170,17 @@ class Outbox:
             return True
 
     def stats(self) -> OutboxStats:
-        with self._disk, self._changed:
+        if not self._disk.acquire(timeout=STATS_SECONDS):
+            # whoever asks must not hang with a disk that does
+            return self._told
+        try:
+            self._told = self._counted()
+        finally:
+            self._disk.release()
+        return self._told
+
+    def _counted(self) -> OutboxStats:
+        with self._changed:
             store, memory = self._store, self._memory
             size, oldest = 0, memory.oldest()
             if store:
