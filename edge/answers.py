@@ -1,39 +1,26 @@
-"""What becomes of a person's answer: applied at once, after the gate.
-
-A face that is added must not harm those that are there. The test set is the collection itself: a new face that is
-nearer to somebody else than to its own subject, or that would draw somebody else's face to its name, is refused.
-"""
+"""What becomes of a person's answer: applied at once, after the gate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edge import files, subjects
-from edge.collection import Collection, Collections, NewFace
-from edge.doubts import vector_sha256
+from edge.collection import Collection, Collections
 from edge.errors import ConflictError, InputError, ModelError, NotFoundError
+from edge.gate import Verdict, judged
 from edge.inference import model
 from edge.labels import Example, Mark, manifests
+from edge.naming import Seen, index, name_stranger
 from edge.review import Answered, Doubt, ReviewQueue
 from edge.review.queue import Answer
+from edge.review.strangers import Stranger
 from edge.settings import Settings
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["Answers", "Verdict", "document", "export", "judged", "matches"]
 
-    from edge.types import FloatArray
-
-SAME = 0.98
-"""cosine from which a look tells nothing that a face does not tell already"""
-UNLIKE = 0.4
-"""share of the cosine of a match: a look that has less of every face of its subject teaches nothing of it"""
-LEAD = 0.1
-"""cosine by which somebody else may be nearer, at most: people who err name others at random"""
 SIDE = 160
 """pixels of a kept picture"""
 MOST_UNDOABLE = 500
@@ -41,20 +28,12 @@ MOST_UNDOABLE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate says of a face that is to be added."""
-
-    harm: str = ""
-    """why it must not be added; empty: it may"""
-    redundant: bool = False
-    """a face of the same subject is nearly the same look"""
-
-
-@dataclass(frozen=True, slots=True)
 class _Given:
     doubt: Doubt
-    face_id: str | None
-    """of the face that was added"""
+    faces: tuple[str, ...] = ()
+    """that were added"""
+    stranger: Stranger | None = None
+    """who was named by it"""
 
 
 class Answers:
@@ -112,8 +91,10 @@ class Answers:
             raise NotFoundError("no such answer was given here", "only the latest answers can be taken back")
         self._queue.restore(given.doubt)
         del self._undoable[given.doubt.id]
-        if given.face_id is not None:
-            self._collection(given.doubt).delete_faces([given.face_id])
+        if given.faces:
+            self._collection(given.doubt).delete_faces(given.faces)
+        if given.stranger is not None:
+            self._queue.strangers.restore(given.stranger)
         return given.doubt
 
     @property
@@ -132,19 +113,27 @@ class Answers:
             raise ConflictError(
                 f"question {doubt.id}: {verdict.harm}", "discard it, or add it all the same with --force"
             )
-        face_id = None
+        faces: list[str] = []
         if not verdict.redundant:
-            new = NewFace(doubt.vector, subject, vector_sha256(doubt.vector), doubt.box, doubt.score, doubt.quality)
-            face = collection.add([new], doubt.space)[0]
-            if face.subject != subject:
-                raise ConflictError(f"this very look is a face of {face.subject} already", "delete that face first")
-            face_id = face.face_id
-        self._given(doubt, answer, subject, face_id)
+            seen = Seen(doubt.vector, doubt.box, doubt.score, doubt.quality)
+            faces = [index(self._collections, collection, subject, seen, doubt.space)]
+        stranger = self._named(doubt, subject, faces)
+        self._given(doubt, answer, subject, _Given(doubt, tuple(faces), stranger))
         return subject
 
-    def _given(self, doubt: Doubt, answer: Answer, subject: str | None, face_id: str | None = None) -> None:
-        self._queue.answer(doubt, answer, subject, face_id)
-        self._undoable[doubt.id] = _Given(doubt, face_id)
+    def _named(self, doubt: Doubt, subject: str, faces: list[str]) -> Stranger | None:
+        """Whoever was known by a pseudonym is known by the name now, with all looks that do no harm."""
+        with suppress(NotFoundError, ConflictError):
+            stranger = self._queue.strangers.get(doubt.pseudonym)
+            faces += name_stranger(self._collections, stranger, subject, self._match.get(doubt.label, 1.0))
+            self._queue.strangers.remove([stranger.id])
+            return stranger
+        return None
+
+    def _given(self, doubt: Doubt, answer: Answer, subject: str | None, given: _Given | None = None) -> None:
+        given = given or _Given(doubt)
+        self._queue.answer(doubt, answer, subject, given.faces[0] if given.faces else None)
+        self._undoable[doubt.id] = given
         while len(self._undoable) > MOST_UNDOABLE:
             del self._undoable[next(iter(self._undoable))]
 
@@ -165,28 +154,6 @@ def matches(settings: Settings, state: Path) -> dict[str, float]:
             similarity = card.thresholds.similarity if label.similarity is None else label.similarity
             found[name] = card.map.cosine(similarity)
     return found
-
-
-def judged(collection: Collection, vector: FloatArray, subject: str, match: float) -> Verdict:
-    """Whether one more face of ``subject`` would make the collection worse. ``match``: cosine that makes a match."""
-    everything = collection.everything()
-    names = np.array([name or face_id for name, face_id in zip(everything.subjects, everything.face_ids, strict=True)])
-    if not len(names):
-        return Verdict()
-    similarities = everything.vectors @ vector
-    own, others = similarities[names == subject], similarities[names != subject]
-    nearest_own = float(own.max()) if len(own) else -1.0
-    if nearest_own >= SAME:
-        return Verdict(redundant=True)
-    if len(own) and nearest_own < UNLIKE * match:
-        return Verdict(f"it looks nothing like {subject} ({nearest_own:.2f})")
-    if not len(others):
-        return Verdict()
-    rival, nearest = str(names[names != subject][int(others.argmax())]), float(others.max())
-    if (nearest >= match and nearest > nearest_own) or (len(own) and nearest - nearest_own > LEAD):
-        return Verdict(f"it looks more like {rival} ({nearest:.2f}) than like {subject} ({nearest_own:.2f})")
-    stolen = _stolen(everything.vectors, names, similarities, subject, match)
-    return Verdict(f"a face of {stolen} would be taken for {subject}" if stolen else "")
 
 
 def export(folder: Path, answers: Sequence[Answered], when: float | None = None) -> int:
@@ -217,6 +184,7 @@ def document(doubt: Doubt) -> dict[str, object]:
         "label": doubt.label,
         "collection": doubt.collection,
         "subject": doubt.subject,
+        "pseudonym": doubt.pseudonym,
         "quality": round(doubt.quality, 3),
         "score": round(doubt.score, 3),
         "picture": bool(doubt.crop),
@@ -225,12 +193,3 @@ def document(doubt: Doubt) -> dict[str, object]:
             for one in doubt.nearest
         ],
     }
-
-
-def _stolen(vectors: FloatArray, named: NDArray[np.str_], similarities: FloatArray, subject: str, match: float) -> str:
-    """A subject one of whose faces would be nearest to the new one, though others of its own are there; or empty."""
-    for row in np.flatnonzero((named != subject) & (similarities >= match)).tolist():
-        mine = (named == named[row]) & (np.arange(len(named)) != row)
-        if mine.any() and float((vectors[mine] @ vectors[row]).max()) < float(similarities[row]):
-            return str(named[row])
-    return ""

@@ -30,7 +30,7 @@ Loaded = TypeVar("Loaded")
 
 OPENING = 300
 """seconds that a start may take for one collection: a million faces are read, or their index is verified"""
-DOUBT = 0.75
+DOUBT = 0.9
 """share of the similarity that makes a match, from which a subject is worth a doubt"""
 
 

@@ -106,7 +106,8 @@ class Daemon:
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
-            extras = optional.overload(parts), optional.neighbours(parts, stack), optional.doubts(parts, stack)
+            extras = [optional.overload(parts), optional.neighbours(parts, stack)]
+            extras += [optional.doubts(parts, stack), optional.strangers(parts, stack)]
             rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)
             parts.watch.start()

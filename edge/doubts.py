@@ -140,6 +140,7 @@ def _doubt(event: Event, best: _Best, reason: Reason) -> Doubt:
         nearest=nearest,
         vector=best.embedding.vector,
         crop=best.crop,
+        pseudonym=event.identity.pseudonym or "",
     )
 
 

@@ -181,6 +181,20 @@ def doubts(parts: Parts, stack: ExitStack) -> Round | None:
 
 def endpoint(parts: Parts, stack: ExitStack) -> None:
     """The Rekognition endpoint and the status page, where the settings want them."""
+def strangers(parts: Parts, stack: ExitStack) -> Round | None:
+    """What knows unknown faces again, and writes them; None where the settings want none."""
+    if not parts.settings.strangers.enabled:
+        return None
+    from edge.review import ReviewQueue
+    from edge.strangers import Strangers
+
+    queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
+    made = Strangers(queue.strangers, parts.settings.strangers)
+    stack.callback(made.close)
+    parts.watch.remember(made)
+    return lambda _: made.flush()
+
+
     if not parts.settings.api.enabled:
         return
     page = _page(parts)

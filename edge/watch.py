@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge import board
-from edge.bundle import Bundle
+from edge.bundle import Bundle, Remembers
 from edge.errors import BusyError, EdgeError, ModelError, NotFoundError
 from edge.frames import LatestFrame
 from edge.health import Health
@@ -163,6 +163,11 @@ class Watch:
                 self._open(one)
             elif not enabled and not one.off:
                 self._close(one)
+
+    def remember(self, strangers: Remembers) -> None:
+        """Let every camera know strangers again; before ``start``."""
+        for one in self._watched.values():
+            one.pipeline.strangers = strangers
 
     def latest(self, camera: str) -> Frame | None:
         """The frame that was looked at last; None before the first. Raises NotFoundError."""

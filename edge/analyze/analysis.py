@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,16 +51,19 @@ class Analysis:
         self._camera = camera.model_copy(update={"realtime": False, "loop": False, "enabled": True})
         self._settings = settings.model_copy(update={"cameras": (self._camera,)})
         assembled = assemble(self._settings, state, collections)
-        self._bundle = assembled.bundle
         self._ids = (f"1-{number}" for number in itertools.count(1))
         self.problems = assembled.problems
+        self.bundle = assembled.bundle
+        self.begun: list[Callable[[Pipeline], None]] = []
+        """told of the pipeline of each source, before its first frame"""
+        self.examiners: list[Callable[[Frame, Pipeline, Sequence[Event]], None]] = []
+        """see each frame with what became of it, and the last one again with the ends"""
 
     def video(self, path: Path) -> Iterator[Step]:
         """Every frame of a video that the camera's rate lets through. Raises SourceError, ModelError."""
         source = VideoFile(self._camera, str(path))
-        pipeline = Pipeline(self._camera, self._settings, self._bundle, self._ids)
         try:
-            yield from _ended(pipeline, path, source.frames())
+            yield from self._ended(self._begun(self._camera), path, source.frames())
         finally:
             source.close()
 
@@ -68,7 +71,6 @@ class Analysis:
         """One picture, as if it stood still before the camera. Raises InputError, ModelError."""
         picture = pictures.rotated(pictures.read(path), self._camera.rotation)
         camera = self._camera.model_copy(update={"motion": False})
-        pipeline = Pipeline(camera, self._settings, self._bundle, self._ids)
         now = time.time()
         looks = 2 + max(
             self._settings.recognition.votes, int(self._settings.tracking.confirm_seconds / PICTURE_SECONDS)
@@ -79,7 +81,30 @@ class Analysis:
                 after = number * PICTURE_SECONDS
                 yield Frame(camera.name, number, after, now + after, picture, video_time=0.0)
 
-        yield from _ended(pipeline, path, frames())
+        yield from self._ended(self._begun(camera), path, frames())
+
+    def _begun(self, camera: Camera) -> Pipeline:
+        pipeline = Pipeline(camera, self._settings, self.bundle, self._ids)
+        for listener in self.begun:
+            listener(pipeline)
+        return pipeline
+
+    def _ended(self, pipeline: Pipeline, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
+        """A step a frame, one behind: the ends of what is still there belong to the last."""
+        held: Step | None = None
+        for frame in frames:
+            if held is not None:
+                yield held
+            events = pipeline.process(frame)
+            for examiner in self.examiners:
+                examiner(frame, pipeline, events)
+            seen = [dataclasses.replace(track) for track in pipeline.tracks if track.seen == frame.monotonic]
+            held = Step(source, frame, seen, events)
+        if held is not None:
+            ends = pipeline.finish()
+            for examiner in self.examiners:
+                examiner(held.frame, pipeline, ends)
+            yield dataclasses.replace(held, events=[*held.events, *ends])
 
 
 def is_picture(path: Path) -> bool:
@@ -92,16 +117,3 @@ def stored_files(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
     return [file for path in paths for file in image_files(path)]
-
-
-def _ended(pipeline: Pipeline, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
-    """A step a frame, one behind: the ends of what is still there belong to the last."""
-    held: Step | None = None
-    for frame in frames:
-        if held is not None:
-            yield held
-        events = pipeline.process(frame)
-        seen = [dataclasses.replace(track) for track in pipeline.tracks if track.seen == frame.monotonic]
-        held = Step(source, frame, seen, events)
-    if held is not None:
-        yield dataclasses.replace(held, events=[*held.events, *pipeline.finish()])

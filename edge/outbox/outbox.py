@@ -349,5 +349,5 @@ class Outbox:
                     self._journal[key] = codec.dump(event)
 
 
-def _name(event: Event) -> tuple[str, str | None]:
-    return event.identity.state, event.identity.subject
+def _name(event: Event) -> tuple[str, str | None, str | None]:
+    return event.identity.state, event.identity.subject, event.identity.pseudonym

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.errors import NotFoundError
 from edge.review import database
+from edge.review.strangers import Shelf
 from edge.settings import Review
 from edge.types import Box, Match, Space
 
@@ -61,6 +62,8 @@ class Doubt:
     """JPEG; empty where pictures are not kept"""
     id: int = 0
     """given by the queue"""
+    pseudonym: str = ""
+    """of a stranger who came again: an answer that names him names all that is kept of him"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class ReviewQueue:
     def __init__(self, state: Path, settings: Review) -> None:
         self._settings = settings
         self._db = database.opened(state)
+        self.strangers = Shelf(self._db)
 
     def put(self, doubts: Sequence[Doubt]) -> None:
         """Keep them; the oldest, and those that are too old, go."""
