@@ -25,6 +25,11 @@ def use(keys: str) -> None:
     _given = keys
 
 
+def given() -> str:
+    """What ``use`` was told, for a child process."""
+    return _given
+
+
 def known() -> dict[str, Key]:
     """The keys of this process by their id, in the order in which they were given. Raises SettingsError."""
     return {key.name: key for key in _parsed(_given)}

@@ -16,13 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge import vault
 from edge.api.errors import ApiError
+from edge.database import Connection, connect
 from edge.errors import StoreError
+from edge.vault import Vault
 
 MAX_TAGS = 200
 TOKEN_LIFE = 24 * 3600.0
 """seconds for which a ClientRequestToken replays its first answer"""
 
+ANSWER = "token answer"
+"""place of a sealed value"""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tags (
     resource TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, key)) WITHOUT ROWID;
@@ -39,9 +44,10 @@ class ApiState:
     def __init__(self, folder: Path) -> None:
         self._lock = threading.RLock()
         path = folder / "api.sqlite"
+        self._vault = vault.of(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db = connect(path, timeout=10)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(SCHEMA)
@@ -91,12 +97,13 @@ class ApiState:
                 "IdempotentParameterMismatchException",
                 f"The ClientRequestToken: {token} you have supplied is already in use.",
             )
-        answer: dict[str, Any] = json.loads(row[1])
+        answer: dict[str, Any] = json.loads(self._vault.open_text(row[1], ANSWER, operation, token))
         return answer
 
     def remember(self, operation: str, token: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         now = time.time()
-        row = (operation, token, _digest(request), json.dumps(answer), now)
+        sealed = self._vault.seal_text(json.dumps(answer), ANSWER, operation, token)
+        row = (operation, token, _digest(request), sealed, now)
         with self._transaction():
             self._db.execute("DELETE FROM tokens WHERE time NOT BETWEEN ? AND ?", (now - TOKEN_LIFE, now + TOKEN_LIFE))
             self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?,?,?,?,?)", row)
@@ -128,6 +135,11 @@ class ApiState:
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise StoreError(f"api.sqlite: {error}", "check the space on disk") from error
+
+
+def reseal(db: Connection, old: Vault, new: Vault) -> None:  # noqa: ARG001
+    """First answers name users and pictures, for a day: without them a repeated request is done anew."""
+    db.execute("DELETE FROM tokens")
 
 
 def _digest(request: Mapping[str, Any]) -> str:

@@ -17,10 +17,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from edge import __version__, board
+from edge import __version__, board, vault
 from edge.collection.store import FILE
 from edge.doctor.finding import Finding, Patient
-from edge.errors import StoreError
+from edge.errors import EdgeError, StoreError
 from edge.sources import masked
 
 LINES = 1000
@@ -31,13 +31,14 @@ COVERED = "***"
 
 def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str]:
     """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
-    hidden = sorted({*_secrets(patient.settings), *_subjects(patient.state)}, key=len, reverse=True)
+    subjects = _subjects(patient.state)
+    hidden = sorted({*_secrets(patient.settings), *(subjects or ())}, key=len, reverse=True)
     parts = {
         "findings.json": json.dumps([asdict(finding) for finding in findings], indent=1),
         "settings.json": json.dumps(patient.settings.model_dump(mode="json"), indent=1),
         "versions.json": json.dumps(_versions(), indent=1),
         "state.txt": "\n".join(_listing(patient.state)),
-        "log.txt": _log(patient.unit),
+        "log.txt": _log(patient.unit) if subjects is not None else "left out: the names in it could not be covered",
     }
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -62,8 +63,7 @@ def _cleaned(text: str, hidden: Sequence[str]) -> str:
 def _secrets(value: Any) -> Iterator[str]:
     """Every secret in the settings, wherever it lies."""
     if isinstance(value, SecretStr):
-        if value.get_secret_value():
-            yield value.get_secret_value()
+        yield from filter(None, {value.get_secret_value(), *value.get_secret_value().splitlines()})
     elif hasattr(value, "model_fields_set"):
         for name in type(value).model_fields:
             yield from _secrets(getattr(value, name))
@@ -75,17 +75,20 @@ def _secrets(value: Any) -> Iterator[str]:
             yield from _secrets(one)
 
 
-def _subjects(state: Path) -> Iterator[str]:
-    """Names of people, which a log line may hold; short ones would cover half of all words."""
+def _subjects(state: Path) -> list[str] | None:
+    """Names of people, which a log line may hold; short ones would cover half of all words. None: they are hidden."""
     path = state / FILE
     if not path.exists():
-        return
+        return []
     try:
+        opened = vault.of(state)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             rows = db.execute("SELECT DISTINCT subject FROM faces WHERE subject IS NOT NULL").fetchall()
+        return [name for (value,) in rows if len(name := opened.named(value) or "") > 2]
     except sqlite3.Error:
-        return
-    yield from (name for (name,) in rows if len(name) > 2)
+        return []
+    except EdgeError:
+        return None
 
 
 def _versions() -> dict[str, str]:

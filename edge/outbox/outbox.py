@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import settings
+from edge import settings, vault
 from edge.errors import InputError, StoreError
 from edge.outbox import codec
 from edge.outbox.memory import Key, Memory
@@ -71,7 +71,10 @@ class Outbox:
     """``put`` events here; delivery ``read``s them and says when they are ``done``. For any thread."""
 
     def __init__(self, path: Path, settings: settings.Outbox) -> None:
-        """``path``: the file. Does not raise for a disk that refuses: ``stats().state`` says so."""
+        """``path``: the file. Does not raise for a disk that refuses: ``stats().state`` says so.
+
+        Raises SettingsError, StoreError where its folder is encrypted and cannot be opened.
+        """
         self.coalesce = False
         """set by delivery while the broker is away: plain updates of one track may take each other's place"""
         self.generation = 0
@@ -82,7 +85,7 @@ class Outbox:
         """called, on the outbox's thread, when there may be more to read; must not wait"""
         self.pulse = Pulse()
         """of the thread that writes"""
-        self._path, self._settings = path, settings
+        self._path, self._settings, self._vault = path, settings, vault.of(path.parent)
         self._disk = threading.RLock()
         """guards the store and the memory; taken before ``_changed`` where both are"""
         self._changed = threading.Condition()
@@ -301,7 +304,7 @@ class Outbox:
         """The store, opened if it is not; the rows that close the tracks an earlier process left open."""
         if self._store is not None:
             return self._store, []
-        store = Store(self._path, self._settings.max_bytes, self._settings.reserve_bytes)
+        store = Store(self._path, self._settings.max_bytes, self._settings.reserve_bytes, self._vault)
         try:
             left = [event for event in store.journal() if (event.camera, event.track) not in batch.journal]
         except sqlite3.Error:

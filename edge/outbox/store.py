@@ -15,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge import files
+from edge.database import Connection, connect
 from edge.errors import StoreError
 from edge.outbox import codec
 from edge.outbox.rows import Batch, NewRow, TrackKey, is_damage
 from edge.types import Event, Queued
+from edge.vault import PLAIN, Vault
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +53,19 @@ PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) OR
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
 
+EVENT, JOURNAL = "event", "journal"
+"""places of sealed values"""
+
+
 class Store:
     """The file, opened. Not for two threads at once.
 
     Raises sqlite3.OperationalError or OSError where the disk does not let us.
     """
 
-    def __init__(self, path: Path, max_bytes: int, reserve_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, reserve_bytes: int, vault: Vault = PLAIN) -> None:
         self.path = path
+        self._vault = vault
         self._reserve = reserve_bytes
         wal = min(1000, max_bytes // PAGE // 4)
         self._pages = max_bytes // PAGE - 2 * wal
@@ -76,7 +83,7 @@ class Store:
             # only ever a file that was not there: closing a descriptor of one that is would drop the locks that other
             # connections of this process hold, and with them what they have committed
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
+        self._db = connect(self.path, timeout=1)
         try:
             self._prepare(wal)
         except sqlite3.Error:
@@ -125,8 +132,8 @@ class Store:
         events = []
         for camera, track, body in self._db.execute("SELECT camera, track, body FROM journal ORDER BY camera, track"):
             try:
-                events.append(codec.load(body))
-            except ValueError:
+                events.append(codec.load(self._vault.open_text(body, JOURNAL, camera, track)))
+            except (ValueError, StoreError):
                 log.exception("outbox %s: the journal of track %s of camera %s is damaged", self.path, track, camera)
         return events
 
@@ -162,7 +169,16 @@ class Store:
         event, epoch, seq = row.event, row.epoch or self.epoch, row.seq if row.epoch else self.last
         self._db.execute(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.last, epoch, seq, event.camera, event.track, row.kind, event.time, row.body),
+            (
+                self.last,
+                epoch,
+                seq,
+                event.camera,
+                event.track,
+                row.kind,
+                event.time,
+                self._vault.seal_text(row.body, EVENT, self.last),
+            ),
         )
         return self.last
 
@@ -201,7 +217,8 @@ class Store:
             if body is None:
                 self._db.execute("DELETE FROM journal WHERE camera = ? AND track = ?", (camera, track))
             else:
-                self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (camera, track, body))
+                sealed = self._vault.seal_text(body, JOURNAL, camera, track)
+                self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (camera, track, sealed))
 
     def _make_room(self, coming: int) -> int:
         """Drop the oldest events, plain updates before others, until ``coming`` bytes fit; how many went."""
@@ -241,8 +258,9 @@ class Store:
         events, bad = [], []
         for position, epoch, seq, after, body in self._db.execute(query, values).fetchall():
             try:
-                events.append(Queued(position, epoch, seq, after, codec.load(body)))
-            except ValueError:
+                event = codec.load(self._vault.open_text(body, EVENT, position))
+                events.append(Queued(position, epoch, seq, after, event))
+            except (ValueError, StoreError):
                 bad.append((position,))
         if bad:
             log.error("outbox %s: %d events were damaged on disk and are lost", self.path, len(bad))
@@ -264,6 +282,16 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+
+def reseal(db: Connection, old: Vault, new: Vault) -> None:
+    """Store every event of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
+    for place, body in db.execute("SELECT position, body FROM events").fetchall():
+        text = old.open_text(body, EVENT, place)
+        db.execute("UPDATE events SET body = ? WHERE position = ?", (new.seal_text(text, EVENT, place), place))
+    for camera, track, body in db.execute("SELECT camera, track, body FROM journal").fetchall():
+        sealed = new.seal_text(old.open_text(body, JOURNAL, camera, track), JOURNAL, camera, track)
+        db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", (sealed, camera, track))
 
 
 def set_aside(path: Path, why: str) -> Path:

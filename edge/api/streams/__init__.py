@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge import vault
 from edge.api.errors import ApiError
 from edge.api.streams.output import Output, Publish
 from edge.api.streams.processor import Processor, check_labels, check_regions, made
@@ -38,7 +39,7 @@ class StreamProcessors:
     def __init__(self, service: Service, state: Path, publish: Publish | None, feeding: bool) -> None:
         self._service = service
         self._feeding = feeding
-        self._output = Output(state / "rekognition", publish)
+        self._output = Output(state / "rekognition", publish, keep=vault.state(state) is None)
         self._lock = threading.RLock()
         self._all = {document["name"]: Processor(**document) for document in service.store.processors()}
         self._sessions: dict[str, Session] = {}

@@ -1,4 +1,7 @@
-"""Where records go: to whoever publishes them (MQTT), to JSON lines, and pictures into a bucket's folder."""
+"""Where records go: to whoever publishes them (MQTT), to JSON lines, and pictures into a bucket's folder.
+
+The lines are for other programs, and hold names: where the state folder is encrypted there are none.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ MOST_BYTES = 16 << 20
 class Output:
     """Records of all processors. One thread at a time."""
 
-    def __init__(self, folder: Path, publish: Publish | None) -> None:
+    def __init__(self, folder: Path, publish: Publish | None, keep: bool = True) -> None:
         self._folder = folder
+        self._keep = keep
         self._publish = publish
         self._failing = False
 
@@ -31,7 +35,8 @@ class Output:
         """Write and publish a record. A full disk costs the line, not the stream."""
         payload = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
         try:
-            self._write(processor, payload + b"\n")
+            if self._keep:
+                self._write(processor, payload + b"\n")
             self._failing = False
         except OSError as error:
             level = logging.DEBUG if self._failing else logging.WARNING

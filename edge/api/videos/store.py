@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edge.database import Database
+from edge.database import Connection, Database
+from edge.vault import Vault
 
 FILE = "videos.sqlite"
 KEPT = 7 * 86400.0
@@ -23,6 +24,8 @@ CREATE TABLE IF NOT EXISTS findings (
 CREATE INDEX IF NOT EXISTS findings_time ON findings (job, time, position);
 CREATE INDEX IF NOT EXISTS findings_name ON findings (job, name, time, position);
 """
+JOB, FINDING = "video job", "video finding"
+"""places of sealed values"""
 Order = Literal["time", "name"]
 
 
@@ -66,27 +69,37 @@ class JobStore:
         now = time.time()
         with self._db.writing() as db:
             db.execute("DELETE FROM jobs WHERE started NOT BETWEEN ? AND ?", (now - KEPT, now + KEPT))
-            db.execute("INSERT INTO jobs VALUES (?,?,?,?,?)", (job.id, now, job.status, job.seen, _document(job)))
+            row = (job.id, now, job.status, job.seen, db.vault.seal_text(_document(job), JOB, job.id))
+            db.execute("INSERT INTO jobs VALUES (?,?,?,?,?)", row)
 
     def get(self, number: str) -> Job | None:
         with self._db.reading() as db:
             row = db.execute("SELECT status, seen, document FROM jobs WHERE id=?", (number,)).fetchone()
-        return _job(*row) if row else None
+            return _job(row[0], row[1], db.vault.open_text(row[2], JOB, number)) if row else None
 
     def unfinished(self) -> list[Job]:
         """In the order in which they came."""
         with self._db.reading() as db:
-            rows = db.execute("SELECT status, seen, document FROM jobs WHERE status='IN_PROGRESS' ORDER BY started")
-            return [_job(*row) for row in rows]
+            rows = db.execute("SELECT id, status, seen, document FROM jobs WHERE status='IN_PROGRESS' ORDER BY started")
+            opened = ((status, seen, db.vault.open_text(text, JOB, number)) for number, status, seen, text in rows)
+            return [_job(*one) for one in opened]
 
     def save(self, job: Job, findings: Sequence[Finding] = ()) -> None:
         """How far a job is, with what was found since the last time."""
         with self._db.writing() as db:
-            row = (job.status, job.seen, _document(job), job.id)
+            row = (job.status, job.seen, db.vault.seal_text(_document(job), JOB, job.id), job.id)
             db.execute("UPDATE jobs SET status=?, seen=?, document=? WHERE id=?", row)
             db.executemany(
                 "INSERT INTO findings (job, time, name, document) VALUES (?,?,?,?)",
-                [(job.id, one.time, one.name, json.dumps(one.document)) for one in findings],
+                [
+                    (
+                        job.id,
+                        one.time,
+                        one.name,
+                        db.vault.seal_text(json.dumps(one.document), FINDING, job.id, one.time),
+                    )
+                    for one in findings
+                ],
             )
 
     def findings(self, job: str, order: Order, after: int, limit: int) -> list[Finding]:
@@ -94,7 +107,19 @@ class JobStore:
         columns = "time, position" if order == "time" else "name, time, position"
         sql = f"SELECT time, name, document FROM findings WHERE job=? ORDER BY {columns} LIMIT ? OFFSET ?"  # noqa: S608
         with self._db.reading() as db:
-            return [Finding(row[0], row[1], json.loads(row[2])) for row in db.execute(sql, (job, limit, after))]
+            rows = db.execute(sql, (job, limit, after))
+            opened = ((time, name, db.vault.open_text(text, FINDING, job, time)) for time, name, text in rows)
+            return [Finding(time, name, json.loads(text)) for time, name, text in opened]
+
+
+def reseal(db: Connection, old: Vault, new: Vault) -> None:
+    """Store every job and finding of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
+    for number, document in db.execute("SELECT id, document FROM jobs").fetchall():
+        sealed = new.seal_text(old.open_text(document, JOB, number), JOB, number)
+        db.execute("UPDATE jobs SET document = ? WHERE id = ?", (sealed, number))
+    for position, job, moment, document in db.execute("SELECT position, job, time, document FROM findings").fetchall():
+        sealed = new.seal_text(old.open_text(document, FINDING, job, moment), FINDING, job, moment)
+        db.execute("UPDATE findings SET document = ? WHERE position = ?", (sealed, position))
 
 
 def _document(job: Job) -> str:
