@@ -215,7 +215,7 @@ def _batches(shipped: ShippedCollection, slots: Slots) -> Iterator[list[Entry]]:
 
     for one in shipped.segments:
         try:
-            data = slots.blob(one.sha256).read_bytes()
+            data = slots.read(one.sha256)
         except OSError as error:
             raise StoreError(f"segment {one.sha256[:12]}: {error.strerror}", "edge sync fetches it again") from error
         if hashlib.sha256(data).hexdigest() != one.sha256:

@@ -11,11 +11,12 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge import vault_keys
 from edge.errors import EdgeError, ModelError, ReleaseError
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ OVERLAP = 0.5
 """IoU of a probe's box and the one that was found"""
 LIKENESS = 0.9
 """cosine of a probe's embedding and the one that was made; runtimes differ by .02 at most"""
+
+Read = Callable[[str], bytes]
+"""sha256 -> the bytes of a file of the release"""
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +73,9 @@ def attempt(place: Place, models: Models, embedders: Mapping[str, str], seconds:
     }
     command = [sys.executable, "-m", "edge.release_trial", json.dumps(task)]
     try:
-        child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+        child = subprocess.run(
+            command, input=vault_keys.given().encode(), capture_output=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise ReleaseError(f"release {release.id}: its trial was not done within {seconds} s", _HINT) from error
     return _verdict(release.id, child)
@@ -101,6 +107,7 @@ def main() -> None:
     from edge.settings import Models
 
     task = json.loads(sys.argv[1])
+    vault_keys.use(sys.stdin.read())
     for what, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, SECONDS)):
         resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
     place = Place(**{name: Path(path) for name, path in task["place"].items()})
@@ -114,18 +121,22 @@ def main() -> None:
 def _tried(place: Place, models: Models, embedders: Mapping[str, str]) -> dict[str, float]:
     from edge.sync.manifest import Release, parse
     from edge.sync.slots import MANIFEST
+    from edge.sync.slots import read as read_blob
+
+    def read(sha256: str) -> bytes:
+        return read_blob(place.blobs, place.state, sha256)
 
     release = parse(Release, (place.folder / MANIFEST).read_bytes())
     tools = Tools(place, models)
     for shipped in release.models:
         tools.load(shipped.name, shipped.kind)
     for collection in release.collections:
-        _read(collection, place.blobs)
+        _read(collection, read)
         for label, name in release.labels.items():
             if name == collection.name and label in embedders:
                 _fits(collection, label, tools.embedder(release.replaces.get(embedders[label], embedders[label])))
     for probe in release.probes:
-        _probe(probe, place.blobs, tools)
+        _probe(probe, read, tools)
     return tools.milliseconds
 
 
@@ -170,11 +181,11 @@ class Tools:
         return found
 
 
-def _read(collection: ShippedCollection, blobs: Path) -> None:
+def _read(collection: ShippedCollection, read: Read) -> None:
     from edge.collection import segments
 
     for one in collection.segments:
-        data = (blobs / one.sha256).read_bytes()
+        data = read(one.sha256)
         segments.unpack(data, collection.name, collection.space, collection.dimensions, one.count)
 
 
@@ -187,10 +198,10 @@ def _fits(collection: ShippedCollection, label: str, embedder: Embedder) -> None
         )
 
 
-def _probe(probe: Probe, blobs: Path, tools: Tools) -> None:
+def _probe(probe: Probe, read: Read, tools: Tools) -> None:
     from edge import pictures
 
-    picture = pictures.read(blobs / probe.picture.sha256)
+    picture = pictures.decode(read(probe.picture.sha256), f"probe {probe.picture.sha256[:12]}")
     found = tools.detect(probe.detector, picture)
     first: Detection | None = None
     for wanted in probe.boxes:

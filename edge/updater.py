@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge import __version__
+from edge import __version__, vault
 from edge.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.sync import clock
 from edge.sync.download import Downloads, Limits
@@ -119,6 +119,7 @@ class Updater:
             return Synced("held", current)
         release = self._release(metadata, wanted)
         downloads = self._downloads()
+        downloads.private = release.private()
         planned = sum(downloads.missing(release.blobs()).values())
         if dry:
             return Synced("nothing", wanted, planned=planned)
@@ -149,7 +150,9 @@ class Updater:
 
     def _downloads(self) -> Downloads:
         limits = Limits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
-        return Downloads(self._http, f"{self._sync.url.rstrip('/')}/blobs", self._slots.blobs, limits)
+        return Downloads(
+            self._http, f"{self._sync.url.rstrip('/')}/blobs", self._slots.blobs, limits, vault.of(self._state)
+        )
 
     def _fetch(self, downloads: Downloads, release: Release, planned: int) -> int:
         came = 0

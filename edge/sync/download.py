@@ -6,6 +6,7 @@ resumed file that fails its digest is fetched once more from the start, a fresh 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import files
+from edge import files, vault_files
 from edge.errors import FetchError, StoreError, TrustError
 from edge.sync.http import Http, Response
+from edge.sync.slots import BLOB
+from edge.vault import PLAIN, Vault
 
 FLOOR, WINDOW = 1000, 30.0
 """bytes a second at least, over so many seconds: slower is given up"""
@@ -35,11 +38,14 @@ class Limits:
 class Downloads:
     """Fetches blobs into a folder."""
 
-    def __init__(self, http: Http, url: str, folder: Path, limits: Limits) -> None:
+    def __init__(self, http: Http, url: str, folder: Path, limits: Limits, vault: Vault = PLAIN) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._folder = folder
         self._limits = limits
+        self._vault = vault
+        self.private: frozenset[str] = frozenset()
+        """those that are sealed before they are written, where there is a key: no disk sees them as they came"""
 
     def missing(self, blobs: Mapping[str, int]) -> dict[str, int]:
         """Those that are not here, and how many bytes of each are still to come."""
@@ -65,7 +71,8 @@ class Downloads:
             step(size)
 
         for sha256 in missing:
-            self._fetch(sha256, blobs[sha256], count)
+            fetch = self._fetch_sealed if self._is_sealed(sha256) else self._fetch
+            fetch(sha256, blobs[sha256], count)
         if missing:
             files.sync_folder(self._folder)
         return received
@@ -94,7 +101,25 @@ class Downloads:
             if not (resumed and again):
                 break
             resumed = False
-        raise TrustError(
+        raise self._poisoned(sha256)
+
+    def _fetch_sealed(self, sha256: str, size: int, step: Step) -> None:
+        """Through memory: what was not done when it stopped begins anew."""
+        with vault_files.memory(sha256) as part:
+            self._receive(sha256, part, size, step)
+            data = part.read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise self._poisoned(sha256)
+        try:
+            files.write_bytes(self._folder / sha256, self._vault.seal(data, BLOB, sha256))
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error.strerror}", "check the disk: space, owner") from error
+
+    def _is_sealed(self, sha256: str) -> bool:
+        return self._vault.key is not None and sha256 in self.private
+
+    def _poisoned(self, sha256: str) -> TrustError:
+        return TrustError(
             f"{self._url}/{sha256}: is not the file that was signed",
             "publish again; if that does not help, somebody changes files on the way",
         )
@@ -121,10 +146,18 @@ class Downloads:
     def _whole(self, sha256: str, size: int) -> bool:
         """Whether a file is here; one that the disk has damaged goes."""
         path = self._folder / sha256
+        if self._is_sealed(sha256):
+            return self._whole_sealed(path, sha256)
         if _size(path) == size and path.is_file() and files.sha256(path) == sha256:
             return True
         path.unlink(missing_ok=True)
         return False
+
+    def _whole_sealed(self, path: Path, sha256: str) -> bool:
+        try:
+            return hashlib.sha256(self._vault.open(path.read_bytes(), BLOB, sha256)).hexdigest() == sha256
+        except (OSError, StoreError):
+            return False
 
     def _part(self, sha256: str) -> Path:
         return self._folder / f".part-{sha256}"

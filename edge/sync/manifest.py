@@ -147,6 +147,12 @@ class Release:
         return found
 
 
+    def private(self) -> frozenset[str]:
+        """sha256 of the files that show or name people."""
+        found = {probe.picture.sha256 for probe in self.probes}
+        return frozenset(found.union(one.sha256 for shipped in self.collections for one in shipped.segments))
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Which devices of a group run which release."""

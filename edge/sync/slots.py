@@ -13,19 +13,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge import files
+from edge import files, vault
 from edge.errors import ConflictError, ReleaseError, StoreError
 from edge.sync.manifest import Release, parse, to_bytes
+from edge.vault import Vault
 
 FOLDER = "sync"
 """below the state folder"""
 MANIFEST, TAXONOMY = "manifest.json", "taxonomy.json"
+BLOB = "blob"
+"""place of a sealed value"""
 
 
 class Slots:
     """The releases of one state folder. Raises StoreError where the disk does not do its part."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self.folder = state / FOLDER
         self.blobs = self.folder / "blobs"
         self.releases = self.folder / "releases"
@@ -51,6 +55,32 @@ class Slots:
     def blob(self, sha256: str) -> Path:
         return self.blobs / sha256
 
+    def read(self, sha256: str) -> bytes:
+        """The bytes of a blob that is sealed where the state folder is encrypted (``Release.private``).
+
+        Raises OSError, StoreError; SettingsError without its key.
+        """
+        return read(self.blobs, self._state, sha256)
+
+    def reseal(self, old: Vault, new: Vault) -> int:
+        """Store every private blob as ``new`` does; how many were damaged and went. Raises EdgeError."""
+        damaged = 0
+        for sha256 in sorted({one for release in self.installed() for one in self.manifest(release).private()}):
+            path = self.blob(sha256)
+            with _explained(self.folder):
+                try:
+                    data = old.open(path.read_bytes(), BLOB, sha256)
+                except FileNotFoundError:
+                    continue
+                except StoreError:
+                    path.unlink()  # edge sync fetches it again
+                    damaged += 1
+                else:
+                    files.write_bytes(path, new.seal(data, BLOB, sha256))
+        for part in self.blobs.glob(".part-*"):
+            part.unlink(missing_ok=True)
+        return damaged
+
     def path(self, release: str) -> Path:
         return self.releases / release
 
@@ -68,10 +98,10 @@ class Slots:
             raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
 
     def verify(self, release: Release) -> None:
-        """Read every file of an installed release's models. Raises StoreError where the disk has damaged one."""
-        for model in release.models:
-            for name, blob in model.files.items():
-                path = self.path(release.id) / "models" / model.name / name
+        """Read every model and head of an installed release. Raises StoreError where the disk has damaged one."""
+        for folder, blobs in release.folders().items():
+            for name, blob in blobs.items():
+                path = self.path(release.id) / folder / name
                 try:
                     whole = files.sha256(path) == blob.sha256
                 except OSError:
@@ -90,12 +120,13 @@ class Slots:
             for leftover in (self._staging, final):
                 shutil.rmtree(leftover, ignore_errors=True)
             (self._staging / "models").mkdir(parents=True, mode=0o700)
-            for model in release.models:
-                folder = self._staging / "models" / model.name
-                folder.mkdir(mode=0o700)
-                for name, blob in model.files.items():
+            for place, blobs in release.folders().items():
+                folder = self._staging / place
+                folder.mkdir(mode=0o700, parents=True)
+                for name, blob in blobs.items():
                     _link(self.blob(blob.sha256), folder / name)
-                files.sync_folder(folder)
+                for made in (folder, *folder.relative_to(self._staging).parents[:-1]):
+                    files.sync_folder(self._staging / made)
             if release.taxonomy:
                 _link(self.blob(release.taxonomy.sha256), self._staging / TAXONOMY)
             files.write_bytes(self._staging / MANIFEST, to_bytes(release))
@@ -178,6 +209,11 @@ class Slots:
         new.symlink_to(Path("releases") / release)
         new.replace(self.folder / link)
         files.sync_folder(self.folder)
+
+
+def read(blobs: Path, state: Path, sha256: str) -> bytes:
+    """The bytes of a blob, sealed as what lies in ``state`` is. Raises OSError, StoreError, SettingsError."""
+    return vault.of(state).open((blobs / sha256).read_bytes(), BLOB, sha256)
 
 
 def _link(blob: Path, path: Path) -> None:
