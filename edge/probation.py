@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edge import board
 from edge.health import Health
@@ -16,6 +18,8 @@ SLACK = 0.05
 """seconds by which a latency may grow anyhow: half the frames of a fast model are noise"""
 MEMORY, MEMORY_SLACK = 1.5, 64 << 20
 """times and bytes by which the memory may grow"""
+PARTS, LEAK = 4, 4 << 20
+"""parts of the time, and the bytes by which the memory grows in each of them where something leaks"""
 SETTLING = 3.0
 """seconds after a switch that do not count"""
 LEAST_SECONDS, LEAST_LATENCIES = 10.0, 20
@@ -48,6 +52,13 @@ def complaint(before: Measures, now: Measures) -> str:
     return ""
 
 
+def leak(memory: Sequence[int]) -> str:
+    """A word where the memory, bytes at equal distances of time, grew all the time by more than comes to rest."""
+    if len(memory) > PARTS and all(after - before > LEAK for before, after in pairwise(memory)):
+        return f"leaks memory: {(memory[-1] - memory[0]) >> 20} MB more, and growing still"
+    return ""
+
+
 class Probation:
     """Watches the daemon after a switch, with the time before it as the measure."""
 
@@ -59,6 +70,8 @@ class Probation:
         self._problems: dict[str, str] = {}
         self._began: float | None = None
         self._settled = False
+        self._memory: list[int] = []
+        """at the beginning and at the end of each part of the time"""
 
     @property
     def running(self) -> bool:
@@ -69,6 +82,7 @@ class Probation:
         self._before = None if fresh else self._measure()
         self._problems = dict(self._health.problems)
         self._began, self._settled = now, False
+        self._memory = []
 
     def end(self) -> None:
         self._began = None
@@ -93,7 +107,9 @@ class Probation:
         reason = self._new_problem() or complaint(self._before, measured)
         if reason:
             return reason
-        return "" if now - self._began >= self._seconds else None
+        if now - self._began >= SETTLING + len(self._memory) * max(0.0, self._seconds - SETTLING) / PARTS:
+            self._memory.append(measured.memory)
+        return leak(self._memory) if now - self._began >= self._seconds else None
 
     def _new_problem(self) -> str:
         for part, text in dict(self._health.problems).items():

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from edge.board import Memory
 from edge.cost import Cost
 from edge.health import Health
-from edge.probation import Measures, Probation, complaint
+from edge.probation import Measures, Probation, complaint, leak
 
 BEFORE = Measures(10.0, 0.1, 100 << 20)
 
@@ -27,6 +28,31 @@ def test_a_release_must_do_about_as_well_as_the_one_before(now: Measures, words:
 
 def test_a_few_milliseconds_are_noise_whatever_the_ratio() -> None:
     assert complaint(Measures(5.0, 0.004, 1 << 27), Measures(5.0, 0.03, 1 << 27)) == ""
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "leaks"),
+    [
+        ([100, 110, 120, 130, 140], True),
+        ([100, 130, 150, 152, 152], False),
+        ([100, 110, 105, 120, 130], False),
+        ([100, 102, 104, 106, 108], False),
+        ([100, 110, 120], False),
+    ],
+)
+def test_what_grows_and_does_not_come_to_rest_leaks(megabytes: list[int], leaks: bool) -> None:
+    assert ("leaks memory" in leak([one << 20 for one in megabytes])) is leaks
+
+
+def test_a_leak_too_small_for_the_limit_is_found_out_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Clockwork(60.0)
+    daemon.run(30, 5, 0.1)
+    monkeypatch.setattr("edge.board.memory", lambda: Memory((100 << 20) + int(daemon.now * (500 << 10)), 0))
+    daemon.probation.begin(daemon.now, fresh=False)
+    assert daemon.run(59, 5, 0.1) is None
+    verdict = daemon.run(2, 5, 0.1)
+    assert verdict
+    assert "leaks memory" in verdict
 
 
 class Clockwork:
