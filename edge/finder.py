@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.errors import SettingsError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.inference.tiling import Tiling
 from edge.settings import Label, Settings
 from edge.types import Detection, Embedding, Picture, Quality
 
@@ -36,6 +37,8 @@ class Finder:
         self.label = label
         self.embedder = embedder
         self.detectors = detectors
+        self.tiles = 0
+        """parts of a picture to look at closer, for what is small in it"""
         self._score = score
         self._min_quality = min_quality
 
@@ -44,7 +47,10 @@ class Finder:
         found: list[Detection] = []
         for detector in self.detectors:
             score = detector.card.thresholds.score if self._score is None else self._score
-            found += detector.detect(picture, {self.label: score})
+            seen = detector.detect(picture, {self.label: score})
+            if self.tiles:
+                seen = Tiling(self.tiles).add(detector, seen, picture, scores={self.label: score})
+            found += seen
         return sorted(found, key=lambda detection: -detection.box.area)
 
     def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Seen]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 cv2.setNumThreads(1)  # its helpers cost a tenth to a third more CPU here, and take the cores from the interpreter
 
 __all__ = [
-    "MOST_BYTES", "MOST_PIXELS", "decode", "encode_jpeg", "luma", "planes", "read", "resized", "resized_rgb", "rotated",
-    "to_rgb", "warped_rgb",
+    "MOST_BYTES", "MOST_PIXELS", "cut", "decode", "encode_jpeg", "luma", "planes", "read", "resized", "resized_rgb",
+    "rotated", "to_rgb", "warped_rgb",
 ]  # fmt: skip
 
 
@@ -89,13 +89,23 @@ def warped_rgb(picture: Picture, matrix: FloatArray, width: int, height: int) ->
     left, top, right, bottom = _needed(forward, width, height, picture)
     if right <= left or bottom <= top:
         return np.zeros((height, width, 3), np.uint8)
-    region = to_rgb(_cut(picture, left, top, right, bottom))
+    region = to_rgb(cut(picture, left, top, right, bottom))
     factor = max(1, int(1 / _scale(forward)))
     moved = forward @ _from_region(left, top, factor)
     if factor > 1:
         whole = region[: region.shape[0] // factor * factor, : region.shape[1] // factor * factor]
         region = _averaged(whole, whole.shape[1] // factor, whole.shape[0] // factor)
     return _bytes(cv2.warpAffine(region, moved, (width, height), flags=cv2.INTER_LINEAR))
+
+
+def cut(picture: Picture, left: int, top: int, right: int, bottom: int) -> Picture:
+    """The part of a picture between even coordinates, without a copy where the layout allows."""
+    width, height = right - left, bottom - top
+    if picture.layout != "i420":
+        return Picture(picture.data[top:bottom, left:right], picture.layout, width, height)
+    y, u, v = planes(picture)
+    half = slice(top // 2, bottom // 2), slice(left // 2, right // 2)
+    return Picture(_i420_to_rgb(y[top:bottom, left:right], u[half], v[half]), "rgb", width, height)
 
 
 def rotated(picture: Picture, degrees: int) -> Picture:
@@ -172,16 +182,6 @@ def _within(low: float, high: float, side: int) -> tuple[int, int]:
     first = max(0, min(side, math.floor(low))) // 2 * 2
     last = max(0, min(side, math.ceil(high)))
     return first, min(last + last % 2, side)
-
-
-def _cut(picture: Picture, left: int, top: int, right: int, bottom: int) -> Picture:
-    """The part of a picture between even coordinates, without a copy where the layout allows."""
-    width, height = right - left, bottom - top
-    if picture.layout != "i420":
-        return Picture(picture.data[top:bottom, left:right], picture.layout, width, height)
-    y, u, v = planes(picture)
-    half = slice(top // 2, bottom // 2), slice(left // 2, right // 2)
-    return Picture(_i420_to_rgb(y[top:bottom, left:right], u[half], v[half]), "rgb", width, height)
 
 
 def _from_region(left: int, top: int, factor: int) -> NDArray[np.float64]:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.attention import Attention
 from edge.bundle import Bundle, Detects, Embeds, Look, Recogniser, Remembers
 from edge.cost import Cost, Stage
 from edge.custom_labels import REGION_SCORE
 from edge.errors import EdgeError
-from edge.motion import Motion, MotionResult
 from edge.policy import Clock, Policy, Presence
 from edge.settings import Camera, Label, Settings
-from edge.shedding import LEAST_MOTION, NOTHING, Shed
 from edge.telling import Telling
 from edge.tracking.faint import unfollowed
 from edge.tracking.holders import Holders
@@ -36,10 +35,6 @@ from edge.zones import Zones
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
-LOOK_AT_NOTHING = 5.0
-"""seconds between two looks at a still scene in which nothing is tracked"""
-LOOK_AT_TRACKS = 1.0
-"""seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
 MATCHES = 32
 """faces of the collection that a vote sees: more than a subject has pictures, so that a runner-up is among them"""
 
@@ -57,8 +52,8 @@ class Pipeline:
         self.faint: list[Detection] = []
         """in the latest frame: what scored too little to be followed, where the settings want to ask about it"""
         self.strangers: Remembers | None = None
-        self.shed: Shed = NOTHING
-        """what to do without, from the next frame on"""
+        self.attention = Attention(camera)
+        """decides whether to look; its ``shed`` says what to do without"""
         self.telling = Telling(camera, settings, ids)
         self._camera = camera
         self._labels = labels
@@ -67,10 +62,8 @@ class Pipeline:
         self._policy = Policy(camera, labels, settings.tracking)
         self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
         self._holders = Holders()
-        self._motion = Motion() if camera.motion else None
         self._looks: dict[str, Looks] = {}
         self._cut_off: list[Track] = []
-        self._looked = -1e9
         self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
         self._running: Bundle | None = None
         self._asked: list[tuple[Detects, dict[str, float]]] = []
@@ -109,7 +102,7 @@ class Pipeline:
                 self.faint = unfollowed(detections, update.tracks, self._doubted, bundle.scores)
                 self._zones.update(update.tracks, frame.monotonic)
                 self._holders.update(update.tracks, frame.monotonic)
-            budget = min(self._recognition.budget, self.shed.embeddings or self._recognition.budget)
+            budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
             self._recognise(bundle, frame, update.tracks, budget)
             self.telling.look(frame, update.tracks, self.cost, budget)
             self._holders.name(update.tracks, frame.monotonic)
@@ -155,17 +148,9 @@ class Pipeline:
         return bundle
 
     def _worth_looking(self, frame: Frame) -> bool:
-        if self._motion is None:
-            return True
-        moving = self._moving(self._motion.look(frame))
-        waited = frame.monotonic - self._looked
-        tracks = self._tracker.tracks
-        unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
-        due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
-        return self.telling.owes(moving, frame.monotonic) or moving or due or unsettled
-
-    def _moving(self, seen: MotionResult) -> bool:
-        return seen.moving and (self.shed.regions or sum(region.area for region in seen.regions) >= LEAST_MOTION)
+        worth = self.attention.worth(frame, self._tracker.tracks)
+        self.cost.moving = self.attention.moving
+        return self.telling.owes(self.cost.moving, frame.monotonic) or worth
 
     def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
@@ -190,8 +175,8 @@ class Pipeline:
         picture = frame.small or frame.main
         found: list[Detection] = []
         for detector, scores in self._asked:
-            found += detector.detect(picture, scores)
-        self._looked = frame.monotonic
+            found += self.attention.closer(detector, frame, detector.detect(picture, scores), scores)
+        self.attention.looks(frame)
         self.cost.looked, self.cost.detections = True, len(found)
         return found
 

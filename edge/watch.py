@@ -144,7 +144,7 @@ class Watch:
         """From each camera's next frame on, do without this."""
         self._shed = shed
         for one in self._watched.values():
-            one.pipeline.shed = shed if one.camera.realtime else NOTHING
+            one.pipeline.attention.shed = shed if one.camera.realtime else NOTHING
 
     def enable(self, camera: str, enabled: bool) -> None:
         """Let a camera look, or look away: closed, its tracks ended. Until the daemon's next start.

@@ -93,7 +93,7 @@ def test_a_pipeline_that_gives_up_small_motion_still_looks_at_large_motion_and_o
     def looked(shed: Shed, picture: object) -> list[bool]:
         camera, detector = Camera(name="door", detectors=("fake",), motion=True), SeesOneFace(range(0))
         pipeline = Pipeline(camera, Settings(cameras=(camera,), labels={"face": FACE}), a_bundle(detector), ids())
-        pipeline.shed = shed
+        pipeline.attention.shed = shed
         found = []
         for number, shown in enumerate([a_picture(160, 120)] * 3 + [picture]):
             pipeline.process(a_frame(number, picture=shown))  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def test_a_pipeline_that_gives_up_embeddings_makes_one_a_frame() -> None:
         camera, embedder = Camera(name="door", detectors=("fake",), motion=False), CountsEmbeddings()
         settings = Settings(cameras=(camera,), labels={"face": FACE})
         pipeline = Pipeline(camera, settings, a_bundle(SeesFour(), embedder), ids())
-        pipeline.shed = shed
+        pipeline.attention.shed = shed
         counts = []
         for number in range(12):
             pipeline.process(a_frame(number))

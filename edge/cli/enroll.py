@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--label", default="face", show_default=True, help="What to enroll: a label of the detector.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
 @click.option("--embedder", default="", help="Embedder model, instead of the label's.")
+@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Parts to look at closer, for small faces.")
 @json_option
 @click.pass_context
 def enroll(
@@ -32,6 +33,7 @@ def enroll(
     label: str,
     detectors: tuple[str, ...],
     embedder: str,
+    tiles: int,
     as_json: bool,
 ) -> None:
     r"""Index images into COLLECTION, which is made where it does not exist.
@@ -56,6 +58,7 @@ def enroll(
     plan = planned(path, subject)
     with Collections(state, chosen.collection, maintain=False) as collections:
         looks = finder.load(chosen, state, label, detectors, embedder)
+        looks.tiles = tiles
         target = collections.get_or_create(collection)
         outcomes = []
         with bar("enrolling", len(plan)) as progress:

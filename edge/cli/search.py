@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--embedder", default="", help="Embedder model, instead of the label's.")
 @click.option("--threshold", type=click.FloatRange(0, 100), help="Similarity 0..100 that makes a match.")
 @click.option("--limit", type=click.IntRange(1, 32), default=5, show_default=True, help="Candidates to list a face.")
+@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Parts to look at closer, for small faces.")
 @json_option
 @click.pass_context
 def search(
@@ -32,6 +33,7 @@ def search(
     embedder: str,
     threshold: float | None,
     limit: int,
+    tiles: int,
     as_json: bool,
 ) -> None:
     r"""Who is in these pictures: every face of IMAGES (files or folders) against COLLECTION.
@@ -55,6 +57,7 @@ def search(
     with Collections(state, chosen.collection, maintain=False) as collections:
         target = collections.get(collection)
         looks = finder.load(chosen, state, label, detectors, embedder)
+        looks.tiles = tiles
         when = rule(chosen, label, looks.embedder, threshold)
         answers = []
         with bar("searching", len(files)) as progress:

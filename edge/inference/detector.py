@@ -29,6 +29,8 @@ class Detector:
         self.interpreter = interpreter
         self.labels = tuple(label for label in card.decoder.labels if label != NOTHING)
         """what it can report"""
+        self.size = card.input.width, card.input.height
+        """pixels of its input"""
         self._spec = card.decoder
         self._decode = registry.load("decoder", registry.DECODERS, card.decoder.name)
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")

@@ -136,6 +136,9 @@ class Camera(Section):
     )
     required_zones: tuple[str, ...] = Field((), description="Report only tracks that entered one of these zones.")
     motion: bool = Field(True, description="Look only where something moves (and once in a while).")
+    tiles: int = Field(
+        0, ge=0, le=64, description="Small things in large pictures: parts to look at closer, where something moves."
+    )
     weight: float = Field(1.0, gt=0, le=100, description="Share of the inference thread beside other cameras.")
     snapshots: bool = Field(False, description="Publish a picture of each new track. Off: no picture leaves.")
 
