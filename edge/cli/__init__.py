@@ -25,6 +25,7 @@ COMMANDS = {
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
     "labels": ("edge.cli.labels:labels", "Custom labels from a few examples: train, evaluate, predict, list."),
     "review": ("edge.cli.review:review", "Answer doubtful matches: who is it."),
+    "strangers": ("edge.cli.strangers:strangers", "Unknown faces that came again: list, name, forget."),
     "forget": ("edge.cli.forget:forget", "Remove a subject everywhere on this device."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check, add, get, quantize."),
     "sync": ("edge.cli.sync:sync", "Fetch, verify and install the release that this device is to run."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,13 @@ import pytest
 from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.answers import Answers, export
-from edge.collection import Collection
+from edge.collection import Collection, Collections, NewFace
+from edge.collection.users import Users
 from edge.errors import ConflictError, NotFoundError
 from edge.review import Anchors, PortraitStore, ReviewQueue
+from edge.review.strangers import Stranger
 from edge.settings import Review
+from edge.settings import Strangers as StrangerSettings
 
 Ask = Callable[..., int]
 
@@ -160,3 +164,40 @@ def test_the_queue_is_bounded_expires_and_keeps_no_picture_unless_asked(tmp_path
         assert not any(one.crop for one in queue.doubts())
         queue.put([doubt(9, time.time() - 2 * 86400)])
         assert queue.count() == 3
+
+
+def test_a_confirmed_face_is_tied_to_the_user_of_its_subject_and_has_the_external_id_of_the_others(
+    answers: Answers, collections: Collections, staff: Collection, ask: Ask
+) -> None:
+    users = Users(collections.store, "staff", staff.number)
+    users.create("employee-17")
+    bob = [face.face_id for face in staff.faces(subject="bob")]
+    users.associate("employee-17", bob, 0.0)
+    users.create("carol")
+    face = NewFace(look(4), "carol", "c" * 64, BOX, external_image_id="carol")
+    staff.add([face], SPACE)
+    answers.rename(ask(look(1, 6)), "bob")
+    answers.rename(ask(look(4, 3)), "carol")
+    answers.confirm(ask(look(0, 5)))
+    assert users.get("employee-17").faces == 3
+    assert users.get("carol").faces == 1
+    assert [one.external_image_id for one in staff.faces(subject="carol")] == ["carol", "carol"]
+    assert [one.external_image_id for one in staff.faces(subject="alice")] == [None, None, None], (
+        "nobody of hers has one"
+    )
+
+
+def test_an_answer_that_names_a_stranger_names_all_that_is_kept_of_him_and_can_be_taken_back(
+    answers: Answers, queue: ReviewQueue, staff: Collection, ask: Ask
+) -> None:
+    looks = np.stack([look(5, 1), look(5, 2)])
+    stranger = Stranger(0, 7, "staff", "face", SPACE, time.time(), time.time(), 2, 0.9, looks)
+    queue.strangers.put([stranger], StrangerSettings())
+    doubt = replace(queue.get(ask(look(5, 3), None)), pseudonym="unknown-7")
+    queue.put([doubt])
+    answers.new(queue.doubts(limit=10)[-1].id, "maria")
+    assert staff.subjects()["maria"] == 3
+    assert queue.strangers.all() == []
+    answers.undo()
+    assert "maria" not in staff.subjects()
+    assert [one.name for one in queue.strangers.all()] == ["unknown-7"]

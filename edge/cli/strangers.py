@@ -1,0 +1,128 @@
+"""``edge strangers``: unknown faces that came again, and their names at last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.output import json_option, print_json, print_table, settings
+
+if TYPE_CHECKING:
+    from edge.review import ReviewQueue
+    from edge.review.strangers import Stranger
+    from edge.settings import Settings
+
+
+@click.group()
+def strangers() -> None:
+    r"""Unknown faces that came again (unknown-7): list, name, forget.
+
+    None is kept before [strangers] is enabled. They are in no collection, no export and no release.
+
+    \b
+    Example:
+      edge strangers list
+      edge strangers name unknown-7 "Maria"
+    """
+
+
+@strangers.command("list")
+@click.option("--all", "everybody", is_flag=True, help="Also those that were seen once: they have no pseudonym yet.")
+@json_option
+@click.pass_context
+def list_command(ctx: click.Context, everybody: bool, as_json: bool) -> None:
+    r"""Who came again, the one seen last first. Exit code 3: nobody.
+
+    \b
+    Example:
+      edge strangers list --json
+    """
+    with _opened(ctx) as (queue, _, _):
+        found = [one for one in reversed(queue.strangers.all()) if everybody or one.number is not None]
+    if as_json:
+        print_json({"strangers": [_document(one) for one in found]})
+    else:
+        rows = [(one.name or "-", one.collection, one.times, _when(one.first), _when(one.last)) for one in found]
+        print_table(["stranger", "collection", "times", "first seen", "last seen"], rows)
+    if not found:
+        ctx.exit(3)
+
+
+@strangers.command()
+@click.argument("stranger")
+@click.argument("subject")
+@click.option("--force", is_flag=True, help="Add the faces even where they make subjects confusable.")
+@json_option
+@click.pass_context
+def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: bool) -> None:
+    r"""STRANGER is SUBJECT: what is kept of the stranger becomes faces of the collection, for a running daemon as well.
+
+    Looks that would make two subjects confusable are left out; where all would, nothing happens (--force).
+
+    \b
+    Example:
+      edge strangers name unknown-7 "Maria"
+    """
+    from edge import subjects
+    from edge.answers import matches
+    from edge.collection import Collections
+    from edge.naming import name_stranger
+
+    subject = subjects.checked(subject)
+    with _opened(ctx) as (queue, chosen, state), Collections(state, chosen.collection, maintain=False) as collections:
+        one = queue.strangers.get(stranger)
+        match = matches(chosen, state).get(one.label, 1.0)
+        faces = name_stranger(collections, one, subject, match, force)
+        queue.strangers.remove([one.id])
+    if as_json:
+        print_json({"stranger": stranger, "subject": subject, "collection": one.collection, "faces": faces})
+    else:
+        click.echo(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
+
+
+@strangers.command()
+@click.argument("stranger")
+@json_option
+@click.pass_context
+def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
+    r"""Delete what is kept of STRANGER. The next time the face is a new one.
+
+    \b
+    Example:
+      edge strangers forget unknown-7
+    """
+    with _opened(ctx) as (queue, _, _):
+        queue.strangers.remove([queue.strangers.get(stranger).id])
+        queue.compact()
+    if as_json:
+        print_json({"stranger": stranger, "forgotten": True})
+    else:
+        click.echo(f"{stranger} is forgotten")
+
+
+@contextmanager
+def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Settings, Path]]:
+    from edge import config
+    from edge.review import ReviewQueue
+
+    chosen = settings(ctx)
+    state = config.state_folder(chosen)
+    with ReviewQueue(state, chosen.review) as queue:
+        yield queue, chosen, state
+
+
+def _document(one: Stranger) -> dict[str, Any]:
+    return {
+        "stranger": one.name, "collection": one.collection, "label": one.label, "times": one.times,
+        "first": round(one.first, 3), "last": round(one.last, 3), "looks": len(one.looks),
+        "quality": round(one.quality, 3),
+    }  # fmt: skip
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
