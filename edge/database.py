@@ -33,6 +33,26 @@ def connect(path: Path | str, timeout: float, uri: bool = False) -> Connection:
     )
 
 
+@contextmanager
+def rewriting(path: Path) -> Iterator[Connection]:
+    """A transaction on a file that nobody else has open; then the file is written anew, without what was in it.
+
+    Raises StoreError: where the transaction failed, nothing has changed.
+    """
+    try:
+        with contextlib.closing(connect(path, timeout=BUSY_SECONDS)) as db:
+            db.executescript("PRAGMA secure_delete = ON; PRAGMA synchronous = FULL;")
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+            db.execute("VACUUM")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be rewritten: {error}", "check the space on disk, and try again") from error
+    if busy:
+        raise StoreError(f"{path}: another program has it open, and its log is not yet empty", "end it, and try again")
+
+
 class Database:
     """For any thread; several processes may have the file open. Raises StoreError.
 

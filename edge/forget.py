@@ -6,18 +6,22 @@ It happens with the daemon stopped: what a process holds in memory could be writ
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge import vault
+from edge.api.videos.store import FILE as VIDEOS
+from edge.api.videos.store import FINDING
 from edge.collection import Collections
 from edge.collection.store import FILE as COLLECTIONS
 from edge.collection.users import Users
-from edge.errors import NotFoundError, StoreError
+from edge.database import rewriting
+from edge.errors import NotFoundError
 from edge.lock import Lock
 from edge.outbox import codec
+from edge.outbox import store as outbox
 from edge.review import ReviewQueue
 from edge.review.database import FILE as REVIEW
 from edge.settings import Settings
@@ -26,7 +30,7 @@ from edge.types import Identity, IdentityState
 CHUNK = 1 << 20
 SHORTEST = 4
 """bytes of a name that is looked for in files: shorter ones are found in anything"""
-OUTBOX, API, VIDEOS = "outbox.sqlite", "api.sqlite", "videos.sqlite"
+OUTBOX, API = "outbox.sqlite", "api.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ def forget(subject: str, settings: Settings, state: Path) -> Forgotten:
     """
     with Lock(state):
         with Collections(state, settings.collection, maintain=False) as collections:
-            traces = [blob for name in collections.names() for blob in _vectors(collections, name, subject)]
+            traces = _vectors(collections, subject)
             faces = sum(_faces(collections, name, subject) for name in collections.names())
-        with _changing(state / COLLECTIONS):
+        with rewriting(state / COLLECTIONS):
             pass
         questions = _questions(subject, settings, state)
         events = _anonymised(state / OUTBOX, subject)
@@ -62,18 +66,25 @@ def forget(subject: str, settings: Settings, state: Path) -> Forgotten:
 
 
 def left(state: Path, subject: str, vectors: list[bytes]) -> Iterator[Path]:
-    """Files of a state folder that hold the name (as text or in JSON) or one of the embeddings."""
-    name = subject.encode("utf-8")
+    """Files of a state folder that hold the name (as text, in JSON or sealed) or one of the embeddings."""
+    name, stored = subject.encode("utf-8"), vault.of(state).name(subject)
     wanted = {name, json.dumps(subject)[1:-1].encode(), *vectors} if len(name) >= SHORTEST else set(vectors)
+    wanted |= {stored} if isinstance(stored, bytes) else set()
     for path in sorted(state.rglob("*")):
         if path.is_file() and not path.is_symlink() and _holds(path, wanted):
             yield path
 
 
-def _vectors(collections: Collections, name: str, subject: str) -> list[bytes]:
-    collection = collections.get(name)
-    ids = [face.face_id for face in collection.faces(limit=-1, subject=subject)]
-    return [vector.astype("<f4").tobytes() for vector in collection.vectors(ids)]
+def _vectors(collections: Collections, subject: str) -> list[bytes]:
+    """The embeddings of a subject, as they are and as they are stored."""
+    with collections.store.reading() as db:
+        where = (db.vault.name(subject),)
+        found = [blob for (blob,) in db.execute("SELECT vector FROM faces WHERE subject = ?", where)]
+    for name in collections.names() if collections.store.vault.key else ():
+        collection = collections.get(name)
+        ids = [face.face_id for face in collection.faces(limit=-1, subject=subject)]
+        found += [vector.astype("<f4").tobytes() for vector in collection.vectors(ids)]
+    return found
 
 
 def _faces(collections: Collections, name: str, subject: str) -> int:
@@ -99,14 +110,9 @@ def _anonymised(path: Path, subject: str) -> int:
     """Events that wait keep their place and lose the name: each track still gets its end."""
     if not path.exists():
         return 0
-    with _changing(path) as db:
-        for place, body in db.execute("SELECT position, body FROM events").fetchall():
-            if (nameless := _nameless(body, subject)) is not None:
-                db.execute("UPDATE events SET body = ? WHERE position = ?", (nameless, place))
-        for camera, track, body in db.execute("SELECT camera, track, body FROM journal").fetchall():
-            if (nameless := _nameless(body, subject)) is not None:
-                db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", (nameless, camera, track))
-        return db.total_changes
+    known = vault.of(path.parent)
+    with rewriting(path) as db:
+        return outbox.rewrite(db, known, known, lambda body: _nameless(body, subject))[0]
 
 
 def _nameless(body: str, subject: str) -> str | None:
@@ -123,7 +129,7 @@ def _nameless(body: str, subject: str) -> str | None:
 def _without_replays(path: Path) -> None:
     """First answers to repeated requests hold names of users and pictures; without them, a repetition is done anew."""
     if path.exists():
-        with _changing(path) as db:
+        with rewriting(path) as db:
             db.execute("DELETE FROM tokens")
 
 
@@ -131,28 +137,13 @@ def _without_videos(path: Path, subject: str) -> int:
     """What was found in videos names users and pictures: a job that names the subject goes as a whole."""
     if not path.exists():
         return 0
-    name = json.dumps(subject)
-    with _changing(path) as db:
-        rows = db.execute("SELECT job, document FROM findings").fetchall()
-        jobs = {(job,) for job, document in rows if name in document}
+    name, known = json.dumps(subject), vault.of(path.parent)
+    with rewriting(path) as db:
+        rows = db.execute("SELECT job, time, document FROM findings").fetchall()
+        jobs = {(job,) for job, time, text in rows if name in known.open_text(text, FINDING, job, time)}
         db.executemany("DELETE FROM findings WHERE job = ?", jobs)
         db.executemany("DELETE FROM jobs WHERE id = ?", jobs)
     return len(jobs)
-
-
-@contextmanager
-def _changing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A file that nobody else has open: changed, then written anew without what was in it. Raises StoreError."""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as db:
-            db.execute("PRAGMA secure_delete = ON")
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")
-            db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be rewritten: {error}", "check the space on disk, and try again") from error
 
 
 def _holds(path: Path, wanted: set[bytes]) -> bool:

@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edge import files
@@ -20,7 +20,7 @@ from edge.errors import StoreError
 from edge.outbox import codec
 from edge.outbox.rows import Batch, NewRow, TrackKey, is_damage
 from edge.types import Event, Queued
-from edge.vault import PLAIN, Vault
+from edge.vault import PLAIN, Stored, Vault
 
 log = logging.getLogger(__name__)
 
@@ -284,14 +284,33 @@ class Store:
         self._db.close()
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> None:
-    """Store every event of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
+Change = Callable[[str], str | None]
+"""the body of an event -> what takes its place; None: it stays"""
+
+
+def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body: body) -> tuple[int, int]:
+    """Change the events of a file, as ``old`` stores them, to what ``new`` does. In a transaction of the caller's.
+
+    Returns how many changed, and how many stay because they are damaged. Raises SettingsError.
+    """
+    changed = damaged = 0
+
+    def stored(body: Stored, *place: object) -> Stored:
+        nonlocal changed, damaged
+        try:
+            text = change(old.open_text(body, *place))
+        except StoreError:
+            damaged += 1
+            return body
+        changed += text is not None
+        return body if text is None else new.seal_text(text, *place)
+
     for place, body in db.execute("SELECT position, body FROM events").fetchall():
-        text = old.open_text(body, EVENT, place)
-        db.execute("UPDATE events SET body = ? WHERE position = ?", (new.seal_text(text, EVENT, place), place))
-    for camera, track, body in db.execute("SELECT camera, track, body FROM journal").fetchall():
-        sealed = new.seal_text(old.open_text(body, JOURNAL, camera, track), JOURNAL, camera, track)
-        db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", (sealed, camera, track))
+        db.execute("UPDATE events SET body = ? WHERE position = ?", (stored(body, EVENT, place), place))
+    for *track, body in db.execute("SELECT camera, track, body FROM journal").fetchall():
+        row = (stored(body, JOURNAL, *track), *track)
+        db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", row)
+    return changed, damaged
 
 
 def set_aside(path: Path, why: str) -> Path:
