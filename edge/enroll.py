@@ -100,7 +100,7 @@ def enroll_picture(
     chosen = finder.embed(picture, [best(detections)])[0]
     if chosen.embedding is None:
         return None, False, chosen.reason, len(detections) - 1
-    new = _new_face(chosen, image_sha256, subject)
+    new = new_face(chosen, image_sha256, subject)
     known = collection.known([face_id(finder.embedder.space.fingerprint, new)])
     face = collection.add([new], finder.embedder.space)[0]
     return face, not known, "", len(detections) - 1
@@ -117,6 +117,19 @@ def best(detections: Iterable[Detection]) -> Detection:
     return max(detections, key=weight)
 
 
+def new_face(seen: Seen, image_sha256: str, subject: str) -> NewFace:
+    """What is stored of a detection that has an embedding."""
+    assert seen.embedding is not None  # noqa: S101
+    return NewFace(
+        vector=seen.embedding.vector,
+        subject=subject,
+        image_sha256=image_sha256,
+        box=seen.detection.box,
+        confidence=seen.detection.score,
+        quality=seen.quality.score,
+    )
+
+
 def _enroll(one: ToEnroll, finder: Finder, collection: Collection) -> Outcome:
     if one.subject is None:
         return _skipped(one, "no_subject", finder.label)
@@ -131,18 +144,6 @@ def _enroll(one: ToEnroll, finder: Finder, collection: Collection) -> Outcome:
 def _skipped(one: ToEnroll, reason: str, label: str, others: int = 0) -> Outcome:
     words = HINTS.get(reason, reason).format(label=label)
     return Outcome(one.path, one.subject, "skipped", reason=reason, message=f"{one.path}: {words}", others=others)
-
-
-def _new_face(seen: Seen, image_sha256: str, subject: str) -> NewFace:
-    assert seen.embedding is not None  # noqa: S101
-    return NewFace(
-        vector=seen.embedding.vector,
-        subject=subject,
-        image_sha256=image_sha256,
-        box=seen.detection.box,
-        confidence=seen.detection.score,
-        quality=seen.quality.score,
-    )
 
 
 def _folder_of(file: Path, base: Path) -> str | None:

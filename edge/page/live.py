@@ -70,6 +70,10 @@ class LiveView:
                 return None
             await asyncio.sleep(0.02)
 
+    def shown(self, camera: str) -> Shown | None:
+        """The frame that is shown now; None where nobody looks."""
+        return self._shown.get(camera)
+
     async def jpeg(self, frame: Frame) -> bytes:
         """The picture, encoded once for all who look."""
         return await asyncio.to_thread(self._jpeg, frame)

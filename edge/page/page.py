@@ -19,6 +19,7 @@ from edge.page.door import Door, said
 from edge.page.enrolment import Enrolment
 from edge.page.feed import Feed
 from edge.page.live import LiveView
+from edge.page.questions import Questions
 from edge.policy import Presence
 from edge.settings import Settings
 
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from edge.mqtt.messages import Stats
     from edge.types import Frame
 
+SCRIPTS = ("page.js", "common.js", "live.js", "names.js", "people.js", "review.js", "rows.js")
 ASSETS = {
     "": ("index.html", "text/html"),
-    "page.js": ("page.js", "text/javascript"),
     "page.css": ("page.css", "text/css"),
+    **{name: (name, "text/javascript") for name in SCRIPTS},
 }
 """last part of the address -> file below edge/data/page, its type"""
 MOST_SUBJECTS = 500
@@ -51,6 +53,7 @@ class StatusPage:
         self.live = LiveView(settings.page.width)
         self.feed = Feed()
         self._enrolment = Enrolment(settings, state, collections)
+        self._questions = Questions(settings, state, collections)
         self._stats: Callable[[], Stats] | None = None
         self._present: Callable[[], Sequence[Presence]] = tuple
         self._latest: Callable[[str], Frame | None] = lambda _: None
@@ -65,6 +68,7 @@ class StatusPage:
     ) -> None:
         """Who tells what there is now."""
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
+        self._enrolment.latest = self._camera
 
     def serve(self, lane: Lane) -> None:
         """``lane`` runs the models that enroll."""
@@ -73,11 +77,12 @@ class StatusPage:
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""
         self.feed.close()
+        self._questions.close()
 
     def routes(self) -> list[BaseRoute]:
         from starlette.routing import Route
 
-        door = self._door
+        door, enrolment, questions = self._door, self._enrolment, self._questions
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
@@ -86,7 +91,15 @@ class StatusPage:
             Route("/page/state", door.private(self._answer_state), methods=["GET"]),
             Route("/page/events", door.private(self._answer_events), methods=["GET"]),
             Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
-            Route("/page/collections/{name}/faces", door.changing(self._enrolment.answer), methods=["POST"]),
+            Route("/page/collections/{name}/faces", door.changing(enrolment.answer), methods=["POST"]),
+            Route("/page/collections/{name}/looks", door.changing(enrolment.look), methods=["POST"]),
+            Route("/page/looks/{word}", door.changing(enrolment.enroll), methods=["POST"]),
+            Route("/page/review", door.private(questions.listed), methods=["GET"]),
+            Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
+            Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
+            Route("/page/review/answers", door.changing(questions.answered), methods=["POST"]),
+            Route("/page/review/undo", door.changing(questions.undone), methods=["POST"]),
+            Route("/page/review/delete", door.changing(questions.deleted), methods=["POST"]),
             Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
             Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
         ]
@@ -112,8 +125,10 @@ class StatusPage:
             subjects = await asyncio.to_thread(lambda: self._collections.get(request.path_params["name"]).subjects())
         except NotFoundError as error:
             return said(404, error.message, error.hint)
-        named = sorted(subjects.items())[:MOST_SUBJECTS]
-        return JSONResponse({"subjects": [{"subject": name, "faces": faces} for name, faces in named]})
+        like = request.query_params.get("like", "").casefold()
+        named = [(name, faces) for name, faces in sorted(subjects.items()) if like in name.casefold()]
+        listed = [{"subject": name, "faces": faces} for name, faces in named[:MOST_SUBJECTS]]
+        return JSONResponse({"subjects": listed, "total": len(named)})
 
     async def _answer_picture(self, request: Request) -> Response:
         from starlette.responses import Response
@@ -130,6 +145,11 @@ class StatusPage:
         story = {"sequence": frame.sequence, "time": frame.time, "tracks": shown.tracks if shown else ()}
         headers = {"X-Frame": json.dumps(story)}
         return Response(await self.live.jpeg(frame), media_type="image/jpeg", headers=headers)
+
+    def _camera(self, name: str) -> Frame | None:
+        """The newest frame: what is shown where somebody looks, else what was looked at last."""
+        shown = self.live.shown(name)
+        return shown.frame if shown else self._latest(name)
 
     async def _answer_metrics(self, request: Request) -> Response:  # noqa: ARG002
         from starlette.responses import Response
@@ -170,6 +190,7 @@ class StatusPage:
                 {"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()
             ],
             "enrollable": self._enrolment.collections(),
+            "review": self._questions.summary(),
         }
 
 

@@ -20,6 +20,7 @@ from edge.collection import Collections
 from edge.health import Health
 from edge.page import StatusPage
 from edge.page.door import COOKIE, TRIES
+from edge.page.page import ASSETS
 from edge.settings import Settings
 from edge.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
 
@@ -103,8 +104,10 @@ def event(name: str, number: int = 0) -> Event:
 # what it shows
 
 
-def test_the_page_is_three_files_that_name_no_other_host(open_page: Served) -> None:
-    for path in ("/", "/page/page.js", "/page/page.css"):
+def test_the_page_is_a_few_files_that_name_no_other_host(open_page: Served) -> None:
+    folder = ROOT / "edge/data/page"
+    assert {name or "index.html" for name in ASSETS} == {file.name for file in folder.iterdir()}
+    for path in ("/", *(f"/page/{name}" for name in ASSETS if name)):
         status, headers, body = open_page.ask("GET", path)
         assert status == 200
         assert not re.search(rb"https?://|//[a-z]+\.", body.replace(b"// ", b""))
@@ -214,7 +217,7 @@ def test_a_portrait_that_is_uploaded_is_a_face_at_once(open_page: Served) -> Non
     assert open_page.collections.get("faces").subjects() == {"Grace Hopper": 1}
     assert json.loads(open_page.ask("POST", path, PORTRAIT.read_bytes(), **MARK)[2])["status"] == "already_there"
     listed = json.loads(open_page.ask("GET", "/page/collections/faces")[2])
-    assert listed == {"subjects": [{"subject": "Grace Hopper", "faces": 1}]}
+    assert listed == {"subjects": [{"subject": "Grace Hopper", "faces": 1}], "total": 1}
 
 
 def test_what_cannot_be_enrolled_is_said_with_its_reason(open_page: Served) -> None:

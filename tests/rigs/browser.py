@@ -104,15 +104,14 @@ class Browser:
             raise PageError(f"{expression[:200]}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, expression: str, patience: float = PATIENCE) -> Any:
+    def until(self, expression: str, patience: float = PATIENCE) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + patience
-        while not (value := self.js(expression)):
+        while not self.js(f"Boolean({expression})"):
             if time.monotonic() > end:
                 text = self.js("document.body.innerText")
                 raise PageError(f"never true: {expression}\n{text[:1500]}")
             time.sleep(0.03)
-        return value
 
     def press(self, key: str, modifiers: int = 0) -> None:
         """A key as a person presses it: the browser decides what it does."""

@@ -1,0 +1,122 @@
+/** What all views use: elements, requests, words. */
+
+export const $ = (id) => document.getElementById(id);
+export const hooks = { login() {} }; // what happens where the device asks for a login
+
+/** An element with a class and text; text never becomes markup. */
+export function make(tag, name = "", text = "", ...children) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text) element.textContent = text;
+  element.append(...children);
+  return element;
+}
+
+/** Attributes of an element, which comes back. */
+export function set(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+export function button(text, key, does, kind = "") {
+  const made = make("button", kind, text);
+  made.type = "button";
+  if (key) made.append(set(make("kbd", "", key), { "aria-hidden": "true" }));
+  made.addEventListener("click", does);
+  return made;
+}
+
+export async function ask(address, options = {}) {
+  const answer = await fetch(address, { credentials: "same-origin", ...options });
+  if (answer.status === 401) hooks.login();
+  return answer;
+}
+
+/** Send something that changes something: the answer's document, with ``ok`` and never an exception. */
+export async function post(address, body) {
+  const plain = body instanceof Blob || body === undefined;
+  const options = {
+    method: "POST",
+    headers: { "X-Edge-Page": "1", "Content-Type": plain ? "application/octet-stream" : "application/json" },
+    body: plain ? body : JSON.stringify(body),
+  };
+  try {
+    const answer = await ask(address, options);
+    return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
+  } catch {
+    return { ok: false, status: 0, error: "the device did not answer", try: "look whether it is on, and try again" };
+  }
+}
+
+export const path = (...parts) => `/page/${parts.map(encodeURIComponent).join("/")}`;
+
+/** An error with what to try. */
+export const words = (said) => (said.try ? `${said.error}: ${said.try}` : said.error);
+
+/** Children anew, but only where what they say has changed: screen readers and selections stay undisturbed. */
+export function fill(parent, things, build) {
+  const key = JSON.stringify(things);
+  if (parent.dataset.key === key) return;
+  parent.dataset.key = key;
+  parent.replaceChildren(...things.map(build));
+}
+
+/** Who somebody is, in words. */
+export function named(label, state, subject) {
+  if (state === "known") return subject;
+  if (state === "uncertain") return `${subject || label}?`;
+  return state === "unknown" ? `unknown ${label}` : label;
+}
+
+export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+export function duration(seconds) {
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const [size, unit] = units.find(([size]) => seconds >= size) || [1, "s"];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+/** A face: its picture where there is one, else the letters of its name and what is missing. */
+export function portrait(source, alt, name, missing = "") {
+  const frame = make("span", "portrait");
+  const blank = () => {
+    frame.classList.add("blank");
+    frame.replaceChildren(make("b", "", initials(name)), ...(missing ? [make("small", "", missing)] : []));
+    set(frame.firstChild, { "aria-hidden": "true" });
+  };
+  if (!source) { blank(); return frame; }
+  const picture = make("img");
+  picture.alt = alt;
+  picture.addEventListener("error", blank);
+  picture.src = source;
+  frame.append(picture);
+  return frame;
+}
+
+const initials = (name) => (name ? [...name.matchAll(/(?:^|[\s._-])(\S)/gu)].map(([, letter]) => letter).join("").slice(0, 2) : "?").toUpperCase();
+
+/** A similarity as a bar, with a mark where a match begins. */
+export function nearness(similarity, match) {
+  const bar = make("span", `nearness ${match !== null && similarity >= match ? "match" : ""}`);
+  const filled = make("i");
+  filled.style.width = `${100 * Math.min(1, Math.max(0, similarity))}%`;
+  bar.append(filled);
+  if (match !== null) {
+    const mark = make("u");
+    mark.style.left = `${100 * match}%`;
+    bar.append(mark);
+  }
+  const says = match === null ? "" : `, ${match.toFixed(2)} makes a match`;
+  return set(bar, { role: "img", "aria-label": `similarity ${similarity.toFixed(2)}${says}` });
+}
+
+let quiet = 0;
+
+/** Say something for a moment, to eyes and to screen readers. */
+export function tell(text, kind = "") {
+  const line = $("toast");
+  line.className = `toast ${kind}`;
+  line.textContent = text;
+  clearTimeout(quiet);
+  quiet = setTimeout(() => { line.textContent = ""; }, kind === "bad" ? 9000 : 4000);
+}

@@ -1,0 +1,239 @@
+/** Collections, and enrolment: a name, pictures from a camera or from files, a look at what would be enrolled. */
+
+import { $, ask, button, count, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
+import { View } from "./live.js";
+import { NameField, forgetNames, subjectsOf } from "./names.js";
+
+const GRADES = [[0.75, "good"], [0.5, "fair"], [0, "poor"]]; // quality from which
+const TALLEST = 20; // rem of a picture that was taken
+const cards = []; // pictures that are looked at, newest first
+let field;
+let view = null; // of the chosen camera
+let cameras = [];
+
+/* ---- collections ---- */
+
+export function show(state) {
+  fill($("collections"), state.collections.length ? state.collections : [null], (one) => {
+    if (!one) return make("p", "none", "none yet: enroll somebody, and there is one");
+    const details = make("details", "", "", make("summary", "", one.name, make("small", "", count(one.faces, "face"))));
+    details.addEventListener("toggle", () => details.open && subjects(details, one.name));
+    return details;
+  });
+  $("enrol").hidden = !state.enrollable.length;
+  $("enrol-off").hidden = state.enrollable.length > 0;
+  fill($("enrol-collection"), state.enrollable, (name) => make("option", "", name));
+  $("enrol-collection-field").hidden = state.enrollable.length < 2;
+  if (!field.collection && state.enrollable.length) field.collection = $("enrol-collection").value;
+  cameras = state.cameras;
+  fill($("enrol-camera"), cameras.map((camera) => camera.name), (name) => make("option", "", name));
+  $("enrol-camera-field").hidden = cameras.length < 2;
+  const camera = cameras.find((one) => one.name === view?.name);
+  if (camera) view.tell(camera);
+  for (const mode of document.querySelectorAll("input[name=enrol-from]")) if (mode.value === "camera") mode.disabled = !cameras.length;
+  watch();
+}
+
+async function subjects(details, name) {
+  forgetNames();
+  const { subjects, total } = await subjectsOf(name);
+  const list = make("ul", "subjects");
+  for (const { subject, faces } of subjects) list.append(make("li", "", `${subject} · ${faces}`));
+  if (!subjects.length) list.append(make("li", "none", "no subjects"));
+  if (total > subjects.length) list.append(make("li", "none", `and ${(total - subjects.length).toLocaleString("en")} more`));
+  details.querySelector("ul")?.remove();
+  details.append(list);
+}
+
+/* ---- where pictures come from ---- */
+
+const mode = () => document.querySelector("input[name=enrol-from]:checked").value;
+const seen = () => !$("part-people").hidden && !$("enrol").hidden;
+
+/** The live picture of the chosen camera, only while it is wanted. */
+export function watch() {
+  const name = seen() && mode() === "camera" ? $("enrol-camera").value : "";
+  $("from-camera").hidden = mode() !== "camera";
+  $("from-files").hidden = mode() !== "files";
+  if ((view?.name ?? "") === name) { view?.run(); return; }
+  view = name ? new View(name) : null;
+  $("enrol-live").replaceChildren(...(view ? [view.figure] : []));
+  const camera = cameras.find((one) => one.name === name);
+  if (camera) view.tell(camera);
+}
+
+async function takePicture() {
+  const from = $("enrol-camera").value;
+  $("enrol-take").disabled = true;
+  const said = await post(`${path("collections", $("enrol-collection").value, "looks")}?camera=${encodeURIComponent(from)}`);
+  $("enrol-take").disabled = false;
+  if (!said.ok) return tell(words(said), "bad");
+  add({ title: `from ${from}`, ...said });
+}
+
+async function takeFiles(files) {
+  const collection = $("enrol-collection").value;
+  const progress = $("enrol-progress");
+  const all = [...files];
+  for (const [index, file] of all.entries()) {
+    progress.textContent = `looking at ${index + 1} of ${all.length}: ${file.name}`;
+    const said = await post(path("collections", collection, "looks"), file);
+    add(said.ok ? { title: file.name, ...said } : { title: file.name, faces: [], error: said.error, try: said.try, collection });
+  }
+  progress.textContent = "";
+  $("enrol-files").value = "";
+}
+
+/* ---- cards: a picture, what was found in it, and what would be enrolled ---- */
+
+function add(look) {
+  const card = { ...look, face: look.best, status: "", refused: "" };
+  card.element = make("li", "look");
+  cards.unshift(card);
+  $("enrol-looks").prepend(card.element);
+  draw(card);
+  summary();
+  if (!field.name) $("enrol-subject").focus();
+}
+
+function remove(card) {
+  cards.splice(cards.indexOf(card), 1);
+  card.element.remove();
+  summary();
+}
+
+const faceOf = (card) => card.faces[card.face];
+const ready = (card) => !card.status && faceOf(card) && !faceOf(card).reason;
+/** The enrolled subject that the face looks like, where it is not the one that was typed. */
+const rival = (card, name) => { const [near] = faceOf(card).nearest; return near?.match && near.subject !== name ? near : null; };
+
+function draw(card) {
+  const head = make("div", "look-head", "", make("b", "", card.title), button("Remove", "", () => remove(card), "plain small"));
+  head.lastChild.setAttribute("aria-label", `Remove ${card.title}`);
+  const parts = [head];
+  if (card.status) parts.push(make("p", "done", card.status));
+  else if (!card.faces.length) parts.push(still(card), problem(card));
+  else parts.push(still(card), details(card));
+  card.element.className = `look${card.status ? " finished" : ""}`;
+  card.element.replaceChildren(...parts);
+}
+
+const problem = (said) => make("p", "error", `${said.error[0].toUpperCase()}${said.error.slice(1)}.`, ...(said.try ? [make("small", "", ` ${said.try[0].toUpperCase()}${said.try.slice(1)}.`)] : []));
+
+/** The picture as it was taken, each face of it a button. */
+function still(card) {
+  const frame = make("div", "still");
+  if (!card.picture) { frame.append(make("span", "none", "no picture")); return frame; }
+  const picture = make("img");
+  picture.alt = card.title;
+  picture.src = card.picture;
+  frame.append(picture);
+  frame.style.aspectRatio = `${card.width} / ${card.height}`;
+  frame.style.maxWidth = `${(TALLEST * card.width) / card.height}rem`;
+  card.faces.forEach((face, index) => {
+    const [left, top, width, height] = face.box;
+    const spot = make("button", `spot${face.reason ? " bad" : ""}`, card.faces.length > 1 ? String(index + 1) : "");
+    spot.type = "button";
+    Object.assign(spot.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
+    set(spot, { "aria-pressed": String(index === card.face), "aria-label": `face ${index + 1} of ${card.faces.length}${face.reason ? `: ${face.error}` : ""}` });
+    spot.addEventListener("click", () => { card.face = index; card.refused = ""; draw(card); summary(); card.element.querySelectorAll(".spot")[index].focus(); });
+    frame.append(spot);
+  });
+  return frame;
+}
+
+function details(card) {
+  const face = faceOf(card);
+  const box = make("div", "look-details");
+  const [, grade] = GRADES.find(([from]) => face.quality >= from);
+  const facts = make("div", "look-facts", "",
+    make("p", `grade ${face.reason ? "poor" : grade}`, "", make("b", "", `${Math.round(100 * face.quality)} %`), ` quality, ${face.pixels} pixels`));
+  if (card.faces.length > 1) facts.append(make("p", "hint", `${card.faces.length} faces: face ${card.face + 1} is chosen. Choose another in the picture.`));
+  const top = make("div", "look-face", "", portrait(face.picture, "the face that would be enrolled", "?"), facts);
+  box.append(top);
+  if (face.reason) { box.append(problem(face)); return box; }
+  box.append(near(card, face), verdict(card), enrolButton(card));
+  return box;
+}
+
+function near(card, face) {
+  if (!face.nearest.length) return make("p", "hint", "Nobody is enrolled in this collection yet.");
+  const lines = face.nearest.map((one) => make("li", "", "", make("span", "", one.subject), nearness(one.similarity, card.match), make("small", "", one.similarity.toFixed(2))));
+  return make("div", "", "", make("p", "head", "Nearest who are enrolled"), make("ul", "nearest", "", ...lines));
+}
+
+function verdict(card) {
+  const name = field.name;
+  const line = make("p", "verdict");
+  const face = faceOf(card);
+  const other = rival(card, name);
+  const own = face.nearest.find((one) => one.subject === name);
+  if (card.refused) line.append(make("b", "", "Not enrolled. "), `${card.refused}.`);
+  else if (other) {
+    line.append("This looks like ", make("b", "", other.subject), `, who is enrolled already (${other.similarity.toFixed(2)}).`);
+    line.append(button(`It is ${other.subject}`, "", () => { $("enrol-subject").value = other.subject; field.changed(); }, "plain small"));
+  } else if (own?.match) line.append("It agrees with the faces of ", make("b", "", name), ".");
+  else if (own) line.append("It is little like the faces of ", make("b", "", name), ` that are enrolled (${own.similarity.toFixed(2)}).`);
+  else if (face.nearest.length) line.append("Nobody who is enrolled looks like this.");
+  line.className = `verdict ${card.refused || other ? "warn" : own && !own.match ? "warn" : "fine"}`;
+  return line;
+}
+
+function enrolButton(card) {
+  const name = field.name;
+  const doubt = card.refused || (name && rival(card, name));
+  const made = button(!name ? "Enroll: the name is missing" : doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enrol(card, Boolean(doubt)), doubt ? "plain" : "");
+  made.disabled = !name || Boolean(card.busy);
+  return made;
+}
+
+async function enrol(card, force = false) {
+  const name = field.name;
+  if (!name || !ready(card)) return;
+  card.busy = true;
+  draw(card);
+  const query = new URLSearchParams({ face: card.face, subject: name, ...(force ? { force: "1" } : {}) });
+  const said = await post(`${path("looks", card.look)}?${query}`);
+  card.busy = false;
+  if (said.ok) card.status = said.status === "added" ? `Enrolled as ${said.subject}.` : `Was there already, as ${said.subject}.`;
+  else if (said.status === 409) card.refused = said.error;
+  else tell(words(said), "bad");
+  forgetNames();
+  draw(card);
+  summary();
+  if (said.ok) tell(card.status);
+}
+
+async function enrolAll() {
+  for (const card of cards.filter((one) => ready(one) && !one.refused && !rival(one, field.name))) await enrol(card);
+}
+
+function summary() {
+  const name = field.name;
+  const clear = cards.filter((card) => ready(card) && !card.refused && !rival(card, name));
+  $("enrol-all").hidden = clear.length < 2;
+  $("enrol-all").disabled = !name;
+  $("enrol-all").textContent = name ? `Enroll all ${clear.length} as ${name}` : `Enroll all ${clear.length}: the name is missing`;
+  $("enrol-empty").hidden = cards.length > 0;
+}
+
+function renamed() {
+  for (const card of cards) if (!card.status) { card.refused = ""; draw(card); }
+  summary();
+}
+
+export function begin() {
+  field = new NameField($("enrol-subject"), { changed: renamed });
+  $("enrol-collection").addEventListener("change", () => { field.collection = $("enrol-collection").value; });
+  $("enrol-camera").addEventListener("change", watch);
+  for (const one of document.querySelectorAll("input[name=enrol-from]")) one.addEventListener("change", watch);
+  $("enrol-take").addEventListener("click", takePicture);
+  $("enrol-files").addEventListener("change", () => takeFiles($("enrol-files").files));
+  $("enrol-all").addEventListener("click", enrolAll);
+  $("enrol").addEventListener("submit", (event) => event.preventDefault());
+  const drop = $("from-files");
+  drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => { event.preventDefault(); drop.classList.remove("over"); takeFiles(event.dataTransfer.files); });
+  summary();
+}

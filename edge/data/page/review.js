@@ -1,0 +1,512 @@
+/** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
+
+import { $, ask, button, count, make, nearness, portrait, post, set, tell, words } from "./common.js";
+import { NameField, forgetNames } from "./names.js";
+import { Rows } from "./rows.js";
+
+const ROW = 64; // pixels, as in the style sheet
+const AT_ONCE = 50; // answers of one request
+const MOSAIC = 9; // pictures of a group that are shown
+const ENOUGH = 2000; // questions that are held: more are asked for when these become few
+const SORTS = {
+  "oldest first": (a, b) => a.id - b.id,
+  "newest first": (a, b) => b.id - a.id,
+  "by name": (a, b) => (a.subject ?? "\uffff").localeCompare(b.subject ?? "\uffff") || a.id - b.id,
+  "most similar first": (a, b) => nearestOf(b) - nearestOf(a) || a.id - b.id,
+};
+const SAID = { confirm: "confirmed", rename: "named", new: "enrolled as new", reject: "held away from the name", discard: "discarded" };
+const ALL = ["confirm", "rename", "new", "reject", "discard"];
+
+const held = new Map(); // id -> question
+let order = []; // what the list shows
+let at = 0; // place of the current one in it
+const chosen = new Set(); // ids that are answered together
+let from = 0; // where a selection with shift begins
+let unsent = []; // answers that wait for the device
+let sending = null;
+let past = []; // groups of ids that can be taken back, the last one last
+let group = 0;
+let newest = 0;
+let more = false;
+let loading = null;
+let odd = 0; // looks at the state in a row that did not fit what is held
+let told = { enabled: false, crops: false, waiting: 0, days: 0, most: 0, answered: 0, pictures: 0 };
+let rows;
+let field;
+let asking = null; // what a name is asked for: "rename" or "new"
+
+const nearestOf = (item) => item.nearest[0]?.similarity ?? -1;
+const able = (item) => {
+  const can = item.answers ?? ALL;
+  return item.subject ? can : can.filter((answer) => answer !== "confirm" && answer !== "reject");
+};
+const open = () => !$("part-review").hidden && !$("main").hidden;
+const current = () => order[at];
+const when = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
+const reasonOf = (item) => item.reason.replaceAll("_", " ");
+const titleOf = (item) => item.question ?? (item.subject ? `Is it ${item.subject}?` : "Who is it?");
+
+/* ---- what the device has ---- */
+
+export function show(review) {
+  told = review;
+  $("review-count").textContent = review.waiting > 999 ? "999+" : String(review.waiting);
+  $("review-count").hidden = !review.waiting;
+  kept();
+  if (!open()) return;
+  const fits = more || unsent.length || sending || held.size === review.waiting;
+  odd = fits ? 0 : odd + 1;
+  if (asking) return; // whom somebody names now stays where it is
+  if (review.newest > newest && !more) load();
+  else if (odd > 1) { odd = 0; reload(); } // somebody answers elsewhere, or they became too old
+  else paint(false);
+}
+
+export function enter() {
+  if (!held.size) load();
+  paint();
+  rows.soon();
+}
+
+async function reload() {
+  const now = current()?.id;
+  held.clear();
+  newest = 0;
+  await load();
+  const place = order.findIndex((item) => item.id === now);
+  if (place >= 0) move(place);
+}
+
+function load() {
+  loading ??= fetchAll().finally(() => { loading = null; });
+  return loading;
+}
+
+async function fetchAll() {
+  do {
+    const answer = await ask(`/page/review?after=${newest}`).catch(() => null);
+    if (!answer?.ok) return;
+    const said = await answer.json();
+    const busy = new Set(unsent.map((one) => one.id));
+    for (const item of said.questions) {
+      newest = Math.max(newest, item.id);
+      if (!busy.has(item.id)) held.set(item.id, item);
+    }
+    more = said.more;
+    if (!past.length) past = said.undoable.map((id) => ({ ids: [id] }));
+    arrange();
+  } while (more && held.size < ENOUGH);
+}
+
+/** The list anew, with the same question current. */
+function arrange() {
+  const now = current()?.id;
+  const reason = $("review-reason").value;
+  const reasons = [...new Set([...held.values()].map((item) => item.reason))].sort();
+  options($("review-reason"), ["", ...reasons], (value) => (value ? value.replaceAll("_", " ") : "every reason"));
+  order = [...held.values()].filter((item) => !reason || item.reason === reason).sort(SORTS[$("review-sort").value]);
+  for (const id of chosen) if (!held.has(id)) chosen.delete(id);
+  at = Math.max(0, order.findIndex((item) => item.id === now));
+  paint();
+}
+
+function options(select, values, text) {
+  const key = JSON.stringify(values);
+  if (select.dataset.key === key) return;
+  const now = select.value;
+  select.dataset.key = key;
+  select.replaceChildren(...values.map((value) => Object.assign(make("option", "", text(value)), { value })));
+  if (values.includes(now)) select.value = now;
+}
+
+/* ---- what is shown ---- */
+
+function paint(anew = true) {
+  const any = order.length > 0;
+  $("review-none").hidden = any;
+  $("review-work").hidden = !any;
+  $("review-undo").disabled = !past.length;
+  const total = held.size + (more ? "+" : 0);
+  $("review-total").textContent = told.waiting || held.size ? `${count(parseInt(total, 10), "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
+  if (!any) { nothing(); return; }
+  at = Math.min(at, order.length - 1);
+  rows.show(order, at, anew);
+  rows.reveal();
+  $("review-chosen").textContent = chosen.size ? `${chosen.size.toLocaleString("en")} chosen` : "";
+  $("review-all").textContent = chosen.size ? "Choose none" : "Choose all";
+  question(current());
+}
+
+function nothing() {
+  const filtered = held.size > 0;
+  const [head, text] = filtered ? ["None for this reason", "Other questions wait: choose every reason above."]
+    : told.enabled ? ["Nothing to answer", "The device is sure of what it saw. Doubtful matches will wait here."]
+    : ["Review is off", "Doubtful matches are not kept. To be asked about them, set this and reload the daemon:"];
+  $("review-none").replaceChildren(make("h3", "", head), make("p", "", text));
+  if (!filtered && !told.enabled) $("review-none").append(make("pre", "", "[review]\nenabled = true   # keeps the embedding of doubtful tracks\ncrops = true     # keeps their pictures as well"));
+}
+
+function paintRow(row, item) {
+  const picked = chosen.has(item.id);
+  set(row, { "aria-selected": String(picked) });
+  row.classList.toggle("picked", picked);
+  const tag = item.refused ? make("em", "refused", "refused") : make("em", "", reasonOf(item));
+  const lines = make("span", "row-lines", "",
+    make("span", "", "", make("b", "", item.pseudonym || !item.subject ? titleOf(item) : `${item.subject}?`), tag),
+    make("span", "", "", make("small", "", `${item.camera} · ${when.format(item.time * 1000)}`), make("small", "", item.nearest.length ? nearestOf(item).toFixed(2) : "–")));
+  row.replaceChildren(make("i", "tick"), portrait(pictureOf(item), "", item.subject), lines);
+}
+
+const pictureOf = (item) => (item.picture ? `/page/review/${item.id}/picture.jpg` : "");
+
+function question(item) {
+  const group = chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null;
+  const key = JSON.stringify([item, group?.length, group?.slice(0, MOSAIC).map((one) => one.id), told.crops]);
+  const place = $("question");
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  closeField();
+  $("question-title").textContent = group ? together(group) : titleOf(item);
+  const where = [item.camera, when.format(item.time * 1000), item.label, item.track && `track ${item.track}`, ...(item.details ?? []).map(([name, value]) => `${name} ${value}`)];
+  $("question-where").textContent = where.filter(Boolean).join(" · ");
+  $("question-why").textContent = item.why ?? `The device asks because of: ${reasonOf(item)}.`;
+  $("question-where").hidden = $("question-why").hidden = Boolean(group);
+  refusal(item, group);
+  sides(item, group);
+  actions(item, group);
+}
+
+function together(group) {
+  const names = new Set(group.map((item) => item.subject ?? "nobody"));
+  return `${count(group.length, "question")} at once, about ${names.size === 1 ? [...names][0] : `${names.size} subjects`}`;
+}
+
+function refusal(item, group) {
+  const box = $("question-refused");
+  box.hidden = !item.refused || Boolean(group);
+  if (box.hidden) return;
+  const { answer, subject, error, code } = item.refused;
+  const name = subject || item.subject;
+  box.replaceChildren(make("p", "", `Not applied: ${error}.`));
+  if (code === "refused") {
+    box.append(make("p", "hint", `To add this look to ${name} would make names less sure. Answer otherwise, or discard it.`),
+      button(`Add it to ${name} all the same`, "F", () => give(answer, subject, true), "plain"));
+  }
+}
+
+/** The picture that is asked about, beside the nearest that are enrolled. */
+function sides(item, group) {
+  const seen = group ? several(group) : make("figure", "face seen-face", "", portrait(pictureOf(item), "the picture in question", "", "no picture kept"),
+    make("figcaption", "", "", make("b", "", "Seen"), make("small", "", `quality ${Math.round(100 * item.quality)} %`)));
+  const near = item.nearest.map((one, index) => {
+    const source = one.picture ? `/page/portraits/${one.picture}.jpg` : "";
+    const missing = "no picture kept";
+    const caption = make("figcaption", "", "", make("b", "", one.subject),
+      make("span", "value", "", nearness(one.similarity, item.match), make("small", "", one.similarity.toFixed(2))));
+    if (one.picture && !one.same_face) caption.append(make("small", "", "another picture"));
+    const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, `enrolled: ${one.subject}`, one.subject, missing), caption);
+    tile.type = "button";
+    if (index < 9) tile.prepend(set(make("kbd", "", String(index + 1)), { "aria-hidden": "true" }));
+    tile.setAttribute("aria-label", `It is ${one.subject}, similarity ${one.similarity.toFixed(2)}`);
+    tile.addEventListener("click", () => pick(index));
+    return tile;
+  });
+  const none = item.nearest.length ? [] : [make("p", "none", "Nobody enrolled is near.")];
+  $("question-seen").replaceChildren(seen);
+  $("question-near").replaceChildren(...near, ...none);
+  $("question-near-title").textContent = group ? "Nearest to the current one" : "Nearest who are enrolled";
+  $("question-match").hidden = item.match === null || item.match === undefined || !item.nearest.length;
+  $("question-match").textContent = item.match ? `The mark on each bar is ${item.match.toFixed(2)}: from there on it is a match.` : "";
+}
+
+function several(group) {
+  const shown = group.slice(0, group.length > MOSAIC ? MOSAIC - 1 : MOSAIC).map((item) => portrait(pictureOf(item), titleOf(item), item.subject));
+  if (group.length > MOSAIC) shown.push(make("span", "portrait blank", "", make("b", "", `+${group.length - MOSAIC + 1}`)));
+  return make("div", "mosaic", "", ...shown);
+}
+
+function actions(item, group) {
+  const one = (answer, text, key, does, kind) => {
+    const made = button(text, key, does, kind);
+    made.disabled = !(group ?? [item]).some((each) => able(each).includes(answer));
+    made.dataset.answer = answer;
+    return made;
+  };
+  const name = group ? null : item.subject;
+  $("question-actions").replaceChildren(
+    one("confirm", name ? `Yes, ${name}` : group ? "Yes, as asked" : "Yes", "C", () => give("confirm"), "main"),
+    one("reject", name ? `Not ${name}` : "Not this person", "X", () => give("reject"), "plain"),
+    one("rename", "Somebody else", "R", () => ask_name("rename"), "plain"),
+    one("new", "New subject", "N", () => ask_name("new"), "plain"),
+    one("discard", "Discard", "D", () => give("discard"), "plain"),
+    button("Skip", "S", () => step(1), "plain quiet"),
+  );
+}
+
+function kept() {
+  const pictures = told.crops ? "its embedding and its picture" : "its embedding, and no picture";
+  const lines = [
+    `Of each doubtful look the device keeps ${pictures}, until it is answered and for ${told.days} days at most; the oldest of more than ${told.most.toLocaleString("en")} go.`,
+    `What was answered is kept for ${told.days} days, so that it can be exported (${count(told.answered, "answer")} now, ${count(told.pictures, "picture")}). Nothing of it leaves the device.`,
+  ];
+  const key = JSON.stringify([lines, told.enabled, told.crops, told.waiting]);
+  if ($("review-kept").dataset.key === key) return;
+  $("review-kept").dataset.key = key;
+  $("review-kept").replaceChildren(...lines.map((text) => make("p", "", text)));
+  if (told.enabled && !told.crops) {
+    $("review-kept").append(make("p", "", "", "Pictures are off. ", make("code", "", "crops = true"), " in ", make("code", "", "[review]"),
+      " of the settings keeps them from the next reload on; a question is easier to answer with one."));
+  }
+  $("review-delete").disabled = !told.waiting && !told.answered;
+}
+
+/* ---- moving and choosing ---- */
+
+function move(place) {
+  if (!order.length) return;
+  at = Math.min(order.length - 1, Math.max(0, place));
+  paint(false);
+}
+
+const step = (by) => move(at + by);
+
+function toggle(id) {
+  if (chosen.has(id)) chosen.delete(id); else chosen.add(id);
+  from = at;
+  paint();
+}
+
+function choose(fits, text) {
+  chosen.clear();
+  for (const item of order) if (fits(item)) chosen.add(item.id);
+  paint();
+  tell(`${chosen.size.toLocaleString("en")} chosen: ${text}`);
+}
+
+const chooseSubject = () => { const { subject, collection } = current(); choose((item) => item.subject === subject && item.collection === collection, subject ? `about ${subject}` : "that name nobody"); };
+const chooseTrack = () => { const { id, camera, track } = current(); choose((item) => (track ? item.camera === camera && item.track === track : item.id === id), `track ${track} at ${camera}`); };
+const chooseAll = () => (chosen.size ? (chosen.clear(), paint()) : choose(() => true, "all of the list"));
+
+function clicked(event) {
+  const row = event.target.closest(".row");
+  if (!row) return;
+  const place = order.indexOf(row.thing);
+  if (place < 0) return;
+  if (event.shiftKey) {
+    const [first, last] = [Math.min(from, place), Math.max(from, place)];
+    for (let index = first; index <= last; index++) chosen.add(order[index].id);
+    at = place;
+    return paint();
+  }
+  at = place;
+  if (event.target.closest(".tick") || event.ctrlKey || event.metaKey) return toggle(row.thing.id);
+  from = place;
+  paint(false);
+}
+
+/* ---- answering ---- */
+
+const targets = () => (chosen.size ? order.filter((item) => chosen.has(item.id)) : order.length ? [current()] : []);
+
+/** The answer to what is chosen, or to the current question: it leaves the list at once, and comes back if refused. */
+function give(answer, subject = "", force = false) {
+  const all = targets();
+  const those = all.filter((item) => able(item).includes(answer));
+  if (those.length < all.length) tell(`${count(all.length - those.length, "question")} cannot be answered so: say who it is, or discard`, "bad");
+  if (!those.length) return;
+  const number = ++group;
+  const gone = new Set(those.map((item) => item.id));
+  for (const item of those) {
+    held.delete(item.id);
+    chosen.delete(item.id);
+    unsent.push({ item, group: number, id: item.id, answer: subject && subject === item.subject ? "confirm" : answer, subject, force });
+  }
+  const before = order.slice(0, at).filter((item) => gone.has(item.id)).length;
+  order = order.filter((item) => !gone.has(item.id));
+  at -= before;
+  past.push({ group: number, ids: [] });
+  paint(those.length > 1);
+  told = { ...told, waiting: Math.max(0, told.waiting - those.length) };
+  tell(`${those.length > 1 ? count(those.length, "question") : titleOf(those[0])} ${SAID[answer]}${subject ? ` ${subject}` : ""}`);
+  sending ??= send().finally(() => { sending = null; });
+}
+
+async function send() {
+  while (unsent.length) {
+    const part = unsent.slice(0, AT_ONCE);
+    const answers = part.map(({ id, answer, subject, force }) => (answer === "confirm" ? { id, answer, force } : { id, answer, subject, force }));
+    const said = await post("/page/review/answers", { answers });
+    unsent = unsent.slice(part.length);
+    const outcomes = said.outcomes ?? part.map(({ id }) => ({ id, ok: false, code: "failed", error: words(said) }));
+    settle(part, outcomes);
+  }
+  past = past.filter((one) => one.ids.length);
+  if (more && held.size < ENOUGH / 2) load();
+  paint(false);
+}
+
+function settle(part, outcomes) {
+  const back = [];
+  outcomes.forEach((outcome, index) => {
+    const given = part[index];
+    if (outcome.ok) {
+      past.find((one) => one.group === given.group)?.ids.push(outcome.id);
+      if (given.answer === "new") forgetNames();
+    } else if (outcome.code === "gone") tell(`${outcome.error}, elsewhere`);
+    else back.push({ ...given.item, refused: { ...outcome, answer: given.answer, subject: given.subject, error: words(outcome) } });
+  });
+  if (!back.length) return;
+  for (const item of back) held.set(item.id, item);
+  arrange();
+  const [one] = back;
+  tell(back.length > 1 ? `${count(back.length, "answer")} not applied: they wait again, marked` : `not applied: ${one.refused.error}`, "bad");
+}
+
+function pick(index) {
+  const near = current()?.nearest[index];
+  if (near) give("rename", near.subject);
+}
+
+async function undo() {
+  if (sending) await sending;
+  const last = past.pop();
+  if (!last) return tell("nothing can be taken back");
+  const back = [];
+  for (let first = 0; first < last.ids.length; first += AT_ONCE) {
+    const said = await post("/page/review/undo", { ids: last.ids.slice(first, first + AT_ONCE) });
+    back.push(...(said.outcomes ?? [{ ok: false, error: words(said) }]));
+  }
+  const good = back.filter((one) => one.ok);
+  for (const { question } of good) held.set(question.id, question);
+  forgetNames();
+  arrange();
+  if (good.length) {
+    move(order.findIndex((item) => item.id === good[0].id));
+    tell(`taken back: ${count(good.length, "question waits", "questions wait")} again`);
+  } else tell(back[0] ? `not taken back: ${back[0].error}` : "nothing can be taken back", "bad");
+}
+
+/* ---- a name ---- */
+
+function ask_name(answer) {
+  const item = current();
+  if (!item || !targets().some((one) => able(one).includes(answer))) return;
+  asking = answer;
+  $("question-name").hidden = false;
+  $("question-name-label").textContent = answer === "new" ? "Name of the new subject" : "Who is it?";
+  $("question-name-hint").textContent = answer === "new" ? "Enter enrolls, Escape leaves it." : "Type and choose with the arrows; Enter answers, Escape leaves it. A name that nobody has makes a new subject.";
+  const others = item.nearest.map((one) => one.subject).filter((subject) => subject !== item.subject);
+  field.open(item.collection, answer === "new" ? [] : others);
+}
+
+function closeField() {
+  if (!asking) return;
+  asking = null;
+  field.close();
+  $("question-name").hidden = true;
+  if ($("question-name").contains(document.activeElement)) $("questions").focus({ preventScroll: true });
+}
+
+async function nameChosen(name) {
+  const exists = await field.exists(name);
+  if (!asking) return;
+  const answer = exists ? "rename" : "new";
+  if (asking === "new" && exists) tell(`${name} is enrolled already: this look is added to them`);
+  closeField();
+  $("questions").focus({ preventScroll: true });
+  give(answer, name);
+}
+
+/* ---- deleting, keys ---- */
+
+async function deleteAll() {
+  const answered = $("delete-answered").checked;
+  $("delete-dialog").close();
+  const said = await post("/page/review/delete", { answered });
+  if (!said.ok) return tell(words(said), "bad");
+  held.clear();
+  chosen.clear();
+  past = [];
+  tell(`${count(said.deleted, "entry", "entries")} deleted`);
+  told = { ...told, waiting: 0, ...(answered ? { answered: 0, pictures: 0 } : {}) };
+  arrange();
+  kept();
+}
+
+function askDelete() {
+  $("delete-words").textContent = `${count(told.waiting, "question")} will be deleted without an answer. What was learned stays: enrolled faces, and what is held away from a name.`;
+  $("delete-answered").checked = false;
+  $("delete-answered-words").textContent = `also ${count(told.answered, "answer")} with ${count(told.pictures, "picture")}`;
+  $("delete-dialog").showModal();
+}
+
+const KEYS = {
+  c: ["yes, it is who is asked about", () => give("confirm")],
+  x: ["not this person: looks like this one are held away from the name", () => give("reject")],
+  r: ["somebody else: type ahead", () => ask_name("rename")],
+  n: ["a new subject", () => ask_name("new")],
+  d: ["discard: nothing is to be learned", () => give("discard")],
+  s: ["skip to the next", () => step(1)],
+  u: ["take the last answer back", undo],
+  f: ["apply a refused answer all the same", () => { const item = current(); if (item?.refused?.code === "refused" && !chosen.size) give(item.refused.answer, item.refused.subject, true); }],
+  " ": ["choose, or not, for an answer to several", () => order.length && toggle(current().id)],
+  g: ["choose all about the same subject", () => order.length && chooseSubject()],
+  t: ["choose all of the same track", () => order.length && chooseTrack()],
+  a: ["choose all, or none", chooseAll],
+  j: ["", () => step(1)],
+  k: ["", () => step(-1)],
+  ArrowDown: ["", () => step(1)],
+  ArrowUp: ["", () => step(-1)],
+  PageDown: ["", () => step(rows.page)],
+  PageUp: ["", () => step(-rows.page)],
+  Home: ["", () => move(0)],
+  End: ["", () => move(order.length - 1)],
+  Escape: ["", () => { chosen.clear(); paint(); }],
+  "?": ["these keys", () => $("keys-dialog").showModal()],
+};
+const NAMES = { " ": "Space", ArrowDown: "↓" };
+
+function pressed(event) {
+  if (!open() || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const typing = event.target.closest("input, select, textarea");
+  if (typing) {
+    if (event.key === "Escape" && asking) { event.preventDefault(); closeField(); }
+    return;
+  }
+  const onButton = event.target.closest("button, a, summary");
+  if (onButton && (event.key === " " || event.key === "Enter")) return;
+  const single = event.key.length === 1;
+  if (single && !$("keys-on").checked && event.key !== " ") return;
+  const does = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
+  if (does) { event.preventDefault(); does[1](); } else if (/^[1-9]$/.test(event.key)) { event.preventDefault(); pick(Number(event.key) - 1); }
+}
+
+function keysTable() {
+  const lines = Object.entries(KEYS).filter(([, [text]]) => text).map(([key, [text]]) => [NAMES[key] ?? key, text]);
+  lines.splice(5, 0, ["1 – 9", "it is this one of the nearest"]);
+  lines.unshift(["↑ ↓", "the one before, the next (also k and j); Home, End, page keys"]);
+  lines.push(["Esc", "choose none; close what is open"]);
+  $("keys-list").replaceChildren(...lines.flatMap(([key, text]) => [make("dt", "", "", make("kbd", "", key)), make("dd", "", text)]));
+}
+
+export function begin() {
+  rows = new Rows($("questions"), ROW, paintRow);
+  field = new NameField($("question-input"), { chosen: nameChosen });
+  options($("review-sort"), Object.keys(SORTS), (name) => name);
+  options($("review-reason"), [""], () => "every reason");
+  $("review-sort").addEventListener("change", arrange);
+  $("review-reason").addEventListener("change", arrange);
+  $("questions").addEventListener("click", clicked);
+  $("review-undo").addEventListener("click", undo);
+  $("review-all").addEventListener("click", chooseAll);
+  $("review-same").addEventListener("click", () => order.length && chooseSubject());
+  $("review-keys").addEventListener("click", () => $("keys-dialog").showModal());
+  $("review-delete").addEventListener("click", askDelete);
+  $("delete-yes").addEventListener("click", deleteAll);
+  for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
+  $("question-name").addEventListener("submit", (event) => { event.preventDefault(); if (field.name) nameChosen(field.name); });
+  $("question-cancel").addEventListener("click", closeField);
+  document.addEventListener("keydown", pressed);
+  addEventListener("beforeunload", (event) => { if (unsent.length) event.preventDefault(); });
+  keysTable();
+}
