@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from edge import pictures
 from edge.cli.output import bar
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.inference.tiling import Tiling
 from edge.types import Detection
 from training import data, measures, objects
 
@@ -151,8 +152,12 @@ def compare(
     truth: Sequence[tuple[NDArray[np.float32], NDArray[np.float32] | None]],
     counts: Counts,
     least: float = 0.5,
+    passed_over: Container[int] = (),
 ) -> None:
-    """Count the boxes of one picture; truth: (4,) boxes and (5, 2) landmarks, fractions."""
+    """Count the boxes of one picture; truth: (4,) boxes and (5, 2) landmarks, fractions.
+
+    `passed_over`: rows of the truth that count neither when they are found nor when they are missed.
+    """
     left = list(range(len(truth)))
     for detection in found:
         box = corners(detection)
@@ -160,13 +165,16 @@ def compare(
         if not scores or max(scores) < least:
             counts.wrong += 1
             continue
-        _, points = truth[left.pop(int(np.argmax(scores)))]
+        row = left.pop(int(np.argmax(scores)))
+        if row in passed_over:
+            continue
+        points = truth[row][1]
         counts.right += 1
         if points is not None and len(detection.landmarks) == 5:
             ours = np.array([(p.x, p.y) for p in detection.landmarks])
             eyes = np.linalg.norm(points[1] - points[0])
             counts.landmarks.append(float(np.linalg.norm(ours - points, axis=1).mean() / eyes))
-    counts.missed += len(left)
+    counts.missed += sum(row not in passed_over for row in left)
 
 
 def corners(detection: Detection) -> NDArray[np.float32]:
@@ -183,13 +191,29 @@ def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return both / max(sum(areas) - both, 1e-9)
 
 
-def agreement(folder: Path, detector: Detector, truth: Detector, scores: Mapping[str, float]) -> Counts:
-    """Count one detector's boxes against another's, whose box need only overlap by a third."""
+def agreement(
+    folder: Path,
+    detector: Detector,
+    truth: Detector,
+    scores: Mapping[str, float],
+    parts: int = 0,
+    least: float = 0.0,
+) -> Counts:
+    """Count one detector's boxes against another's, whose box need only overlap by a third.
+
+    `parts`: the other looks at so many parts of each picture as well. `least`: lower faces, in pixels of the judged
+    detector's input, are neither expected nor wrong.
+    """
     counts = Counts()
     for path in data.picture_files(folder):
         picture = pictures.read(path)
-        faces = [(corners(d), None) for d in truth.detect(picture)]
-        compare(detector.detect(picture, scores), faces, counts, 1 / 3)
+        faces = truth.detect(picture)
+        if parts:
+            faces = Tiling(parts).add(truth, faces, picture)
+        share = min(detector.size[0] / picture.width, detector.size[1] / picture.height)
+        small = {row for row, d in enumerate(faces) if d.box.height * picture.height * share < least}
+        found = detector.detect(picture, scores)
+        compare(found, [(corners(d), None) for d in faces], counts, 1 / 3, small)
     return counts
 
 
