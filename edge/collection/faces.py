@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.database import Connection
+from edge.errors import StoreError
 from edge.types import Box, Face
 from edge.vault import Stored, Vault
 
@@ -133,25 +134,36 @@ def parts(values: Iterable[str]) -> Iterator[list[str]]:
         yield piece
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> None:
-    """Store every face and user of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
-    columns = "row, collection, face_id, subject, external_image_id, vector"
-    last = 0
-    while rows := db.execute(f"SELECT {columns} FROM faces WHERE row > ? ORDER BY row LIMIT 1000", (last,)).fetchall():  # noqa: S608
-        for last, number, face_id, subject, external, blob in rows:
-            name, place = old.named(subject), (EXTERNAL, number, face_id)
-            data = old.open(blob, VECTOR, number, face_id, name)
-            db.execute(
-                "UPDATE faces SET subject = ?, external_image_id = ?, vector = ? WHERE row = ?",
-                (
-                    new.name(name),
-                    None if external is None else new.seal_text(old.open_text(external, *place), *place),
-                    new.seal(data, VECTOR, number, face_id, name),
-                    last,
-                ),
-            )
+def reseal(db: Connection, old: Vault, new: Vault) -> int:
+    """Store every face and user of a file as ``new`` does; how many faces stay, because they are damaged.
+
+    In a transaction of the caller's. Raises SettingsError.
+    """
+    sql = "SELECT row, collection, face_id, subject, external_image_id, vector FROM faces WHERE row > ? ORDER BY row"
+    damaged = last = 0
+    while rows := db.execute(f"{sql} LIMIT 1000", (last,)).fetchall():
+        for row in rows:
+            last = row[0]
+            try:
+                changed = _resealed(old, new, *row[1:])
+            except StoreError:
+                damaged += 1
+            else:
+                db.execute(
+                    "UPDATE faces SET subject = ?, external_image_id = ?, vector = ? WHERE row = ?", (*changed, last)
+                )
     for number, name in db.execute("SELECT id, user_id FROM users").fetchall():
         db.execute("UPDATE users SET user_id = ? WHERE id = ?", (new.name(old.named(name)), number))
+    return damaged
+
+
+def _resealed(
+    old: Vault, new: Vault, number: int, face_id: str, subject: Stored | None, external: Stored | None, blob: bytes
+) -> tuple[object, ...]:
+    name, place = old.named(subject), (EXTERNAL, number, face_id)
+    data = old.open(blob, VECTOR, number, face_id, name)
+    outer = None if external is None else new.seal_text(old.open_text(external, *place), *place)
+    return new.name(name), outer, new.seal(data, VECTOR, number, face_id, name)
 
 
 def _values(vault: Vault, collection: int, face: Face) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.database import Database
-from edge.review.database import FILE, opened
+from edge.review.database import ANCHOR, FILE, opened
 from edge.types import Match, Space
 
 if TYPE_CHECKING:
@@ -33,10 +33,14 @@ class Anchors:
         self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
     ) -> list[list[Match]]:
         """``matches`` of each of (k, dimensions) vectors, without the subjects that an anchor holds away from it."""
-        held = self._current().get((collection, space.fingerprint))
-        if held is None:
+        held = self.subjects(collection, space.fingerprint)
+        if not held:
             return matches
-        return [_without(vector, found, held) for vector, found in zip(vectors, matches, strict=True)]
+        return [without(vector, found, held) for vector, found in zip(vectors, matches, strict=True)]
+
+    def subjects(self, collection: str, space: str) -> dict[str, FloatArray]:
+        """The subjects that something is held away from, each with its anchors (n, dimensions)."""
+        return self._current().get((collection, space), {})
 
     def close(self) -> None:
         if self._db is not None:
@@ -57,12 +61,15 @@ class Anchors:
 def _read(database: Database) -> dict[tuple[str, str], dict[str, FloatArray]]:
     found: dict[tuple[str, str], dict[str, list[FloatArray]]] = {}
     with database.reading() as db:
-        for name, space, subject, blob in db.execute("SELECT collection, space, subject, vector FROM anchors"):
-            found.setdefault((name, space), {}).setdefault(subject, []).append(np.frombuffer(blob, "<f4"))
+        for name, space, stored, blob in db.execute("SELECT collection, space, subject, vector FROM anchors"):
+            subject = db.vault.named(stored) or ""
+            data = db.vault.open(blob, ANCHOR, name, subject, space)
+            found.setdefault((name, space), {}).setdefault(subject, []).append(np.frombuffer(data, "<f4"))
     return {place: {subject: np.stack(ones) for subject, ones in held.items()} for place, held in found.items()}
 
 
-def _without(vector: FloatArray, matches: list[Match], anchors: dict[str, FloatArray]) -> list[Match]:
+def without(vector: FloatArray, matches: list[Match], anchors: dict[str, FloatArray]) -> list[Match]:
+    """``matches``, best faces of each subject included, without the subjects that an anchor is nearer to than they."""
     away: set[str] = set()
     best: dict[str, float] = {}
     for match in matches:

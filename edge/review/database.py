@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.database import Database
+from edge.database import Connection, Database
+from edge.errors import StoreError
+from edge.vault import Stored, Vault
 
 FILE = "review.sqlite"
 SCHEMA = """
@@ -23,6 +25,73 @@ CREATE TABLE IF NOT EXISTS strangers (
     first REAL NOT NULL, last REAL NOT NULL, times INTEGER NOT NULL, quality REAL NOT NULL, looks BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+
+DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER = (
+    "question", "question vector", "question crop", "answer crop", "anchor", "stranger",
+)  # fmt: skip
+"""places of sealed values"""
+
+
+def sealed_crop(vault: Vault, crop: bytes, *place: object) -> bytes:
+    """A picture as it is stored; one that was not kept stays empty."""
+    return vault.seal(crop, *place) if crop else b""
+
+
+def opened_crop(vault: Vault, blob: bytes | None, *place: object) -> bytes:
+    """Raises StoreError."""
+    return vault.open(blob, *place) if blob else b""
+
+
+def reseal(db: Connection, old: Vault, new: Vault) -> int:
+    """Store every row of a file as ``new`` does; how many were damaged, and went. In a transaction of the caller's."""
+    damaged = 0
+    for table, columns, anew in (
+        ("doubts", "id, subject, document, vector, crop", _doubt),
+        ("answers", "id, subject, crop", _answer),
+        ("anchors", "id, subject, collection, space, vector", _anchor),
+        ("strangers", "id, collection, label, first, looks", _stranger),
+    ):
+        for number, *values in db.execute(f"SELECT {columns} FROM {table}").fetchall():  # noqa: S608
+            try:
+                changed = anew(old, new, number, *values)
+            except StoreError:
+                damaged += db.execute(f"DELETE FROM {table} WHERE id = ?", (number,)).rowcount  # noqa: S608
+            else:
+                names = ", ".join(f"{name} = ?" for name in changed)
+                db.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*changed.values(), number))  # noqa: S608
+    return damaged
+
+
+def _doubt(
+    old: Vault, new: Vault, number: int, subject: Stored | None, document: Stored, vector: bytes, crop: bytes | None
+) -> dict[str, object]:
+    return {
+        "subject": new.name(old.named(subject)),
+        "document": new.seal_text(old.open_text(document, DOCUMENT, number), DOCUMENT, number),
+        "vector": new.seal(old.open(vector, VECTOR, number), VECTOR, number),
+        "crop": sealed_crop(new, opened_crop(old, crop, CROP, number), CROP, number),
+    }
+
+
+def _answer(old: Vault, new: Vault, number: int, subject: Stored | None, crop: bytes | None) -> dict[str, object]:
+    picture = opened_crop(old, crop, ANSWER, number)
+    return {"subject": new.name(old.named(subject)), "crop": sealed_crop(new, picture, ANSWER, number)}
+
+
+def _anchor(
+    old: Vault, new: Vault, _: int, subject: Stored, collection: str, space: str, vector: bytes
+) -> dict[str, object]:
+    name = old.named(subject)
+    place = (ANCHOR, collection, name, space)
+    return {"subject": new.name(name), "vector": new.seal(old.open(vector, *place), *place)}
+
+
+def _stranger(
+    old: Vault, new: Vault, _: int, collection: str, label: str, first: float, looks: bytes
+) -> dict[str, object]:
+    place = (STRANGER, collection, label, first)
+    return {"looks": new.seal(old.open(looks, *place), *place)}
 
 
 def opened(state: Path) -> Database:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import NotFoundError
-from edge.review.database import opened
+from edge.review.database import ANSWER, opened, opened_crop
 
 Portraits = dict[tuple[str, str], dict[str, int]]
 """(collection, subject) -> FaceId -> number of its picture, the oldest first"""
@@ -25,7 +25,8 @@ class PortraitStore:
         sql = "SELECT collection, subject, face_id, id FROM answers WHERE face_id IS NOT NULL AND length(crop) > 0"
         found: Portraits = {}
         with self._db.reading() as db:
-            for collection, subject, face_id, number in db.execute(f"{sql} ORDER BY time, id"):
+            for collection, stored, face_id, number in db.execute(f"{sql} ORDER BY time, id"):
+                subject = db.vault.named(stored) or ""
                 found.setdefault((collection, subject), {})[face_id] = number
         return found
 
@@ -33,9 +34,10 @@ class PortraitStore:
         """A JPEG. Raises NotFoundError."""
         with self._db.reading() as db:
             row = db.execute("SELECT crop FROM answers WHERE id = ?", (number,)).fetchone()
-        if row is None or not row[0]:
+            picture = opened_crop(db.vault, row[0], ANSWER, number) if row else b""
+        if not picture:
             raise NotFoundError(f"no picture {number} is kept", "pictures are deleted after review.days")
-        return bytes(row[0])
+        return picture
 
     def close(self) -> None:
         self._db.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from edge.database import Connection
 from edge.errors import NotFoundError
 from edge.review import database
 from edge.review.strangers import Shelf
 from edge.settings import Review
 from edge.types import Box, Match, Space
+from edge.vault import Stored, Vault
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -106,12 +107,10 @@ class ReviewQueue:
         if not doubts:
             return
         with self._db.writing() as db:
-            for one in doubts:
-                crop = one.crop if self._settings.crops else b""
-                row = (one.time, one.reason, one.subject, _document(one), one.vector.astype("<f4").tobytes(), crop)
-                db.execute(
-                    "INSERT INTO doubts (time, reason, subject, document, vector, crop) VALUES (?,?,?,?,?,?)", row
-                )
+            last = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'doubts'").fetchone()[0]
+            for number, one in enumerate(doubts, start=int(last) + 1):
+                kept = replace(one, id=number, crop=one.crop if self._settings.crops else b"")
+                db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", _row(db.vault, kept))
             self._expire(db)
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[Doubt]:
@@ -121,15 +120,15 @@ class ReviewQueue:
             "WHERE id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY id LIMIT ?3"
         )
         with self._db.reading() as db:
-            return [_doubt(*row) for row in db.execute(sql, (after, subject, limit))]
+            return [_doubt(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
 
     def get(self, number: int) -> Doubt:
         """Raises NotFoundError for one that was answered, or has expired."""
         with self._db.reading() as db:
             row = db.execute("SELECT id, document, vector, crop FROM doubts WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
-        return _doubt(*row)
+            if row is None:
+                raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
+            return _doubt(db.vault, *row)
 
     def count(self) -> int:
         with self._db.reading() as db:
@@ -143,28 +142,24 @@ class ReviewQueue:
                 raise NotFoundError(
                     f"question {doubt.id} was answered already", "edge review list shows those that wait"
                 )
-            row = (doubt.id, now, answer, subject, doubt.collection, doubt.label, face_id, doubt.crop)
+            crop = database.sealed_crop(db.vault, doubt.crop, database.ANSWER, doubt.id)
+            name = db.vault.name(subject)
+            row = (doubt.id, now, answer, name, doubt.collection, doubt.label, face_id, crop)
             db.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?,?,?)", row)
             if answer == "rejected" and subject is not None:
-                anchor = (doubt.collection, subject, doubt.space.fingerprint, now, doubt.vector.astype("<f4").tobytes())
+                where = (doubt.collection, subject, doubt.space.fingerprint)
+                vector = db.vault.seal(doubt.vector.astype("<f4").tobytes(), database.ANCHOR, *where)
+                anchor = (doubt.collection, name, doubt.space.fingerprint, now, vector)
                 db.execute("INSERT INTO anchors (collection, subject, space, time, vector) VALUES (?,?,?,?,?)", anchor)
             self._expire(db)
 
     def restore(self, doubt: Doubt) -> None:
         """Take back what was said: the question waits again, and its anchor is gone. Raises NotFoundError."""
-        vector = doubt.vector.astype("<f4").tobytes()
         with self._db.writing() as db:
             if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
                 raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
-            anchor = (doubt.collection, doubt.space.fingerprint, doubt.subject, vector)
-            db.execute(
-                "DELETE FROM anchors WHERE id = (SELECT max(id) FROM anchors "
-                "WHERE collection = ? AND space = ? AND subject = ? AND vector = ?)", anchor
-            )  # fmt: skip
-            row = (doubt.id, doubt.time, doubt.reason, doubt.subject, _document(doubt), vector, doubt.crop)
-            db.execute(
-                "INSERT INTO doubts (id, time, reason, subject, document, vector, crop) VALUES (?,?,?,?,?,?,?)", row
-            )
+            _take_back_anchor(db, doubt)
+            db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", _row(db.vault, doubt))
 
     def clear(self, answers: bool = False) -> int:
         """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
@@ -188,21 +183,22 @@ class ReviewQueue:
     def answers(self) -> list[Answered]:
         """What was said, oldest first, as long as it is kept."""
         with self._db.reading() as db:
-            return [Answered(*row) for row in db.execute("SELECT * FROM answers ORDER BY time, id")]
+            return [_answered(db.vault, row) for row in db.execute("SELECT * FROM answers ORDER BY time, id")]
 
     def forget(self, subject: str) -> int:
         """Remove questions, answers and anchors of a subject, and its name from other questions. Returns how many."""
         with self._db.writing() as db:
             gone = sum(
-                db.execute(f"DELETE FROM {table} WHERE subject = ?", (subject,)).rowcount  # noqa: S608
+                db.execute(f"DELETE FROM {table} WHERE subject = ?", (db.vault.name(subject),)).rowcount  # noqa: S608
                 for table in ("doubts", "answers", "anchors")
             )
-            for number, text in db.execute("SELECT id, document FROM doubts").fetchall():
-                document = json.loads(text)
+            for number, stored in db.execute("SELECT id, document FROM doubts").fetchall():
+                document = json.loads(db.vault.open_text(stored, database.DOCUMENT, number))
                 kept = [one for one in document["nearest"] if one["subject"] != subject]
                 if len(kept) < len(document["nearest"]):
                     text = json.dumps({**document, "nearest": kept}, ensure_ascii=False)
-                    db.execute("UPDATE doubts SET document = ? WHERE id = ?", (text, number))
+                    sealed = db.vault.seal_text(text, database.DOCUMENT, number)
+                    db.execute("UPDATE doubts SET document = ? WHERE id = ?", (sealed, number))
                     gone += 1
         return gone
 
@@ -223,7 +219,7 @@ class ReviewQueue:
     ) -> None:
         self.close()
 
-    def _expire(self, db: sqlite3.Connection) -> None:
+    def _expire(self, db: Connection) -> None:
         too_old = time.time() - self._settings.days * 86400
         for table in ("doubts", "answers"):
             db.execute(f"DELETE FROM {table} WHERE time < ?", (too_old,))  # noqa: S608
@@ -247,8 +243,34 @@ def _document(doubt: Doubt) -> str:
                       ensure_ascii=False)  # fmt: skip
 
 
-def _doubt(number: int, document: str, vector: bytes, crop: bytes | None) -> Doubt:
-    values: dict[str, Any] = json.loads(document)
+def _row(vault: Vault, doubt: Doubt) -> tuple[object, ...]:
+    """Of ``doubts``."""
+    number = doubt.id
+    document = vault.seal_text(_document(doubt), database.DOCUMENT, number)
+    vector = vault.seal(doubt.vector.astype("<f4").tobytes(), database.VECTOR, number)
+    crop = database.sealed_crop(vault, doubt.crop, database.CROP, number)
+    return number, doubt.time, doubt.reason, vault.name(doubt.subject), document, vector, crop
+
+
+def _doubt(vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None) -> Doubt:
+    values: dict[str, Any] = json.loads(vault.open_text(document, database.DOCUMENT, number))
     values["space"], values["box"] = Space(**values["space"]), Box(**values["box"])
     values["nearest"] = tuple(Nearest(**one) for one in values["nearest"])
-    return Doubt(**values, vector=np.frombuffer(vector, "<f4").astype(np.float32), crop=crop or b"", id=number)
+    vector = np.frombuffer(vault.open(blob, database.VECTOR, number), "<f4").astype(np.float32)
+    return Doubt(**values, vector=vector, crop=database.opened_crop(vault, crop, database.CROP, number), id=number)
+
+
+def _answered(vault: Vault, row: Sequence[Any]) -> Answered:
+    found = Answered(*row)
+    picture = database.opened_crop(vault, found.crop, database.ANSWER, found.id)
+    return replace(found, subject=vault.named(found.subject), crop=picture)
+
+
+def _take_back_anchor(db: Connection, doubt: Doubt) -> None:
+    place = (doubt.collection, doubt.subject, doubt.space.fingerprint)
+    where = (doubt.collection, db.vault.name(doubt.subject), doubt.space.fingerprint)
+    sql = "SELECT id, vector FROM anchors WHERE collection = ? AND subject = ? AND space = ? ORDER BY id DESC"
+    for number, blob in db.execute(sql, where).fetchall():
+        if db.vault.open(blob, database.ANCHOR, *place) == doubt.vector.astype("<f4").tobytes():
+            db.execute("DELETE FROM anchors WHERE id = ?", (number,))
+            return

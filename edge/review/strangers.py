@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.database import Database
+from edge.database import Connection, Database
 from edge.errors import NotFoundError
+from edge.review.database import STRANGER
 from edge.settings import Strangers
 from edge.types import Space
+from edge.vault import Vault
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -65,7 +66,7 @@ class Shelf:
     def all(self) -> list[Stranger]:
         """The one seen last comes last."""
         with self._db.reading() as db:
-            return [_stranger(row) for row in db.execute("SELECT * FROM strangers ORDER BY last, id")]
+            return [_stranger(db.vault, row) for row in db.execute("SELECT * FROM strangers ORDER BY last, id")]
 
     def get(self, name: str) -> Stranger:
         """By its pseudonym. Raises NotFoundError."""
@@ -73,9 +74,9 @@ class Shelf:
         number = int(found[1]) if found else -1
         with self._db.reading() as db:
             row = db.execute("SELECT * FROM strangers WHERE number = ?", (number,)).fetchone()
-        if row is None:
-            raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows those that are kept")
-        return _stranger(row)
+            if row is None:
+                raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows those that are kept")
+            return _stranger(db.vault, row)
 
     def put(self, strangers: Sequence[Stranger], settings: Strangers) -> None:
         """Store them; ids are set. One that was deleted meanwhile stays deleted. Those too old, or too many, go."""
@@ -119,8 +120,8 @@ class Shelf:
         return self._db.version()
 
 
-def _put(db: sqlite3.Connection, one: Stranger) -> None:
-    looks = one.looks.astype("<f4").tobytes()
+def _put(db: Connection, one: Stranger) -> None:
+    looks = db.vault.seal(one.looks.astype("<f4").tobytes(), STRANGER, one.collection, one.label, one.first)
     changing = (one.number, one.last, one.times, one.quality, looks)
     if one.id:
         sql = "UPDATE strangers SET number = ?, last = ?, times = ?, quality = ?, looks = ? WHERE id = ?"
@@ -134,8 +135,9 @@ def _put(db: sqlite3.Connection, one: Stranger) -> None:
     one.id = int(db.execute(sql, row).lastrowid or 0)
 
 
-def _stranger(row: tuple[Any, ...]) -> Stranger:
+def _stranger(vault: Vault, row: tuple[Any, ...]) -> Stranger:
     number, count, collection, label, fingerprint, first, last, times, quality, blob = row
     space = Space(**json.loads(fingerprint))
-    looks = np.frombuffer(blob, "<f4").astype(np.float32).reshape(-1, space.dimensions)
+    data = vault.open(blob, STRANGER, collection, label, first)
+    looks = np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, space.dimensions)
     return Stranger(number, count, collection, label, space, first, last, times, quality, looks)

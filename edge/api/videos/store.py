@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.database import Connection, Database
+from edge.errors import StoreError
 from edge.vault import Vault
 
 FILE = "videos.sqlite"
@@ -112,14 +113,27 @@ class JobStore:
             return [Finding(time, name, json.loads(text)) for time, name, text in opened]
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> None:
-    """Store every job and finding of a file as ``new`` does. In a transaction of the caller's. Raises EdgeError."""
+def reseal(db: Connection, old: Vault, new: Vault) -> int:
+    """Store every job and finding of a file as ``new`` does; how many were damaged, and went with their job.
+
+    In a transaction of the caller's. Raises SettingsError.
+    """
+    damaged = set()
     for number, document in db.execute("SELECT id, document FROM jobs").fetchall():
-        sealed = new.seal_text(old.open_text(document, JOB, number), JOB, number)
-        db.execute("UPDATE jobs SET document = ? WHERE id = ?", (sealed, number))
-    for position, job, moment, document in db.execute("SELECT position, job, time, document FROM findings").fetchall():
-        sealed = new.seal_text(old.open_text(document, FINDING, job, moment), FINDING, job, moment)
-        db.execute("UPDATE findings SET document = ? WHERE position = ?", (sealed, position))
+        try:
+            sealed = new.seal_text(old.open_text(document, JOB, number), JOB, number)
+            db.execute("UPDATE jobs SET document = ? WHERE id = ?", (sealed, number))
+        except StoreError:
+            damaged.add((number,))
+    for position, *place, document in db.execute("SELECT position, job, time, document FROM findings").fetchall():
+        try:
+            sealed = new.seal_text(old.open_text(document, FINDING, *place), FINDING, *place)
+            db.execute("UPDATE findings SET document = ? WHERE position = ?", (sealed, position))
+        except StoreError:
+            damaged.add((place[0],))
+    db.executemany("DELETE FROM findings WHERE job = ?", damaged)
+    db.executemany("DELETE FROM jobs WHERE id = ?", damaged)
+    return len(damaged)
 
 
 def _document(job: Job) -> str:
