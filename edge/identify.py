@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge import pictures
+from edge.bundle import HoldsAway
 from edge.calibration import Calibration
 from edge.collection import Collection
 from edge.errors import InputError
 from edge.finder import Finder
 from edge.inference.embedder import Embedder
 from edge.settings import Label, Settings
-from edge.types import Detection, Identity, IdentityState, Match, Picture
+from edge.types import Detection, Identity, IdentityState, Match, Picture, Space
+
+if TYPE_CHECKING:
+    from edge.types import FloatArray
 
 FACES = 32
 """faces of the collection that are looked at: enough for the best of several subjects"""
@@ -67,7 +72,12 @@ class Answer:
 
 
 def identify_files(
-    paths: Iterable[Path], finder: Finder, collection: Collection, rule: Rule, limit: int = 5
+    paths: Iterable[Path],
+    finder: Finder,
+    collection: Collection,
+    rule: Rule,
+    limit: int = 5,
+    anchors: HoldsAway | None = None,
 ) -> Iterator[Answer]:
     """One answer a picture, in order; a bad picture never stops the run. Raises SpaceError, ModelError, StoreError."""
     collection.check_space(finder.embedder.space)
@@ -77,20 +87,35 @@ def identify_files(
         except InputError as error:
             yield Answer(path, (), error.code, error.message)
             continue
-        yield Answer(path, tuple(identify(picture, finder, collection, rule, limit)))
+        yield Answer(path, tuple(identify(picture, finder, collection, rule, limit, anchors)))
 
 
-def identify(picture: Picture, finder: Finder, collection: Collection, rule: Rule, limit: int = 5) -> list[Identified]:
-    """Every detection of the finder's label, largest first, with its identity."""
+def identify(
+    picture: Picture,
+    finder: Finder,
+    collection: Collection,
+    rule: Rule,
+    limit: int = 5,
+    anchors: HoldsAway | None = None,
+) -> list[Identified]:
+    """Every detection of the finder's label, largest first, with its identity.
+
+    ``anchors`` hold looks away from whom somebody said that they are not.
+    """
     seen = finder.embed(picture, finder.detect(picture))
     embedded = [one.embedding.vector for one in seen if one.embedding is not None]
-    found = iter(collection.search(np.stack(embedded), FACES, finder.embedder.space) if embedded else ())
+    found = iter(_matches(np.stack(embedded), finder.embedder.space, collection, anchors) if embedded else ())
     identified = []
     for one in seen:
         matches = by_subject(next(found)) if one.embedding is not None else []
         who = identity(matches, rule, collection.name)
         identified.append(Identified(one.detection, one.quality.score, who, tuple(matches[:limit]), one.reason))
     return identified
+
+
+def _matches(vectors: FloatArray, space: Space, collection: Collection, anchors: HoldsAway | None) -> list[list[Match]]:
+    found = collection.search(vectors, FACES, space)
+    return found if anchors is None else anchors.held_away(collection.name, space, vectors, found)
 
 
 def by_subject(matches: Sequence[Match]) -> list[Match]:

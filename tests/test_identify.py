@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from edge import finder, identify
+from edge import finder, identify, pictures
 from edge.calibration import Calibration
 from edge.collection import Collection, Collections
 from edge.enroll import enroll_images, planned
 from edge.finder import Finder
 from edge.identify import Rule, by_subject, identify_files
-from edge.settings import CollectionSettings, Label, Models, Settings
+from edge.review import Anchors, Doubt, ReviewQueue
+from edge.settings import CollectionSettings, Label, Models, Review, Settings
 from edge.types import IdentityState, Match
 
 EXPECTED = {
@@ -108,3 +109,21 @@ def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(fac
         identify.rule(own, "face", faces.embedder).margin,
     ) == (91, 0.2)
     assert identify.rule(settings, "person", faces.embedder).similarity == faces.embedder.card.thresholds.similarity
+
+
+def test_a_look_that_somebody_rejected_is_not_named(
+    faces: Finder, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
+) -> None:
+    rule = identify.rule(settings, "face", faces.embedder)
+    path = shared_data / "tv_cast" / "group" / "bbt2.jpg"
+    (before,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    picture = pictures.read(path)
+    raj = next(face for face in before.known if face.identity.subject == "raj")
+    (embedding,) = faces.embedder.embed(picture, [raj.detection])
+    where = ("door", "1-1", "face", cast.name, embedding.space, raj.detection.box, 0.9, 0.9)
+    with ReviewQueue(tmp_path, Review()) as queue:
+        queue.put([Doubt("audit", 4e9, *where, "raj", (), embedding.vector)])
+        queue.answer(queue.doubts()[0], "rejected", "raj")
+    (after,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    assert {face.identity.subject for face in before.known} == {"sheldon", "leonard", "raj"}
+    assert {face.identity.subject for face in after.known} == {"sheldon", "leonard"}

@@ -10,13 +10,14 @@ from edge.api import shapes
 from edge.api.errors import NO_FACES, UNKNOWN_FACE, ApiError
 from edge.api.quality_filter import sort_out
 from edge.errors import NotFoundError
+from edge.review.anchors import without
 
 if TYPE_CHECKING:
     from edge.api.call import Call
     from edge.api.service import Service
     from edge.api.shapes import Seen
     from edge.collection.collection import Collection
-    from edge.types import FloatArray, Picture
+    from edge.types import FloatArray, Match, Picture
 
 DEFAULT_THRESHOLD = 80.0
 DEFAULT_MATCHES = 100
@@ -35,11 +36,34 @@ def face_matches(
 ) -> list[dict[str, Any]]:
     """FaceMatches of a (dimensions,) query, best first, without the face ``but``. ``threshold``: 0..100."""
     similarity = service.vision.calibration.similarity
-    found = collection.search(vector[np.newaxis], limit + bool(but))[0]
+    found = _found(service, collection, vector, limit + bool(but))
     hits = [(one.face_id, similarity(one.similarity)) for one in found if one.face_id != but]
     hits = [hit for hit in hits if hit[1] >= threshold][:limit]
     known = faces_by_id(service, collection, [face_id for face_id, _ in hits])
     return [{"Similarity": round(value, 4), "Face": known[face_id]} for face_id, value in hits if face_id in known]
+
+
+def _found(service: Service, collection: Collection, vector: FloatArray, wanted: int) -> list[Match]:
+    """The best ``wanted`` faces without those of subjects that somebody said it is not."""
+    anchors = service.anchors.subjects(collection.name, collection.space or "")
+    asked = wanted
+    while True:
+        found = collection.search(vector[np.newaxis], asked)[0]
+        kept = without(vector, found, anchors) if anchors else found
+        if len(kept) >= wanted or len(found) < asked:
+            return kept[:wanted]
+        asked *= 4
+
+
+def held_away(service: Service, collection: Collection, vector: FloatArray) -> set[str]:
+    """The subjects of a collection that somebody said a (dimensions,) look is not: an anchor is nearer than a face."""
+    anchors = service.anchors.subjects(collection.name, collection.space or "")
+    away = set()
+    for subject, looks in anchors.items():
+        faces = collection.vectors([face.face_id for face in collection.faces(limit=-1, subject=subject)])
+        if len(faces) and float((looks @ vector).max()) > float((faces @ vector).max()):
+            away.add(subject)
+    return away
 
 
 def faces_by_id(service: Service, collection: Collection, face_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -50,6 +50,7 @@ class Service:
         from edge.api.streams import StreamProcessors
         from edge.api.videos import VideoJobs
         from edge.collection.collections import Collections
+        from edge.review import Anchors
 
         self.settings = settings
         self.pages = pages
@@ -66,6 +67,7 @@ class Service:
         }
         self.processors = StreamProcessors(self, state, publish, feeding)
         self.videos = VideoJobs(self, state, publish)
+        self.anchors = Anchors(state)
         self._users: dict[str, Users] = {}
 
     def start(self) -> None:
@@ -82,6 +84,7 @@ class Service:
             lane.stop()
         self.store.close()
         self.projects.close()
+        self.anchors.close()
         if self._own_collections:
             self.collections.close()
 

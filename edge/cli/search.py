@@ -49,6 +49,7 @@ def search(
     from edge.collection import Collections
     from edge.identify import identify_files, rule
     from edge.release_contents import in_force
+    from edge.review import Anchors
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
@@ -61,7 +62,7 @@ def search(
         when = rule(chosen, label, looks.embedder, threshold)
         answers = []
         with bar("searching", len(files)) as progress:
-            for answer in identify_files(files, looks, target, when, limit):
+            for answer in identify_files(files, looks, target, when, limit, Anchors(state)):
                 answers.append(answer)
                 progress.advance()
     if as_json:

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api import shapes
 from edge.api.errors import ApiError
-from edge.api.matching import DEFAULT_THRESHOLD, collection_version, vector_of
+from edge.api.matching import DEFAULT_THRESHOLD, collection_version, held_away, vector_of
 from edge.api.quality_filter import Refused, sort_out
 from edge.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from edge.api.call import Call
     from edge.collection.collection import Collection
-    from edge.collection.users import Change, Refusal
+    from edge.collection.users import Change, Refusal, UserMatch
     from edge.types import FloatArray
 
 DEFAULT_PAGE = 500
 DEFAULT_USERS = 100
 ASSOCIATION_THRESHOLD = 75.0
+MOST_FACES = 100
+MARGIN = 8
+"""more users than are asked for: some may be held away"""
 FULL = "A user has at most 100 faces."
 
 
@@ -151,13 +154,28 @@ def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = 
     limit = call.get("MaxUsers", DEFAULT_USERS)
     threshold = call.get("UserMatchThreshold", DEFAULT_THRESHOLD)
     similarity = call.service.vision.calibration.similarity
-    found = call.service.users(collection).search(vector, limit + bool(but))
+    found = call.service.users(collection).search(vector, limit + bool(but) + MARGIN)
+    found = _not_held_away(call, collection, vector, found)
     hits = [(one.user_id, similarity(one.similarity)) for one in found if one.user_id != but]
     return [
         {"Similarity": round(value, 4), "User": {"UserId": user_id, "UserStatus": "ACTIVE"}}
         for user_id, value in hits[:limit]
         if value >= threshold
     ]
+
+
+def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found: list[UserMatch]) -> list[UserMatch]:
+    """Without the users whose faces are of somebody that a person said it is not."""
+    away = held_away(call.service, collection, vector)
+    if not away:
+        return found
+    users = call.service.users(collection)
+
+    def subjects(user_id: str) -> set[str | None]:
+        faces, _ = users.faces(user_id=user_id, limit=MOST_FACES)
+        return {face.subject for face, _ in faces}
+
+    return [one for one in found if not away & {one.user_id, *subjects(one.user_id)}]
 
 
 def _unsuccessful(call: Call, one: Refusal) -> dict[str, Any]:
