@@ -12,7 +12,7 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
    the stages; none imports another
 3. ``pipeline`` ``attention`` ``bundle`` ``cost`` ``telling`` ``custom_labels`` ``assembly`` ``updater`` ``release_contents``
-   ``release_trial``
+   ``release_trial`` ``labels_trial``
    what happens to one frame, and to one release
 4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
    ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``doubts`` ``glimpses`` ``strangers`` ``answers`` ``gate`` ``naming`` ``forget`` ``enroll`` ``enrolments`` ``identify``

@@ -78,7 +78,7 @@ def assemble(
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
             log.error("%s is detected but not recognised: %s", name, error)
-    tellers = _tellers(settings, state, release, embedder_of, problems)
+    tellers = _tellers(settings, state, release, replaces, embedder_of, problems)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
     used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
     loaded = {one.card.name: one.model.sha256 for one in used}
@@ -104,13 +104,18 @@ def _detectors(
 
 
 def _tellers(
-    settings: Settings, state: Path, release: str, embedder_of: Callable[[str], Embedder], problems: dict[str, str]
+    settings: Settings,
+    state: Path,
+    release: str,
+    replaces: Mapping[str, str],
+    embedder_of: Callable[[str], Embedder],
+    problems: dict[str, str],
 ) -> dict[str, Teller]:
     """The custom labels that cameras name."""
     tellers: dict[str, Teller] = {}
     for name in custom_labels.named(settings):
         try:
-            tellers[name] = custom_labels.teller(name, settings, state, release, embedder_of)
+            tellers[name] = custom_labels.teller(name, settings, state, release, replaces, embedder_of)
         except EdgeError as error:
             problems[custom_labels.part(name)] = str(error)
             log.error("custom labels %s are not told: %s", name, error)

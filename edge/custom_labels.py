@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
     from edge.settings import Camera, Settings
+    from edge.sync.shipped import ShippedLabels
     from edge.types import FloatArray
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
@@ -79,15 +81,20 @@ def labels_of(camera: Camera, state: Path) -> tuple[str, ...]:
 
 
 def teller(
-    name: str, settings: Settings, state: Path, release: str, load_embedder: Callable[[str], Embedder]
+    name: str,
+    settings: Settings,
+    state: Path,
+    release: str,
+    replaces: Mapping[str, str],
+    load_embedder: Callable[[str], Embedder],
 ) -> Teller:
-    """A version with its backbone, ready for the cameras that name it.
+    """A version with its backbone, ready for the cameras that name it. ``replaces``: as a release does.
 
     Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the one here,
     SettingsError where a camera does not use the detector whose regions it tells.
     """
     version, store = find(name, state, release)
-    check_detectors(name, version, settings)
+    check_detectors(name, version, settings, replaces)
     if version.detectors and not version.regions:
         raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
     embedder = load_embedder(version.base)
@@ -105,6 +112,13 @@ def part(name: str) -> str:
     return f"custom_labels {name}"
 
 
+def blamed(problems: Mapping[str, str], shipped: Iterable[ShippedLabels]) -> dict[str, str]:
+    """The problems that a release answers for: not those of labels that it does not bring."""
+    brought = {one.name for one in shipped}
+    others = [one for one in problems if one.startswith(part("")) and one[len(part("")) :].split("/")[0] not in brought]
+    return {one: problem for one, problem in problems.items() if one not in others}
+
+
 def check_space(version: Version, space: str) -> None:
     """Raises SpaceError where a version was learned in another space than this one, a fingerprint."""
     if version.space != space:
@@ -115,10 +129,13 @@ def check_space(version: Version, space: str) -> None:
         )
 
 
-def check_detectors(name: str, version: Version, settings: Settings) -> None:
+def check_detectors(
+    name: str, version: Version, settings: Settings, replaces: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Raises SettingsError for a camera that names this version and lacks the detectors whose regions it tells."""
     for camera in settings.cameras:
-        lacking = [one for one in version.detectors if one not in camera.detectors]
+        used = {*camera.detectors, *(replaces.get(one, one) for one in camera.detectors)}
+        lacking = [one for one in version.detectors if one not in used]
         if name in camera.custom_labels and lacking and camera.enabled:
             raise SettingsError(
                 f"labels {name!r} tell regions of detector {lacking[0]!r}, which camera {camera.name!r} does not use",

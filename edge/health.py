@@ -110,8 +110,6 @@ class Health:
         """what the cameras do without"""
         self.building: tuple[str, ...] = ()
         """collections whose index is opened or built now; they are searched all the same"""
-        self.building: tuple[str, ...] = ()
-        """collections whose index is opened or built now; they are searched all the same"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
         self._stages: dict[str, Meter] = {}
@@ -136,6 +134,13 @@ class Health:
             del self.problems[part]
         for part in wanted:
             self.problems[part] = "it hangs (try: journalctl -u edge has what it did last, when the watchdog ends it)"
+
+    def settle(self, kind: str, problems: Mapping[str, str]) -> None:
+        """``problems`` are those that there are now of the parts whose name begins with ``kind``."""
+        for part in [part for part in self.problems if part.startswith(kind) and part not in problems]:
+            log.info("%s: works again", part)
+            self.problems.pop(part, None)
+        self.problems.update({part: said for part, said in problems.items() if part.startswith(kind)})
 
     def storage(self, state: str) -> bool:
         """The outbox's disk is ``ok``, or says why not; whether that is news."""
@@ -212,7 +217,6 @@ class Health:
         ]
         if self.shed.level:
             parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
-        parts += [f"index of {name} is being built" for name in self.building]
         parts += [f"index of {name} is being built" for name in self.building]
         parts += [f"{part}: degraded" for part in self.problems]
         return ", ".join(parts)

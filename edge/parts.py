@@ -67,6 +67,7 @@ class Parts:
     def switched(self, now: Assembled) -> None:
         """Another bundle looks: say what the device is now."""
         self.release = now.bundle.release
+        self.health.settle("custom_labels ", now.problems)
         self.client.retain(self.topics.info, to_json(self._info(now)))
 
     def _info(self, assembled: Assembled) -> Info:
@@ -80,6 +81,7 @@ class Parts:
             cameras=tuple(self.health.cameras),
             labels=tuple(self.settings.labels),
             collections=tuple(self.collections.names()),
+            custom_labels=tuple(sorted({teller.version for teller in assembled.bundle.tellers.values()})),
             models=dict(assembled.models),
             acknowledge=self.settings.mqtt.acknowledge,
         )
@@ -179,8 +181,6 @@ def doubts(parts: Parts, stack: ExitStack) -> Round | None:
     return lambda _: made.flush()
 
 
-def endpoint(parts: Parts, stack: ExitStack) -> None:
-    """The Rekognition endpoint and the status page, where the settings want them."""
 def strangers(parts: Parts, stack: ExitStack) -> Round | None:
     """What knows unknown faces again, and writes them; None where the settings want none."""
     if not parts.settings.strangers.enabled:
@@ -195,6 +195,8 @@ def strangers(parts: Parts, stack: ExitStack) -> Round | None:
     return lambda _: made.flush()
 
 
+def endpoint(parts: Parts, stack: ExitStack) -> None:
+    """The Rekognition endpoint and the status page, where the settings want them."""
     if not parts.settings.api.enabled:
         return
     page = _page(parts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge import vault_keys
+from edge import labels_trial, vault_keys
 from edge.errors import EdgeError, ModelError, ReleaseError
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def _tried(place: Place, models: Models, embedders: Mapping[str, str]) -> dict[s
                 _fits(collection, label, tools.embedder(release.replaces.get(embedders[label], embedders[label])))
     for probe in release.probes:
         _probe(probe, read, tools)
+    for labels in release.custom_labels:
+        labels_trial.attempt(labels, place.folder, tools, read)
     return tools.milliseconds
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import board, release_contents, sdnotify
+from edge import board, custom_labels, release_contents, sdnotify
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
 from edge.errors import EdgeError, ReleaseError, StoreError
@@ -191,8 +191,7 @@ class Switcher:
         assembled = assemble(
             settings.model_copy(update={"labels": prepared}), self._state, self._collections, release, manifest.replaces
         )
-        if assembled.problems:
-            part, problem = next(iter(assembled.problems.items()))
+        for part, problem in custom_labels.blamed(assembled.problems, manifest.custom_labels).items():
             raise ReleaseError(f"{part}: {problem}")
         release_contents.swap(self._collections, renames)
         log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)

@@ -14,7 +14,7 @@ COMMANDS = {
     "key": ("edge.cli.hub_command:key", "Make the key that signs commands."),
     "command": ("edge.cli.hub_command:command", "Ask a device for something, and print its answer."),
     "init": ("edge.cli.hub_publish:init", "Make the keys and an empty signed repository."),
-    "add": ("edge.cli.hub_publish:add", "Put a model, a collection or a probe into the next release."),
+    "add": ("edge.cli.hub_publish:add", "Put a model, a collection, custom labels or a probe into the next release."),
     "forget": ("edge.cli.hub_publish:forget", "Remove a subject from every collection of the fleet."),
     "publish": ("edge.cli.hub_publish:publish", "Sign what was added as a release."),
     "enrolments": ("edge.cli.hub_enrolments:enrolments", "What devices enrolled, for the fleet or for nobody."),

@@ -61,13 +61,14 @@ def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json
 
 @click.group()
 def add() -> None:
-    r"""Put a model, a collection, or a probe into the next release.
+    r"""Put a model, a collection, custom labels, or a probe into the next release.
 
     \b
     Example:
       edge hub add model edge-face-embedder-2 --replaces edge-face-embedder-1
       edge hub add collection staff photos/
       edge hub add probe group.jpg
+      edge hub add labels helmets
     """
 
 
@@ -142,6 +143,31 @@ def add_probe(ctx: click.Context, picture: Path, label: str, repository: Path | 
     probe = desk_of(ctx, repository).opened().add_probe(picture, label)
     told = {"picture": str(picture), "label": label, "found": len(probe.boxes)}
     _say(told, "{found} x {label} in {picture}", as_json)
+
+
+@add.command("labels")
+@click.argument("name")
+@click.option("--probe", type=click.Path(path_type=Path), help="A picture in which every device must find its labels.")
+@repository_option
+@output.json_option
+@click.pass_context
+def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Path | None, as_json: bool) -> None:
+    r"""Ship a version of custom labels of this machine (NAME, or NAME/NUMBER) with its backbone.
+
+    Cameras whose custom_labels name it tell it as soon as the release is there. A probe goes to every device.
+
+    
+    Example:
+      edge hub add labels helmets --probe helmets.jpg
+    """
+    from edge import config
+    from edge.hub.publishing import shipped_labels
+
+    desk = desk_of(ctx, repository).opened()
+    shipped = shipped_labels.ship(desk, name, config.state_folder(desk.settings), probe)
+    size = sum(blob.size for blob in shipped.files.values())
+    told = {"labels": shipped.name, "version": shipped.number, "bytes": size, "found": list(shipped.probe.answers)}
+    _say(told, "{labels} version {version}: {bytes} bytes", as_json)
 
 
 @add.command("taxonomy")

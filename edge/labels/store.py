@@ -115,6 +115,14 @@ class Labels:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise _damaged(version.folder / HEAD, str(error)) from error
 
+    def files(self, version: Version) -> dict[str, bytes]:
+        """What of a version travels: all but its examples. Raises StoreError where it is not whole."""
+        self.head(version)
+        try:
+            return {name: (version.folder / name).read_bytes() for name in (HEAD, CARD, EVALUATION)}
+        except OSError as error:
+            raise _damaged(version.folder, str(error)) from error
+
     def save(self, name: str, made: Made) -> Version:
         """Keep it as the next version, not yet in use. Raises InputError for a name that breaks the rule."""
         if not NAME.fullmatch(name):

@@ -48,6 +48,8 @@ class Info:
     cameras: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
+    custom_labels: tuple[str, ...] = ()
+    """versions that are told: ``helmets/3``"""
     models: dict[str, str] = field(default_factory=dict)
     """name -> sha256"""
     capabilities: tuple[str, ...] = ()

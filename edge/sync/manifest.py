@@ -12,116 +12,62 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from edge.errors import ReleaseError
+from edge.sync.shipped import (
+    WIRE,
+    Blob,
+    Forgotten,
+    LabelsProbe,
+    ModelName,
+    Name,
+    Probe,
+    ProbeBox,
+    Segment,
+    ShippedCollection,
+    ShippedLabels,
+    ShippedModel,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+__all__ = [
+    "MOST",
+    "Blob",
+    "Deployment",
+    "Forgotten",
+    "LabelsProbe",
+    "Probe",
+    "ProbeBox",
+    "Release",
+    "Segment",
+    "ShippedCollection",
+    "ShippedLabels",
+    "ShippedModel",
+    "bucket",
+    "facts",
+    "parse",
+    "subject_digest",
+    "to_bytes",
+]
 
 VERSION: Literal[1] = 1
 MOST = 4 << 20
 """bytes of a manifest"""
 
-_wire = ConfigDict(extra="ignore", allow_inf_nan=False, defer_build=True)
-
-Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Size = Annotated[int, Field(ge=0, le=1 << 34)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Device = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,255}$")]
-FaceId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
 V1 = Literal[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A file, by its content."""
-
-    __pydantic_config__ = _wire
-    sha256: Sha
-    size: Size
-
-
-@dataclass(frozen=True, slots=True)
-class ShippedModel:
-    """A model: its card, its ``.tflite`` and what else lies beside them."""
-
-    __pydantic_config__ = _wire
-    name: ModelName
-    kind: Literal["detector", "embedder", "classifier"]
-    files: dict[FileName, Blob]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Some faces of a collection (``edge.collection.segments``)."""
-
-    __pydantic_config__ = _wire
-    sha256: Sha
-    size: Size
-    count: Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """A subject that is to be forgotten, without naming it."""
-
-    __pydantic_config__ = _wire
-    digest: Sha
-    time: float
-    """seconds since the epoch; faces enrolled later are another matter"""
-
-
-@dataclass(frozen=True, slots=True)
-class ShippedCollection:
-    """A collection: the faces of its segments without those of its tombstones."""
-
-    __pydantic_config__ = _wire
-    name: Name
-    space: Annotated[str, Field(min_length=1, max_length=255)]
-    """fingerprint of ``edge.types.Space``"""
-    dimensions: Annotated[int, Field(ge=1, le=8192)]
-    segments: tuple[Segment, ...] = ()
-    tombstones: tuple[FaceId, ...] = ()
-    forgotten: tuple[Forgotten, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """Faces, without those of tombstones."""
-        return sum(segment.count for segment in self.segments) - len(self.tombstones)
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeBox:
-    """What a detector must find in a probe."""
-
-    __pydantic_config__ = _wire
-    label: str
-    box: tuple[float, float, float, float]
-    """left, top, right, bottom, fractions"""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A picture, and what the models of the release make of it where all is well."""
-
-    __pydantic_config__ = _wire
-    picture: Blob
-    detector: ModelName
-    boxes: tuple[ProbeBox, ...] = ()
-    embeddings: dict[ModelName, tuple[float, ...]] = field(default_factory=dict)
-    """embedder -> the embedding of the first box"""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
     """Models and collections that belong together and are installed as one."""
 
-    __pydantic_config__ = _wire
+    __pydantic_config__ = WIRE
     id: Id
     created: float
     minimum: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,3}$")] = "0.1.0"
@@ -134,22 +80,29 @@ class Release:
     labels: dict[str, Name] = field(default_factory=dict)
     """label -> collection that names it"""
     collections: tuple[ShippedCollection, ...] = ()
+    custom_labels: tuple[ShippedLabels, ...] = ()
     probes: tuple[Probe, ...] = ()
     taxonomy: Blob | None = None
     v: V1 = VERSION
 
     def blobs(self) -> dict[str, int]:
         """sha256 -> bytes of every file of the release."""
-        files = [blob for model in self.models for blob in model.files.values()]
+        files = [blob for folder in self.folders().values() for blob in folder.values()]
+        files += [shipped.probe.picture for shipped in self.custom_labels if shipped.probe.picture]
         files += [probe.picture for probe in self.probes] + ([self.taxonomy] if self.taxonomy else [])
         found = {blob.sha256: blob.size for blob in files}
         found |= {one.sha256: one.size for shipped in self.collections for one in shipped.segments}
         return found
 
+    def folders(self) -> dict[str, dict[str, Blob]]:
+        """Folder below that of the release -> its files."""
+        models = {f"models/{model.name}": dict(model.files) for model in self.models}
+        return models | {f"labels/{one.name}/{one.number}": dict(one.files) for one in self.custom_labels}
 
     def private(self) -> frozenset[str]:
         """sha256 of the files that show or name people."""
         found = {probe.picture.sha256 for probe in self.probes}
+        found |= {one.probe.picture.sha256 for one in self.custom_labels if one.probe.picture}
         return frozenset(found.union(one.sha256 for shipped in self.collections for one in shipped.segments))
 
 
@@ -157,7 +110,7 @@ class Release:
 class Deployment:
     """Which devices of a group run which release."""
 
-    __pydantic_config__ = _wire
+    __pydantic_config__ = WIRE
     group: Group
     number: Annotated[int, Field(ge=1)]
     """grows with every change"""
@@ -236,5 +189,6 @@ def facts(release: Release) -> Mapping[str, object]:
         "models": [model.name for model in release.models],
         "replaces": dict(release.replaces),
         "collections": {one.name: one.count for one in release.collections},
+        "custom_labels": {one.name: one.number for one in release.custom_labels},
         "bytes": sum(release.blobs().values()),
     }
