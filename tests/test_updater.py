@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -11,6 +12,7 @@ from rigs.release_simulator import Fleet, cut, some_faces
 
 from edge.errors import ClockError, ConflictError, FetchError, ReleaseError, SettingsError
 from edge.settings import Settings
+from edge.sync import clock
 from edge.sync.ledger import Ledger
 from edge.sync.slots import Slots
 from edge.updater import Progress, Updater
@@ -39,6 +41,19 @@ def test_a_clock_that_jumps_installs_nothing_until_it_is_right_again(fleet: Flee
             fleet.sync(state)
         assert Slots(state).current == ""
         assert fleet.sync(state, trust_clock=True).outcome == "installed"
+
+
+def test_a_clock_that_was_ahead_does_not_make_the_right_one_wrong(fleet: Fleet, state: Path) -> None:
+    ahead = time.time() + 20 * 86400
+    with mock.patch("edge.sync.clock.time.time", return_value=ahead):
+        assert fleet.sync(state).outcome == "installed"
+    fleet.publish(fleet.release("r2", fleet.segment(some_faces(5, 3))))
+    assert fleet.sync(state).release == "r2"
+    ledger = Ledger(state / "sync")
+    assert ledger.get(clock.TIME) == pytest.approx(time.time(), abs=60)
+    with mock.patch("edge.sync.clock.time.time", return_value=time.time() - 3600), pytest.raises(ClockError):
+        fleet.sync(state)
+    ledger.close()
 
 
 def test_a_broken_line_is_no_fault_of_the_release(fleet: Fleet, state: Path) -> None:

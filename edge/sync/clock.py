@@ -14,8 +14,10 @@ from edge.sync.ledger import Ledger
 
 BUILT = 1793491200.0
 """2026-11-01: this code is not older"""
-TIME = "time"
-"""the latest time at which a signed timestamp was good"""
+TIME = "signed"
+"""in the ledger: when the hub signed the latest timestamp that was seen"""
+SIGNED = "signed_at"
+"""in the hub's timestamp metadata: seconds since the epoch at which it was signed"""
 
 
 def ensure(ledger: Ledger, trusted: bool = False) -> float:
@@ -23,7 +25,7 @@ def ensure(ledger: Ledger, trusted: bool = False) -> float:
     now, floor = time.time(), max(BUILT, float(ledger.get(TIME, 0.0)))
     if now < floor:
         raise ClockError(
-            f"the clock says {_day(now)}, and it was {_day(floor)} before: it cannot be right",
+            f"the clock says {_day(now)}, and what is here was signed at {_day(floor)}: it cannot be right",
             "wait for the time to be synchronised (timedatectl status), or set the clock",
         )
     if not trusted and board.clock() != "synced":
@@ -32,6 +34,15 @@ def ensure(ledger: Ledger, trusted: bool = False) -> float:
             "wait, check timedatectl status, or set sync.trust_clock where the board has an RTC",
         )
     return now
+
+
+def remember(ledger: Ledger, signed: object) -> None:
+    """It is not earlier than ``signed``, when the hub signed what was just verified; whole seconds since the epoch.
+
+    Our own clock says nothing here: had it ever been ahead, the right time would count as wrong from then on.
+    """
+    if type(signed) is int:
+        ledger.put({TIME: max(min(float(signed), time.time()), float(ledger.get(TIME, 0.0)))})
 
 
 def _day(moment: float) -> str:

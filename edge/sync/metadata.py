@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +56,8 @@ class Metadata:
             )  # fmt: skip
             self._updater.refresh()
         self._hold_floors()
-        self._ledger.put({clock.TIME: time.time()})
+        timestamp = json.loads((self._folder / "timestamp.json").read_bytes())["signed"]
+        clock.remember(self._ledger, timestamp.get(clock.SIGNED))
 
     def target(self, name: str, most: int) -> bytes | None:
         """The bytes of a signed target; None where there is none of that name. Raises FetchError, TrustError."""

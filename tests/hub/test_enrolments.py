@@ -34,7 +34,7 @@ class Hub:
 
     def edge(self, *words: str, code: int = 0) -> Any:
         command = [sys.executable, "-m", "edge", "--config", str(self.file), "hub", *words, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if done.stdout else done.stderr
 
@@ -71,7 +71,7 @@ def world(tmp_path: Path, broker: Mosquitto) -> Iterator[World]:
         one.start()
         made.append(one)
     for one in made:
-        one.await_watching()
+        assert eventually(lambda one=one: "watching door" in one.log, 240), one.log
     yield World(hub, *made)
     for one in made:
         if one.process and one.process.poll() is None:
@@ -90,7 +90,7 @@ def knows(device: Running, subject: str) -> bool:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_who_is_enrolled_on_one_device_is_recognised_by_another(world: World) -> None:
     hub, porch, hall = world.hub, world.porch, world.hall
     done = porch.edge("enroll", "faces", str(PORTRAITS / "grace-hopper"), "--subject", "grace")
@@ -112,13 +112,13 @@ def test_who_is_enrolled_on_one_device_is_recognised_by_another(world: World) ->
     for device in (hall, porch):
         done = device.edge("sync", "--json")
         assert done.returncode == 0, done.stderr
-    assert eventually(lambda: knows(hall, "grace"), 90), hall.log
+    assert eventually(lambda: knows(hall, "grace"), 240), hall.log
     assert [(face.face_id, face.origin) for face in faces(hall)] == [(enrolled.face_id, "hub")]
-    assert eventually(lambda: f"release {release} has taken over" in porch.log, 60), porch.log
+    assert eventually(lambda: f"release {release} has taken over" in porch.log, 240), porch.log
     assert faces(porch) == [enrolled], "the origin's own face stays as it is, and is there once"
 
     assert hub.edge("forget", "grace") == {"faces": 1}
     hub.edge("rollout", hub.edge("publish")["id"])
     for device in (hall, porch):
         assert device.edge("sync").returncode == 0
-    assert eventually(lambda: faces(hall) == faces(porch) == [], 60)
+    assert eventually(lambda: faces(hall) == faces(porch) == [], 240)

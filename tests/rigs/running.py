@@ -35,7 +35,7 @@ class Running:
             [sys.executable, "-m", "edge", "--config", str(self.config()), *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             env=os.environ | environment,
         )

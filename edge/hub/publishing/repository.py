@@ -10,6 +10,7 @@ A file is complete before anything names it; ``timestamp.json`` is written last.
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from edge import files
 from edge.errors import ConflictError, NotFoundError
 from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
+from edge.sync import clock
 from edge.sync.manifest import Blob
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ class Repository:
             snapshot.signed.meta[f"{role}.json"] = MetaFile(self._read(role).signed.version)
         self._write("snapshot", snapshot)
         timestamp.signed.snapshot_meta = MetaFile(snapshot.signed.version)
+        timestamp.signed.unrecognized_fields[clock.SIGNED] = int(time.time())
         self._write("timestamp", timestamp)
 
     def _read(self, role: str) -> Metadata[Any]:
