@@ -18,7 +18,7 @@ from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import opened
 from edge.types import Box, Detection, Point
-from training import card, data, export, judging, measures, teacher
+from training import agreement, card, data, export, judging, measures, teacher
 from training import embedder as embedder_training
 from training.composites import Composer
 from training.graph import STRIDES
@@ -154,17 +154,17 @@ def _detector_card(tensors: list[str], score: float, made: dict[str, Any], accur
     }
 
 
-def _sweep(finder: Detector, kept: Files) -> dict[float, judging.Counts]:
+def _sweep(finder: Detector, kept: Files) -> dict[float, agreement.Counts]:
     """Agreement with the labels by threshold."""
     steps = [round(0.05 * step, 2) for step in range(4, 17)]
-    counts = {score: judging.Counts() for score in steps}
+    counts = {score: agreement.Counts() for score in steps}
     for path, picture in kept:
         image = pictures.read(path)
         size = np.array([image.width, image.height], np.float32)
         truth = [(face.box / np.tile(size, 2), face.points / size) for face in picture.faces]
         found = finder.detect(image)
         for score in steps:
-            judging.compare([d for d in found if d.score >= score], truth, counts[score])
+            agreement.compare([d for d in found if d.score >= score], truth, counts[score])
     return counts
 
 
