@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -9,9 +10,17 @@ import sys
 from pathlib import Path
 
 import config_of_tests
+import numpy as np
 import pytest
 
+from edge import sources
+from edge.bench.cameras import jain
 from edge.bench.compare import changes
+from edge.bench.replay import Film, held, still
+from edge.bench.setup import repeated
+from edge.errors import SourceError
+from edge.settings import Camera
+from edge.types import Frame, Picture
 
 EDGE = (sys.executable, "-m", "edge")
 
@@ -50,9 +59,83 @@ def test_bench_counts_what_it_ran_and_puts_the_cycle_beside_the_invokes_and_a_pl
     assert report["changes"] == [["cycle.frames", 10.0, 30.0, 3.0]]
 
 
+def test_cameras_people_motion_and_the_budget_are_measured_and_drawn(tmp_path: Path) -> None:
+    config, plot = config_of_tests.write(tmp_path), tmp_path / "bench.png"
+
+    done = bench(
+        "--config", str(config), "bench", "--frames", "40", "--live", "1", "--faces", "50", "--cameras", "1,4",
+        "--in-view", "2", "--detectors", config_of_tests.DETECTOR, "--motion", "--budget", "--plot", str(plot),
+        "--json",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert set(report["cameras"]["1"]) == {"as_set", "overloaded"}
+    for loads in report["cameras"].values():
+        for load in loads.values():
+            assert load["looks_each"]["least"] > 0
+            assert 0 < load["fairness"] <= 1
+            assert load["age_when_taken_ms"]["p50"] <= load["exposure_to_outbox_ms"]["p50"]
+    mostly_still = report["cameras"]["4"]["overloaded_mostly_still"]
+    assert mostly_still["looks_each_still"]["most"] < mostly_still["looks_each"]["least"]
+    assert report["in_view"]["2"]["detections_per_frame"] > 1.5
+    assert report["in_view"]["2"]["embeddings_per_frame"] < report["in_view"]["2"]["script_embeddings_per_frame"]
+    assert report["detectors"][config_of_tests.DETECTOR]["cpu_over_invokes"] > 1.0
+    assert report["motion"]["looks"] <= report["motion"]["frames"]
+    budget = report["budget"]
+    assert budget["pictures_enrolled"] == 2
+    assert budget["budget"]["embeddings"] < budget["every_face_every_frame"]["embeddings"] <= budget["faces_seen"]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def a_still_frame(number: int) -> Frame:
+    planes = np.full((72, 64), 100 + number, np.uint8)
+    return Frame("door", number, number / 5, number / 5, Picture(planes, "i420", 64, 48))
+
+
+def test_a_film_begins_again_with_a_cut_and_its_cameras_are_apart() -> None:
+    film = Film([a_still_frame(number) for number in range(3)])
+    with held("test", film) as source:
+        camera = Camera(name="door", source=f"{source}:0", fps=100)
+        frames = list(itertools.islice(sources.open(camera).frames(), 7))
+        other = next(iter(sources.open(camera.model_copy(update={"source": f"{source}:1"})).frames()))
+
+    assert [frame.main.data[0, 0] for frame in frames] == [100, 101, 102, 100, 101, 102, 100]
+    assert [frame.sequence for frame in frames if frame.cut] == [3, 6]
+    assert other.main.data[0, 0] != 100
+    with pytest.raises(SourceError, match="no frames"):
+        sources.open(camera)
+
+
+def test_a_still_film_differs_by_noise_alone() -> None:
+    film = still(a_still_frame(0))
+
+    shots = [frame.main.data for frame in film.frames]
+    assert not np.array_equal(shots[0], shots[1])
+    assert np.abs(shots[0][:48].astype(int) - shots[1][:48]).mean() < 6
+    assert np.array_equal(shots[0][48:], shots[1][48:]), "colours stay"
+
+
+def test_a_source_that_ends_early_is_shown_again_after_a_cut() -> None:
+    frames = repeated([a_still_frame(number) for number in range(2)], Camera(fps=5), 5)
+
+    assert [frame.sequence for frame in frames if frame.cut] == [2, 4]
+    assert [round(b.monotonic - a.monotonic, 6) for a, b in itertools.pairwise(frames)] == [0.2] * 4
+
+
+@pytest.mark.parametrize(("rates", "fairness"), [([5, 5, 5], 1.0), ([9, 0, 0], 1 / 3), ([2, 4], 0.9), ([0, 0], 1.0)])
+def test_jains_index(rates: list[float], fairness: float) -> None:
+    assert jain(rates) == pytest.approx(fairness)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--threads", "two"], "--threads"), (["--sizes", "0"], "--sizes"), (["--compare", "NOTES"], "not JSON")],
+    [
+        (["--threads", "two"], "--threads"),
+        (["--plot", "bench.pdf"], "--plot"),
+        (["--sizes", "0"], "--sizes"),
+        (["--compare", "NOTES"], "not JSON"),
+    ],
 )
 def test_what_bench_cannot_read_is_said_before_anything_is_measured(
     arguments: list[str], said: str, tmp_path: Path

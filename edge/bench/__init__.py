@@ -9,43 +9,24 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge import board
-from edge.assembly import Assembled, assemble
-from edge.bench import matching, parts, rival
+from edge.assembly import assemble
+from edge.bench import budget, cameras, gating, growth, matching, parts, rival
 from edge.bench.cycle import WARM_UP, run_cycle
 from edge.bench.live import watch_live
-from edge.bench.setup import fill, frames_of, machine
+from edge.bench.setup import fill, film_of, held_bytes, machine, repeated
+from edge.bench.stand import Plan, Progress, Stand
 from edge.collection import Collections
 from edge.outbox import Outbox
-from edge.settings import Camera, Settings
-from edge.types import Frame
+from edge.settings import Settings
+from edge.types import Event
 
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure."""
-
-    frames: int = 200
-    """frames of the source to process"""
-    live_seconds: float = 5.0
-    """of the live phase; 0: without"""
-    faces: int = 1000
-    """faces in the collection, random ones"""
-    threads: tuple[int, ...] = ()
-    """run the cycle again with each of these numbers of interpreter threads"""
-    sizes: tuple[int, ...] = ()
-    """match in, and enrol into, collections of these numbers of faces"""
-    rival: bool = False
-    """also run a plain script on the same frames"""
-    start: bool = False
-    """also measure the start-up, part by part"""
+__all__ = ["Plan", "Report", "bench"]
 
 
 @dataclass(frozen=True)
@@ -66,56 +47,74 @@ def bench(settings: Settings, state: Path, plan: Plan, progress: Progress) -> Re
     camera = settings.cameras[0].model_copy(update={"realtime": False})
     began = time.perf_counter()
     with (
-        tempfile.TemporaryDirectory(prefix="edge-bench-") as folder,
-        Collections(Path(folder), settings.collection) as collections,
+        tempfile.TemporaryDirectory(prefix="edge-bench-") as name,
+        Collections(Path(name), settings.collection) as collections,
     ):
+        folder = Path(name)
         started = time.perf_counter()
         assembled = assemble(settings, state, collections)
         load_seconds = time.perf_counter() - started
         fill(assembled, collections, settings, plan.faces)
-        frames = frames_of(camera, plan.frames + WARM_UP)
-        outbox = Outbox(Path(folder) / "outbox.sqlite", settings.outbox)
+        film = film_of(camera, plan.frames + WARM_UP)
+        frames = repeated(film, camera, plan.frames + WARM_UP)
+        outbox = Outbox(folder / "outbox.sqlite", settings.outbox)
+        stand = Stand(
+            plan, settings, state, folder, camera, collections, assembled, film, frames, outbox, progress
+        )  # fmt: skip
         try:
-            cycle, latency, events = run_cycle(camera, settings, assembled, frames, outbox, progress)
-            document: dict[str, Any] = {"machine": machine(settings, assembled, camera, frames), "cycle": cycle}
-            document["latency_ms"] = latency
-            if plan.rival:
-                document["rival"] = rival.beside(settings, camera, assembled, frames, cycle, progress)
-            document["live"] = watch_live(settings, assembled, outbox, plan.live_seconds, progress)
+            document = _measured(stand)
         finally:
             outbox.close()
-        memory = board.memory()
-        held = {
-            id(picture): picture.data.nbytes for frame in frames for picture in (frame.main, frame.small) if picture
-        }
-        megabytes = {"resident": memory.resident, "private": memory.private, "frames_held": sum(held.values())}
-        document["memory_mb"] = {name: round(count / 1e6, 1) for name, count in megabytes.items()}
-        if events:
-            document["outbox"] = parts.written(events, Path(folder), settings.outbox)
-        document |= _further(settings, state, collections, plan, frames, camera)
-        if plan.sizes:
-            document["collections"] = matching.by_size(plan.sizes, assembled, settings, Path(folder))
     if plan.start:
         document["start_ms"] = parts.start()
-    cycle["load_seconds"] = round(load_seconds, 3)
-    cycle["bench_seconds"] = round(time.perf_counter() - began, 1)
+    document["cycle"]["load_seconds"] = round(load_seconds, 3)
+    document["cycle"]["bench_seconds"] = round(time.perf_counter() - began, 1)
     return Report(document)
 
 
-def _further(
-    settings: Settings, state: Path, collections: Collections, plan: Plan, frames: Sequence[Frame], camera: Camera
-) -> dict[str, Any]:
+def _measured(stand: Stand) -> dict[str, Any]:
+    plan, camera, settings = stand.plan, stand.camera, stand.settings
+    cycle, latency, events = run_cycle(camera, settings, stand.assembled, stand.frames, stand.outbox, stand.progress)
+    document = {"machine": machine(settings, stand.assembled, camera, stand.frames), "cycle": cycle}
+    document["latency_ms"] = latency
+    if plan.rival:
+        document["rival"] = rival.beside(settings, camera, stand.assembled, stand.frames, cycle, stand.progress)
+    document["live"] = watch_live(settings, stand.assembled, stand.outbox, plan.live_seconds, stand.progress)
+    document["memory_mb"] = _memory(stand)
+    for title, wanted, measure in FURTHER:
+        if wanted(plan):
+            document[title] = measure(stand, cycle, events)
+    return document
+
+
+def _memory(stand: Stand) -> dict[str, float]:
+    memory = board.memory()
+    counts = {"resident": memory.resident, "private": memory.private, "frames_held": held_bytes(stand)}
+    return {name: round(count / 1e6, 1) for name, count in counts.items()}
+
+
+def _by_threads(stand: Stand) -> dict[str, Any]:
     """The cycle with other numbers of threads, models loaded anew for each."""
     found: dict[str, Any] = {}
-    for threads in plan.threads:
-        chosen = settings.model_copy(update={"models": settings.models.model_copy(update={"threads": threads})})
-        assembled: Assembled = assemble(chosen, state, collections)
-        with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
-            outbox = Outbox(Path(folder) / "outbox.sqlite", settings.outbox)
-            try:
-                cycle, _, _ = run_cycle(camera, chosen, assembled, frames, outbox, lambda _: None)
-            finally:
-                outbox.close()
+    for threads in stand.plan.threads:
+        models = stand.settings.models.model_copy(update={"threads": threads})
+        chosen = stand.settings.model_copy(update={"models": models})
+        assembled = assemble(chosen, stand.state, stand.collections)
+        cycle, _, _ = run_cycle(stand.camera, chosen, assembled, stand.frames, stand.outbox, lambda _: None)
         names = ("fps", "fps_of_invokes_alone", "fps_share", "cpu_over_invokes", "cpu_ms_per_frame")
         found[str(threads)] = {name: cycle[name] for name in names}
-    return {"threads": found} if found else {}
+    return found
+
+
+Measure = Callable[[Stand, dict[str, Any], list[Event]], dict[str, Any]]
+FURTHER: tuple[tuple[str, Callable[[Plan], object], Measure], ...] = (
+    ("outbox", lambda _: True, lambda stand, _, events: parts.written(events, stand.folder, stand.settings.outbox)),
+    ("motion", lambda plan: plan.motion, lambda stand, _cycle, _events: gating.beside_every_frame(stand)),
+    ("threads", lambda plan: plan.threads, lambda stand, _cycle, _events: _by_threads(stand)),
+    ("cameras", lambda plan: plan.cameras, lambda stand, cycle, _: cameras.by_count(stand, cycle["fps"])),
+    ("in_view", lambda plan: plan.in_view, lambda stand, _cycle, _events: growth.by_faces(stand)),
+    ("detectors", lambda plan: plan.detectors, lambda stand, _cycle, _events: growth.by_detector(stand)),
+    ("budget", lambda plan: plan.budget, lambda stand, _cycle, _events: budget.beside_everything(stand)),
+    ("collections", lambda plan: plan.sizes, lambda stand, _cycle, _events: matching.by_size(stand)),
+)
+"""title, whether the plan asks for it, what measures it; people are enrolled late, so that the rest stays comparable"""

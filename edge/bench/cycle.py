@@ -45,6 +45,7 @@ def run_cycle(
     pipeline = Pipeline(always, settings, assembled.bundle, ids())
     meters: dict[str, Meter] = {}
     events: list[Event] = []
+    detections = 0
     for frame in frames[:WARM_UP]:
         outbox.put(pipeline.process(frame))
     invokes = Invokes()
@@ -56,6 +57,7 @@ def run_cycle(
             if found:
                 outbox.put(found)
             events += found
+            detections += pipeline.cost.detections
             add(meters, "frame", time.perf_counter() - began)
             for stage, seconds in pipeline.cost.stages.items():
                 add(meters, stage, seconds)
@@ -65,6 +67,7 @@ def run_cycle(
     figures = {
         "frames": count,
         "events": len(events),
+        "detections": detections,
         "invokes": invokes.count,
         "cpu_over_invokes": round(cpu / invokes.cpu, 3) if invokes.cpu else None,
         "fps": round(count / wall, 1),

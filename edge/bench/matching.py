@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.assembly import Assembled
 from edge.bench.setup import SEED, WHOLE
+from edge.bench.stand import Stand
 from edge.collection import Collection, Collections, NewFace
 from edge.settings import Settings
 from edge.types import Space
@@ -28,11 +27,12 @@ STEP = 5_000
 """faces added at a time"""
 
 
-def by_size(sizes: Sequence[int], assembled: Assembled, settings: Settings, folder: Path) -> dict[str, Any]:
+def by_size(stand: Stand) -> dict[str, Any]:
     """By number of faces, for the first recogniser's space. Empty where nothing is recognised."""
-    for recogniser in assembled.bundle.recognisers.values():
+    for recogniser in stand.assembled.bundle.recognisers.values():
+        space = recogniser.embedder.space
         return {
-            str(size): _measured(size, recogniser.embedder.space, settings, folder / f"of-{size}") for size in sizes
+            str(size): _measured(size, space, stand.settings, stand.folder / f"of-{size}") for size in stand.plan.sizes
         }
     return {}
 

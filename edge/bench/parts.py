@@ -33,6 +33,8 @@ print(json.dumps(spent))
 
 def written(events: Sequence[Event], folder: Path, settings: OutboxSettings) -> dict[str, Any]:
     """Bytes that reach the file system for one event, by the way events come; events have not been delivered yet."""
+    if not events:
+        return {}
     return {
         "bytes_each_alone": _bytes([[event] for event in events][:REPEATS], folder / "alone.sqlite", settings),
         "bytes_each_in_batch": _bytes([list(events)[:REPEATS]], folder / "batch.sqlite", settings),

@@ -6,12 +6,14 @@ import itertools
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edge import board, sources
 from edge.assembly import Assembled
+from edge.bench.stand import Stand
 from edge.collection import Collections, NewFace
 from edge.errors import InputError
 from edge.settings import Camera, Settings
@@ -21,21 +23,39 @@ SEED = 7
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
-def frames_of(camera: Camera, count: int) -> list[Frame]:
-    """Frames of the source, in memory; again from the start where it ends early, time going on."""
+def film_of(camera: Camera, most: int) -> list[Frame]:
+    """The first frames of the source, in memory; fewer where it ends early. Raises InputError where it gives none."""
     source = sources.open(camera)
     try:
-        found = list(itertools.islice(source.frames(), count))
+        found = list(itertools.islice(source.frames(), most))
     finally:
         source.close()
     if not found:
         raise InputError(f"bench: {source.name} gave no frames", "choose another --source")
-    period = 1 / camera.fps
-    start = time.monotonic()
+    return found
+
+
+def repeated(film: Sequence[Frame], camera: Camera, count: int) -> list[Frame]:
+    """So many frames: the film again and again, time going on, a cut before each beginning."""
+    period, start, wall = 1 / camera.fps, time.monotonic(), time.time()
     return [
-        Frame(camera.name, i, start + i * period, time.time() + i * period, one.main, one.small, one.video_time)
-        for i, one in enumerate(itertools.islice(itertools.cycle(found), count))
+        replace(
+            film[i % len(film)],
+            sequence=i,
+            monotonic=start + i * period,
+            time=wall + i * period,
+            cut=film[i % len(film)].cut or (i > 0 and i % len(film) == 0),
+        )
+        for i in range(count)
     ]
+
+
+def held_bytes(stand: Stand) -> int:
+    """Of the frames in memory, which a daemon does not hold."""
+    held = {
+        id(picture): picture.data.nbytes for frame in stand.film for picture in (frame.main, frame.small) if picture
+    }
+    return sum(held.values())
 
 
 def fill(assembled: Assembled, collections: Collections, settings: Settings, faces: int) -> None:
