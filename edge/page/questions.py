@@ -214,7 +214,7 @@ def _given(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _row(one: object) -> dict[str, Any]:
-    if not isinstance(one, dict) or one.get("answer") not in WORK:
+    if not isinstance(one, dict) or not isinstance(one.get("answer"), str) or one["answer"] not in WORK:
         raise InputError(f"answer: expected one of {', '.join(WORK)}", "use the page", code="answer")
     (number,) = _numbers([one.get("id")])
     subject = one.get("subject") or ""

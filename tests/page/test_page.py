@@ -6,99 +6,30 @@ import http.client
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, served, track
 
-from edge.api.server import ApiServer
-from edge.collection import Collections
-from edge.health import Health
-from edge.page import StatusPage
 from edge.page.door import COOKIE, TRIES
 from edge.page.page import ASSETS
-from edge.settings import Settings
-from edge.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
 
 pytest.importorskip("uvicorn", reason="needs the extra edge[api]")
-
-ROOT = Path(__file__).parents[2]
-PORTRAIT = ROOT / "edge/data/portraits/grace-hopper/1.jpg"
-MARK = {"X-Edge-Page": "1"}
-ELSEWHERE = "192.0.2.7"
-"""an address that another machine would ask us by"""
-
-
-@dataclass
-class Served:
-    page: StatusPage
-    port: int
-    collections: Collections
-
-    def ask(
-        self, method: str, path: str, body: bytes = b"", host: str = "127.0.0.1", **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        wanted = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, {"Host": f"{host}:{self.port}", **wanted})
-        answer = connection.getresponse()
-        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-        connection.close()
-        return found
-
-    def status(self, path: str, **more: Any) -> int:
-        return self.ask("GET", path, **more)[0]
-
-
-def served(folder: Path, **sections: Any) -> Iterator[Served]:
-    values = {
-        "device": {"name": "porch"},
-        "api": {"enabled": True, "port": 0},
-        "mqtt": {"host": "broker.lan", "password": "hunter2-secret"},
-        "cameras": [{"name": "door", "source": "rtsp://admin:sw0rdfish@192.0.2.1/stream"}],
-        **sections,
-    }
-    settings = Settings.model_validate(values)
-    with Collections(folder, settings.collection) as collections:
-        page = StatusPage(settings, folder, collections, Health(["door"]))
-        server = ApiServer(settings, folder, collections=collections, pages=page.routes())
-        page.serve(server.service.lanes["models"])
-        server.start()
-        yield Served(page, server.port, collections)
-        page.close()
-        server.stop()
 
 
 @pytest.fixture(scope="module")
 def open_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """No token: this machine alone."""
-    yield from served(tmp_path_factory.mktemp("open"))
+    with served(tmp_path_factory.mktemp("open")) as page:
+        yield page
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Served]:
-    yield from served(tmp_path, page={"token": "t0ken-secret", "hosts": ["porch.example.org"]})
-
-
-def frame(number: int, level: int = 100) -> Frame:
-    picture = Picture(np.full((90, 160, 3), level, np.uint8), "rgb", 160, 90)
-    return Frame("door", number, time.monotonic(), time.time(), picture)
-
-
-def track(name: str) -> Track:
-    now = time.monotonic()
-    identity = Identity(IdentityState.KNOWN, name, 0.9)
-    box = Box(0.1, 0.2, 0.3, 0.4)
-    return Track("1-1", "door", "face", box, 0.9, now, now, 0.0, 0.0, confirmed=True, identity=identity)
-
-
-def event(name: str, number: int = 0) -> Event:
-    identity = Identity(IdentityState.KNOWN, name, 0.9)
-    return Event("new", "door", f"1-{number}", "face", 0.9, Box(0, 0, 1, 1), identity, (), 1.0, 1.0)
+    with served(tmp_path, page={"token": "t0ken-secret", "hosts": ["porch.example.org"]}) as page:
+        yield page
 
 
 # what it shows
@@ -237,7 +168,15 @@ def test_what_cannot_be_enrolled_is_said_with_its_reason(open_page: Served) -> N
 
 # whom it refuses
 
-PRIVATE = ("/page/state", "/page/events", "/metrics", "/cameras/door/latest.jpg", "/page/collections/faces")
+PRIVATE = (
+    "/page/state", "/page/events", "/metrics", "/cameras/door/latest.jpg", "/page/collections/faces", "/page/review",
+    "/page/review/1/picture.jpg", "/page/portraits/1.jpg",
+)  # fmt: skip
+CHANGING = (
+    "/page/collections/faces/faces?subject=Mallory", "/page/collections/faces/looks",
+    "/page/collections/faces/looks?camera=door", "/page/looks/word?face=0&subject=Mallory", "/page/review/answers",
+    "/page/review/undo", "/page/review/delete",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/", *PRIVATE])
@@ -257,10 +196,14 @@ def test_a_link_from_elsewhere_may_open_the_page_itself(open_page: Served) -> No
     assert open_page.status("/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate") == 200
 
 
-def test_no_form_of_another_site_can_enroll(open_page: Served) -> None:
-    path = "/page/collections/faces/faces?subject=Mallory"
+@pytest.mark.parametrize("path", CHANGING)
+def test_no_form_of_another_site_can_change_anything(open_page: Served, path: str) -> None:
     assert open_page.ask("POST", path, PORTRAIT.read_bytes())[0] == 403
     assert open_page.ask("POST", path, PORTRAIT.read_bytes(), Origin="http://evil.example", **MARK)[0] == 403
+    assert open_page.ask("POST", path, PORTRAIT.read_bytes(), Sec_Fetch_Site="same-site", **MARK)[0] == 403
+    assert open_page.ask("POST", path, PORTRAIT.read_bytes(), host="evil.example", **MARK)[0] == 421
+    assert open_page.ask("POST", path, PORTRAIT.read_bytes(), host=ELSEWHERE, **MARK)[0] == 403
+    assert open_page.status(path) in (404, 405), "a link or a picture of another page must not change anything"
     assert "Mallory" not in open_page.collections.get_or_create("faces").subjects()
 
 
@@ -320,6 +263,11 @@ def test_a_login_with_rubbish_is_a_wrong_token(guarded: Served, body: bytes) -> 
         "/cameras/..%2f..%2f..%2fetc%2fpasswd/latest.jpg",
         "/page/collections/..%2f..%2fcollections.sqlite",
         "/page/page.py",
+        "/page/review/..%2f..%2freview.sqlite/picture.jpg",
+        "/page/review/1%2f..%2f..%2freview.sqlite",
+        "/page/review/-1/picture.jpg",
+        "/page/portraits/..%2f..%2freview.sqlite.jpg",
+        "/page/looks/..%2f..%2fetc%2fpasswd",
     ],
 )
 def test_no_path_leads_out(open_page: Served, path: str) -> None:
