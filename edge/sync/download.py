@@ -127,8 +127,8 @@ class Downloads:
     def _receive(self, sha256: str, part: Path, size: int, step: Step) -> None:
         start = _size(part)
         if start < size or not size:
+            pace = Pace(self._limits)
             with self._http.get(f"{self._url}/{sha256}", start) as response, _writable(part, response) as file:
-                pace = Pace(self._limits)
                 written = response.start
                 for piece in response.pieces():
                     if written + len(piece) > size:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edge.errors import FetchError
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3.connection import HTTPConnection
 
 CHUNK = 16 << 10
 """bytes read at a time"""
 CONNECT, GAP = 10.0, 30.0
 """seconds: to connect, and between two bytes"""
+ANSWER = 15.0
+"""seconds until an answer begins, redirections and all: a server that drips its headers keeps every gap short"""
 
 
 class RefusedError(FetchError):
@@ -31,6 +37,7 @@ class Http:
 
     def __init__(self) -> None:
         self._pool: PoolManager | None = None
+        self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
 
     @contextmanager
     def get(self, url: str, start: int = 0) -> Iterator[Response]:
@@ -38,22 +45,26 @@ class Http:
         import urllib3
 
         if self._pool is None:
-            self._pool = urllib3.PoolManager(maxsize=1)
+            self._pool = _pool(self._connections)
         headers = {"Accept-Encoding": "identity", "User-Agent": "edge"}
         if start:
             headers["Range"] = f"bytes={start}-"
+        began = time.monotonic()
         try:
-            answer = self._pool.request(
-                "GET", url, headers=headers, preload_content=False, decode_content=False,
-                timeout=urllib3.Timeout(connect=CONNECT, read=GAP),
-                retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
-            )  # fmt: skip
+            with _ended_after(ANSWER, self._connections):
+                answer = self._pool.request(
+                    "GET", url, headers=headers, preload_content=False, decode_content=False,
+                    timeout=urllib3.Timeout(connect=CONNECT, read=GAP),
+                    retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
+                )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
-            raise FetchError(f"{url}: {_plain(error)}", _HINT) from error
+            late = time.monotonic() - began >= ANSWER
+            why = f"no answer after {ANSWER:g} s" if late else _plain(error)
+            raise FetchError(f"{url}: {why}", _HINT) from error
         try:
             if answer.status not in (200, 206):
                 raise RefusedError(f"{url}: the server answered {answer.status}", answer.status)
-            yield Response(url, answer, start)
+            yield Response(url, answer, start, began)
         finally:
             answer.close()  # what was not read is not waited for
 
@@ -61,8 +72,8 @@ class Http:
 class Response:
     """An answer that is being read."""
 
-    def __init__(self, url: str, answer: BaseHTTPResponse, start: int) -> None:
-        self._url, self._answer = url, answer
+    def __init__(self, url: str, answer: BaseHTTPResponse, start: int, began: float) -> None:
+        self._url, self._answer, self._began = url, answer, began
         told = answer.headers.get("Content-Range", "")
         self.start = start if answer.status == 206 and told.startswith(f"bytes {start}-") else 0
         """the byte at which it begins: a server may ignore the wish"""
@@ -70,12 +81,12 @@ class Response:
             raise FetchError(f"{url}: asked for bytes from {start} on, got {told[:60]!r}", _HINT)
 
     def pieces(self, seconds: float | None = None) -> Iterator[bytes]:
-        """What arrives, as it arrives. Raises FetchError; also when it takes more than ``seconds`` in all."""
+        """What arrives, as it arrives. Raises FetchError; also ``seconds`` after it was asked for."""
         import http.client
 
         import urllib3
 
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = None if seconds is None else self._began + seconds
         try:
             while piece := self._answer.read1(CHUNK):
                 yield piece
@@ -83,6 +94,51 @@ class Response:
                     raise FetchError(f"{self._url}: not here after {seconds:g} s", _HINT)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raise FetchError(f"{self._url}: {_plain(error)}", _HINT) from error
+
+
+@contextmanager
+def _ended_after(seconds: float, connections: Iterable[HTTPConnection]) -> Iterator[None]:
+    """What waits for one of ``connections`` in the block ends with an error after ``seconds``."""
+
+    def end() -> None:
+        for one in list(connections):
+            with suppress(OSError, AttributeError, TypeError):
+                # not SSLSocket's own: that would pull its state from under the thread that reads
+                socket.socket.shutdown(one.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _pool(connections: weakref.WeakSet[HTTPConnection]) -> PoolManager:
+    """Connections by scheme, each in ``connections`` before it has connected."""
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            connections.add(self)
+            super().connect()
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            connections.add(self)
+            super().connect()
+
+    class Plains(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class Secures(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    manager = urllib3.PoolManager(maxsize=1)
+    manager.pool_classes_by_scheme = {"http": Plains, "https": Secures}
+    return manager
 
 
 _HINT = "nothing is lost: it goes on where it stopped; check the network and sync.url"

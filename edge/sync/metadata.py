@@ -29,8 +29,8 @@ from edge.sync.http import Http, RefusedError
 if TYPE_CHECKING:
     from edge.sync.ledger import Ledger
 
-DEADLINE = 60.0
-"""seconds for one file of metadata"""
+DEADLINE = 30.0
+"""seconds for one file of metadata; a gap at its end may come on top"""
 ROLES = ("root", "timestamp", "snapshot", "targets", "deploy")
 FLOORS = "floors"
 

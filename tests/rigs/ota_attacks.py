@@ -20,6 +20,7 @@ from rigs.release_simulator import (
     cut,
     drip,
     endless,
+    headers_drip,
     says,
     some_faces,
     stall,
@@ -30,7 +31,12 @@ from edge.errors import ClockError, EdgeError, FetchError, ReleaseError, TrustEr
 from edge.sync.slots import Slots
 from edge.updater import Updater
 
-QUICK = {"edge.sync.http.GAP": 0.3, "edge.sync.metadata.DEADLINE": 0.5, "edge.sync.download.WINDOW": 0.5}
+QUICK = {
+    "edge.sync.http.GAP": 0.3,
+    "edge.sync.http.ANSWER": 0.6,
+    "edge.sync.metadata.DEADLINE": 0.5,
+    "edge.sync.download.WINDOW": 0.5,
+}
 """time limits for attacks that only take time"""
 
 
@@ -294,6 +300,8 @@ ATTACKS = [
     Attack("a segment that stalls", FetchError, _blob(stall)),
     Attack("metadata that stalls", FetchError, _rule("timestamp.json", stall)),
     Attack("a segment that drips", FetchError, _blob(drip)),
+    Attack("a segment whose headers drip", FetchError, _blob(headers_drip)),
+    Attack("metadata whose headers drip", FetchError, _rule("timestamp.json", headers_drip)),
     Attack("metadata that drips", FetchError, _rule("snapshot.json", drip)),
     Attack("connection refused", FetchError, _refused),
     *(Attack(f"status {status} for the timestamp", FetchError, _rule("timestamp.json", says(b"", status)))

@@ -155,6 +155,16 @@ def drip(handler: Handler, data: bytes) -> None:
             time.sleep(0.02)
 
 
+def headers_drip(handler: Handler, _data: bytes) -> None:
+    """An answer whose headers never end, a byte at a time."""
+    with suppress(ConnectionError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        for _ in range(10_000):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.02)
+
+
 def stall(handler: Handler, data: bytes) -> None:
     """Some bytes, then nothing, for as long as the other side waits."""
     handler.send_response(200)
