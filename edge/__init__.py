@@ -15,7 +15,7 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    ``release_trial`` ``labels_trial``
    what happens to one frame, and to one release
 4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
-   ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``doubts`` ``glimpses`` ``strangers`` ``answers`` ``gate`` ``naming`` ``forget`` ``enroll`` ``enrolments`` ``identify``
+   ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``doubts`` ``glimpses`` ``strangers`` ``answers`` ``gate`` ``naming`` ``forget`` ``encryption`` ``enroll`` ``enrolments`` ``identify``
    ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``

@@ -27,6 +27,7 @@ COMMANDS = {
     "review": ("edge.cli.review:review", "Answer doubtful matches: who is it."),
     "strangers": ("edge.cli.strangers:strangers", "Unknown faces that came again: list, name, forget."),
     "forget": ("edge.cli.forget:forget", "Remove a subject everywhere on this device."),
+    "encryption": ("edge.cli.encryption:encryption", "Encrypt the state folder: key, on, off, rotate, status."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check, add, get, quantize."),
     "sync": ("edge.cli.sync:sync", "Fetch, verify and install the release that this device is to run."),
     "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge.doctor import board, broker, cameras, collections, custom_labels, disk, models, releases, service
+from edge.doctor import board, broker, cameras, collections, custom_labels, disk, encryption, models, releases, service
 from edge.doctor.finding import Finding, Level, Patient
 from edge.errors import EdgeError
 
@@ -18,6 +18,7 @@ __all__ = ["PARTS", "Finding", "Level", "Patient", "examine"]
 PARTS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "configuration": service.configuration,
     "state": disk.state,
+    "encryption": encryption.encryption,
     "disk": disk.space,
     "outbox": disk.outbox,
     "models": models.models,
