@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.collection.building import PROBE_COSINE, turned
 from edge.collection.collection import Collection
-from edge.collection.index import PROBE_COSINE, turned
 
 if TYPE_CHECKING:
     from edge.types import FloatArray

@@ -23,10 +23,10 @@ from edge.collection.upkeep import IndexState, Upkeep
 from edge.collection.vectors import checked
 from edge.database import Connection
 from edge.errors import InputError, NotFoundError, SpaceError
-from edge.settings import CollectionSettings
 from edge.types import Face, Match, Space
 
 if TYPE_CHECKING:
+    from edge.settings import CollectionSettings
     from edge.types import FloatArray
 
 

@@ -9,13 +9,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from edge.collection import index as indexes
 from edge.collection.collection import Collection
 from edge.collection.store import Store
 from edge.errors import ConflictError, InputError, NotFoundError
-from edge.settings import NAME, CollectionSettings
+
+if TYPE_CHECKING:
+    from edge.settings import CollectionSettings
 
 INDEXES = "indexes"
 
@@ -37,6 +39,8 @@ class Collections:
 
     def create(self, name: str) -> Collection:
         """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
+        from edge.settings import NAME  # here, for the process that builds an index does without typed settings
+
         if not re.fullmatch(NAME, name):
             shown = name if len(name) <= 40 else f"{name[:40]}... ({len(name)} characters)"
             raise InputError(

@@ -8,24 +8,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge import board
+from edge.collection import apart
 from edge.collection import index as indexes
 from edge.collection import view as views
 from edge.collection.store import Store
 from edge.database import Connection
 from edge.errors import EdgeError, StoreError
-from edge.settings import CollectionSettings
 
 if TYPE_CHECKING:
-    from edge.types import FloatArray
+    from edge.settings import CollectionSettings
 
 LEAST_TAIL = 256
 TAIL_SHARE = 0.05
@@ -34,6 +31,8 @@ GONE_SHARE = 0.10
 """of the base: more removed faces than this are worth a new index"""
 SHRUNK = 0.5
 """of exact_limit: a collection below this goes back from its index to exact search"""
+APART = 1_000_000
+"""numbers (faces x dimensions) from which on an index is built in a process of its own"""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """seconds after a failed build"""
 
@@ -188,6 +187,8 @@ class Upkeep:
             try:
                 work()
             except EdgeError as error:
+                if self._closed.is_set():
+                    return
                 level = logging.DEBUG if self._trouble == error.message else logging.WARNING
                 self._trouble = error.message
                 log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, pause, error)
@@ -222,23 +223,13 @@ class Upkeep:
             return None
 
     def _build(self, view: views.View) -> indexes.Manifest:
-        with closing(self._store.connect()) as db:
-            db.execute("BEGIN")
-            source = _source(db, self._store.identity, view)
-            return indexes.build(self._folder, source, self._settings.recall, self._store.vault.key)
-
-
-def _source(db: Connection, identity: str, view: views.View) -> indexes.Source:
-    collection, dimensions = view.collection, view.dimensions
-
-    def pieces() -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
-        for rows, vectors, _, _ in views.pieces(db, collection, dimensions, 0):
-            yield np.array(rows, np.int64), vectors
-
-    last_row = db.execute("SELECT max(row) FROM faces WHERE collection = ?", (collection,)).fetchone()[0] or 0
-    sql = "SELECT max(sequence) FROM removed WHERE collection = ?"
-    last_removal = db.execute(sql, (collection,)).fetchone()[0] or 0
-    return indexes.Source(identity, collection or 0, view.space or "", dimensions, last_row, last_removal, pieces)
+        if view.count * view.dimensions <= APART:
+            return apart.build(self._store, self._folder, view, self._settings.recall)
+        apart.build_apart(self._store, self._folder, view, self._settings.recall, self._closed)
+        manifest = indexes.read_manifest(self._folder, view.collection or 0)
+        if manifest is None:
+            raise StoreError("index: was built, and is gone", "it is built again by itself")
+        return manifest
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.collection import Collection, NewFace, audit, index
+from edge.collection import Collection, NewFace, audit, building
 from edge.types import Space
 
 Units = Callable[..., NDArray[np.float32]]
@@ -16,15 +16,15 @@ Faces = Callable[..., list[NewFace]]
 def test_look_alikes_outliers_and_doubles_are_found(staff: Collection, unit: Units, faces: Faces, space: Space) -> None:
     random = np.random.default_rng(3)
     people = np.linalg.qr(random.standard_normal((32, 32)))[0].astype(np.float32)
-    alice = index.turned(people[[0, 0, 0]], 0.8, random)
-    bob = index.turned(people[[1, 1, 1]], 0.8, random)
-    twin = index.turned(bob[:1], 0.7, random)
-    double = index.turned(alice[:1], 0.999, random)
+    alice = building.turned(people[[0, 0, 0]], 0.8, random)
+    bob = building.turned(people[[1, 1, 1]], 0.8, random)
+    twin = building.turned(bob[:1], 0.7, random)
+    double = building.turned(alice[:1], 0.999, random)
     staff.add(faces(alice, "alice"), space)
     staff.add(faces(bob, "bob", start=10), space)
     staff.add(faces(twin, "twin of bob", start=20), space)
     again = staff.add(faces(double, "alice", start=30), space)[0]
-    wrong = staff.add(faces(index.turned(people[1:2], 0.8, random), "alice", start=40), space)[0]
+    wrong = staff.add(faces(building.turned(people[1:2], 0.8, random), "alice", start=40), space)[0]
 
     found = audit.audit(staff, similar=0.65)
 

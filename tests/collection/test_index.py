@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import files
-from edge.collection import Collections, NewFace, index
-from edge.collection.index import Manifest, Source
+from edge.collection import Collections, NewFace, building, index
+from edge.collection.building import Source
+from edge.collection.index import Manifest
 from edge.errors import StoreError
 from edge.settings import CollectionSettings
 from edge.types import Space
@@ -32,23 +33,23 @@ def source(vectors: NDArray[np.float32]) -> Source:
 
 @pytest.fixture
 def built(tmp_path: Path, unit: Units) -> Manifest:
-    return index.build(tmp_path, source(unit(1200)), 0.99)
+    return building.build(tmp_path, source(unit(1200)), 0.99)
 
 
 def test_an_index_reaches_the_recall_that_was_asked_for(tmp_path: Path, unit: Units) -> None:
     vectors = unit(3000)
-    manifest = index.build(tmp_path, source(vectors), 0.99)
+    manifest = building.build(tmp_path, source(vectors), 0.99)
     assert manifest.recall >= 0.99
-    assert (manifest.count, manifest.dimensions, manifest.probes) == (3000, D, index.PROBES)
+    assert (manifest.count, manifest.dimensions, manifest.probes) == (3000, D, building.PROBES)
     loaded = index.load(tmp_path, manifest)
-    probes = index.turned(vectors[:300], 0.6, np.random.default_rng(9))
+    probes = building.turned(vectors[:300], 0.6, np.random.default_rng(9))
     truth = (probes @ vectors.T).argmax(axis=1).tolist()
     right = [loaded.nearest(probe, 1)[0] == [best] for probe, best in zip(probes.tolist(), truth, strict=True)]
     assert np.mean(right) >= 0.97
 
 
 def test_full_recall_is_reached_by_looking_at_everything(tmp_path: Path, unit: Units) -> None:
-    assert index.build(tmp_path, source(unit(1500)), 1.0).recall == 1.0
+    assert building.build(tmp_path, source(unit(1500)), 1.0).recall == 1.0
 
 
 def test_positions_lead_to_rows_and_distances_to_cosines(tmp_path: Path, built: Manifest, unit: Units) -> None:
@@ -61,8 +62,8 @@ def test_positions_lead_to_rows_and_distances_to_cosines(tmp_path: Path, built: 
 
 
 def test_the_same_faces_make_the_same_file(tmp_path: Path, unit: Units) -> None:
-    first = index.build(tmp_path / "a", source(unit(400)), 0.99)
-    second = index.build(tmp_path / "b", source(unit(400)), 0.99)
+    first = building.build(tmp_path / "a", source(unit(400)), 0.99)
+    second = building.build(tmp_path / "b", source(unit(400)), 0.99)
     assert first.tree_sha256 == second.tree_sha256
 
 
@@ -73,7 +74,7 @@ def test_a_new_index_leaves_nothing_of_the_old_one_or_of_interrupted_builds(
     for name in (".1-dead.annoy", "1-dead.rows", ".1-dead.rows.x7"):
         (tmp_path / name).write_bytes(b"left")
     (tmp_path / "11-other.annoy").write_bytes(b"of another collection")
-    again = index.build(tmp_path, source(unit(50)), 0.99)
+    again = building.build(tmp_path, source(unit(50)), 0.99)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"1.json", again.tree_file, again.row_file, "11-other.annoy"}
     assert loaded.nearest(unit(1200)[5].tolist(), 1)[0] == [5]
