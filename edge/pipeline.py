@@ -29,7 +29,7 @@ from edge.tracking.faint import unfollowed
 from edge.tracking.holders import Holders
 from edge.tracking.looks import Looks, schedule
 from edge.tracking.tracker import Tracker, scores_to_detect
-from edge.types import Detection, Event, Frame, Track
+from edge.types import Detection, Event, Frame, Identity, Track
 from edge.zones import Zones
 
 if TYPE_CHECKING:
@@ -126,6 +126,16 @@ class Pipeline:
         """The collection changed: look at everybody again."""
         for looks in self._looks.values():
             looks.reopen()
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: no track has his name, and no vote speaks for it."""
+        self.looked = []
+        for track in self._tracker.tracks:
+            if track.id in self._looks:
+                self._looks[track.id].erase(track, subject)
+            elif track.identity.subject == subject:
+                track.identity = Identity(collection=track.identity.collection)
+        self._policy.erase(subject)
 
     def _left(self, tracks: Sequence[Track]) -> None:
         for track in tracks:

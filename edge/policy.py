@@ -120,6 +120,12 @@ class Policy:
         tracks = sorted((one.track for one in self._reported.values()), key=lambda track: track.started)
         return Presence(self._camera.name, time, tuple(_present(track) for track in tracks))
 
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: what was reported of him was nobody's."""
+        for one in self._reported.values():
+            if one.identity.subject == subject:
+                one.identity = Identity(one.identity.state, collection=one.identity.collection)
+
     def _kind(self, track: Track, live: Mapping[str, Track], now: float) -> EventType | None:
         reported = self._reported.get(track.id)
         if reported is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from edge import board, pictures
@@ -19,8 +20,9 @@ from edge.mqtt.topics import Topics
 from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.policy import Presence
+from edge.policy import Present as Reported
 from edge.settings import Settings
-from edge.types import Event, Frame, Track
+from edge.types import Event, Frame, Identity, Track
 
 SNAPSHOT_HEIGHT = 360
 """pixels of a published picture"""
@@ -72,6 +74,15 @@ class DeviceReports:
         for observer in self.observers:
             observer(camera, frame, pipeline.tracks)
 
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: nobody of that name was present; pictures that were published are taken back."""
+        with self._lock:
+            self._presence = {name: _without(one, subject) for name, one in self._presence.items()}
+            self._said, self._pictures = {}, {}
+        for camera in self._snapshots:
+            self._client.retain(self._topics.snapshot(camera), b"")
+        self.wake.set()
+
     def left(self, camera: str) -> None:
         with self._lock:
             self._presence[camera] = Presence(camera, time.time(), ())
@@ -102,6 +113,14 @@ class DeviceReports:
         with self._lock:
             self._presence = {name: Presence(name, time.time(), ()) for name in self._presence}
         self.flush()
+
+
+def _without(presence: Presence, subject: str) -> Presence:
+    def nameless(one: Reported) -> Reported:
+        return replace(one, identity=Identity(collection=one.identity.collection))
+
+    tracks = tuple(nameless(one) if one.identity.subject == subject else one for one in presence.tracks)
+    return replace(presence, tracks=tracks)
 
 
 def _state(presence: Presence, status: str) -> State:

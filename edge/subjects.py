@@ -1,8 +1,11 @@
-"""The rule for names of subjects: they become parts of messages, folders and tables."""
+"""Names of subjects: the rule for them, as they become parts of messages, folders and tables; and being without."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edge.errors import InputError
+from edge.types import Event, Identity, IdentityState
 
 LONGEST = 255
 """characters"""
@@ -22,3 +25,10 @@ def _forbidden(character: str) -> bool:
     code = ord(character)
     control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
     return control or 0xD800 <= code <= 0xDFFF or character in "/\\"
+
+
+def nameless(event: Event, subject: str) -> Event | None:
+    """The event without its identity; None where it names somebody else, or nobody."""
+    if event.identity.subject != subject:
+        return None
+    return replace(event, identity=Identity(IdentityState.UNKNOWN, collection=event.identity.collection))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -106,6 +107,8 @@ class Watch:
         self._pulse = watchdog.watch("inference")
         self._inference = threading.Thread(target=self._infer, name="inference")
         self._done = threading.Event()
+        self._works: deque[Callable[[], None]] = deque()
+        """for the inference thread, between two frames"""
         self._switching = threading.Lock()
 
     def start(self) -> None:
@@ -169,6 +172,31 @@ class Watch:
         for one in self._watched.values():
             one.pipeline.strangers = strangers
 
+    def between(self, work: Callable[[Pipeline], None]) -> None:
+        """Do ``work`` on every camera's pipeline between two frames, and wait for it.
+
+        Raises BusyError where the inference thread does not come to it in time.
+        """
+        done = threading.Event()
+
+        def all_of_them() -> None:
+            for one in self._watched.values():
+                one.latest = None
+                work(one.pipeline)
+            done.set()
+
+        if not self._inference.is_alive():
+            all_of_them()
+            return
+        self._works.append(all_of_them)
+        self._arrived.set()
+        until = time.monotonic() + JOIN
+        while not done.wait(0.1):
+            if not self._inference.is_alive() and not done.is_set():
+                all_of_them()
+            elif time.monotonic() > until:
+                raise BusyError("the cameras do not come to rest between two frames", "try again")
+
     def latest(self, camera: str) -> Frame | None:
         """The frame that was looked at last; None before the first. Raises NotFoundError."""
         if camera not in self._watched:
@@ -222,6 +250,8 @@ class Watch:
                 for one in self._watched.values():
                     if one.off:
                         self._finish(one)
+                while self._works:
+                    self._works.popleft()()
                 waiting = [name for name, one in self._watched.items() if one.slot.waiting and not one.off]
                 if waiting:
                     self._process(self._watched[self._share.choose(waiting)])

@@ -25,7 +25,7 @@ from edge import settings, vault
 from edge.errors import InputError, StoreError
 from edge.outbox import codec
 from edge.outbox.memory import Key, Memory
-from edge.outbox.rows import IDENTITY, LIFE, PLAIN, Batch, NewRow, TrackKey, is_damage, reason_of
+from edge.outbox.rows import IDENTITY, LIFE, PLAIN, Batch, Change, NewRow, TrackKey, is_damage, reason_of
 from edge.outbox.store import Store
 from edge.pulse import Pulse
 from edge.types import Event, Queued
@@ -171,6 +171,26 @@ class Outbox:
             if idle:
                 self._changed.notify_all()
             return True
+
+    def rewrite(self, change: Change) -> int:
+        """Change what waits; ``change`` gives a body (by ``codec``) anew, or None where it stays. How many changed.
+
+        The file is then written anew, without what was in it. Raises StoreError where the disk refuses.
+        """
+        with self._disk:
+            with self._changed:
+                rows = [*self._fresh, *self._memory.rows]
+                changed = sum(row.rewrite(change) for row in rows)
+                for key, event in self._open.items():
+                    if (body := change(codec.dump(event))) is not None:
+                        self._open[key] = codec.load(body)
+                for key, text in self._journal.items():
+                    self._journal[key] = text and (change(text) or text)
+            self.generation += 1
+            try:
+                return changed + (self._store.rewrite(change) if self._store else 0)
+            except DISK_ERRORS as error:
+                raise StoreError(f"{self._path}: cannot be rewritten: {error}", "check the space on disk") from error
 
     def stats(self) -> OutboxStats:
         if not self._disk.acquire(timeout=STATS_SECONDS):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from edge.outbox import codec
 from edge.types import Event
 
 PLAIN, IDENTITY, LIFE = 0, 1, 2
@@ -15,6 +16,8 @@ PLAIN, IDENTITY, LIFE = 0, 1, 2
 
 TrackKey = tuple[str, str]
 """camera, track"""
+Change = Callable[[str], str | None]
+"""a body (by ``codec``) anew, or None where it stays as it is"""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,13 @@ class NewRow:
     seq: int = 0
     coalesce: bool = False
     """the plain updates of its track that still wait may go: this event says all that they did"""
+
+    def rewrite(self, change: Change) -> bool:
+        """Whether ``change`` gave another body."""
+        if (body := change(self.body)) is None:
+            return False
+        self.body, self.event = body, codec.load(body)
+        return True
 
 
 @dataclass(slots=True)

@@ -11,14 +11,14 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge import files
 from edge.database import Connection, connect
 from edge.errors import StoreError
 from edge.outbox import codec
-from edge.outbox.rows import Batch, NewRow, TrackKey, is_damage
+from edge.outbox.rows import Batch, Change, NewRow, TrackKey, is_damage
 from edge.types import Event, Queued
 from edge.vault import PLAIN, Stored, Vault
 
@@ -136,6 +136,14 @@ class Store:
             except (ValueError, StoreError):
                 log.exception("outbox %s: the journal of track %s of camera %s is damaged", self.path, track, camera)
         return events
+
+    def rewrite(self, change: Change) -> int:
+        """Change what waits, and write the file anew without what was in it; how many rows changed."""
+        with self:
+            changed, _ = rewrite(self._db, self._vault, self._vault, change)
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return changed
 
     def write(self, batch: Batch) -> list[int]:
         """Do all of ``batch`` or nothing; the positions of its rows."""
@@ -282,10 +290,6 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
-
-
-Change = Callable[[str], str | None]
-"""the body of an event -> what takes its place; None: it stays"""
 
 
 def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body: body) -> tuple[int, int]:

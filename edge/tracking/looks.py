@@ -75,6 +75,13 @@ class Looks:
         """The crop was not worth embedding: wait for another one. It costs little, and no attempt."""
         self._declines, self._declined = min(self._declines + 1, 16), now
 
+    def erase(self, track: Track, subject: str) -> None:
+        """The subject is forgotten: look at the track as if it were new, where it was his."""
+        if self.votes.erase(subject):
+            self.reopen()
+        if track.identity.subject == subject:
+            track.identity = self.votes.identity
+
     def reopen(self, rules: Rules | None = None) -> None:
         """The collection, or the embedder and with it the rules, changed: look again."""
         self.votes.forget(rules)

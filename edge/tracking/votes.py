@@ -111,6 +111,16 @@ class Votes:
         self._rules = rules or self._rules
         self._votes = deque(maxlen=self._rules.window)
 
+    def erase(self, subject: str) -> bool:
+        """Know nothing of a subject, his name included; whether there was anything to know."""
+        named = self.identity.subject == subject
+        if not named and not any(subject in vote.similarities for vote in self._votes):
+            return False
+        self.forget()
+        if named:
+            self.identity = Identity(collection=self._collection)
+        return named
+
     @property
     def in_doubt(self) -> bool:
         """Whether the latest vote speaks against a name that stands."""
