@@ -1,0 +1,81 @@
+"""Run in a box in place of ``edge``: the same program, with a place in each thread where it can be stopped for good.
+
+A thread that comes by while the file /run/hang/NAME is there takes a lock twice, as a driver, a disk or a bug would
+have it, and says so first. ``gil`` keeps the interpreter's own lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path("/run/hang")
+PLACES = {
+    "inference": ("edge.inference.detector", "Detector", "detect"),
+    "outbox": ("edge.outbox.store", "Store", "write"),
+    "delivery": ("edge.mqtt.delivery", "Delivery", "_step"),
+    "mqtt-work": ("edge.mqtt.client", "Client", "_look_after_paho"),
+    "mqtt-network": ("edge.mqtt.connection", "Connection", "loop_misc"),
+    "api": ("edge.api.service", "Service", "health"),
+    "main": ("edge.reports", "DeviceReports", "flush"),
+    "commands": ("edge.commands", "Commands", "_say"),
+}
+
+
+def stop_here(name: str) -> None:
+    if (FOLDER / name).exists():
+        print(f"hang: {name} stands still in thread {threading.current_thread().name}", file=sys.stderr, flush=True)
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+
+
+def stops(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def with_stop(*arguments: Any, **named: Any) -> Any:
+        stop_here(name)
+        return real(*arguments, **named)
+
+    return with_stop
+
+
+def capture() -> None:
+    from edge.sources.synthetic import Synthetic
+
+    frames = Synthetic.frames
+
+    def with_stop(self: Synthetic) -> Iterator[Any]:
+        for frame in frames(self):
+            stop_here("capture")
+            yield frame
+
+    Synthetic.frames = with_stop  # type: ignore[method-assign]
+
+
+def keep_the_interpreter() -> None:
+    while not (FOLDER / "gil").exists():
+        time.sleep(0.5)
+    print("hang: gil stands still: the interpreter's lock is kept", file=sys.stderr, flush=True)
+    ctypes.PyDLL(None).sleep(100_000)
+
+
+def main() -> int:
+    for name, (module, owner, method) in PLACES.items():
+        one = getattr(importlib.import_module(module), owner)
+        setattr(one, method, stops(name, getattr(one, method)))
+    capture()
+    threading.Thread(target=keep_the_interpreter, daemon=True).start()
+    from edge.cli import main as edge
+
+    return edge()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

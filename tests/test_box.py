@@ -1,0 +1,489 @@
+"""The whole thing where it belongs: installed in a Debian whose PID 1 is systemd, with its units and their sandbox.
+
+Needs root, debootstrap, systemd-nspawn and half an hour a suite; the README has the command. The tests of a suite share
+one box and run in their order: installed from a wheel, watched, upgraded from the checkout, broken, removed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rigs.box import Box, checkout, needed
+from rigs.waiting import eventually
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+SUITES = ("bookworm", "trixie")
+PASSWORD = "not to be seen anywhere"
+WATCHDOG_SEC = 30.0
+NO_NETWORK = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+SUBSCRIBER = ("mosquitto_sub", "-h", "127.0.0.1", "-p", "1884", "-u", "central", "-P", "central", "-t")
+PUBLISHER = "mosquitto_pub -h 127.0.0.1 -p 1884 -u central -P central"
+SETTINGS = """
+device.name = "porch"
+mqtt = {host = "127.0.0.1", port = 1884, username = "porch", stats_seconds = 5.0}
+api.enabled = true
+[[cameras]]
+name = "door"
+source = "synthetic:/srv/portraits"
+loop = true
+"""
+BROKER = """
+listener 1884 127.0.0.1
+password_file /srv/passwords
+acl_file /srv/acl
+allow_anonymous false
+user root
+"""
+ACL = "pattern write edge/v1/%u/up/#\npattern read edge/v1/%u/down/#\nuser central\ntopic readwrite edge/v1/#\n"
+
+
+@dataclass
+class Device:
+    """A box with edge in it."""
+
+    box: Box
+
+    def install(self, *options: str, source: str = "/box/checkout", camera: str = "none") -> tuple[int, str]:
+        """How scripts/install ended, and what it printed."""
+        command = [f"{source}/scripts/install", "--camera", camera, *options]
+        done = self.box.run(*command, timeout=1200, **NO_NETWORK)
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def version(self) -> str:
+        return self.box.sh("readlink -f /opt/edge/venv").strip()
+
+    @property
+    def status(self) -> str:
+        return self.box.show("edge", "StatusText")
+
+    @property
+    def pid(self) -> str:
+        return self.box.show("edge", "MainPID")
+
+    @property
+    def restarts(self) -> int:
+        return int(self.box.show("edge", "NRestarts"))
+
+    def works(self, camera: str = "door", seconds: float = 90) -> bool:
+        return eventually(lambda: re.search(rf"{camera} [1-9]\d*\.\d fps", self.status), seconds)
+
+    def hears(self, count: int, seconds: int = 60) -> list[dict[str, Any]]:
+        """The next events, as an independent subscriber has them."""
+        subscriber = (
+            f"mosquitto_sub -h 127.0.0.1 -p 1884 -u central -P central -t edge/v1/porch/up/event/# -W {seconds}"
+        )
+        said = self.box.run("/bin/sh", "-c", f"{subscriber} -C {count}", timeout=seconds + 30).stdout
+        return [json.loads(line) for line in said.splitlines()]
+
+    def names(self) -> set[str]:
+        """Who is recognised, until both who pass by have been."""
+        found: set[str] = set()
+
+        def both() -> bool:
+            found.update(str(event["identity"]["subject"]) for event in self.hears(4, 30))
+            return {"eileen-collins", "grace-hopper"} <= found
+
+        assert eventually(both, 120), found
+        return found - {"None"}
+
+    def said(self, since: str) -> list[tuple[float, str]]:
+        """The daemon's journal after a cursor: monotonic seconds and text."""
+        lines = self.box.run("journalctl", "-u", "edge", "-o", "json", "--no-pager", "--after-cursor", since).stdout
+        entries = [json.loads(line) for line in lines.splitlines()]
+        return [(int(one["__MONOTONIC_TIMESTAMP"]) / 1e6, str(one["MESSAGE"])) for one in entries]
+
+    def cursor(self) -> str:
+        line = self.box.run("journalctl", "-o", "json", "-n", "1", "--no-pager").stdout
+        return str(json.loads(line)["__CURSOR"])
+
+    def doctor(self) -> dict[str, str]:
+        """What is wrong, by part."""
+        said = json.loads(self.box.run("edge", "doctor", "--json", timeout=180).stdout)
+        found: dict[str, str] = {}
+        for one in said["findings"]:
+            if one["level"] in ("warning", "error"):
+                found[one["part"]] = found.get(one["part"], "") + one["what"]
+        return found
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    needed()
+    with Box(request.param, tmp_path_factory.mktemp("box") / "box") as one:
+        checkout(one.shared / "checkout")
+        yield one
+
+
+@pytest.fixture(scope="module")
+def places(box: Box) -> set[str]:
+    """Every path there was before anything was installed."""
+    box.sh("cp -r /box/checkout/edge/data/portraits /srv/portraits")
+    box.sh(
+        "systemctl disable -q --now mosquitto; mosquitto_passwd -b -c /srv/passwords central central; "
+        f"mosquitto_passwd -b /srv/passwords porch '{PASSWORD}'; chmod 644 /srv/passwords"
+    )
+    box.write("/srv/broker.conf", BROKER)
+    box.write("/srv/acl", ACL)
+    box.sh("systemd-run -q --unit=broker mosquitto -c /srv/broker.conf; echo 127.0.0.1 localhost >>/etc/hosts")
+    box.sh("mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized")  # the clock is right here
+    return listed(box)
+
+
+def listed(box: Box) -> set[str]:
+    return set(box.sh("find /opt /etc /usr /var /home /root /srv -xdev").splitlines())
+
+
+@pytest.fixture(scope="module")
+def device(box: Box, places: set[str]) -> Device:
+    """Installed from a wheel."""
+    assert places
+    one = Device(box)
+    box.sh(
+        "python3 -m venv /root/env && /root/env/bin/pip wheel -q --no-deps --no-index --find-links /wheels "
+        "-w /root/wheel /box/checkout && rm -rf /root/env",
+        timeout=900,
+    )
+    box.write("/root/my.toml", SETTINGS)
+    wheel = box.sh("ls /root/wheel/edge-*.whl").strip()
+    code, said = one.install("--dry-run", "--config", "/root/my.toml", "--wheel", wheel)
+    assert (code, box.run("ls", "/opt/edge", "/etc/edge").returncode) == (0, 2), said
+    code, said = one.install("--config", "/root/my.toml", "--wheel", wheel)
+    assert code == 0, said + box.journal()
+    return one
+
+
+def test_installed_from_a_wheel_it_is_ready_and_says_how_fast_it_looks(device: Device) -> None:
+    assert device.works(), device.status + device.box.journal()
+    assert device.box.show("edge", "ActiveState") == "active"
+    assert device.box.sh("systemctl is-enabled edge").strip() == "enabled"
+
+
+def test_without_its_password_the_broker_refuses_and_with_the_credential_it_does_not(device: Device) -> None:
+    assert eventually(lambda: "unauthorised" in device.box.journal(), 60)
+    device.box.sh(f"echo '{PASSWORD}' >/etc/edge/credentials/mqtt-password; systemctl restart edge")
+
+    assert eventually(lambda: "mqtt: online" in device.box.journal(), 90), device.box.journal()
+    folder, file = device.box.sh("stat -c '%a %U %G' /etc/edge/credentials /etc/edge/credentials/*").splitlines()[:2]
+    assert (folder, file) == ("750 root edge", "640 root edge")
+    assert PASSWORD not in device.box.sh(f"journalctl; tr '\\0' ' ' </proc/{device.pid}/environ; systemctl show edge")
+
+
+def test_faces_of_a_file_source_are_recognised_and_an_independent_subscriber_hears_it(device: Device) -> None:
+    device.box.sh("edge enroll faces /srv/portraits", timeout=180)
+
+    assert device.names() == {"eileen-collins", "grace-hopper"}
+
+
+@pytest.mark.parametrize(("unit", "most"), [("edge", 1.6), ("edge-sync", 1.3)])
+def test_this_systemd_says_that_the_unit_exposes_no_more_than_promised(device: Device, unit: str, most: float) -> None:
+    said = device.box.run("systemd-analyze", "security", "--no-pager", f"{unit}.service").stdout
+    found = re.search(r"exposure level for \S+: ([\d.]+)", said)
+    assert found
+    assert float(found[1]) <= most
+
+
+def test_the_models_run_where_memory_cannot_become_executable(device: Device) -> None:
+    status = device.box.sh(f"cat /proc/{device.pid}/status")
+
+    assert device.box.show("edge", "MemoryDenyWriteExecute") == "yes"
+    assert {"Seccomp:\t2", "NoNewPrivs:\t1"} <= set(status.splitlines())
+    assert device.works()
+
+
+def test_the_daemon_takes_half_of_what_its_unit_allows(device: Device) -> None:
+    resident = int(device.box.sh(f"grep VmRSS /proc/{device.pid}/status").split()[1]) * 1024
+    high, most = (int(device.box.show("edge", name)) for name in ("MemoryHigh", "MemoryMax"))
+    print(f"resident {resident / 1e6:.0f} MB, MemoryHigh {high / 1e6:.0f} MB, MemoryMax {most / 1e6:.0f} MB")
+
+    assert resident < 0.7 * high < high < most
+
+
+def test_a_reload_takes_good_settings_over_and_keeps_the_old_ones_where_the_new_ones_are_wrong(device: Device) -> None:
+    pid = device.pid
+    device.box.sh('sed -i \'s/"door"/"gate"/\' /etc/edge/edge.toml; systemctl reload edge', timeout=180)
+    assert device.works("gate"), device.status
+
+    device.box.sh("echo 'nonsense = 1' >>/etc/edge/edge.toml; systemctl reload edge", timeout=180)
+    assert "the old settings stay in force" in device.box.journal()
+    assert device.works("gate"), device.status
+    device.box.sh('sed -i \'/nonsense/d; s/"gate"/"door"/\' /etc/edge/edge.toml; systemctl reload edge', timeout=180)
+    assert device.works("door"), device.status
+    assert device.pid == pid
+
+
+def test_killed_it_is_started_again_and_goes_on(device: Device) -> None:
+    before = device.restarts
+    device.box.sh(f"kill -9 {device.pid}")
+
+    assert eventually(lambda: device.restarts == before + 1, 60)
+    assert device.works()
+    assert device.hears(1)
+
+
+HANGS = {
+    "capture": "", "inference": "", "outbox": "", "delivery": "", "mqtt-work": "", "mqtt-network": "", "main": "",
+    "gil": "", "api": "import urllib.request as u; u.urlopen('http://127.0.0.1:8480/healthz', timeout=2)",
+}  # fmt: skip
+"""thread -> what has it come by the place where it stops; nothing where it comes by itself"""
+
+
+@pytest.fixture
+def hangable(device: Device) -> Iterator[Device]:
+    """Started by way of ``rigs/hangs.py``."""
+    (device.box.shared / "hangs.py").write_text((Path(__file__).parent / "rigs/hangs.py").read_text())
+    if not device.box.run("test", "-e", "/etc/systemd/system/edge.service.d/hangs.conf").returncode:
+        yield device
+        return
+    device.box.sh("install -D -m 644 /box/hangs.py /opt/hangs.py; mkdir -p /run/hang")
+    start = "/opt/edge/venv/bin/python /opt/hangs.py --config /etc/edge/edge.toml run"
+    device.box.write("/etc/systemd/system/edge.service.d/hangs.conf", f"[Service]\nExecStart=\nExecStart={start}\n")
+    device.box.sh("systemctl daemon-reload; systemctl restart edge", timeout=180)
+    yield device
+
+
+def hang(device: Device, name: str, poke: str, seconds: float) -> dict[str, float]:
+    """Stop a thread for good; when that was noticed and what came of it, seconds after it stood still."""
+    assert device.works(seconds=120)
+    since, found = device.cursor(), dict[str, float]()
+    device.box.sh(f"touch /run/hang/{name}")
+    until = time.monotonic() + seconds
+    marks = {"stood": "hang: ", "told": " hangs", "ended": "Main process exited", "up": "Started "}
+    while time.monotonic() < until and "up" not in found:
+        if poke and "stood" not in found:
+            device.box.run("python3", "-c", poke, timeout=30)
+        for at, text in device.said(since):
+            for mark, words in marks.items():
+                if words in text and ("ended" in found or mark != "up"):
+                    found.setdefault(mark, at)
+        if "stood" in found:
+            device.box.sh(f"rm -f /run/hang/{name}")
+        time.sleep(0.5)
+    assert "stood" in found, f"{name} never came by: {device.box.journal()[-1500:]}"
+    return {mark: round(at - found["stood"], 1) for mark, at in found.items()}
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_a_thread_that_the_product_stands_on_hangs_and_the_daemon_is_started_again(hangable: Device, name: str) -> None:
+    if hangable.box.suite != SUITES[0] and name not in ("inference", "main"):
+        pytest.skip(f"the threads are those of {SUITES[0]}")
+    before = hangable.restarts
+    seen = hang(hangable, name, HANGS[name], 150)
+    print(f"{name}: {seen}")
+
+    assert hangable.restarts == before + 1
+    assert seen["ended"] <= WATCHDOG_SEC + 5
+    assert hangable.works()
+
+
+def test_where_each_thread_was_is_in_the_journal_and_no_core_file_is_left(hangable: Device) -> None:
+    assert "Fatal Python error: Aborted" in hangable.box.journal()
+    assert hangable.box.show("edge", "LimitCORE") == "0"
+
+
+def test_a_thread_that_serves_others_hangs_and_the_cameras_go_on(hangable: Device) -> None:
+    before = hangable.restarts
+    ping = f"{PUBLISHER} -V 5 -t edge/v1/porch/down/cmd/ping -m '{{\"v\":1}}'"
+    seen = hang(hangable, "commands", f"import os; os.system({ping!r})", 45)
+
+    assert "ended" not in seen
+    assert hangable.restarts == before
+    assert hangable.hears(1)
+
+
+def test_the_place_to_hang_is_taken_away_again(hangable: Device) -> None:
+    hangable.box.sh("rm /etc/systemd/system/edge.service.d/hangs.conf /opt/hangs.py; systemctl daemon-reload")
+    hangable.box.sh("systemctl restart edge", timeout=180)
+    assert hangable.works()
+
+
+PUBLISH = """
+bash /box/checkout/scripts/make_certificates /srv/tls localhost
+cp /srv/tls/ca.crt /usr/local/share/ca-certificates/edge-test.crt; update-ca-certificates >/dev/null
+cd /srv; printf 'state = "/srv/hub"\\n' >hub.toml; edge() { /opt/edge/venv/bin/edge --config /srv/hub.toml "$@"; }
+edge hub init --repository /srv/repo --keys /srv/keys
+for model in edge-face-detector-1 edge-face-embedder-1; do edge hub add model $model --repository /srv/repo; done
+edge hub add collection faces /srv/portraits --repository /srv/repo
+edge hub publish --keys /srv/keys --repository /srv/repo
+edge hub rollout "$(ls /srv/repo/public/targets/releases | sed 's/^[^.]*\\.//; s/.json$//')" --repository /srv/repo
+install -m 644 /srv/repo/public/metadata/1.root.json /etc/edge/root.json
+systemd-run -q --unit=releases /usr/bin/python3 /srv/https.py /srv/repo/public /srv/tls/server.crt /srv/tls/server.key
+"""
+HTTPS = """
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), handler)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+SYNC = """
+[sync]
+url = "https://localhost:8443"
+root = "/etc/edge/root.json"
+reserve_bytes = 0
+probation = 15.0
+"""
+
+
+def test_a_release_comes_over_tls_inside_the_sandbox_of_its_unit_and_the_daemon_takes_it_over(device: Device) -> None:
+    device.box.write("/srv/https.py", HTTPS)
+    device.box.sh(PUBLISH, timeout=300)
+    device.box.sh(f"cat >>/etc/edge/edge.toml <<'END'\n{SYNC}END\nsystemctl restart edge", timeout=180)
+    assert device.works()
+
+    device.box.run("systemctl", "start", "edge-sync.service", timeout=300)
+    assert device.box.show("edge-sync", "Result") == "success", device.box.journal("edge-sync")
+    assert eventually(lambda: "has taken over" in device.box.journal(), 120), device.box.journal()
+    assert eventually(lambda: "is good" in device.box.journal(), 120), device.box.journal()
+    assert all(event["release"] for event in device.hears(2))
+
+
+def test_the_timer_and_the_hint_look_for_releases(device: Device) -> None:
+    device.box.sh("systemctl start edge-sync.timer edge-sync.path")
+    next_look = device.box.sh("systemctl list-timers --no-pager edge-sync.timer")
+    assert "edge-sync.service" in next_look
+    before = device.box.journal("edge-sync").count("Finished")
+
+    device.box.sh(f"{PUBLISHER} -t edge/v1/porch/down/desired -r -m '{{}}'")
+    assert eventually(lambda: device.box.journal("edge-sync").count("Finished") > before, 90)
+    device.box.sh("systemctl stop edge-sync.timer edge-sync.path")
+
+
+def test_doctor_finds_nothing_wrong_with_what_was_installed(device: Device) -> None:
+    device.box.sh("systemctl restart edge", timeout=180)
+    assert device.works()
+    assert device.doctor() == {}
+
+
+BROKEN = {
+    "service": ("systemctl stop edge", "systemctl start edge", "is inactive"),
+    "watchdog": (
+        "mkdir -p /etc/systemd/system/edge.service.d; cd /etc/systemd/system/edge.service.d; "
+        "printf '[Service]\\nWatchdogSec=0\\n' >no.conf; systemctl daemon-reload",
+        "rm /etc/systemd/system/edge.service.d/no.conf; systemctl daemon-reload",
+        "has no WatchdogSec",
+    ),
+    "broker": (
+        "cp -p /etc/edge/credentials/mqtt-password /root/kept; echo wrong >/etc/edge/credentials/mqtt-password",
+        "cp -p /root/kept /etc/edge/credentials/mqtt-password",
+        "not let in|refuse|auth",
+    ),
+    "state": ("chown root:root /var/lib/edge", "chown edge:edge /var/lib/edge", "cannot be"),
+    "configuration": (
+        "chmod 644 /etc/edge/edge.toml; sed -i 's/username = /password = \"x\", username = /' /etc/edge/edge.toml",
+        "chmod 640 /etc/edge/edge.toml; sed -i 's/password = \"x\", //' /etc/edge/edge.toml",
+        "everybody may read it",
+    ),
+}
+"""part -> how it is broken, how it is mended, what doctor must say of it"""
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_doctor_names_what_was_broken_on_purpose(device: Device, part: str) -> None:
+    breaking, mending, words = BROKEN[part]
+    device.box.sh(breaking)
+    try:
+        found = device.doctor()
+    finally:
+        device.box.sh(mending)
+
+    assert re.search(words, found.get(part, "")), found
+
+
+def test_the_bundle_for_a_bug_report_has_no_secret_no_name_and_no_face(device: Device) -> None:
+    assert device.works()
+    device.box.sh("edge doctor --bundle /tmp/report.zip >/dev/null; cp /tmp/report.zip /box/report.zip", timeout=180)
+    with zipfile.ZipFile(device.box.shared / "report.zip") as bundle:
+        whole = b"\n".join(bundle.read(name) for name in bundle.namelist())
+
+    assert b"door" in whole
+    for secret in (PASSWORD, "eileen", "grace-hopper"):
+        assert secret.encode() not in whole
+    assert b"\xff\xd8\xff" not in whole
+
+
+def test_an_upgrade_from_the_checkout_keeps_state_and_settings_and_the_version_before(device: Device) -> None:
+    before, kept = device.version, device.box.sh("sha256sum /etc/edge/edge.toml /etc/edge/credentials/*")
+    code, said = device.install()
+
+    assert code == 0, said + device.box.journal()[-2000:]
+    assert device.version != before
+    assert device.box.run("test", "-x", f"{before}/bin/edge").returncode == 0
+    assert device.box.sh("sha256sum /etc/edge/edge.toml /etc/edge/credentials/*") == kept
+    assert device.works()
+    assert device.names() == {"eileen-collins", "grace-hopper"}
+
+
+def test_installing_the_same_again_changes_nothing(device: Device) -> None:
+    before = device.version
+    code, said = device.install()
+
+    assert code == 0, said
+    assert "is installed already" in said
+    assert device.version == before
+    assert device.works()
+
+
+BUGS = {
+    "before it is ready": "s/^    while True:$/    raise OSError('broken on purpose')/",
+    "once it is ready": "s/^        period = min(TICK.*/        time.sleep(3); raise OSError('broken on purpose')/",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_version_that_does_not_come_up_gives_way_to_the_one_before(device: Device, bug: str) -> None:
+    before = device.version
+    device.box.sh("rm -rf /root/broken; cp -r /box/checkout /root/broken")
+    device.box.sh(f'cd /root/broken; sed -i "{BUGS[bug]}" edge/daemon.py; grep -q "broken on purpose" edge/daemon.py')
+    code, said = device.install(source="/root/broken")
+
+    assert code == 1
+    assert f"back to {Path(before).parent}" in said
+    assert "try: journalctl -u edge" in said
+    assert device.version == before
+    assert device.works()
+    assert device.names() == {"eileen-collins", "grace-hopper"}
+
+
+def test_it_stops_when_told_and_says_farewell(device: Device) -> None:
+    device.box.sh("systemctl stop edge", timeout=60)
+
+    assert device.box.show("edge", "Result") == "success"
+    said = device.box.run(*SUBSCRIBER, "edge/v1/porch/up/status", "-C", "1", "-W", "30").stdout
+    assert json.loads(said)["online"] is False
+
+
+LEFT = re.compile(
+    r"/(var/lib/edge|etc/edge)(/.*)?"
+    # what useradd, systemd and Python leave of anything that ever ran
+    r"|/etc/((passwd|group|g?shadow|subuid|subgid)-?|\.pwd\.lock)|/var/lib/systemd/.*|/var/log/.*|/root/.*|/srv/.*"
+    r"|/usr/lib/python3.*|/usr/local/share/ca-certificates/.*|/etc/ssl/certs/.*|/var/cache/ldconfig.*"
+)
+
+
+def test_uninstalling_leaves_nothing_but_state_and_settings(device: Device, places: set[str]) -> None:
+    code, said = Device(device.box).install("--uninstall")
+    left = listed(device.box) - places
+
+    assert code == 0, said
+    assert sorted(path for path in left if not LEFT.fullmatch(path)) == []
+    assert {"/var/lib/edge/outbox.sqlite", "/etc/edge/edge.toml"} <= left
+    assert device.box.run("systemctl", "cat", "edge.service").returncode != 0
+
+
+def test_purging_leaves_nothing_at_all(device: Device) -> None:
+    code, said = device.install("--uninstall", "--purge")
+
+    assert code == 0, said
+    assert device.box.run("sh", "-c", "ls -d /opt/edge /etc/edge /var/lib/edge; getent passwd edge").stdout == ""
