@@ -11,12 +11,15 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``shedding`` ``inference/`` ``collection/`` ``tracking/`` ``zones``
    ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
    the stages; none imports another
-3. ``pipeline`` ``attention`` ``bundle`` ``cost`` ``telling`` ``custom_labels`` ``assembly`` ``updater`` ``release_contents``
-   ``release_trial`` ``labels_trial``
+3. ``pipeline`` ``attention`` ``bundle`` ``cost`` ``telling`` ``custom_labels`` ``assembly`` ``updater``
+   ``release_contents`` ``release_trial`` ``labels_trial``
    what happens to one frame, and to one release
 4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
-   ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``doubts`` ``glimpses`` ``strangers`` ``answers`` ``gate`` ``naming`` ``forget`` ``encryption`` ``enroll`` ``enrolments`` ``identify``
-   ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/`` ``analyze/`` ``doctor/`` ``page/``
+   ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``refit`` ``label_doubts``
+   ``doubts`` ``glimpses`` ``strangers`` ``answers``
+   ``gate`` ``naming`` ``forget`` ``traces`` ``farewells`` ``eraser`` ``control`` ``encryption`` ``enroll``
+   ``enrolments`` ``identify`` ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/``
+   ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``
    the door

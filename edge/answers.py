@@ -12,7 +12,8 @@ from edge.collection import Collection, Collections
 from edge.errors import ConflictError, InputError, ModelError, NotFoundError
 from edge.gate import Verdict, judged
 from edge.inference import model
-from edge.labels import Example, Mark, manifests
+from edge.labels import Example, Mark, ground_truth
+from edge.labels.examples import label_name
 from edge.naming import Seen, index, name_stranger
 from edge.review import Answered, Doubt, ReviewQueue
 from edge.review.queue import Answer
@@ -51,11 +52,15 @@ class Answers:
         doubt = self._queue.get(number)
         if doubt.subject is None:
             raise InputError(f"question {number} names nobody", "say who it is: rename, or new", code="subject")
+        if doubt.version:
+            return self._learned(doubt, "confirmed", doubt.subject)
         return self._add(doubt, "confirmed", doubt.subject, force)
 
     def rename(self, number: int, subject: str, force: bool = False) -> str:
         """It is another subject of the collection."""
         doubt = self._queue.get(number)
+        if doubt.version:
+            return self._learned(doubt, "renamed", subject)
         if subject not in self._collection(doubt).subjects():
             raise NotFoundError(
                 f"collection {doubt.collection!r} has no subject {subject!r}", "check the name, or answer 'new'"
@@ -65,6 +70,8 @@ class Answers:
     def new(self, number: int, subject: str, force: bool = False) -> str:
         """It is somebody whom the collection does not have yet."""
         doubt = self._queue.get(number)
+        if doubt.version:
+            return self._learned(doubt, "new", subject)
         if subject in self._collection(doubt).subjects():
             raise ConflictError(f"collection {doubt.collection!r} has {subject!r} already", "answer 'rename'")
         return self._add(doubt, "new", subjects.checked(subject), force)
@@ -74,7 +81,10 @@ class Answers:
         doubt = self._queue.get(number)
         if doubt.subject is None:
             raise InputError(f"question {number} names nobody", "discard it, or say who it is", code="subject")
-        self._given(doubt, "rejected", doubt.subject)
+        if doubt.version:
+            self._learned(doubt, "rejected", None)
+        else:
+            self._given(doubt, "rejected", doubt.subject)
         return doubt.subject
 
     def discard(self, number: int) -> None:
@@ -105,6 +115,13 @@ class Answers:
     def verdict(self, doubt: Doubt, subject: str) -> Verdict:
         """What the gate says of adding this look to ``subject``."""
         return judged(self._collection(doubt), doubt.vector, subject, self._match.get(doubt.label, 1.0))
+
+    def _learned(self, doubt: Doubt, answer: Answer, label: str | None) -> str:
+        """An example of custom labels, from which the next refit learns. ``label``: None for none of them."""
+        name = label_name(label) if label is not None else None
+        self._queue.examples.put(doubt.id, doubt.version.partition("/")[0], name, doubt.space.fingerprint, doubt.vector)
+        self._given(doubt, answer, label)
+        return label or ""
 
     def _add(self, doubt: Doubt, answer: Answer, subject: str, force: bool) -> str:
         collection = self._collection(doubt)
@@ -168,7 +185,7 @@ def export(folder: Path, answers: Sequence[Answered], when: float | None = None)
         name = f"{one.id}.jpg"
         files.write_bytes(folder / name, one.crop)
         example = Example(folder / name, (Mark(one.subject),), name)
-        lines.append(manifests.line(example, (SIDE, SIDE), "edge-review", when or one.time))
+        lines.append(ground_truth.line(example, (SIDE, SIDE), "edge-review", when or one.time))
     files.write_bytes(folder / "output.manifest", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
 
@@ -183,6 +200,7 @@ def document(doubt: Doubt) -> dict[str, object]:
         "track": doubt.track,
         "label": doubt.label,
         "collection": doubt.collection,
+        "version": doubt.version,
         "subject": doubt.subject,
         "pseudonym": doubt.pseudonym,
         "quality": round(doubt.quality, 3),

@@ -19,6 +19,7 @@ from edge.bundle import Look
 from edge.drawing import square_jpeg
 from edge.errors import StoreError
 from edge.glimpses import Glimpses
+from edge.label_doubts import LabelDoubts
 from edge.pipeline import Pipeline
 from edge.review import Doubt, ReviewQueue
 from edge.review.queue import Reason, by_subject
@@ -62,10 +63,14 @@ class Doubts:
         self._lock = threading.Lock()
         self._failing = False
         self._glimpses = Glimpses(settings)
+        self._labels = LabelDoubts(settings)
 
     def look(self, frame: Frame, pipeline: Pipeline) -> None:
         """Hold the best look at each track of a frame that was processed; ask about what was too faint to follow."""
         if pipeline.faint and (doubt := self._glimpses.look(frame, pipeline)) is not None:
+            with self._lock:
+                self._waiting.append(doubt)
+        for doubt in self._labels.look(frame, pipeline):
             with self._lock:
                 self._waiting.append(doubt)
         for one in pipeline.looked:
@@ -85,6 +90,13 @@ class Doubts:
             if best is not None and reason is not None:
                 with self._lock:
                     self._waiting.append(_doubt(event, best, reason))
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: hold no look that resembles it."""
+        self._best = {track: one for track, one in self._best.items() if all(m.name != subject for m in one.matches)}
+        with self._lock:
+            kept = [one for one in self._waiting if all(near.subject != subject for near in one.nearest)]
+            self._waiting = deque(kept, maxlen=MOST_WAITING)
 
     def flush(self) -> None:
         """Write what waits. A disk that refuses loses questions, never events."""

@@ -12,8 +12,8 @@ from edge import custom_labels
 from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.labels import Evaluation, Example, Head, evaluate, fit
-from edge.labels.store import Made
+from edge.labels import Evaluation, Example, Head, Made, evaluate, fit
+from edge.labels.taught import Taught
 from edge.lessons import Rows, rows_of
 from edge.types import Picture
 
@@ -60,7 +60,11 @@ class Teacher:
             rows.used,
             tested.used,
             tuple(sorted(rows.regions)),
-        )
+            Taught(
+                vectors, rows.truth(names)[: len(vectors)], np.array(rows.groups, np.int64),
+                tested.stacked(self.embedder.space.dimensions), tested.truth(names),
+            ),
+        )  # fmt: skip
         tested.problems = [*rows.problems, *tested.problems]
         return made, tested
 

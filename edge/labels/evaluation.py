@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.labels.manifests import Example
+from edge.labels.examples import Example
 
 if TYPE_CHECKING:
     from edge.types import ByteArray, FloatArray

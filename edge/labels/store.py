@@ -1,7 +1,6 @@
-"""Versions of custom labels in the state folder: ``labels/<name>/<number>/``.
+"""Versions of custom labels in the state folder: ``labels/<name>/<number>/``, each whole or not there.
 
-A version is a folder that is whole or not there: the head, a card that says what it is and how good it is, the
-evaluation with its picture, and the examples it was made from. The file ``current`` names the version in use.
+The file ``current`` names the version in use.
 """
 
 from __future__ import annotations
@@ -11,71 +10,21 @@ import json
 import re
 import shutil
 import tempfile
-import time
-import tomllib
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge import config_file, drawing, files
+from edge import files
 from edge.errors import InputError, NotFoundError, StoreError
-from edge.labels.evaluation import Evaluation, picture
+from edge.labels.examples import Example, Mark
 from edge.labels.heads import Head
-from edge.labels.manifests import Example
-
-if TYPE_CHECKING:
-    from edge.types import ByteArray
+from edge.labels.taught import Taught, unpacked
+from edge.labels.version import CARD, EVALUATION, EXAMPLES, HEAD, ROWS, Made, Version, damaged, read, write
 
 FOLDER = "labels"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
-HEAD, CARD, EVALUATION, CONFUSION, EXAMPLES = (
-    "head.npz", "card.toml", "evaluation.json", "confusion.png", "examples.jsonl",
-)  # fmt: skip
 CURRENT = "current"
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What training gave, to be kept."""
-
-    head: Head
-    evaluation: Evaluation
-    base: str
-    """name of the embedder"""
-    space: str
-    """fingerprint of its space"""
-    detectors: tuple[str, ...]
-    """whose regions are classified; empty: whole pictures are"""
-    learned: Sequence[Example]
-    tested: Sequence[Example]
-    regions: tuple[str, ...] = ()
-    """what the detectors call the regions that show a label"""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version as its card tells."""
-
-    name: str
-    number: int
-    base: str
-    space: str
-    detectors: tuple[str, ...]
-    regions: tuple[str, ...]
-    labels: tuple[str, ...]
-    learned: int
-    tested: int
-    f1: float
-    created: float
-    """seconds since the epoch"""
-    sha256: str
-    """of the head"""
-    folder: Path
-    current: bool
 
 
 class Labels:
@@ -107,13 +56,36 @@ class Labels:
         try:
             data = (version.folder / HEAD).read_bytes()
             if files.sha256(version.folder / HEAD) != version.sha256:
-                raise _damaged(version.folder / HEAD, "its sha256 is not the card's")
+                raise damaged(version.folder / HEAD, "its sha256 is not the card's")
             arrays = np.load(io.BytesIO(data), allow_pickle=False)
             return Head(
                 version.labels, arrays["weights"], arrays["bias"], arrays["thresholds"], bool(arrays["exclusive"])
             )
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(version.folder / HEAD, str(error)) from error
+            raise damaged(version.folder / HEAD, str(error)) from error
+
+    def taught(self, version: Version) -> Taught | None:
+        """What a version learned from; None where it was too much to keep, or travelled here. Raises StoreError."""
+        try:
+            return unpacked((version.folder / ROWS).read_bytes(), str(version.folder / ROWS))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise damaged(version.folder / ROWS, str(error)) from error
+
+    def examples(self, version: Version) -> tuple[list[Example], list[Example]]:
+        """The pictures that a version was made from: to learn from, and to test with. Their boxes are not kept."""
+        found: dict[str, list[Example]] = {"train": [], "test": []}
+        try:
+            for line in (version.folder / EXAMPLES).read_text(encoding="utf-8").splitlines():
+                one = json.loads(line)
+                example = Example(Path(one["picture"]), tuple(Mark(label) for label in one["labels"]))
+                found[one["part"]].append(example)
+        except FileNotFoundError:
+            return [], []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise damaged(version.folder / EXAMPLES, str(error)) from error
+        return found["train"], found["test"]
 
     def files(self, version: Version) -> dict[str, bytes]:
         """What of a version travels: all but its examples. Raises StoreError where it is not whole."""
@@ -121,7 +93,7 @@ class Labels:
         try:
             return {name: (version.folder / name).read_bytes() for name in (HEAD, CARD, EVALUATION)}
         except OSError as error:
-            raise _damaged(version.folder, str(error)) from error
+            raise damaged(version.folder, str(error)) from error
 
     def save(self, name: str, made: Made) -> Version:
         """Keep it as the next version, not yet in use. Raises InputError for a name that breaks the rule."""
@@ -129,10 +101,10 @@ class Labels:
             raise InputError(f"labels: expected a name of 1 to 100 letters, digits, '_' and '-', got {name[:40]!r}")
         folder = self._folder / name
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            files.make_folder(folder)
             temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
             try:
-                _write(temporary, name, made)
+                write(temporary, name, made)
                 number = max(_numbers(folder), default=0) + 1
                 temporary.rename(folder / str(number))
                 files.sync_folder(folder)
@@ -161,63 +133,7 @@ class Labels:
 
     def _version(self, name: str, number: int) -> Version:
         folder = self._folder / name / str(number)
-        try:
-            card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
-            return Version(
-                name=name,
-                number=number,
-                base=card["base"],
-                space=card["space"],
-                detectors=tuple(card["detectors"]),
-                regions=tuple(card.get("regions", ())),
-                labels=tuple(card["labels"]),
-                learned=card["learned"],
-                tested=card["tested"],
-                f1=card["f1"],
-                created=card["created"],
-                sha256=card["sha256"],
-                folder=folder,
-                current=_current(folder.parent) == number,
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise _damaged(folder / CARD, str(error)) from error
-
-
-def _write(folder: Path, name: str, made: Made) -> None:
-    head = made.head
-    packed = io.BytesIO()
-    np.savez(
-        packed, weights=head.weights, bias=head.bias, thresholds=head.thresholds, exclusive=np.array(head.exclusive)
-    )
-    files.write_bytes(folder / HEAD, packed.getvalue())
-    card: dict[str, Any] = {
-        "name": name,
-        "kind": "labels",
-        "base": made.base,
-        "space": made.space,
-        "detectors": list(made.detectors),
-        "regions": list(made.regions),
-        "labels": list(head.labels),
-        "thresholds": [round(float(value), 4) for value in head.thresholds],
-        "learned": len(made.learned),
-        "tested": len(made.tested),
-        "precision": made.evaluation.precision,
-        "recall": made.evaluation.recall,
-        "f1": made.evaluation.f1,
-        "created": round(time.time(), 3),
-        "sha256": files.sha256(folder / HEAD),
-    }
-    files.write_bytes(folder / CARD, config_file.written(card).encode())
-    files.write_bytes(folder / EVALUATION, json.dumps(made.evaluation.document, indent=1).encode())
-    image: ByteArray = picture(made.evaluation)
-    files.write_bytes(folder / CONFUSION, drawing.saved_as(".png", image))
-    lines = [_example(one, "train") for one in made.learned] + [_example(one, "test") for one in made.tested]
-    files.write_bytes(folder / EXAMPLES, "".join(lines).encode())
-
-
-def _example(example: Example, part: str) -> str:
-    document = {"part": part, "picture": str(example.path), "labels": sorted(example.labels)}
-    return json.dumps(document, ensure_ascii=False) + "\n"
+        return read(folder, name, number, _current(folder.parent) == number)
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -231,7 +147,3 @@ def _current(folder: Path) -> int:
         return int((folder / CURRENT).read_text())
     except (OSError, ValueError):
         return max(_numbers(folder), default=0)
-
-
-def _damaged(path: Path, reason: str) -> StoreError:
-    return StoreError(f"{path}: cannot be used: {reason[:200]}", "train it again, or use another version")

@@ -1,7 +1,19 @@
 """Doubtful matches waiting for a person, what was answered, and what answers hold away from a name."""
 
 from edge.review.anchors import Anchors
+from edge.review.examples import Confirmed, Examples
 from edge.review.portraits import Portraits, PortraitStore
 from edge.review.queue import Answered, Doubt, Kept, Nearest, ReviewQueue
 
-__all__ = ["Anchors", "Answered", "Doubt", "Kept", "Nearest", "PortraitStore", "Portraits", "ReviewQueue"]
+__all__ = [
+    "Anchors",
+    "Answered",
+    "Confirmed",
+    "Doubt",
+    "Examples",
+    "Kept",
+    "Nearest",
+    "PortraitStore",
+    "Portraits",
+    "ReviewQueue",
+]

@@ -23,12 +23,15 @@ CREATE TABLE IF NOT EXISTS anchors (
 CREATE TABLE IF NOT EXISTS strangers (
     id INTEGER PRIMARY KEY, number INTEGER UNIQUE, collection TEXT NOT NULL, label TEXT NOT NULL, space TEXT NOT NULL,
     first REAL NOT NULL, last REAL NOT NULL, times INTEGER NOT NULL, quality REAL NOT NULL, looks BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS examples (
+    id INTEGER PRIMARY KEY, time REAL NOT NULL, name TEXT NOT NULL, label TEXT, space TEXT NOT NULL,
+    vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
-DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER = (
-    "question", "question vector", "question crop", "answer crop", "anchor", "stranger",
+DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE = (
+    "question", "question vector", "question crop", "answer crop", "anchor", "stranger", "label example",
 )  # fmt: skip
 """places of sealed values"""
 
@@ -51,6 +54,7 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
         ("answers", "id, subject, crop", _answer),
         ("anchors", "id, subject, collection, space, vector", _anchor),
         ("strangers", "id, collection, label, first, looks", _stranger),
+        ("examples", "id, vector", _example),
     ):
         for number, *values in db.execute(f"SELECT {columns} FROM {table}").fetchall():  # noqa: S608
             try:
@@ -92,6 +96,10 @@ def _stranger(
 ) -> dict[str, object]:
     place = (STRANGER, collection, label, first)
     return {"looks": new.seal(old.open(looks, *place), *place)}
+
+
+def _example(old: Vault, new: Vault, number: int, vector: bytes) -> dict[str, object]:
+    return {"vector": new.seal(old.open(vector, EXAMPLE, number), EXAMPLE, number)}
 
 
 def opened(state: Path) -> Database:

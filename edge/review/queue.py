@@ -15,6 +15,7 @@ import numpy as np
 from edge.database import Connection
 from edge.errors import NotFoundError
 from edge.review import database
+from edge.review.examples import Examples
 from edge.review.strangers import Shelf
 from edge.settings import Review
 from edge.types import Box, Match, Space
@@ -23,7 +24,7 @@ from edge.vault import Stored, Vault
 if TYPE_CHECKING:
     from edge.types import FloatArray
 
-Reason = Literal["uncertain", "margin", "unmatched", "retracted", "audit", "faint"]
+Reason = Literal["uncertain", "margin", "unmatched", "retracted", "audit", "faint", "threshold"]
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
 
 
@@ -65,6 +66,8 @@ class Doubt:
     """given by the queue"""
     pseudonym: str = ""
     """of a stranger who came again: an answer that names him names all that is kept of him"""
+    version: str = ""
+    """of the custom labels that ask, ``helmets/3``: ``subject`` is a label then, similarities are probabilities"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class ReviewQueue:
         self._settings = settings
         self._db = database.opened(state)
         self.strangers = Shelf(self._db)
+        self.examples = Examples(self._db)
 
     def put(self, doubts: Sequence[Doubt]) -> None:
         """Keep them; the oldest, and those that are too old, go."""
@@ -159,6 +163,7 @@ class ReviewQueue:
             if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
                 raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
             _take_back_anchor(db, doubt)
+            db.execute("DELETE FROM examples WHERE id = ?", (doubt.id,))
             db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", _row(db.vault, doubt))
 
     def clear(self, answers: bool = False) -> int:

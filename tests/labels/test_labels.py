@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import InputError, NotFoundError, StoreError
-from edge.labels import Example, Head, Labels, Mark, evaluate, fit, manifests, split
+from edge.labels import Example, Head, Labels, Mark, evaluate, fit, ground_truth, manifests, split
 from edge.labels.evaluation import NONE, picture, summary
 from edge.labels.heads import best_threshold
-from edge.labels.store import HEAD, Made
+from edge.labels.version import HEAD, Made
 from edge.types import Box
 
 
@@ -108,7 +108,7 @@ def test_the_split_keeps_every_label_on_both_sides_and_is_the_same_again() -> No
 def test_a_manifest_line_that_was_written_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
     example = Example(tmp_path / "a.jpg", (Mark("cup", Box(0.25, 0.5, 0.5, 0.75)), Mark("kitchen")), "a.jpg")
-    text = manifests.line(example, (400, 200))
+    text = ground_truth.line(example, (400, 200))
     assert json.loads(text)["boxes"]["annotations"][0] == {
         "class_id": 0,
         "left": 100,

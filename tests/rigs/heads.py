@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.labels import Example, Head, Labels, Mark, Version, evaluate
-from edge.labels.store import Made
+from edge.labels import Example, Head, Labels, Made, Mark, Version, evaluate
 
 
 def a_head(labels: Sequence[str] = ("cat", "dog"), dimensions: int = 4) -> Head:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edge.api.custom.projects import Entry
 from edge.errors import InputError
-from edge.labels import Example, manifests
+from edge.labels import Example, ground_truth, manifests
+from edge.labels.examples import is_file_there
 
 MOST_INVALID = manifests.MOST_INVALID
 
@@ -31,7 +32,7 @@ def too_many_errors(entries: list[Entry]) -> str:
 
 def examples_of(entries: Iterator[Entry], buckets: Mapping[str, Path]) -> list[Example]:
     """The examples of entries without errors."""
-    return [manifests.parse(one.line, Path(), buckets) for one in entries if not one.error]
+    return [ground_truth.parse(one.line, Path(), buckets) for one in entries if not one.error]
 
 
 def shown(entry: Entry) -> str:
@@ -51,11 +52,11 @@ def _entry(line: str, buckets: Mapping[str, Path]) -> Entry:
     error, source = "", hashlib.sha256(line.encode()).hexdigest()
     labels: dict[str, int] = {}
     try:
-        example = manifests.parse(line, Path(), buckets)
+        example = ground_truth.parse(line, Path(), buckets)
         source = example.source
         for mark in example.marks:
             labels[mark.label] = labels.get(mark.label, 0) + (mark.box is not None)
-        if not manifests.is_file_there(example.path):
+        if not is_file_there(example.path):
             error = "The picture does not exist."
     except InputError as wrong:
         error = wrong.message

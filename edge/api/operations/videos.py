@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.custom.training import output_path
 from edge.api.errors import ApiError
 from edge.api.operations.labels import MODEL_VERSION
-from edge.labels.manifests import is_file_there
+from edge.labels.examples import is_file_there
 
 if TYPE_CHECKING:
     from edge.api.call import Call

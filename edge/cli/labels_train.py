@@ -1,0 +1,174 @@
+"""``edge labels train/list``, and what all ``edge labels`` commands share."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.output import bar, json_option, print_json, print_table, settings
+
+if TYPE_CHECKING:
+    from edge.labels import Evaluation, Version
+    from edge.labels.manifests import Read
+    from edge.settings import Settings
+
+BASE = "mobilenet-v1-extractor-224"
+path_type = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("source", type=path_type)
+@click.option("--test", type=path_type, help="Pictures to test with. A fifth of SOURCE when not given.")
+@click.option("--base", default=BASE, show_default=True, help="Embedder that stays as it is.")
+@click.option("--detector", "detectors", multiple=True, help="Examples with boxes: whose regions are classified.")
+@click.option("--variants", type=click.IntRange(0, 20), default=3, show_default=True, help="Variants of each picture.")
+@click.option("--force", is_flag=True, help="Use the new version even where the one in use does better.")
+@json_option
+@click.pass_context
+def train(
+    ctx: click.Context,
+    name: str,
+    source: Path,
+    test: Path | None,
+    base: str,
+    detectors: tuple[str, ...],
+    variants: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    r"""Learn the labels of SOURCE, and keep them as the next version of NAME.
+
+    SOURCE is a folder with a folder of pictures for each label (those in _negative show none), a Ground Truth
+    manifest (JSON lines), or CSV: picture,label or picture,label,left,top,right,bottom in fractions. The new version
+    is used unless the one in use does better on the same test pictures.
+
+    \b
+    Example:
+      edge labels train pets photos/
+      edge labels train parts parts.manifest --detector yolov8n-416 --test parts-test.manifest
+    """
+    from edge import teach
+    from edge.labels import Labels, split
+
+    chosen, state = state_of(ctx)
+    found = read(source, chosen)
+    learn, testing = (list(found.examples), list(read(test, chosen).examples)) if test else split(found.examples)
+    teacher = teach.load(base, detectors, chosen, state)
+    began = time.perf_counter()
+    with bar("learning", len(learn) + len(testing)) as progress:
+        made, rows = teacher.train(learn, testing, variants, progress.advance)
+    seconds = time.perf_counter() - began
+    store = Labels(state)
+    before = store.version(name) if name in store.names() else None
+    version = store.save(name, made)
+    worse = before is not None and _worse(teacher, store, before, made.evaluation, rows)
+    used = force or not worse
+    if used:
+        store.use(version)
+    document = {
+        **summary(store.version(name, version.number)),
+        "seconds": round(seconds, 2),
+        "pictures_per_second": round((len(learn) + len(testing)) / max(1e-9, seconds), 1),
+        "used": used,
+        "problems": [*found.problems, *rows.problems],
+        "evaluation": made.evaluation.document,
+    }
+    if as_json:
+        print_json(document)
+        return
+    print_problems(document["problems"])
+    print_evaluation(made.evaluation)
+    click.echo(
+        f"{name} version {version.number}: {version.learned} pictures learned, {version.tested} tested, "
+        f"{seconds:.1f} s; {version.folder / 'confusion.png'}"
+    )
+    if not used and before is not None:
+        click.echo(
+            f"version {before.number} stays in use: it does better on the same pictures (--force to use this one)"
+        )
+
+
+@click.command("list")
+@json_option
+@click.pass_context
+def list_command(ctx: click.Context, as_json: bool) -> None:
+    r"""All versions of all labels; the one in use is marked.
+
+    \b
+    Example:
+      edge labels list
+    """
+    from edge.labels import Labels
+
+    _, state = state_of(ctx)
+    store = Labels(state)
+    found = [summary(version) for name in store.names() for version in store.versions(name)]
+    if as_json:
+        print_json({"labels": found})
+        return
+    rows = [
+        (one["name"], one["version"], "*" if one["current"] else "", f"{one['f1']:.3f}", one["learned"], one["tested"],
+         one["base"], ", ".join(one["labels"][:8]) + (" ..." if len(one["labels"]) > 8 else ""))
+        for one in found
+    ]  # fmt: skip
+    print_table(["name", "version", "used", "F1", "learned", "tested", "base", "labels"], rows)
+
+
+def state_of(ctx: click.Context) -> tuple[Settings, Path]:
+    """Settings and state folder."""
+    from edge import config
+
+    chosen = settings(ctx)
+    return chosen, config.state_folder(chosen)
+
+
+def read(source: Path, chosen: Settings) -> Read:
+    """The examples of a folder, a manifest or CSV."""
+    from edge.labels import manifests
+
+    return manifests.read(source, chosen.api.buckets)
+
+
+def _worse(teacher: Any, store: Any, before: Version, now: Evaluation, rows: Any) -> bool:
+    """Whether the version in use does better on the same test pictures; one of another space or labels cannot tell."""
+    if before.space != teacher.embedder.space.fingerprint or set(before.labels) != {one.label for one in now.labels}:
+        return False
+    return bool(teacher.examine(store.head(before), rows).f1 > now.f1)
+
+
+def summary(version: Version) -> dict[str, Any]:
+    """A version as commands tell it."""
+    return {
+        "name": version.name,
+        "version": version.number,
+        "current": version.current,
+        "labels": list(version.labels),
+        "f1": version.f1,
+        "learned": version.learned,
+        "tested": version.tested,
+        "confirmed": version.confirmed,
+        "base": version.base,
+        "detectors": list(version.detectors),
+        "created": version.created,
+    }
+
+
+def print_problems(problems: list[str]) -> None:
+    """Say which examples could not be used."""
+    for problem in problems:
+        click.echo(f"skipped  {problem}", err=True)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """A row a label, and the mean."""
+    rows = [
+        (one.label, one.examples, f"{one.threshold:.2f}", f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}")
+        for one in evaluation.labels
+    ]
+    means = (f"{value:.3f}" for value in (evaluation.precision, evaluation.recall, evaluation.f1))
+    mean = ("mean", evaluation.examples, "", *means)
+    print_table(["label", "tested", "threshold", "precision", "recall", "F1"], [*rows, mean])

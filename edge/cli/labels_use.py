@@ -1,0 +1,170 @@
+"""``edge labels evaluate/predict/refit``: versions asked, and taught further by what people confirmed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.labels_train import path_type, print_evaluation, print_problems, read, state_of, summary
+from edge.cli.output import bar, json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge.refit import Refitted
+
+
+@click.command()
+@click.argument("name")
+@click.argument("source", type=path_type)
+@click.option("--version", "number", type=int, help="Another version than the one in use.")
+@click.option("--picture", type=path_type, help="Draw what was taken for what (PNG or JPEG).")
+@json_option
+@click.pass_context
+def evaluate(
+    ctx: click.Context, name: str, source: Path, number: int | None, picture: Path | None, as_json: bool
+) -> None:
+    r"""How well NAME does on the examples of SOURCE: precision, recall and F1 for each label.
+
+    \b
+    Example:
+      edge labels evaluate pets other-photos/ --picture confusion.png
+    """
+    from edge import custom_labels, drawing, files, teach
+    from edge.labels import Labels
+    from edge.labels.evaluation import picture as drawn
+
+    chosen, state = state_of(ctx)
+    store = Labels(state)
+    version = store.version(name, number)
+    found = read(source, chosen)
+    teacher = teach.load(version.base, version.detectors, chosen, state)
+    custom_labels.check_space(version, teacher.embedder.space.fingerprint)
+    with bar("looking", len(found.examples)) as progress:
+        rows = teacher.test_rows(found.examples, progress.advance)
+    evaluation = teacher.examine(store.head(version), rows)
+    if picture is not None:
+        files.write_bytes(picture, drawing.saved_as(picture.suffix, drawn(evaluation)), mode=0o644)
+    problems = [*found.problems, *rows.problems]
+    if as_json:
+        print_json({**summary(version), "problems": problems, "evaluation": evaluation.document})
+        return
+    print_problems(problems)
+    print_evaluation(evaluation)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("images", type=path_type, nargs=-1, required=True)
+@click.option("--version", "number", type=int, help="Another version than the one in use.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Probability 0..1 in place of each label's own.")
+@json_option
+@click.pass_context
+def predict(
+    ctx: click.Context, name: str, images: tuple[Path, ...], number: int | None, threshold: float | None, as_json: bool
+) -> None:
+    r"""Which labels of NAME are in IMAGES (files or folders). Exit code 3: none in any.
+
+    \b
+    Example:
+      edge labels predict pets visitor.jpg --json
+    """
+    from edge import custom_labels, finder, pictures, teach
+    from edge.errors import InputError
+    from edge.labels import Labels
+
+    chosen, state = state_of(ctx)
+    store = Labels(state)
+    version = store.version(name, number)
+    teacher = teach.load(version.base, version.detectors, chosen, state)
+    custom_labels.check_space(version, teacher.embedder.space.fingerprint)
+    head = store.head(version)
+    files = [file for image in images for file in finder.image_files(image)]
+    answers: list[dict[str, Any]] = []
+    with bar("looking", len(files)) as progress:
+        for file in files:
+            try:
+                found = teacher.predict(head, pictures.read(file), threshold)
+                answers.append({"path": str(file), "labels": [_prediction(one) for one in found]})
+            except InputError as error:
+                answers.append(
+                    {"path": str(file), "labels": [], "error": {"code": error.code, "message": error.message}}
+                )
+            progress.advance()
+    if as_json:
+        print_json({"name": name, "version": version.number, "images": answers})
+    else:
+        print_table(["picture", "label", "probability", "box"], [row for answer in answers for row in _rows(answer)])
+    if not any(answer["labels"] for answer in answers):
+        ctx.exit(3)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Use the new version even where the one in use does better.")
+@json_option
+@click.pass_context
+def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
+    r"""Learn NAME anew with what people have confirmed about it ('edge review').
+
+    The answers are learned beside what the version in use learned from, and the new version is tested on the same
+    pictures as that one. It is used unless it does worse there. Exit code 3: nothing was confirmed since.
+
+    \b
+    Example:
+      edge labels refit pets
+    """
+    from edge import refit as learning
+    from edge.labels import Labels
+    from edge.review import ReviewQueue
+
+    chosen, state = state_of(ctx)
+    store = Labels(state)
+    version = store.version(name)
+    with ReviewQueue(state, chosen.review) as queue:
+        confirmed = queue.examples.of(name, version.space)
+    if len(confirmed) <= version.confirmed and not force:
+        click.echo(f"nothing was confirmed about {name} since version {version.number}", err=True)
+        ctx.exit(3)
+    done = learning.refit(store, name, confirmed, force)
+    if as_json:
+        print_json(_told(done))
+        return
+    print_evaluation(done.after)
+    for label in done.left_out:
+        click.echo(f"left out: {label} has {learning.FEWEST - 1} answer, {learning.FEWEST} at least", err=True)
+    words = "in use" if done.used else f"not used, version {version.number} does better (--force to use this one)"
+    click.echo(
+        f"{name} version {done.version.number}: {done.answers} answers learned, F1 {done.before.f1:.3f} -> "
+        f"{done.after.f1:.3f} on the same {done.after.examples} rows; {words}"
+    )
+
+
+def _told(done: Refitted) -> dict[str, Any]:
+    return {
+        **summary(done.version),
+        "answers": done.answers,
+        "f1_before": done.before.f1,
+        "used": done.used,
+        "left_out": list(done.left_out),
+        "evaluation": done.after.document,
+    }
+
+
+def _prediction(one: Any) -> dict[str, Any]:
+    box = one.box and {"left": one.box.left, "top": one.box.top, "width": one.box.width, "height": one.box.height}
+    return {"label": one.label, "probability": round(one.probability, 4), "box": box}
+
+
+def _rows(answer: dict[str, Any]) -> list[tuple[object, ...]]:
+    if not answer["labels"]:
+        return [(answer["path"], f"cannot be read: {answer['error']['code']}" if "error" in answer else "-", "-", "-")]
+    return [
+        (
+            answer["path"],
+            one["label"],
+            f"{one['probability']:.2f}",
+            "-" if one["box"] is None else " ".join(f"{value:.2f}" for value in one["box"].values()),
+        )
+        for one in answer["labels"]
+    ]

@@ -1,0 +1,113 @@
+"""Ground Truth manifests: a JSON line a picture, as Amazon SageMaker Ground Truth writes them.
+
+A line is ``{"source-ref": ..., "<attribute>": ..., "<attribute>-metadata": {"type": ...}}``, whole-image labels as
+``groundtruth/image-classification`` and boxes in pixels as ``groundtruth/object-detection``. A ``source-ref`` is a
+path beside the manifest, or ``s3://bucket/key`` where the bucket stands for a folder. What Rekognition adds to a
+manifest when it evaluates a version are predictions, not what a picture shows: they are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError
+from edge.labels.examples import Example, Mark, box_of, label_name
+
+LONGEST_SOURCE = 4096
+"""characters of a source-ref"""
+MOST_LINE = 1 << 20
+"""characters of one line"""
+PREDICTIONS = "rekognition-custom-labels-"
+"""how attributes begin that an evaluation adds"""
+
+
+def line(example: Example, size: tuple[int, int], job: str = "edge", when: float | None = None) -> str:
+    """A manifest line that AWS tools read. ``size``: width and height of the picture, pixels."""
+    moment = datetime.fromtimestamp(when, UTC) if when is not None else datetime.now(UTC)
+    common = {"human-annotated": "yes", "creation-date": moment.strftime("%Y-%m-%dT%H:%M:%S.%f"), "job-name": job}
+    document: dict[str, Any] = {"source-ref": example.source or str(example.path)}
+    boxed = [mark for mark in example.marks if mark.box is not None]
+    if boxed:
+        document["boxes"], document["boxes-metadata"] = _boxes(boxed, size, common)
+    for number, mark in enumerate(mark for mark in example.marks if mark.box is None):
+        metadata = {"class-name": mark.label, "confidence": 1, "type": "groundtruth/image-classification", **common}
+        document[f"label-{number}"], document[f"label-{number}-metadata"] = number, metadata
+    return json.dumps(document, ensure_ascii=False)
+
+
+def parse(text: str, base: Path, buckets: Mapping[str, Path]) -> Example:
+    """One manifest line. Raises InputError."""
+    if len(text) > MOST_LINE:
+        raise InputError(f"expected at most {MOST_LINE} characters", code="manifest")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not JSON: {str(error)[:100]}", code="manifest") from error
+    if not isinstance(document, dict) or not isinstance(document.get("source-ref"), str):
+        raise InputError("expected an object with a source-ref", code="manifest")
+    marks: list[Mark] = []
+    for name, metadata in document.items():
+        if name.startswith(PREDICTIONS):
+            continue
+        kind = metadata.get("type") if name.endswith("-metadata") and isinstance(metadata, dict) else None
+        if kind == "groundtruth/image-classification":
+            marks.append(Mark(label_name(metadata.get("class-name"))))
+        elif kind == "groundtruth/object-detection":
+            marks += _marks(document.get(name.removesuffix("-metadata")), metadata)
+    path = located(document["source-ref"], base, buckets)
+    return Example(path, tuple(dict.fromkeys(marks)), document["source-ref"])
+
+
+def located(source: str, base: Path, buckets: Mapping[str, Path]) -> Path:
+    """The file of a ``source-ref``. Raises InputError for a bucket that stands for no folder, or a way out of it."""
+    if "\0" in source or len(source) > LONGEST_SOURCE:
+        raise InputError("source-ref is too long, or holds a zero character", code="manifest")
+    if not source.startswith("s3://"):
+        return base / source.removeprefix("file://")
+    bucket, _, key = source.removeprefix("s3://").partition("/")
+    if bucket not in buckets:
+        raise InputError(f"bucket {bucket[:64]!r} stands for no folder: [api.buckets] tells", code="manifest")
+    path = Path(os.path.realpath(buckets[bucket] / key))
+    if not path.is_relative_to(os.path.realpath(buckets[bucket])):
+        raise InputError("source-ref leads out of its bucket", code="manifest")
+    return path
+
+
+def _marks(value: Any, metadata: Mapping[str, Any]) -> list[Mark]:
+    try:
+        size, names = value["image_size"][0], metadata["class-map"]
+        width, height = float(size["width"]), float(size["height"])
+        found = []
+        for one in value["annotations"]:
+            left, top = float(one["left"]) / width, float(one["top"]) / height
+            right, bottom = left + float(one["width"]) / width, top + float(one["height"]) / height
+            found.append(Mark(label_name(names[str(one["class_id"])]), box_of(left, top, right, bottom)))
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise InputError(f"its boxes cannot be read ({type(error).__name__}: {error})", code="manifest") from error
+    return found
+
+
+def _boxes(
+    marks: Sequence[Mark], size: tuple[int, int], common: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    width, height = size
+    names = list(dict.fromkeys(mark.label for mark in marks))
+    boxes = [(names.index(mark.label), mark.box) for mark in marks if mark.box is not None]
+    annotations = [
+        {"class_id": number, "left": round(box.left * width), "top": round(box.top * height),
+         "width": max(1, round(box.width * width)), "height": max(1, round(box.height * height))}
+        for number, box in boxes
+    ]  # fmt: skip
+    value = {"image_size": [{"width": width, "height": height, "depth": 3}], "annotations": annotations}
+    metadata = {
+        "objects": [{"confidence": 1} for _ in boxes],
+        "class-map": {str(number): name for number, name in enumerate(names)},
+        "type": "groundtruth/object-detection",
+        **common,
+    }
+    return value, metadata

@@ -1,0 +1,145 @@
+"""The files of a version: the head, a card that says what it is and how good it is, and what it was made from."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge import config_file, drawing, files
+from edge.errors import StoreError
+from edge.labels.evaluation import Evaluation, picture
+from edge.labels.examples import Example
+from edge.labels.heads import Head
+from edge.labels.taught import Taught
+
+if TYPE_CHECKING:
+    from edge.types import ByteArray
+
+HEAD, CARD, EVALUATION, CONFUSION, EXAMPLES, ROWS = (
+    "head.npz", "card.toml", "evaluation.json", "confusion.png", "examples.jsonl", "rows.npz",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What training gave, to be kept."""
+
+    head: Head
+    evaluation: Evaluation
+    base: str
+    """name of the embedder"""
+    space: str
+    """fingerprint of its space"""
+    detectors: tuple[str, ...]
+    """whose regions are classified; empty: whole pictures are"""
+    learned: Sequence[Example]
+    tested: Sequence[Example]
+    regions: tuple[str, ...] = ()
+    """what the detectors call the regions that show a label"""
+    taught: Taught | None = None
+    """to learn further from"""
+    confirmed: int = 0
+    """answers of people among what was learned"""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as its card tells."""
+
+    name: str
+    number: int
+    base: str
+    space: str
+    detectors: tuple[str, ...]
+    regions: tuple[str, ...]
+    labels: tuple[str, ...]
+    learned: int
+    tested: int
+    confirmed: int
+    """answers of people that it learned from as well"""
+    f1: float
+    created: float
+    """seconds since the epoch"""
+    sha256: str
+    """of the head"""
+    folder: Path
+    current: bool
+
+
+def read(folder: Path, name: str, number: int, current: bool) -> Version:
+    """A version as the card in its folder tells. Raises StoreError."""
+    try:
+        card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
+        return Version(
+            name=name,
+            number=number,
+            base=card["base"],
+            space=card["space"],
+            detectors=tuple(card["detectors"]),
+            regions=tuple(card.get("regions", ())),
+            labels=tuple(card["labels"]),
+            learned=card["learned"],
+            tested=card["tested"],
+            confirmed=card.get("confirmed", 0),
+            f1=card["f1"],
+            created=card["created"],
+            sha256=card["sha256"],
+            folder=folder,
+            current=current,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder / CARD, str(error)) from error
+
+
+def write(folder: Path, name: str, made: Made) -> None:
+    """Put every file of a version into a new folder. Raises OSError."""
+    head = made.head
+    packed = io.BytesIO()
+    np.savez(
+        packed, weights=head.weights, bias=head.bias, thresholds=head.thresholds, exclusive=np.array(head.exclusive)
+    )
+    files.write_bytes(folder / HEAD, packed.getvalue())
+    card: dict[str, Any] = {
+        "name": name,
+        "kind": "labels",
+        "base": made.base,
+        "space": made.space,
+        "detectors": list(made.detectors),
+        "regions": list(made.regions),
+        "labels": list(head.labels),
+        "thresholds": [round(float(value), 4) for value in head.thresholds],
+        "learned": len(made.learned),
+        "tested": len(made.tested),
+        "confirmed": made.confirmed,
+        "precision": made.evaluation.precision,
+        "recall": made.evaluation.recall,
+        "f1": made.evaluation.f1,
+        "created": round(time.time(), 3),
+        "sha256": files.sha256(folder / HEAD),
+    }
+    files.write_bytes(folder / CARD, config_file.written(card).encode())
+    files.write_bytes(folder / EVALUATION, json.dumps(made.evaluation.document, indent=1).encode())
+    image: ByteArray = picture(made.evaluation)
+    files.write_bytes(folder / CONFUSION, drawing.saved_as(".png", image))
+    lines = [_example(one, "train") for one in made.learned] + [_example(one, "test") for one in made.tested]
+    files.write_bytes(folder / EXAMPLES, "".join(lines).encode())
+    if made.taught is not None and made.taught.small:
+        files.write_bytes(folder / ROWS, made.taught.packed())
+
+
+def _example(example: Example, part: str) -> str:
+    document = {"part": part, "picture": str(example.path), "labels": sorted(example.labels)}
+    return json.dumps(document, ensure_ascii=False) + "\n"
+
+
+def damaged(path: Path, reason: str) -> StoreError:
+    """What to raise for a file that cannot be used."""
+    return StoreError(f"{path}: cannot be used: {reason[:200]}", "train it again, or use another version")
