@@ -45,7 +45,7 @@ def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None] = l
         raise InputError(f"{wanted.url}: expected an http or https address", "correct the address")
     part = target.with_name(f"{target.name}.part")
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(part.parent)
         _receive(wanted, part, progress)
         digest = files.sha256(part)
         if wanted.sha256 and digest != wanted.sha256:

@@ -44,7 +44,7 @@ class Changed:
     files: tuple[str, ...]
     """that were written anew"""
     damaged: int
-    """values that could not be opened, and are left out"""
+    """values that their own key does not open: they are gone"""
     left: tuple[str, ...]
     """files that may hold names and are not encrypted"""
 
@@ -52,7 +52,8 @@ class Changed:
 def turn_on(settings: Settings, state: Path) -> Changed:
     """Encrypt a state folder with the first key, or finish that. Raises as ``change``, SettingsError without a key."""
     found = _marked(state)
-    if found is not None and found.key and not found.changing and found.key in vault_keys.known():
+    if found is not None and not found.changing:
+        vault.of(state)  # says so where its key is missing
         raise ConflictError(f"{state}: is encrypted already, with key {found.key}", "edge encryption rotate changes it")
     return change(settings, state, _first())
 
@@ -97,7 +98,7 @@ def change(settings: Settings, state: Path, key: Key | None) -> Changed:
         _mark(state, key, changing=False)
     with Collections(state, settings.collection, maintain=False) as collections:
         for name in collections.names():
-            collections.get(name).upkeep()
+            collections.get(name).rebuild()
     return Changed(key.name if key else "", tuple(written), damaged, tuple(_left(state) if key else ()))
 
 

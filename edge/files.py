@@ -31,6 +31,16 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are not there, for this user alone. Raises OSError.
+
+    ``Path.mkdir`` gives its mode to the last one only.
+    """
+    for one in reversed([folder, *folder.parents]):
+        if not one.is_dir():
+            one.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -55,7 +65,10 @@ def replacing(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
     The new bytes are on disk before the old ones go. Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if mode & 0o077:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import board, custom_labels, release_contents, sdnotify
+from edge import board, custom_labels, files, release_contents, sdnotify
 from edge.assembly import Assembled, assemble
 from edge.collection import Collections
 from edge.errors import EdgeError, ReleaseError, StoreError
@@ -107,7 +107,7 @@ class Switcher:
     def hinted(self) -> None:
         """The hub has something new, says somebody: ``edge sync --watch`` looks. That is all a hint can do."""
         if self._used:
-            self._slots.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_folder(self._slots.folder)
             (self._slots.folder / HINT).touch()
 
     def close(self) -> None:

@@ -135,6 +135,6 @@ def _change(ctx: click.Context, how: Callable[[Settings, Path], Changed], as_jso
     click.echo(f"{state}: encrypted with key {done.key}" if done.key else f"{state}: not encrypted any more")
     click.echo(f"written anew: {', '.join(done.files) or 'nothing was there yet'}")
     if done.damaged:
-        click.echo(f"{done.damaged} damaged values could not be opened, and are left out", err=True)
+        click.echo(f"{done.damaged} damaged values could not be opened by anybody, and are gone", err=True)
     for name in done.left:
         click.echo(f"not encrypted, and may hold names: {name} (delete it if nobody needs it)", err=True)

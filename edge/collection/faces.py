@@ -135,7 +135,7 @@ def parts(values: Iterable[str]) -> Iterator[list[str]]:
 
 
 def reseal(db: Connection, old: Vault, new: Vault) -> int:
-    """Store every face and user of a file as ``new`` does; how many faces stay, because they are damaged.
+    """Store every face and user of a file as ``new`` does; how many faces were damaged, and went.
 
     In a transaction of the caller's. Raises SettingsError.
     """
@@ -147,7 +147,7 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
             try:
                 changed = _resealed(old, new, *row[1:])
             except StoreError:
-                damaged += 1
+                damaged += db.execute("DELETE FROM faces WHERE row = ?", (last,)).rowcount
             else:
                 db.execute(
                     "UPDATE faces SET subject = ?, external_image_id = ?, vector = ? WHERE row = ?", (*changed, last)

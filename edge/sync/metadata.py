@@ -48,7 +48,7 @@ class Metadata:
 
     def refresh(self) -> None:
         """Bring the metadata up to date. Raises FetchError, TrustError; the latter leaves nothing to build on."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folder(self._folder)
         with _classed():
             self._updater = Updater(
                 str(self._folder), f"{self._url}/metadata", fetcher=_Fetcher(self._http), bootstrap=self._root,

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edge import files
+
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes], None]
@@ -46,7 +48,7 @@ class Output:
             self._publish(processor, payload)
 
     def _write(self, processor: str, line: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folder(self._folder)
         path = self._folder / f"{processor}.jsonl"
         if path.exists() and path.stat().st_size + len(line) > MOST_BYTES:
             path.replace(path.with_name(f"{path.name}.1"))

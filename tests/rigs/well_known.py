@@ -1,0 +1,112 @@
+"""A state folder that knows somebody in every way there is, and what of it can be found in its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
+
+from edge import files
+from edge.answers import Answers
+from edge.api.state import ApiState
+from edge.api.videos import Finding, Job, JobStore
+from edge.collection import Collections, NewFace, segments
+from edge.collection.users import Users
+from edge.outbox import Outbox
+from edge.review import Doubt, Nearest, ReviewQueue
+from edge.review.strangers import Stranger
+from edge.settings import CollectionSettings, Review, Settings, Strangers
+from edge.settings import Outbox as OutboxSettings
+from edge.sync.manifest import Blob, Probe, Release, Segment, ShippedCollection
+from edge.sync.slots import Slots
+from edge.types import Event, Face, Identity, IdentityState
+
+SUBJECT, USER, EXTERNAL, SHIPPED = "Żaneta Müller", "user-of-zaneta", "external-of-zaneta", "somebody-shipped"
+ANNOY = Settings(collection=CollectionSettings(index="annoy"))
+LOOKS = [look(3, number) for number in range(6)]
+PROBE = b"\xff\xd8 a picture of a group \xff\xd9"
+SECRETS = {
+    **{text: text.encode() for text in (SUBJECT, USER, EXTERNAL, SHIPPED, "alice", "bobby")},
+    "name in JSON": json.dumps(SUBJECT)[1:-1].encode(),
+    "crop": CROP,
+    "probe": PROBE,
+    **{f"look {number}": one.tobytes() for number, one in enumerate(LOOKS)},
+    **{f"look of {person}": look(person, 0).tobytes() for person in (0, 1)},
+}
+
+
+def build(state: Path) -> None:
+    """Whoever is known: faces, a user, questions, answers, an anchor, a stranger, events, findings, a release."""
+    with Collections(state, ANNOY.collection, maintain=False) as collections:
+        staff = collections.create("staff")
+        people = [("alice", 0), ("bobby", 1), (SUBJECT, 3)]
+        new = [
+            NewFace(look(person, n), name, f"{person}{n}".ljust(64, "0"), BOX)
+            for name, person in people
+            for n in (0, 1)
+        ]
+        new.append(NewFace(LOOKS[2], SUBJECT, "9" * 64, BOX, external_image_id=EXTERNAL))
+        faces = staff.add(new, SPACE)
+        users = Users(collections.store, "staff", staff.number)
+        users.create(USER)
+        users.associate(USER, [faces[-1].face_id], -1.0)
+        with ReviewQueue(state, Review(enabled=True, crops=True)) as queue:
+            answers = Answers(queue, collections, {"face": MATCH})
+            for vector in LOOKS[3:]:
+                near = (Nearest(SUBJECT, faces[-1].face_id, 0.5),)
+                where = ("door", "1-1", "face", "staff", SPACE, BOX)
+                queue.put([Doubt("uncertain", time.time(), *where, 0.9, 0.8, SUBJECT, near, vector, CROP)])
+            first, second, _ = queue.doubts()
+            answers.confirm(first.id)
+            answers.reject(second.id)
+            shelf = Strangers(enabled=True)
+            now = time.time()
+            queue.strangers.put([Stranger(0, 7, "staff", "face", SPACE, now, now, 2, 0.8, LOOKS[5][None])], shelf)
+        staff.rebuild()
+    outbox = Outbox(state / "outbox.sqlite", OutboxSettings(commit_seconds=0))
+    outbox.put([_event("new", "1-1", SUBJECT), _event("new", "1-2", "alice"), _event("end", "1-2", "alice")])
+    outbox.close()
+    api = ApiState(state)
+    api.remember("CreateUser", "token", {}, {"UserId": SUBJECT})
+    api.close()
+    videos = JobStore(state)
+    job = Job("j1", "StartFaceSearch", {"of": SUBJECT}, "SUCCEEDED")
+    videos.add(job)
+    videos.save(job, [Finding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])
+    videos.close()
+    _release(state)
+
+
+def found(state: Path) -> dict[str, list[str]]:
+    """File -> what of ``SECRETS`` is in it."""
+    return dict(_found(state))
+
+
+def _found(state: Path) -> Iterator[tuple[str, list[str]]]:
+    for path in sorted(state.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            data = path.read_bytes()
+            if held := [what for what, secret in SECRETS.items() if secret in data]:
+                yield str(path.relative_to(state)).removesuffix("-wal"), held
+
+
+def _event(kind: str, track: str, subject: str) -> Event:
+    who = Identity(IdentityState.KNOWN, subject, 0.8, 0.1, "f1", "staff")
+    return Event(kind, "door", track, "face", 0.9, BOX, who, (), time.time(), time.time())  # type: ignore[arg-type]
+
+
+def _release(state: Path) -> None:
+    slots = Slots(state)
+    slots.prepare()
+    face = Face("0" * 8 + "-0000-0000-0000-" + "0" * 12, "fleet", SHIPPED, "", None, BOX, 0.9, 0.9, 1.0, "hub")
+    data = segments.pack("fleet", SPACE.fingerprint, [(face, LOOKS[0])])
+    blobs = {hashlib.sha256(one).hexdigest(): one for one in (data, PROBE)}
+    for sha256, one in blobs.items():
+        files.write_bytes(slots.blobs / sha256, one)
+    first, second = blobs
+    shipped = ShippedCollection("fleet", SPACE.fingerprint, 16, (Segment(first, len(data), 1),))
+    slots.install(Release("r1", 1.0, collections=(shipped,), probes=(Probe(Blob(second, len(PROBE)), "d"),)))
