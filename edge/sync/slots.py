@@ -39,7 +39,7 @@ class Slots:
         """Make the folders that are not there."""
         with _explained(self.folder):
             for folder in (self.blobs, self.releases):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                files.make_folder(folder)
 
     @property
     def current(self) -> str:
@@ -119,10 +119,10 @@ class Slots:
         with _explained(self.folder):
             for leftover in (self._staging, final):
                 shutil.rmtree(leftover, ignore_errors=True)
-            (self._staging / "models").mkdir(parents=True, mode=0o700)
+            files.make_folder(self._staging / "models")
             for place, blobs in release.folders().items():
                 folder = self._staging / place
-                folder.mkdir(mode=0o700, parents=True)
+                files.make_folder(folder)
                 for name, blob in blobs.items():
                     _link(self.blob(blob.sha256), folder / name)
                 for made in (folder, *folder.relative_to(self._staging).parents[:-1]):
