@@ -213,10 +213,15 @@ def test_a_reload_takes_good_settings_over_and_keeps_the_old_ones_where_the_new_
     device.box.sh('sed -i \'s/"door"/"gate"/\' /etc/edge/edge.toml; systemctl reload edge', timeout=180)
     assert device.works("gate"), device.status
 
-    device.box.sh("echo 'nonsense = 1' >>/etc/edge/edge.toml; systemctl reload edge", timeout=180)
-    assert "the old settings stay in force" in device.box.journal()
-    assert device.works("gate"), device.status
+    device.box.sh("echo 'nonsense = 1' >>/etc/edge/edge.toml")
+    reloaded = device.box.run("systemctl", "reload", "edge", timeout=180)
+    device.box.sh("kill -HUP $(systemctl show edge -p MainPID --value)")
+    told = eventually(lambda: "the old settings stay in force" in device.box.journal(), 30)
+    works = device.works("gate")
     device.box.sh('sed -i \'/nonsense/d; s/"gate"/"door"/\' /etc/edge/edge.toml; systemctl reload edge', timeout=180)
+    assert reloaded.returncode != 0
+    assert "nonsense: there is no such setting" in device.box.journal()
+    assert (told, works) == (True, True)
     assert device.works("door"), device.status
     assert device.pid == pid
 
