@@ -100,7 +100,4 @@ def rollback(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         output.print_json({"release": now or None})
         return
-    if as_json:
-        output.print_json({"release": now})
-        return
     click.echo(f"release {now} is in place" if now else "no release is in use any more: the settings' own models are")
