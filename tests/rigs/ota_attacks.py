@@ -38,6 +38,8 @@ QUICK = {
     "edge.sync.download.WINDOW": 0.5,
 }
 """time limits for attacks that only take time"""
+SLOW = ("drip", "stalls")
+"""words in the names of these"""
 
 
 @dataclass(frozen=True)
@@ -340,8 +342,11 @@ def prepare(folder: Path) -> None:
     fleet.close()
 
 
-def carry_out(attack: Attack, prepared: Path, folder: Path) -> EdgeError | None:
-    """In which error an attack on a copy of what was prepared ended; None: it was let in."""
+def carry_out(attack: Attack, prepared: Path, folder: Path, quick: bool = True) -> EdgeError | None:
+    """In which error an attack on a copy of what was prepared ended; None: it was let in.
+
+    ``quick``: with short time limits instead of the real ones.
+    """
     shutil.copytree(prepared / "hub", folder / "hub", symlinks=True)
     shutil.copytree(prepared / ("seen" if attack.seen else "device"), folder / "device", symlinks=True)
     fleet = Fleet.__new__(Fleet)
@@ -359,7 +364,7 @@ def carry_out(attack: Attack, prepared: Path, folder: Path) -> EdgeError | None:
     world = World(fleet, folder / "device", old)
     slots = Slots(world.state)
     before = _contents(slots.releases)
-    patches = [mock.patch(name, value) for name, value in QUICK.items()]
+    patches = [mock.patch(name, value) for name, value in QUICK.items() if quick]
     try:
         held = attack.act(world)
         if hasattr(held, "__enter__"):

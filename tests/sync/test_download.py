@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
-from rigs.release_simulator import Site, changed, cut, paced, says
+from rigs.release_simulator import Fleet, Site, changed, cut, paced, says, some_faces
 
 from edge import files
 from edge.errors import FetchError, StoreError, TrustError
@@ -137,6 +138,27 @@ def test_a_short_disk_is_refused_before_the_first_byte(site: Site, here: Path, m
         downloads(site, here, reserve=10_000).fetch({digest: 5000})
     assert site.requests == []
     downloads(site, here, reserve=9_000).fetch({digest: 5000})
+
+
+@pytest.mark.long
+def test_on_a_disk_that_is_really_short_not_a_byte_is_asked_for(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "edge-test", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    fleet = Fleet(tmp_path / "hub")
+    try:
+        fleet.publish(fleet.release("r1", fleet.segment(some_faces(20_000))))
+        with pytest.raises(StoreError, match="must stay free"):
+            fleet.sync(small / "device")
+        assert not [path for path in fleet.site.requests if "/blobs/" in path]
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        with mock.patch("edge.release_trial.attempt"):
+            assert fleet.sync(small / "device").outcome == "installed"
+    finally:
+        fleet.close()
+        subprocess.run(["umount", small], check=True)
 
 
 def test_slower_than_the_floor_is_given_up_and_faster_than_the_cap_waits(monkeypatch: pytest.MonkeyPatch) -> None:
