@@ -90,8 +90,8 @@ class Teller:
     """``helmets/3``"""
     embedder: Embeds
     head: Tells
-    regions: frozenset[str] = frozenset()
-    """labels of the detectors whose tracks are told; empty: whole pictures are"""
+    regions: tuple[str, ...] = ()
+    """labels of the detectors whose tracks are told, which the head sees as well; empty: whole pictures are told"""
 
 
 @dataclass(frozen=True, slots=True)

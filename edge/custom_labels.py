@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 REGION_SCORE = 0.25
 """lowest detector score of a region worth classifying"""
+OPINION = 0.6
+"""weight of what the detector calls a region, beside an embedding of length 1"""
 SAME_PLACE = 0.6
 """overlap (IoU) of two regions that are one"""
 
@@ -99,7 +101,7 @@ def teller(
         raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
     embedder = load_embedder(version.base)
     check_space(version, embedder.space.fingerprint)
-    return Teller(f"{version.name}/{version.number}", embedder, store.head(version), frozenset(version.regions))
+    return Teller(f"{version.name}/{version.number}", embedder, store.head(version), version.regions)
 
 
 def named(settings: Settings) -> list[str]:
@@ -155,14 +157,36 @@ def regions(detectors: Iterable[Detector], picture: Picture) -> list[Detection]:
     return kept
 
 
+def seen(vectors: FloatArray, called: Sequence[str], names: Sequence[str]) -> FloatArray:
+    """What a head sees of regions: their embeddings (k, D), and what a detector calls each, one of ``names`` or none.
+
+    (k, D + names). Heads of whole pictures have no names, and see the embedding alone.
+    """
+    if not names:
+        return vectors
+    opinion = np.zeros((len(vectors), len(names)), np.float32)
+    for row, name in enumerate(called):
+        if name in names:
+            opinion[row, names.index(name)] = OPINION
+    return np.hstack([vectors, opinion])
+
+
 def predict(
-    head: Head, embedder: Embedder, detectors: Sequence[Detector], picture: Picture, least: float | None = None
+    version: Version,
+    head: Head,
+    embedder: Embedder,
+    detectors: Sequence[Detector],
+    picture: Picture,
+    least: float | None = None,
 ) -> list[Prediction]:
     """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
-    places = regions(detectors, picture) if detectors else [Detection("region", 1.0, WHOLE)]
+    places = [Detection("picture", 1.0, WHOLE)]
+    if detectors:
+        places = [one for one in regions(detectors, picture) if one.label in version.regions]
     if not places:
         return []
-    vectors: FloatArray = np.stack([one.vector for one in embedder.embed(picture, places)])
+    embeddings: FloatArray = np.stack([one.vector for one in embedder.embed(picture, places)])
+    vectors = seen(embeddings, [one.label for one in places], version.regions)
     probabilities = head.answers(vectors) if least is None else head.probabilities(vectors)
     lowest = head.thresholds if least is None else np.full(len(head.labels), least, np.float32)
     found = [

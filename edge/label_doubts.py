@@ -71,7 +71,7 @@ class LabelDoubts:
             label=told.track.label if told.track else "picture", collection="", space=told.embedding.space, box=box,
             score=told.track.score if told.track else 1.0, quality=told.embedding.quality.score, subject=names[label],
             nearest=tuple(Nearest(names[i], "", float(told.answers[i])) for i in best if told.answers[i] > 0),
-            vector=told.embedding.vector, crop=crop, version=told.teller.version,
+            vector=told.vector, crop=crop, version=told.teller.version,
         )  # fmt: skip
 
 

@@ -87,5 +87,5 @@ def _embedded(embedder: Embedder, picture: Picture) -> FloatArray:
 
 def _said(version: Version, store: Labels, tools: Tools, picture: Picture) -> tuple[str, ...]:
     detectors = [tools.detector(name) for name in version.detectors]
-    found = predict(store.head(version), tools.embedder(version.base), detectors, picture)
+    found = predict(version, store.head(version), tools.embedder(version.base), detectors, picture)
     return tuple(dict.fromkeys(one.label for one in found))[:MOST_ANSWERS]

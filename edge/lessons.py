@@ -7,14 +7,14 @@ detectors find: those that lie on a box as further examples of it, those that do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from edge import pictures
-from edge.custom_labels import WHOLE, regions
+from edge.custom_labels import WHOLE, regions, seen
 from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
@@ -39,14 +39,32 @@ class Rows:
 
     vectors: list[FloatArray] = field(default_factory=list)
     labels: list[frozenset[str]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    """what the detectors call each place; empty where none found it"""
     groups: list[int] = field(default_factory=list)
     missed: list[frozenset[str]] = field(default_factory=list)
     """boxes on which no region lies"""
-    regions: set[str] = field(default_factory=set)
-    """what the detectors call the regions that lie on boxes"""
     used: list[Example] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """pictures that could not be read"""
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """What the detectors call the regions that show a label, in alphabetical order."""
+        return tuple(sorted({name for name, labels in zip(self.called, self.labels, strict=True) if name and labels}))
+
+    def within(self, regions: Sequence[str]) -> Rows:
+        """Without the regions that are called something else: what they show is missed."""
+        kept = [i for i, name in enumerate(self.called) if not name or name in regions]
+        gone = [self.labels[i] for i in range(len(self.labels)) if i not in set(kept) and self.labels[i]]
+        return replace(
+            self,
+            vectors=[self.vectors[i] for i in kept],
+            labels=[self.labels[i] for i in kept],
+            called=[self.called[i] for i in kept],
+            groups=[self.groups[i] for i in kept],
+            missed=[*self.missed, *gone],
+        )
 
     def truth(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """What they show: (vectors and missed boxes, names)."""
@@ -56,9 +74,10 @@ class Rows:
             found[row, [place[label] for label in labels if label in place]] = True
         return found
 
-    def stacked(self, dimensions: int) -> FloatArray:
-        """All embeddings: (rows, dimensions)."""
-        return np.stack(self.vectors) if self.vectors else np.zeros((0, dimensions), np.float32)
+    def stacked(self, dimensions: int, regions: Sequence[str]) -> FloatArray:
+        """What a head sees of all rows: (rows, dimensions and regions)."""
+        vectors = np.stack(self.vectors) if self.vectors else np.zeros((0, dimensions), np.float32)
+        return seen(vectors, self.called, regions)
 
 
 def rows_of(
@@ -78,10 +97,11 @@ def rows_of(
         except InputError as error:
             rows.problems.append(error.message)
         else:
-            for place, labels in _places(picture, example, detectors, testing, rows):
+            for place, labels, called in _places(picture, example, detectors, testing, rows):
                 for vector in _embedded(embedder, picture, place, variants, random):
                     rows.vectors.append(vector)
                     rows.labels.append(labels)
+                    rows.called.append(called)
                     rows.groups.append(group)
             rows.used.append(example)
         progress()
@@ -104,9 +124,10 @@ def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArr
 
 def _places(
     picture: Picture, example: Example, detectors: Sequence[Detector], testing: bool, rows: Rows
-) -> Iterator[tuple[Box, frozenset[str]]]:
+) -> Iterator[tuple[Box, frozenset[str], str]]:
+    """Each place with what it shows, and what a detector calls it."""
     if not detectors:
-        yield WHOLE, example.labels
+        yield WHOLE, example.labels, ""
         return
     marks = [mark for mark in example.marks if mark.box is not None]
     found = regions(detectors, picture)
@@ -114,19 +135,22 @@ def _places(
         len(found), len(marks)
     )
     for i, mark in enumerate(marks):
+        best = int(overlaps[:, i].argmax()) if found else -1
+        lies = best >= 0 and overlaps[best, i] >= SAME
         if not testing and mark.box is not None:
-            yield mark.box, frozenset({mark.label})
-        elif testing and (not found or overlaps[:, i].max() < SAME):
+            yield mark.box, frozenset({mark.label}), found[best].label if lies else ""
+        elif not lies:
             rows.missed.append(frozenset({mark.label}))
     negatives = 0
-    for region, row in zip(found, overlaps, strict=True):
+    for place, (region, row) in enumerate(zip(found, overlaps, strict=True)):
         best = int(row.argmax()) if len(row) else -1
         if best >= 0 and row[best] >= SAME:
-            rows.regions.add(region.label)
-            yield region.box, frozenset({marks[best].label})
+            # of several regions on one box, the test counts the one that lies best
+            if not testing or int(overlaps[:, best].argmax()) == place:
+                yield region.box, frozenset({marks[best].label}), region.label
         elif (testing or negatives < NEGATIVES) and (best < 0 or row[best] < OTHER):
             negatives += 1
-            yield region.box, frozenset()
+            yield region.box, frozenset(), region.label
 
 
 def _embedded(

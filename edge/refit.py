@@ -86,7 +86,7 @@ def _examined(head: Head, taught: Taught) -> Evaluation:
     found = head.answers(taught.test_vectors)
     missed = np.zeros((len(taught.test_truth) - len(found), len(head.labels)), np.float32)
     truth = _columns(taught.test_truth, len(head.labels))
-    return evaluate(head.labels, head.thresholds, np.vstack([found, missed]), truth)
+    return evaluate(head.labels, head.thresholds, np.vstack([found, missed]), truth, len(missed))
 
 
 def _wider(taught: Taught, labels: int) -> Taught:

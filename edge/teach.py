@@ -12,7 +12,7 @@ from edge import custom_labels
 from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.labels import Evaluation, Example, Head, Made, evaluate, fit
+from edge.labels import Evaluation, Example, Head, Made, Version, evaluate, fit
 from edge.labels.taught import Taught
 from edge.lessons import Rows, rows_of
 from edge.types import Picture
@@ -48,23 +48,30 @@ class Teacher:
         self._check(learn, test)
         names = sorted({label for example in learn for label in example.labels})
         rows = rows_of(learn, self.embedder, self.detectors, variants, progress=progress)
-        vectors = rows.stacked(self.embedder.space.dimensions)
-        head = fit(names, vectors, rows.truth(names)[: len(vectors)], np.array(rows.groups, np.int64))
+        regions, dimensions = rows.regions, self.embedder.space.dimensions
+        if self.detectors and not regions:
+            raise InputError(
+                "the detectors find nothing where the boxes are, so nothing could be told there",
+                "name another detector",
+                code="regions",
+            )
+        vectors, truth, groups = rows.stacked(dimensions, regions), rows.truth(names), np.array(rows.groups, np.int64)
+        head = fit(names, vectors, truth[: len(vectors)], groups)
         tested = self.test_rows(test, progress)
+        within = tested.within(regions)
         made = Made(
-            head,
-            self.examine(head, tested),
-            self.embedder.card.name,
-            self.embedder.space.fingerprint,
-            tuple(detector.card.name for detector in self.detectors),
-            rows.used,
-            tested.used,
-            tuple(sorted(rows.regions)),
-            Taught(
-                vectors, rows.truth(names)[: len(vectors)], np.array(rows.groups, np.int64),
-                tested.stacked(self.embedder.space.dimensions), tested.truth(names),
+            head=head,
+            evaluation=self.examine(head, tested, regions),
+            base=self.embedder.card.name,
+            space=self.embedder.space.fingerprint,
+            detectors=tuple(detector.card.name for detector in self.detectors),
+            learned=rows.used,
+            tested=tested.used,
+            regions=regions,
+            taught=Taught(
+                vectors, truth[: len(vectors)], groups, within.stacked(dimensions, regions), within.truth(names)
             ),
-        )  # fmt: skip
+        )
         tested.problems = [*rows.problems, *tested.problems]
         return made, tested
 
@@ -72,15 +79,17 @@ class Teacher:
         """The rows to examine heads with."""
         return rows_of(examples, self.embedder, self.detectors, 0, testing=True, progress=progress)
 
-    def examine(self, head: Head, rows: Rows) -> Evaluation:
-        """How well a head does on test rows. A box on which no region lies counts as not found."""
-        found = head.answers(rows.stacked(self.embedder.space.dimensions))
-        nothing = np.zeros((len(rows.missed), len(head.labels)), np.float32)
-        return evaluate(head.labels, head.thresholds, np.vstack([found, nothing]), rows.truth(head.labels))
+    def examine(self, head: Head, rows: Rows, regions: Sequence[str]) -> Evaluation:
+        """How well a head of these ``regions`` does on test rows. A box on which no region lies is not found."""
+        told = rows.within(regions) if regions else rows
+        vectors = told.stacked(self.embedder.space.dimensions, regions)
+        nothing = np.zeros((len(told.missed), len(head.labels)), np.float32)
+        answers = np.vstack([head.answers(vectors), nothing])
+        return evaluate(head.labels, head.thresholds, answers, told.truth(head.labels), len(told.missed))
 
-    def predict(self, head: Head, picture: Picture, least: float | None = None) -> list[Prediction]:
+    def predict(self, version: Version, head: Head, picture: Picture, least: float | None = None) -> list[Prediction]:
         """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
-        return custom_labels.predict(head, self.embedder, self.detectors, picture, least)
+        return custom_labels.predict(version, head, self.embedder, self.detectors, picture, least)
 
     def _check(self, learn: Sequence[Example], test: Sequence[Example]) -> None:
         if any(example.boxed for example in learn) and not self.detectors:

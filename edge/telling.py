@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.cost import Cost, Stage
-from edge.custom_labels import WHOLE, part
+from edge.custom_labels import WHOLE, part, seen
 from edge.errors import EdgeError
 from edge.labels.dwell import Dwell
 from edge.tracking.looks import SPACING, Looks, schedule
@@ -41,6 +41,8 @@ class Told:
     track: Track | None
     """None: the whole picture"""
     embedding: Embedding
+    vector: FloatArray
+    """what the head saw"""
     answers: FloatArray
     """(labels,)"""
 
@@ -150,7 +152,7 @@ class Telling:
         cost.embeddings += 1
         with Stage(cost, "tell"):
             answers = teller.head.answers(embedding.vector[np.newaxis])[0]
-            self.told.append(Told(teller, None, embedding, answers))
+            self.told.append(Told(teller, None, embedding, embedding.vector, answers))
             there = whole.dwell.look(answers, frame.monotonic)
             self._ended += [whole.there.pop(label) for label in list(whole.there) if label not in there]
             for label, score in there.items():
@@ -188,9 +190,11 @@ class Telling:
             return
         cost.embeddings += len(embeddings)
         with Stage(cost, "tell"):
-            answers = teller.head.answers(np.stack([one.vector for one in embeddings]))
-            for (track, _), embedding, row in zip(worth, embeddings, answers, strict=True):
-                self.told.append(Told(teller, track, embedding, row))
+            called = [track.label for track, _ in worth]
+            vectors = seen(np.stack([one.vector for one in embeddings]), called, teller.regions)
+            answers = teller.head.answers(vectors)
+            for (track, _), embedding, vector, row in zip(worth, embeddings, vectors, answers, strict=True):
+                self.told.append(Told(teller, track, embedding, vector, row))
                 looks[track.id].count(track, votes_of(teller, row), embedding.quality.score, frame.monotonic)
                 track.custom_labels = self._said_of(track)
 

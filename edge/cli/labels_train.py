@@ -137,7 +137,7 @@ def _worse(teacher: Any, store: Any, before: Version, now: Evaluation, rows: Any
     """Whether the version in use does better on the same test pictures; one of another space or labels cannot tell."""
     if before.space != teacher.embedder.space.fingerprint or set(before.labels) != {one.label for one in now.labels}:
         return False
-    return bool(teacher.examine(store.head(before), rows).f1 > now.f1)
+    return bool(teacher.examine(store.head(before), rows, before.regions).f1 > now.f1)
 
 
 def summary(version: Version) -> dict[str, Any]:
@@ -165,10 +165,15 @@ def print_problems(problems: list[str]) -> None:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """A row a label, and the mean."""
-    rows = [
-        (one.label, one.examples, f"{one.threshold:.2f}", f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}")
+    heads = ["label", "tested", "threshold", "precision", "recall", "F1", "reach"]
+    width = len(heads) if evaluation.reach < 1 else len(heads) - 1
+    rows: list[tuple[object, ...]] = [
+        (one.label, one.examples, f"{one.threshold:.2f}", f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}",
+         f"{one.reach:.3f}")
         for one in evaluation.labels
-    ]
-    means = (f"{value:.3f}" for value in (evaluation.precision, evaluation.recall, evaluation.f1))
-    mean = ("mean", evaluation.examples, "", *means)
-    print_table(["label", "tested", "threshold", "precision", "recall", "F1"], [*rows, mean])
+    ]  # fmt: skip
+    means = (f"{value:.3f}" for value in (evaluation.precision, evaluation.recall, evaluation.f1, evaluation.reach))
+    rows.append(("mean", evaluation.examples, "", *means))
+    print_table(heads[:width], [row[:width] for row in rows])
+    if evaluation.reach < 1:
+        click.echo("reach: the share of the boxes that the detector proposes at all; recall cannot be above it")

@@ -42,7 +42,7 @@ def evaluate(
     custom_labels.check_space(version, teacher.embedder.space.fingerprint)
     with bar("looking", len(found.examples)) as progress:
         rows = teacher.test_rows(found.examples, progress.advance)
-    evaluation = teacher.examine(store.head(version), rows)
+    evaluation = teacher.examine(store.head(version), rows, version.regions)
     if picture is not None:
         files.write_bytes(picture, drawing.saved_as(picture.suffix, drawn(evaluation)), mode=0o644)
     problems = [*found.problems, *rows.problems]
@@ -84,7 +84,7 @@ def predict(
     with bar("looking", len(files)) as progress:
         for file in files:
             try:
-                found = teacher.predict(head, pictures.read(file), threshold)
+                found = teacher.predict(version, head, pictures.read(file), threshold)
                 answers.append({"path": str(file), "labels": [_prediction(one) for one in found]})
             except InputError as error:
                 answers.append(

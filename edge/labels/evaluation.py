@@ -30,6 +30,8 @@ class LabelResult:
     precision: float
     recall: float
     f1: float
+    reach: float = 1.0
+    """share of the examples that a detector proposes at all: recall cannot be above it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Evaluation:
     f1: float
     confusion: tuple[tuple[str, str, float], ...]
     """(true label, predicted label, share of the true label's), rows and columns in the order of the labels"""
+    reach: float = 1.0
 
     @property
     def document(self) -> dict[str, Any]:
@@ -67,16 +70,25 @@ def split(examples: Sequence[Example], share: float = 0.2) -> tuple[list[Example
 
 
 def evaluate(
-    labels: Sequence[str], thresholds: FloatArray, probabilities: FloatArray, truth: NDArray[np.bool_]
+    labels: Sequence[str],
+    thresholds: FloatArray,
+    probabilities: FloatArray,
+    truth: NDArray[np.bool_],
+    missed: int = 0,
 ) -> Evaluation:
-    """(n, labels) probabilities beside (n, labels) truth; a row without truth is a negative example."""
+    """(n, labels) probabilities beside (n, labels) truth; a row without truth is a negative example.
+
+    The last ``missed`` rows are examples that no detector proposed.
+    """
     said = probabilities >= thresholds
     right, found, there = (said & truth).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
+    proposed = truth[: len(truth) - missed].sum(axis=0)
     results = []
     for i, label in enumerate(labels):
         precision, recall = _share(right[i], found[i]), _share(right[i], there[i])
         f1 = _share(2 * right[i], found[i] + there[i])
-        results.append(LabelResult(label, int(there[i]), round(float(thresholds[i]), 4), precision, recall, f1))
+        reach = _share(proposed[i], there[i]) if there[i] else 1.0
+        results.append(LabelResult(label, int(there[i]), round(float(thresholds[i]), 4), precision, recall, f1, reach))
     tested = [one for one in results if one.examples] or results
 
     def mean(values: Sequence[float]) -> float:
@@ -88,6 +100,7 @@ def evaluate(
         precision=mean([one.precision for one in tested]),
         recall=mean([one.recall for one in tested]),
         f1=mean([one.f1 for one in tested]),
+        reach=mean([one.reach for one in tested]),
         confusion=_confusion(labels, said, probabilities, truth),
     )
 

@@ -65,12 +65,13 @@ def unpacked(data: bytes, where: str) -> Taught:
             truth.reshape(-1)[arrays[f"{name}_there"]] = True
             truths.append(truth)
         return Taught(
-            _unit(arrays["vectors"]), truths[0], arrays["groups"], _unit(arrays["test_vectors"]), truths[1]
+            _floats(arrays["vectors"]), truths[0], arrays["groups"], _floats(arrays["test_vectors"]), truths[1]
         )  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, zipfile.BadZipFile) as error:
         raise StoreError(f"{where}: cannot be used: {str(error)[:200]}", "train it again from its pictures") from error
 
 
-def _unit(vectors: NDArray[Any]) -> FloatArray:
-    whole = vectors.astype(np.float32)
-    return np.asarray(whole / np.maximum(1e-9, np.linalg.norm(whole, axis=1, keepdims=True)), np.float32)
+def _floats(vectors: NDArray[Any]) -> FloatArray:
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise ValueError("expected rows of finite numbers")
+    return vectors.astype(np.float32)

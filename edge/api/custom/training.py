@@ -61,7 +61,7 @@ class Training:
         if teacher is None:
             teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
         custom_labels.check_space(found, teacher.embedder.space.fingerprint)
-        return teacher.predict(self.heads.head(found), picture, least)
+        return teacher.predict(found, self.heads.head(found), picture, least)
 
     def _teacher(self, detectors: Sequence[str]) -> teach.Teacher:
         return teach.load(teach.BASE, detectors, self._settings, self._state)
