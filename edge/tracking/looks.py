@@ -1,8 +1,8 @@
 """When a track's next embedding is worth its price, and which tracks of a frame get one.
 
-A track asks while the answer could still change: at once when it is new, then at doubling intervals; earlier when
+A track asks while the answer could still change: at once when it is new, then at growing intervals; earlier when
 it is seen clearly better than ever before, and right away when one more vote may decide, when the latest vote speaks
-against its name, or when it has left another track that it touched. A decided track asks again every
+against its name, or when it has left another track that it touched. A track with a name asks again every
 ``refresh_seconds``. After ``attempts`` embeddings it rests: one look every ``refresh_seconds``, until a look that
 speaks against a name opens the next series.
 """
@@ -19,7 +19,9 @@ from edge.types import Identity, IdentityState, Match, Track
 SPACING = 0.15
 """seconds between two embeddings of a track, at least: frames that are closer show the same"""
 FREE = 3
-"""attempts before the interval begins to double"""
+"""attempts before the intervals begin to grow"""
+GROWTH = 1.5
+"""of an interval over the one before it: a face turns to the camera for a second or two, and must not be missed then"""
 BETTER = 1.25
 """a view that is this much better than the best one so far may change the answer"""
 DECLINED_MOST = 1.0
@@ -103,13 +105,12 @@ class Looks:
             return 4.0 + _quality(track)
         if track.mingled is not None and self._mingled != track.mingled < track.seen:
             return 3.5 + _quality(track) / 3
-        state = self.votes.identity.state
-        decided = state in (IdentityState.KNOWN, IdentityState.UNKNOWN)
-        pause = SPACING * 2.0 ** max(0, self._tries - FREE + 1)
-        pause = self._settings.refresh_seconds if decided else min(pause, self._settings.refresh_seconds)
+        known = self.votes.identity.state is IdentityState.KNOWN
+        pause = SPACING * GROWTH ** max(0, self._tries - FREE + 1)
+        pause = self._settings.refresh_seconds if known else min(pause, self._settings.refresh_seconds)
         if waited >= pause:
-            return (1.0 if decided else 2.0) + _urgency(waited, pause)
-        better = state is not IdentityState.KNOWN and view(track) >= BETTER * self._best_view
+            return (1.0 if known else 2.0) + _urgency(waited, pause)
+        better = not known and view(track) >= BETTER * self._best_view
         return 1.5 + _quality(track) / 2 if better else None
 
 
