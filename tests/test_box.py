@@ -290,6 +290,18 @@ def test_a_thread_that_the_product_stands_on_hangs_and_the_daemon_is_started_aga
     assert hangable.works()
 
 
+def test_a_start_that_gets_on_may_take_longer_than_its_unit_says(hangable: Device) -> None:
+    drop_in, since = "/etc/systemd/system/edge.service.d/short.conf", hangable.cursor()
+    hangable.box.write(drop_in, "[Service]\nTimeoutStartSec=25\n")
+    hangable.box.sh("rm /var/lib/edge/models/checked.json; touch /run/hang/slow; systemctl daemon-reload")
+    done = hangable.box.run("systemctl", "restart", "edge", timeout=300)
+    hangable.box.sh(f"rm {drop_in} /run/hang/slow; systemctl daemon-reload")
+    moments = {words: at for at, text in hangable.said(since) for words in ("Starting ", "Started ") if words in text}
+
+    assert done.returncode == 0, hangable.box.journal()[-2000:]
+    assert moments["Started "] - moments["Starting "] > 25
+
+
 def test_where_each_thread_was_is_in_the_journal_and_no_core_file_is_left(hangable: Device) -> None:
     assert "Fatal Python error: Aborted" in hangable.box.journal()
     assert hangable.box.show("edge", "LimitCORE") == "0"

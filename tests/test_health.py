@@ -47,6 +47,13 @@ def test_the_status_line_names_cameras_and_what_is_degraded() -> None:
     assert health.status_line() == "door connecting, yard lost, labels.face: degraded"
 
 
+def test_the_status_line_tells_of_an_index_that_is_being_built() -> None:
+    health = Health(["door"])
+    health.building = ("faces",)
+
+    assert health.status_line() == "door connecting, index of faces is being built"
+
+
 def test_a_disk_that_refuses_is_news_once_and_so_is_its_recovery() -> None:
     health = Health(["door"])
     assert not health.storage("ok")
