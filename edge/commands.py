@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, enrolments, pictures, subjects
 from edge.collection import Collections
@@ -29,12 +29,18 @@ from edge.pulse import Pulse
 from edge.settings import Settings
 from edge.types import Frame
 
+if TYPE_CHECKING:
+    from edge.forget import Forgotten
+
 log = logging.getLogger(__name__)
 
 WAITING = 16
 """commands that wait for their turn; more are told to come back"""
 ANSWER_SECONDS = 2.0
 """that what ends the daemon waits for its answer to leave"""
+
+
+Forgets = Callable[[str], "Forgotten"]
 
 
 class Cameras(Protocol):
@@ -55,6 +61,8 @@ class Host:
     stats: Callable[[], Stats]
     picture: Callable[[Frame], bytes]
     """a frame as a small JPEG"""
+    forget: Forgets
+    """removes a subject from everything on this device"""
     reload: Callable[[], None]
     restart: Callable[[], None]
 
@@ -188,14 +196,19 @@ def _enrolments(host: Host, given: dict[str, Any]) -> Done:
 
 
 def _forget(host: Host, given: dict[str, Any]) -> Done:
-    """The subject is removed from one collection, or from all."""
+    """The subject's faces are removed from one collection; or the subject from everything here."""
     subject, only = _text(given, "subject"), _text(given, "collection", "")
-    names = [only] if only else host.collections.names()
-    gone = {name: len(host.collections.get(name).delete_subject(subject)) for name in names}
-    if not any(gone.values()):
-        raise NotFoundError("no collection has a face of that subject", "check the name")
+    if only:
+        gone = {only: len(host.collections.get(only).delete_subject(subject))}
+        rest: dict[str, Any] = {}
+    else:
+        done = host.forget(subject)
+        gone = done.by_collection
+        rest = {"questions": done.questions, "events": done.events, "left": [path.name for path in done.left]}
+    if not any((*gone.values(), *rest.values())):
+        raise NotFoundError("nothing here is of that subject", "check the name")
     log.info("a subject was removed by command: %d faces", sum(gone.values()))
-    return Done({"subject": subject, "faces": {name: count for name, count in gone.items() if count}})
+    return Done({"subject": subject, "faces": {name: count for name, count in gone.items() if count}, **rest})
 
 
 def _text(given: dict[str, Any], name: str, default: str | None = None) -> str:

@@ -107,14 +107,15 @@ class Daemon:
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
             extras = [optional.overload(parts), optional.neighbours(parts, stack)]
-            extras += [optional.doubts(parts, stack), optional.strangers(parts, stack)]
+            extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]
             rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)
             parts.watch.start()
+            forget = optional.forgetting(parts, stack)
             if commands:
                 parts.watchdog.watch("commands", commands.pulse, LONG)
                 stack.callback(commands.stop)
-                commands.start(optional.host(parts, self.ask_reload, lambda: self.ask(Ending.RESTART)))
+                commands.start(optional.host(parts, forget, self.ask_reload, lambda: self.ask(Ending.RESTART)))
             parts.switched(assembled)
             client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
             sdnotify.ready(self._health.status_line())

@@ -1,36 +1,35 @@
 """Forget a subject: faces, questions, answers, anchors and local events, and then look for what is left.
 
-It happens with the daemon stopped: what a process holds in memory could be written again.
+Where a daemon runs, it does this itself, on its own: what it holds in memory could else be written again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
-from edge import vault
+from edge import farewells, subjects, traces, vault
 from edge.api.videos.store import FILE as VIDEOS
 from edge.api.videos.store import FINDING
 from edge.collection import Collections
 from edge.collection.store import FILE as COLLECTIONS
 from edge.collection.users import Users
 from edge.database import rewriting
-from edge.errors import NotFoundError
+from edge.errors import NotFoundError, StoreError
 from edge.lock import Lock
 from edge.outbox import codec
 from edge.outbox import store as outbox
+from edge.outbox.rows import Change
 from edge.review import ReviewQueue
 from edge.review.database import FILE as REVIEW
 from edge.settings import Settings
-from edge.types import Identity, IdentityState
+from edge.sync import erasures
 
-CHUNK = 1 << 20
-SHORTEST = 4
-"""bytes of a name that is looked for in files: shorter ones are found in anything"""
-OUTBOX, API = "outbox.sqlite", "api.sqlite"
+OUTBOX, API, RECORDS = "outbox.sqlite", "api.sqlite", "rekognition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +43,76 @@ class Forgotten:
     """that still wait for the broker: they go on without the name"""
     left: tuple[Path, ...]
     """files that still hold the name, or an embedding of a face"""
+    by_collection: dict[str, int] = field(default_factory=dict)
+    """collection -> faces"""
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.faces or self.questions or self.events)
 
 
-def forget(subject: str, settings: Settings, state: Path) -> Forgotten:
+class Live(Protocol):
+    """The daemon that runs on the state folder."""
+
+    @property
+    def collections(self) -> Collections: ...
+    def erase(self, subject: str) -> None:
+        """Let go of the subject in memory: tracks, votes, questions that wait, pages, what is present."""
+
+    def rewrite(self, change: Change) -> int:
+        """Change the events that wait; how many changed."""
+
+
+def forget(subject: str, settings: Settings, state: Path, live: Live | None = None) -> Forgotten:
     """Remove a subject everywhere in a state folder. Forgetting twice is no error.
 
-    Raises ConflictError while a daemon runs, StoreError where a file cannot be written; what was removed until then
-    is removed.
+    Raises ConflictError while a daemon runs that is not ``live``, StoreError where a file cannot be written; what was
+    removed until then is removed.
     """
-    with Lock(state):
-        with Collections(state, settings.collection, maintain=False) as collections:
-            traces = _vectors(collections, subject)
-            faces = sum(_faces(collections, name, subject) for name in collections.names())
-        with rewriting(state / COLLECTIONS):
-            pass
-        questions = _questions(subject, settings, state)
-        events = _anonymised(state / OUTBOX, subject)
-        _without_replays(state / API)
-        questions += _without_videos(state / VIDEOS, subject)
-        return Forgotten(faces, questions, events, tuple(left(state, subject, traces)))
+    if live is not None:
+        return _forgotten(subject, settings, state, live.collections, live)
+    with Lock(state), Collections(state, settings.collection, maintain=False) as collections:
+        return _forgotten(subject, settings, state, collections, None)
 
 
-def left(state: Path, subject: str, vectors: list[bytes]) -> Iterator[Path]:
-    """Files of a state folder that hold the name (as text, in JSON or sealed) or one of the embeddings."""
-    name, stored = subject.encode("utf-8"), vault.of(state).name(subject)
-    wanted = {name, json.dumps(subject)[1:-1].encode(), *vectors} if len(name) >= SHORTEST else set(vectors)
-    wanted |= {stored} if isinstance(stored, bytes) else set()
-    for path in sorted(state.rglob("*")):
-        if path.is_file() and not path.is_symlink() and _holds(path, wanted):
-            yield path
+def document(gone: Forgotten) -> dict[str, Any]:
+    """What was removed, as commands answer."""
+    return {
+        "faces": gone.faces,
+        "questions": gone.questions,
+        "events": gone.events,
+        "left": [str(path) for path in gone.left],
+        "collections": gone.by_collection,
+    }
 
 
-def _vectors(collections: Collections, subject: str) -> list[bytes]:
-    """The embeddings of a subject, as they are and as they are stored."""
-    with collections.store.reading() as db:
-        where = (db.vault.name(subject),)
-        found = [blob for (blob,) in db.execute("SELECT vector FROM faces WHERE subject = ?", where)]
-    for name in collections.names() if collections.store.vault.key else ():
-        collection = collections.get(name)
-        ids = [face.face_id for face in collection.faces(limit=-1, subject=subject)]
-        found += [vector.astype("<f4").tobytes() for vector in collection.vectors(ids)]
-    return found
+def _forgotten(subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None) -> Forgotten:
+    vectors = traces.of(collections, subject)
+    farewells.note(state, settings.device.name, subject)
+    faces = {name: _faces(collections, name, subject, state) for name in collections.names()}
+    if live is not None:
+        live.erase(subject)
+    with rewriting(state / COLLECTIONS):
+        pass
+    questions = _questions(subject, settings, state)
+    events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / OUTBOX, subject)
+    _without_replays(state / API)
+    questions += _without_videos(state / VIDEOS, subject)
+    _without_records(state / RECORDS, subject)
+    gone = {name: count for name, count in faces.items() if count}
+    left = tuple(traces.left(state, subject, vectors))
+    return Forgotten(sum(gone.values()), questions, events, left, gone)
 
 
-def _faces(collections: Collections, name: str, subject: str) -> int:
+def _faces(collections: Collections, name: str, subject: str, state: Path) -> int:
     collection = collections.get(name)
+    if any(face.origin == "hub" for face in collection.faces(limit=-1, subject=subject)):
+        erasures.erase(state, name, subject)
     deleted = collection.delete_subject(subject)
+    with collections.store.writing() as db:
+        # a removal is known by its row; the FaceId, made of the picture, would tell whose it was
+        gone = [(collection.number, face_id) for face_id in deleted]
+        db.executemany("UPDATE removed SET face_id = '' WHERE collection = ? AND face_id = ?", gone)
     with suppress(NotFoundError):
         Users(collections.store, name, collection.number).delete(subject)
     if deleted and collection.state.kind == "annoy":
@@ -102,6 +125,8 @@ def _questions(subject: str, settings: Settings, state: Path) -> int:
         return 0
     with ReviewQueue(state, settings.review) as queue:
         gone = queue.forget(subject)
+        with suppress(NotFoundError):
+            gone += queue.strangers.remove([queue.strangers.get(subject).id])
         queue.compact()
     return gone
 
@@ -112,18 +137,18 @@ def _anonymised(path: Path, subject: str) -> int:
         return 0
     known = vault.of(path.parent)
     with rewriting(path) as db:
-        return outbox.rewrite(db, known, known, lambda body: _nameless(body, subject))[0]
+        return outbox.rewrite(db, known, known, _nameless(subject))[0]
 
 
-def _nameless(body: str, subject: str) -> str | None:
-    """The event without its identity; None where it names somebody else, or nobody."""
-    try:
-        event = codec.load(body)
-    except ValueError:
-        return None
-    if event.identity.subject != subject:
-        return None
-    return codec.dump(replace(event, identity=Identity(IdentityState.UNKNOWN, collection=event.identity.collection)))
+def _nameless(subject: str) -> Callable[[str], str | None]:
+    def changed(body: str) -> str | None:
+        try:
+            event = subjects.nameless(codec.load(body), subject)
+        except ValueError:
+            return None
+        return None if event is None else codec.dump(event)
+
+    return changed
 
 
 def _without_replays(path: Path) -> None:
@@ -146,18 +171,10 @@ def _without_videos(path: Path, subject: str) -> int:
     return len(jobs)
 
 
-def _holds(path: Path, wanted: set[bytes]) -> bool:
-    longest = max(map(len, wanted), default=0)
-    if not longest:
-        return False
-    tail = b""
+def _without_records(folder: Path, subject: str) -> None:
+    """Records of stream processors name whom they matched."""
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                block = tail + chunk
-                if any(one in block for one in wanted):
-                    return True
-                tail = block[-longest:]
-    except OSError:
-        return False
-    return False
+        for path in sorted(folder.glob("*.jsonl*")):
+            traces.without_lines(path, subject)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be rewritten: {error.strerror}", "check its owner") from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,11 @@ from edge.watchdog import LONG, Watchdog
 
 if TYPE_CHECKING:
     from edge.api.server import ApiServer
-    from edge.commands import Commands, Host
+    from edge.commands import Commands, Forgets, Host
     from edge.page import StatusPage
 
+FIRST_TIDY_SECONDS, TIDY_SECONDS = 15.0, 120.0
+"""after the start, and from then on"""
 ANNOUNCED = "homeassistant.json"
 """in the state folder: what Home Assistant was told"""
 
@@ -56,6 +59,10 @@ class Parts:
     watch: Watch
     watchdog: Watchdog
     release: str = ""
+    assembled: Assembled | None = None
+    """what looks"""
+    erasers: list[Callable[[str], None]] = field(default_factory=list)
+    """what holds names of subjects, besides; called on the inference thread when one is forgotten"""
 
     def stats(self) -> Stats:
         """The document of ``up/stats``."""
@@ -66,7 +73,7 @@ class Parts:
 
     def switched(self, now: Assembled) -> None:
         """Another bundle looks: say what the device is now."""
-        self.release = now.bundle.release
+        self.release, self.assembled = now.bundle.release, now
         self.health.settle("custom_labels ", now.problems)
         self.client.retain(self.topics.info, to_json(self._info(now)))
 
@@ -98,6 +105,15 @@ def releases(parts: Parts) -> Round:
     return tick
 
 
+def learning(parts: Parts, stack: ExitStack) -> Round | None:
+    """What takes over custom labels that came into use, and learns from answers; None where no camera tells any."""
+    if not any(camera.custom_labels for camera in parts.settings.cameras if camera.enabled):
+        return None
+    from edge import learning
+
+    return learning.started(parts, stack)
+
+
 def overload(parts: Parts) -> Round | None:
     """Gives work up while the board is hot or cannot keep up; None where the settings do not want it."""
     if not parts.settings.shedding.enabled:
@@ -110,6 +126,19 @@ def overload(parts: Parts) -> Round | None:
     made = Overload(parts.settings.shedding, parts.watch, changed)
     parts.health.shed = made.document()
     return made.tick
+
+
+def memory() -> Round:
+    """Gives back what the start, a large picture or an update has left, now and then."""
+    next_time = time.monotonic() + FIRST_TIDY_SECONDS
+
+    def tick(now: float) -> None:
+        nonlocal next_time
+        if now >= next_time:
+            next_time = now + TIDY_SECONDS
+            board.give_back()
+
+    return tick
 
 
 def storage(parts: Parts) -> Round:
@@ -142,14 +171,27 @@ def commands(client: Client, topics: Topics, settings: Settings) -> Commands | N
     return Commands(client, topics)
 
 
-def host(parts: Parts, reload: Callable[[], None], restart: Callable[[], None]) -> Host:
+def host(parts: Parts, forget: Forgets, reload: Callable[[], None], restart: Callable[[], None]) -> Host:
     """What commands may do here."""
     from edge.commands import Host
 
     return Host(
         parts.chosen, parts.state, parts.collections, parts.watch, parts.stats, small_jpeg,
-        reload=reload, restart=restart,
+        forget=forget, reload=reload, restart=restart,
     )  # fmt: skip
+
+
+def forgetting(parts: Parts, stack: ExitStack) -> Forgets:
+    """What forgets a subject while the daemon runs: asked by a command on this machine, or over MQTT."""
+    from edge.control import Control
+    from edge.eraser import Eraser
+
+    eraser = Eraser(parts)
+    eraser.say()
+    control = Control(parts.state, eraser.operations())
+    stack.callback(control.stop)
+    control.start()
+    return eraser.forget
 
 
 def neighbours(parts: Parts, stack: ExitStack) -> Round | None:
@@ -178,6 +220,7 @@ def doubts(parts: Parts, stack: ExitStack) -> Round | None:
     stack.callback(made.flush)
     parts.reports.examiners.append(made.look)
     parts.reports.listeners.append(made.ended)
+    parts.erasers.append(made.erase)
     return lambda _: made.flush()
 
 
@@ -212,11 +255,13 @@ def _page(parts: Parts) -> StatusPage:
     if parts.settings.page.enabled:
         parts.reports.observers.append(page.live.observe)
         parts.reports.listeners.append(page.feed.listen)
+    parts.erasers.append(page.erase)
     return page
 
 
 def _api(parts: Parts, page: StatusPage) -> ApiServer:
     from edge.api.server import ApiServer
+    from edge.bundle import Bundle
 
     def publish(processor: str, payload: bytes) -> None:
         parts.client.publish(parts.topics.rekognition(processor), payload)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from edge.cli.output import json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from edge.settings import Settings
 
 
 @click.command()
@@ -13,37 +19,46 @@ from edge.cli.output import json_option, print_json, settings
 @json_option
 @click.pass_context
 def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
-    r"""Remove SUBJECT from this device.
+    r"""Remove SUBJECT from this device, be the daemon running or not. SUBJECT may be a stranger's pseudonym.
 
     Faces of all collections, questions with their pictures, and answers are removed; events that still wait for the
-    broker go on without the name. The daemon must be stopped.
+    broker go on without the name. A running daemon lets go of what it holds in memory. The hub is told, without the
+    name: [hub] says what it forgets then.
 
     Afterwards every file of the state folder is searched for the name and the embeddings. Exit code 1: one still
-    holds them (a release of the hub, say: take it out there). Exit code 3: there was nothing. What the broker and the
-    hub have stored already is theirs to delete.
+    holds them (a release of the hub, say: edge hub forget takes it out there). Exit code 3: there was nothing.
 
     \b
     Example:
-      systemctl stop edge && edge forget alice --yes && systemctl start edge
+      edge forget alice --yes
     """
     from edge import config
-    from edge.forget import forget as forget_subject
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
     if not yes:
         click.confirm(f"remove {subject!r} from {state} for good?", abort=True, err=True)
-    gone = forget_subject(subject, chosen, state)
-    left = [str(path) for path in gone.left]
+    gone = _forgotten(subject, chosen, state)
     if as_json:
-        print_json(
-            {"subject": subject, "faces": gone.faces, "questions": gone.questions, "events": gone.events, "left": left}
-        )
+        print_json({"subject": subject, **{name: gone[name] for name in ("faces", "questions", "events", "left")}})
     else:
-        click.echo(f"{gone.faces} faces, {gone.questions} questions and answers removed, {gone.events} events unnamed")
-        for path in left:
+        click.echo(
+            f"{gone['faces']} faces, {gone['questions']} questions and answers removed, {gone['events']} events unnamed"
+        )
+        for path in gone["left"]:
             click.echo(f"still holds it: {path}", err=True)
-    if left:
+    if gone["left"]:
         ctx.exit(1)
-    if not (gone.faces or gone.questions or gone.events):
+    if not (gone["faces"] or gone["questions"] or gone["events"]):
         ctx.exit(3)
+
+
+def _forgotten(subject: str, chosen: Settings, state: Path) -> dict[str, Any]:
+    """By the daemon where one runs, else here."""
+    from edge import control, lock
+    from edge.forget import document
+    from edge.forget import forget as forget_subject
+
+    if lock.holder(state) is not None:
+        return control.ask(state, "forget", {"subject": subject})
+    return document(forget_subject(subject, chosen, state))

@@ -179,6 +179,25 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Farewell:
+    """Somebody was forgotten."""
+
+    __pydantic_config__ = WIRE
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256, hex, of the device's name, a line feed, and the subject: no name travels"""
+    time: Time
+
+
+@dataclass(frozen=True, slots=True)
+class Farewells:
+    """``up/forgotten``, retained: who was forgotten on the device lately, so that hubs forget them as well."""
+
+    __pydantic_config__ = WIRE
+    forgotten: Annotated[tuple[Farewell, ...], Field(max_length=1000)] = ()
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """``down/ack``: the hub has stored everything of ``epoch`` up to ``seq``."""
 

@@ -21,6 +21,8 @@ from edge.mqtt.documents import (
     CameraStats,
     Cosine,
     Count,
+    Farewell,
+    Farewells,
     Info,
     Mark,
     Present,
@@ -42,6 +44,8 @@ __all__ = [
     "V1",
     "VERSION",
     "CameraStats",
+    "Farewell",
+    "Farewells",
     "Info",
     "Mark",
     "Present",
@@ -195,7 +199,7 @@ def event_document(event: Event) -> dict[str, Any]:
     return document
 
 
-def to_json(document: Status | Info | State | Stats | Reported | Mark) -> bytes:
+def to_json(document: Status | Info | State | Stats | Reported | Mark | Farewells) -> bytes:
     """A document as it travels. Raises InputError for numbers that are not finite."""
     return _dump(asdict(document))
 

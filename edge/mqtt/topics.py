@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 NAMED = {"event": CAMERA, "state": CAMERA, "snapshot": CAMERA, "rekognition": NAME, "rsp": NAME, "cmd": NAME}
 """kinds with a name after them, and the rule of the name"""
 HALVES = {
-    "up": {"status", "info", "event", "state", "stats", "snapshot", "reported", "rekognition", "rsp"},
+    "up": {"status", "info", "event", "state", "stats", "snapshot", "reported", "forgotten", "rekognition", "rsp"},
     "down": {"cmd", "desired", "ack"},
 }
 LONGEST = 512
@@ -57,6 +57,7 @@ class Topics:
         self._up, self._down = f"{root}/up", f"{root}/down"
         self.status, self.info = f"{self._up}/status", f"{self._up}/info"
         self.stats, self.reported = f"{self._up}/stats", f"{self._up}/reported"
+        self.forgotten = f"{self._up}/forgotten"
         self.desired, self.ack = f"{self._down}/desired", f"{self._down}/ack"
         self.commands = f"{self._down}/cmd/+"
         """filter of all commands"""

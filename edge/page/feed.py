@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from edge.mqtt.messages import event_document
+from edge.subjects import nameless
 from edge.types import Event
 
 RECENT = 200
@@ -38,6 +39,12 @@ class Feed:
         for event in events:
             self._last += 1
             self._recent.append((self._last, event))
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: its events stay, without the name."""
+        for place, (number, event) in enumerate(self._recent):
+            if (changed := nameless(event, subject)) is not None:
+                self._recent[place] = number, changed
 
     def close(self) -> None:
         """End every stream soon."""

@@ -58,6 +58,11 @@ class LiveView:
         boxes = (_box(track, frame.monotonic) for track in tracks[:MOST_TRACKS] if track.confirmed)
         self._shown[camera] = Shown(frame, tuple(boxes))
 
+    def erase(self) -> None:
+        """Somebody is forgotten: keep no picture that may show them."""
+        self._shown.clear()
+        self._encoded.clear()
+
     async def newer(self, camera: str, after: int) -> Shown | None:
         """The next frame with another number than ``after``; None where none comes in time."""
         until = time.monotonic() + PATIENCE

@@ -79,6 +79,12 @@ class StatusPage:
         self.feed.close()
         self._questions.close()
 
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: nothing that is shown names it, no picture is kept, and no answer taken back."""
+        self.feed.erase(subject)
+        self.live.erase()
+        self._questions.close()
+
     def routes(self) -> list[BaseRoute]:
         from starlette.routing import Route
 
@@ -121,10 +127,13 @@ class StatusPage:
     async def _answer_collection(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
+        name = request.path_params["name"]
         try:
-            subjects = await asyncio.to_thread(lambda: self._collections.get(request.path_params["name"]).subjects())
+            subjects = await asyncio.to_thread(lambda: self._collections.get(name).subjects())
         except NotFoundError as error:
-            return said(404, error.message, error.hint)
+            if name not in self._enrolment.collections():
+                return said(404, error.message, error.hint)
+            subjects = {}  # it is made with its first face
         like = request.query_params.get("like", "").casefold()
         named = [(name, faces) for name, faces in sorted(subjects.items()) if like in name.casefold()]
         listed = [{"subject": name, "faces": faces} for name, faces in named[:MOST_SUBJECTS]]
