@@ -13,9 +13,9 @@ class Pulse:
     def __init__(self) -> None:
         self._beat: float | None = None
 
-    def beat(self) -> None:
-        """The thread moves now, and will beat again."""
-        self._beat = time.monotonic()
+    def beat(self, more: float = 0.0) -> None:
+        """The thread moves now, and will beat again; what it does next may take ``more`` seconds than usual."""
+        self._beat = time.monotonic() + more
 
     def rest(self) -> None:
         """The thread may be silent from now on."""

@@ -32,6 +32,8 @@ from edge.watchdog import STUCK, Watchdog
 
 IDLE = 1.0
 """seconds that the inference thread waits for a frame before it says that it is alive"""
+OPENING = 120.0
+"""seconds that the opening of a camera may take more than a frame: nothing interrupts a resolver without its server"""
 PATIENCE = 0.5
 """seconds between two looks at ``stop`` of a stored source that waits for the inference thread"""
 JOIN = 15.0
@@ -221,8 +223,10 @@ class Watch:
         keep, pace = not camera.realtime, Pace(camera.fps)
 
         def changed(state: CameraState) -> None:
-            # a lost camera is waited for, as long as it takes; one that is being opened answers or fails
-            (pulse.rest if state.state == "lost" else pulse.beat)()
+            if state.state == "lost":
+                pulse.rest()
+            else:
+                pulse.beat(OPENING if state.state == "connecting" else 0.0)
             if not halt.is_set():
                 self._health.camera_changed(state)
 

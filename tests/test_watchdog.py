@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import Listens, SeesOneFace, a_bundle
+from fakes import Frames, Listens, SeesOneFace, a_bundle
 from rigs.waiting import eventually
 
+from edge import registry
 from edge.health import Health
 from edge.pulse import Pulse
 from edge.settings import Camera, Label, Settings
-from edge.types import Detection, Picture
+from edge.types import Detection, Frame, Picture
 from edge.watch import Watch
 from edge.watchdog import STAND_IN, STUCK, Watchdog
 
@@ -123,6 +124,34 @@ def test_without_systemd_nothing_is_asked_of_it(systemd: Systemd) -> None:
 
     assert watchdog.look(time.monotonic() + 3600) == ["inference"]
     assert systemd.heard() == []
+
+
+class OpensForEver(Frames):
+    """A camera that is reached by a name which nobody resolves: ``test_watchdog:OpensForEver:1``."""
+
+    live = True
+    let_go = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        self.let_go.wait(60)
+        yield from super().frames()
+
+
+def test_opening_a_camera_may_take_minutes_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.SOURCES, "nowhere", "fakes:OpensForEver")
+    monkeypatch.setattr("fakes.OpensForEver", OpensForEver, raising=False)
+    watchdog, health = Watchdog(WATCHDOG_SEC), Health(["door"])
+    camera = Camera(name="door", source="nowhere:1", detectors=("fake",), motion=False)
+    settings = Settings(cameras=(camera,), labels={"face": Label(embedder="fake", collection="staff")})
+    watch = Watch(settings, a_bundle(), 1, health, Listens(), watchdog)  # type: ignore[arg-type]
+    watch.start()
+    now = time.monotonic()
+    assert eventually(lambda: watchdog.silent(now + 300))
+
+    assert "capture door" not in watchdog.silent(now + 60)
+    assert "capture door" in watchdog.silent(now + 300)
+    OpensForEver.let_go.set()
+    watch.stop()
 
 
 class Hangs(SeesOneFace):
