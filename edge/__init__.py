@@ -14,9 +14,9 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 3. ``pipeline`` ``attention`` ``bundle`` ``cost`` ``telling`` ``custom_labels`` ``assembly`` ``updater``
    ``release_contents`` ``release_trial`` ``labels_trial``
    what happens to one frame, and to one release
-4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``reports`` ``commands``
-   ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``refit`` ``label_doubts``
-   ``doubts`` ``glimpses`` ``strangers`` ``answers``
+4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``housekeeping`` ``reports``
+   ``commands`` ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``refit`` ``learning``
+   ``label_doubts`` ``doubts`` ``glimpses`` ``strangers`` ``answers``
    ``gate`` ``naming`` ``forget`` ``traces`` ``farewells`` ``eraser`` ``control`` ``encryption`` ``enroll``
    ``enrolments`` ``identify`` ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/``
    ``analyze/`` ``doctor/`` ``page/``

@@ -140,6 +140,11 @@ class Watch:
         """Whether all sources have ended and all is reported; waits for it ``seconds`` at most."""
         return self._done.wait(seconds)
 
+    @property
+    def bundle(self) -> Bundle:
+        """What looks from the next frame on."""
+        return next(iter(self._watched.values())).pipeline.bundle
+
     def switch(self, bundle: Bundle) -> None:
         """From each camera's next frame on, ``bundle`` looks."""
         for one in self._watched.values():

@@ -128,6 +128,12 @@ class Review(Section):
         le=1,
         description="Share of the score that starts a track, from which what started none is asked about; 1: nothing.",
     )
+    refit: int = Field(
+        10,
+        ge=0,
+        description="Answers about custom labels after which the daemon learns from them, and uses what it learned "
+        "unless it is worse; 0: 'edge labels refit' does.",
+    )
 
 
 class Strangers(Section):
