@@ -17,7 +17,7 @@ from rigs.heads import a_version
 from rigs.mosquitto import ACL, Certificates, Mosquitto, free_port
 
 from edge import board as the_board
-from edge import config, lock
+from edge import config, encryption, lock, vault, vault_keys
 from edge.cli.doctor import doctor
 from edge.doctor import PARTS, Finding, Level, Patient, board, broker, cameras, collections, disk, models, releases
 from edge.doctor import bundle as bundles
@@ -49,6 +49,39 @@ def worst(part: str, who: Patient) -> Finding:
     assert len(wrong) == 1, seen(part, who)
     assert wrong[0].try_, "a finding says what to try"
     return wrong[0]
+
+
+# the key of what is stored
+
+
+@pytest.fixture
+def storage_key() -> Iterator[str]:
+    made = vault_keys.new_key()
+    vault_keys.use(made)
+    yield made
+    vault_keys.use("")
+
+
+def test_a_state_folder_whose_key_is_missing_or_another(tmp_path: Path, storage_key: str) -> None:
+    who = patient(tmp_path)
+    assert "not encrypted" in seen("encryption", who)[0].what, "a key that does nothing is worth a note"
+    encryption.turn_on(who.settings, who.state)
+    assert [one.level for one in seen("encryption", who)] == [Level.OK]
+    for keys in ("", vault_keys.new_key()):
+        vault_keys.use(keys)
+        finding = worst("encryption", who)
+        assert "is encrypted with key" in finding.what
+        assert "storage-key" in finding.try_
+
+
+def test_a_change_of_the_encryption_that_was_interrupted(tmp_path: Path, storage_key: str) -> None:
+    who = patient(tmp_path)
+    vault.write_state(who.state, "", changing=True)
+    assert "interrupted" in worst("encryption", who).what
+
+
+def test_a_state_folder_that_is_not_encrypted_is_not_spoken_of(tmp_path: Path) -> None:
+    assert seen("encryption", patient(tmp_path)) == []
 
 
 # what is wrong with a file

@@ -15,9 +15,9 @@ from unittest import mock
 import pytest
 from rigs.release_simulator import Fleet, Site, changed, cut, paced, says, some_faces
 
-from edge import files
+from edge import files, vault, vault_keys
 from edge.errors import FetchError, StoreError, TrustError
-from edge.sync import download
+from edge.sync import download, slots
 from edge.sync.download import Downloads, Limits, Pace
 from edge.sync.http import Http
 
@@ -222,3 +222,25 @@ def test_kills_in_the_middle_leave_no_damaged_file_and_cost_few_bytes(site: Site
     print(f"{kills} kills, {sent / total:.3f} x the bytes")
     assert sent <= 1.1 * total
     assert not list(here.glob(".part-*"))
+
+
+def test_what_shows_people_is_sealed_before_a_disk_sees_it(site: Site, here: Path) -> None:
+    vault_keys.use(vault_keys.new_key())
+    key = next(iter(vault_keys.known().values()))
+    face, model = b"a face and a name " * 1000, b"a model " * 1000
+    digests = {offer(site, one): len(one) for one in (face, model)}
+    private, public = digests
+    vault.write_state(here, key.name, changing=False)
+    for received in (len(face) + len(model), 0):
+        fetching = Downloads(Http(), site.url, here, Limits(), vault.of(here))
+        fetching.private = frozenset({private})
+        assert fetching.fetch(digests) == received, "the second time all is there"
+    assert slots.read(here, here, private) == face
+    assert (here / public).read_bytes() == model
+    assert not [path for path in here.iterdir() if b"a face and a name" in path.read_bytes()]
+    (here / private).write_bytes((here / private).read_bytes()[:-1] + b"?")
+    assert fetching.missing(digests) == {private: len(face)}, "a damaged one is fetched again"
+    (site.folder / private).write_bytes(b"something else")
+    with pytest.raises((TrustError, FetchError)):
+        fetching.fetch(digests)
+    vault_keys.use("")
