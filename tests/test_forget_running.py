@@ -49,7 +49,8 @@ def rows(state: Path, file: str, query: str) -> list[tuple[object, ...]]:
     if not (state / file).exists():
         return []
     with closing(sqlite3.connect(f"file:{state / file}?mode=ro", uri=True)) as db:
-        return db.execute(query).fetchall()
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'anchors' OR name = 'removed'").fetchone()
+        return db.execute(query).fetchall() if made else []
 
 
 def traces(state: Path) -> set[bytes]:

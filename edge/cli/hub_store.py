@@ -41,6 +41,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     """
     from edge import config
     from edge.hub import databases
+    from edge.hub.forgetting import publisher
     from edge.hub.ingest import Ingest
     from edge.hub.store import Store
 
@@ -51,7 +52,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
         raise SettingsError("no broker is set", "set mqtt.host in the configuration")
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
     store = Store(databases.connect(chosen.database, config.state_folder(settings)))
-    one = Ingest(settings.mqtt, chosen, store)
+    one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
     one.start()
     click.echo(
         f"storing events of {settings.mqtt.host}:{settings.mqtt.effective_port} in {store.database.name}", err=True

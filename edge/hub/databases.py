@@ -45,6 +45,9 @@ class Database(Protocol):
     def transaction(self, *, reading: bool = False) -> Any:
         """A context manager that gives a ``Transaction``, commits at its end, and rolls back on errors."""
 
+    def compact(self) -> None:
+        """Leave nothing of what was deleted in the files, as far as that is ours to say. Raises TransientError."""
+
     def close(self) -> None: ...
 
 
@@ -88,6 +91,13 @@ class Sqlite:
             self.close()
             raise TransientError(f"{self.name}: {error}", "check that the disk has room and can be written") from error
 
+    def compact(self) -> None:
+        try:
+            self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise TransientError(f"{self.name}: {error}", "check that the disk has room and can be written") from error
+
     def close(self) -> None:
         if self._db is not None:
             self._db.close()
@@ -100,6 +110,7 @@ class Sqlite:
             db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA secure_delete=ON")
             db.execute("PRAGMA cache_size=-16000")
             self._db = db
         return self._db
@@ -153,6 +164,9 @@ class Postgres:
         except (psycopg.Error, OSError) as error:
             self.close()
             raise TransientError(f"{self.name}: {error}", "check that the server runs and can be reached") from error
+
+    def compact(self) -> None:
+        """Its server vacuums by itself."""
 
     def close(self) -> None:
         if self._db is not None:

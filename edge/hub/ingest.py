@@ -12,16 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field, StrictInt
 
 from edge import settings
 from edge.errors import InputError, TransientError
+from edge.hub.arrivals import KINDS, event_of
+from edge.hub.forgetting import Forgetting, Published
 from edge.hub.store import Arrived, Document, Epoch, Store
 from edge.mqtt import topics
 from edge.mqtt.client import Client, Incoming
-from edge.mqtt.messages import Info, Mark, Reported, Stats, Status, WireEvent, parse, to_json
+from edge.mqtt.messages import Farewells, Mark, Status, parse, to_json
 from edge.mqtt.topics import Address, Topics
 
 log = logging.getLogger(__name__)
@@ -38,23 +37,6 @@ GREETINGS = 50
 """at once: a fleet must not send all it has in the same moment"""
 NOTHING = Mark(1, 0)
 FORGET_SECONDS = 3600.0
-KINDS: dict[str, type[Status | Info | Stats | Reported]] = {
-    "status": Status,
-    "info": Info,
-    "stats": Stats,
-    "reported": Reported,
-}
-"""documents that are kept, the latest of each device"""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What must be right in an event that can otherwise not be read, so that it is kept as it is."""
-
-    device: Annotated[str, Field(pattern=settings.DEVICE_NAME)]
-    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
-    seq: Annotated[StrictInt, Field(ge=1, le=2**53)]
-    after: Annotated[StrictInt, Field(ge=0, le=2**53)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +66,14 @@ class Counts:
 class Ingest:
     """Runs from ``start`` to ``stop``. Several may run at one broker and one database; each needs its own name."""
 
-    def __init__(self, mqtt: settings.Mqtt, hub: settings.Hub, store: Store) -> None:
+    def __init__(
+        self, mqtt: settings.Mqtt, hub: settings.Hub, store: Store, published: Published | None = None
+    ) -> None:
         self.counts = Counts()
         self._hub, self._store = hub, store
+        self._forgetting = Forgetting(hub, store, published)
+        self._farewells: dict[str, Farewells] = {}
+        """of devices that have forgotten somebody"""
         self._queue: queue.Queue[Received] = queue.Queue(WAITING)
         self._dirty: dict[Epoch, int] = {}
         """marks that were not published yet"""
@@ -150,7 +137,8 @@ class Ingest:
         failures = 0
         while True:
             try:
-                self._store_batch(arrived, documents)
+                self._store_batch(self._forgetting.cleansed(arrived), documents)
+                self._forget_with_devices()
                 break
             except TransientError as error:
                 self.counts.retries += 1
@@ -181,6 +169,15 @@ class Ingest:
         self.counts.stored += stored.new
         self._dirty.update(stored.marks)
 
+    def _forget_with_devices(self) -> None:
+        while self._farewells:
+            device, said = next(iter(self._farewells.items()))
+            try:
+                self._forgetting.told(device, said)
+            except InputError as error:
+                log.error("ingest: what %s forgot cannot be forgotten here: %s", device, error)
+            del self._farewells[device]
+
     def _read(self, batch: Sequence[Received]) -> tuple[list[Arrived], list[Document]]:
         arrived: list[Arrived] = []
         documents: list[Document] = []
@@ -188,7 +185,7 @@ class Ingest:
             try:
                 address = topics.parse(one.message.topic)
                 if address.kind == "event":
-                    arrived.append(_event(address, one.message.payload))
+                    arrived.append(event_of(address, one.message.payload))
                 elif document := self._document(address, one.message.payload):
                     documents.append(document)
             except InputError as error:
@@ -201,6 +198,9 @@ class Ingest:
         if not payload:
             return None
         document: object = parse(KINDS[address.kind], payload)
+        if isinstance(document, Farewells):
+            self._farewells[address.device] = document
+            return None
         if isinstance(document, Status):
             if not document.online and document.session < self._sessions.get(address.device, 0):
                 return None  # the will of a connection that has a successor
@@ -236,22 +236,6 @@ class Ingest:
             return
         if gone:
             log.info("ingest: deleted %d events older than %g days", gone, self._hub.keep_days)
-
-
-def _event(address: Address, payload: bytes) -> Arrived:
-    """The event, or its key alone. Raises InputError for one that its topic does not vouch for."""
-    event: WireEvent | None = None
-    problem = ""
-    try:
-        event = parse(WireEvent, payload)
-        key = Key(event.device, event.epoch, event.seq, event.after)
-    except InputError as error:
-        problem, key = error.message, parse(Key, payload)
-    if key.device != address.device or (event and event.camera != address.name):
-        # the broker's ACL vouches for the topic, nobody for what is written inside
-        raise InputError(f"the event says that it is of {key.device}", "look for a stolen or misconfigured device")
-    text = payload.decode("utf-8", "replace")
-    return Arrived(key.device, key.epoch, key.seq, key.after, text, event, problem)
 
 
 def _nobody(_message: Incoming) -> None:

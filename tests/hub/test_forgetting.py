@@ -1,0 +1,123 @@
+"""What a hub does when a device forgets somebody: by digest, in the past and in what comes late, no more than set."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rigs.events import ALICE, NOW, an_event
+from rigs.waiting import eventually
+
+from edge import farewells
+from edge.farewells import digest
+from edge.hub import databases, reading
+from edge.hub.arrivals import event_of
+from edge.hub.forgetting import Forgetting
+from edge.hub.store import Arrived, Store
+from edge.mqtt.messages import Farewell, Farewells, event_json, to_json
+from edge.mqtt.topics import Topics, parse
+from edge.settings import Hub
+from edge.types import Identity, IdentityState, Queued
+
+BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")
+
+
+def arrived(device: str, seq: int, identity: Identity, moment: float = NOW) -> Arrived:
+    event = an_event("new", f"7-{seq}", identity=identity, time=moment)
+    return event_of(parse(Topics(device).event("door")), event_json(device, Queued(seq, 9, seq, 0, event)))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(databases.connect("", tmp_path))
+    made.add([arrived("porch", 1, ALICE), arrived("porch", 2, BOB), arrived("hall", 1, ALICE)])
+    return made
+
+
+def said(*subjects: str, device: str = "porch", moment: float = NOW + 1) -> Farewells:
+    return Farewells(tuple(Farewell(digest(device, one), moment) for one in subjects))
+
+
+def names(store: Store) -> list[tuple[str, str | None]]:
+    return [(row.device, row.subject) for row in reading.events(store.database, reading.Wanted())]
+
+
+def files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+
+
+def test_a_devices_own_events_lose_the_name_and_no_file_holds_it_then(store: Store, tmp_path: Path) -> None:
+    hall = tmp_path / "hall"
+    alone = Store(databases.connect(str(hall / "hub.sqlite"), hall))
+    alone.add([arrived("porch", n, ALICE) for n in range(1, 40)])
+    Forgetting(Hub(), alone).told("porch", said("alice"))
+    assert names(alone) == [("porch", None)] * 39
+    assert b"alice" not in files(hall)
+    assert b"face-1" not in files(hall)
+    Forgetting(Hub(), store).told("porch", said("alice"))
+    assert names(store) == [("hall", "alice"), ("porch", None), ("porch", "bob")]
+
+
+@pytest.mark.parametrize(
+    ("hub", "left"),
+    [
+        (Hub(forget="off"), [("hall", "alice"), ("porch", "alice"), ("porch", "bob")]),
+        (Hub(forget="fleet"), [("hall", None), ("porch", None), ("porch", "bob")]),
+        (Hub(forgotten="delete"), [("hall", "alice"), ("porch", "bob")]),
+    ],
+    ids=["off", "fleet", "delete"],
+)
+def test_how_much_goes_is_the_hubs_to_say(store: Store, hub: Hub, left: list[Any]) -> None:
+    Forgetting(hub, store).told("porch", said("alice"))
+    assert names(store) == left
+
+
+def test_what_comes_late_is_cleansed_also_after_a_restart_and_who_is_enrolled_again_is_not(store: Store) -> None:
+    Forgetting(Hub(), store).told("porch", said("alice"))
+    later = Forgetting(Hub(), store)
+    late, again, other = (
+        arrived("porch", 5, ALICE, NOW), arrived("porch", 6, ALICE, NOW + 50), arrived("hall", 7, ALICE, NOW)
+    )  # fmt: skip
+    cleansed = later.cleansed([late, again, other])
+    assert [one.event.identity.subject for one in cleansed if one.event] == [None, "alice", "alice"]
+    assert "alice" not in cleansed[0].body
+    assert json.loads(cleansed[0].body)["identity"] == {"state": "unknown", "subject": None, "collection": "staff"}
+    later.told("porch", said("alice"))
+    store.add(cleansed)
+    assert ("porch", "alice") in names(store), "told twice is told once"
+
+
+def test_a_published_subject_is_forgotten_only_where_the_fleet_may_be_told(store: Store) -> None:
+    asked: list[list[str]] = []
+
+    def published(wanted: Callable[[str], bool]) -> None:
+        asked.append([name for name in ("alice", "bob") if wanted(name)])
+
+    Forgetting(Hub(), store, published).told("porch", said("alice"))
+    assert asked == []
+    Forgetting(Hub(forget="fleet"), store, published).told("hall", said("bob", device="hall"))
+    assert asked == [["bob"]]
+
+
+def test_a_device_can_make_the_hub_forget_nothing_of_another_device(store: Store) -> None:
+    Forgetting(Hub(), store).told("hall", said("bob", device="porch"))
+    assert ("porch", "bob") in names(store)
+
+
+def test_over_a_real_broker_a_hub_that_was_away_hears_of_it(
+    tmp_path: Path, ingest: Any, device: Any, stored: Callable[[], list[reading.Row]]
+) -> None:
+    porch = device()
+    first = ingest()
+    porch.outbox.put([an_event("new", "7-1", identity=ALICE), an_event("new", "7-2", identity=BOB)])
+    assert eventually(lambda: len(stored()) == 2)
+    first.stop()
+    farewells.note(tmp_path, "porch", "alice")
+    porch.client.retain(Topics("porch").forgotten, to_json(farewells.read(tmp_path)))
+    time.sleep(0.5)
+    ingest("2")
+    assert eventually(lambda: sorted(str(row.subject) for row in stored()) == ["None", "bob"])
