@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import threading
@@ -74,6 +75,25 @@ def memory(pid: int | str = "self") -> Memory:
     fields = (_read(Path(f"/proc/{pid}/statm")) or "0 0 0").split()
     resident, shared = int(fields[1]) * PAGE, int(fields[2]) * PAGE
     return Memory(resident, resident - shared)
+
+
+def available() -> int:
+    """Bytes that a program may still take before others have to make room; a terabyte where /proc does not tell."""
+    for line in (_read(Path("/proc/meminfo")) or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return 1 << 40
+
+
+def give_back() -> bool:
+    """Let the system have the memory that was freed and is kept for later; where the C library can. Milliseconds.
+
+    Each thread of glibc keeps a heap of its own: one large picture, or a scene that was made, would stay for ever.
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (AttributeError, OSError):
+        return False
 
 
 def step_back(nice: int = 10) -> None:

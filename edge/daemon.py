@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from edge import housekeeping, overload, sdnotify
 from edge import parts as optional
-from edge import sdnotify
 from edge.assembly import Assembled
 from edge.collection import Collections
 from edge.errors import EdgeError
@@ -106,7 +106,9 @@ class Daemon:
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
-            extras = [optional.overload(parts), optional.neighbours(parts, stack)]
+            rounds.append(housekeeping.of(parts.collections).tick)
+            shedding = overload.of(parts)
+            extras = [shedding.tick if shedding else None, optional.neighbours(parts, stack)]
             extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]
             rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)

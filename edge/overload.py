@@ -16,6 +16,8 @@ from edge.shedding import NOTHING, TOP, WORDS, Measured, Shed, Shedding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge.parts import Parts
+
 LOOK_SECONDS = 2.0
 """between two looks at the board"""
 LATELY = 10.0
@@ -90,3 +92,17 @@ class Overload:
             log.info("nothing is shed any more")
         else:
             log.info("shedding less: %s (level %d of %d)", WORDS[level], level, TOP)
+
+
+def of(parts: Parts) -> Overload | None:
+    """That of a daemon; None where the settings do not want it."""
+    if not parts.settings.shedding.enabled:
+        return None
+
+    def changed(shed: Document) -> None:
+        parts.health.shed = shed
+        parts.publish_stats()
+
+    made = Overload(parts.settings.shedding, parts.watch, changed)
+    parts.health.shed = made.document()
+    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -16,10 +15,9 @@ from edge.health import Health
 from edge.inference.interpreter import choose
 from edge.mqtt.client import Client
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.messages import Info, Shed, Stats, to_json
+from edge.mqtt.messages import Info, Stats, to_json
 from edge.mqtt.topics import Topics
 from edge.outbox import Outbox
-from edge.overload import Overload
 from edge.reports import DeviceReports, small_jpeg
 from edge.settings import Settings
 from edge.switcher import Switcher
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from edge.commands import Commands, Forgets, Host
     from edge.page import StatusPage
 
-FIRST_TIDY_SECONDS, TIDY_SECONDS = 15.0, 120.0
-"""after the start, and from then on"""
 ANNOUNCED = "homeassistant.json"
 """in the state folder: what Home Assistant was told"""
 
@@ -112,33 +108,6 @@ def learning(parts: Parts, stack: ExitStack) -> Round | None:
     from edge import learning
 
     return learning.started(parts, stack)
-
-
-def overload(parts: Parts) -> Round | None:
-    """Gives work up while the board is hot or cannot keep up; None where the settings do not want it."""
-    if not parts.settings.shedding.enabled:
-        return None
-
-    def changed(shed: Shed) -> None:
-        parts.health.shed = shed
-        parts.publish_stats()
-
-    made = Overload(parts.settings.shedding, parts.watch, changed)
-    parts.health.shed = made.document()
-    return made.tick
-
-
-def memory() -> Round:
-    """Gives back what the start, a large picture or an update has left, now and then."""
-    next_time = time.monotonic() + FIRST_TIDY_SECONDS
-
-    def tick(now: float) -> None:
-        nonlocal next_time
-        if now >= next_time:
-            next_time = now + TIDY_SECONDS
-            board.give_back()
-
-    return tick
 
 
 def storage(parts: Parts) -> Round:
@@ -261,7 +230,6 @@ def _page(parts: Parts) -> StatusPage:
 
 def _api(parts: Parts, page: StatusPage) -> ApiServer:
     from edge.api.server import ApiServer
-    from edge.bundle import Bundle
 
     def publish(processor: str, payload: bytes) -> None:
         parts.client.publish(parts.topics.rekognition(processor), payload)

@@ -106,3 +106,16 @@ def test_a_thread_that_steps_back_leaves_its_process_as_it_is() -> None:
     thread.join()
     assert seen == [max(before, 5)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_memory_that_was_freed_in_pieces_goes_back_to_the_system() -> None:
+    resident = board.memory().resident
+    kept = [bytearray(100_000) for _ in range(400)]
+    held = kept[::50]
+    del kept
+    before = board.memory().resident
+
+    assert isinstance(board.give_back(), bool)
+    assert board.memory().resident <= before
+    assert len(held) == 8
+    assert resident > 0

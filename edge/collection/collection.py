@@ -201,6 +201,12 @@ class Collection:
             self._upkeep.rebuild()
         return due
 
+    def keep_warm(self) -> None:
+        """Keep what a search reads at hand, where it was opened before; may wait for the disk."""
+        view = self._view
+        if view is not None:
+            self._upkeep.keep_warm(view)
+
     def close(self) -> None:
         self._upkeep.close()
 

@@ -93,6 +93,13 @@ class Collections:
             db.execute("DELETE FROM collections WHERE id = ?", row)
         indexes.remove(self._indexes, row[0])
 
+    def warm(self) -> None:
+        """Keep what searches read at hand, so that none waits for the disk. May itself wait."""
+        with self._lock:
+            opened = list(self._open.values())
+        for collection in opened:
+            collection.keep_warm()
+
     def close(self) -> None:
         with self._lock:
             for collection in self._open.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import files, vault_files
+from edge import board, files, vault_files
 from edge.errors import StoreError
 from edge.vault_keys import Key
 
@@ -124,6 +125,24 @@ def load(folder: Path, manifest: Manifest, key: Key | None = None) -> Index:
     except OSError as error:
         raise StoreError(f"{folder}: the index cannot be read: {error}", "it is built again by itself") from error
     return Index(manifest, tree, rows)
+
+
+def keep_warm(folder: Path, manifest: Manifest) -> None:
+    """Have the kernel read again what it let go of a mapped index, lest a frame waits for it.
+
+    Where memory is so short that it would go again at once, it is left alone.
+    """
+    path = folder / manifest.tree_file
+    try:
+        if 2 * path.stat().st_size > board.available():
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # another one has taken its place
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)
 
 
 def sweep(folder: Path, collection: int, keep: set[str]) -> None:

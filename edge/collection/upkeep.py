@@ -105,6 +105,11 @@ class Upkeep:
         if self._maintain and self._folder.is_dir() and any(self._folder.glob("*.json")):
             self._start("open", self._current)
 
+    def keep_warm(self, view: views.View) -> None:
+        """Keep the index at hand; may wait for the disk. A sealed one lies in memory anyway."""
+        if view.base is not None and self._store.vault.key is None:
+            indexes.keep_warm(self._folder, view.base.manifest)
+
     def state(self, view: views.View) -> IndexState:
         manifest = view.base.manifest if view.base else None
         return IndexState(
@@ -156,7 +161,7 @@ class Upkeep:
         )
 
     def close(self) -> None:
-        """Start nothing more. A running build ends by itself, and nobody takes its view."""
+        """Start nothing more, and end a running build; nobody takes its view."""
         self._maintain = False
         self._closed.set()
 

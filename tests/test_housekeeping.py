@@ -1,0 +1,122 @@
+"""What a daemon does now and then, and that it waits for none of it."""
+
+from __future__ import annotations
+
+import mmap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rigs.waiting import eventually
+
+from edge import board, housekeeping
+from edge.collection import Collections, NewFace, index
+from edge.housekeeping import SECONDS, Housekeeping
+from edge.settings import CollectionSettings
+from edge.types import Box, Space
+
+
+def test_it_begins_after_a_while_goes_on_regularly_and_never_twice_at_once() -> None:
+    let_go, calls = threading.Event(), list[int]()
+
+    def warm() -> None:
+        calls.append(1)
+        let_go.wait(30)
+
+    made = Housekeeping(warm)
+    now = time.monotonic()
+    made.tick(now)
+    assert not calls
+    later = now + housekeeping.FIRST_SECONDS + 1
+    began = time.monotonic()
+    made.tick(later)
+    assert eventually(lambda: len(calls) == 1)
+    assert time.monotonic() - began < 25, "the tick does not wait for the disk"
+    made.tick(later + 2 * SECONDS)
+    assert len(calls) == 1
+    let_go.set()
+    assert eventually(lambda: made._thread is None or not made._thread.is_alive())
+    made.tick(later + 2 * SECONDS)
+    assert eventually(lambda: len(calls) == 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With a collection of 400 faces and its index."""
+    vectors = np.random.default_rng(1).standard_normal((400, 32), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    faces = [NewFace(vector, f"s{i}", f"{i:064x}", Box(0, 0, 1, 1)) for i, vector in enumerate(vectors)]
+    with Collections(tmp_path, CollectionSettings(index="annoy"), maintain=False) as opened:
+        opened.create("staff").add(faces, Space("ab" * 32, "litert", 1, 32))
+        opened.get("staff").rebuild()
+    return tmp_path
+
+
+def resident_share(path: Path) -> float:
+    """Of a file's pages, those that the kernel holds in memory: mincore(2)."""
+    import ctypes
+
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        pages = -(-len(mapped) // mmap.PAGESIZE)
+        found = (ctypes.c_ubyte * pages)()
+        at = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+        assert ctypes.CDLL(None, use_errno=True).mincore(ctypes.c_void_p(at), ctypes.c_size_t(len(mapped)), found) == 0
+        return sum(byte & 1 for byte in found) / pages
+
+
+def test_pages_of_an_index_that_the_kernel_let_go_are_read_again(folder: Path, let_go: Callable[[Path], None]) -> None:
+    manifest = index.read_manifest(folder / "indexes", 1)
+    assert manifest is not None
+    tree = folder / "indexes" / manifest.tree_file
+    let_go(tree)
+    if resident_share(tree) > 0.5:
+        pytest.skip("this file system keeps its files in memory")
+
+    index.keep_warm(folder / "indexes", manifest)
+
+    assert eventually(lambda: resident_share(tree) == 1.0)
+
+
+@pytest.fixture
+def let_go() -> Callable[[Path], None]:
+    import os
+
+    def ask(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+    return ask
+
+
+def test_where_memory_is_short_nothing_is_read(
+    folder: Path, let_go: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = index.read_manifest(folder / "indexes", 1)
+    assert manifest is not None
+    tree = folder / "indexes" / manifest.tree_file
+    let_go(tree)
+    before = resident_share(tree)
+    monkeypatch.setattr(board, "available", lambda: tree.stat().st_size)
+    index.keep_warm(folder / "indexes", manifest)
+
+    assert resident_share(tree) == before
+
+
+def test_collections_keep_what_is_open_at_hand_and_an_index_that_is_gone_is_no_matter(folder: Path) -> None:
+    vector: NDArray[np.float32] = np.eye(1, 32, dtype=np.float32)
+    with Collections(folder, CollectionSettings(index="annoy"), maintain=False) as opened:
+        opened.warm()
+        staff = opened.get("staff")
+        opened.warm()
+        staff.search(vector)
+        assert staff.state.kind == "annoy"
+        for path in (folder / "indexes").glob("*.annoy"):
+            path.unlink()
+        opened.warm()
+        assert len(staff.search(vector, 3)[0]) == 3
