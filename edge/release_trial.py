@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from edge.types import Detection, Picture
 
 SECONDS = 60
-"""of a whole trial"""
+"""of CPU for a whole trial"""
+PATIENCE = 300
+"""seconds by the clock: a busy board is no fault of the release, and one that failed is not tried again"""
 OVERLAP = 0.5
 """IoU of a probe's box and the one that was found"""
 LIKENESS = 0.9
@@ -49,7 +51,7 @@ class Place:
     state: Path
 
 
-def attempt(place: Place, models: Models, embedders: Mapping[str, str], seconds: int = SECONDS) -> dict[str, float]:
+def attempt(place: Place, models: Models, embedders: Mapping[str, str], seconds: int = PATIENCE) -> dict[str, float]:
     """Try a release; milliseconds by model. ``embedders``: label -> the embedder that the settings name.
 
     Raises ReleaseError with the reason: a crash, a timeout, a model that is not what the release says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -146,4 +147,5 @@ _HINT = "nothing is lost: it goes on where it stopped; check the network and syn
 
 def _plain(error: Exception) -> str:
     reason = getattr(error, "reason", None)
-    return str(reason or error).rpartition(">: ")[2][:200] or type(error).__name__
+    text = re.sub(r"^\w+\(host=[^)]*\): ", "", str(reason or error))
+    return text.rpartition(">: ")[2][:200] or type(error).__name__

@@ -152,7 +152,7 @@ def drip(handler: Handler, data: bytes) -> None:
         for i in range(len(data)):
             handler.wfile.write(data[i : i + 1])
             handler.wfile.flush()
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 def headers_drip(handler: Handler, _data: bytes) -> None:
