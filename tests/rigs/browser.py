@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """seconds that an answer may take: the machine may be busy"""
 SIZES = {"desktop": (1280, 860, False), "phone": (390, 844, True)}
 KEYS = {
@@ -69,7 +69,6 @@ class Browser:
         self._news = threading.Condition()
         self._number = 0
         self._session = ""
-        self.events: list[dict[str, Any]] = []
         threading.Thread(target=self._listen, daemon=True).start()
         target = next(one for one in self.ask("Target.getTargets")["targetInfos"] if one["type"] == "page")
         self._session = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
@@ -79,12 +78,7 @@ class Browser:
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the DevTools protocol."""
         with self._news:
-            self._number += 1
-            number = self._number
-            message = {"id": number, "method": method, "params": parameters}
-            if self._session:
-                message["sessionId"] = self._session
-            self._out.write(json.dumps(message).encode() + b"\0")
+            number = self._send(method, **parameters)
             if not self._news.wait_for(lambda: number in self._answers, PATIENCE):
                 raise PageError(f"{method}: no answer")
             answer = self._answers.pop(number)
@@ -107,7 +101,7 @@ class Browser:
     def until(self, expression: str, patience: float = PATIENCE) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + patience
-        while not self.js(f"Boolean({expression})"):
+        while not self.js(f"(async () => Boolean(await ({expression})))()"):
             if time.monotonic() > end:
                 text = self.js("document.body.innerText")
                 raise PageError(f"never true: {expression}\n{text[:1500]}")
@@ -164,6 +158,14 @@ class Browser:
             self._process.wait()
         self._out.close()
 
+    def _send(self, method: str, **parameters: Any) -> int:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        return self._number
+
     def _listen(self) -> None:
         buffer = b""
         with self._in, suppress(OSError, ValueError):
@@ -177,7 +179,8 @@ class Browser:
             if "id" in message:
                 self._answers[message["id"]] = message
             else:
-                self.events.append(message)
+                if message["method"] == "Page.javascriptDialogOpening":
+                    self._send("Page.handleJavaScriptDialog", accept=True)
                 self.console += _complaints(message["method"], message["params"])
             self._news.notify_all()
 

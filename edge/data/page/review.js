@@ -24,6 +24,7 @@ const chosen = new Set(); // ids that are answered together
 let from = 0; // where a selection with shift begins
 let unsent = []; // answers that wait for the device
 let sending = null;
+const done = new Set(); // ids that were answered here: a list that was asked for before may still have them
 let past = []; // groups of ids that can be taken back, the last one last
 let group = 0;
 let newest = 0;
@@ -90,7 +91,7 @@ async function fetchAll() {
     const busy = new Set(unsent.map((one) => one.id));
     for (const item of said.questions) {
       newest = Math.max(newest, item.id);
-      if (!busy.has(item.id)) held.set(item.id, item);
+      if (!busy.has(item.id) && !done.has(item.id)) held.set(item.id, item);
     }
     more = said.more;
     if (!past.length) past = said.undoable.map((id) => ({ ids: [id] }));
@@ -126,8 +127,7 @@ function paint(anew = true) {
   $("review-none").hidden = any;
   $("review-work").hidden = !any;
   $("review-undo").disabled = !past.length;
-  const total = held.size + (more ? "+" : 0);
-  $("review-total").textContent = told.waiting || held.size ? `${count(parseInt(total, 10), "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
+  $("review-total").textContent = held.size ? `${count(held.size, "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
   if (!any) { nothing(); return; }
   at = Math.min(at, order.length - 1);
   rows.show(order, at, anew);
@@ -349,6 +349,7 @@ function settle(part, outcomes) {
   const back = [];
   outcomes.forEach((outcome, index) => {
     const given = part[index];
+    if (outcome.ok || outcome.code === "gone") done.add(outcome.id);
     if (outcome.ok) {
       past.find((one) => one.group === given.group)?.ids.push(outcome.id);
       if (given.answer === "new") forgetNames();
@@ -377,7 +378,10 @@ async function undo() {
     back.push(...(said.outcomes ?? [{ ok: false, error: words(said) }]));
   }
   const good = back.filter((one) => one.ok);
-  for (const { question } of good) held.set(question.id, question);
+  for (const { question } of good) {
+    done.delete(question.id);
+    held.set(question.id, question);
+  }
   forgetNames();
   arrange();
   if (good.length) {
