@@ -16,8 +16,8 @@ from typing import Any
 
 from edge.errors import EdgeError
 
-START_SECONDS = 20.0
-"""for a program to be ready"""
+START_SECONDS = 120.0
+"""for a program to be ready; a small board takes a while to import"""
 AMQTT = "amqtt>=0.12,<1"
 AMQTT_SETTINGS = """\
 listeners:
