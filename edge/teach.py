@@ -14,6 +14,7 @@ from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.labels import Evaluation, Example, Head, Made, Version, evaluate, fit
 from edge.labels.taught import Taught
+from edge.labels.manifests import MOST_LABELS
 from edge.lessons import Rows, rows_of
 from edge.types import Picture
 
@@ -100,6 +101,9 @@ class Teacher:
             )
         if not any(example.marks for example in learn):
             raise InputError("no picture shows any label", "give a folder for each label", code="labels")
+        count = len({label for example in learn for label in example.labels})
+        if count > MOST_LABELS:
+            raise InputError(f"expected at most {MOST_LABELS} labels, got {count}", "split them", code="too_many")
         known = {label for example in learn for label in example.labels}
         unlearned = sorted({label for example in test for label in example.labels} - known)
         if unlearned:

@@ -91,15 +91,17 @@ def _manifest_rows(file: Path, buckets: Mapping[str, Path]) -> Iterator[tuple[in
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, Example | InputError]]:
     """``picture,label`` or ``picture,label,left,top,right,bottom`` (fractions); a header is passed."""
-    rows = ((number, next(csv.reader([text]), [])) for number, text in _lines(file))
-    for number, row in rows:
-        if number == 1 and row[:2] in (["picture", "label"], ["path", "label"]):
-            continue
+    for number, text in _lines(file):
         try:
-            yield number, _row(row, file.parent)
-        except (InputError, ValueError) as error:
-            wrong = error if isinstance(error, InputError) else InputError("expected numbers after the label")
-            yield number, wrong
+            row = next(csv.reader([text]), [])
+            if number > 1 or row[:2] not in (["picture", "label"], ["path", "label"]):
+                yield number, _row(row, file.parent)
+        except InputError as error:
+            yield number, error
+        except ValueError:
+            yield number, InputError("expected numbers after the label")
+        except csv.Error as error:
+            yield number, InputError(f"is not CSV: {error}")
 
 
 def _row(row: Sequence[str], base: Path) -> Example:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +163,16 @@ def test_nothing_and_too_many_labels_are_refused(tmp_path: Path) -> None:
         manifests.read(tmp_path)
 
 
+def test_a_csv_field_that_never_ends_is_a_bad_line(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+    lines = [f"{number}.jpg,cat" for number in range(5)]
+    (tmp_path / "m.csv").write_text("\n".join(["x" * 200_000 + ",cat", *lines]))
+    found = manifests.read(tmp_path / "m.csv")
+    assert len(found.examples) == 5
+    assert found.problems[0].startswith("m.csv:1: ")
+
+
 def test_csv_has_labels_and_boxes(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "m.csv").write_text("picture,label\na.jpg,cat\na.jpg,cup,0.1,0.1,0.5,0.5\n")
@@ -198,3 +211,51 @@ def test_a_damaged_head_is_not_used(tmp_path: Path) -> None:
         store.head(version)
     with pytest.raises(InputError):
         store.save("../pets", made())
+
+
+EVALUATED = json.dumps({
+    "source-ref": "a.jpg",
+    "yard": 1,
+    "yard-metadata": {"confidence": 1, "class-name": "cat", "human-annotated": "yes", "job-name": "labeling-job/yard",
+                      "creation-date": "2020-06-26T17:46:39.176", "type": "groundtruth/image-classification"},
+    "rekognition-custom-labels-training-0": 1,
+    "rekognition-custom-labels-training-0-metadata": {
+        "confidence": 0.73, "class-name": "dog", "human-annotated": "no", "job-name": "rekognition-custom-labels-1",
+        "creation-date": "2020-06-26T17:46:39.176", "type": "groundtruth/image-classification"},
+    "rekognition-custom-labels-evaluation-details": {
+        "version": "1.0", "is-true-positive": False, "is-true-negative": False, "is-false-positive": True,
+        "is-false-negative": False, "is-present-in-ground-truth": False, "ground-truth-labelling-jobs": ["yard"]},
+})  # fmt: skip
+"""a line of the manifest that Rekognition writes when it evaluates a version"""
+
+
+def test_what_an_evaluation_added_to_a_manifest_is_a_prediction_and_no_truth(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "m.manifest").write_text(EVALUATED + "\n")
+    (example,) = manifests.read(tmp_path / "m.manifest").examples
+    assert example.labels == {"cat"}
+
+
+def test_a_manifest_of_ten_thousand_labels_is_refused_in_words_and_bounded_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    kind = '"type":"groundtruth/image-classification"'
+    one = '{{"source-ref":"{0}.jpg","l":1,"l-metadata":{{' + kind + ',"class-name":"n{0}"}}}}'
+    (tmp_path / "m.manifest").write_text("\n".join(one.format(number) for number in range(10_000)))
+    for number in range(10_000):
+        (tmp_path / f"{number}.jpg").hardlink_to(tmp_path / "a.jpg")
+    tracemalloc.start()
+    with pytest.raises(InputError, match="at most 250 labels, got 10000") as caught:
+        manifests.read(tmp_path / "m.manifest")
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert caught.value.hint == "split them"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_end_in_anything_but_examples_or_words(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("m.manifest", "m.csv"):
+            file = Path(folder) / name
+            file.write_bytes(data)
+            with contextlib.suppress(InputError):
+                manifests.read(file)
