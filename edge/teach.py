@@ -13,8 +13,8 @@ from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.labels import Evaluation, Example, Head, Made, Version, evaluate, fit
-from edge.labels.taught import Taught
 from edge.labels.manifests import MOST_LABELS
+from edge.labels.taught import Taught
 from edge.lessons import Rows, rows_of
 from edge.types import Picture
 
