@@ -173,10 +173,12 @@ def _fill_credentials(values: dict[str, Any]) -> dict[Location, str]:
     for name, (section, key) in CREDENTIALS.items() if folder else ():
         file = Path(str(folder)) / name
         table = values.get(section, {})
-        if not isinstance(table, dict) or table.get(key) or not file.exists():
+        if not isinstance(table, dict) or table.get(key):
             continue
         try:
             secret = file.read_text(encoding="utf-8").rstrip("\r\n")
+        except FileNotFoundError:
+            continue
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise SettingsError(f"credential {file}: cannot be read: {reason}", "check its owner and content") from None

@@ -284,6 +284,11 @@ def test_a_credential_that_is_not_text_is_told_without_its_bytes(credentials) ->
     assert refusal(None).endswith("mqtt-password: cannot be read: it is not UTF-8")
 
 
+def test_a_credential_that_cannot_be_read_is_told_and_no_traceback(credentials) -> None:
+    (credentials / "mqtt-password").symlink_to("mqtt-password")
+    assert "mqtt-password: cannot be read: " in refusal(None)
+
+
 def test_an_empty_credentials_folder_changes_nothing(credentials) -> None:
     assert config.read().mqtt.password.get_secret_value() == ""
 
