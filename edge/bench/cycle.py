@@ -83,7 +83,9 @@ class counted:  # noqa: N801
     """While the block runs, every invoke of the bundle's models is counted and timed."""
 
     def __init__(self, assembled: Assembled, invokes: Invokes) -> None:
-        models = [*assembled.bundle.detectors.values(), *(r.embedder for r in assembled.bundle.recognisers.values())]
+        bundle = assembled.bundle
+        models = [*bundle.detectors.values(), *(one.embedder for one in bundle.recognisers.values())]
+        models += [one.embedder for one in bundle.tellers.values()]
         self._interpreters = {
             model.card.name: model.interpreter for model in models if isinstance(model, Detector | Embedder)
         }
