@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 """that a body may take to arrive"""
+LARGEST = 1 << 53
+"""numbers from this on are no ids, and SQLite would not take all of them"""
 MOST_JSON = 256 << 10
 """bytes of a document"""
 
@@ -46,3 +48,14 @@ async def document(request: Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError("the body is no JSON object", "use the page", code="document")
     return found
+
+
+def numbers(found: object, most: int) -> list[int]:
+    """Ids that a document names. Raises InputError."""
+    if isinstance(found, list) and 1 <= len(found) <= most and all(map(_is_number, found)):
+        return list(found)
+    raise InputError(f"ids: expected a list of 1 to {most} numbers", "send them in parts", code="ids")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge import answers
 from edge.answers import Answers
 from edge.errors import ConflictError, EdgeError, InputError, NotFoundError
+from edge.labels.store import Labels
 from edge.page import bodies
 from edge.page.door import said
 from edge.page.words import question, why
@@ -28,8 +29,6 @@ AT_ONCE = 500
 """questions of one answer"""
 MOST_ANSWERS = 100
 """in one request: others wait no longer than these take"""
-LARGEST = 1 << 53
-"""numbers past this are no ids, and SQLite would not take all of them"""
 Work = Callable[[Answers, int, str, bool], str | None]
 WORK: dict[str, Work] = {
     "confirm": lambda given, number, _, force: given.confirm(number, force),
@@ -103,7 +102,7 @@ class Questions:
     async def undone(self, request: Request) -> Response:
         """``POST /page/review/undo``: ``{"ids": [...]}``; the questions that wait again come back."""
         try:
-            numbers = _numbers((await bodies.document(request)).get("ids"))
+            numbers = bodies.numbers((await bodies.document(request)).get("ids"), MOST_ANSWERS)
         except InputError as error:
             return said(400, error.message, error.hint)
         return await self._in_thread(lambda: {"outcomes": [self._undo(number) for number in numbers]})
@@ -135,7 +134,7 @@ class Questions:
 
         def alone() -> bytes:
             with self._lock:
-                return of(number) if number < LARGEST and self._opened() else b""
+                return of(number) if number < bodies.LARGEST and self._opened() else b""
 
         number = int(request.path_params["number"])
         try:
@@ -173,7 +172,23 @@ class Questions:
 
     def _documents(self, found: Sequence[Doubt]) -> list[dict[str, Any]]:
         portraits = self._portraits.all() if self._portraits else {}
-        return [_document(one, portraits, self._match.get(one.label)) for one in found]
+        choices = {version: self._labels(version) for version in {one.version for one in found} if version}
+        return [
+            {
+                **_document(one, portraits, None if one.version else self._match.get(one.label)),
+                **({"choices": choices[one.version]} if one.version else {}),
+            }
+            for one in found
+        ]
+
+    def _labels(self, version: str) -> list[str]:
+        """The labels of a version of custom labels, to choose from; none where it is gone."""
+        name, _, number = version.partition("/")
+        try:
+            known = Labels(self._state)
+            return sorted(known.version(name, int(number)).labels)
+        except (EdgeError, ValueError):
+            return []
 
     def _answer(self, number: int, answer: str, subject: str, force: bool) -> dict[str, Any]:
         try:
@@ -216,21 +231,11 @@ def _given(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _row(one: object) -> dict[str, Any]:
     if not isinstance(one, dict) or not isinstance(one.get("answer"), str) or one["answer"] not in WORK:
         raise InputError(f"answer: expected one of {', '.join(WORK)}", "use the page", code="answer")
-    (number,) = _numbers([one.get("id")])
+    (number,) = bodies.numbers([one.get("id")], 1)
     subject = one.get("subject") or ""
     if not isinstance(subject, str) or (one["answer"] in NAMING) != bool(subject):
         raise InputError(f"subject: expected a name with {' and '.join(NAMING)} alone", "use the page", code="subject")
     return {"number": number, "answer": one["answer"], "subject": subject, "force": one.get("force") is True}
-
-
-def _numbers(found: object) -> list[int]:
-    if isinstance(found, list) and 1 <= len(found) <= MOST_ANSWERS and all(map(_is_number, found)):
-        return list(found)
-    raise InputError(f"ids: expected a list of 1 to {MOST_ANSWERS} numbers", "send them in parts", code="ids")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST
 
 
 def _plain(message: str, number: int) -> str:

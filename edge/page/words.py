@@ -22,6 +22,8 @@ def question(doubt: Doubt) -> str:
     """What is asked."""
     if doubt.pseudonym:
         return f"Who is {doubt.pseudonym}?"
+    if doubt.version:
+        return f"Does it show {doubt.subject}?" if doubt.subject else "What does it show?"
     return f"Is it {doubt.subject}?" if doubt.subject else "Who is it?"
 
 
@@ -70,6 +72,12 @@ def _faint(doubt: Doubt, _: float | None) -> str:
     return f"The detector is not sure that this is a {doubt.label} at all ({doubt.score:.2f}).{near}"
 
 
+def _threshold(doubt: Doubt, _: float | None) -> str:
+    score = next((one.similarity for one in doubt.nearest if one.subject == doubt.subject), None)
+    near = f": {score:.2f} is near the threshold" if score is not None else ""
+    return f"The custom labels {doubt.version} are not sure of {doubt.subject}{near}."
+
+
 WHY: dict[str, Callable[[Doubt, float | None], str]] = {
     "uncertain": _uncertain,
     "margin": _margin,
@@ -77,5 +85,6 @@ WHY: dict[str, Callable[[Doubt, float | None], str]] = {
     "retracted": _retracted,
     "audit": _audit,
     "faint": _faint,
+    "threshold": _threshold,
 }
 """reason of a doubt -> a sentence"""

@@ -14,7 +14,7 @@ from rigs.page import MARK, PEOPLE, Served, asked, crop_of, enrolled, served
 from rigs.review_faces import look
 
 from edge.page.questions import MOST_ANSWERS, WORK
-from edge.review import ReviewQueue
+from edge.review import Nearest, ReviewQueue
 from edge.review.queue import Reason
 from edge.settings import Review
 
@@ -67,6 +67,18 @@ def test_a_reason_that_this_page_has_never_heard_of_is_shown_all_the_same(tmp_pa
         (one,) = questions(page)
         assert "helmet" in one["why"]
         assert (one["question"], one["match"]) == ("Who is it?", None)
+
+
+def test_a_question_of_custom_labels_is_about_what_is_seen(page: Served, tmp_path: Path) -> None:
+    nearest = (Nearest("helmet", "", 0.52), Nearest("cap", "", 0.4))
+    asked(tmp_path, 2, version="helmets/3", reason="threshold", subject="helmet", collection="", nearest=nearest)
+    one = questions(page)[-1]
+    assert one["question"] == "Does it show helmet?"
+    assert "helmets/3" in one["why"]
+    assert (one["match"], one["choices"]) == (None, [])
+    said = answer(page, {"id": 9, "answer": "rename", "subject": "cap"}, {"id": 10, "answer": "reject"})
+    assert [each["ok"] for each in said] == [True, True]
+    assert page.post("/page/review/undo", {"ids": [9]})[1]["outcomes"][0]["question"]["version"] == "helmets/3"
 
 
 def test_what_is_confirmed_is_a_face_at_once_and_has_its_picture(page: Served) -> None:

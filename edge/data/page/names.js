@@ -51,9 +51,10 @@ export class NameField {
     return this.input.value.trim();
   }
 
-  /** Start anew and take the focus, with names to offer before anything is typed. */
-  async open(collection, first = []) {
+  /** Start anew and take the focus, with names to offer before anything is typed; ``choices`` instead of subjects. */
+  async open(collection, first = [], choices = null) {
     this.collection = collection;
+    this.choices = choices && { subjects: choices.map((subject) => ({ subject })), total: choices.length };
     this.first = first;
     this.input.value = "";
     this.at = -1;
@@ -63,7 +64,7 @@ export class NameField {
 
   /** Whether a subject of this name is enrolled, as far as is known here. */
   async exists(name) {
-    const { subjects, total } = await subjectsOf(this.collection);
+    const { subjects, total } = this.choices ?? (await subjectsOf(this.collection));
     if (subjects.some((one) => one.subject === name)) return true;
     return total > subjects.length && (await listed(this.collection, name)).subjects.some((one) => one.subject === name);
   }
@@ -71,7 +72,7 @@ export class NameField {
   async look() {
     const turn = ++this.asked;
     const typed = this.name.toLowerCase();
-    const all = await subjectsOf(this.collection);
+    const all = this.choices ?? (await subjectsOf(this.collection));
     const more = typed && all.total > all.subjects.length ? await listed(this.collection, typed) : all;
     if (turn !== this.asked) return; // something else was typed meanwhile
     const beginning = (one) => (one.subject.toLowerCase().startsWith(typed) ? 0 : 1);
@@ -87,7 +88,7 @@ export class NameField {
     this.input.setAttribute("aria-expanded", String(open));
     this.input.removeAttribute("aria-activedescendant");
     this.list.replaceChildren(...this.options.map(({ subject, faces }, index) => {
-      const option = make("li", index === this.at ? "current" : "", "", make("span", "", subject), make("small", "", count(faces, "face")));
+      const option = make("li", index === this.at ? "current" : "", "", make("span", "", subject), make("small", "", faces === undefined ? "" : count(faces, "face")));
       option.id = `${this.list.id}-${index}`;
       set(option, { role: "option", "aria-selected": String(index === this.at) });
       if (index === this.at) this.input.setAttribute("aria-activedescendant", option.id);

@@ -167,7 +167,7 @@ function question(item) {
   place.dataset.key = key;
   closeField();
   $("question-title").textContent = group ? together(group) : titleOf(item);
-  const where = [item.camera, when.format(item.time * 1000), item.label, item.track && `track ${item.track}`, ...(item.details ?? []).map(([name, value]) => `${name} ${value}`)];
+  const where = [item.camera, when.format(item.time * 1000), item.label, item.track && `track ${item.track}`, item.version && `custom labels ${item.version}`, ...(item.details ?? []).map(([name, value]) => `${name} ${value}`)];
   $("question-where").textContent = where.filter(Boolean).join(" · ");
   $("question-why").textContent = item.why ?? `The device asks because of: ${reasonOf(item)}.`;
   $("question-where").hidden = $("question-why").hidden = Boolean(group);
@@ -200,21 +200,21 @@ function sides(item, group) {
     make("figcaption", "", "", make("b", "", "Seen"), make("small", "", `quality ${Math.round(100 * item.quality)} %`)));
   const near = item.nearest.map((one, index) => {
     const source = one.picture ? `/page/portraits/${one.picture}.jpg` : "";
-    const missing = "no picture kept";
+    const missing = item.version ? "" : "no picture kept";
     const caption = make("figcaption", "", "", make("b", "", one.subject),
       make("span", "value", "", nearness(one.similarity, item.match), make("small", "", one.similarity.toFixed(2))));
     if (one.picture && !one.same_face) caption.append(make("small", "", "another picture"));
     const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, `enrolled: ${one.subject}`, one.subject, missing), caption);
     tile.type = "button";
     if (index < 9) tile.prepend(set(make("kbd", "", String(index + 1)), { "aria-hidden": "true" }));
-    tile.setAttribute("aria-label", `It is ${one.subject}, similarity ${one.similarity.toFixed(2)}`);
+    tile.setAttribute("aria-label", `It is ${one.subject}, ${item.version ? "probability" : "similarity"} ${one.similarity.toFixed(2)}`);
     tile.addEventListener("click", () => pick(index));
     return tile;
   });
-  const none = item.nearest.length ? [] : [make("p", "none", "Nobody enrolled is near.")];
+  const none = item.nearest.length ? [] : [make("p", "none", item.version ? "No label is near." : "Nobody enrolled is near.")];
   $("question-seen").replaceChildren(seen);
   $("question-near").replaceChildren(...near, ...none);
-  $("question-near-title").textContent = group ? "Nearest to the current one" : "Nearest who are enrolled";
+  $("question-near-title").textContent = item.version ? "What the labels say" : group ? "Nearest to the current one" : "Nearest who are enrolled";
   $("question-match").hidden = item.match === null || item.match === undefined || !item.nearest.length;
   $("question-match").textContent = item.match ? `The mark on each bar is ${item.match.toFixed(2)}: from there on it is a match.` : "";
 }
@@ -235,9 +235,9 @@ function actions(item, group) {
   const name = group ? null : item.subject;
   $("question-actions").replaceChildren(
     one("confirm", name ? `Yes, ${name}` : group ? "Yes, as asked" : "Yes", "C", () => give("confirm"), "main"),
-    one("reject", name ? `Not ${name}` : "Not this person", "X", () => give("reject"), "plain"),
-    one("rename", "Somebody else", "R", () => ask_name("rename"), "plain"),
-    one("new", "New subject", "N", () => ask_name("new"), "plain"),
+    one("reject", item.version ? "None of the labels" : name ? `Not ${name}` : "Not this person", "X", () => give("reject"), "plain"),
+    one("rename", item.version ? "Another label" : "Somebody else", "R", () => ask_name("rename"), "plain"),
+    one("new", item.version ? "New label" : "New subject", "N", () => ask_name("new"), "plain"),
     one("discard", "Discard", "D", () => give("discard"), "plain"),
     button("Skip", "S", () => step(1), "plain quiet"),
   );
@@ -397,10 +397,10 @@ function ask_name(answer) {
   if (!item || !targets().some((one) => able(one).includes(answer))) return;
   asking = answer;
   $("question-name").hidden = false;
-  $("question-name-label").textContent = answer === "new" ? "Name of the new subject" : "Who is it?";
-  $("question-name-hint").textContent = answer === "new" ? "Enter enrolls, Escape leaves it." : "Type and choose with the arrows; Enter answers, Escape leaves it. A name that nobody has makes a new subject.";
+  $("question-name-label").textContent = answer === "new" ? `Name of the new ${item.version ? "label" : "subject"}` : item.version ? "What does it show?" : "Who is it?";
+  $("question-name-hint").textContent = answer === "new" ? "Enter enrolls, Escape leaves it." : "Type and choose with the arrows; Enter answers, Escape leaves it. A name that is not there yet is a new one.";
   const others = item.nearest.map((one) => one.subject).filter((subject) => subject !== item.subject);
-  field.open(item.collection, answer === "new" ? [] : others);
+  field.open(item.collection, answer === "new" ? [] : others, item.choices);
 }
 
 function closeField() {
