@@ -231,8 +231,8 @@ def _page(parts: Parts) -> StatusPage:
 def _api(parts: Parts, page: StatusPage) -> ApiServer:
     from edge.api.server import ApiServer
 
-    def publish(processor: str, payload: bytes) -> None:
-        parts.client.publish(parts.topics.rekognition(processor), payload)
+    def publish(processor: str, payload: bytes) -> bool:
+        return parts.client.publish(parts.topics.rekognition(processor), payload)
 
     pages = page.routes() if parts.settings.page.enabled else ()
     server = ApiServer(parts.chosen, parts.state, collections=parts.collections, publish=publish, pages=pages)

@@ -17,8 +17,8 @@ from edge import files
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[[str, bytes], None]
-"""``publish(processor, payload)``: one record as JSON; must not block"""
+Publish = Callable[[str, bytes], object]
+"""``publish(processor, payload)``: one record as JSON; must not block; False where there is no link"""
 
 MOST_BYTES = 16 << 20
 """of one processor's JSON lines; then the file becomes ``.1`` in the place of the one before"""

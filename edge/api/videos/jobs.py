@@ -32,6 +32,8 @@ MOST = 20
 SAVE_SECONDS = 2.0
 """of work that a restart loses, at most"""
 NICENESS = 10
+TELL_SECONDS = 5.0
+"""between two attempts to tell of a job that is done, while there is no link"""
 
 
 class VideoJobs:
@@ -43,12 +45,16 @@ class VideoJobs:
         self._vision = Vision(service.settings, state)
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._waiting_to_be_told = False
         self._thread: threading.Thread | None = None
 
     def resume(self) -> None:
         """Go on with what was not finished when the endpoint stopped."""
         for job in self.store.unfinished():
             self._enqueue(job.id)
+        self._waiting_to_be_told = bool(self.store.untold())
+        if self._waiting_to_be_told:
+            self._enqueue("")
 
     def start(self, operation: str, request: Mapping[str, Any], path: Path, metadata: dict[str, Any]) -> str:
         """Returns the JobId. Raises ApiError where too many wait."""
@@ -75,7 +81,8 @@ class VideoJobs:
 
     def _work(self) -> None:
         os.nice(NICENESS)
-        while (number := self._queue.get()) is not None and not self._stop.is_set():
+        while (number := self._next()) is not None and not self._stop.is_set():
+            self._tell_rest()
             job = self.store.get(number)
             if job is None:
                 continue
@@ -86,8 +93,7 @@ class VideoJobs:
                 current = self.store.get(number) or job
                 done = replace(current, status="FAILED", message=str(error)[:256])
             if done.status != "IN_PROGRESS":
-                self.store.save(done)
-                self._tell(done)
+                self._tell(replace(done, told=not done.request.get("NotificationChannel")))
 
     def _done(self, job: Job) -> Job:
         from edge.api.videos.looking import looks_of, milliseconds
@@ -120,11 +126,27 @@ class VideoJobs:
         finally:
             source.close()
 
+    def _next(self) -> str | None:
+        """The next job; empty to look whether the link is back, None to stop."""
+        try:
+            return self._queue.get(timeout=TELL_SECONDS if self._waiting_to_be_told else None)
+        except queue.Empty:
+            return ""
+
+    def _tell_rest(self) -> None:
+        if self._waiting_to_be_told:
+            self._waiting_to_be_told = False
+            for job in self.store.untold():
+                self._tell(job)
+
     def _tell(self, job: Job) -> None:
-        """One notification, on the topic of the channel that the request names."""
-        channel = job.request.get("NotificationChannel")
-        if self._publish is None or not channel:
-            return
+        """One notification, on the topic of the channel that the request names: now, or when the link is back."""
+        told = job.told or self._publish is None or self._published(job, self._publish)
+        self.store.save(replace(job, told=told))
+        self._waiting_to_be_told |= not told
+
+    def _published(self, job: Job, publish: Publish) -> bool:
+        channel = job.request["NotificationChannel"]
         place = job.request["Video"]["S3Object"]
         document = {
             "JobId": job.id,
@@ -135,4 +157,4 @@ class VideoJobs:
             "Timestamp": round(time.time() * 1000),
             "Video": {"S3ObjectName": place["Name"], "S3Bucket": place["Bucket"]},
         }
-        self._publish(channel["SNSTopicArn"].rsplit(":", 1)[-1], json.dumps(document).encode())
+        return publish(channel["SNSTopicArn"].rsplit(":", 1)[-1], json.dumps(document).encode()) is not False

@@ -44,6 +44,8 @@ class Job:
     """VideoMetadata"""
     seen: int = -1
     """milliseconds of the video whose findings are on disk"""
+    told: bool = True
+    """whether nobody waits for word of its end"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,15 @@ class JobStore:
 
     def unfinished(self) -> list[Job]:
         """In the order in which they came."""
+        return self._jobs("status='IN_PROGRESS'")
+
+    def untold(self) -> list[Job]:
+        """Those that have ended, and whoever asked for it does not know yet."""
+        return [job for job in self._jobs("status!='IN_PROGRESS'") if not job.told]
+
+    def _jobs(self, where: str) -> list[Job]:
         with self._db.reading() as db:
-            rows = db.execute("SELECT id, status, seen, document FROM jobs WHERE status='IN_PROGRESS' ORDER BY started")
+            rows = db.execute(f"SELECT id, status, seen, document FROM jobs WHERE {where} ORDER BY started")  # noqa: S608
             opened = ((status, seen, db.vault.open_text(text, JOB, number)) for number, status, seen, text in rows)
             return [_job(*one) for one in opened]
 
