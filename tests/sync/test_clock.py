@@ -42,7 +42,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     fleet = Fleet(tmp_path / "hub")
     sync = {"url": fleet.site.url, "root": str(fleet.root), "reserve_bytes": 0, "probation": 5.0}
     camera = {"realtime": True, "loop": True, "fps": 2.0}
-    device = Running(tmp_path / "device", None, camera, {"sync": sync, "labels": {"person": {}}})
+    device = Running(tmp_path / "device", None, camera, {"sync": sync})
     yield World(fleet, device, clock)
     if device.process and device.process.poll() is None:
         device.process.kill()
