@@ -98,6 +98,8 @@ def caption(track: Track) -> str:
     who = track.identity
     if who.state is IdentityState.KNOWN and who.subject:
         return who.subject
+    if track.custom_labels and not who.subject:
+        return ", ".join(one.name for one in track.custom_labels)
     return f"{who.subject}?" if who.state is IdentityState.UNCERTAIN and who.subject else track.label
 
 

@@ -33,7 +33,7 @@ class Appearance:
 
     @property
     def who(self) -> str:
-        """The subject where it is known, else the label."""
+        """The subject where it is known, else what custom labels say, else the label."""
         known = self.identity.state is IdentityState.KNOWN and self.identity.subject
         return known or self.label
 
@@ -73,8 +73,12 @@ class Appearances:
         started = max(0.0, event.started - self._began)
         ended = max(started, (event.ended or event.time) - self._began)
         _, jpeg = self._views.pop(event.track, (0.0, b""))
-        return Appearance(source, event.track, event.label, event.identity, started, ended, jpeg)
+        return Appearance(source, event.track, _shown(event), event.identity, started, ended, jpeg)
 
 
 def _unnamed(one: Appearance) -> bool:
     return one.identity.state is not IdentityState.KNOWN
+
+
+def _shown(event: Event) -> str:
+    return ", ".join(one.name for one in event.custom_labels) or event.label

@@ -118,6 +118,9 @@ def line(event: WireEvent) -> str:
     who = event.identity
     name = f"{who.subject}?" if who.subject and who.state != "known" else who.subject or who.state
     similarity = "-" if who.similarity is None else f"{who.similarity:.2f}"
+    if event.custom_labels and not who.subject:
+        name = ",".join(one.name for one in event.custom_labels)
+        similarity = f"{event.custom_labels[0].score:.2f}"
     clock = time.strftime("%H:%M:%S", time.localtime(event.time)) + f"{event.time % 1:.3f}"[1:]
     cells = (clock, event.device, event.camera, event.type, event.label, name, similarity, ",".join(event.zones))
     widths = (12, 0, 0, 6, 0, 16, 5, 0)

@@ -28,7 +28,8 @@ from edge.mqtt.messages import (
     parse,
     to_json,
 )
-from edge.types import IdentityState, Queued
+from edge.outbox import codec
+from edge.types import CustomLabel, IdentityState, Queued
 
 DOCUMENTS = [
     Status(True, 3),
@@ -43,6 +44,18 @@ DOCUMENTS = [
 def wire(**changes: Any) -> dict[str, Any]:
     document = json.loads(event_json("porch", Queued(1, 3, 4711, 4700, an_event("new", identity=ALICE))))
     return document | changes  # type: ignore[no-any-return]
+
+
+def test_custom_labels_travel_and_come_back_and_are_absent_where_there_are_none() -> None:
+    told = (CustomLabel("forklift", 0.81234, "yard/2"),)
+    event = dataclasses.replace(an_event("new"), custom_labels=told, whole=True)
+    document = json.loads(event_json("porch", Queued(1, 3, 4711, 4700, event)))
+    assert document["custom_labels"] == [{"name": "forklift", "score": 0.8123, "version": "yard/2"}]
+    assert document["whole"] is True
+    back = parse(WireEvent, json.dumps(document).encode()).event
+    assert (back.custom_labels, back.whole) == ((CustomLabel("forklift", 0.8123, "yard/2"),), True)
+    assert codec.load(codec.dump(event)) == event
+    assert wire().keys().isdisjoint({"custom_labels", "whole"})
 
 
 def test_an_event_is_written_as_the_design_draws_it() -> None:
