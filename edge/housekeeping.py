@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edge import board
 from edge.collection import Collections
 
-FIRST_SECONDS, SECONDS = 15.0, 120.0
+FIRST_SECONDS, SECONDS = 30.0, 60.0
 """after the start, and from then on"""
 
 
