@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edge.types import FloatArray
 
-SAME = 0.98
+SAME = 0.95
 """cosine from which a look tells nothing that a face does not tell already"""
 UNLIKE = 0.4
 """share of the cosine of a match: a look that has less of every face of its subject teaches nothing of it"""

@@ -136,24 +136,30 @@ def delete(
 
 @collection.command()
 @click.argument("name")
-@click.option("--similar", default=0.35, show_default=True, help="Cosine from which two subjects are confusable.")
-@click.option("--duplicate", default=0.98, show_default=True, help="Cosine from which two faces are one picture.")
+@click.option(
+    "--similar", type=float, help="Cosine from which subjects are confusable; what makes a match if not given."
+)
+@click.option("--duplicate", type=float, help="Cosine from which two faces are one picture.")
 @json_option
 @click.pass_context
-def audit(ctx: click.Context, name: str, similar: float, duplicate: float, as_json: bool) -> None:
+def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float | None, as_json: bool) -> None:
     r"""What is doubtful in collection NAME.
 
-    Subjects that look alike, faces that are nearer to somebody else than to their own subject, near duplicates, and
-    how often the search finds what an exact search finds.
+    Subjects that may be taken for each other; faces that do harm, as they are nearer to somebody else than to their own
+    subject (a wrong picture, mostly); faces that are redundant, nearly the same picture; and how often the search finds
+    what an exact search finds.
 
     \b
     Example:
       edge collection audit staff
     """
+    from edge.collection.audit import DUPLICATE
     from edge.collection.audit import audit as look_through
 
     with _collections(ctx) as collections:
-        found = look_through(collections.get(name), similar, duplicate)
+        target = collections.get(name)
+        alike = _match(ctx, target) if similar is None else similar
+        found = look_through(target, alike, DUPLICATE if duplicate is None else duplicate)
     if as_json:
         print_json({"collection": name, **asdict(found)})
     else:
@@ -224,6 +230,18 @@ def _collections(ctx: click.Context) -> Iterator[Collections]:
         yield collections
 
 
+def _match(ctx: click.Context, target: Collection) -> float:
+    """The cosine that makes a match in a collection, as far as the settings name its label."""
+    from edge import config
+    from edge.answers import matches
+    from edge.collection.audit import SIMILAR
+
+    chosen = settings(ctx)
+    found = matches(chosen, config.state_folder(chosen))
+    own = [value for label, value in found.items() if chosen.labels[label].collection == target.name]
+    return min(own or found.values(), default=SIMILAR)
+
+
 def _summary(target: Collection) -> dict[str, Any]:
     return {
         "name": target.name,
@@ -243,11 +261,11 @@ def _print_audit(name: str, found: Audit) -> None:
         click.echo(f"highest similarity between two subjects: {found.highest:.3f}")
     _print_pairs("confusable subjects", found.confusable)
     if found.outliers:
-        click.echo("\nnearer to somebody else")
+        click.echo(f"\nharmful: nearer to somebody else (edge collection delete {name} --face FACE)")
         columns = ["face_id", "subject", "own", "nearest", "similarity"]
         rows = [(o.face_id, o.subject, f"{o.own:.3f}", o.nearest, f"{o.similarity:.3f}") for o in found.outliers]
         print_table(columns, rows)
-    _print_pairs("near duplicates", found.duplicates)
+    _print_pairs("redundant: nearly the same picture", found.duplicates)
 
 
 def _print_pairs(title: str, pairs: tuple[Pair, ...]) -> None:

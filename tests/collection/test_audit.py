@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.collection import Collection, NewFace, audit, building
+from edge import finder, pictures
+from edge.collection import Collection, Collections, NewFace, audit, building
+from edge.enroll import enroll_images, planned
+from edge.settings import CollectionSettings, Models, Settings
 from edge.types import Space
 
 Units = Callable[..., NDArray[np.float32]]
@@ -64,3 +69,28 @@ def test_a_weak_index_is_noticed(
     staff.add(faces(unit(200)), space)
     monkeypatch.setattr(Collection, "search", lambda self, vectors, limit: [[] for _ in vectors])
     assert audit.audit(staff).recall == 0.0
+
+
+@pytest.mark.long
+def test_a_wrong_picture_and_a_double_are_found_among_real_ones(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "lfw_dev"
+    names = json.loads((folder / "split.json").read_text())["gallery_ids"][20:28]
+    people = {name: sorted((folder / name).glob("*.jpg")) for name in names}
+    for name, paths in people.items():
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for number, path in enumerate(paths[:4]):
+            (tmp_path / "people" / name / f"{number}.jpg").symlink_to(path)
+    (tmp_path / "people" / names[0] / "wrong.jpg").symlink_to(people[names[1]][5])
+    double = pictures.to_rgb(pictures.read(people[names[2]][0]))
+    (tmp_path / "people" / names[2] / "double.jpg").write_bytes(pictures.encode_jpeg(double, 60))
+    looks = finder.load(Settings(models=Models(check=False)), tmp_path, "face")
+    with Collections(tmp_path, CollectionSettings()) as collections:
+        made = collections.create("real")
+        outcomes = {one.path.name: one.face for one in enroll_images(planned(tmp_path / "people", None), looks, made)}
+        found = audit.audit(made, similar=looks.embedder.calibration.cosine(80))
+    wrong, again = outcomes["wrong.jpg"], outcomes["double.jpg"]
+    assert wrong is not None
+    assert again is not None
+    assert (found.outliers[0].face_id, found.outliers[0].nearest) == (wrong.face_id, names[1])
+    assert wrong.face_id in (found.confusable[0].face_id, found.confusable[0].other_face_id)
+    assert [again.face_id in (pair.face_id, pair.other_face_id) for pair in found.duplicates] == [True]
