@@ -21,7 +21,7 @@ from rigs.well_known import ANNOY, EXTERNAL, LOOKS, PROBE, SHIPPED, SUBJECT, USE
 from edge import encryption, vault, vault_keys
 from edge.api.videos import JobStore
 from edge.cli import edge
-from edge.collection import Collections, NewFace
+from edge.collection import Collections, NewFace, upkeep
 from edge.collection.users import Users
 from edge.config_file import written
 from edge.errors import ConflictError, SettingsError, StoreError
@@ -203,6 +203,19 @@ def test_a_program_that_was_open_before_writes_nothing_plain(state: Path) -> Non
             staff.add([NewFace(look(5), "late", "5" * 64, BOX)], SPACE)
     encryption.change(ANNOY, state, vault_keys.known()[next(iter(vault_keys.known()))])
     assert found(state) == {}
+
+
+def test_a_large_index_is_built_by_a_child_that_is_told_the_key(
+    encrypted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "APART", 1)
+    shutil.rmtree(encrypted / "indexes")
+    with Collections(encrypted, ANNOY.collection, maintain=False) as collections:
+        staff = collections.get("staff")
+        staff.rebuild()
+        assert staff.state.kind == "annoy"
+        assert staff.search(LOOKS[1][None], 1)[0][0].subject == SUBJECT
+    assert found(encrypted) == {}
 
 
 def test_forgetting_works_and_looks_for_what_is_left(encrypted: Path) -> None:

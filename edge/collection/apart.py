@@ -13,14 +13,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import board
+from edge import board, vault_keys
 from edge.collection import building
 from edge.collection import view as views
 from edge.collection.store import Store
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from edge.types import FloatArray
 
 NICE = 15
-CHILD = "import sys; from edge.collection.apart import child; sys.exit(child(sys.argv[1]))"
+CHILD = (
+    "import sys; from edge import vault_keys; from edge.collection.apart import child; "
+    "vault_keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
+)
+"""what the state folder is encrypted with comes by a pipe: a command line is there for all to read"""
 LOOK = 0.5
 """seconds between two looks at whether the build is still wanted"""
 _HINT = "it is tried again by itself; edge doctor tells whether disk and memory suffice"
@@ -68,8 +72,9 @@ def build_apart(store: Store, folder: Path, view: views.View, recall: float, sto
     # one thread: the cores belong to the cameras
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as child:
+        _tell(child, vault_keys.given())
         while child.poll() is None and not stop.wait(LOOK):
             pass
         if child.poll() is None:
@@ -78,6 +83,14 @@ def build_apart(store: Store, folder: Path, view: views.View, recall: float, sto
     if stop.is_set() and child.returncode:
         raise BusyError(f"{folder}: the build was not needed any more", "nothing to do")
     _judge(child.returncode, said, trouble)
+
+
+def _tell(child: subprocess.Popen[bytes], keys: str) -> None:
+    assert child.stdin is not None  # noqa: S101
+    with suppress(BrokenPipeError):  # its end is judged later
+        child.stdin.write(keys.encode())
+        child.stdin.close()
+    child.stdin = None
 
 
 def _judge(code: int, said: bytes, trouble: bytes) -> None:

@@ -181,7 +181,8 @@ def _opened(vault: Vault, collection: int | None, entry: tuple[Any, ...]) -> tup
     """What was sealed, opened; a damaged entry without its embedding."""
     row, vector, face_id, subject = entry
     try:
-        return row, stored.opened(vault, vector, collection or 0, face_id, subject), face_id, vault.named(subject)
+        name = vault.named(subject)
+        return row, vault.open(vector, stored.VECTOR, collection or 0, face_id, name), face_id, name
     except StoreError:
         return row, None, face_id, None
 
