@@ -52,10 +52,16 @@ def _value(value: object) -> str:
 
 
 def provenance(options: argparse.Namespace, steps: int, size: int, minutes: float) -> dict[str, Any]:
-    """Data, seed, commit, date and how long it was trained."""
+    """Data, the weights it began with, seed, commit, date and how long it was trained."""
     labels = hashlib.sha256((options.data / "faces.csv").read_bytes()).hexdigest()
+    begun: dict[str, Any] = {}
+    if options.start:
+        begun["begun_from"] = (
+            f"{options.start.name} (sha256 {hashlib.sha256(options.start.read_bytes()).hexdigest()[:12]})"
+        )
     return {
         "data": f"{options.data.name} (faces.csv sha256 {labels[:12]}), 9 of 10 people by hash of the name",
+        **begun,
         "seed": options.seed,
         "steps": steps,
         "batch": size,
