@@ -105,7 +105,8 @@ def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browse
 def test_a_refused_answer_comes_back_with_its_reason_and_can_be_insisted_on(review: Served, browser: Browser) -> None:
     browser.press("2")
     browser.until("document.querySelectorAll('.row .refused').length === 1")
-    browser.press("Home")
+    assert browser.js("document.querySelector('#review-refused').innerText") == "1 not applied"
+    browser.press("w")
     browser.until("!document.querySelector('#question-refused').hidden")
     assert "nothing like bob" in browser.js("document.querySelector('#question-refused').textContent")
     assert review.collections.get("faces").subjects()["bob"] == 2

@@ -24,8 +24,9 @@ async function listed(collection, like) {
 
 /** The field and its list; ``chosen(name, exists)`` when somebody has decided. */
 export class NameField {
-  constructor(input, { chosen = () => {}, changed = () => {} } = {}) {
+  constructor(input, { chosen = () => {}, changed = () => {}, eager = false } = {}) {
     this.input = input;
+    this.eager = eager; // names are offered before anything is typed
     this.chosen = chosen;
     this.changed = changed;
     this.options = [];
@@ -71,6 +72,7 @@ export class NameField {
 
   async look() {
     const turn = ++this.asked;
+    if (!this.eager && !this.name) { this.options = []; return this.draw(); }
     const typed = this.name.toLowerCase();
     const all = this.choices ?? (await subjectsOf(this.collection));
     const more = typed && all.total > all.subjects.length ? await listed(this.collection, typed) : all;

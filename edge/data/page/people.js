@@ -93,7 +93,6 @@ function add(look) {
   $("enrol-looks").prepend(card.element);
   draw(card);
   summary();
-  if (!field.name) $("enrol-subject").focus();
 }
 
 function remove(card) {
@@ -182,8 +181,9 @@ function verdict(card) {
 function enrolButton(card) {
   const name = field.name;
   const doubt = card.refused || (name && rival(card, name));
-  const made = button(!name ? "Enroll: the name is missing" : doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enrol(card, Boolean(doubt)), doubt ? "plain" : "");
-  made.disabled = !name || Boolean(card.busy);
+  if (!name) return button("Name whom it shows", "", () => $("enrol-subject").focus(), "plain");
+  const made = button(doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enrol(card, Boolean(doubt)), doubt ? "plain" : "");
+  made.disabled = Boolean(card.busy);
   return made;
 }
 

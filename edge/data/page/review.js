@@ -128,6 +128,9 @@ function paint(anew = true) {
   $("review-work").hidden = !any;
   $("review-undo").disabled = !past.length;
   $("review-total").textContent = held.size ? `${count(held.size, "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
+  const refused = [...held.values()].filter((item) => item.refused).length;
+  $("review-refused").hidden = !refused;
+  $("review-refused").textContent = `${refused} not applied`;
   if (!any) { nothing(); return; }
   at = Math.min(at, order.length - 1);
   rows.show(order, at, anew);
@@ -203,7 +206,7 @@ function sides(item, group) {
     const missing = item.version ? "" : "no picture kept";
     const caption = make("figcaption", "", "", make("b", "", one.subject),
       make("span", "value", "", nearness(one.similarity, item.match), make("small", "", one.similarity.toFixed(2))));
-    if (one.picture && !one.same_face) caption.append(make("small", "", "another picture"));
+    if (one.picture && !one.same_face) caption.append(make("small", "", "other picture"));
     const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, `enrolled: ${one.subject}`, one.subject, missing), caption);
     tile.type = "button";
     if (index < 9) tile.prepend(set(make("kbd", "", String(index + 1)), { "aria-hidden": "true" }));
@@ -281,6 +284,12 @@ function choose(fits, text) {
   for (const item of order) if (fits(item)) chosen.add(item.id);
   paint();
   tell(`${chosen.size.toLocaleString("en")} chosen: ${text}`);
+}
+
+/** To the next one whose answer was refused, from the current one on and then from the top. */
+function toRefused() {
+  const next = [...order.keys()].map((place) => (place + at + 1) % order.length).find((place) => order[place].refused);
+  if (next !== undefined) move(next);
 }
 
 const chooseSubject = () => { const { subject, collection } = current(); choose((item) => item.subject === subject && item.collection === collection, subject ? `about ${subject}` : "that name nobody"); };
@@ -452,6 +461,7 @@ const KEYS = {
   d: ["discard: nothing is to be learned", () => give("discard")],
   s: ["skip to the next", () => step(1)],
   u: ["take the last answer back", undo],
+  w: ["go to the next whose answer was refused", toRefused],
   f: ["apply a refused answer all the same", () => { const item = current(); if (item?.refused?.code === "refused" && !chosen.size) give(item.refused.answer, item.refused.subject, true); }],
   " ": ["choose, or not, for an answer to several", () => order.length && toggle(current().id)],
   g: ["choose all about the same subject", () => order.length && chooseSubject()],
@@ -495,13 +505,14 @@ function keysTable() {
 
 export function begin() {
   rows = new Rows($("questions"), ROW, paintRow);
-  field = new NameField($("question-input"), { chosen: nameChosen });
+  field = new NameField($("question-input"), { chosen: nameChosen, eager: true });
   options($("review-sort"), Object.keys(SORTS), (name) => name);
   options($("review-reason"), [""], () => "every reason");
   $("review-sort").addEventListener("change", arrange);
   $("review-reason").addEventListener("change", arrange);
   $("questions").addEventListener("click", clicked);
   $("review-undo").addEventListener("click", undo);
+  $("review-refused").addEventListener("click", toRefused);
   $("review-all").addEventListener("click", chooseAll);
   $("review-same").addEventListener("click", () => order.length && chooseSubject());
   $("review-keys").addEventListener("click", () => $("keys-dialog").showModal());

@@ -16,8 +16,10 @@ export class Rows {
     this.rows = new Map(); // thing -> row
     this.tall = set(make("div", "tall"), { role: "presentation" });
     box.replaceChildren(this.tall);
-    box.addEventListener("scroll", () => this.soon(), { passive: true });
-    new ResizeObserver(() => this.soon()).observe(box);
+    // where the list is, known without asking: to ask in between makes the browser lay out the page once more
+    this.top = this.room = 0;
+    box.addEventListener("scroll", () => { this.top = box.scrollTop; this.soon(); }, { passive: true });
+    new ResizeObserver(() => { this.room = box.clientHeight; this.soon(); }).observe(box);
   }
 
   /** Show ``things``; ``anew`` where what stands in a row may have changed. */
@@ -36,19 +38,18 @@ export class Rows {
   /** Scroll so that the current row can be seen. */
   reveal() {
     const top = this.current * this.height;
-    const { scrollTop, clientHeight } = this.box;
-    if (top < scrollTop) this.box.scrollTop = top;
-    else if (top + this.height > scrollTop + clientHeight) this.box.scrollTop = top + this.height - clientHeight;
+    if (top < this.top) this.box.scrollTop = this.top = top;
+    else if (this.room && top + this.height > this.top + this.room) this.box.scrollTop = this.top = top + this.height - this.room;
   }
 
   /** Rows of one page. */
   get page() {
-    return Math.max(1, Math.floor(this.box.clientHeight / this.height) - 1);
+    return Math.max(1, Math.floor(this.room / this.height) - 1);
   }
 
   draw() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - BEYOND);
-    const last = Math.min(this.things.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / this.height) + BEYOND);
+    const first = Math.max(0, Math.floor(this.top / this.height) - BEYOND);
+    const last = Math.min(this.things.length, Math.ceil((this.top + this.room) / this.height) + BEYOND);
     const wanted = new Map();
     for (let index = first; index < last; index++) wanted.set(this.things[index], index);
     if (this.current < this.things.length) wanted.set(this.things[this.current], this.current); // it is pointed at
