@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 MEMORY = 2 << 30
 """bytes of address space that a trial may use"""
 SECONDS = 60
-"""of the whole trial, by the clock and of CPU each"""
+"""of CPU that the whole trial may take"""
+PATIENCE = 5
+"""times as long by the clock: a busy board is no fault of the model"""
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 
 
@@ -118,12 +120,13 @@ def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds
         "seconds": seconds,
     }
     command = [sys.executable, "-m", "edge.inference.trial", json.dumps(task)]
-    sdnotify.still_starting(seconds + 10)
+    longest = PATIENCE * seconds
+    sdnotify.still_starting(longest + 10)
     try:
-        child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+        child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=longest, check=False)
     except subprocess.TimeoutExpired as error:
         stage = _last(_lines(error.stdout or b""), "stage", "starting")
-        raise ModelError(f"{where}: not done within {seconds} s, stopped while {stage}", _OTHER) from error
+        raise ModelError(f"{where}: not done within {longest:g} s, stopped while {stage}", _OTHER) from error
     return _verdict(where, child, seconds)
 
 
