@@ -34,4 +34,4 @@ def a_version(
     store = Labels(state)
     version = store.save(name, made)
     store.use(version)
-    return version
+    return store.version(name)
