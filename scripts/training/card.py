@@ -56,9 +56,8 @@ def provenance(options: argparse.Namespace, steps: int, size: int, minutes: floa
     labels = hashlib.sha256((options.data / "faces.csv").read_bytes()).hexdigest()
     begun: dict[str, Any] = {}
     if options.start:
-        begun["begun_from"] = (
-            f"{options.start.name} (sha256 {hashlib.sha256(options.start.read_bytes()).hexdigest()[:12]})"
-        )
+        digest = hashlib.sha256(options.start.read_bytes()).hexdigest()
+        begun["begun_from"] = f"{options.start.name} (sha256 {digest[:12]})"
     return {
         "data": f"{options.data.name} (faces.csv sha256 {labels[:12]}), 9 of 10 people by hash of the name",
         **begun,
