@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.api.shapes import Seen, model_version
 from edge.errors import ModelError
+from edge.inference.tiling import Tiling
 from edge.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ class Vision:
 
     def faces(self, picture: Picture) -> list[Seen]:
         """The faces of a picture with their quality, largest first, at most MOST_FACES."""
-        found = [one for one in self.face_detector().detect(picture) if one.label == self._settings.api.label]
+        detector, tiles = self.face_detector(), self._settings.api.tiles
+        seen = detector.detect(picture)
+        if tiles:
+            seen = Tiling(tiles).add(detector, seen, picture)
+        found = [one for one in seen if one.label == self._settings.api.label]
         found.sort(key=lambda one: one.box.area, reverse=True)
         embedder = self.embedder()
         return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]

@@ -80,6 +80,7 @@ class Api(Section):
     label: str = Field("face", description="The label that face operations look for; it has a [labels] section.")
     detectors: tuple[str, ...] = Field((), description="Detectors to use. All that the cameras use when not set.")
     embedder: str = Field("", description="Embedder of the face operations. The label's when not set.")
+    tiles: int = Field(0, ge=0, le=64, description="Parts of a picture to look at closer, for faces small in it.")
     taxonomy: Path | None = Field(
         None,
         examples=["/etc/edge/taxonomy.json"],

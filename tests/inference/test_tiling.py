@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge import pictures
+from edge.inference.load import load_detector
 from edge.inference.tiling import OVERLAP, WHOLE, Tiling, grid
+from edge.settings import Models
 from edge.types import Box, Detection, Picture, Point
 
 sizes = st.integers(16, 5000)
@@ -160,3 +164,16 @@ def test_i420_parts_are_the_same_places() -> None:
     (same,) = Tiling(20).add(SeesSquares(), [], Picture(planes, "i420", 160, 120))
 
     assert close(found.box, same.box)
+
+
+def test_small_faces_of_a_group_are_found_by_the_shipped_detector(shared_data: Path, tmp_path: Path) -> None:
+    detector = load_detector("edge-face-detector-1", Models(threads=1), tmp_path)
+    picture = pictures.read(shared_data / "stills" / "crowd_1.jpg")  # 52 faces of 9 to 16 pixels of the whole's input
+    scores = {"face": detector.card.thresholds.score}
+    whole = detector.detect(picture, scores)
+    tiling = Tiling(4)
+    found = tiling.add(detector, whole, picture, scores=scores)
+
+    assert tiling.looks == 4
+    assert len(whole) < 25 < 45 <= len(found) <= 55
+    assert all(a is b or a.box.iou(b.box) < 0.4 for a in found for b in found)
