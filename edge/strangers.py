@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.collection.users import together
+from edge.collection.means import together
 from edge.errors import StoreError
 from edge.review.strangers import RESERVED, Shelf, Stranger
 from edge.types import IdentityState

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.collection import faces as rows_of
+from edge.collection.means import together
 from edge.collection.store import Store
+from edge.collection.user_words import Change, Refusal, User, UserMatch
 from edge.collection.vectors import best, checked
 from edge.database import Connection
 from edge.errors import ConflictError, NotFoundError
@@ -27,57 +29,6 @@ if TYPE_CHECKING:
 
 MOST_FACES = 100
 """of one user"""
-
-WEIGHINGS = 3
-"""rounds of weighing; the vector hardly moves after two"""
-LEAST_WEIGHT = np.float32(1e-3)
-
-Status = Literal["CREATED", "ACTIVE"]
-Reason = Literal["FACE_NOT_FOUND", "ASSOCIATED_TO_A_DIFFERENT_USER", "LOW_MATCH_CONFIDENCE", "FULL"]
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A named person of a collection."""
-
-    row: int
-    """grows in the order of creation"""
-    user_id: str
-    faces: int
-
-    @property
-    def status(self) -> Status:
-        return "ACTIVE" if self.faces else "CREATED"
-
-
-@dataclass(frozen=True, slots=True)
-class UserMatch:
-    """A user beside its similarity to a query."""
-
-    user_id: str
-    similarity: float
-    """cosine, -1..1"""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A face that was not tied to a user, or not untied."""
-
-    face_id: str
-    reason: Reason
-    user_id: str | None = None
-    """who has it instead"""
-    similarity: float | None = None
-    """cosine to the user's vector, where that was the reason"""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What became of the faces of one call. A face that already was as asked is in neither list."""
-
-    done: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    user: User
 
 
 @dataclass(frozen=True)
@@ -281,21 +232,6 @@ class Users:
                 data = rows_of.opened(db.vault, blob, self.number, face_id, subject)
                 found.append((row, face_id, data, db.vault.named(user)))
         return found
-
-
-def together(vectors: FloatArray) -> FloatArray:
-    """(dimensions,) of length 1 for (k, dimensions) embeddings of one person, k >= 1."""
-    centre = _unit(vectors.sum(axis=0), vectors[0])
-    for _ in range(WEIGHINGS):
-        weights = np.maximum(LEAST_WEIGHT, vectors @ centre)
-        centre = _unit(weights @ vectors, vectors[0])
-    return centre
-
-
-def _unit(vector: FloatArray, instead: FloatArray) -> FloatArray:
-    """Scaled to length 1; ``instead`` where embeddings cancel out and leave no direction."""
-    length = float(np.linalg.norm(vector))
-    return vector / np.float32(length) if length > 1e-3 else instead
 
 
 def _refusal(

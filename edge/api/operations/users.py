@@ -14,7 +14,7 @@ from edge.errors import ConflictError, NotFoundError
 if TYPE_CHECKING:
     from edge.api.call import Call
     from edge.collection.collection import Collection
-    from edge.collection.users import Change, Refusal, UserMatch
+    from edge.collection.user_words import Change, Refusal, UserMatch
     from edge.types import FloatArray
 
 DEFAULT_PAGE = 500
