@@ -39,9 +39,10 @@ def running(tmp_path: Path, shared: Path) -> Iterator[tuple[Running, Desk, Path]
         shutil.copy(shared / "data" / "stills" / "hot_dog.jpg", seen / f"{number}.jpg")
     camera = {"source": f"images:{seen}", "realtime": True, "loop": True, "detectors": [], "custom_labels": ["pets"]}
     sync = {"url": site.url, "root": str(root), "reserve_bytes": 0, "probation": 6.0}
-    file = config_of_tests.write(tmp_path / "device", models, camera, sync=sync, labels={"face": {
-        "embedder": "", "collection": "",
-    }})  # fmt: skip
+    face = {"embedder": "", "collection": ""}
+    file = config_of_tests.write(
+        tmp_path / "device", models, camera, sync=sync, tracking={"update_seconds": 1.0}, labels={"face": face}
+    )
     settings = config.read(file)
     one = Running(settings, file, config.state_folder(settings))
     one.start()
@@ -50,12 +51,14 @@ def running(tmp_path: Path, shared: Path) -> Iterator[tuple[Running, Desk, Path]
     site.close()
 
 
-def told(device: Running, version: str, release_id: str) -> bool:
+def told(device: Running, version: str, release_id: str, after: int = 0) -> bool:
+    """Whether an event past the first ``after`` names the hot dog, by this version and under this release."""
     return any(
-        event.type == "new" and event.whole and event.release == release_id
+        event.whole
+        and event.release == release_id
         and [(own.name, own.version) for own in event.custom_labels] == [("hotdog", version)]
-        for event in list(device.events)
-    )  # fmt: skip
+        for event in list(device.events)[after:]
+    )
 
 
 @pytest.mark.long
@@ -81,3 +84,25 @@ def test_labels_learned_at_the_hub_are_told_by_a_running_device(
     assert eventually(lambda: told(device, "pets/1", first), 90)
     assert problems == {}
     assert device.daemon._health.cameras["door"].frames > 0
+
+    train = [
+        "--config",
+        str(hub_file),
+        "labels",
+        "train",
+        "pets",
+        str(hub_file.parents[1] / "train"),
+        "--variants",
+        "5",
+    ]
+    assert CliRunner().invoke(edge, [*train, "--test", str(hub_file.parents[1] / "test"), "--force"]).exit_code == 0
+    assert CliRunner().invoke(edge, add).exit_code == 0
+    second = release(desk)
+    assert device.sync()["outcome"] == "installed"
+    assert eventually(lambda: told(device, "pets/2", second), 90)
+
+    before = len(device.events)
+    back = CliRunner().invoke(edge, ["--config", str(device.file), "release", "rollback"])
+    assert back.exit_code == 0, back.output
+    assert eventually(lambda: told(device, "pets/1", first, before), 90)
+    assert problems == {}
