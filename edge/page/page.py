@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from edge.mqtt.messages import Stats
     from edge.types import Frame
 
-SCRIPTS = ("page.js", "common.js", "live.js", "names.js", "people.js", "review.js", "rows.js")
+SCRIPTS = (
+    "page.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js", "rows.js",
+)  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),
     "page.css": ("page.css", "text/css"),

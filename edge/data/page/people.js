@@ -1,6 +1,6 @@
 /** Collections, and enrolment: a name, pictures from a camera or from files, a look at what would be enrolled. */
 
-import { $, ask, button, count, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
+import { $, button, count, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
 import { View } from "./live.js";
 import { NameField, forgetNames, subjectsOf } from "./names.js";
 

@@ -1,12 +1,13 @@
 /** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
 
-import { $, ask, button, count, make, nearness, portrait, post, set, tell, words } from "./common.js";
+import { $, ask, count, make, portrait, post, set, tell, words } from "./common.js";
+import { askDelete, deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
+import { able, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
 import { Rows } from "./rows.js";
 
 const ROW = 64; // pixels, as in the style sheet
 const AT_ONCE = 50; // answers of one request
-const MOSAIC = 9; // pictures of a group that are shown
 const ENOUGH = 2000; // questions that are held: more are asked for when these become few
 const SORTS = {
   "oldest first": (a, b) => a.id - b.id,
@@ -15,7 +16,6 @@ const SORTS = {
   "most similar first": (a, b) => nearestOf(b) - nearestOf(a) || a.id - b.id,
 };
 const SAID = { confirm: "confirmed", rename: "named", new: "enrolled as new", reject: "held away from the name", discard: "discarded" };
-const ALL = ["confirm", "rename", "new", "reject", "discard"];
 
 const held = new Map(); // id -> question
 let order = []; // what the list shows
@@ -36,16 +36,8 @@ let rows;
 let field;
 let asking = null; // what a name is asked for: "rename" or "new"
 
-const nearestOf = (item) => item.nearest[0]?.similarity ?? -1;
-const able = (item) => {
-  const can = item.answers ?? ALL;
-  return item.subject ? can : can.filter((answer) => answer !== "confirm" && answer !== "reject");
-};
 const open = () => !$("part-review").hidden && !$("main").hidden;
 const current = () => order[at];
-const when = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
-const reasonOf = (item) => item.reason.replaceAll("_", " ");
-const titleOf = (item) => item.question ?? (item.subject ? `Is it ${item.subject}?` : "Who is it?");
 
 /* ---- what the device has ---- */
 
@@ -53,7 +45,7 @@ export function show(review) {
   told = review;
   $("review-count").textContent = review.waiting > 999 ? "999+" : String(review.waiting);
   $("review-count").hidden = !review.waiting;
-  kept();
+  kept(told);
   if (!open()) return;
   const fits = more || unsent.length || sending || held.size === review.waiting;
   odd = fits ? 0 : odd + 1;
@@ -137,7 +129,8 @@ function paint(anew = true) {
   rows.reveal();
   $("review-chosen").textContent = chosen.size ? `${chosen.size.toLocaleString("en")} chosen` : "";
   $("review-all").textContent = chosen.size ? "Choose none" : "Choose all";
-  question(current());
+  const item = current();
+  question(item, chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null, can);
 }
 
 function nothing() {
@@ -158,109 +151,6 @@ function paintRow(row, item) {
     make("span", "", "", make("b", "", item.pseudonym || !item.subject ? titleOf(item) : `${item.subject}?`), tag),
     make("span", "", "", make("small", "", `${item.camera} · ${when.format(item.time * 1000)}`), make("small", "", item.nearest.length ? nearestOf(item).toFixed(2) : "–")));
   row.replaceChildren(make("i", "tick"), portrait(pictureOf(item), "", item.subject), lines);
-}
-
-const pictureOf = (item) => (item.picture ? `/page/review/${item.id}/picture.jpg` : "");
-
-function question(item) {
-  const group = chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null;
-  const key = JSON.stringify([item, group?.length, group?.slice(0, MOSAIC).map((one) => one.id), told.crops]);
-  const place = $("question");
-  if (place.dataset.key === key) return;
-  place.dataset.key = key;
-  closeField();
-  $("question-title").textContent = group ? together(group) : titleOf(item);
-  const where = [item.camera, when.format(item.time * 1000), item.label, item.track && `track ${item.track}`, item.version && `custom labels ${item.version}`, ...(item.details ?? []).map(([name, value]) => `${name} ${value}`)];
-  $("question-where").textContent = where.filter(Boolean).join(" · ");
-  $("question-why").textContent = item.why ?? `The device asks because of: ${reasonOf(item)}.`;
-  $("question-where").hidden = $("question-why").hidden = Boolean(group);
-  refusal(item, group);
-  sides(item, group);
-  actions(item, group);
-}
-
-function together(group) {
-  const names = new Set(group.map((item) => item.subject ?? "nobody"));
-  return `${count(group.length, "question")} at once, about ${names.size === 1 ? [...names][0] : `${names.size} subjects`}`;
-}
-
-function refusal(item, group) {
-  const box = $("question-refused");
-  box.hidden = !item.refused || Boolean(group);
-  if (box.hidden) return;
-  const { answer, subject, error, code } = item.refused;
-  const name = subject || item.subject;
-  box.replaceChildren(make("p", "", `Not applied: ${error}.`));
-  if (code === "refused") {
-    box.append(make("p", "hint", `To add this look to ${name} would make names less sure. Answer otherwise, or discard it.`),
-      button(`Add it to ${name} all the same`, "F", () => give(answer, subject, true), "plain"));
-  }
-}
-
-/** The picture that is asked about, beside the nearest that are enrolled. */
-function sides(item, group) {
-  const seen = group ? several(group) : make("figure", "face seen-face", "", portrait(pictureOf(item), "the picture in question", "", "no picture kept"),
-    make("figcaption", "", "", make("b", "", "Seen"), make("small", "", `quality ${Math.round(100 * item.quality)} %`)));
-  const near = item.nearest.map((one, index) => {
-    const source = one.picture ? `/page/portraits/${one.picture}.jpg` : "";
-    const missing = item.version ? "" : "no picture kept";
-    const caption = make("figcaption", "", "", make("b", "", one.subject),
-      make("span", "value", "", nearness(one.similarity, item.match), make("small", "", one.similarity.toFixed(2))));
-    if (one.picture && !one.same_face) caption.append(make("small", "", "other picture"));
-    const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, `enrolled: ${one.subject}`, one.subject, missing), caption);
-    tile.type = "button";
-    if (index < 9) tile.prepend(set(make("kbd", "", String(index + 1)), { "aria-hidden": "true" }));
-    tile.setAttribute("aria-label", `It is ${one.subject}, ${item.version ? "probability" : "similarity"} ${one.similarity.toFixed(2)}`);
-    tile.addEventListener("click", () => pick(index));
-    return tile;
-  });
-  const none = item.nearest.length ? [] : [make("p", "none", item.version ? "No label is near." : "Nobody enrolled is near.")];
-  $("question-seen").replaceChildren(seen);
-  $("question-near").replaceChildren(...near, ...none);
-  $("question-near-title").textContent = item.version ? "What the labels say" : group ? "Nearest to the current one" : "Nearest who are enrolled";
-  $("question-match").hidden = item.match === null || item.match === undefined || !item.nearest.length;
-  $("question-match").textContent = item.match ? `The mark on each bar is ${item.match.toFixed(2)}: from there on it is a match.` : "";
-}
-
-function several(group) {
-  const shown = group.slice(0, group.length > MOSAIC ? MOSAIC - 1 : MOSAIC).map((item) => portrait(pictureOf(item), titleOf(item), item.subject));
-  if (group.length > MOSAIC) shown.push(make("span", "portrait blank", "", make("b", "", `+${group.length - MOSAIC + 1}`)));
-  return make("div", "mosaic", "", ...shown);
-}
-
-function actions(item, group) {
-  const one = (answer, text, key, does, kind) => {
-    const made = button(text, key, does, kind);
-    made.disabled = !(group ?? [item]).some((each) => able(each).includes(answer));
-    made.dataset.answer = answer;
-    return made;
-  };
-  const name = group ? null : item.subject;
-  $("question-actions").replaceChildren(
-    one("confirm", name ? `Yes, ${name}` : group ? "Yes, as asked" : "Yes", "C", () => give("confirm"), "main"),
-    one("reject", item.version ? "None of the labels" : name ? `Not ${name}` : "Not this person", "X", () => give("reject"), "plain"),
-    one("rename", item.version ? "Another label" : "Somebody else", "R", () => ask_name("rename"), "plain"),
-    one("new", item.version ? "New label" : "New subject", "N", () => ask_name("new"), "plain"),
-    one("discard", "Discard", "D", () => give("discard"), "plain"),
-    button("Skip", "S", () => step(1), "plain quiet"),
-  );
-}
-
-function kept() {
-  const pictures = told.crops ? "its embedding and its picture" : "its embedding, and no picture";
-  const lines = [
-    `Of each doubtful look the device keeps ${pictures}, until it is answered and for ${told.days} days at most; the oldest of more than ${told.most.toLocaleString("en")} go.`,
-    `What was answered is kept for ${told.days} days, so that it can be exported (${count(told.answered, "answer")} now, ${count(told.pictures, "picture")}). Nothing of it leaves the device.`,
-  ];
-  const key = JSON.stringify([lines, told.enabled, told.crops, told.waiting]);
-  if ($("review-kept").dataset.key === key) return;
-  $("review-kept").dataset.key = key;
-  $("review-kept").replaceChildren(...lines.map((text) => make("p", "", text)));
-  if (told.enabled && !told.crops) {
-    $("review-kept").append(make("p", "", "", "Pictures are off. ", make("code", "", "crops = true"), " in ", make("code", "", "[review]"),
-      " of the settings keeps them from the next reload on; a question is easier to answer with one."));
-  }
-  $("review-delete").disabled = !told.waiting && !told.answered;
 }
 
 /* ---- moving and choosing ---- */
@@ -401,7 +291,7 @@ async function undo() {
 
 /* ---- a name ---- */
 
-function ask_name(answer) {
+function askName(answer) {
   const item = current();
   if (!item || !targets().some((one) => able(one).includes(answer))) return;
   asking = answer;
@@ -432,32 +322,22 @@ async function nameChosen(name) {
 
 /* ---- deleting, keys ---- */
 
-async function deleteAll() {
-  const answered = $("delete-answered").checked;
-  $("delete-dialog").close();
-  const said = await post("/page/review/delete", { answered });
-  if (!said.ok) return tell(words(said), "bad");
+function deleted(answered) {
   held.clear();
   chosen.clear();
   past = [];
-  tell(`${count(said.deleted, "entry", "entries")} deleted`);
   told = { ...told, waiting: 0, ...(answered ? { answered: 0, pictures: 0 } : {}) };
   arrange();
-  kept();
+  kept(told);
 }
 
-function askDelete() {
-  $("delete-words").textContent = `${count(told.waiting, "question")} will be deleted without an answer. What was learned stays: enrolled faces, and what is held away from a name.`;
-  $("delete-answered").checked = false;
-  $("delete-answered-words").textContent = `also ${count(told.answered, "answer")} with ${count(told.pictures, "picture")}`;
-  $("delete-dialog").showModal();
-}
+const can = { give, pick, step, name: askName, leave: closeField };
 
 const KEYS = {
   c: ["yes, it is who is asked about", () => give("confirm")],
   x: ["not this person: looks like this one are held away from the name", () => give("reject")],
-  r: ["somebody else: type ahead", () => ask_name("rename")],
-  n: ["a new subject", () => ask_name("new")],
+  r: ["somebody else: type ahead", () => askName("rename")],
+  n: ["a new subject", () => askName("new")],
   d: ["discard: nothing is to be learned", () => give("discard")],
   s: ["skip to the next", () => step(1)],
   u: ["take the last answer back", undo],
@@ -516,8 +396,8 @@ export function begin() {
   $("review-all").addEventListener("click", chooseAll);
   $("review-same").addEventListener("click", () => order.length && chooseSubject());
   $("review-keys").addEventListener("click", () => $("keys-dialog").showModal());
-  $("review-delete").addEventListener("click", askDelete);
-  $("delete-yes").addEventListener("click", deleteAll);
+  $("review-delete").addEventListener("click", () => askDelete(told));
+  $("delete-yes").addEventListener("click", () => deleteAll(deleted));
   for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
   $("question-name").addEventListener("submit", (event) => { event.preventDefault(); if (field.name) nameChosen(field.name); });
   $("question-cancel").addEventListener("click", closeField);
