@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 0.999, 1.001
 """squared length of a unit vector"""
-BLOCK_NUMBERS = 1 << 20
-"""float32 numbers of one block (4 MiB): up to the crossover to Annoy a search is one matrix product"""
+BLOCK_NUMBERS = 3 << 19
+"""float32 numbers of one block (6 MiB): up to the crossover to Annoy a search is one matrix product"""
 GONE = -2.0
 """similarity of a row that was deleted: below every cosine"""
 

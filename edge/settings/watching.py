@@ -202,5 +202,5 @@ class CollectionSettings(Section):
     index: Literal["auto", "annoy", "exact"] = Field(
         "auto", description="'auto': exact while faces x dimensions <= exact_limit, then annoy."
     )
-    exact_limit: int = Field(1_000_000, ge=0, description="Numbers up to which exact search is the faster one.")
+    exact_limit: int = Field(1_500_000, ge=0, description="Numbers up to which exact search is the faster one.")
     recall: float = Field(0.99, gt=0.5, le=1, description="recall@1 against exact search that an index must reach.")
