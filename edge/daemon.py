@@ -124,7 +124,9 @@ class Daemon:
             names = ", ".join(self._health.cameras)
             log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
             self._live(parts, rounds)
-            sdnotify.stopping()
+            if self._ending not in (Ending.RELOAD, Ending.RESTART):
+                # systemd takes no READY=1 after it: a service that says so has to end
+                sdnotify.stopping()
         return self._ending or Ending.STOPPED
 
     def _started(self, stack: ExitStack, outbox: Outbox, topics: Topics, client: Client) -> tuple[Parts, Assembled]:
