@@ -13,13 +13,13 @@ import numpy as np
 
 from edge.bundle import Teller
 from edge.errors import NotFoundError, SettingsError, SpaceError, StoreError
-from edge.labels import Head, Labels, Version
 from edge.sync.slots import Slots
 from edge.types import Box, Detection, Picture
 
 if TYPE_CHECKING:
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.labels import Head, Labels, Version
     from edge.settings import Camera, Settings
     from edge.sync.shipped import ShippedLabels
     from edge.types import FloatArray
@@ -50,6 +50,8 @@ def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
     Those of ``release`` (the current one where none is named) come before those of the device. Raises NotFoundError,
     StoreError.
     """
+    from edge.labels import Labels
+
     label, _, number = name.partition("/")
     slots = Slots(state)
     current = release or slots.current

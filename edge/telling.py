@@ -16,13 +16,13 @@ import numpy as np
 from edge.cost import Cost, Stage
 from edge.custom_labels import WHOLE, part, seen
 from edge.errors import EdgeError
-from edge.labels.dwell import Dwell
 from edge.tracking.looks import SPACING, Looks, schedule
 from edge.tracking.votes import Rules
 from edge.types import CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle, Teller
+    from edge.labels.dwell import Dwell
     from edge.settings import Camera, Settings
     from edge.types import FloatArray
 
@@ -126,6 +126,8 @@ class Telling:
             self._wholes[name] = self._whole(whole.teller, None)
 
     def _whole(self, teller: Teller, before: _Whole | None) -> _Whole:
+        from edge.labels.dwell import Dwell
+
         rules = self._tracking
         dwell = Dwell(
             teller.head.labels, teller.head.thresholds, self._recognition.votes, rules.confirm_seconds,

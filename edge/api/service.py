@@ -52,7 +52,7 @@ class Service:
         from edge.collection.collections import Collections
         from edge.review import Anchors
 
-        self.settings = settings
+        self.settings, self.state = settings, state
         self.pages = pages
         self.vision = Vision(settings, state)
         self.taxonomy = Taxonomy(settings.api.taxonomy)

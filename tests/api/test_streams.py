@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rigs.heads import a_version
 
 from edge import pictures
 from edge.api.server import ApiServer
-from edge.api.streams import records, regions
+from edge.api.streams import processor, records, regions
 from edge.settings import Api, Camera, Label, Models, Settings
 from edge.types import Box, Frame, Point, Track
 
@@ -190,6 +191,14 @@ def test_requests_that_make_no_face_processor_say_why(
 def test_requests_that_make_no_label_processor_say_why(rekognition: Any, change: dict[str, Any], says: str) -> None:
     with pytest.raises(rekognition.exceptions.InvalidParameterException, match=says):
         rekognition.create_stream_processor(**label_processor("wrong", **change))
+
+
+def test_a_custom_label_of_a_camera_can_be_a_package(server: ApiServer, state: Path) -> None:
+    a_version(state, "parcels", labels=("parcel", "other"))
+    camera = Camera(name="yard", detectors=("yolov8n-416",), labels=("cat",), custom_labels=("parcels",))
+    seen = processor.looked_for(camera, server.service.settings, state)
+    wanted = processor.Processor("p", "yard", label_processor("p", Settings={"ConnectedHome": {"Labels": ["ALL"]}}))
+    assert processor.home_classes(wanted, seen) == {"cat": "PET", "parcel": "PACKAGE"}
 
 
 def test_a_known_face_makes_a_record_in_the_exact_format(

@@ -76,11 +76,9 @@ class StreamProcessors:
             self.skipped += 1
             return
         seen = [track for track in tracks if track.seen >= frame.monotonic]
-        shot = Shot(
-            frame.main,
-            frame.time,
-            tuple((one.id, Detection(one.label, one.score, one.box, one.landmarks)) for one in seen),
-        )
+        things = [(one.id, Detection(one.label, one.score, one.box, one.landmarks)) for one in seen]
+        things += [(one.id, Detection(own.name, own.score, one.box)) for one in seen for own in one.custom_labels]
+        shot = Shot(frame.main, frame.time, tuple(things))
         self._at_work.add(camera)
         try:
             self._service.lanes["models"].submit(lambda: self._work(camera, sessions, shot))
@@ -105,7 +103,7 @@ class StreamProcessors:
 
     def create(self, request: Mapping[str, Any]) -> Processor:
         """A stopped processor. Raises ApiError."""
-        processor = made(request, self._service.settings)
+        processor = made(request, self._service.settings, self._service.state)
         with self._lock:
             if processor.name in self._all:
                 raise ApiError("ResourceInUseException", "Stream processor name already in use.")
@@ -149,7 +147,7 @@ class StreamProcessors:
                 raise ApiError("ResourceInUseException", "Stop the stream processor before it is updated.")
             changed = change(processor)
             if not changed.searches_faces:
-                check_labels(changed, self._service.settings)
+                check_labels(changed, self._service.settings, self._service.state)
                 check_regions(list(changed.request.get("RegionsOfInterest", [])))
             self._save(changed)
 

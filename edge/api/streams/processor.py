@@ -6,10 +6,12 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from edge.api.errors import ApiError
 from edge.api.streams import regions
+from edge.custom_labels import labels_of
 from edge.settings import Camera, Settings
 
 FACE_THRESHOLD = 80.0
@@ -80,7 +82,12 @@ def home_classes(processor: Processor, seen: Mapping[str, Any]) -> dict[str, str
     return {label: name for name, labels in names.items() for label in labels if label in seen}
 
 
-def made(request: Mapping[str, Any], settings: Settings) -> Processor:
+def looked_for(camera: Camera, settings: Settings, state: Path) -> dict[str, Any]:
+    """The labels that a camera may report: of detectors, and custom ones."""
+    return {**settings.labels_of(camera), **dict.fromkeys(labels_of(camera, state))}
+
+
+def made(request: Mapping[str, Any], settings: Settings, state: Path) -> Processor:
     """The processor that CreateStreamProcessor asks for. Raises ApiError."""
     camera = _camera(request, settings)
     wanted = request["Settings"]
@@ -94,14 +101,14 @@ def made(request: Mapping[str, Any], settings: Settings) -> Processor:
     processor = Processor(request["Name"], camera.name, request, created=now, updated=now)
     if "ConnectedHome" in wanted:
         _check_home(request)
-        check_labels(processor, settings)
+        check_labels(processor, settings, state)
     return processor
 
 
-def check_labels(processor: Processor, settings: Settings) -> None:
+def check_labels(processor: Processor, settings: Settings, state: Path) -> None:
     """Raises ApiError for a label that is unknown, or that the camera does not look for."""
     camera = next(one for one in settings.cameras if one.name == processor.camera)
-    seen = settings.labels_of(camera)
+    seen = looked_for(camera, settings, state)
     wanted = processor.request["Settings"]["ConnectedHome"]["Labels"]
     offered = set(home_classes(processor, seen).values()) | ({"ALL"} if home_classes(processor, seen) else set())
     lacking = [name for name in wanted if name not in offered]

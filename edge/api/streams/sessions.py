@@ -13,7 +13,7 @@ from edge.api import shapes
 from edge.api.matching import face_matches
 from edge.api.streams import records
 from edge.api.streams.output import keep_object
-from edge.api.streams.processor import HOME_CONFIDENCE, Processor, home_classes
+from edge.api.streams.processor import HOME_CONFIDENCE, Processor, home_classes, looked_for
 from edge.api.streams.regions import inside
 from edge.types import Detection
 
@@ -112,7 +112,7 @@ class LabelSession:
         self._began: float | None = None
         self._latest = 0.0
         camera = next(one for one in service.settings.cameras if one.name == processor.camera)
-        self._classes = home_classes(processor, service.settings.labels_of(camera))
+        self._classes = home_classes(processor, looked_for(camera, service.settings, service.state))
         tags = service.store.tags(f"streamprocessor/{processor.name}")
         self._session = records.Session(processor.session, processor.stream, tags, processor.start)
 
