@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
-from rigs.review_faces import BOX, CROP, look
+from rigs.review_faces import BOX, CROP, SPACE, look
 
+from edge import farewells
 from edge.answers import Answers
 from edge.api.state import ApiState
 from edge.api.videos import Finding, Job, JobStore
@@ -23,8 +26,12 @@ from edge.forget import forget
 from edge.lock import Lock
 from edge.outbox import Outbox
 from edge.review import ReviewQueue
+from edge.review.strangers import Stranger
 from edge.settings import Outbox as OutboxSettings
 from edge.settings import Settings
+from edge.sync.ledger import Ledger
+from edge.sync.manifest import subject_digest
+from edge.sync.slots import Slots
 from edge.types import Event, Identity, IdentityState
 
 SUBJECT = "Żaneta Müller"
@@ -125,3 +132,42 @@ def test_what_cannot_be_removed_is_told(state: Path) -> None:
     (state / "releases" / "segment").unlink()
     again = CliRunner().invoke(edge, ["--config", str(config), "forget", SUBJECT, "--yes"])
     assert again.exit_code == 3, "there was nothing any more"
+
+
+def test_records_of_stream_processors_lose_the_lines_that_name_the_subject(state: Path) -> None:
+    records = state / "rekognition"
+    records.mkdir()
+    lines = [{"MatchedFaces": [{"Face": {"ExternalImageId": name}}]} for name in (SUBJECT, "bob")]
+    for name in ("door.jsonl", "door.jsonl.1"):
+        (records / name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert forget(SUBJECT, Settings(), state).left == ()
+    assert [(path.name, json.loads(path.read_text())) for path in sorted(records.iterdir())] == [
+        ("door.jsonl", lines[1]), ("door.jsonl.1", lines[1]),
+    ]  # fmt: skip
+
+
+def test_the_hub_is_told_without_the_name_and_faces_of_a_release_do_not_come_back(state: Path) -> None:
+    with Collections(state, Settings().collection, maintain=False) as collections:
+        staff = collections.get("staff")
+        face = staff.faces(subject=SUBJECT)[0]
+        vector = staff.vectors([face.face_id])[0]
+        shipped = replace(face, face_id="5f0e9a51-0000-5000-8000-000000000001", origin="hub")
+        staff.merge([(shipped, vector)], SPACE.fingerprint, SPACE.dimensions)
+    settings = Settings.model_validate({"device": {"name": "porch"}})
+    forget(SUBJECT, settings, state)
+    (said,) = farewells.read(state).forgotten
+    assert said.digest == farewells.digest("porch", SUBJECT)
+    ledger = Ledger(Slots(state).folder)
+    erased = ledger.get("erased staff")["subjects"]
+    ledger.close()
+    assert set(erased) == {subject_digest("staff", SUBJECT)}
+    assert traces(state) == {}
+
+
+def test_a_stranger_is_forgotten_by_the_pseudonym(state: Path, queue: ReviewQueue) -> None:
+    with ReviewQueue(state, Settings().review) as opened:
+        looks = np.stack([look(6, 1)])
+        one = Stranger(0, 7, "staff", "face", SPACE, time.time(), time.time(), 2, 0.9, looks)
+        opened.strangers.put([one], Settings().strangers)
+    assert forget("unknown-7", Settings(), state).questions == 1
+    assert not any(looks.tobytes() in path.read_bytes() for path in state.rglob("*") if path.is_file())
