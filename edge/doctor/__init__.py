@@ -43,3 +43,8 @@ def examine(patient: Patient) -> Iterator[Finding]:
             yield from look(patient)
         except EdgeError as error:
             yield Finding.of(part, error)
+        except OSError as error:
+            what = f"{error.filename or part}: {error.strerror}"
+            yield Finding(
+                Level.ERROR, part, what, "the doctor could not look at it", "sudo edge doctor, or mend its owner"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import time
@@ -19,7 +20,20 @@ from rigs.mosquitto import ACL, Certificates, Mosquitto, free_port
 from edge import board as the_board
 from edge import config, encryption, lock, vault, vault_keys
 from edge.cli.doctor import doctor
-from edge.doctor import PARTS, Finding, Level, Patient, board, broker, cameras, collections, disk, models, releases
+from edge.doctor import (
+    PARTS,
+    Finding,
+    Level,
+    Patient,
+    board,
+    broker,
+    cameras,
+    collections,
+    disk,
+    examine,
+    models,
+    releases,
+)
 from edge.doctor import bundle as bundles
 from edge.doctor import service as services
 from edge.errors import EdgeError, StoreError
@@ -124,6 +138,24 @@ def test_a_state_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
     found = worst("state", patient(tmp_path))
     assert "Read-only file system" in found.what
     assert "mount" in found.try_
+
+
+def test_a_state_folder_that_cannot_even_be_entered_is_told_by_every_part_and_ends_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    who = patient(tmp_path)
+    monkeypatch.setattr("edge.files.write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert "cannot be written: Permission denied" in worst("state", who).what
+
+    monkeypatch.setattr("edge.doctor.PARTS", {"outbox": lambda _: refuse(who.state), "clock": PARTS["clock"]})
+    outbox, *rest = examine(who)
+    assert (outbox.level, outbox.part) == (Level.ERROR, "outbox")
+    assert "Permission denied" in outbox.what
+    assert [one.part for one in rest] == ["clock"]
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
