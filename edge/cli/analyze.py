@@ -130,7 +130,7 @@ def _readable(file: Path, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _print(step: Step) -> None:
-    from edge.mqtt.messages import event_document
+    from edge.mqtt.event_document import event_document
 
     for event in step.events:
         document = {"source": str(step.source), **event_document(event)}

@@ -47,7 +47,7 @@ def run(ctx: click.Context, printing: bool) -> None:
 def _print_events(events: Sequence[Event]) -> None:
     import json
 
-    from edge.mqtt.messages import event_document
+    from edge.mqtt.event_document import event_document
 
     for event in events:
         click.echo(json.dumps(event_document(event), ensure_ascii=False))

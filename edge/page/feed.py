@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
-from edge.mqtt.messages import event_document
+from edge.mqtt.event_document import event_document
 from edge.subjects import nameless
 from edge.types import Event
 
