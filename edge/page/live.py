@@ -104,5 +104,7 @@ def _box(track: Track, now: float) -> dict[str, Any]:
         "lost": now - track.seen > LOST,
         "state": identity.state,
         "subject": identity.subject,
+        "pseudonym": identity.pseudonym,
+        "custom_labels": [one.name for one in track.custom_labels],
         "similarity": identity.similarity and round(identity.similarity, 2),
     }

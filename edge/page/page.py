@@ -212,6 +212,8 @@ def _document(presence: Presence) -> dict[str, Any]:
             "label": one.label,
             "state": one.identity.state,
             "subject": one.identity.subject,
+            "pseudonym": one.identity.pseudonym,
+            "custom_labels": [label.name for label in one.custom_labels],
             "zones": one.zones,
             "since": one.started,
         }

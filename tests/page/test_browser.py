@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rigs.page import PORTRAIT, Served, asked, enrolled, event, served
 from edge import pictures
 from edge.review import ReviewQueue
 from edge.settings import Review
-from edge.types import Frame
+from edge.types import CustomLabel, Frame, Identity, IdentityState
 
 ON = {"enabled": True, "crops": True, "most": 100_000}
 NASTY = '<img src=x onerror="window.owned=1">'
@@ -218,6 +219,14 @@ def test_a_name_is_text_wherever_it_is_shown(opened: Opened, browser: Browser, t
         browser.until("document.querySelectorAll('#events li').length > 0")
         assert browser.js("window.owned") is None
         assert browser.js("document.querySelector('img[src=x]')") is None
+
+
+def test_strangers_who_came_again_and_custom_labels_are_named(opened: Opened, browser: Browser) -> None:
+    stranger = Identity(IdentityState.UNKNOWN, pseudonym="unknown-7")
+    with opened("live") as page:
+        one = event("nobody")
+        page.page.feed.listen([replace(one, identity=stranger, custom_labels=(CustomLabel("helmet", 0.9, "h/1"),))])
+        browser.until("document.querySelector('#events .who')?.textContent === 'unknown-7 · helmet'")
 
 
 def test_without_pictures_the_page_says_so_and_works(opened: Opened, browser: Browser, tmp_path: Path) -> None:

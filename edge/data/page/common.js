@@ -61,11 +61,11 @@ export function fill(parent, things, build) {
   parent.replaceChildren(...things.map(build));
 }
 
-/** Who somebody is, in words. */
-export function named(label, state, subject) {
-  if (state === "known") return subject;
-  if (state === "uncertain") return `${subject || label}?`;
-  return state === "unknown" ? `unknown ${label}` : label;
+/** Who or what something is, in words: the name, or the pseudonym of a stranger who came again; custom labels after it. */
+export function named({ label, state, subject, pseudonym, custom_labels: custom = [] }) {
+  const unknown = pseudonym || `unknown ${label}`;
+  const who = { known: subject, uncertain: `${subject || label}?`, unknown }[state] ?? label;
+  return [who, ...custom.map((one) => one.name ?? one)].join(" · ");
 }
 
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;

@@ -63,12 +63,13 @@ export class View {
     return true;
   }
 
-  box({ box: [left, top, width, height], label, state, subject, lost }) {
+  box(track) {
+    const { box: [left, top, width, height], state, lost } = track;
     const box = make("div", `box ${state}${top < 0.08 ? " low" : ""}${lost ? " lost" : ""}`);
     Object.assign(box.style, {
       left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%`,
     });
-    box.append(make("span", "", named(label, state, subject)));
+    box.append(make("span", "", named(track)));
     return box;
   }
 
@@ -104,7 +105,7 @@ export function run() {
 
 function present(state) {
   const all = state.present.flatMap(({ camera, tracks }) => tracks.map((track) => ({ camera, ...track })));
-  const lines = all.map((one) => [named(one.label, one.state, one.subject), one.state, [one.camera, ...one.zones].join(", ")]);
+  const lines = all.map((one) => [named(one), one.state, [one.camera, ...one.zones].join(", ")]);
   fill($("present"), lines.length ? lines : [null], (line) => {
     if (!line) return make("li", "none", "nobody");
     return make("li", "", "", make("span", `who ${line[1]}`, line[0]), make("small", "", line[2]));
@@ -163,7 +164,7 @@ function line(one) {
   const moment = new Date(one.time * 1000);
   const time = make("time", "", clock.format(moment));
   time.dateTime = moment.toISOString();
-  const { state, subject } = one.identity;
-  const what = make("span", "", "", make("span", `who ${state}`, named(one.label, state, subject)), ` ${WORDS[one.type] ?? one.type}`);
+  const { state } = one.identity;
+  const what = make("span", "", "", make("span", `who ${state}`, named({ ...one, ...one.identity })), ` ${WORDS[one.type] ?? one.type}`);
   return make("li", "fresh", "", time, what, make("small", "", [one.camera, ...one.zones].join(", ")));
 }
