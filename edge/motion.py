@@ -43,7 +43,7 @@ class Motion:
         threshold: float = 9.0,
         smallest: float = 0.0006,
         settle_seconds: float = 8.0,
-        absorb_seconds: float = 40.0,
+        absorb_seconds: float = 20.0,
         sudden: float = 0.5,
         height: int = 100,
     ) -> None:

@@ -124,6 +124,15 @@ def test_a_lamp_in_a_corner_is_looked_at_and_then_absorbed() -> None:
     assert moving(results[-10 * FPS :]) == 0
 
 
+def test_somebody_who_sits_down_is_background_after_a_while_and_moves_when_he_leaves() -> None:
+    scene, motion, sitting = Scene(), Motion(), Box(0.3, 0.3, 0.5, 0.8)
+    still(scene, motion, 10)
+    results = [motion.look(scene.frame(sitting)) for _ in range(40 * FPS)]
+    assert all(result.moving for result in results[: 8 * FPS]), "not before a face had time to turn to the camera"
+    assert moving(results[30 * FPS :]) == 0
+    assert motion.look(scene.frame()).moving
+
+
 def test_another_picture_is_one_look_at_everything_and_a_new_background() -> None:
     scene, motion = Scene(), Motion()
     still(scene, motion, 5)
