@@ -7,7 +7,7 @@ from typing import Any
 from edge.inference.decoders import yolov8
 
 KEPT: list[bytes] = []
-PIECE = 100 << 10
+PIECE = 2 << 20
 """bytes a frame"""
 
 
