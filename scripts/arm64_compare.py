@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def sync(folder: Path) -> None:
 
 def compare(folder: Path) -> int:
     """Say how far the two machines are apart; 1 where it is too far."""
+    if space(folder / "here.edge") != space(folder / "there.edge"):
+        raise SystemExit("here and there have other models or runtimes: install this checkout in both")
     here, there = (json.loads((folder / f"{place}.json").read_text())["images"] for place in ("here", "there"))
     boxes, similarities, names = [0.0], [0.0], 0
     problems = []
@@ -112,10 +115,14 @@ def compare(folder: Path) -> int:
     return 1 if problems else 0
 
 
+def space(path: Path) -> str:
+    """Model, runtime and preprocessing of an exported collection."""
+    with zipfile.ZipFile(path) as archive:
+        return str(json.loads(archive.read("manifest.json"))["space"])
+
+
 def vectors(path: Path) -> np.ndarray:
     """Embeddings of an exported collection."""
-    import zipfile
-
     with zipfile.ZipFile(path) as archive:
         count = json.loads(archive.read("manifest.json"))["count"]
         return np.frombuffer(archive.read("vectors.f32"), "<f4").reshape(count, -1)
