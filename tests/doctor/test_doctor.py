@@ -291,14 +291,23 @@ def test_a_clock_that_no_server_has_set(tmp_path: Path, monkeypatch: pytest.Monk
     assert "not synchronised" in worst("clock", patient(tmp_path)).what
 
 
-def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path) -> None:
     (tmp_path / "class/thermal/thermal_zone0").mkdir(parents=True)
     (tmp_path / "class/thermal/thermal_zone0/temp").write_text("84500\n")
     (tmp_path / "devices/platform/soc/soc:firmware").mkdir(parents=True)
     (tmp_path / "devices/platform/soc/soc:firmware/get_throttled").write_text("50001\n")
-    monkeypatch.setattr(the_board, "SYS", tmp_path)
-    whats = [finding.what for finding in seen("board", patient(tmp_path)) if finding.wrong]
+    whats = [
+        finding.what for finding in seen("board", patient(tmp_path, shedding={"board": str(tmp_path)})) if finding.wrong
+    ]
     assert whats == ["the supply voltage is too low", "it has 84 °C, 80 at most"]
+
+
+def test_a_daemon_that_gives_work_up_is_seen_in_what_it_tells_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_says(monkeypatch, {"StatusText": "door 2.0 fps, sheds half the rate (84 °C, 80 at most)"})
+    found = worst("service", patient(tmp_path))
+    assert found.what == "the daemon sheds half the rate (84 °C, 80 at most)"
 
 
 def test_a_board_without_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
