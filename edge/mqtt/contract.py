@@ -17,7 +17,7 @@ PARAMETERS = {
     "device": "Name of the device: a-z, 0-9 and '-'.",
     "camera": "Name of the camera.",
     "processor": "Name of the stream processor.",
-    "operation": "ping, stats, snapshot, camera, enroll, forget, reload or restart.",
+    "operation": "ping, stats, snapshot, camera, enroll, enrolments, forget, reload or restart.",
 }
 
 
