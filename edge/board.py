@@ -22,6 +22,7 @@ LOW_VOLTAGE = "class/hwmon/hwmon*/in0_lcrit_alarm"
 SENSORS = "class/hwmon/hwmon*/temp*_input"
 CONSTANT = ("PMIC-Die",)
 """zones that say 100 degrees whatever happens (Jetson Nano and TX2)"""
+MADV_POPULATE_READ = 22
 COLDEST, HOTTEST = -60.0, 150.0
 """degrees Celsius; beyond is no temperature, but a sensor that sleeps"""
 
@@ -94,6 +95,24 @@ def give_back() -> bool:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except (AttributeError, OSError):
         return False
+
+
+def populate(path: Path) -> bool:
+    """Bring all pages of a file that this process has mapped into its memory; whether the kernel can (5.14 on).
+
+    May wait for the disk. A query that meets pages one by one pays for each, in the page cache or not.
+    """
+    madvise = getattr(ctypes.CDLL(None, use_errno=True), "madvise", None)
+    lines = (_read(Path("/proc/self/maps")) or "").splitlines()
+    spans = [line.split()[0].split("-") for line in lines if line.endswith(f" {path}")]
+    lengths = [(int(start, 16), int(end, 16) - int(start, 16)) for start, end in spans]
+    return (
+        bool(lengths)
+        and madvise is not None
+        and not any(
+            madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), MADV_POPULATE_READ) for start, length in lengths
+        )
+    )
 
 
 def step_back(nice: int = 10) -> None:

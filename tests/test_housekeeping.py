@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import mmap
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -84,7 +85,6 @@ def test_pages_of_an_index_that_the_kernel_let_go_are_read_again(folder: Path, l
 
 @pytest.fixture
 def let_go() -> Callable[[Path], None]:
-    import os
 
     def ask(path: Path) -> None:
         gc.collect()  # what is mapped stays in memory
@@ -122,3 +122,16 @@ def test_collections_keep_what_is_open_at_hand_and_an_index_that_is_gone_is_no_m
             path.unlink()
         opened.warm()
         assert len(staff.search(vector, 3)[0]) == 3
+
+
+def test_a_mapped_index_is_brought_into_the_process_and_a_file_that_is_not_mapped_is_not(folder: Path) -> None:
+    manifest = index.read_manifest(folder / "indexes", 1)
+    assert manifest is not None
+    tree = (folder / "indexes" / manifest.tree_file).resolve()
+    gc.collect()
+    assert not board.populate(tree)
+    loaded = index.load(folder / "indexes", manifest)
+    version = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    if version >= (5, 14):
+        assert board.populate(tree)
+    assert loaded.tree.get_n_items() == 400

@@ -136,6 +136,8 @@ def keep_warm(folder: Path, manifest: Manifest) -> None:
     try:
         if 2 * path.stat().st_size > board.available():
             return
+        if board.populate(path.resolve()):
+            return
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return  # another one has taken its place
