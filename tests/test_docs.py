@@ -133,7 +133,7 @@ def test_every_relative_link_of_the_documents_leads_somewhere() -> None:
 
 
 def test_every_script_of_the_readme_exists_and_can_be_run() -> None:
-    names = set(re.findall(r"scripts/([a-z_]+)", README))
+    names = set(re.findall(r"scripts/([a-z_0-9]+)", README))
     assert {"quickstart", "test", "check"} <= names
     for name in names:
         path = ROOT / "scripts" / name
