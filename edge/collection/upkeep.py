@@ -78,8 +78,7 @@ class Upkeep:
         self._current = current
         self._replace = replace
         self._maintain = maintain
-        self._closed = threading.Event()
-        self._starting = threading.Lock()
+        self._closed, self._starting = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._trouble = ""
 
@@ -192,9 +191,8 @@ class Upkeep:
             try:
                 work()
             except EdgeError as error:
-                if self._closed.is_set():
-                    return
-                level = logging.DEBUG if self._trouble == error.message else logging.WARNING
+                known = self._closed.is_set() or self._trouble == error.message
+                level = logging.DEBUG if known else logging.WARNING
                 self._trouble = error.message
                 log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, pause, error)
                 self._closed.wait(pause)
