@@ -76,6 +76,8 @@ class Daemon:
         self._on_events = on_events
         self._read = read
         self._watchdog_seconds = sdnotify.watchdog_seconds()
+        self.began = False
+        """whether it ever was ready"""
         self._ending: Ending | None = None
         self._asked = threading.Event()
         self._reload_asked = threading.Event()
@@ -120,6 +122,7 @@ class Daemon:
                 commands.start(optional.host(parts, forget, self.ask_reload, lambda: self.ask(Ending.RESTART)))
             parts.switched(assembled)
             client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
+            self.began = True
             sdnotify.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
             log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
@@ -204,16 +207,24 @@ class Daemon:
 def run(read: Read, on_events: Callable[[Sequence[Event]], None] | None = None) -> Ending:
     """Run until told to stop. SIGTERM and SIGINT ask, a second one insists; SIGHUP reads the settings again.
 
-    ``read`` gives settings and state folder. At a reload that fails, the old settings stay in force. Raises EdgeError
-    where the daemon cannot begin.
+    ``read`` gives settings and state folder. At a reload that fails, the old settings stay in force, or are back where
+    nothing begins with the new ones. Raises EdgeError where the daemon cannot begin.
     """
+    current, before = read(), None
     while True:
-        settings, state = read()
-        daemon = Daemon(settings, state, on_events, read)
-        with _signals(daemon):
-            ending = daemon.run()
-        if ending is not Ending.RELOAD:
-            return ending
+        daemon = Daemon(*current, on_events, read)
+        try:
+            with _signals(daemon):
+                ending = daemon.run()
+            if ending is not Ending.RELOAD:
+                return ending
+            before = current
+            current = read()
+        except EdgeError as error:
+            if before is None or (daemon.began and current is not before):
+                raise
+            log.error("reload: nothing begins with the new settings, the old ones are back: %s", error)
+            current, before = before, None
 
 
 class _signals:  # noqa: N801

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from config_of_tests import DETECTOR
 from rigs.running import Running
 from rigs.waiting import eventually
 
@@ -89,6 +90,22 @@ def test_a_reload_is_begun_and_ended_whether_or_not_the_settings_are_right(runni
     assert [set(one) for one in begun] == [{"RELOADING", "MONOTONIC_USEC"}] * 2
     # systemd 257 takes the word of a service that stops, and it can never take it back
     assert systemd.count("STOPPING", "1") == 0
+
+
+def test_settings_that_are_right_but_with_which_nothing_begins_give_way_to_the_old_ones(
+    running: Running, systemd: Systemd
+) -> None:
+    assert running.process
+    right = (running.folder / "edge.toml").read_text()
+    wrong = right.replace('name = "door"', 'name = "gate"').replace(f'["{DETECTOR}"]', '["nowhere"]')
+    assert wrong.count("nowhere") == 1
+    (running.folder / "edge.toml").write_text(wrong)
+    running.process.send_signal(signal.SIGHUP)
+
+    assert eventually(lambda: systemd.count("READY", "1") == 2, 60), running.log
+    assert "the old ones are back" in running.log
+    assert systemd.said[-1].get("STATUS", "door").startswith("door")
+    assert running.stop() == 0
 
 
 def test_a_stop_says_so(running: Running, systemd: Systemd) -> None:
