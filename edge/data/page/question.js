@@ -61,10 +61,9 @@ function sides(item, group, can) {
     const caption = make("figcaption", "", "", make("b", "", one.subject),
       make("span", "value", "", nearness(one.similarity, item.match), make("small", "", one.similarity.toFixed(2))));
     if (one.picture && !one.same_face) caption.append(make("small", "", "other picture"));
-    const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, `enrolled: ${one.subject}`, one.subject, missing), caption);
+    const tile = make("button", `face near${one.subject === item.subject ? " asked" : ""}`, "", portrait(source, "", one.subject, missing), caption);
     tile.type = "button";
     if (index < 9) tile.prepend(set(make("kbd", "", String(index + 1)), { "aria-hidden": "true" }));
-    tile.setAttribute("aria-label", `It is ${one.subject}, ${item.version ? "probability" : "similarity"} ${one.similarity.toFixed(2)}`);
     tile.addEventListener("click", () => can.pick(index));
     return tile;
   });
