@@ -7,12 +7,14 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, served, track
 
+from edge.mqtt.messages import Shed
 from edge.page.door import COOKIE, TRIES
 from edge.page.page import ASSETS
 
@@ -289,3 +291,18 @@ def test_the_dashboard_asks_for_metrics_that_exist(open_page: Served) -> None:
     assert len(asked) > 8
     assert {name for name in asked if f'"{name}"' not in source} == set()
     assert len({panel["id"] for panel in json.loads(text)["panels"]}) == len(json.loads(text)["panels"])
+
+
+def test_what_a_hot_board_gives_up_is_told_in_the_state_and_the_metrics_and_shown(open_page: Served) -> None:
+    health = open_page.page._health
+    health.shed = Shed(1, 4, "half the rate", "84 °C, 80 at most")
+    try:
+        _, _, state = open_page.ask("GET", "/page/state")
+        _, _, metrics = open_page.ask("GET", "/metrics")
+    finally:
+        health.shed = Shed()
+
+    assert json.loads(state)["shed"] == "half the rate: 84 °C, 80 at most"
+    assert 'edge_shedding_level{what="half the rate"} 1' in metrics.decode()
+    scripts = resources.files("edge") / "data" / "page"
+    assert any("state.shed" in one.read_text() for one in scripts.iterdir() if one.name.endswith(".js"))

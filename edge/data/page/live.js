@@ -118,6 +118,7 @@ function facts(state) {
     ["Release", state.release || "none"], ["Version", state.version], ["Hardware", state.hardware],
     ["Temperature", state.temperature === null ? "" : `${Math.round(state.temperature)} °C`],
     ["Power", state.throttled.join(", ").replaceAll("_", " ")],
+    ["Given up", state.shed],
     ["Memory", `${state.memory_mb} MB`], ["Clock", state.clock],
     ["Broker", state.mqtt ? "set" : "none"],
     ["Events waiting", String(state.outbox.waiting ?? "")],
