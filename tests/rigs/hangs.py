@@ -26,7 +26,7 @@ PLACES = {
     "mqtt-network": ("edge.mqtt.connection", "Connection", "loop_misc"),
     "api": ("edge.api.service", "Service", "health"),
     "main": ("edge.reports", "DeviceReports", "flush"),
-    "commands": ("edge.commands", "Commands", "_say"),
+    "commands": ("edge.mqtt.commands", "Gate", "answer"),
 }
 
 
