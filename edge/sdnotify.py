@@ -35,7 +35,7 @@ def starting() -> bool:
     return notify(WATCHDOG_USEC=START_SECONDS * 1_000_000)
 
 
-def still_starting(seconds: int = 60) -> bool:
+def still_starting(seconds: float = 60) -> bool:
     """The start has come further: it may take ``seconds`` more, whatever TimeoutStartSec says.
 
     Only from the main thread, which does nothing but wait once the daemon is ready: what another thread does in the

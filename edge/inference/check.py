@@ -62,7 +62,7 @@ class CheckReport:
     outputs: tuple[TensorReport, ...]
 
 
-def check(model: Model, settings: Models, seconds: int = SECONDS, memory: int = MEMORY) -> CheckReport:
+def check(model: Model, settings: Models, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
     """Load, allocate and invoke a model in a child process, and use it as its card says.
 
     Raises ModelError for a refusal, a crash, a timeout, too much memory, a card that lies.
@@ -70,7 +70,7 @@ def check(model: Model, settings: Models, seconds: int = SECONDS, memory: int = 
     return _trial(model.path, model.card, model.sha256, settings, seconds, memory)
 
 
-def check_file(path: Path, settings: Models, seconds: int = SECONDS, memory: int = MEMORY) -> CheckReport:
+def check_file(path: Path, settings: Models, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
     """The same for a file that has no card: load, allocate and invoke. Raises ModelError."""
     return _trial(path, None, "", settings, seconds, memory)
 
@@ -106,7 +106,7 @@ def _remembered(marker: Path) -> set[str]:
         return set()
 
 
-def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds: int, memory: int) -> CheckReport:
+def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds: float, memory: int) -> CheckReport:
     where = f"model {card.name!r}" if card else path.name
     task = {
         "path": str(path),
@@ -130,7 +130,7 @@ def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds
     return _verdict(where, child, seconds)
 
 
-def _verdict(where: str, child: subprocess.CompletedProcess[bytes], seconds: int) -> CheckReport:
+def _verdict(where: str, child: subprocess.CompletedProcess[bytes], seconds: float) -> CheckReport:
     said = _lines(child.stdout)
     stage = _last(said, "stage", "starting")
     if refusal := _last(said, "error", ""):

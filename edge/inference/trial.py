@@ -7,6 +7,7 @@ Whatever a runtime prints goes to stderr.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import sys
@@ -30,7 +31,7 @@ def main() -> None:
             out.write(json.dumps(what) + "\n")
             out.flush()
 
-        _limit(task["memory"], task["seconds"])
+        _limit(task["memory"], math.ceil(task["seconds"]))
         _attempt(task, say)
 
 

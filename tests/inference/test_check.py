@@ -75,7 +75,7 @@ def test_a_file_that_vanished_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_that_takes_too_long_is_stopped(tiny: Any) -> None:
     with pytest.raises(ModelError, match=r"not done within 0\.05 s"):
-        check.check(tiny.embedder(), ONE, seconds=0.01)  # type: ignore[arg-type]
+        check.check(tiny.embedder(), ONE, seconds=0.01)
 
 
 def test_a_model_that_takes_too_much_memory_is_stopped(tmp_path: Path, tiny: Any) -> None:
