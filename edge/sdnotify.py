@@ -43,7 +43,7 @@ def still_starting(seconds: float = 60) -> bool:
     """
     if threading.current_thread() is not threading.main_thread():
         return False
-    return notify(EXTEND_TIMEOUT_USEC=seconds * 1_000_000, WATCHDOG=1)
+    return notify(EXTEND_TIMEOUT_USEC=int(seconds * 1_000_000), WATCHDOG=1)
 
 
 def ready(status: str) -> bool:
