@@ -6,7 +6,7 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
    the words and what can go wrong
 1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
    ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``database``
-   ``vault`` ``vault_keys`` ``vault_files`` ``sdnotify`` ``pulse`` ``board`` ``logs``
+   ``vault`` ``vault_keys`` ``vault_files`` ``sdnotify`` ``pulse`` ``board`` ``logs`` ``extras``
    the ground
 2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``shedding`` ``inference/`` ``collection/`` ``tracking/`` ``zones``
    ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``

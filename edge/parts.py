@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import __version__, board
+from edge import __version__, board, extras
 from edge.assembly import Assembled
 from edge.collection import Collections
 from edge.health import Health
@@ -211,6 +211,7 @@ def endpoint(parts: Parts, stack: ExitStack) -> None:
     """The Rekognition endpoint and the status page, where the settings want them."""
     if not parts.settings.api.enabled:
         return
+    extras.want("api", "api.enabled needs")
     page = _page(parts)
     stack.callback(_api(parts, page).stop)
     stack.callback(page.close)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge import __version__, vault
+from edge import __version__, extras, vault
 from edge.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.sync import clock
 from edge.sync.download import Downloads, Limits
@@ -62,9 +61,7 @@ class Updater:
     def __init__(self, settings: Settings, state: Path, tell: Callable[[Progress], None] = lambda _: None) -> None:
         if not settings.sync.url or settings.sync.root is None:
             raise SettingsError("no releases are set up: sync.url is empty", "set sync.url and sync.root")
-        for package in ("tuf", "urllib3"):
-            if find_spec(package) is None:
-                raise SettingsError(f"releases need the package {package}", "pip install 'edge[sync]'")
+        extras.want("sync", "releases need")
         self._settings, self._sync, self._state = settings, settings.sync, state
         self._tell = tell
         self._slots = Slots(state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -75,7 +76,8 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
     settings = folder / "edge.toml"
     models = chosen_models()
     mqtt = stack.enter_context(broker(folder))
-    settings.write_text(config_file.written(configuration(folder, models, mqtt, serve)), encoding="utf-8")
+    told = configuration(folder, models, mqtt, serve) | (served() if serve else {})
+    settings.write_text(config_file.written(told), encoding="utf-8")
     say(f"settings and state are in {folder}")
 
     say(f"enrolling the portraits of {' and '.join(sorted(p.name for p in PORTRAITS.iterdir() if p.is_dir()))}")
@@ -88,6 +90,8 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
     threading.Thread(target=follow, args=(listener, heard), daemon=True).start()
     until(lambda: b"listening" in logs["listen"].read_bytes(), listener, logs["listen"], "edge listen")
     daemon = stack.enter_context(process([*words, "run"], logs["run"]))
+    if serve:
+        say(f"the status page is at http://127.0.0.1:{told['api']['port']}/; Ctrl-C ends it all")
     if daemon.wait() != 0:
         what = f"the daemon ended with code {daemon.returncode}:\n{tail(logs['run'])}"
         raise EdgeError(what, "read the lines above")
@@ -116,6 +120,14 @@ def chosen_models() -> Models:
     if shared.is_dir():
         return Models("ulffd-landmark-320", "mobilefacenet-112-int8", (shared,))
     raise EdgeError(f"{ROOT / 'models'} has no starter models", "fetch the whole repository, models included")
+
+
+def served() -> dict[str, Any]:
+    """More for who stays: the status page, and pictures of what people may be asked about."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"api": {"enabled": True, "port": port}, "review": {"enabled": True, "crops": True}}
 
 
 def configuration(folder: Path, models: Models, mqtt: dict[str, Any], serve: bool) -> dict[str, Any]:

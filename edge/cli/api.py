@@ -27,10 +27,12 @@ def api(ctx: click.Context, host: str | None, port: int | None, as_json: bool) -
       export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:8480
       aws rekognition create-collection --collection-id staff
     """
+    from edge import extras
     from edge.api.server import ApiServer
     from edge.config import state_folder
     from edge.release_contents import in_force
 
+    extras.want("api", "the endpoint needs")
     settings = output.settings(ctx)
     settings = in_force(settings, state_folder(settings))
     given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}

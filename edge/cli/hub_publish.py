@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
-from edge.errors import SettingsError
 
 if TYPE_CHECKING:
     from edge.hub.publishing.desk import Desk, Published
@@ -22,14 +21,10 @@ keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline ke
 
 def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> Desk:
     """The desk of the hub that the command line or the configuration names."""
-    from importlib.util import find_spec
-
-    from edge import config
+    from edge import config, extras
     from edge.hub.publishing.desk import Desk
 
-    for package in ("tuf", "securesystemslib"):
-        if find_spec(package) is None:
-            raise SettingsError(f"signing needs the package {package}", "pip install 'edge[hub]'")
+    extras.want("hub", "signing needs")
     settings = output.settings(ctx)
     folder = repository or settings.hub.repository or config.state_folder(settings) / "hub"
     return Desk(folder.expanduser(), settings, keys)
