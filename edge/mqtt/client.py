@@ -131,7 +131,8 @@ class Client:
     def subscribe(self, topic_filter: str, handler: Handler) -> None:
         """Call ``handler`` on the work thread for each message that fits; again after each connect."""
         self._inbox.add(topic_filter, handler)
-        if self._online and (client := self._paho):
+        if client := self._paho:
+            # also before we are online: the connect may have read the filters already; twice does no harm
             client.subscribe(understood(topic_filter, self._record.version), qos=1)
 
     def publish(

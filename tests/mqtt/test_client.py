@@ -61,6 +61,20 @@ def test_birth_and_farewell_carry_the_session_and_are_retained(
     assert porch.health().link is Link.STOPPED
 
 
+def test_who_subscribes_between_the_connection_and_its_first_answer_hears_as_well(
+    broker: Mosquitto, subscriber: Subscriber, client: MakeClient
+) -> None:
+    """A device whose marks were not subscribed to sent everything again for ever."""
+    porch = client(broker.port)
+    while not porch.connects:
+        pass
+    heard: list[Incoming] = []
+    porch.subscribe("edge/v1/porch/down/ack", heard.append)
+    assert becomes(porch, Link.ONLINE)
+    subscriber.client.publish("edge/v1/porch/down/ack", b"{}", qos=1)
+    assert eventually(lambda: heard)
+
+
 def test_the_will_speaks_when_the_link_dies_for_good(
     broker: Mosquitto, subscriber: Subscriber, client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
