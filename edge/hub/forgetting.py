@@ -29,11 +29,11 @@ PAGE = 500
 """events changed in one transaction"""
 
 Published = Callable[[Callable[[str], bool]], object]
-"""forgets the subjects that a predicate names in what the hub publishes"""
+"""forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
 
 
 class Forgetting:
-    """Of one ingest. One thread; every method raises TransientError or InputError."""
+    """Of one ingest. One thread; every method raises TransientError or InputError, ``told`` also as ``published``."""
 
     def __init__(self, hub: settings.Hub, store: Store, published: Published | None = None) -> None:
         self._hub, self._store, self._published = hub, store, published
@@ -81,9 +81,10 @@ class Forgetting:
         if self._known is None:
             with self._store.database.transaction() as transaction:
                 transaction.execute(SCHEMA)
-                self._known = {}
-                for device, one, moment in transaction.execute("SELECT device, digest, time FROM forgotten"):
-                    self._known.setdefault(device, {})[one] = moment
+                rows = transaction.execute("SELECT device, digest, time FROM forgotten")
+            self._known = {}
+            for device, one, moment in rows:
+                self._known.setdefault(device, {})[one] = moment
         return self._known
 
     def _forget(self, device: str, news: Mapping[str, float]) -> int:

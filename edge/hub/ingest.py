@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge import settings
-from edge.errors import InputError, TransientError
+from edge.errors import EdgeError, InputError, TransientError
 from edge.hub.arrivals import KINDS, event_of
 from edge.hub.forgetting import Forgetting, Published
 from edge.hub.store import Arrived, Document, Epoch, Store
@@ -174,7 +174,10 @@ class Ingest:
             device, said = next(iter(self._farewells.items()))
             try:
                 self._forgetting.told(device, said)
-            except InputError as error:
+            except TransientError:
+                raise
+            except EdgeError as error:
+                # the device says it again at the next connect; events must not wait for it
                 log.error("ingest: what %s forgot cannot be forgotten here: %s", device, error)
             del self._farewells[device]
 

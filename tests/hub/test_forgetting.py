@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from rigs.events import ALICE, NOW, an_event
 from rigs.waiting import eventually
 
 from edge import farewells
+from edge.errors import StoreError, TransientError
 from edge.farewells import digest
 from edge.hub import databases, reading
 from edge.hub.arrivals import event_of
 from edge.hub.forgetting import Forgetting
+from edge.hub.ingest import Ingest
 from edge.hub.store import Arrived, Store
+from edge.mqtt.client import Incoming
 from edge.mqtt.messages import Farewell, Farewells, event_json, to_json
 from edge.mqtt.topics import Topics, parse
-from edge.settings import Hub
+from edge.settings import Hub, Mqtt
 from edge.types import Identity, IdentityState, Queued
 
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")
@@ -91,6 +96,21 @@ def test_what_comes_late_is_cleansed_also_after_a_restart_and_who_is_enrolled_ag
     assert ("porch", "alice") in names(store), "told twice is told once"
 
 
+def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_again(store: Store) -> None:
+    Forgetting(Hub(), store).told("porch", said("alice"))
+    later, late = Forgetting(Hub(), store), arrived("porch", 5, ALICE)
+    execute = databases._SqliteTransaction.execute
+
+    def failing(self: databases._SqliteTransaction, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        if statement.startswith("SELECT device, digest"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return execute(self, statement, values)
+
+    with mock.patch.object(databases._SqliteTransaction, "execute", failing), pytest.raises(TransientError):
+        later.cleansed([late])
+    assert "alice" not in later.cleansed([late])[0].body
+
+
 def test_a_published_subject_is_forgotten_only_where_the_fleet_may_be_told(store: Store) -> None:
     asked: list[list[str]] = []
 
@@ -101,6 +121,23 @@ def test_a_published_subject_is_forgotten_only_where_the_fleet_may_be_told(store
     assert asked == []
     Forgetting(Hub(forget="fleet"), store, published).told("hall", said("bob", device="hall"))
     assert asked == [["bob"]]
+
+
+def test_what_is_published_cannot_be_changed_now_and_events_are_stored_all_the_same(store: Store) -> None:
+    def refused(_wanted: Callable[[str], bool]) -> None:
+        raise StoreError("no space left on the device")
+
+    one = Ingest(Mqtt(), Hub(forget="fleet"), store, refused)
+    topics = Topics("porch")
+    one.start()
+    one._take(Incoming(topics.forgotten, to_json(said("alice"))), lambda: None)
+    late = an_event("new", "7-9", identity=BOB)
+    one._take(Incoming(topics.event("door"), event_json("porch", Queued(9, 9, 9, 0, late))), lambda: None)
+    assert eventually(lambda: one.counts.stored == 1)
+    one.stop()
+    again: list[bool] = []
+    Forgetting(Hub(forget="fleet"), store, lambda wanted: again.append(wanted("alice"))).told("porch", said("alice"))
+    assert again == [True], "the device says it again at the next connect, and it is still to be done"
 
 
 def test_a_device_can_make_the_hub_forget_nothing_of_another_device(store: Store) -> None:

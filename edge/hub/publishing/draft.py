@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge import files
-from edge.errors import InputError
+from edge.errors import InputError, StoreError
 from edge.sync.manifest import Release, ShippedCollection, parse, to_bytes
 
 FILE = "draft.json"
@@ -44,8 +44,14 @@ def read(folder: Path) -> Draft:
 
 
 def write(folder: Path, draft: Draft) -> None:
+    """Raises StoreError."""
     document = {"release": json.loads(to_bytes(draft.release)), "since": draft.since}
-    files.write_bytes(folder / FILE, json.dumps(document, indent=1).encode())
+    try:
+        files.write_bytes(folder / FILE, json.dumps(document, indent=1).encode())
+    except OSError as error:
+        raise StoreError(
+            f"{folder / FILE}: cannot be written: {error.strerror}", "check its owner and the disk"
+        ) from error
 
 
 def next_id(published: list[str], now: float | None = None) -> str:
