@@ -47,6 +47,8 @@ class Wish:
 class Page:
     """Some faces; ``last`` is the FaceId up to which the collection was gone through."""
 
+    collection: str
+    """as it is named on the device"""
     entries: list[Entry]
     space: str
     last: str
@@ -71,19 +73,25 @@ def give(given: Mapping[str, Any], device: str, key: str, collections: Collectio
     if not name or name not in collections:
         raise NotFoundError(f"there is no collection {name!r} here", "name one with --collection")
     page = _page(collections.get(name), wish.after)
-    return {"collection": name, "sealed": sealed.seal(key, _packed(name, page), wish.context())}
+    return {"collection": name, "sealed": sealed.seal(key, _packed(page), wish.context())}
 
 
-def read(answer: Mapping[str, Any], key: str, wish: Wish) -> tuple[str, Page]:
-    """The collection and the page of an answer to ``wish``. Raises TrustError, InputError."""
+def read(answer: Mapping[str, Any], key: str, wish: Wish) -> Page:
+    """The page of an answer to ``wish``. Raises TrustError, InputError."""
     data = sealed.unseal(key, str(answer.get("sealed", "")), wish.context())
     line, _, rest = data.partition(b"\n")
-    head = json.loads(line)
-    name, space, dimensions, count = head["collection"], head["space"], head["dimensions"], head["count"]
-    entries = segments.unpack(rest, name, space, dimensions, count) if count else []
+    try:
+        head = json.loads(line)
+        name, space, count = str(head["collection"]), str(head["space"]), head["count"]
+        entries = segments.unpack(rest, name, space, head["dimensions"], count) if count else []
+        page = Page(name, entries, space, str(head["last"]), bool(head["more"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TrustError(
+            f"{wish.device} gives what is no page of faces: {error!r:.200}", "look at the device"
+        ) from error
     if any(face.origin != "device" or not face.subject for face, _ in entries):
         raise TrustError(f"{wish.device} gives faces that were not enrolled there", "look at the device")
-    return name, Page(entries, space, head["last"], head["more"])
+    return page
 
 
 def _page(collection: Collection, after: str) -> Page:
@@ -94,12 +102,13 @@ def _page(collection: Collection, after: str) -> Page:
     # the page ends after its last face, not where the look did: the rest comes with the next one
     last = own[most - 1].face_id if len(own) > most else looked[-1].face_id if looked else after
     entries = list(zip(own[:most], vectors[:most], strict=True))
-    return Page(entries, collection.space or "", last, len(own) > most or len(looked) == LOOK)
+    more = len(own) > most or len(looked) == LOOK
+    return Page(collection.name, entries, collection.space or "", last, more)
 
 
-def _packed(name: str, page: Page) -> bytes:
+def _packed(page: Page) -> bytes:
     dimensions = len(page.entries[0][1]) if page.entries else 0
-    head = {"collection": name, "space": page.space, "dimensions": dimensions, "count": len(page.entries),
+    head = {"collection": page.collection, "space": page.space, "dimensions": dimensions, "count": len(page.entries),
             "last": page.last, "more": page.more}  # fmt: skip
-    body = segments.pack(name, page.space, page.entries) if page.entries else b""
+    body = segments.pack(page.collection, page.space, page.entries) if page.entries else b""
     return json.dumps(head).encode() + b"\n" + body

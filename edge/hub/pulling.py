@@ -52,10 +52,11 @@ def pull(
         if answer.code == "not_found" and wish.after:
             waiting.begin_anew(device, collection)  # its state folder is another one by now
             continue
-        name, page = read(_given(device, answer).data, key, wish)
+        page = read(_given(device, answer).data, key, wish)
         _goes_on(device, wish, page)
+        name = page.collection
         came += len(page.entries)
-        new += waiting.take(device, collection, name, page.entries, page.space, page.last)
+        new += waiting.take(device, collection, page)
         if not page.more:
             break
     return Pull(device, name, came, new)

@@ -7,7 +7,6 @@ about again.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection as Some
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from edge.database import Database
 from edge.types import Face
 
 if TYPE_CHECKING:
-    from edge.collection.segments import Entry
+    from edge.enrolments import Page
     from edge.types import FloatArray
 
 FILE = "enrolments.sqlite"
@@ -32,7 +31,7 @@ CREATE TABLE IF NOT EXISTS faces (
 CREATE TABLE IF NOT EXISTS places (
     device TEXT NOT NULL, asked TEXT NOT NULL, last TEXT NOT NULL, PRIMARY KEY (device, asked));
 """
-SELECT = "SELECT number, device, collection, pulled, space, face, vector FROM faces WHERE state = 'waiting'"
+DECIDE = "UPDATE faces SET state = ?, subject = NULL, space = NULL, face = NULL, vector = NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +60,14 @@ class Waiting:
             row = db.execute("SELECT last FROM places WHERE device = ? AND asked = ?", (device, asked)).fetchone()
         return str(row[0]) if row else ""
 
-    def take(self, device: str, asked: str, collection: str, entries: Sequence[Entry], space: str, last: str) -> int:
+    def take(self, device: str, asked: str, page: Page) -> int:
         """Keep a page; how many faces were new. Those that came before, decided or not, stay as they are."""
         now = time.time()
         rows = [
-            (device, collection, face.face_id, now, face.subject, space, to_line(face), vector.astype("<f4").tobytes())
-            for face, vector in entries
-        ]
+            (device, page.collection, face.face_id, now, face.subject, page.space, to_line(face),
+             vector.astype("<f4").tobytes())
+            for face, vector in page.entries
+        ]  # fmt: skip
         with self._database.writing() as db:
             before = db.total_changes
             db.executemany(
@@ -76,7 +76,7 @@ class Waiting:
                 rows,
             )
             new = db.total_changes - before
-            db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (device, asked, last))
+            db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (device, asked, page.last))
         return new
 
     def begin_anew(self, device: str, asked: str) -> None:
@@ -87,25 +87,24 @@ class Waiting:
     def waiting(self) -> list[Pulled]:
         """All that waits, in the order in which it came."""
         with self._database.reading() as db:
-            rows = db.execute(f"{SELECT} ORDER BY number").fetchall()
+            rows = db.execute(
+                "SELECT number, device, collection, pulled, space, face, vector FROM faces WHERE state = 'waiting' "
+                "ORDER BY number"
+            ).fetchall()
         return [
             Pulled(number, device, collection, moment, space, from_line(face, collection), np.frombuffer(data, "<f4"))
             for number, device, collection, moment, space, face, data in rows
         ]
 
-    def decide(self, numbers: Some[int], state: Literal["accepted", "dropped"]) -> None:
+    def decide(self, numbers: Sequence[int], state: Literal["accepted", "dropped"]) -> None:
         """These wait no longer; of each its FaceId alone is kept."""
         with self._database.writing() as db:
-            db.executemany(
-                "UPDATE faces SET state = ?, subject = NULL, space = NULL, face = NULL, vector = NULL WHERE number = ?",
-                [(state, number) for number in numbers],
-            )
+            db.executemany(f"{DECIDE} WHERE number = ?", [(state, number) for number in numbers])
 
     def forget(self, subject: str) -> int:
         """Nothing of a subject waits any more; how many faces did."""
-        numbers = [one.number for one in self.waiting() if one.face.subject == subject]
-        self.decide(numbers, "dropped")
-        return len(numbers)
+        with self._database.writing() as db:
+            return db.execute(f"{DECIDE} WHERE state = 'waiting' AND subject = ?", ("dropped", subject)).rowcount
 
     def close(self) -> None:
         self._database.close()

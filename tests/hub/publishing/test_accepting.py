@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.collection.faces import NewFace, from_new
+from edge.enrolments import Page
 from edge.errors import NotFoundError
 from edge.hub.publishing.accepting import accept, judge
 from edge.hub.publishing.desk import Desk
@@ -37,6 +38,10 @@ def entry(subject: str, vector: NDArray[np.float32], name: str = "") -> tuple[Fa
     return from_new("faces", SPACE, NewFace(vector, subject, sha256, Box(0, 0, 1, 1), 0.9, 0.8)), vector
 
 
+def a_page(*entries: tuple[Face, NDArray[np.float32]], space: str = SPACE) -> Page:
+    return Page("faces", list(entries), space, "x", more=False)
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path / "hub", Settings())
@@ -56,13 +61,13 @@ def subjects(desk: Desk) -> dict[str, int]:
 
 
 def test_what_is_accepted_is_in_the_next_release_once_and_waits_no_more(desk: Desk, waiting: Waiting) -> None:
-    page = [entry("alice", unit(0)), entry("bob", unit(1))]
-    assert waiting.take("porch", "", "faces", page, SPACE, "x") == 2
+    page = a_page(entry("alice", unit(0)), entry("bob", unit(1)))
+    assert waiting.take("porch", "", page) == 2
     assert accept(desk, waiting, waiting.waiting(), "face") == []
     assert waiting.waiting() == []
     # the same faces from another device, and from the same one again: decided is decided, and once is once
-    assert waiting.take("porch", "", "faces", page, SPACE, "x") == 0
-    assert waiting.take("hall", "", "faces", page, SPACE, "x") == 2
+    assert waiting.take("porch", "", page) == 0
+    assert waiting.take("hall", "", page) == 2
     assert accept(desk, waiting, waiting.waiting(), "face") == []
     assert subjects(desk) == {"alice": 1, "bob": 1}
     published = desk.publish(dry=True).release
@@ -71,9 +76,9 @@ def test_what_is_accepted_is_in_the_next_release_once_and_waits_no_more(desk: De
 
 
 def test_another_s_face_under_a_name_is_held_back_until_it_is_forced(desk: Desk, waiting: Waiting) -> None:
-    waiting.take("porch", "", "faces", [entry("alice", unit(0)), entry("bob", unit(1))], SPACE, "x")
+    waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
     accept(desk, waiting, waiting.waiting(), "face")
-    waiting.take("hall", "", "faces", [entry("alice", unit(1), "forged")], SPACE, "x")
+    waiting.take("hall", "", a_page(entry("alice", unit(1), "forged")))
     (one,) = waiting.waiting()
     (judged,) = judge(desk, [one], "face")
     assert "nothing like alice" in judged.harm
@@ -92,7 +97,7 @@ def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force
     drafts.write(desk.private, draft)
     face, vector = entry("alice", unit(0))
     later = replace(face, face_id="0" * 8 + face.face_id[8:], created=stone.time + 1)
-    waiting.take("porch", "", "faces", [(face, vector), (later, vector)], SPACE, "x")
+    waiting.take("porch", "", a_page((face, vector), (later, vector)))
     (left,) = accept(desk, waiting, waiting.waiting(), "face", force=True)
     assert "forgotten" in left.harm
     assert left.one.face.face_id == face.face_id
@@ -100,9 +105,9 @@ def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force
 
 
 def test_of_another_embedder_nothing_is_taken(desk: Desk, waiting: Waiting) -> None:
-    waiting.take("porch", "", "faces", [entry("alice", unit(0))], SPACE, "x")
+    waiting.take("porch", "", a_page(entry("alice", unit(0))))
     accept(desk, waiting, waiting.waiting(), "face")
-    waiting.take("hall", "", "faces", [entry("bob", unit(1))], "cd" * 8 + "/litert/p1/8", "x")
+    waiting.take("hall", "", a_page(entry("bob", unit(1)), space="cd" * 8 + "/litert/p1/8"))
     (left,) = accept(desk, waiting, waiting.waiting(), "face")
     assert "was embedded in" in left.harm
 
@@ -110,7 +115,7 @@ def test_of_another_embedder_nothing_is_taken(desk: Desk, waiting: Waiting) -> N
 def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(desk: Desk, waiting: Waiting) -> None:
     vector = np.random.default_rng(3).standard_normal(D).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    waiting.take("porch", "", "faces", [entry("a visitor", vector), entry("somebody", unit(2))], SPACE, "x")
+    waiting.take("porch", "", a_page(entry("a visitor", vector), entry("somebody", unit(2))))
     waiting.decide([one.number for one in waiting.waiting() if one.face.subject == "a visitor"], "dropped")
     assert desk.forget("somebody") == {"waiting enrolments": 1}
     assert waiting.waiting() == []
@@ -125,7 +130,7 @@ def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(desk: D
 
 
 def test_a_label_that_is_not_set_is_refused_before_anything_is_taken(desk: Desk, waiting: Waiting) -> None:
-    waiting.take("porch", "", "faces", [entry("alice", unit(0))], SPACE, "x")
+    waiting.take("porch", "", a_page(entry("alice", unit(0))))
     with pytest.raises(NotFoundError, match="label"):
         accept(desk, waiting, waiting.waiting(), "dog")
     assert len(waiting.waiting()) == 1
