@@ -25,9 +25,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     one = Running(tmp_path / "device")
     one.config()
     yield one
-    if one.process and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
+    one.close()
 
 
 @pytest.fixture

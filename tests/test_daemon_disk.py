@@ -34,9 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def one(tmp_path: Path, shared_models: Path) -> Iterator[Running]:
     running = Running(tmp_path / "device", shared_models, {"fps": 10.0, "realtime": True, "loop": True})
     yield running
-    if running.process and running.process.poll() is None:
-        running.process.kill()
-        running.process.wait()
+    running.close()
 
 
 def test_a_full_disk_stops_neither_matching_nor_delivery_and_is_told(

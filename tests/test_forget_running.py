@@ -40,9 +40,7 @@ def porch(tmp_path: Path, broker: Mosquitto) -> Iterator[Running]:
     one.enroll()
     one.start()
     yield one
-    if one.process and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
+    one.close()
 
 
 def rows(state: Path, file: str, query: str) -> list[tuple[object, ...]]:

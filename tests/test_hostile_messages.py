@@ -39,9 +39,7 @@ def porch(tmp_path: Path, shared_models: Path) -> Iterator[tuple[Running, Mosqui
         one.start()
         one.await_watching()
         yield one, broker
-        if one.process and one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+        one.close()
 
 
 def rubbish(rng: random.Random, good: list[bytes]) -> bytes:

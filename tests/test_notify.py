@@ -55,9 +55,7 @@ def running(tmp_path: Path, systemd: Systemd) -> Iterator[Running]:
     one.start(NOTIFY_SOCKET=str(systemd.path), WATCHDOG_USEC="30000000")
     assert eventually(lambda: systemd.count("READY", "1"), 60), one.log
     yield one
-    if one.process and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
+    one.close()
 
 
 def test_a_start_asks_for_time_is_ready_once_then_feeds_and_tells_how_fast_it_looks(

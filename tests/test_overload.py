@@ -167,9 +167,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     one = Running(tmp_path / "device")
     one.config()
     yield one
-    if one.process and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
+    one.close()
 
 
 def test_a_running_daemon_that_gets_hot_says_so_looks_less_and_recovers(

@@ -38,9 +38,7 @@ def porch(tmp_path: Path, shared_models: Path, broker: Mosquitto) -> Iterator[Ru
     one.start()
     one.await_watching()
     yield one
-    if one.process and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
+    one.close()
 
 
 def asked(broker: Mosquitto, operation: str, private: Ed25519PrivateKey | None = KEY, **arguments: Any) -> Answer:

@@ -74,9 +74,7 @@ def world(tmp_path: Path, broker: Mosquitto) -> Iterator[World]:
         assert eventually(lambda one=one: "watching door" in one.log, 240), one.log
     yield World(hub, *made)
     for one in made:
-        if one.process and one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+        one.close()
     site.close()
 
 

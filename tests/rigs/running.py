@@ -62,6 +62,12 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def close(self) -> None:
+        """However it goes on, it ends."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def wait(self, seconds: float = 60) -> int:
         assert self.process
         return self.process.wait(seconds)

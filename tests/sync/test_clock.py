@@ -44,9 +44,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     camera = {"realtime": True, "loop": True, "fps": 2.0}
     device = Running(tmp_path / "device", None, camera, {"sync": sync})
     yield World(fleet, device, clock)
-    if device.process and device.process.poll() is None:
-        device.process.kill()
-        device.process.wait()
+    device.close()
     fleet.close()
 
 
