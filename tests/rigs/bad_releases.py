@@ -72,7 +72,9 @@ class World:
         self.good = self.desk.publish().release
         self.site = Site(folder / "hub/public")
         sync = {"url": self.site.url, "root": str(root), "reserve_bytes": 0, "probation": PROBATION}
-        self.device = Running(folder / "device", models, CAMERA, {"labels": LABELS, "sync": sync})
+        settings = {"labels": LABELS, "sync": sync, "log": {"repeat_seconds": 0.0}}
+        """each takeover says the same line, and is waited for"""
+        self.device = Running(folder / "device", models, CAMERA, settings)
         self.slots = Slots(folder / "device/state")
         self.surroundings = {"PYTHONPATH": f"{Path(__file__).parent}"}
         self.device.config()
@@ -98,7 +100,8 @@ class World:
         """What becomes of a bad release."""
         release = bad.make(self, replace(self.good, id=f"bad-{bad.name.replace(' ', '-')}"))
         self.offer(release)
-        taken_over = self.device.log.count(f"release {self.good.id} has taken over")
+        back = f"release {self.good.id} has taken over"
+        taken_over = self.device.log.count(back)
         began = time.monotonic()
         said = self.sync()
         if said["outcome"] == "refused":
@@ -107,7 +110,6 @@ class World:
             proved = re.compile(rf"release {release.id}( does not prove itself: .*| is good)")
             assert eventually(lambda: proved.search(self.device.log), PATIENCE), self.device.log
             reason = re.findall(proved, self.device.log)[-1].strip()
-            back = f"release {self.good.id} has taken over"
             stage = "probation" if "not prove" in reason else ""
             assert not stage or eventually(lambda: self.device.log.count(back) > taken_over, PATIENCE), self.device.log
         seconds = time.monotonic() - began
@@ -148,9 +150,7 @@ class World:
         return (self._models / name).read_bytes()
 
     def close(self) -> None:
-        if self.device.process and self.device.process.poll() is None:
-            self.device.process.kill()
-            self.device.process.wait()
+        self.device.close()
         self.site.close()
 
 
