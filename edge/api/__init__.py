@@ -1,6 +1,7 @@
 """The Rekognition endpoint: the same detector, embedder and collections behind Amazon's wire protocol.
 
-server          HTTP: routes, bodies, lanes, answers       call         one request, its ARNs and page tokens
+server          HTTP: routes, lanes, answers               call         one request, its ARNs and page tokens
+listener        the address, and whom it is open to        bodies       bodies of requests, bounded
 rules           kinds of constraint and how each is held   constraints  the table of constraints, per operation
 errors          our errors as Rekognition's                sigv4        verification of signed requests
 service         what the operations work with              vision       the endpoint's own models

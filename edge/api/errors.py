@@ -24,6 +24,7 @@ NO_FACES = "There are no faces in the image. Should be at least 1."
 UNKNOWN_FACE = "faceId was not found in the collection."
 
 BY_CODE = {
+    "incomplete": ("RequestTimeoutException", "The request's body did not arrive."),
     "too_large": ("ImageTooLargeException", "Image size is too large."),
     "empty": ("InvalidImageFormatException", "Request has invalid image format."),
     "truncated": ("InvalidImageFormatException", "Request has invalid image format."),

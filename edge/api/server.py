@@ -1,12 +1,8 @@
-"""HTTP: a body in, an answer out. ``X-Amz-Target`` alone says which operation; the path does not matter.
-
-A body is read whole before any answer, or clients see a reset and send it again.
-"""
+"""HTTP: a body in, an answer out. ``X-Amz-Target`` alone says which operation; the path does not matter."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import threading
@@ -16,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.api import constraints, sigv4
+from edge.api import bodies, constraints, listener, sigv4
 from edge.api.call import Call
 from edge.api.errors import ApiError, translated
 from edge.api.operations import NOT_HERE, OPERATIONS
 from edge.api.service import Service
-from edge.errors import EdgeError, SettingsError, TransientError
+from edge.errors import EdgeError, TransientError
 from edge.pulse import Pulse
-from edge.settings import Api, Settings
+from edge.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -39,7 +35,6 @@ MAX_BODY = 16 << 20
 LARGE_BODY = 64 << 10
 LARGE_AT_ONCE = 4
 """bodies above LARGE_BODY in memory at a time: the others wait unread, so memory stays bounded"""
-BODY_SECONDS = 60.0
 MAX_CONNECTIONS = 256
 START_SECONDS = 30.0
 
@@ -52,7 +47,7 @@ class ApiServer:
     """
 
     def __init__(self, settings: Settings, state: Path, with_cameras: bool = True, **parts: Any) -> None:
-        _refuse_open_door(settings.api)
+        listener.refuse_open_door(settings.api)
         self.settings = settings
         share = settings.api.share if with_cameras else 1.0
         self.service = Service(settings, state, share=share, feeding=with_cameras, **parts)
@@ -89,12 +84,10 @@ class ApiServer:
                 return await super().on_tick(counter)
 
         self._server = Server(config)
-        listener = _listening(config, api)
-        self.port = listener.getsockname()[1]
+        opened = listener.listening(api, config.backlog)
+        self.port = opened.getsockname()[1]
         self.service.start()
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="api", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [opened]}, name="api", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + START_SECONDS
         while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
@@ -167,7 +160,7 @@ class Endpoint:
             return await self._operate(request)
 
     async def _operate(self, request: Request) -> dict[str, Any]:
-        body = await _body(request)
+        body = await bodies.body(request, MAX_BODY, "request")
         signed = self._verified(request, body)
         name = _operation(request)
         operation = OPERATIONS.get(name)
@@ -214,27 +207,6 @@ def _length(request: Request) -> int:
     return int(text) if text.isdecimal() and len(text) < 16 else MAX_BODY
 
 
-async def _body(request: Request) -> bytes:
-    """The whole body. Raises ApiError where it is too large, or does not arrive."""
-    from starlette.requests import ClientDisconnect
-
-    chunks: list[bytes] = []
-    total = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                total += len(chunk)
-                if total <= MAX_BODY:
-                    chunks.append(chunk)
-                else:
-                    chunks.clear()
-    except (TimeoutError, ClientDisconnect) as error:
-        raise ApiError("RequestTimeoutException", "The request's body did not arrive.") from error
-    if total > MAX_BODY:
-        raise ApiError("ImageTooLargeException", "Image size is too large.")
-    return b"".join(chunks)
-
-
 def _json(body: bytes) -> object:
     try:
         return json.loads(body or b"{}", parse_constant=_no_constant)
@@ -255,38 +227,3 @@ def _response(status: int, content: dict[str, Any], request_id: str) -> Response
 
     body = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
     return Response(body, status, {"x-amzn-RequestId": request_id}, media_type=CONTENT_TYPE)
-
-
-def _refuse_open_door(api: Api) -> None:
-    if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
-        return
-    raise SettingsError(
-        f"api.host is {api.host}, and api.keys is empty: anybody who reaches it could read and delete every face",
-        "set api.keys, listen on 127.0.0.1, or set api.unsigned_anywhere = true",
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listening(config: Any, api: Api) -> Any:
-    """The listening socket: bound here, because uvicorn ends the whole process where it cannot bind."""
-    import socket
-
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(config.backlog)
-    except OSError as error:
-        raise SettingsError(
-            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to one that is free"
-        ) from error
-    return listener

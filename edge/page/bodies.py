@@ -1,46 +1,25 @@
-"""Bodies of requests, bounded."""
+"""The documents that scripts send, bounded."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from edge.api.bodies import body
 from edge.errors import InputError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-SECONDS = 60.0
-"""that a body may take to arrive"""
 LARGEST = 1 << 53
 """numbers from this on are no ids, and SQLite would not take all of them"""
 MOST_JSON = 256 << 10
 """bytes of a document"""
 
 
-async def body(request: Request, most: int, what: str = "picture") -> bytes:
-    """Raises InputError for what has more than ``most`` bytes, or does not arrive."""
-    from starlette.requests import ClientDisconnect
-
-    parts, total = [], 0
-    try:
-        async with asyncio.timeout(SECONDS):
-            async for part in request.stream():
-                total += len(part)
-                if total <= most:
-                    parts.append(part)
-    except (TimeoutError, ClientDisconnect) as error:
-        raise InputError(f"the {what} did not arrive", "try again", code="incomplete") from error
-    if total > most:
-        size, taken = (f"{number >> 20} MiB" if most >> 20 else f"{number >> 10} KiB" for number in (total, most))
-        raise InputError(f"the {what} has {size}, {taken} are taken", "make it smaller", code="too_large")
-    return b"".join(parts)
-
-
-async def document(request: Request) -> dict[str, Any]:
+async def document(request: Request, most: int = MOST_JSON) -> dict[str, Any]:
     """A JSON object. Raises InputError."""
-    data = await body(request, MOST_JSON, "document")
+    data = await body(request, most, "document")
     try:
         found = json.loads(data or b"{}")
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import json
 import secrets
 import socket
 import time
@@ -19,6 +18,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from edge.errors import InputError
+from edge.page import bodies
 from edge.settings import Page
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ TRIES, TRIES_SECONDS = 5, 60.0
 ADDRESSES = 1024
 """addresses whose wrong tokens are remembered"""
 WRONG_PAUSE = 0.5
+MOST_LOGIN = 4096
+"""bytes of a document with a token"""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -177,16 +180,11 @@ def said(status: int, error: str, hint: str = "") -> Response:
 
 
 async def _token_of(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > 4096:
-            return b""
     try:
-        token = json.loads(body)["token"]
-    except (ValueError, KeyError, TypeError):
+        token = (await bodies.document(request, MOST_LOGIN)).get("token")
+    except InputError:
         return b""
-    return token.encode() if isinstance(token, str) else b""
+    return token.encode("utf-8", "surrogatepass") if isinstance(token, str) else b""
 
 
 def _hostname(host: str) -> str:

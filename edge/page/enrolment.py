@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import finder, identify, pictures, subjects
+from edge.api.bodies import body
 from edge.enroll import HINTS, enroll_picture, new_face
 from edge.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
 from edge.gate import judged
 from edge.page import looks
-from edge.page.bodies import body
 from edge.page.door import said
 from edge.settings import Settings
 

@@ -252,7 +252,13 @@ def test_after_a_few_wrong_tokens_not_even_the_right_one_is_looked_at(guarded: S
     assert guarded.ask("POST", "/page/login", body, host=ELSEWHERE, **MARK)[0] == 429
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"token": 7}', b"x" * 9000, '{"token": "ü"}'.encode()])
+RUBBISH = [
+    b"", b"{}", b"[]", b'{"token": 7}', b"x" * 9000, '{"token": "ü"}'.encode(), rb'{"token": "\ud800"}', b"[" * 4000,
+    b'{"token": "t0ken-secret", "more": "' + b"x" * 5000 + b'"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", RUBBISH)
 def test_a_login_with_rubbish_is_a_wrong_token(guarded: Served, body: bytes) -> None:
     assert guarded.ask("POST", "/page/login", body, host=ELSEWHERE, **MARK)[0] == 401
 
