@@ -68,7 +68,7 @@ class Vision:
         embedder = self.embedder()
         return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
 
-    def embed(self, picture: Picture, faces: Sequence[Seen], *, still: bool = True) -> list[Embedding]:
+    def embed(self, picture: Picture, faces: Sequence[Seen], *, still: bool) -> list[Embedding]:
         """Their embeddings, in order; ``still``: as Embedder.embed."""
         return self.embedder().embed(picture, [one.detection for one in faces], still=still)
 

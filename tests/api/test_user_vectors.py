@@ -71,7 +71,7 @@ def embeddings(vision: Vision, folder: Path) -> list[Any]:
     for path in sorted(folder.glob("*.jpg")):
         picture = pictures.read(path)
         faces = vision.faces(picture)
-        found += [one.vector for one in vision.embed(picture, faces[:1])]
+        found += [one.vector for one in vision.embed(picture, faces[:1], still=True)]
     return found
 
 

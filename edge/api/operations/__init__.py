@@ -58,12 +58,7 @@ OPERATIONS: dict[str, Operation] = {
     "SearchFacesByImage": Operation("faces:search_faces_by_image", "models"),
     "DetectFaces": Operation("images:detect_faces", "models", "partial", _ATTRIBUTES),
     "CompareFaces": Operation("images:compare_faces", "models"),
-    "DetectLabels": Operation(
-        "labels:detect_labels",
-        "models",
-        "partial",
-        "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance",
-    ),
+    "DetectLabels": Operation("labels:detect_labels", "models", "partial", _LABELS),
     "CreateUser": Operation("users:create_user", "store"),
     "DeleteUser": Operation("users:delete_user", "store"),
     "ListUsers": Operation("users:list_users", "store"),

@@ -51,7 +51,7 @@ def list_faces(call: Call) -> dict[str, Any]:
     collection = call.service.collection(call["CollectionId"])
     limit = call.get("MaxResults") or DEFAULT_PAGE
     page, following = call.service.users(collection).faces(
-        after=_row(call), limit=limit, user_id=call.get("UserId"), face_ids=call.get("FaceIds")
+        after=call.offset(), limit=limit, user_id=call.get("UserId"), face_ids=call.get("FaceIds")
     )
     version = collection_version(call.service, collection)
     answer: dict[str, Any] = {
@@ -87,7 +87,7 @@ def search_faces_by_image(call: Call) -> dict[str, Any]:
     collection = call.service.collection(call["CollectionId"])
     _, picture = call.service.image(call["Image"])
     seen = largest_face(call, picture)
-    (embedding,) = call.service.vision.embed(picture, [seen])
+    (embedding,) = call.service.vision.embed(picture, [seen], still=True)
     collection.check_space(call.service.vision.space)
     return {
         "SearchedFaceBoundingBox": shapes.box(seen.detection.box),
@@ -108,7 +108,7 @@ def _stored(call: Call, collection: Collection, digest: str, picture: Picture, c
     most = call.service.settings.api.max_faces
     if collection.count + len(chosen) > most:
         raise ApiError("ServiceQuotaExceededException", f"A collection on this device has at most {most} faces.")
-    embeddings = call.service.vision.embed(picture, chosen)
+    embeddings = call.service.vision.embed(picture, chosen, still=True)
     new = [_new_face(call, digest, seen, one) for seen, one in zip(chosen, embeddings, strict=True)]
     return collection.add(new, call.service.vision.space)
 
@@ -131,11 +131,6 @@ def _new_face(call: Call, digest: str, seen: Seen, embedding: Embedding) -> Any:
 def _asked(call: Call) -> tuple[int, float]:
     """MaxFaces and FaceMatchThreshold."""
     return call.get("MaxFaces", DEFAULT_MATCHES), call.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
-
-
-def _row(call: Call) -> int:
-    position = call.position()
-    return int(position) if position.isdecimal() else 0
 
 
 def _undeleted(face_id: str, owner: str | None) -> dict[str, Any]:

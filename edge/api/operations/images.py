@@ -54,4 +54,4 @@ def _embedded(call: Call, member: str, most: int | None) -> tuple[list[Seen], li
     passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
     if not passed:
         raise ApiError("InvalidParameterException", NO_FACES)
-    return passed[:most], call.service.vision.embed(picture, passed[:most])
+    return passed[:most], call.service.vision.embed(picture, passed[:most], still=True)

@@ -30,10 +30,11 @@ def create_project(call: Call) -> dict[str, Any]:
 
 def describe_projects(call: Call) -> dict[str, Any]:
     names, features = call.get("ProjectNames"), call.get("Features", ["CUSTOM_LABELS"])
+    after = call.position()
     found = [
         one
         for one in call.service.projects.projects()
-        if one.name > call.position() and (names is None or one.name in names) and "CUSTOM_LABELS" in features
+        if one.name > after and (names is None or one.name in names) and "CUSTOM_LABELS" in features
     ]
     size = call.get("MaxResults", PAGE)
     described = [
@@ -103,13 +104,14 @@ def list_dataset_entries(call: Call) -> dict[str, Any]:
 
 def list_dataset_labels(call: Call) -> dict[str, Any]:
     dataset, size = arns.dataset(call, call["DatasetArn"]), call.get("MaxResults", PAGE)
+    after = call.position()
     stats: dict[str, list[int]] = {}
     for entry in call.service.projects.entries(dataset):
         for label, boxes in entry.labels.items():
             counts = stats.setdefault(label, [0, 0])
             counts[0] += 1
             counts[1] += boxes
-    found = [(label, stats[label]) for label in sorted(stats) if label > call.position()]
+    found = [(label, stats[label]) for label in sorted(stats) if label > after]
     described = [
         {"LabelName": label, "LabelStats": {"EntryCount": entries, "BoundingBoxCount": boxes}}
         for label, (entries, boxes) in found[:size]

@@ -44,9 +44,8 @@ def disassociate_faces(call: Call) -> dict[str, Any]:
 
 def list_users(call: Call) -> dict[str, Any]:
     users = call.service.users(call.service.collection(call["CollectionId"]))
-    position = call.position()
     limit = call.get("MaxResults", DEFAULT_PAGE)
-    page = users.page(after=int(position) if position.isdecimal() else 0, limit=limit + 1)
+    page = users.page(after=call.offset(), limit=limit + 1)
     answer: dict[str, Any] = {
         "Users": [{"UserId": user.user_id, "UserStatus": user.status} for user in page[:limit]],
     }
@@ -86,7 +85,7 @@ def search_users_by_image(call: Call) -> dict[str, Any]:
     }
     if passed:
         collection.check_space(call.service.vision.space)
-        (embedding,) = call.service.vision.embed(picture, passed[:1])
+        (embedding,) = call.service.vision.embed(picture, passed[:1], still=True)
         answer["SearchedFace"] = {"FaceDetail": shapes.face_detail(passed[0])}
         answer["UserMatches"] = _matches(call, collection, embedding.vector)
     return answer
