@@ -131,10 +131,8 @@ def publisher(chosen: settings.Settings, state: Path) -> Published | None:
         from edge.hub.publishing.desk import Desk
 
         desk = Desk(folder, chosen)
-        with desk.collections() as collections:
-            names = {one for name in collections.names() for one in collections.get(name).subjects() if wanted(one)}
-        for name in names:
-            desk.forget(name)
+        for subject in filter(wanted, desk.subjects()):
+            desk.forget(subject)
 
     return forget
 

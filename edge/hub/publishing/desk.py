@@ -159,6 +159,12 @@ class Desk:
         assert draft.release.taxonomy is not None  # noqa: S101
         return draft.release.taxonomy
 
+    def subjects(self) -> set[str]:
+        """Everybody whose faces are here: in a collection, or waiting for a word."""
+        with self.collections() as collections, closing(Waiting(self.private)) as waiting:
+            found = {subject for name in collections.names() for subject in collections.get(name).subjects()}
+            return found | waiting.subjects()
+
     def forget(self, subject: str) -> dict[str, int]:
         """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
         gone: dict[str, int] = {}

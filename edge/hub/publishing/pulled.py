@@ -96,6 +96,10 @@ class Waiting:
             for number, device, collection, moment, space, face, data in rows
         ]
 
+    def subjects(self) -> set[str]:
+        with self._database.reading() as db:
+            return {row[0] for row in db.execute("SELECT DISTINCT subject FROM faces WHERE state = 'waiting'")}
+
     def decide(self, numbers: Sequence[int], state: Literal["accepted", "dropped"]) -> None:
         """These wait no longer; of each its FaceId alone is kept."""
         with self._database.writing() as db:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge.collection.faces import NewFace, from_new
 from edge.enrolments import Page
 from edge.errors import NotFoundError
+from edge.hub.forgetting import publisher
 from edge.hub.publishing.accepting import accept, judge
 from edge.hub.publishing.desk import Desk
 from edge.hub.publishing.pulled import FILE, Waiting
@@ -127,6 +128,19 @@ def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(desk: D
     assert b"visitor" not in data
     assert b"somebody" not in data
     assert vector.tobytes() not in data
+
+
+def test_who_is_forgotten_by_a_device_does_not_wait_for_the_fleet_either(
+    desk: Desk, waiting: Waiting, tmp_path: Path
+) -> None:
+    waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
+    accept(desk, waiting, waiting.waiting()[1:], "face")
+    waiting.take("hall", "", a_page(entry("bob", unit(1)), entry("carol", unit(2))))
+    published = publisher(Settings(), tmp_path)
+    assert published is not None
+    published(lambda subject: subject in ("alice", "bob"))
+    assert subjects(desk) == {}
+    assert [one.face.subject for one in waiting.waiting()] == ["carol"]
 
 
 def test_a_label_that_is_not_set_is_refused_before_anything_is_taken(desk: Desk, waiting: Waiting) -> None:
