@@ -151,7 +151,7 @@ def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Pa
 
     Cameras whose custom_labels name it tell it as soon as the release is there. A probe goes to every device.
 
-    
+    \b
     Example:
       edge hub add labels helmets --probe helmets.jpg
     """
