@@ -23,6 +23,7 @@ from edge.mqtt.client import Client, of_device
 from edge.mqtt.delivery import Delivery
 from edge.mqtt.topics import Topics
 from edge.outbox import Outbox
+from edge.outbox.store import FILE as OUTBOX
 from edge.parts import Parts, Round
 from edge.release_contents import in_force
 from edge.reports import DeviceReports
@@ -98,7 +99,7 @@ class Daemon:
         sdnotify.starting()
         with ExitStack() as stack:
             stack.enter_context(Lock(self._state))
-            outbox = Outbox(self._state / "outbox.sqlite", self._settings.outbox)
+            outbox = Outbox(self._state / OUTBOX, self._settings.outbox)
             stack.callback(outbox.close)
             topics = Topics(self._settings.device.name)
             client = of_device(self._settings.mqtt, self._settings.device.name, outbox.session)

@@ -27,12 +27,12 @@ from edge.outbox import store as events
 from edge.review import database as review
 from edge.settings import Settings
 from edge.sync.slots import Slots
-from edge.vault import PLAIN, Opening, Sealing, Vault
+from edge.vault import PLAIN, Opening, Resealing, Sealing
 from edge.vault_keys import Key
 
 RECORDS = "rekognition"
 """folder of lines for other programs, which cannot be encrypted"""
-Reseal = Callable[[Connection, Vault, Vault], int]
+Reseal = Callable[[Connection, Resealing], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +86,15 @@ def change(settings: Settings, state: Path, key: Key | None) -> Changed:
     with Lock(state), slots.locked() if slots.folder.is_dir() else nullcontext():
         _ready(state)
         _mark(state, key, changing=True)
-        old, new = Opening(), PLAIN if key is None else Sealing(key)
+        anew = Resealing(Opening(), PLAIN if key is None else Sealing(key))
         _without_indexes(state / INDEXES)
         written, damaged = [], 0
         for name, reseal in RESEALS.items():
             if (state / name).exists():
                 with rewriting(state / name) as db:
-                    damaged += reseal(db, old, new)
+                    damaged += reseal(db, anew)
                 written.append(name)
-        damaged += slots.reseal(old, new)
+        damaged += slots.reseal(anew)
         _mark(state, key, changing=False)
     with Collections(state, settings.collection, maintain=False) as collections:
         for name in collections.names():
@@ -102,10 +102,10 @@ def change(settings: Settings, state: Path, key: Key | None) -> Changed:
     return Changed(key.name if key else "", tuple(written), damaged, tuple(_left(state) if key else ()))
 
 
-def _collections(db: Connection, old: Vault, new: Vault) -> int:
+def _collections(db: Connection, anew: Resealing) -> int:
     db.execute(f"DROP TRIGGER IF EXISTS {SEALED_ONLY}")
-    damaged = faces.reseal(db, old, new)
-    if new.key is not None:
+    damaged = faces.reseal(db, anew)
+    if anew.new.key is not None:
         db.execute(GUARD)
     return damaged
 
@@ -113,9 +113,9 @@ def _collections(db: Connection, old: Vault, new: Vault) -> int:
 RESEALS: dict[str, Reseal] = {
     COLLECTIONS: _collections,
     review.FILE: review.reseal,
-    "outbox.sqlite": lambda db, old, new: events.rewrite(db, old, new)[1],
+    events.FILE: lambda db, anew: events.rewrite(db, anew.old, anew.new)[1],
     videos.FILE: videos.reseal,
-    "api.sqlite": answers.reseal,
+    answers.FILE: answers.reseal,
 }
 """file -> what stores all of its values anew"""
 
@@ -131,18 +131,23 @@ def _marked(state: Path) -> vault.State | None:
 def _ready(state: Path) -> None:
     """All keys fit, and the formats are today's, before anything is changed."""
     found = _marked(state)
-    if found is not None and found.key and not found.changing and found.key not in vault_keys.known():
-        vault.of(state)  # says what is missing
-    if found is None and (state / COLLECTIONS).exists() and _sealed_without_mark(state):
+    if found is not None and found.changing:
         return
-    if (state / COLLECTIONS).exists() and not (found and found.changing):
+    if found is None and _sealed_without_mark(state):
+        return
+    if found is not None:
+        vault.of(state)  # says where a key is missing
+    if (state / COLLECTIONS).exists():
         Store(state).close()
-    if (state / review.FILE).exists() and not (found and found.changing):
+    if (state / review.FILE).exists():
         review.opened(state).close()
 
 
 def _sealed_without_mark(state: Path) -> bool:
-    with closing(connect(state / COLLECTIONS, timeout=BUSY_SECONDS)) as db:
+    path = state / COLLECTIONS
+    if not path.exists():
+        return False
+    with closing(connect(path, timeout=BUSY_SECONDS)) as db:
         return has_guard(db)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edge import farewells, subjects, traces, vault
+from edge.api.state import FILE as API
 from edge.api.videos.store import FILE as VIDEOS
 from edge.api.videos.store import FINDING
 from edge.collection import Collections
@@ -29,7 +30,7 @@ from edge.review.database import FILE as REVIEW
 from edge.settings import Settings
 from edge.sync import erasures
 
-OUTBOX, API, RECORDS = "outbox.sqlite", "api.sqlite", "rekognition"
+RECORDS = "rekognition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _forgotten(subject: str, settings: Settings, state: Path, collections: Colle
     with rewriting(state / COLLECTIONS):
         pass
     questions = _questions(subject, settings, state)
-    events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / OUTBOX, subject)
+    events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
     _without_replays(state / API)
     questions += _without_videos(state / VIDEOS, subject)
     _without_records(state / RECORDS, subject)

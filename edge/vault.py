@@ -180,6 +180,23 @@ class Opening(Vault):
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Resealing:
+    """Stored values of one vault as another stores them. Raises StoreError where one is damaged, SettingsError."""
+
+    old: Vault
+    new: Vault
+
+    def name(self, value: Stored | None) -> Stored | None:
+        return self.new.name(self.old.named(value))
+
+    def data(self, value: Stored, *place: object) -> bytes:
+        return self.new.seal(self.old.open(value, *place), *place)
+
+    def text(self, value: Stored, *place: object) -> Stored:
+        return self.new.seal_text(self.old.open_text(value, *place), *place)
+
+
 def sealed(value: object) -> bool:
     """Whether a stored value is one that some key has sealed."""
     return isinstance(value, bytes) and value.startswith(MAGIC)

@@ -15,12 +15,13 @@ from typing import Any
 
 from edge.api.errors import ApiError
 from edge.database import Connection, Database
-from edge.vault import Vault
+from edge.vault import Resealing
 
 MAX_TAGS = 200
 TOKEN_LIFE = 24 * 3600.0
 """seconds for which a ClientRequestToken replays its first answer"""
 
+FILE = "api.sqlite"
 ANSWER = "token answer"
 """place of a sealed value"""
 SCHEMA = """
@@ -37,7 +38,7 @@ class ApiState:
     """Tags, tokens and processors. Raises StoreError where the file cannot be used."""
 
     def __init__(self, folder: Path) -> None:
-        self._db = Database(folder / "api.sqlite", SCHEMA)
+        self._db = Database(folder / FILE, SCHEMA)
 
     def close(self) -> None:
         self._db.close()
@@ -106,7 +107,7 @@ class ApiState:
             db.execute("DELETE FROM processors WHERE name=?", (name,))
 
 
-def reseal(db: Connection, *_: Vault) -> int:
+def reseal(db: Connection, _: Resealing) -> int:
     """First answers name users and pictures, for a day: without them a repeated request is done anew."""
     db.execute("DELETE FROM tokens")
     return 0

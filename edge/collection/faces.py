@@ -14,7 +14,7 @@ import numpy as np
 from edge.database import Connection
 from edge.errors import StoreError
 from edge.types import Box, Face
-from edge.vault import Stored, Vault
+from edge.vault import Resealing, Stored, Vault
 
 if TYPE_CHECKING:
     from edge.types import FloatArray
@@ -134,8 +134,8 @@ def parts(values: Iterable[str]) -> Iterator[list[str]]:
         yield piece
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> int:
-    """Store every face and user of a file as ``new`` does; how many faces were damaged, and went.
+def reseal(db: Connection, change: Resealing) -> int:
+    """Store every face and user of a file anew; how many faces were damaged, and went.
 
     In a transaction of the caller's. Raises SettingsError.
     """
@@ -145,7 +145,7 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
         for row in rows:
             last = row[0]
             try:
-                changed = _resealed(old, new, *row[1:])
+                changed = _resealed(change, *row[1:])
             except StoreError:
                 damaged += db.execute("DELETE FROM faces WHERE row = ?", (last,)).rowcount
             else:
@@ -153,17 +153,16 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
                     "UPDATE faces SET subject = ?, external_image_id = ?, vector = ? WHERE row = ?", (*changed, last)
                 )
     for number, name in db.execute("SELECT id, user_id FROM users").fetchall():
-        db.execute("UPDATE users SET user_id = ? WHERE id = ?", (new.name(old.named(name)), number))
+        db.execute("UPDATE users SET user_id = ? WHERE id = ?", (change.name(name), number))
     return damaged
 
 
 def _resealed(
-    old: Vault, new: Vault, number: int, face_id: str, subject: Stored | None, external: Stored | None, blob: bytes
+    change: Resealing, number: int, face_id: str, subject: Stored | None, external: Stored | None, blob: bytes
 ) -> tuple[object, ...]:
-    name, place = old.named(subject), (EXTERNAL, number, face_id)
-    data = old.open(blob, VECTOR, number, face_id, name)
-    outer = None if external is None else new.seal_text(old.open_text(external, *place), *place)
-    return new.name(name), outer, new.seal(data, VECTOR, number, face_id, name)
+    outer = None if external is None else change.text(external, EXTERNAL, number, face_id)
+    vector = change.data(blob, VECTOR, number, face_id, change.old.named(subject))
+    return change.name(subject), outer, vector
 
 
 def _values(vault: Vault, collection: int, face: Face) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge import files
 from edge.doctor.finding import Finding, Level, Patient
+from edge.outbox.store import FILE as OUTBOX
 
 SLOW = 1.0
 """seconds that one small durable write may take"""
@@ -76,7 +77,7 @@ def space(patient: Patient) -> Iterator[Finding]:
 
 def outbox(patient: Patient) -> Iterator[Finding]:
     """Whether the file of waiting events is whole, and whether events wait for too long."""
-    path = patient.state / "outbox.sqlite"
+    path = patient.state / OUTBOX
     if not path.exists():
         return
     try:

@@ -24,6 +24,7 @@ from edge.vault import PLAIN, Stored, Vault
 
 log = logging.getLogger(__name__)
 
+FILE = "outbox.sqlite"
 PAGE = 4096
 """bytes"""
 SMALLEST = 1 << 20

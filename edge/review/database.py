@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.database import Connection, Database
 from edge.errors import StoreError
-from edge.vault import Stored, Vault
+from edge.vault import Resealing, Stored, Vault
 
 FILE = "review.sqlite"
 SCHEMA = """
@@ -46,8 +46,8 @@ def opened_crop(vault: Vault, blob: bytes | None, *place: object) -> bytes:
     return vault.open(blob, *place) if blob else b""
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> int:
-    """Store every row of a file as ``new`` does; how many were damaged, and went. In a transaction of the caller's."""
+def reseal(db: Connection, change: Resealing) -> int:
+    """Store every row of a file anew; how many were damaged, and went. In a transaction of the caller's."""
     damaged = 0
     for table, columns, anew in (
         ("doubts", "id, subject, document, vector, crop", _doubt),
@@ -58,7 +58,7 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
     ):
         for number, *values in db.execute(f"SELECT {columns} FROM {table}").fetchall():  # noqa: S608
             try:
-                changed = anew(old, new, number, *values)
+                changed = anew(change, number, *values)
             except StoreError:
                 damaged += db.execute(f"DELETE FROM {table} WHERE id = ?", (number,)).rowcount  # noqa: S608
             else:
@@ -68,38 +68,35 @@ def reseal(db: Connection, old: Vault, new: Vault) -> int:
 
 
 def _doubt(
-    old: Vault, new: Vault, number: int, subject: Stored | None, document: Stored, vector: bytes, crop: bytes | None
+    change: Resealing, number: int, subject: Stored | None, document: Stored, vector: bytes, crop: bytes | None
 ) -> dict[str, object]:
     return {
-        "subject": new.name(old.named(subject)),
-        "document": new.seal_text(old.open_text(document, DOCUMENT, number), DOCUMENT, number),
-        "vector": new.seal(old.open(vector, VECTOR, number), VECTOR, number),
-        "crop": sealed_crop(new, opened_crop(old, crop, CROP, number), CROP, number),
+        "subject": change.name(subject),
+        "document": change.text(document, DOCUMENT, number),
+        "vector": change.data(vector, VECTOR, number),
+        "crop": change.data(crop, CROP, number) if crop else b"",
     }
 
 
-def _answer(old: Vault, new: Vault, number: int, subject: Stored | None, crop: bytes | None) -> dict[str, object]:
-    picture = opened_crop(old, crop, ANSWER, number)
-    return {"subject": new.name(old.named(subject)), "crop": sealed_crop(new, picture, ANSWER, number)}
+def _answer(change: Resealing, number: int, subject: Stored | None, crop: bytes | None) -> dict[str, object]:
+    return {"subject": change.name(subject), "crop": change.data(crop, ANSWER, number) if crop else b""}
 
 
 def _anchor(
-    old: Vault, new: Vault, _: int, subject: Stored, collection: str, space: str, vector: bytes
+    change: Resealing, _: int, subject: Stored, collection: str, space: str, vector: bytes
 ) -> dict[str, object]:
-    name = old.named(subject)
-    place = (ANCHOR, collection, name, space)
-    return {"subject": new.name(name), "vector": new.seal(old.open(vector, *place), *place)}
+    place = (ANCHOR, collection, change.old.named(subject), space)
+    return {"subject": change.name(subject), "vector": change.data(vector, *place)}
 
 
 def _stranger(
-    old: Vault, new: Vault, _: int, collection: str, label: str, first: float, looks: bytes
+    change: Resealing, _: int, collection: str, label: str, first: float, looks: bytes
 ) -> dict[str, object]:
-    place = (STRANGER, collection, label, first)
-    return {"looks": new.seal(old.open(looks, *place), *place)}
+    return {"looks": change.data(looks, STRANGER, collection, label, first)}
 
 
-def _example(old: Vault, new: Vault, number: int, vector: bytes) -> dict[str, object]:
-    return {"vector": new.seal(old.open(vector, EXAMPLE, number), EXAMPLE, number)}
+def _example(change: Resealing, number: int, vector: bytes) -> dict[str, object]:
+    return {"vector": change.data(vector, EXAMPLE, number)}
 
 
 def opened(state: Path) -> Database:

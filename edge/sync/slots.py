@@ -16,7 +16,7 @@ from pathlib import Path
 from edge import files, vault
 from edge.errors import ConflictError, ReleaseError, StoreError
 from edge.sync.manifest import Release, parse, to_bytes
-from edge.vault import Vault
+from edge.vault import Resealing
 
 FOLDER = "sync"
 """below the state folder"""
@@ -62,21 +62,21 @@ class Slots:
         """
         return read(self.blobs, self._state, sha256)
 
-    def reseal(self, old: Vault, new: Vault) -> int:
-        """Store every private blob as ``new`` does; how many were damaged and went. Raises EdgeError."""
+    def reseal(self, change: Resealing) -> int:
+        """Store every private blob anew; how many were damaged and went. Raises EdgeError."""
         damaged = 0
         for sha256 in sorted({one for release in self.installed() for one in self.manifest(release).private()}):
             path = self.blob(sha256)
             with _explained(self.folder):
                 try:
-                    data = old.open(path.read_bytes(), BLOB, sha256)
+                    data = change.data(path.read_bytes(), BLOB, sha256)
                 except FileNotFoundError:
                     continue
                 except StoreError:
                     path.unlink()  # edge sync fetches it again
                     damaged += 1
                 else:
-                    files.write_bytes(path, new.seal(data, BLOB, sha256))
+                    files.write_bytes(path, data)
         for part in self.blobs.glob(".part-*"):
             part.unlink(missing_ok=True)
         return damaged
@@ -125,13 +125,11 @@ class Slots:
                 files.make_folder(folder)
                 for name, blob in blobs.items():
                     _link(self.blob(blob.sha256), folder / name)
-                for made in (folder, *folder.relative_to(self._staging).parents[:-1]):
-                    files.sync_folder(self._staging / made)
             if release.taxonomy:
                 _link(self.blob(release.taxonomy.sha256), self._staging / TAXONOMY)
             files.write_bytes(self._staging / MANIFEST, to_bytes(release))
-            files.sync_folder(self._staging / "models")
-            files.sync_folder(self._staging)
+            for made in (*self._staging.rglob("*/"), self._staging):
+                files.sync_folder(made)
             self._staging.rename(final)
             files.sync_folder(self.releases)
         return final
@@ -147,22 +145,17 @@ class Slots:
 
     def drop_current(self) -> None:
         """No release is in use any more."""
-        with _explained(self.folder):
-            (self.folder / "current").unlink(missing_ok=True)
-            files.sync_folder(self.folder)
+        self._drop("current")
+
+    def drop_previous(self) -> None:
+        """There is no way back from the current release."""
+        self._drop("previous")
 
     def discard(self, release: str) -> None:
         """Delete an installed release: the disk has damaged it, and the next sync fetches it again."""
         with _explained(self.folder):
-            (self.path(release) / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(self.path(release), ignore_errors=True)
+            self._delete(release)
             files.sync_folder(self.releases)
-
-    def drop_previous(self) -> None:
-        """There is no way back from the current release."""
-        with _explained(self.folder):
-            (self.folder / "previous").unlink(missing_ok=True)
-            files.sync_folder(self.folder)
 
     def tidy(self, keep: set[str]) -> int:
         """Delete releases that are not in ``keep``, and blobs that none of the rest needs. Bytes that went."""
@@ -173,8 +166,7 @@ class Slots:
                 if release in keep:
                     needed |= self.manifest(release).blobs().keys()
                 else:
-                    (self.path(release) / MANIFEST).unlink()  # first: a half-deleted release is none
-                    shutil.rmtree(self.path(release), ignore_errors=True)
+                    self._delete(release)
             for blob in self.blobs.iterdir():
                 if blob.name not in needed:
                     gone += blob.stat().st_size
@@ -195,6 +187,15 @@ class Slots:
             yield
         finally:
             os.close(descriptor)
+
+    def _delete(self, release: str) -> None:
+        (self.path(release) / MANIFEST).unlink(missing_ok=True)  # first: a half-deleted release is none
+        shutil.rmtree(self.path(release), ignore_errors=True)
+
+    def _drop(self, link: str) -> None:
+        with _explained(self.folder):
+            (self.folder / link).unlink(missing_ok=True)
+            files.sync_folder(self.folder)
 
     def _target(self, link: str) -> str:
         try:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edge.database import Connection, Database
 from edge.errors import StoreError
-from edge.vault import Vault
+from edge.vault import Resealing
 
 FILE = "videos.sqlite"
 KEPT = 7 * 86400.0
@@ -122,21 +122,21 @@ class JobStore:
             return [Finding(time, name, json.loads(text)) for time, name, text in opened]
 
 
-def reseal(db: Connection, old: Vault, new: Vault) -> int:
-    """Store every job and finding of a file as ``new`` does; how many were damaged, and went with their job.
+def reseal(db: Connection, change: Resealing) -> int:
+    """Store every job and finding of a file anew; how many were damaged, and went with their job.
 
     In a transaction of the caller's. Raises SettingsError.
     """
     damaged = set()
     for number, document in db.execute("SELECT id, document FROM jobs").fetchall():
         try:
-            sealed = new.seal_text(old.open_text(document, JOB, number), JOB, number)
+            sealed = change.text(document, JOB, number)
             db.execute("UPDATE jobs SET document = ? WHERE id = ?", (sealed, number))
         except StoreError:
             damaged.add((number,))
     for position, *place, document in db.execute("SELECT position, job, time, document FROM findings").fetchall():
         try:
-            sealed = new.seal_text(old.open_text(document, FINDING, *place), FINDING, *place)
+            sealed = change.text(document, FINDING, *place)
             db.execute("UPDATE findings SET document = ? WHERE position = ?", (sealed, position))
         except StoreError:
             damaged.add((place[0],))
