@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from edge.types import Frame
 
 SCRIPTS = (
-    "page.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js", "rows.js",
+    "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
+    "rows.js",
 )  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),

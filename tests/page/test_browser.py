@@ -81,7 +81,8 @@ def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browse
     browser.until("document.activeElement.id === 'question-input'")
     browser.type("erin")
     browser.press("Enter")
-    settled(browser, 6)  # the gate: it looks like carol
+    browser.until("document.querySelectorAll('.row .refused').length === 1")  # the gate: it looks like carol
+    settled(browser, 6)
     browser.press("End")
     assert browser.js(TITLE) == "Is it dave?"
     browser.press("r")

@@ -1,13 +1,13 @@
 /** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
 
-import { $, ask, count, make, portrait, post, set, tell, words } from "./common.js";
+import { Answers } from "./answers.js";
+import { $, ask, count, make, portrait, set, tell, words } from "./common.js";
 import { askDelete, deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
 import { able, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
 import { Rows } from "./rows.js";
 
 const ROW = 64; // pixels, as in the style sheet
-const AT_ONCE = 50; // answers of one request
 const ENOUGH = 2000; // questions that are held: more are asked for when these become few
 const SORTS = {
   "oldest first": (a, b) => a.id - b.id,
@@ -22,11 +22,7 @@ let order = []; // what the list shows
 let at = 0; // place of the current one in it
 const chosen = new Set(); // ids that are answered together
 let from = 0; // where a selection with shift begins
-let unsent = []; // answers that wait for the device
-let sending = null;
-const done = new Set(); // ids that were answered here: a list that was asked for before may still have them
-let past = []; // groups of ids that can be taken back, the last one last
-let group = 0;
+const answers = new Answers(settled, sent);
 let newest = 0;
 let more = false;
 let loading = null;
@@ -47,7 +43,7 @@ export function show(review) {
   $("review-count").hidden = !review.waiting;
   kept(told);
   if (!open()) return;
-  const fits = more || unsent.length || sending || held.size === review.waiting;
+  const fits = more || answers.busy || held.size === review.waiting;
   odd = fits ? 0 : odd + 1;
   if (asking) return; // whom somebody names now stays where it is
   if (review.newest > newest && !more) load();
@@ -80,13 +76,12 @@ async function fetchAll() {
     const answer = await ask(`/page/review?after=${newest}`).catch(() => null);
     if (!answer?.ok) return;
     const said = await answer.json();
-    const busy = new Set(unsent.map((one) => one.id));
     for (const item of said.questions) {
       newest = Math.max(newest, item.id);
-      if (!busy.has(item.id) && !done.has(item.id)) held.set(item.id, item);
+      if (!answers.has(item.id)) held.set(item.id, item);
     }
     more = said.more;
-    if (!past.length) past = said.undoable.map((id) => ({ ids: [id] }));
+    if (!answers.groups.length) answers.groups = said.undoable.map((id) => ({ ids: [id] }));
     arrange();
   } while (more && held.size < ENOUGH);
 }
@@ -118,7 +113,7 @@ function paint(anew = true) {
   const any = order.length > 0;
   $("review-none").hidden = any;
   $("review-work").hidden = !any;
-  $("review-undo").disabled = !past.length;
+  $("review-undo").disabled = !answers.groups.length;
   $("review-total").textContent = held.size ? `${count(held.size, "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
   const refused = [...held.values()].filter((item) => item.refused).length;
   $("review-refused").hidden = !refused;
@@ -213,44 +208,30 @@ function give(answer, subject = "", force = false) {
   const those = all.filter((item) => able(item).includes(answer));
   if (those.length < all.length) tell(`${count(all.length - those.length, "question")} cannot be answered so: say who it is, or discard`, "bad");
   if (!those.length) return;
-  const number = ++group;
   const gone = new Set(those.map((item) => item.id));
   for (const item of those) {
     held.delete(item.id);
     chosen.delete(item.id);
-    unsent.push({ item, group: number, id: item.id, answer: subject && subject === item.subject ? "confirm" : answer, subject, force });
   }
   const before = order.slice(0, at).filter((item) => gone.has(item.id)).length;
   order = order.filter((item) => !gone.has(item.id));
   at -= before;
-  past.push({ group: number, ids: [] });
+  answers.give(those.map((item) => ({ item, answer: subject && subject === item.subject ? "confirm" : answer, subject, force })));
   paint(those.length > 1);
   told = { ...told, waiting: Math.max(0, told.waiting - those.length) };
   tell(`${those.length > 1 ? count(those.length, "question") : titleOf(those[0])} ${SAID[answer]}${subject ? ` ${subject}` : ""}`);
-  sending ??= send().finally(() => { sending = null; });
 }
 
-async function send() {
-  while (unsent.length) {
-    const part = unsent.slice(0, AT_ONCE);
-    const answers = part.map(({ id, answer, subject, force }) => (answer === "confirm" ? { id, answer, force } : { id, answer, subject, force }));
-    const said = await post("/page/review/answers", { answers });
-    unsent = unsent.slice(part.length);
-    const outcomes = said.outcomes ?? part.map(({ id }) => ({ id, ok: false, code: "failed", error: words(said) }));
-    settle(part, outcomes);
-  }
-  past = past.filter((one) => one.ids.length);
+function sent() {
   if (more && held.size < ENOUGH / 2) load();
   paint(false);
 }
 
-function settle(part, outcomes) {
+function settled(part, outcomes) {
   const back = [];
   outcomes.forEach((outcome, index) => {
     const given = part[index];
-    if (outcome.ok || outcome.code === "gone") done.add(outcome.id);
     if (outcome.ok) {
-      past.find((one) => one.group === given.group)?.ids.push(outcome.id);
       if (given.answer === "new") forgetNames();
     } else if (outcome.code === "gone") tell(`${outcome.error}, elsewhere`);
     else back.push({ ...given.item, refused: { ...outcome, answer: given.answer, subject: given.subject, error: words(outcome) } });
@@ -268,25 +249,16 @@ function pick(index) {
 }
 
 async function undo() {
-  if (sending) await sending;
-  const last = past.pop();
-  if (!last) return tell("nothing can be taken back");
-  const back = [];
-  for (let first = 0; first < last.ids.length; first += AT_ONCE) {
-    const said = await post("/page/review/undo", { ids: last.ids.slice(first, first + AT_ONCE) });
-    back.push(...(said.outcomes ?? [{ ok: false, error: words(said) }]));
-  }
+  const back = await answers.undo();
+  if (!back.length) return tell("nothing can be taken back");
   const good = back.filter((one) => one.ok);
-  for (const { question } of good) {
-    done.delete(question.id);
-    held.set(question.id, question);
-  }
+  for (const { question } of good) held.set(question.id, question);
   forgetNames();
   arrange();
   if (good.length) {
     move(order.findIndex((item) => item.id === good[0].id));
     tell(`taken back: ${count(good.length, "question waits", "questions wait")} again`);
-  } else tell(back[0] ? `not taken back: ${back[0].error}` : "nothing can be taken back", "bad");
+  } else tell(`not taken back: ${back[0].error}`, "bad");
 }
 
 /* ---- a name ---- */
@@ -325,7 +297,7 @@ async function nameChosen(name) {
 function deleted(answered) {
   held.clear();
   chosen.clear();
-  past = [];
+  answers.groups = [];
   told = { ...told, waiting: 0, ...(answered ? { answered: 0, pictures: 0 } : {}) };
   arrange();
   kept(told);
@@ -402,6 +374,6 @@ export function begin() {
   $("question-name").addEventListener("submit", (event) => { event.preventDefault(); if (field.name) nameChosen(field.name); });
   $("question-cancel").addEventListener("click", closeField);
   document.addEventListener("keydown", pressed);
-  addEventListener("beforeunload", (event) => { if (unsent.length) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (answers.unsent.length) event.preventDefault(); });
   keysTable();
 }
