@@ -71,19 +71,21 @@ class Control:
                 return
             with caller, suppress(OSError, ValueError):
                 caller.settimeout(PATIENCE)
-                answer = self._answer(json.loads(_line(caller)))
+                answer = self._answer(_line(caller))
                 caller.sendall(json.dumps(answer).encode() + b"\n")
 
-    def _answer(self, asked: Any) -> dict[str, Any]:
-        operation = self._operations.get(asked.get("operation", "")) if isinstance(asked, dict) else None
-        if operation is None:
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+            operation, arguments = self._operations[asked["operation"]], dict(asked["arguments"])
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {"error": "it does not know that operation", "hint": "restart it: another version is installed"}
         try:
-            return {"answer": operation(dict(asked.get("arguments", {})))}
+            return {"answer": operation(arguments)}
         except EdgeError as error:
             return {"error": error.message, "hint": error.hint}
         except Exception as error:
-            log.exception("%s failed", asked.get("operation"))
+            log.exception("%s failed", asked["operation"])
             return {"error": f"{type(error).__name__}: see the daemon's log", "hint": "report this as a bug"}
 
 

@@ -52,7 +52,12 @@ def test_what_goes_wrong_is_told_and_the_next_is_answered(state: Path, operation
     assert control.ask(state, "greet", {"name": "you"})["greeting"] == "hello you"
 
 
-@pytest.mark.parametrize("said", [b"", b"\n", b"[]\n", b"{", b"nonsense\n", b'{"operation": 5}\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"\n", b"[]\n", b"{", b"nonsense\n", b'{"operation": 5}\n', b'{"operation": []}\n', b"\xff\xfe\n",
+     b'{"operation": "greet", "arguments": 5}\n', b"[" * 60_000 + b"\n"],
+    ids=lambda said: repr(said[:40]),
+)  # fmt: skip
 def test_nonsense_stops_nothing(state: Path, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as other, control._address(state) as address:
         other.connect(address)
