@@ -136,8 +136,8 @@ def write(folder: Path, name: str, made: Made) -> None:
 
 
 def _example(example: Example, part: str) -> str:
-    document = {"part": part, "picture": str(example.path), "labels": sorted(example.labels)}
-    return json.dumps(document, ensure_ascii=False) + "\n"
+    # in ASCII: a name of a file may hold bytes that are no text, and characters that end a line
+    return json.dumps({"part": part, "picture": str(example.path), "labels": sorted(example.labels)}) + "\n"
 
 
 def damaged(path: Path, reason: str) -> StoreError:

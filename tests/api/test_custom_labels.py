@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from edge.api.custom.lines import entries_of
 from edge.api.server import ApiServer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -159,6 +160,15 @@ def test_a_hostile_manifest_fails_by_name_and_leaves_what_was_there(rekognition:
         about = rekognition.describe_dataset(DatasetArn=train)["DatasetDescription"]
         assert (about["Status"], about["StatusMessageCode"]) == ("UPDATE_FAILED", "CLIENT_ERROR")
         assert about["DatasetStats"]["TotalEntries"] == 1
+
+
+def test_an_entry_ends_with_its_line_and_not_at_what_else_may_end_one() -> None:
+    lines = [line("a\u2028b.png", "cat"), line("c\x85d.png", "dog")]
+    raw = "\r\n".join(json.dumps(json.loads(one), ensure_ascii=False) for one in lines).encode()
+    entries = entries_of(raw + b"\n\n", {"pets": Path("/pets")})
+    assert [one.source for one in entries] == ["s3://pets/a\u2028b.png", "s3://pets/c\x85d.png"]
+    assert {one.error for one in entries} == {"The picture does not exist."}
+    assert not any(one.line.endswith("\r") for one in entries)
 
 
 def test_training_that_cannot_be_done_says_why_and_the_waiter_ends(rekognition: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +202,13 @@ def test_versions_are_kept_chosen_and_deleted(tmp_path: Path) -> None:
     assert store.names() == []
     with pytest.raises(NotFoundError):
         store.version("pets")
+
+
+def test_the_pictures_of_a_version_are_known_again_whatever_their_files_are_called(tmp_path: Path) -> None:
+    store = Labels(tmp_path)
+    odd = [Example(Path(name), (Mark("cat"),)) for name in (os.fsdecode(b"caf\xe9.jpg"), "a\u2028b.jpg", "c\x85\n.jpg")]
+    version = store.save("pets", replace(made(), learned=odd[:2], tested=odd[2:]))
+    assert store.examples(version) == (odd[:2], odd[2:])
 
 
 def test_a_damaged_head_is_not_used(tmp_path: Path) -> None:

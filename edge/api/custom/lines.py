@@ -17,7 +17,9 @@ MOST_INVALID = manifests.MOST_INVALID
 
 def entries_of(data: bytes, buckets: Mapping[str, Path]) -> list[Entry]:
     """One entry a line; a line that cannot be used has its error. Blank lines are passed."""
-    return [_entry(line, buckets) for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    # not splitlines: it ends a line at characters that JSON may hold
+    return [_entry(line, buckets) for line in text.split("\n") if line.strip()]
 
 
 def too_many_errors(entries: list[Entry]) -> str:
