@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from rigs.waiting import eventually
 
 from edge import settings
 from edge.api.server import ApiServer
-from edge.api.videos import jobs
+from edge.api.videos import Finding, Job, JobStore, jobs
+from edge.errors import StoreError
 from edge.mqtt.client import Client
 from edge.mqtt.topics import Topics
 
@@ -101,3 +102,25 @@ def test_each_end_is_told_once_also_after_the_broker_or_the_endpoint_was_away(
         again.stop()
         other.stop()
         client.stop()
+
+
+def test_a_disk_that_is_full_for_a_while_delays_jobs_and_ends_none(
+    endpoint: Callable[[Client], ApiServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        client = Client(settings.Mqtt(host="127.0.0.1", port=broker.port), "edge-porch")
+        server = endpoint(client)
+        refused = []
+
+        def save(store: JobStore, job: Job, findings: Sequence[Finding] = ()) -> None:
+            if len(refused) < 4:  # what was found, and that the job failed; twice
+                refused.append(job.id)
+                raise StoreError("videos.sqlite: database or disk is full")
+            stored(store, job, findings)
+
+        stored = JobStore.save
+        monkeypatch.setattr(JobStore, "save", save)
+        job = started(server, "later")
+        assert set(refused) == {job}
+        started(server, "after-it")
+        server.stop()

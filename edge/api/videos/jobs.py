@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.errors import ApiError
 from edge.api.videos.store import Finding, Job, JobStore
 from edge.api.vision import Vision
-from edge.errors import EdgeError
+from edge.errors import EdgeError, StoreError
 from edge.settings import Camera
 
 if TYPE_CHECKING:
@@ -81,19 +81,30 @@ class VideoJobs:
 
     def _work(self) -> None:
         os.nice(NICENESS)
+        failing = False
         while (number := self._next()) is not None and not self._stop.is_set():
-            self._tell_rest()
-            job = self.store.get(number)
-            if job is None:
-                continue
             try:
-                done = self._done(job)
-            except (EdgeError, ApiError, OSError) as error:
-                log.warning("%s of %s failed: %s", job.operation, Path(job.request["path"]).name, error)
-                current = self.store.get(number) or job
-                done = replace(current, status="FAILED", message=str(error)[:256])
-            if done.status != "IN_PROGRESS":
-                self._tell(replace(done, told=not done.request.get("NotificationChannel")))
+                self._tell_rest()
+                self._work_on(number)
+                failing = False
+            except StoreError as error:
+                log.log(logging.DEBUG if failing else logging.WARNING, "jobs over videos wait for the disk: %s", error)
+                failing = self._waiting_to_be_told = True
+                self._queue.put(number)
+                self._stop.wait(TELL_SECONDS)
+
+    def _work_on(self, number: str) -> None:
+        job = self.store.get(number)
+        if job is None:
+            return
+        try:
+            done = self._done(job)
+        except (EdgeError, ApiError, OSError) as error:
+            log.warning("%s of %s failed: %s", job.operation, Path(job.request["path"]).name, error)
+            current = self.store.get(number) or job
+            done = replace(current, status="FAILED", message=str(error)[:256])
+        if done.status != "IN_PROGRESS":
+            self._tell(replace(done, told=not done.request.get("NotificationChannel")))
 
     def _done(self, job: Job) -> Job:
         from edge.api.videos.looking import looks_of, milliseconds
