@@ -56,7 +56,7 @@ def accept(
                 continue
             face = replace(one.face, collection=place)
             collection.merge([(face, one.vector)], one.space, len(one.vector))
-            draft.release = replace(draft.release, labels={**draft.release.labels, label: place})
+            draft.use(place, label)
             # in this order: whoever is stopped in between is asked about the face once more, and it is there once
             drafts.write(desk.private, draft)
             waiting.decide([one.number], "accepted")

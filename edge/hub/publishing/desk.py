@@ -113,7 +113,7 @@ class Desk:
                 there = collections.create(name)
             yield from enroll_images(plan, finder, there)
         draft = self.draft()
-        draft.release = replace(draft.release, labels={**draft.release.labels, label: name})
+        draft.use(name, label)
         drafts.write(self.private, draft)
 
     def take_in(self, export: Path, label: str) -> tuple[str, int]:
@@ -124,7 +124,7 @@ class Desk:
         with self.collections() as collections:
             added = portable.import_into(collections.get_or_create(manifest.collection), export).added
         draft = self.draft()
-        draft.release = replace(draft.release, labels={**draft.release.labels, label: manifest.collection})
+        draft.use(manifest.collection, label)
         drafts.write(self.private, draft)
         return manifest.collection, added
 
@@ -153,11 +153,10 @@ class Desk:
             json.loads(data)
         except ValueError as error:
             raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
-        draft = self.draft()
-        draft.release = replace(draft.release, taxonomy=self.repository.put_blob(data))
+        draft, blob = self.draft(), self.repository.put_blob(data)
+        draft.release = replace(draft.release, taxonomy=blob)
         drafts.write(self.private, draft)
-        assert draft.release.taxonomy is not None  # noqa: S101
-        return draft.release.taxonomy
+        return blob
 
     def subjects(self) -> set[str]:
         """Everybody whose faces are here: in a collection, or waiting for a word."""
@@ -202,10 +201,9 @@ class Desk:
         forgotten = [one.forgotten for one in draft.release.collections if one.forgotten]
         if before and forgotten != [one.forgotten for one in before.collections if one.forgotten]:
             erasures += 1
-        names = [name.removeprefix("releases/").removesuffix(".json") for name in self.repository.targets("targets")]
         release = replace(
-            draft.release, id=drafts.next_id(names), created=round(time.time(), 3), erasure=erasures,
-            probes=proving.expected(draft.release, self.repository, self.finder),
+            draft.release, id=drafts.next_id([one.id for one in published]), created=round(time.time(), 3),
+            erasure=erasures, probes=proving.expected(draft.release, self.repository, self.finder),
         )  # fmt: skip
         if before and to_bytes(replace(release, id="x", created=0.0)) == to_bytes(replace(before, id="x", created=0.0)):
             raise ConflictError(f"nothing has changed since release {before.id}", "edge hub add, or edge hub rollout")

@@ -30,6 +30,10 @@ class Draft:
         others = tuple(one for one in self.release.collections if one.name != collection.name)
         self.release = replace(self.release, collections=(*others, collection))
 
+    def use(self, collection: str, label: str) -> None:
+        """Let ``collection`` name what has this label."""
+        self.release = replace(self.release, labels={**self.release.labels, label: collection})
+
 
 def read(folder: Path) -> Draft:
     """The draft of a hub; an empty one where there is none. Raises InputError for a damaged file."""
