@@ -115,8 +115,7 @@ class Updater:
             self._ledger.put({"progress": {"phase": "failed", "desired": wanted, "share": 0.0, "error": reason}})
             return Synced("held", current)
         release = self._release(metadata, wanted)
-        downloads = self._downloads()
-        downloads.private = release.private()
+        downloads = self._downloads(release)
         planned = sum(downloads.missing(release.blobs()).values())
         if dry:
             return Synced("nothing", wanted, planned=planned)
@@ -145,11 +144,10 @@ class Updater:
             raise ReleaseError(f"release {wanted} has {size} bytes, more than sync.max_bytes", "raise sync.max_bytes")
         return release
 
-    def _downloads(self) -> Downloads:
+    def _downloads(self, release: Release) -> Downloads:
         limits = Limits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
-        return Downloads(
-            self._http, f"{self._sync.url.rstrip('/')}/blobs", self._slots.blobs, limits, vault.of(self._state)
-        )
+        url = f"{self._sync.url.rstrip('/')}/blobs"
+        return Downloads(self._http, url, self._slots.blobs, limits, vault.of(self._state), release.private())
 
     def _fetch(self, downloads: Downloads, release: Release, planned: int) -> int:
         came = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +36,20 @@ class Limits:
 
 
 class Downloads:
-    """Fetches blobs into a folder."""
+    """Fetches blobs into a folder.
 
-    def __init__(self, http: Http, url: str, folder: Path, limits: Limits, vault: Vault = PLAIN) -> None:
+    ``private``: those that are sealed before they are written, where there is a key: no disk sees them as they came.
+    """
+
+    def __init__(
+        self, http: Http, url: str, folder: Path, limits: Limits, vault: Vault = PLAIN, private: Container[str] = ()
+    ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._folder = folder
         self._limits = limits
         self._vault = vault
-        self.private: frozenset[str] = frozenset()
-        """those that are sealed before they are written, where there is a key: no disk sees them as they came"""
+        self._private = private
 
     def missing(self, blobs: Mapping[str, int]) -> dict[str, int]:
         """Those that are not here, and how many bytes of each are still to come."""
@@ -90,18 +94,18 @@ class Downloads:
     def _fetch(self, sha256: str, size: int, step: Step) -> None:
         part = self._part(sha256)
         resumed = 0 < _size(part) <= size
-        for again in (True, False):
-            if _size(part) > size or not (resumed or again):
-                part.unlink(missing_ok=True)
-            self._receive(sha256, part, size, step)
-            if files.sha256(part) == sha256:
-                part.replace(self._folder / sha256)
-                return
+        if not resumed:
+            part.unlink(missing_ok=True)
+        self._receive(sha256, part, size, step)
+        whole = files.sha256(part) == sha256
+        if resumed and not whole:
             part.unlink()
-            if not (resumed and again):
-                break
-            resumed = False
-        raise self._poisoned(sha256)
+            self._receive(sha256, part, size, step)
+            whole = files.sha256(part) == sha256
+        if not whole:
+            part.unlink()
+            raise self._poisoned(sha256)
+        part.replace(self._folder / sha256)
 
     def _fetch_sealed(self, sha256: str, size: int, step: Step) -> None:
         """Through memory: what was not done when it stopped begins anew."""
@@ -116,7 +120,7 @@ class Downloads:
             raise StoreError(f"{self._folder}: {error.strerror}", "check the disk: space, owner") from error
 
     def _is_sealed(self, sha256: str) -> bool:
-        return self._vault.key is not None and sha256 in self.private
+        return self._vault.key is not None and sha256 in self._private
 
     def _poisoned(self, sha256: str) -> TrustError:
         return TrustError(

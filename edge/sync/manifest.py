@@ -88,22 +88,20 @@ class Release:
     def blobs(self) -> dict[str, int]:
         """sha256 -> bytes of every file of the release."""
         files = [blob for folder in self.folders().values() for blob in folder.values()]
-        files += [shipped.probe.picture for shipped in self.custom_labels if shipped.probe.picture]
-        files += [probe.picture for probe in self.probes] + ([self.taxonomy] if self.taxonomy else [])
-        found = {blob.sha256: blob.size for blob in files}
-        found |= {one.sha256: one.size for shipped in self.collections for one in shipped.segments}
-        return found
+        files += [self.taxonomy] if self.taxonomy else []
+        return {blob.sha256: blob.size for blob in files} | self.private()
 
     def folders(self) -> dict[str, dict[str, Blob]]:
         """Folder below that of the release -> its files."""
         models = {f"models/{model.name}": dict(model.files) for model in self.models}
         return models | {f"labels/{one.name}/{one.number}": dict(one.files) for one in self.custom_labels}
 
-    def private(self) -> frozenset[str]:
-        """sha256 of the files that show or name people."""
-        found = {probe.picture.sha256 for probe in self.probes}
-        found |= {one.probe.picture.sha256 for one in self.custom_labels if one.probe.picture}
-        return frozenset(found.union(one.sha256 for shipped in self.collections for one in shipped.segments))
+    def private(self) -> dict[str, int]:
+        """sha256 -> bytes of the files that show or name people."""
+        pictures = [probe.picture for probe in self.probes]
+        pictures += [one.probe.picture for one in self.custom_labels if one.probe.picture]
+        found = {one.sha256: one.size for one in pictures}
+        return found | {one.sha256: one.size for shipped in self.collections for one in shipped.segments}
 
 
 @dataclass(frozen=True, slots=True)

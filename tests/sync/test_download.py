@@ -232,8 +232,7 @@ def test_what_shows_people_is_sealed_before_a_disk_sees_it(site: Site, here: Pat
     private, public = digests
     vault.write_state(here, key.name, changing=False)
     for received in (len(face) + len(model), 0):
-        fetching = Downloads(Http(), site.url, here, Limits(), vault.of(here))
-        fetching.private = frozenset({private})
+        fetching = Downloads(Http(), site.url, here, Limits(), vault.of(here), {private})
         assert fetching.fetch(digests) == received, "the second time all is there"
     assert slots.read(here, here, private) == face
     assert (here / public).read_bytes() == model
