@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from rigs.release_simulator import Fleet, cut, some_faces
+from rigs.release_simulator import Fleet, cut, offering, some_faces
 
 from edge.errors import ClockError, ConflictError, FetchError, ReleaseError, SettingsError
 from edge.settings import Settings
@@ -20,11 +20,8 @@ from edge.updater import Progress, Updater
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path / "hub")
-    fleet.publish(fleet.release("r1", fleet.segment(some_faces(50))))
-    with mock.patch("edge.release_trial.attempt"):
+    with offering(tmp_path / "hub", 50) as fleet:
         yield fleet
-    fleet.close()
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from click.testing import CliRunner, Result
-from rigs.release_simulator import Fleet, some_faces
+from rigs.release_simulator import Fleet, offering
 
 from edge import config_file
 from edge.cli import edge
@@ -16,11 +15,8 @@ from edge.errors import EdgeError
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path / "hub")
-    fleet.publish(fleet.release("r1", fleet.segment(some_faces(4))))
-    with mock.patch("edge.release_trial.attempt"):
+    with offering(tmp_path / "hub", 4) as fleet:
         yield fleet
-    fleet.close()
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -53,18 +54,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if data is None:
             self.send_error(404)
             return
-        start = 0
-        if wanted := self.headers.get("Range"):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            status = 206
-        self.send_response(status)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
+        start = self.begin(data, status)
         with suppress(ConnectionError):
             self.wfile.write(data[start:])
             self.server.sent += len(data) - start
+
+    def begin(self, data: bytes, status: int = 200) -> int:
+        """Status and headers for all of ``data``, or for the rest that was asked for; where that begins."""
+        wanted = self.headers.get("Range")
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        self.send_response(206 if wanted else status)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        return start
 
     def log_message(self, *_: object) -> None:
         pass
@@ -106,12 +110,7 @@ def cut(after: int) -> Answer:
     """The whole length is promised, and the line breaks after ``after`` bytes more."""
 
     def answer(handler: Handler, data: bytes) -> None:
-        start = int((handler.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        handler.send_response(206 if start else 200)
-        if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        handler.send_header("Content-Length", str(len(data) - start))
-        handler.end_headers()
+        start = handler.begin(data)
         piece = data[start : start + after]
         handler.wfile.write(piece)
         handler.server.sent += len(piece)
@@ -122,12 +121,7 @@ def cut(after: int) -> Answer:
 
 def paced(handler: Handler, data: bytes) -> None:
     """About 2 MB a second, counted as it goes out: little is ever on the way."""
-    start = int((handler.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-    handler.send_response(206 if start else 200)
-    if start:
-        handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-    handler.send_header("Content-Length", str(len(data) - start))
-    handler.end_headers()
+    start = handler.begin(data)
     with suppress(ConnectionError):
         for at in range(start, len(data), 16384):
             handler.wfile.write(data[at : at + 16384])
@@ -233,3 +227,13 @@ class Fleet:
 
     def close(self) -> None:
         self.site.close()
+
+
+@contextmanager
+def offering(folder: Path, faces: int) -> Iterator[Fleet]:
+    """A hub whose devices are to run r1, of so many faces; their trials are left out."""
+    fleet = Fleet(folder)
+    fleet.publish(fleet.release("r1", fleet.segment(some_faces(faces))))
+    with mock.patch("edge.release_trial.attempt"):
+        yield fleet
+    fleet.close()
