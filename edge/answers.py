@@ -20,8 +20,6 @@ from edge.review.queue import Answer
 from edge.review.strangers import Stranger
 from edge.settings import Settings
 
-__all__ = ["Answers", "Verdict", "document", "export", "judged", "matches"]
-
 SIDE = 160
 """pixels of a kept picture"""
 MOST_UNDOABLE = 500

@@ -5,7 +5,6 @@ The inference thread looks and never waits for a disk; the main thread writes.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 import math
@@ -18,16 +17,16 @@ from typing import TYPE_CHECKING
 from edge.bundle import Look
 from edge.drawing import square_jpeg
 from edge.errors import StoreError
-from edge.glimpses import Glimpses
+from edge.glimpses import AROUND, SIDE, Glimpses
 from edge.label_doubts import LabelDoubts
 from edge.pipeline import Pipeline
 from edge.review import Doubt, ReviewQueue
-from edge.review.queue import Reason, by_subject
+from edge.review.doubt import Reason, by_subject
 from edge.settings import Label, Settings
 from edge.types import Embedding, Event, Frame, Identity, IdentityState, Match
 
 if TYPE_CHECKING:
-    from edge.types import Box, FloatArray
+    from edge.types import Box
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +34,6 @@ MOST_TRACKS = 256
 """whose best look is held while they are there"""
 MOST_WAITING = 64
 """questions that wait for the main thread"""
-SIDE = 160
-"""pixels of a kept picture"""
-AROUND = 0.25
-"""of the box, that is kept on each side of it"""
 BETTER = 1.1
 """how much better a look must be to take the place of the one that is held"""
 
@@ -127,11 +122,6 @@ class Doubts:
     def _of(self, frame: Frame, one: Look) -> _Best:
         crop = square_jpeg(frame.main, one.track.box, SIDE, AROUND) if self._settings.review.crops else b""
         return _Best(one.embedding, tuple(one.matches), one.track.box, one.track.score, crop)
-
-
-def vector_sha256(vector: FloatArray) -> str:
-    """Stands for the picture of a face of which only the embedding was kept: the same for the same look."""
-    return hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
 
 
 def _doubt(event: Event, best: _Best, reason: Reason) -> Doubt:

@@ -16,7 +16,7 @@ import numpy as np
 from edge.drawing import square_jpeg
 from edge.errors import EdgeError
 from edge.review import Doubt
-from edge.review.queue import by_subject
+from edge.review.doubt import by_subject
 
 if TYPE_CHECKING:
     from edge.bundle import Recogniser

@@ -6,6 +6,7 @@ subject's others.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from edge.collection import Collection, Collections, NewFace
 from edge.collection.users import Users
-from edge.doubts import vector_sha256
 from edge.errors import ConflictError, NotFoundError
 from edge.gate import judged
 from edge.types import Box, Space
@@ -45,7 +45,7 @@ def index(collections: Collections, collection: Collection, subject: str, seen: 
     """
     others = collection.faces(limit=200, subject=subject)
     new = NewFace(
-        seen.vector, subject, vector_sha256(seen.vector), seen.box, seen.score, seen.quality,
+        seen.vector, subject, _sha256(seen.vector), seen.box, seen.score, seen.quality,
         _external(collection, subject, [face.external_image_id for face in others]),
     )  # fmt: skip
     face = collection.add([new], space)[0]
@@ -80,6 +80,11 @@ def name_stranger(
     if len(refused) == len(stranger.looks):
         raise ConflictError(f"{stranger.name}: {refused[0]}", "choose another name, or name it all the same: --force")
     return added
+
+
+def _sha256(vector: FloatArray) -> str:
+    """Stands for the picture of a face of which only the embedding was kept: the same for the same look."""
+    return hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
 
 
 def _external(collection: Collection, subject: str, others: Sequence[str | None]) -> str | None:

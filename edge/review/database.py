@@ -89,9 +89,7 @@ def _anchor(
     return {"subject": change.name(subject), "vector": change.data(vector, *place)}
 
 
-def _stranger(
-    change: Resealing, _: int, collection: str, label: str, first: float, looks: bytes
-) -> dict[str, object]:
+def _stranger(change: Resealing, _: int, collection: str, label: str, first: float, looks: bytes) -> dict[str, object]:
     return {"looks": change.data(looks, STRANGER, collection, label, first)}
 
 

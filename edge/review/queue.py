@@ -5,69 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-import numpy as np
+from typing import Any, Literal, Self
 
 from edge.database import Connection
 from edge.errors import NotFoundError
 from edge.review import database
+from edge.review.doubt import Doubt, doubt_of, row_of
 from edge.review.examples import Examples
 from edge.review.strangers import Shelf
 from edge.settings import Review
-from edge.types import Box, Match, Space
-from edge.vault import Stored, Vault
+from edge.vault import Vault
 
-if TYPE_CHECKING:
-    from edge.types import FloatArray
-
-Reason = Literal["uncertain", "margin", "unmatched", "retracted", "audit", "faint", "threshold"]
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """A subject that the doubtful face resembles."""
-
-    subject: str
-    face_id: str
-    similarity: float
-    """cosine"""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A question to a person: is it ``subject`` that is seen here."""
-
-    reason: Reason
-    time: float
-    """seconds since the epoch"""
-    camera: str
-    track: str
-    label: str
-    collection: str
-    space: Space
-    box: Box
-    score: float
-    """the detector's, 0..1"""
-    quality: float
-    """of the crop, 0..1"""
-    subject: str | None
-    """the name in doubt, or that was given; None: nobody is near"""
-    nearest: tuple[Nearest, ...]
-    """best of each of the nearest subjects, best first"""
-    vector: FloatArray
-    crop: bytes = b""
-    """JPEG; empty where pictures are not kept"""
-    id: int = 0
-    """given by the queue"""
-    pseudonym: str = ""
-    """of a stranger who came again: an answer that names him names all that is kept of him"""
-    version: str = ""
-    """of the custom labels that ask, ``helmets/3``: ``subject`` is a label then, similarities are probabilities"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +66,7 @@ class ReviewQueue:
             last = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'doubts'").fetchone()[0]
             for number, one in enumerate(doubts, start=int(last) + 1):
                 kept = replace(one, id=number, crop=one.crop if self._settings.crops else b"")
-                db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", _row(db.vault, kept))
+                db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, kept))
             self._expire(db)
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[Doubt]:
@@ -124,7 +76,7 @@ class ReviewQueue:
             "WHERE id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY id LIMIT ?3"
         )
         with self._db.reading() as db:
-            return [_doubt(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
+            return [doubt_of(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
 
     def get(self, number: int) -> Doubt:
         """Raises NotFoundError for one that was answered, or has expired."""
@@ -132,7 +84,7 @@ class ReviewQueue:
             row = db.execute("SELECT id, document, vector, crop FROM doubts WHERE id = ?", (number,)).fetchone()
             if row is None:
                 raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
-            return _doubt(db.vault, *row)
+            return doubt_of(db.vault, *row)
 
     def count(self) -> int:
         with self._db.reading() as db:
@@ -164,7 +116,7 @@ class ReviewQueue:
                 raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
             _take_back_anchor(db, doubt)
             db.execute("DELETE FROM examples WHERE id = ?", (doubt.id,))
-            db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", _row(db.vault, doubt))
+            db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, doubt))
 
     def clear(self, answers: bool = False) -> int:
         """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
@@ -232,37 +184,6 @@ class ReviewQueue:
                 f"DELETE FROM {table} WHERE id <= (SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?)",  # noqa: S608
                 (self._settings.most,),
             )
-
-
-def by_subject(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
-    """The best face of each subject, best first."""
-    best: dict[str, Nearest] = {}
-    for match in matches:
-        best.setdefault(match.name, Nearest(match.name, match.face_id, match.similarity))
-    return tuple(best.values())[:most]
-
-
-def _document(doubt: Doubt) -> str:
-    values = asdict(replace(doubt, vector=np.zeros(0, np.float32), crop=b""))
-    return json.dumps({name: value for name, value in values.items() if name not in ("vector", "crop", "id")},
-                      ensure_ascii=False)  # fmt: skip
-
-
-def _row(vault: Vault, doubt: Doubt) -> tuple[object, ...]:
-    """Of ``doubts``."""
-    number = doubt.id
-    document = vault.seal_text(_document(doubt), database.DOCUMENT, number)
-    vector = vault.seal(doubt.vector.astype("<f4").tobytes(), database.VECTOR, number)
-    crop = database.sealed_crop(vault, doubt.crop, database.CROP, number)
-    return number, doubt.time, doubt.reason, vault.name(doubt.subject), document, vector, crop
-
-
-def _doubt(vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None) -> Doubt:
-    values: dict[str, Any] = json.loads(vault.open_text(document, database.DOCUMENT, number))
-    values["space"], values["box"] = Space(**values["space"]), Box(**values["box"])
-    values["nearest"] = tuple(Nearest(**one) for one in values["nearest"])
-    vector = np.frombuffer(vault.open(blob, database.VECTOR, number), "<f4").astype(np.float32)
-    return Doubt(**values, vector=vector, crop=database.opened_crop(vault, crop, database.CROP, number), id=number)
 
 
 def _answered(vault: Vault, row: Sequence[Any]) -> Answered:

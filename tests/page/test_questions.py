@@ -15,7 +15,7 @@ from rigs.review_faces import look
 
 from edge.page.questions import MOST_ANSWERS, WORK
 from edge.review import Nearest, ReviewQueue
-from edge.review.queue import Reason
+from edge.review.doubt import Reason
 from edge.settings import Review
 
 ON = {"enabled": True, "crops": True, "most": 100_000}

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edge.answers import judged, matches
+from edge.answers import matches
 from edge.errors import NotFoundError
+from edge.gate import judged
 from edge.hub.publishing import draft as drafts
 from edge.sync.manifest import subject_digest
 
