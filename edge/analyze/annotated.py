@@ -94,7 +94,7 @@ class AnnotatedVideo:
 
 
 def caption(track: Track) -> str:
-    """Who it is as far as is known: ``alice``, ``alice?``, or the label."""
+    """Who or what it is as far as is known: ``alice``, ``alice?``, what custom labels say, or the label."""
     who = track.identity
     if who.state is IdentityState.KNOWN and who.subject:
         return who.subject

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from edge import pictures
@@ -72,7 +73,8 @@ class Tiling:
         return merged(every) if chosen else list(found)
 
 
-def grid(width: int, height: int, input_width: int, input_height: int, most: int) -> list[Box]:
+@lru_cache(maxsize=64)
+def grid(width: int, height: int, input_width: int, input_height: int, most: int) -> tuple[Box, ...]:
     """Overlapping parts that cover a picture of so many pixels, row by row: those that show it largest.
 
     ``most`` parts at most, none smaller than the detector's input; none at all where the whole is not shown smaller.
@@ -85,9 +87,9 @@ def grid(width: int, height: int, input_width: int, input_height: int, most: int
             choice = (max(1.0, scale), columns * rows, columns, rows)
             best = choice if best is None or choice < best else best
     if best is None or best[1] == 1:
-        return []
+        return ()
     _, _, columns, rows = best
-    return [Box(left, top, right, bottom) for top, bottom in _cuts(rows) for left, right in _cuts(columns)]
+    return tuple(Box(left, top, right, bottom) for top, bottom in _cuts(rows) for left, right in _cuts(columns))
 
 
 def merged(every: Iterable[_Found]) -> list[Detection]:

@@ -49,17 +49,17 @@ def test_the_parts_cover_the_picture_overlap_and_are_no_more_than_was_said(width
 
 @given(sizes, sizes, st.integers(1, 64))
 def test_more_parts_never_show_less(width: int, height: int, most: int) -> None:
-    def scale(parts: list[Box]) -> float:
+    def scale(parts: tuple[Box, ...]) -> float:
         part = parts[0] if parts else WHOLE
         return max(1.0, part.width * width / 320, part.height * height / 240)
 
     assert scale(grid(width, height, 320, 240, most + 1)) <= scale(grid(width, height, 320, 240, most)) + 1e-9
-    assert scale(grid(width, height, 320, 240, most)) <= scale([])
+    assert scale(grid(width, height, 320, 240, most)) <= scale(())
 
 
 def test_a_picture_no_larger_than_the_input_has_no_parts() -> None:
-    assert grid(320, 240, 320, 240, 9) == []
-    assert grid(200, 100, 320, 240, 9) == []
+    assert grid(320, 240, 320, 240, 9) == ()
+    assert grid(200, 100, 320, 240, 9) == ()
 
 
 class SeesSquares:
