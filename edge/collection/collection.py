@@ -16,13 +16,14 @@ import numpy as np
 
 from edge import subjects
 from edge.collection import faces as stored
+from edge.collection import own_row
 from edge.collection import view as views
 from edge.collection.faces import NewFace
 from edge.collection.store import Store
 from edge.collection.upkeep import IndexState, Upkeep
 from edge.collection.vectors import checked
 from edge.database import Connection
-from edge.errors import InputError, NotFoundError, SpaceError
+from edge.errors import InputError
 from edge.types import Face, Match, Space
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Collection:
         """In the store; another one after the collection was deleted and made again. Raises NotFoundError."""
         number = self._current().collection
         if number is None:
-            raise NotFoundError(f"collection {self.name!r} does not exist", "edge collection list shows those that do")
+            raise own_row.missing(self.name)
         return number
 
     @property
@@ -87,7 +88,7 @@ class Collection:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
         own = self._current().space
         if own is not None and own != space.fingerprint and self._current().count:
-            raise _other_space(self.name, own, space.fingerprint)
+            raise own_row.other_space(self.name, own, space.fingerprint)
 
     def add(self, new: Sequence[NewFace], space: Space) -> list[Face]:
         """Store faces; they are on disk and searchable when this returns.
@@ -106,7 +107,7 @@ class Collection:
     def merge(self, faces: Sequence[tuple[Face, FloatArray]], space: str, dimensions: int) -> list[Face]:
         """Store faces that have their FaceIds (an import, a release). As ``add``, in the given order."""
         with self._store.writing() as db:
-            number = self._claim(db, space, dimensions)
+            number = own_row.claim(db, self.name, space, dimensions)
             stored.insert(db, number, space, faces)
             there = stored.select_ids(db, self.name, number, (face.face_id for face, _ in faces))
         self._current()
@@ -114,19 +115,16 @@ class Collection:
 
     def delete_faces(self, face_ids: Iterable[str]) -> list[str]:
         """Remove faces, at once and for good. Returns the FaceIds that were there."""
-        deleted: list[str] = []
         with self._store.writing() as db:
-            number = self._number(db)
-            for part in stored.parts(dict.fromkeys(face_ids)):
-                where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
-                deleted += _delete(db, where, (number, *part))
+            parts = stored.among(self._number(db), dict.fromkeys(face_ids))
+            deleted = [face_id for where, parameters in parts for face_id in stored.delete(db, where, parameters)]
         self._current()
         return deleted
 
     def delete_subject(self, name: str) -> list[str]:
         """Remove all faces of a subject. Returns their FaceIds."""
         with self._store.writing() as db:
-            deleted = _delete(db, "collection = ? AND subject = ?", (self._number(db), db.vault.name(name)))
+            deleted = stored.delete(db, "collection = ? AND subject = ?", (self._number(db), db.vault.name(name)))
         self._current()
         return deleted
 
@@ -134,21 +132,19 @@ class Collection:
         """Faces in the order of enrollment, from the one after the FaceId ``after`` (which may be deleted since)."""
         with self._store.reading() as db:
             number = self._number(db)
-            row = self._row_of(db, number, after) if after else 0
-            where, parameters = "collection = ? AND row > ?", [number, row]
-            if subject is None:
-                found = stored.select(db, self.name, where, parameters, limit)
-            else:
-                found = stored.select(
-                    db, self.name, f"{where} AND subject = ?", [*parameters, db.vault.name(subject)], limit
-                )
+            where = "collection = ? AND row > ?"
+            parameters: list[object] = [number, stored.row_of(db, self.name, number, after)]
+            if subject is not None:
+                where += " AND subject = ?"
+                parameters.append(db.vault.name(subject))
+            found = stored.select(db, self.name, where, parameters, limit)
         return [face for _, face in found]
 
     def face(self, face_id: str) -> Face:
         """The face with this FaceId. Raises NotFoundError."""
         found = self.known([face_id])
         if face_id not in found:
-            raise _no_face(self.name, face_id)
+            raise stored.missing(self.name, face_id)
         return found[face_id]
 
     def known(self, face_ids: Iterable[str]) -> dict[str, Face]:
@@ -158,25 +154,19 @@ class Collection:
 
     def vectors(self, face_ids: Sequence[str]) -> FloatArray:
         """(k, D) float32 unit embeddings, in the order of ``face_ids``. Raises NotFoundError."""
-        found: dict[str, FloatArray] = {}
         with self._store.reading() as db:
-            number = self._number(db)
-            for part in stored.parts(face_ids):
-                where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
-                sql = f"SELECT face_id, vector, subject FROM faces WHERE {where}"  # noqa: S608
-                for name, blob, subject in db.execute(sql, (number, *part)):
-                    found[name] = stored.vector(stored.opened(db.vault, blob, number, name, subject))
-        missing = [face_id for face_id in face_ids if face_id not in found]
-        if missing:
-            raise _no_face(self.name, missing[0])
+            found = stored.vectors(db, self._number(db), face_ids)
+        for face_id in face_ids:
+            if face_id not in found:
+                raise stored.missing(self.name, face_id)
         dimensions = self._current().dimensions
         return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
 
     def everything(self) -> views.Everything:
         """All faces with their embeddings, from one look at the database."""
         with self._store.reading() as db:
-            number, _, _, dimensions = self._row(db)
-            return views.everything(db, number, dimensions or 1)
+            row = own_row.get(db, self.name)
+            return views.everything(db, row.number, row.dimensions or 1)
 
     def subjects(self) -> dict[str, int]:
         """The subjects, in order of their names, and how many faces each has."""
@@ -188,7 +178,7 @@ class Collection:
     def created(self) -> float:
         """When the collection was made, seconds since the epoch."""
         with self._store.reading() as db:
-            return float(self._row(db)[1])
+            return own_row.get(db, self.name).created
 
     def rebuild(self) -> None:
         """Build the index now, where the settings want one, and use it. Raises StoreError."""
@@ -227,10 +217,10 @@ class Collection:
 
     def _next_view(self, view: views.View | None) -> views.View:
         with self._store.reading() as db:
-            row = db.execute("SELECT id, space, dimensions FROM collections WHERE name = ?", (self.name,)).fetchone()
+            row = own_row.find(db, self.name)
             if row is None:
                 return views.empty(None, None, 0)
-            number, space, dimensions = row[0], row[1], row[2] or 0
+            number, space, dimensions = row.number, row.space, row.dimensions
             if view is None or (view.collection, view.space, view.dimensions) != (number, space, dimensions):
                 view = self._upkeep.open(db, number, space, dimensions)
             return views.catch_up(view, db)
@@ -248,35 +238,8 @@ class Collection:
         with self._store.reading() as db:
             return views.names(db, rows)
 
-    def _row(self, db: Connection) -> tuple[int, float, str | None, int | None]:
-        sql = "SELECT id, created, space, dimensions FROM collections WHERE name = ?"
-        row: tuple[int, float, str | None, int | None] | None = db.execute(sql, (self.name,)).fetchone()
-        if row is None:
-            raise NotFoundError(f"collection {self.name!r} does not exist", "edge collection list shows those that do")
-        return row
-
     def _number(self, db: Connection) -> int:
-        return self._row(db)[0]
-
-    def _claim(self, db: Connection, space: str, dimensions: int) -> int:
-        """The collection's number, its space being ``space`` from the first face on."""
-        number, _, own, _ = self._row(db)
-        if own == space:
-            return number
-        if own and db.execute("SELECT 1 FROM faces WHERE collection = ? LIMIT 1", (number,)).fetchone():
-            raise _other_space(self.name, own, space)
-        db.execute("UPDATE collections SET space = ?, dimensions = ? WHERE id = ?", (space, dimensions, number))
-        return number
-
-    def _row_of(self, db: Connection, number: int, face_id: str) -> int:
-        sql = (
-            "SELECT row FROM faces WHERE collection = ?1 AND face_id = ?2 "
-            "UNION ALL SELECT max(row) FROM removed WHERE collection = ?1 AND face_id = ?2"
-        )
-        found = db.execute(sql, (number, face_id)).fetchone()
-        if found is None or found[0] is None:
-            raise _no_face(self.name, face_id)
-        return int(found[0])
+        return own_row.get(db, self.name).number
 
 
 def _check(new: NewFace) -> None:
@@ -285,21 +248,3 @@ def _check(new: NewFace) -> None:
     box = new.box
     if not all(map(math.isfinite, (box.left, box.top, box.right, box.bottom))):
         raise InputError(f"box of a face: expected fractions of the frame, got {box}", "check the detector", code="box")
-
-
-def _delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:
-    found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
-    db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
-    return found
-
-
-def _other_space(name: str, own: str, other: str) -> SpaceError:
-    return SpaceError(
-        f"collection {name!r}: expected embeddings of {own}, got {other}",
-        f"enroll the pictures again into a new collection, or set back the embedder and the runtime that made {own}",
-        code="space",
-    )
-
-
-def _no_face(name: str, face_id: str) -> NotFoundError:
-    return NotFoundError(f"collection {name!r} has no face {face_id!r}", f"edge collection show {name} lists its faces")

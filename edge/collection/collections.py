@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edge.collection import index as indexes
+from edge.collection import own_row
 from edge.collection.collection import Collection
 from edge.collection.store import Store
 from edge.errors import ConflictError, InputError, NotFoundError
@@ -87,11 +88,9 @@ class Collections:
     def delete(self, name: str) -> None:
         """Remove a collection with everything in it, for good. Raises NotFoundError."""
         with self.store.writing() as db:
-            row = db.execute("SELECT id FROM collections WHERE name = ?", (name,)).fetchone()
-            if row is None:
-                raise NotFoundError(f"collection {name!r} does not exist", "edge collection list shows those that do")
-            db.execute("DELETE FROM collections WHERE id = ?", row)
-        indexes.remove(self._indexes, row[0])
+            number = own_row.get(db, name).number
+            db.execute("DELETE FROM collections WHERE id = ?", (number,))
+        indexes.remove(self._indexes, number)
 
     def warm(self) -> None:
         """Keep what searches read at hand, so that none waits for the disk. May itself wait."""

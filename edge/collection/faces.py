@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.database import Connection
-from edge.errors import StoreError
+from edge.errors import NotFoundError, StoreError
 from edge.types import Box, Face
 from edge.vault import Resealing, Stored, Vault
 
@@ -106,10 +106,44 @@ def select(
 def select_ids(db: Connection, name: str, collection: int, ids: Iterable[str]) -> dict[str, Face]:
     """The faces of ``collection`` with these FaceIds; unknown ones are left out."""
     found: dict[str, Face] = {}
-    for part in parts(ids):
-        where = f"collection = ? AND face_id IN ({', '.join('?' * len(part))})"
-        found.update((face.face_id, face) for _, face in select(db, name, where, (collection, *part)))
+    for where, parameters in among(collection, ids):
+        found.update((face.face_id, face) for _, face in select(db, name, where, parameters))
     return found
+
+
+def vectors(db: Connection, collection: int, ids: Iterable[str]) -> dict[str, FloatArray]:
+    """The embeddings of the faces of ``collection`` with these FaceIds; unknown ones are left out."""
+    found: dict[str, FloatArray] = {}
+    for where, parameters in among(collection, ids):
+        sql = f"SELECT face_id, vector, subject FROM faces WHERE {where}"  # noqa: S608
+        for face_id, blob, subject in db.execute(sql, parameters):
+            found[face_id] = vector(opened(db.vault, blob, collection, face_id, subject))
+    return found
+
+
+def delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:
+    """Remove faces; the FaceIds that were there. ``where`` is ours, never a caller's text."""
+    found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
+    db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
+    return found
+
+
+def row_of(db: Connection, name: str, collection: int, face_id: str) -> int:
+    """The place of a face, which may be deleted since, in the order of enrollment; 0 for none. Raises NotFoundError."""
+    if not face_id:
+        return 0
+    sql = (
+        "SELECT row FROM faces WHERE collection = ?1 AND face_id = ?2 "
+        "UNION ALL SELECT max(row) FROM removed WHERE collection = ?1 AND face_id = ?2"
+    )
+    found = db.execute(sql, (collection, face_id)).fetchone()
+    if found is None or found[0] is None:
+        raise missing(name, face_id)
+    return int(found[0])
+
+
+def missing(name: str, face_id: str) -> NotFoundError:
+    return NotFoundError(f"collection {name!r} has no face {face_id!r}", f"edge collection show {name} lists its faces")
 
 
 def sealed(vault: Vault, vector: FloatArray, collection: int, face: Face) -> bytes:
@@ -125,6 +159,12 @@ def opened(vault: Vault, blob: bytes, collection: int, face_id: str, subject: St
 def vector(data: bytes) -> FloatArray:
     """The embedding of these numbers."""
     return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
+
+
+def among(collection: int, ids: Iterable[str]) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Conditions, with their parameters, that together mean the faces of ``collection`` with these FaceIds."""
+    for part in parts(ids):
+        yield f"collection = ? AND face_id IN ({', '.join('?' * len(part))})", (collection, *part)
 
 
 def parts(values: Iterable[str]) -> Iterator[list[str]]:

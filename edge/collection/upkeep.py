@@ -91,9 +91,7 @@ class Upkeep:
             if manifest is None or not self._wanted(manifest.count, dimensions, SHRUNK):
                 return views.empty(collection, space, dimensions)
             self._check(db, manifest, collection, space, dimensions)
-            return views.empty(
-                collection, space, dimensions, indexes.load(self._folder, manifest, self._store.vault.key)
-            )
+            return views.empty(collection, space, dimensions, self._load(manifest))
         except StoreError as error:
             self._trouble = error.message
             log.warning("collection %s: %s: searching exactly until it is built again", self._name, error.message)
@@ -149,14 +147,13 @@ class Upkeep:
             self._replace(views.empty(view.collection, view.space, view.dimensions))
             return
         with _alone(self._folder, view.collection):
-            manifest = self._newer(view) or self._build(view)
-        base = indexes.load(self._folder, manifest, self._store.vault.key)
+            base = self._newer(view) or self._load(self._build(view))
         self._replace(views.empty(view.collection, view.space, view.dimensions, base))
         self._trouble = ""
         log.info(
             "collection %s: index of %d faces in %.1f s: %d trees, search_k %d, recall %.3f",
-            *(self._name, manifest.count, time.monotonic() - started, manifest.trees, manifest.search_k),
-            manifest.recall,
+            *(self._name, base.manifest.count, time.monotonic() - started, base.manifest.trees),
+            *(base.manifest.search_k, base.manifest.recall),
         )
 
     def close(self) -> None:
@@ -210,7 +207,7 @@ class Upkeep:
         if manifest.last_row > newest.get("faces", 0) or manifest.last_removal > newest.get("removed", 0):
             raise StoreError("index: is newer than the database", "it is built again by itself")
 
-    def _newer(self, view: views.View) -> indexes.Manifest | None:
+    def _newer(self, view: views.View) -> indexes.Index | None:
         """What another process has built meanwhile, where it serves."""
         try:
             manifest = indexes.read_manifest(self._folder, view.collection or 0)
@@ -221,9 +218,12 @@ class Upkeep:
                 newer = "SELECT count(*) FROM faces WHERE collection = ? AND row > ?"
                 tail = db.execute(newer, (view.collection, manifest.last_row)).fetchone()[0]
             serves = tail <= max(LEAST_TAIL, TAIL_SHARE * manifest.count) / 2
-            return manifest if serves and indexes.load(self._folder, manifest, self._store.vault.key) else None
+            return self._load(manifest) if serves else None
         except StoreError:
             return None
+
+    def _load(self, manifest: indexes.Manifest) -> indexes.Index:
+        return indexes.load(self._folder, manifest, self._store.vault.key)
 
     def _build(self, view: views.View) -> indexes.Manifest:
         if view.count * view.dimensions <= APART:
