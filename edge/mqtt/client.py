@@ -18,7 +18,6 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.errors import SettingsError
@@ -157,7 +156,7 @@ class Client:
             if acknowledged:
                 acknowledged(Ack(False, f"packet too large ({TOO_LARGE})"))
             return True
-        properties = self._properties(expiry, response_topic, correlation)
+        properties = connection.publish_properties(self._record.version, expiry, response_topic, correlation)
         with self._sending:
             client = self._paho
             if not self._online or client is None:
@@ -197,18 +196,6 @@ class Client:
             payload = self._retained.get(topic)
         if payload is not None:
             self.publish(topic, payload, retain=True)
-
-    def _properties(self, expiry: int | None, response_topic: str, correlation: bytes) -> Properties | None:
-        if self._record.version != "5" or not (expiry or response_topic or correlation):
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if expiry:
-            properties.MessageExpiryInterval = expiry
-        if response_topic:
-            properties.ResponseTopic = response_topic
-        if correlation:
-            properties.CorrelationData = correlation
-        return properties
 
     # the work thread
 

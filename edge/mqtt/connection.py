@@ -116,6 +116,20 @@ def tls(settings: Mqtt) -> ssl.SSLContext:
     return context
 
 
+def publish_properties(version: str, expiry: int | None, response_topic: str, correlation: bytes) -> Properties | None:
+    """What goes beside a message; nothing in 3.1.1. ``expiry``: seconds."""
+    if version != "5" or not (expiry or response_topic or correlation):
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if expiry:
+        properties.MessageExpiryInterval = expiry
+    if response_topic:
+        properties.ResponseTopic = response_topic
+    if correlation:
+        properties.CorrelationData = correlation
+    return properties
+
+
 def pause(failures: int, spread: float) -> float:
     """Seconds until the next attempt after ``failures`` in a row; random, so that a fleet does not come at once."""
     if not failures:
