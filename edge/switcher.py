@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 BOOTS = 3
 """starts of the daemon that may end in a crash or a hang before a release has proved itself"""
-HINT = "wanted"
 LOOK = 1.0
 """seconds between two looks at the link"""
 
@@ -45,7 +44,7 @@ class Switcher:
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._state, self._collections, self._health = settings, state, collections, health
         self._slots = Slots(state)
-        self._used = (state / "sync").is_dir() or bool(settings.sync.url)
+        self._used = self._slots.folder.is_dir() or bool(settings.sync.url)
         self._ledger = Ledger(self._slots.folder) if self._used else None
         self._probation = Probation(health, settings.sync.probation)
         self._running = ""
@@ -108,7 +107,7 @@ class Switcher:
         """The hub has something new, says somebody: ``edge sync --watch`` looks. That is all a hint can do."""
         if self._used:
             files.make_folder(self._slots.folder)
-            (self._slots.folder / HINT).touch()
+            self._slots.hint.touch()
 
     def close(self) -> None:
         if self._thread is not None:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HINT = "wanted"
-"""below the state folder's ``sync``: touched by the daemon when the hub hints that there is something new"""
-
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Look, and say what would be fetched.")
@@ -71,9 +68,11 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
 
 def _watch(ctx: click.Context, state: Path, interval: float) -> None:
     """One process a look: a hang or a leak ends with it, and its memory goes back."""
+    from edge.sync.slots import Slots
+
     chosen = ctx.find_root().obj
     command = [sys.executable, "-m", "edge", *(["--config", chosen] if chosen else []), "sync", "--json"]
-    hint = state / "sync" / HINT
+    hint = Slots(state).hint
     while True:
         began = time.time()
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

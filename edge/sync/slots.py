@@ -33,6 +33,8 @@ class Slots:
         self.folder = state / FOLDER
         self.blobs = self.folder / "blobs"
         self.releases = self.folder / "releases"
+        self.hint = self.folder / "wanted"
+        """touched by the daemon when the hub hints that there is something new"""
         self._staging = self.folder / "staging"
 
     def prepare(self) -> None:
