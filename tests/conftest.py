@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from rigs.mosquitto import Mosquitto
 
-hypothesis.settings.register_profile("edge", deadline=None)
+hypothesis.settings.register_profile("edge", deadline=None)  # a busy machine is slow; no test asserts a time
 hypothesis.settings.load_profile("edge")
-"""A busy machine is slow; no test asserts a time."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +32,13 @@ def shared_models(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def shared_data(shared: Path) -> Path:
     return shared / "data"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real one, on a free loopback port."""
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -157,16 +157,8 @@ class Certificates:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._openssl(
             *("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"),
-            *(
-                "-addext",
-                "keyUsage=critical,keyCertSign,cRLSign",
-                "-subj",
-                "/CN=test CA",
-                "-keyout",
-                str(self.folder / "ca.key"),
-                "-out",
-                str(self.ca),
-            ),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign", "-subj", "/CN=test CA"),
+            *("-keyout", str(self.folder / "ca.key"), "-out", str(self.ca)),
         )
         self._issue("server", "localhost", "subjectAltName=DNS:localhost,IP:127.0.0.1")
         self._issue("client", self.client_name, "extendedKeyUsage=clientAuth")
