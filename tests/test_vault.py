@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import config, vault, vault_files, vault_keys
@@ -29,7 +29,6 @@ PLACES = st.tuples(st.text(), st.one_of(st.integers(), st.text(), st.none(), st.
 
 
 @given(st.binary(), PLACES)
-@settings(deadline=None)
 def test_what_is_sealed_opens_in_its_place(data: bytes, place: tuple) -> None:
     blob = ONE.seal(data, *place)
     assert ONE.open(blob, *place) == data
@@ -38,7 +37,6 @@ def test_what_is_sealed_opens_in_its_place(data: bytes, place: tuple) -> None:
 
 
 @given(st.binary(), PLACES, PLACES)
-@settings(deadline=None)
 def test_and_in_no_other(data: bytes, place: tuple, elsewhere: tuple) -> None:
     if repr(place) != repr(elsewhere):
         with pytest.raises(StoreError, match="damaged, or was moved"):
@@ -46,7 +44,6 @@ def test_and_in_no_other(data: bytes, place: tuple, elsewhere: tuple) -> None:
 
 
 @given(st.binary(), st.data())
-@settings(deadline=None)
 def test_one_changed_bit_is_noticed(data: bytes, draw: st.DataObject) -> None:
     blob = bytearray(ONE.seal(data, "place"))
     at = draw.draw(st.integers(0, 8 * len(blob) - 1))
@@ -56,7 +53,6 @@ def test_one_changed_bit_is_noticed(data: bytes, draw: st.DataObject) -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-@settings(deadline=None)
 def test_a_name_is_sealed_to_the_same_bytes_and_two_names_to_others(name: str, other: str) -> None:
     assert ONE.named(ONE.name(name)) == name
     assert (ONE.name(name) == ONE.name(other)) == (name == other)

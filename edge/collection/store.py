@@ -18,12 +18,10 @@ from pathlib import Path
 from edge import files
 from edge import vault as vaults
 from edge.collection.schema import MIGRATIONS, SEALED_ONLY
-from edge.database import Connection, connect
+from edge.database import BUSY_SECONDS, Connection, connect
 from edge.errors import BusyError, StoreError
 
 FILE = "collections.sqlite"
-WAIT = 10.0
-"""seconds that a transaction waits for another process"""
 CHECKED_BYTES = 32 << 20
 """a file up to this size is checked from end to end at every start (about 1 ms per MiB)"""
 
@@ -127,7 +125,7 @@ class Store:
 
     def _connect(self, options: str) -> Connection:
         uri = f"{self.path.absolute().as_uri()}?{options}"
-        db = connect(uri, WAIT, uri=True)
+        db = connect(uri, BUSY_SECONDS, uri=True)
         db.vault = self.vault
         db.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
         return db
@@ -195,7 +193,7 @@ def _explained(path: Path) -> Iterator[None]:
         if code in _DAMAGED or "decode to UTF-8" in str(error):
             raise StoreError(f"{path}: is damaged: {error}", _HINT_DAMAGED) from error
         if code in _BUSY:
-            raise BusyError(f"{path}: another process has been writing for {WAIT:g} s", "try again") from error
+            raise BusyError(f"{path}: another process has been writing for {BUSY_SECONDS:g} s", "try again") from error
         raise StoreError(f"{path}: {error}", "check the disk (dmesg) and the state folder") from error
     except UnicodeDecodeError as error:
         # even the text of SQLite's own error may hold the damaged bytes

@@ -118,6 +118,6 @@ class ThreeWaysToSearch(RuleBasedStateMachine):
 
 
 ThreeWaysToSearch.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestThreeWaysToSearch = ThreeWaysToSearch.TestCase

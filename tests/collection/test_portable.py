@@ -207,7 +207,7 @@ def test_nothing_is_unpacked_to_disk(exported: Path, target: Collection, tmp_pat
     assert {path for path in tmp_path.rglob("*") if "target" not in path.parts} == before
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(
         st.tuples(st.sampled_from(["flip", "cut", "double"]), st.integers(0, 10**9), st.integers(1, 255)),
@@ -238,7 +238,7 @@ def test_a_mangled_file_ends_in_a_clear_error_or_the_same_faces(
     assert target.count in (0, 12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300), member=st.sampled_from([MANIFEST, FACES, VECTORS, "whole"]))
 def test_random_bytes_end_in_a_clear_error(
     exported: Path, target: Collection, data: bytes, member: str, tmp_path: Path

@@ -110,7 +110,7 @@ def whole(tmp_path: Path, unit: Units, faces: Faces, space: Space) -> bytes:
     return (tmp_path / "whole" / FILE).read_bytes()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(flips=st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 255)), min_size=1, max_size=40))
 def test_flipped_bytes_end_in_an_answer_or_a_clear_error(
     whole: bytes, flips: list[tuple[int, int]], tmp_path: Path, unit: Units
@@ -170,7 +170,7 @@ def test_a_full_disk_stores_nothing_says_so_and_loses_nothing(
 def test_a_writer_that_never_ends_is_busy_not_an_endless_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: Units, faces: Faces, space: Space
 ) -> None:
-    monkeypatch.setattr(stores, "WAIT", 0.2)
+    monkeypatch.setattr(stores, "BUSY_SECONDS", 0.2)
     with Collections(tmp_path, CollectionSettings()) as opened:
         staff = opened.create("staff")
         other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
