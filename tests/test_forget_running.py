@@ -23,12 +23,6 @@ UP = "edge/v1/porch/up"
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as one:
-        yield one
-
-
-@pytest.fixture
 def porch(tmp_path: Path, broker: Mosquitto) -> Iterator[Running]:
     one = Running(tmp_path / "device", camera={"realtime": True, "loop": True, "snapshots": True})
     one.settings |= {

@@ -19,6 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import service_model
 
+Told = list[tuple[str, dict[str, Any]]]
+"""what was published: name, document"""
+
 
 def settings_for(models: Path, **api: Any) -> Settings:
     """Settings with the models of a folder, one camera and a free port."""
@@ -47,10 +50,27 @@ def people(shared: Path) -> Callable[..., list[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def server(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def buckets(shared: Path) -> dict[str, Path]:
+    """The buckets of ``server``."""
+    return {"pictures": shared / "data"}
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    """By ``server``."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def server(
+    shared: Path, buckets: dict[str, Path], told: Told, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
     """One endpoint for the tests of a module."""
-    buckets = {"pictures": shared / "data"}
-    made = ApiServer(settings_for(shared / "models", buckets=buckets), tmp_path_factory.mktemp("state"))
+    made = ApiServer(
+        settings_for(shared / "models", buckets=buckets),
+        tmp_path_factory.mktemp("state"),
+        publish=lambda name, payload: told.append((name, json.loads(payload))),
+    )
     made.start()
     yield made
     made.stop()

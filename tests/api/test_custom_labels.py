@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,6 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from edge.api.custom.lines import entries_of
-from edge.api.server import ApiServer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import service_model
-from conftest import settings_for
 
 SOON = {"Delay": 1, "MaxAttempts": 120}
 
@@ -46,16 +38,8 @@ def bucket(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(shared: Path, bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(settings_for(shared / "models", buckets={"pets": bucket}), tmp_path_factory.mktemp("state"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def rekognition(server: ApiServer) -> Any:
-    return service_model.client(server.port)
+def buckets(bucket: Path) -> dict[str, Path]:
+    return {"pets": bucket}
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,10 @@ from edge.api.videos import JobStore, jobs
 sys.path.insert(0, str(Path(__file__).parent))
 
 import service_model
-from conftest import settings_for
+from conftest import Told, settings_for
 
 VIDEO = {"S3Object": {"Bucket": "videos", "Name": "clip.mp4"}}
 CHANNEL = {"SNSTopicArn": "arn:aws:sns:eu-west-1:000000000000:done", "RoleArn": "arn:aws:iam::000000000000:role/r"}
-Told = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +34,8 @@ def bucket(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
-    return []
-
-
-@pytest.fixture(scope="module")
-def server(shared: Path, bucket: Path, told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(
-        settings_for(shared / "models", buckets={"videos": bucket}),
-        tmp_path_factory.mktemp("state"),
-        publish=lambda topic, payload: told.append((topic, json.loads(payload))),
-    )
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def rekognition(server: ApiServer) -> Any:
-    return service_model.client(server.port)
+def buckets(bucket: Path) -> dict[str, Path]:
+    return {"videos": bucket}
 
 
 def finished(get: Any, job: str, **arguments: Any) -> dict[str, Any]:

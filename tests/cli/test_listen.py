@@ -25,12 +25,6 @@ def edge(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def porch(broker: Mosquitto, tmp_path: Path) -> Iterator[Device]:
     one = Device.make(settings.Mqtt(host="127.0.0.1", port=broker.port), tmp_path / "state")
     one.start()

@@ -1,4 +1,4 @@
-"""A broker, devices that wait for the hub's mark, and ingests that store into one SQLite file."""
+"""Devices that wait for the hub's mark, and ingests that store into one SQLite file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ MakeIngest = Callable[..., Ingest]
 
 def mqtt(port: int, **chosen: object) -> settings.Mqtt:
     return settings.Mqtt.model_validate({"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3} | chosen)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A broker, devices on it, and a subscriber that sees everything."""
+"""Devices on the broker, and a subscriber that sees everything."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ from rigs.mosquitto import Mosquitto
 from edge import settings
 
 MakeDevice = Callable[..., Device]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 @pytest.fixture
