@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.errors import InputError
-from edge.labels import Evaluation, Head, Labels, Made, Version, evaluate, fit
+from edge.labels import Evaluation, Head, Labels, Made, Version, examine, fit
 from edge.labels.taught import Taught
 from edge.review import Confirmed
 
@@ -58,12 +58,14 @@ def refit(store: Labels, name: str, confirmed: Sequence[Confirmed], force: bool 
     if not usable:
         raise InputError(f"labels {name!r}: nothing was confirmed yet", "answer questions: edge review", code="nothing")
     names = [*version.labels, *sorted(counts.keys() - few - set(version.labels))]
-    head = _learned(taught, names, usable)
-    before, after = _examined(store.head(version), taught), _examined(head, taught)
+    wider = _wider(taught, len(names))
+    head = _learned(wider, names, usable)
+    before = examine(store.head(version), taught.test_vectors, taught.test_truth)
+    after = examine(head, wider.test_vectors, wider.test_truth)
     learned, tested = store.examples(version)
     made = Made(
-        head, after, version.base, version.space, version.detectors, learned, tested, version.regions,
-        _wider(taught, len(names)), len(usable),
+        head, after, version.base, version.space, version.detectors, learned, tested, version.regions, wider,
+        len(usable),
     )  # fmt: skip
     saved = store.save(name, made)
     used = force or after.f1 >= before.f1
@@ -77,25 +79,13 @@ def _learned(taught: Taught, names: Sequence[str], confirmed: Sequence[Confirmed
     said = np.repeat([[name == one.label for name in names] for one in confirmed], WEIGHT, axis=0)
     first = int(taught.groups.max(initial=-1)) + 1
     groups = np.concatenate([taught.groups, first + np.repeat(np.arange(len(confirmed)), WEIGHT)])
-    truth = np.vstack([_columns(taught.truth, len(names)), said])
-    return fit(names, np.vstack([taught.vectors, own]), truth, groups)
-
-
-def _examined(head: Head, taught: Taught) -> Evaluation:
-    """A head on the test rows; what no region lies on is not found."""
-    found = head.answers(taught.test_vectors)
-    missed = np.zeros((len(taught.test_truth) - len(found), len(head.labels)), np.float32)
-    truth = _columns(taught.test_truth, len(head.labels))
-    return evaluate(head.labels, head.thresholds, np.vstack([found, missed]), truth, len(missed))
+    return fit(names, np.vstack([taught.vectors, own]), np.vstack([taught.truth, said]), groups)
 
 
 def _wider(taught: Taught, labels: int) -> Taught:
-    return Taught(
-        taught.vectors, _columns(taught.truth, labels), taught.groups, taught.test_vectors,
-        _columns(taught.test_truth, labels),
-    )  # fmt: skip
+    """With a column for each new label, that no row shows."""
 
+    def columns(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.hstack([truth, np.zeros((len(truth), labels - truth.shape[1]), bool)])
 
-def _columns(truth: NDArray[np.bool_], labels: int) -> NDArray[np.bool_]:
-    """With a column for each new label."""
-    return np.hstack([truth, np.zeros((len(truth), labels - truth.shape[1]), bool)])
+    return replace(taught, truth=columns(taught.truth), test_truth=columns(taught.test_truth))

@@ -12,7 +12,7 @@ from edge import custom_labels
 from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.labels import Evaluation, Example, Head, Made, Version, evaluate, fit
+from edge.labels import Evaluation, Example, Head, Made, Version, examine, fit
 from edge.labels.manifests import MOST_LABELS
 from edge.labels.taught import Taught
 from edge.lessons import Rows, rows_of
@@ -57,21 +57,21 @@ class Teacher:
                 code="regions",
             )
         vectors, truth, groups = rows.stacked(dimensions, regions), rows.truth(names), np.array(rows.groups, np.int64)
-        head = fit(names, vectors, truth[: len(vectors)], groups)
+        truth = truth[: len(vectors)]
+        head = fit(names, vectors, truth, groups)
         tested = self.test_rows(test, progress)
         within = tested.within(regions)
+        taught = Taught(vectors, truth, groups, within.stacked(dimensions, regions), within.truth(names))
         made = Made(
             head=head,
-            evaluation=self.examine(head, tested, regions),
+            evaluation=examine(head, taught.test_vectors, taught.test_truth),
             base=self.embedder.card.name,
             space=self.embedder.space.fingerprint,
             detectors=tuple(detector.card.name for detector in self.detectors),
             learned=rows.used,
             tested=tested.used,
             regions=regions,
-            taught=Taught(
-                vectors, truth[: len(vectors)], groups, within.stacked(dimensions, regions), within.truth(names)
-            ),
+            taught=taught,
         )
         tested.problems = [*rows.problems, *tested.problems]
         return made, tested
@@ -83,10 +83,7 @@ class Teacher:
     def examine(self, head: Head, rows: Rows, regions: Sequence[str]) -> Evaluation:
         """How well a head of these ``regions`` does on test rows. A box on which no region lies is not found."""
         told = rows.within(regions) if regions else rows
-        vectors = told.stacked(self.embedder.space.dimensions, regions)
-        nothing = np.zeros((len(told.missed), len(head.labels)), np.float32)
-        answers = np.vstack([head.answers(vectors), nothing])
-        return evaluate(head.labels, head.thresholds, answers, told.truth(head.labels), len(told.missed))
+        return examine(head, told.stacked(self.embedder.space.dimensions, regions), told.truth(head.labels))
 
     def predict(self, version: Version, head: Head, picture: Picture, least: float | None = None) -> list[Prediction]:
         """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""

@@ -4,10 +4,10 @@
 ``store`` keeps versions, ``dwell`` tells when a label of the whole picture is there.
 """
 
-from edge.labels.evaluation import Evaluation, evaluate, split
+from edge.labels.evaluation import Evaluation, evaluate, examine, split
 from edge.labels.examples import Example, Mark
 from edge.labels.heads import Head, fit
 from edge.labels.store import Labels
 from edge.labels.version import Made, Version
 
-__all__ = ["Evaluation", "Example", "Head", "Labels", "Made", "Mark", "Version", "evaluate", "fit", "split"]
+__all__ = ["Evaluation", "Example", "Head", "Labels", "Made", "Mark", "Version", "evaluate", "examine", "fit", "split"]

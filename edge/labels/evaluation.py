@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.labels.examples import Example
+from edge.labels.heads import Head
 
 if TYPE_CHECKING:
     from edge.types import ByteArray, FloatArray
@@ -67,6 +68,13 @@ def split(examples: Sequence[Example], share: float = 0.2) -> tuple[list[Example
         test += [group[i] for i in order[:count]]
         learn += [group[i] for i in order[count:]]
     return learn, test
+
+
+def examine(head: Head, vectors: FloatArray, truth: NDArray[np.bool_]) -> Evaluation:
+    """A head on (m, dimensions) test rows; rows of ``truth`` beyond those are examples that no detector proposed."""
+    missed = len(truth) - len(vectors)
+    answers = np.vstack([head.answers(vectors), np.zeros((missed, len(head.labels)), np.float32)])
+    return evaluate(head.labels, head.thresholds, answers, truth, missed)
 
 
 def evaluate(
