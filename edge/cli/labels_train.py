@@ -11,9 +11,11 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.labels import Evaluation, Version
+    from edge.labels import Evaluation, Labels, Version
     from edge.labels.manifests import Read
+    from edge.lessons import Rows
     from edge.settings import Settings
+    from edge.teach import Teacher
 
 BASE = "mobilenet-v1-extractor-224"
 path_type = click.Path(path_type=Path)
@@ -133,11 +135,11 @@ def read(source: Path, chosen: Settings) -> Read:
     return manifests.read(source, chosen.api.buckets)
 
 
-def _worse(teacher: Any, store: Any, before: Version, now: Evaluation, rows: Any) -> bool:
+def _worse(teacher: Teacher, store: Labels, before: Version, now: Evaluation, rows: Rows) -> bool:
     """Whether the version in use does better on the same test pictures; one of another space or labels cannot tell."""
     if before.space != teacher.embedder.space.fingerprint or set(before.labels) != {one.label for one in now.labels}:
         return False
-    return bool(teacher.examine(store.head(before), rows, before.regions).f1 > now.f1)
+    return teacher.examine(store.head(before), rows, before.regions).f1 > now.f1
 
 
 def summary(version: Version) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from edge.cli.labels_train import path_type, print_evaluation, print_problems, r
 from edge.cli.output import bar, json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from edge.custom_labels import Prediction
     from edge.refit import Refitted
 
 
@@ -151,7 +152,7 @@ def _told(done: Refitted) -> dict[str, Any]:
     }
 
 
-def _prediction(one: Any) -> dict[str, Any]:
+def _prediction(one: Prediction) -> dict[str, Any]:
     box = one.box and {"left": one.box.left, "top": one.box.top, "width": one.box.width, "height": one.box.height}
     return {"label": one.label, "probability": round(one.probability, 4), "box": box}
 

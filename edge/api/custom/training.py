@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import custom_labels, files, teach
+from edge.api.buckets import path_of
 from edge.api.custom.projects import Projects, ProjectVersion
 from edge.api.errors import ApiError
-from edge.errors import EdgeError, InputError
+from edge.errors import EdgeError
 from edge.labels import Example, Labels, split
 from edge.labels.evaluation import summary
 from edge.settings import Settings
@@ -98,7 +99,7 @@ class Training:
         key = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         key += f"EvaluationSummary-{version.project}-{version.name}.json"
         document = summary(made.evaluation, arn, ended, len(made.learned))
-        target = output_path(self._settings.api.buckets, bucket, key)
+        target = path_of(self._settings.api.buckets, bucket, key)
         files.write_bytes(target, json.dumps(document, indent=1).encode(), mode=0o644)
         return replace(
             version,
@@ -115,14 +116,3 @@ def head_name(project: str) -> str:
     import hashlib
 
     return hashlib.sha256(project.encode()).hexdigest()[:32]
-
-
-def output_path(buckets: dict[str, Path], bucket: str, key: str) -> Path:
-    """The file of a key. Raises InputError for a bucket that stands for no folder, or a key that leads out of it."""
-    if bucket not in buckets:
-        raise InputError(f"bucket {bucket!r} stands for no folder", "name it in [api.buckets]", code="bucket")
-    root = os.path.realpath(buckets[bucket])
-    path = Path(root if "\0" in key else os.path.realpath(Path(root) / key))
-    if "\0" in key or not path.is_relative_to(root):
-        raise InputError(f"key {key[:200]!r} leads out of its bucket", "choose another prefix", code="bucket")
-    return path

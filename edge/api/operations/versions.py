@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edge.api import shapes
+from edge.api.buckets import path_of
 from edge.api.custom import arns
 from edge.api.custom.lines import entries_of, examples_of, too_many_errors
 from edge.api.custom.projects import new_version
-from edge.api.custom.training import head_name, output_path
+from edge.api.custom.training import head_name
 from edge.api.errors import ApiError
 from edge.api.images import s3_object
 from edge.errors import NotFoundError
@@ -28,7 +29,7 @@ PATIENCE = 2.0
 
 def create_project_version(call: Call) -> dict[str, Any]:
     project, output = arns.project(call), call["OutputConfig"]
-    output_path(call.service.settings.api.buckets, output.get("S3Bucket", ""), output.get("S3KeyPrefix", ""))
+    path_of(call.service.settings.api.buckets, output.get("S3Bucket", ""), output.get("S3KeyPrefix", ""))
     learn, test = _datasets(call, project.name)
     if not learn:
         raise ApiError("InvalidParameterException", "Request has invalid parameters. The train dataset has no entries.")

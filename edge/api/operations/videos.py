@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.api.custom.training import output_path
+from edge.api.buckets import path_of
 from edge.api.errors import ApiError
 from edge.api.operations.labels import MODEL_VERSION
 from edge.labels.examples import is_file_there
@@ -57,7 +57,7 @@ def _start(call: Call) -> dict[str, Any]:
     if token and (before := call.service.store.replay(call.operation, token, request)) is not None:
         return before
     place = call["Video"].get("S3Object", {})
-    path = output_path(call.service.settings.api.buckets, place.get("Bucket", ""), place.get("Name", ""))
+    path = path_of(call.service.settings.api.buckets, place.get("Bucket", ""), place.get("Name", ""))
     if not is_file_there(path):
         raise ApiError(
             "InvalidS3ObjectException", "Unable to get object metadata from S3. Check object key and region."
