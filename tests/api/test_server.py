@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from edge.api import bodies
 from edge.api.errors import ApiError, translated
 from edge.api.operations import NOT_HERE
 from edge.api.server import ApiServer
@@ -65,6 +66,21 @@ def test_a_body_past_the_limit_is_read_to_its_end_and_then_refused(server: ApiSe
     status, body = post(server, "RekognitionService.DetectFaces", b" " * ((16 << 20) + 1))
 
     assert (status, body["__type"]) == (400, "ImageTooLargeException")
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for_without_end(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SECONDS", 0.05)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.putrequest("POST", "/")
+    for name, value in (("X-Amz-Target", "RekognitionService.ListCollections"), ("Content-Length", "9")):
+        connection.putheader(name, value)
+    connection.endheaders(b"{")
+    answer = connection.getresponse()
+
+    assert (answer.status, json.loads(answer.read())["__type"]) == (400, "RequestTimeoutException")
+    connection.close()
 
 
 def test_operations_that_are_not_here_are_not_tried_again(rekognition: Any) -> None:

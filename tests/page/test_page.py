@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, served, track
 
+from edge.api import bodies
 from edge.mqtt.messages import Shed
 from edge.page.door import COOKIE, TRIES
 from edge.page.page import ASSETS
@@ -261,6 +262,19 @@ RUBBISH = [
 @pytest.mark.parametrize("body", RUBBISH)
 def test_a_login_with_rubbish_is_a_wrong_token(guarded: Served, body: bytes) -> None:
     assert guarded.ask("POST", "/page/login", body, host=ELSEWHERE, **MARK)[0] == 401
+
+
+def test_a_login_whose_token_does_not_arrive_is_not_waited_for_without_end(
+    guarded: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SECONDS", 0.05)
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=20)
+    connection.putrequest("POST", "/page/login")
+    for name, value in {**MARK, "Content-Length": "9"}.items():
+        connection.putheader(name, value)
+    connection.endheaders(b"{")
+    assert connection.getresponse().status == 401
+    connection.close()
 
 
 @pytest.mark.parametrize(
