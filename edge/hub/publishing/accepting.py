@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from edge.answers import matches
 from edge.errors import NotFoundError
 from edge.gate import judged
-from edge.hub.publishing import draft as drafts
 from edge.sync.manifest import subject_digest
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ def accept(
     ``force``: also what the gate is against, except whom the fleet has forgotten since. Raises SpaceError where they
     were embedded otherwise than the fleet's, NotFoundError for a label that is not set.
     """
-    draft, match, left = desk.draft(), _match(desk, label), []
+    match, left = _match(desk, label), []
     with desk.collections() as collections:
         for one in ones:
-            place = name or one.collection
+            place, draft = name or one.collection, desk.draft()
             collection = collections.get_or_create(place)
             erased = _forgotten(one, draft, place)
             harm = erased or _harm(one, collection, draft, match)
@@ -57,9 +56,9 @@ def accept(
                 continue
             face = replace(one.face, collection=place)
             collection.merge([(face, one.vector)], one.space, len(one.vector))
-            draft.use(place, label)
             # in this order: whoever is stopped in between is asked about the face once more, and it is there once
-            drafts.write(desk.private, draft)
+            with desk.changing() as latest:
+                latest.use(place, label)
             waiting.decide([one.number], "accepted")
     return left
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,7 @@ class Published:
 
 
 class Desk:
-    """One hub's folder. Not for two processes at once."""
+    """One hub's folder. Not for two processes at once, but that ``edge hub ingest`` may ``forget`` meanwhile."""
 
     def __init__(self, folder: Path, settings: Settings, offline: Path | None = None) -> None:
         self.folder = folder
@@ -77,6 +77,9 @@ class Desk:
     def draft(self) -> drafts.Draft:
         return drafts.read(self.private)
 
+    def changing(self) -> AbstractContextManager[drafts.Draft]:
+        return drafts.changing(self.private)
+
     def collections(self) -> Collections:
         """The hub's own faces. Close it."""
         from edge.collection import Collections
@@ -88,10 +91,8 @@ class Desk:
 
         Raises NotFoundError, ModelError.
         """
-        draft = self.draft()
-        shipped = shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
-        drafts.write(self.private, draft)
-        return shipped
+        with self.changing() as draft:
+            return shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
 
     def finder(self, label: str) -> Finder:
         """What the devices of the next release will find and embed ``label`` with. Raises as ``edge.finder.load``."""
@@ -112,9 +113,8 @@ class Desk:
                 collections.delete(name)
                 there = collections.create(name)
             yield from enroll_images(plan, finder, there)
-        draft = self.draft()
-        draft.use(name, label)
-        drafts.write(self.private, draft)
+        with self.changing() as draft:
+            draft.use(name, label)
 
     def take_in(self, export: Path, label: str) -> tuple[str, int]:
         """Faces that a device enrolled and exported, for the whole fleet: the collection and how many were new."""
@@ -123,9 +123,8 @@ class Desk:
         manifest = portable.read_manifest(export)
         with self.collections() as collections:
             added = portable.import_into(collections.get_or_create(manifest.collection), export).added
-        draft = self.draft()
-        draft.use(manifest.collection, label)
-        drafts.write(self.private, draft)
+        with self.changing() as draft:
+            draft.use(manifest.collection, label)
         return manifest.collection, added
 
     def add_probe(self, path: Path, label: str) -> Probe:
@@ -140,10 +139,9 @@ class Desk:
             ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
         )
         probe = Probe(self.repository.put_blob(path.read_bytes()), finder.detectors[0].card.name, boxes)
-        draft = self.draft()
-        others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
-        draft.release = replace(draft.release, probes=(*others, probe))
-        drafts.write(self.private, draft)
+        with self.changing() as draft:
+            others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
+            draft.release = replace(draft.release, probes=(*others, probe))
         return probe
 
     def add_taxonomy(self, path: Path) -> Blob:
@@ -153,9 +151,9 @@ class Desk:
             json.loads(data)
         except ValueError as error:
             raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
-        draft, blob = self.draft(), self.repository.put_blob(data)
-        draft.release = replace(draft.release, taxonomy=blob)
-        drafts.write(self.private, draft)
+        blob = self.repository.put_blob(data)
+        with self.changing() as draft:
+            draft.release = replace(draft.release, taxonomy=blob)
         return blob
 
     def subjects(self) -> set[str]:
@@ -168,8 +166,7 @@ class Desk:
         """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
         gone: dict[str, int] = {}
         now = time.time()
-        draft = self.draft()
-        with self.collections() as collections:
+        with self.changing() as draft, self.collections() as collections:
             for name in collections.names():
                 if faces := collections.get(name).delete_subject(subject):
                     gone[name] = len(faces)
@@ -177,7 +174,6 @@ class Desk:
                     digest = subject_digest(name, subject)
                     others = tuple(one for one in shipped.forgotten if one.digest != digest)
                     draft.put(replace(shipped, forgotten=(*others, Forgotten(digest, now))))
-        drafts.write(self.private, draft)
         with closing(Waiting(self.private)) as waiting:
             if count := waiting.forget(subject):
                 gone[PULLED] = count
@@ -216,7 +212,8 @@ class Desk:
             proving.prove(release, self.repository, self.private, self.settings)
             outdated = tuple(f"releases/{one.id}.json" for one in published if one.erasure < release.erasure)
             self.repository.add_targets("targets", {f"releases/{release.id}.json": data}, remove=outdated)
-            drafts.write(self.private, draft)
+            with self.changing() as latest:
+                latest.take_over(draft)
             self._tidy()
         return Published(release, new, len(data), written=not dry)
 
@@ -232,8 +229,7 @@ class Desk:
         return None if data is None else parse(Deployment, data)
 
     def deployments(self) -> list[Deployment]:
-        names = [name.removeprefix("deploy/").removesuffix(".json") for name in self.repository.targets("deploy")]
-        return [found for name in names if (found := self.deployment(name))]
+        return [found for name in self.repository.targets("deploy") if (found := self.deployment(Path(name).stem))]
 
     def deploy(self, deployment: Deployment) -> Deployment:
         """Publish a deployment, numbered after the one before. Needs the online keys alone."""
@@ -243,8 +239,8 @@ class Desk:
         return numbered
 
     def _releases(self) -> list[Release]:
-        names = [name.removeprefix("releases/").removesuffix(".json") for name in self.repository.targets("targets")]
-        return sorted((self.release(name) for name in names), key=lambda one: one.created)
+        found = [self.release(Path(name).stem) for name in self.repository.targets("targets")]
+        return sorted(found, key=lambda one: one.created)
 
     def _tidy(self) -> None:
         """Delete what neither a published release nor the draft names."""

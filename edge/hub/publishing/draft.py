@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from edge import files
 from edge.errors import InputError, StoreError
 from edge.sync.manifest import Release, ShippedCollection, parse, to_bytes
 
-FILE = "draft.json"
+FILE, LOCK = "draft.json", "draft.lock"
 
 
 @dataclass(slots=True)
@@ -30,6 +34,14 @@ class Draft:
         others = tuple(one for one in self.release.collections if one.name != collection.name)
         self.release = replace(self.release, collections=(*others, collection))
 
+    def take_over(self, published: Draft) -> None:
+        """What a release made of an earlier state of this draft; who was forgotten since stays forgotten."""
+        for one in published.release.collections:
+            there = self.collection(one.name)
+            self.put(replace(one, forgotten=there.forgotten) if there else one)
+        self.since = published.since
+        self.release = replace(self.release, minimum=published.release.minimum)
+
     def use(self, collection: str, label: str) -> None:
         """Let ``collection`` name what has this label."""
         self.release = replace(self.release, labels={**self.release.labels, label: collection})
@@ -45,6 +57,26 @@ def read(folder: Path) -> Draft:
         return Draft(parse(Release, json.dumps(document["release"]).encode()), dict(document["since"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is damaged: {error}", "restore it from a backup") from error
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[Draft]:
+    """The draft, written at the end; whoever else would change it (``edge hub ingest`` forgets people) waits so long.
+
+    Raises InputError, StoreError.
+    """
+    try:
+        files.make_folder(folder)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}", "check its owner and the disk") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        draft = read(folder)
+        yield draft
+        write(folder, draft)
+    finally:
+        os.close(descriptor)
 
 
 def write(folder: Path, draft: Draft) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from edge import labels_trial, pictures
 from edge.errors import SpaceError
-from edge.hub.publishing import draft as drafts
 from edge.hub.publishing.shipped_models import SHIPPED
 from edge.labels import Labels
 from edge.release_trial import Place, Tools
@@ -37,10 +36,9 @@ def ship(desk: Desk, name: str, state: Path, probe: Path | None = None) -> Shipp
     tools = Tools(Place(desk.private, desk.repository.blobs, desk.private), own)
     golden = labels_trial.golden(version, store, tools, picture, blob)
     shipped = ShippedLabels(label, version.number, version.space, files, golden)
-    draft = desk.draft()
-    others = tuple(one for one in draft.release.custom_labels if one.name != label)
-    draft.release = replace(draft.release, custom_labels=(*others, shipped))
-    drafts.write(desk.private, draft)
+    with desk.changing() as draft:
+        others = tuple(one for one in draft.release.custom_labels if one.name != label)
+        draft.release = replace(draft.release, custom_labels=(*others, shipped))
     return shipped
 
 

@@ -6,9 +6,11 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from edge.collection.faces import NewFace, from_new
 from edge.enrolments import Page
 from edge.errors import NotFoundError
 from edge.hub.forgetting import publisher
+from edge.hub.publishing import draft as drafts
 from edge.hub.publishing.accepting import accept, judge
 from edge.hub.publishing.desk import Desk
 from edge.hub.publishing.pulled import FILE, Waiting
@@ -93,8 +96,6 @@ def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force
     draft = desk.draft()
     stone = Forgotten(subject_digest("faces", "alice"), time.time() + 10)
     draft.put(ShippedCollection("faces", SPACE, D, forgotten=(stone,)))
-    from edge.hub.publishing import draft as drafts
-
     drafts.write(desk.private, draft)
     face, vector = entry("alice", unit(0))
     later = replace(face, face_id="0" * 8 + face.face_id[8:], created=stone.time + 1)
@@ -141,6 +142,38 @@ def test_who_is_forgotten_by_a_device_does_not_wait_for_the_fleet_either(
     published(lambda subject: subject in ("alice", "bob"))
     assert subjects(desk) == {}
     assert [one.face.subject for one in waiting.waiting()] == ["carol"]
+
+
+def test_who_is_forgotten_while_a_release_is_proved_stays_forgotten(desk: Desk, waiting: Waiting) -> None:
+    waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
+    accept(desk, waiting, waiting.waiting(), "face")
+    desk.publish(dry=True)
+    with mock.patch("edge.hub.publishing.proving.prove"):
+        desk.publish()
+
+    def meanwhile(*_: object) -> None:
+        Desk(desk.folder, desk.settings).forget("alice")
+
+    waiting.take("hall", "", a_page(entry("carol", unit(2))))
+    accept(desk, waiting, waiting.waiting(), "face")
+    with mock.patch("edge.hub.publishing.proving.prove", meanwhile):
+        desk.publish()
+    draft = desk.draft().collection("faces")
+    assert draft is not None
+    assert [one.digest for one in draft.forgotten] == [subject_digest("faces", "alice")]
+    with mock.patch("edge.hub.publishing.proving.prove"):
+        after = desk.publish().release
+    assert (after.erasure, after.collections[0].count) == (1, 2)
+
+
+def test_two_who_change_the_draft_at_once_both_have_changed_it(tmp_path: Path) -> None:
+    def change(number: int) -> None:
+        with drafts.changing(tmp_path) as draft:
+            draft.use("faces", f"label{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(40)))
+    assert len(drafts.read(tmp_path).release.labels) == 40
 
 
 def test_a_label_that_is_not_set_is_refused_before_anything_is_taken(desk: Desk, waiting: Waiting) -> None:
