@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import config_of_tests
@@ -16,6 +19,7 @@ import pytest
 from edge import sources
 from edge.bench.cameras import jain
 from edge.bench.compare import changes
+from edge.bench.cpu import Threads
 from edge.bench.replay import Film, held, still
 from edge.bench.setup import repeated
 from edge.errors import SourceError
@@ -121,6 +125,30 @@ def test_a_source_that_ends_early_is_shown_again_after_a_cut() -> None:
 
     assert [frame.sequence for frame in frames if frame.cut] == [2, 4]
     assert [round(b.monotonic - a.monotonic, 6) for a, b in itertools.pairwise(frames)] == [0.2] * 4
+
+
+def test_what_a_helper_that_still_runs_has_done_counts_already_and_stays_when_it_ends() -> None:
+    said, enough = threading.Event(), threading.Event()
+    done: list[float] = []
+
+    def help_out() -> None:
+        while not enough.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"work", b"without the lock", 2_000)
+            done.append(time.thread_time())
+            said.set()
+
+    helper = threading.Thread(target=help_out)
+    helper.start()
+    threads = Threads()
+    for _ in range(50):
+        said.clear()
+        assert said.wait(10)
+        own, helped = time.thread_time(), done[-1]
+        assert threads.seconds() >= own + helped
+    before = threads.seconds()
+    enough.set()
+    helper.join()
+    assert threads.seconds() >= before
 
 
 @pytest.mark.parametrize(("rates", "fairness"), [([5, 5, 5], 1.0), ([9, 0, 0], 1 / 3), ([2, 4], 0.9), ([0, 0], 1.0)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.assembly import Assembled
+from edge.bench.cpu import Threads
 from edge.health import Meter
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
@@ -92,6 +93,7 @@ class counted:  # noqa: N801
         self._invokes = invokes
 
     def __enter__(self) -> None:
+        self._threads = Threads()
         for name, interpreter in self._interpreters.items():
             interpreter.__dict__["invoke"] = self._timed(name, interpreter)
 
@@ -100,13 +102,13 @@ class counted:  # noqa: N801
             del interpreter.__dict__["invoke"]
 
     def _timed(self, name: str, interpreter: Interpreter) -> Callable[[Any], None]:
-        plain, invokes = interpreter.invoke, self._invokes
+        plain, invokes, threads = interpreter.invoke, self._invokes, self._threads
 
         def invoke(value: Any) -> None:
-            wall, cpu = time.perf_counter(), time.process_time()
+            cpu, wall = threads.seconds(), time.perf_counter()
             plain(value)
-            invokes.cpu += time.process_time() - cpu
             invokes.wall += time.perf_counter() - wall
+            invokes.cpu += threads.seconds() - cpu
             invokes.count[name] = invokes.count.get(name, 0) + 1
 
         return invoke

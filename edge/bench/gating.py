@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.bench.cpu import Threads
 from edge.bench.cycle import ids
 from edge.bench.stand import Stand
 from edge.pipeline import Pipeline
@@ -53,10 +53,11 @@ def _run(stand: Stand, motion: bool) -> _Run:
     camera = stand.camera.model_copy(update={"motion": motion})
     pipeline, run = Pipeline(camera, stand.settings, stand.assembled.bundle, ids()), _Run()
     seen: dict[str, dict[int, tuple[str, Box]]] = {}
+    threads = Threads()
     for at, frame in enumerate(stand.film):
-        cpu = time.process_time()
+        cpu = threads.seconds()
         pipeline.process(frame)
-        run.cpu += time.process_time() - cpu
+        run.cpu += threads.seconds() - cpu
         run.looks += pipeline.cost.looked
         run.there.append([(track.label, track.box) for track in pipeline.tracks])
         for track in pipeline.tracks:
