@@ -42,6 +42,8 @@ class Searches(Protocol):
     name: str
 
     def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
+    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
+        """The subjects among what was found, most alike first."""
 
 
 class HoldsAway(Protocol):
@@ -101,7 +103,7 @@ class Look:
     track: Track
     embedding: Embedding
     matches: Sequence[Match]
-    """best first"""
+    """one a subject, best first"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from edge.glimpses import AROUND, SIDE, Glimpses
 from edge.label_doubts import LabelDoubts
 from edge.pipeline import Pipeline
 from edge.review import Doubt, ReviewQueue
-from edge.review.doubt import Reason, by_subject
+from edge.review.doubt import Reason, nearest_of
 from edge.settings import Label, Settings
 from edge.types import Embedding, Event, Frame, Identity, IdentityState, Match
 
@@ -125,7 +125,7 @@ class Doubts:
 
 
 def _doubt(event: Event, best: _Best, reason: Reason) -> Doubt:
-    nearest = by_subject(best.matches)
+    nearest = nearest_of(best.matches)
     subject = event.identity.subject or (nearest[0].subject if nearest else None)
     return Doubt(
         reason=reason,

@@ -16,7 +16,7 @@ import numpy as np
 from edge.drawing import square_jpeg
 from edge.errors import EdgeError
 from edge.review import Doubt
-from edge.review.doubt import by_subject
+from edge.review.doubt import nearest_of
 
 if TYPE_CHECKING:
     from edge.bundle import Recogniser
@@ -80,7 +80,7 @@ class Glimpses:
             if quality.reason or quality.score < self._settings.recognition.min_quality:
                 return None
             (embedding,) = recogniser.embedder.embed(frame.main, [one])
-            nearest = by_subject(_matches(recogniser, embedding.vector))
+            nearest = nearest_of(_matches(recogniser, embedding.vector))
         except EdgeError as error:
             log.debug("a faint detection cannot be asked about: %s", error)
             return None
@@ -99,4 +99,4 @@ def _matches(recogniser: Recogniser, vector: FloatArray) -> list[Match]:
     found = recogniser.collection.search(queries, MATCHES, space)
     if recogniser.anchors is not None:
         found = recogniser.anchors.held_away(recogniser.collection.name, space, queries, found)
-    return found[0]
+    return recogniser.collection.by_subject(queries, found)[0]

@@ -107,7 +107,7 @@ def identify(
     found = iter(_matches(np.stack(embedded), finder.embedder.space, collection, anchors) if embedded else ())
     identified = []
     for one in seen:
-        matches = by_subject(next(found)) if one.embedding is not None else []
+        matches = next(found) if one.embedding is not None else []
         who = identity(matches, rule, collection.name)
         identified.append(Identified(one.detection, one.quality.score, who, tuple(matches[:limit]), one.reason))
     return identified
@@ -115,15 +115,9 @@ def identify(
 
 def _matches(vectors: FloatArray, space: Space, collection: Collection, anchors: HoldsAway | None) -> list[list[Match]]:
     found = collection.search(vectors, FACES, space)
-    return found if anchors is None else anchors.held_away(collection.name, space, vectors, found)
-
-
-def by_subject(matches: Sequence[Match]) -> list[Match]:
-    """The best match of each subject, best first; a face without a subject stands for itself."""
-    best: dict[str, Match] = {}
-    for match in matches:
-        best.setdefault(match.name, match)
-    return list(best.values())
+    if anchors is not None:
+        found = anchors.held_away(collection.name, space, vectors, found)
+    return collection.by_subject(vectors, found)
 
 
 def rule(settings: Settings, label: str, embedder: Embedder, similarity: float | None = None) -> Rule:

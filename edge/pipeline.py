@@ -219,6 +219,7 @@ class Pipeline:
             if recogniser.anchors is not None:
                 name, space = recogniser.collection.name, recogniser.embedder.space
                 matches = recogniser.anchors.held_away(name, space, vectors, matches)
+            matches = recogniser.collection.by_subject(vectors, matches)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
                 self.looked.append(Look(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)

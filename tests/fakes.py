@@ -127,6 +127,9 @@ class KnowsAlice:
             raise self.error
         return [[Match("f1", "alice", self.similarity), Match("f2", "bob", 0.1)] for _ in vectors]
 
+    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
+        return [list(matches) for matches in found]
+
 
 def a_bundle(
     detector: object | None = None, embedder: CountsEmbeddings | None = None, collection: KnowsAlice | None = None

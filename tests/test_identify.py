@@ -8,9 +8,11 @@ import pytest
 from edge import finder, identify, pictures
 from edge.calibration import Calibration
 from edge.collection import Collection, Collections
+from edge.collection.likeness import likeness
+from edge.collection.means import together
 from edge.enroll import enroll_images, planned
 from edge.finder import Finder
-from edge.identify import Rule, by_subject, identify_files
+from edge.identify import Rule, identify_files
 from edge.review import Anchors, Doubt, ReviewQueue
 from edge.settings import CollectionSettings, Label, Models, Review, Settings
 from edge.types import IdentityState, Match
@@ -64,7 +66,10 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
     bad, gone, answer = identify_files([tmp_path / "bad.jpg", tmp_path / "gone.jpg", good], faces, cast, rule)
     assert (bool(bad.reason), gone.reason, bad.faces) == (True, "unreadable", ())
     assert [face.identity.subject for face in answer.known] == ["amy"]
-    assert answer.known[0].identity.similarity == pytest.approx(1, abs=1e-3)
+    identity = answer.known[0].identity
+    own = cast.vectors([identity.face_id or ""])[0]
+    others = cast.vectors([face.face_id for face in cast.faces(subject="amy")])
+    assert identity.similarity == pytest.approx(likeness(1.0, own, together(others)), abs=1e-3)
 
 
 def test_an_empty_collection_knows_nobody(faces: Finder, settings: Settings, shared_data: Path, tmp_path: Path) -> None:
@@ -93,11 +98,6 @@ def test_the_threshold_and_the_margin_decide(
     found = identify.identity(matches, Rule(80, 0.06, Calibration()), "staff")
     assert (found.state, found.subject, found.collection) == (state, subject, "staff")
     assert found.runner_up == (cosines.get("bob"))
-
-
-def test_only_the_best_face_of_each_subject_counts() -> None:
-    matches = [Match("1", "alice", 0.9), Match("2", "alice", 0.8), Match("3", None, 0.7), Match("4", "bob", 0.6)]
-    assert [match.face_id for match in by_subject(matches)] == ["1", "3", "4"]
 
 
 def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(faces: Finder, settings: Settings) -> None:

@@ -6,7 +6,6 @@ whenever its ``data_version`` has moved, be it by this process or another.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge import subjects
 from edge.collection import faces as stored
 from edge.collection import own_row
 from edge.collection import view as views
 from edge.collection.faces import NewFace
+from edge.collection.likeness import Likeness
 from edge.collection.store import Store
 from edge.collection.upkeep import IndexState, Upkeep
 from edge.collection.vectors import checked
@@ -42,6 +41,7 @@ class Collection:
         self._lock = threading.RLock()
         self._view: views.View | None = None
         self._version = -1
+        self._likeness = Likeness(store)
         self._upkeep = Upkeep(name, store, folder, settings, self._current, self._replace_view, maintain)
         self._upkeep.warm()
 
@@ -84,6 +84,13 @@ class Collection:
             return [[] for _ in queries]
         return views.search(view, queries, limit, self._names)
 
+    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
+        """The subjects among the faces that were ``found`` for each of (k, D) vectors, most alike first (``likeness``).
+
+        One match each: ``face_id`` is the nearest face's. A face without a subject stands for itself.
+        """
+        return self._likeness.by_subject(self._current(), vectors, found)
+
     def check_space(self, space: Space) -> None:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
         own = self._current().space
@@ -99,7 +106,7 @@ class Collection:
         if not new:
             return []
         for face in new:
-            _check(face)
+            stored.check(face)
         vectors = checked([face.vector for face in new], space.dimensions)
         made = [stored.from_new(self.name, space.fingerprint, face) for face in new]
         return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
@@ -240,11 +247,3 @@ class Collection:
 
     def _number(self, db: Connection) -> int:
         return own_row.get(db, self.name).number
-
-
-def _check(new: NewFace) -> None:
-    if new.subject is not None:
-        subjects.checked(new.subject)
-    box = new.box
-    if not all(map(math.isfinite, (box.left, box.top, box.right, box.bottom))):
-        raise InputError(f"box of a face: expected fractions of the frame, got {box}", "check the detector", code="box")

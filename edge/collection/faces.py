@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge import subjects
 from edge.database import Connection
-from edge.errors import NotFoundError, StoreError
+from edge.errors import InputError, NotFoundError, StoreError
 from edge.types import Box, Face
 from edge.vault import Resealing, Stored, Vault
 
@@ -48,6 +50,15 @@ class NewFace:
     quality: float = 0.0
     """0..1"""
     external_image_id: str | None = None
+
+
+def check(new: NewFace) -> None:
+    """Raises InputError for a subject that is not a name and a box that is not one."""
+    if new.subject is not None:
+        subjects.checked(new.subject)
+    box = new.box
+    if not all(map(math.isfinite, (box.left, box.top, box.right, box.bottom))):
+        raise InputError(f"box of a face: expected fractions of the frame, got {box}", "check the detector", code="box")
 
 
 def image_id(image_sha256: str) -> str:
@@ -119,6 +130,13 @@ def vectors(db: Connection, collection: int, ids: Iterable[str]) -> dict[str, Fl
         for face_id, blob, subject in db.execute(sql, parameters):
             found[face_id] = vector(opened(db.vault, blob, collection, face_id, subject))
     return found
+
+
+def of_subject(db: Connection, collection: int, subject: str, most: int) -> list[FloatArray]:
+    """The embeddings of a subject's newest faces, ``most`` of them, newest first."""
+    sql = "SELECT vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
+    rows = db.execute(sql, (collection, db.vault.name(subject), most)).fetchall()
+    return [vector(opened(db.vault, blob, collection, *named)) for blob, *named in rows]
 
 
 def delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:

@@ -16,13 +16,13 @@ from edge import pictures
 from edge.drawing import square_jpeg
 from edge.enroll import HINTS, best
 from edge.errors import NotFoundError
-from edge.identify import FACES, by_subject
+from edge.identify import FACES
 from edge.page.words import TRY
 
 if TYPE_CHECKING:
     from edge.collection import Collection
     from edge.finder import Finder, Seen
-    from edge.types import Match, Picture
+    from edge.types import FloatArray, Match, Picture
 
 MOST_HELD = 64
 HELD_SECONDS = 15 * 60.0
@@ -100,10 +100,11 @@ def document(look: Look, picture: Picture, collection: Collection, match: float)
 
 
 def nearest(seen: Seen, collection: Collection) -> list[Match]:
-    """The best face of each of the nearest subjects, best first."""
+    """The nearest subjects, most alike first."""
     if seen.embedding is None:
         return []
-    return by_subject(collection.search(seen.embedding.vector[np.newaxis], FACES, seen.embedding.space)[0])
+    query: FloatArray = seen.embedding.vector[np.newaxis]
+    return collection.by_subject(query, collection.search(query, FACES, seen.embedding.space))[0]
 
 
 def _face(seen: Seen, label: str, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:

@@ -61,12 +61,9 @@ class Doubt:
     """of the custom labels that ask, ``helmets/3``: ``subject`` is a label then, similarities are probabilities"""
 
 
-def by_subject(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
-    """The best face of each subject, best first."""
-    best: dict[str, Nearest] = {}
-    for match in matches:
-        best.setdefault(match.name, Nearest(match.name, match.face_id, match.similarity))
-    return tuple(best.values())[:most]
+def nearest_of(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
+    """The first of the matches, one a subject, as a question shows them."""
+    return tuple(Nearest(match.name, match.face_id, match.similarity) for match in matches[:most])
 
 
 def row_of(vault: Vault, doubt: Doubt) -> tuple[object, ...]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from edge import pictures
 from edge.cli.output import bar
+from edge.collection.likeness import likeness
+from edge.collection.means import together
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.types import Detection
@@ -118,10 +120,20 @@ def identification(faces: Faces, strangers: set[str], gallery: int) -> Identific
         rank[rows] = np.arange(len(rows))
     stranger = np.isin(faces.people, sorted(strangers))
     enrolled = ~stranger & (rank < gallery) & faces.found
-    cosines = np.where(faces.found[:, None], faces.vectors @ faces.stills[enrolled].T, MISSING)
-    names, best = faces.people[enrolled][cosines.argmax(axis=1)], cosines.max(axis=1)
+    names = np.unique(faces.people[enrolled])
+    alike = np.stack([_alike(faces, enrolled & (faces.people == name)) for name in names], axis=1)
+    named, best = names[alike.argmax(axis=1)], alike.max(axis=1)
     known = [
-        (bool(names[row] == faces.people[row] and faces.found[row]), float(best[row]))
+        (bool(named[row] == faces.people[row] and faces.found[row]), float(best[row]))
         for row in np.flatnonzero(~stranger & (rank >= gallery))
     ]
     return identify(known, best[stranger].tolist())
+
+
+def _alike(faces: Faces, enrolled: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(N,) how like one subject, whose ``enrolled`` faces these are, every face is; as a collection tells it."""
+    stills = faces.stills[enrolled]
+    whole = together(stills) if len(stills) > 1 else None
+    nearest = (faces.vectors @ stills.T).max(axis=1)
+    alike = [likeness(float(near), query, whole) for near, query in zip(nearest, faces.vectors, strict=True)]
+    return np.where(faces.found, alike, MISSING).astype(np.float32)

@@ -1,0 +1,89 @@
+"""How like a subject a look is: half by the subject's nearest face, half by all of its faces together.
+
+The nearest face alone is fooled by one odd picture, all together miss a pose that one picture shows. Half and half
+names more than either and takes fewer strangers for somebody: the figures are in the README's decision notes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.collection import faces as stored
+from edge.collection.means import together
+from edge.types import Match
+
+if TYPE_CHECKING:
+    from edge.collection.store import Store
+    from edge.collection.view import View
+    from edge.types import FloatArray
+
+MOST_FACES = 100
+"""of a subject, the newest, that are taken together"""
+MOST_SUBJECTS = 10_000
+"""whose faces are held together; the rest are read again"""
+
+_State = tuple[int | None, int, int]
+
+
+def likeness(nearest: float, query: FloatArray, whole: FloatArray | None) -> float:
+    """Cosine, -1..1, of a (dimensions,) query to a subject.
+
+    ``nearest``: to its nearest face. ``whole``: all its faces ``together``; None: it has but one.
+    """
+    return nearest if whole is None else (nearest + float(query @ whole)) / 2.0
+
+
+class Likeness:
+    """The subjects of one collection, each with all its faces together. Threads may share it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._state: _State = (None, 0, 0)
+        self._wholes: dict[str, FloatArray | None] = {}
+
+    def by_subject(self, view: View, queries: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
+        """For each of the (k, dimensions) queries: a match for each subject among its faces, most alike first.
+
+        ``face_id`` is the nearest face's. A face without a subject stands for itself.
+        """
+        named = {match.subject for matches in found for match in matches if match.subject is not None}
+        wholes = self._of(view, named) if named else {}
+        return [_ranked(query, matches, wholes) for query, matches in zip(queries, found, strict=True)]
+
+    def _of(self, view: View, names: Iterable[str]) -> dict[str, FloatArray | None]:
+        state = (view.collection, view.last_row, view.last_removal)
+        with self._lock:
+            if self._state != state or len(self._wholes) > MOST_SUBJECTS:
+                self._state, self._wholes = state, {}
+            missing = [name for name in names if name not in self._wholes]
+            if missing:
+                self._wholes.update(self._read(view, missing))
+            return {name: self._wholes[name] for name in names}
+
+    def _read(self, view: View, names: Sequence[str]) -> dict[str, FloatArray | None]:
+        if view.collection is None:
+            return dict.fromkeys(names)
+        with self._store.reading() as db:
+            return {name: _whole(stored.of_subject(db, view.collection, name, MOST_FACES)) for name in names}
+
+
+def _whole(vectors: Sequence[FloatArray]) -> FloatArray | None:
+    return together(np.stack(vectors)) if len(vectors) > 1 else None
+
+
+def _ranked(query: FloatArray, matches: Sequence[Match], wholes: dict[str, FloatArray | None]) -> list[Match]:
+    nearest: dict[str, Match] = {}
+    for match in matches:
+        held = nearest.get(match.name)
+        if held is None or match.similarity > held.similarity:
+            nearest[match.name] = match
+    alike = [
+        Match(one.face_id, one.subject, likeness(one.similarity, query, wholes.get(name)))
+        for name, one in nearest.items()
+    ]
+    return sorted(alike, key=lambda match: -match.similarity)
