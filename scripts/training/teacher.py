@@ -19,6 +19,10 @@ from training.progress import Progress
 MARGIN = 4
 SIDE = CROP + 2 * MARGIN
 DIMENSIONS = 128
+SMALLEST = 30
+"""Width in pixels of a bystander's face that is used."""
+MAKING = 2
+"""Grows when `generate` makes other faces of the same number."""
 _worker: dict[str, object] = {}
 
 
@@ -57,39 +61,57 @@ class Teacher:
 
 
 def blend(first: NDArray[np.uint8], second: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A face between two aligned faces: mixed evenly, or parts of one in the other."""
+    """A face between two aligned faces: mixed evenly, a half of each, or features of one in the other."""
     side = first.shape[0]
-    if rng.random() < 0.5:
-        mask = np.full((side, side, 1), rng.uniform(0.3, 0.7), np.float32)
-    else:
-        edge = np.linspace(-1, 1, side, dtype=np.float32) * 8 + rng.uniform(-2.5, 2.5)
-        ramp = 1 / (1 + np.exp(-edge * rng.choice([-1, 1])))
-        mask = np.broadcast_to(ramp[:, None] if rng.random() < 0.7 else ramp, (side, side))
-        mask = mask[..., None]
+    mask = rng.choice([_even, _half, _patches], p=[0.25, 0.4, 0.35])(side, rng)[..., None]
     return (first * mask + second * (1 - mask) + 0.5).astype(np.uint8)
 
 
+def _even(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    return np.full((side, side), rng.uniform(0.3, 0.7), np.float32)
+
+
+def _half(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    edge = np.linspace(-1, 1, side, dtype=np.float32) * 8 + rng.uniform(-2.5, 2.5)
+    ramp = 1 / (1 + np.exp(-edge * rng.choice([-1, 1])))
+    return np.broadcast_to(ramp[:, None] if rng.random() < 0.7 else ramp, (side, side))
+
+
+def _patches(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Soft islands about as large as an eye, a nose or a mouth."""
+    coarse = rng.normal(0, 3, (5, 5)).astype(np.float32)
+    return 1 / (1 + np.exp(-cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)))
+
+
+def shade(face: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The detail of one face under the skin and light of another."""
+    coarse = [cv2.GaussianBlur(part.astype(np.float32), (0, 0), 8) for part in (face, other)]
+    return np.clip(face - coarse[0] + coarse[1] + 0.5, 0, 255).astype(np.uint8)
+
+
 def reshape(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bend a face smoothly by up to a few pixels, so that it becomes another's."""
+    """Bend a face smoothly by a few pixels, so that it becomes another's."""
     side = face.shape[0]
-    coarse = rng.normal(0, 2.2, (2, 4, 4)).astype(np.float32)
+    coarse = rng.normal(0, rng.uniform(1.5, 4.5), (2, 4, 4)).astype(np.float32)
     field = [cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse]
     ys, xs = np.mgrid[:side, :side].astype(np.float32)
     return cv2.remap(face, xs + field[0], ys + field[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def generate(faces: NDArray[np.uint8], people: NDArray[np.int64], index: int, seed: int) -> NDArray[np.uint8]:
-    """Face number `index`: the real ones first, then blends and bent ones without end."""
+    """Face number `index`: the real ones first, then blended, shaded and bent ones without end."""
     if index < len(faces):
         return faces[index]
     rng = np.random.default_rng((seed, index))
-    first, second = (_pick(people, rng) for _ in range(2))
-    face = faces[first]
+    first, second, third = (faces[_pick(people, rng)] for _ in range(3))
+    face = first
     if rng.random() < 0.5:
         face = np.ascontiguousarray(face[:, ::-1])
-    if rng.random() < 0.75:
-        face = blend(face, faces[second], rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
+        face = blend(face, second, rng)
+    if rng.random() < 0.3:
+        face = shade(face, third)
+    if rng.random() < 0.65:
         face = reshape(face, rng)
     return face
 
@@ -113,6 +135,32 @@ def real_faces(pictures: Sequence[data.Picture], folder: Path) -> tuple[NDArray[
     return crops, np.array([numbers[picture.person] for picture in pictures])
 
 
+def bystanders(pictures: Sequence[data.Picture], folder: Path) -> NDArray[np.uint8]:
+    """Aligned crops (N, 120, 120, 3) of the others in the pictures, whose names nobody knows."""
+    crops = []
+    for picture in pictures:
+        if len(picture.faces) > 1:
+            image = data.read_rgb(folder / picture.file)
+            size = (image.shape[1], image.shape[0])
+            central = data.central_face(picture, size)
+            whole = [face for face in picture.faces if face is not central and _is_whole(face, size)]
+            crops += [align(image, face.points, MARGIN) for face in whole]
+    return np.stack(crops) if crops else np.empty((0, SIDE, SIDE, 3), np.uint8)
+
+
+def _is_whole(face: data.FaceLabel, size: tuple[int, int]) -> bool:
+    inside = (face.points > 0).all() and (face.points < size).all()
+    return bool(inside and face.score > 0.6 and face.box[2] - face.box[0] >= SMALLEST)
+
+
+def _everybody(pictures: Sequence[data.Picture], folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The central faces, and every bystander as a person of its own."""
+    faces, people = real_faces(pictures, folder)
+    others = bystanders(pictures, folder)
+    numbers = np.arange(len(others)) + people[-1] + 1
+    return np.concatenate([faces, others]), np.concatenate([people, numbers])
+
+
 def _start(model: Path, faces: Path, people: NDArray[np.int64], seed: int) -> None:
     _worker.update(teacher=Teacher(model), faces=np.load(faces, mmap_mode="r"), people=people, seed=seed)
 
@@ -134,10 +182,10 @@ def label(
 ) -> Labelled:
     """Generate and label `count` faces, or read them back; a stopped run goes on where it was."""
     cache.mkdir(parents=True, exist_ok=True)
-    key = json.dumps({"seed": seed, "pictures": len(pictures), "teacher": model.stem})
+    key = json.dumps({"seed": seed, "pictures": len(pictures), "teacher": model.stem, "making": MAKING})
     done = _stored(cache, key)
     if done < count:
-        faces, people = real_faces(pictures, folder)
+        faces, people = _everybody(pictures, folder)
         np.save(cache / "faces.npy", faces)
         arguments = (model, cache / "faces.npy", people, seed)
         with (
