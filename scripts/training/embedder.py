@@ -32,8 +32,14 @@ def batches(labelled: teacher.Labelled, size: int, seed: int, step: int) -> Iter
         rows = np.sort(order[place * size : (place + 1) * size])
         rng = np.random.default_rng((seed, step, 1))
         images = np.stack([student_view(labelled.crops[row], rng) for row in rows])
-        yield images, labelled.embeddings[rows]
+        yield images, _centred(labelled.embeddings[rows], labelled.centre)
         step += 1
+
+
+def _centred(embeddings: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit embeddings without what all faces have in common, which tells nobody from anybody."""
+    left = embeddings - centre
+    return left / np.linalg.norm(left, axis=1, keepdims=True)
 
 
 def to_input(images: NDArray[np.uint8]) -> Tensor:

@@ -34,6 +34,8 @@ class Labelled:
     """(N, 120, 120, 3) RGB, an aligned crop with 4 pixels of margin."""
     embeddings: NDArray[np.float32]
     """(N, 128) unit length, the mean over the crop and its mirror image."""
+    centre: NDArray[np.float32]
+    """(128,) their mean."""
 
 
 class Teacher:
@@ -198,10 +200,9 @@ def label(
                 crops.write(crop.tobytes())
                 vectors.write(vector.astype(np.float32).tobytes())
                 progress.advance()
-    return Labelled(
-        np.memmap(cache / "crops.bin", np.uint8, "r", shape=(count, SIDE, SIDE, 3)),
-        np.memmap(cache / "embeddings.bin", np.float32, "r", shape=(count, DIMENSIONS)),
-    )
+    crops = np.memmap(cache / "crops.bin", np.uint8, "r", shape=(count, SIDE, SIDE, 3))
+    embeddings = np.memmap(cache / "embeddings.bin", np.float32, "r", shape=(count, DIMENSIONS))
+    return Labelled(crops, embeddings, embeddings.mean(axis=0))
 
 
 def _stored(cache: Path, key: str) -> int:
