@@ -45,19 +45,34 @@ def planes(picture: Picture) -> tuple[ByteArray, ByteArray, ByteArray]:
     return picture.data[:height, :width], u, v
 
 
-def resized_rgb(picture: Picture, width: int, height: int) -> ByteArray:
-    """(height, width, 3) uint8. Of i420 the planes are resized first: a third of the work, the same picture."""
+def resized_rgb(picture: Picture, width: int, height: int, out: ByteArray | None = None) -> ByteArray:
+    """(height, width, 3) uint8, in ``out`` where it is given.
+
+    Of i420 the planes are resized first: a third of the work, the same picture.
+    """
+    made = _resized_rgb(picture, width, height, out)
+    if out is None or made is out:
+        return made
+    out[:] = made
+    return out
+
+
+def _resized_rgb(picture: Picture, width: int, height: int, out: ByteArray | None) -> ByteArray:
+    """The same, in ``out`` where cv2 can write there; it does not where the size or the type is another."""
     if picture.layout == "i420":
         if (width, height) == (picture.width, picture.height) and picture.data.shape == (height * 3 // 2, width):
-            return _bytes(cv2.cvtColor(picture.data, cv2.COLOR_YUV2RGB_I420))
+            return _bytes(cv2.cvtColor(picture.data, cv2.COLOR_YUV2RGB_I420, dst=out))
         y, u, v = planes(picture)
         half = ((width + 1) // 2, (height + 1) // 2)
         whole = _resized(y, width, height)
         if width % 2 or height % 2:
             whole = _bytes(cv2.copyMakeBorder(whole, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE))
-        return _i420_to_rgb(whole, _resized(u, *half), _resized(v, *half))[:height, :width]
+            return _i420_to_rgb(whole, _resized(u, *half), _resized(v, *half))[:height, :width]
+        return _i420_to_rgb(whole, _resized(u, *half), _resized(v, *half), out)
+    if picture.layout == "rgb":
+        return _resized(picture.data[: picture.height, : picture.width], width, height, out)
     small = _resized(picture.data[: picture.height, : picture.width], width, height)
-    return _bytes(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)) if picture.layout == "bgr" else small
+    return _bytes(cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out))
 
 
 def resized(picture: Picture, width: int, height: int) -> Picture:
@@ -137,16 +152,19 @@ def _bytes(pixels: NDArray[Any]) -> ByteArray:
     return cast("ByteArray", pixels)
 
 
-def _i420_to_rgb(y: ByteArray, u: ByteArray, v: ByteArray) -> ByteArray:
+def _i420_to_rgb(y: ByteArray, u: ByteArray, v: ByteArray, out: ByteArray | None = None) -> ByteArray:
     height, width = y.shape
-    packed = np.concatenate((y.reshape(-1), u.reshape(-1), v.reshape(-1))).reshape(height * 3 // 2, width)
-    return _bytes(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420))
+    packed = np.empty((height * 3 // 2, width), np.uint8)
+    packed[:height] = y
+    colors = packed[height:].reshape(2, height // 2, width // 2)
+    colors[0], colors[1] = u, v
+    return _bytes(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420, dst=out))
 
 
-def _resized(pixels: ByteArray, width: int, height: int) -> ByteArray:
+def _resized(pixels: ByteArray, width: int, height: int, out: ByteArray | None = None) -> ByteArray:
     if pixels.shape[:2] == (height, width):
         return pixels
-    return _bytes(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
+    return _bytes(cv2.resize(pixels, (width, height), dst=out, interpolation=cv2.INTER_LINEAR))
 
 
 def _averaged(pixels: ByteArray, width: int, height: int) -> ByteArray:

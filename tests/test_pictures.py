@@ -366,3 +366,19 @@ def test_the_stills_can_be_read(shared_data: Path) -> None:
     files = sorted((shared_data / "stills").glob("*.*"))
     assert len(files) >= 10
     assert all(pictures.read(file).width >= 300 for file in files)
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 40), (61, 41), (96, 64)])
+@pytest.mark.parametrize("layout", ["rgb", "bgr", "i420"])
+def test_a_picture_is_resized_into_a_place_as_it_is_without(layout: str, width: int, height: int) -> None:
+    scene = a_scene()
+    shown = padded_i420(scene, 128) if layout == "i420" else Picture(scene, layout, 96, 64)  # type: ignore[arg-type]
+    canvas = np.full((height + 2, width + 4, 3), 7, np.uint8)
+    place = canvas[1:-1, 2:-2]
+
+    got = pictures.resized_rgb(shown, width, height, place)
+
+    assert got is place
+    assert np.array_equal(place, pictures.resized_rgb(shown, width, height))
+    assert (canvas[0] == 7).all()
+    assert (canvas[:, :2] == 7).all()

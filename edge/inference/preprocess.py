@@ -81,6 +81,8 @@ class Preparation:
         self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
         self._boxed: NDArray[Any] = np.empty(expected, tensor.dtype)
         """the letterboxed input: its bands are filled once for a size of pictures"""
+        self._inner = self._boxed[0]
+        """the part of it that is no band"""
         self._size = (0, 0)
         self._fit = Fit()
 
@@ -91,13 +93,13 @@ class Preparation:
             self._size = (picture.width, picture.height)
             self._fit = fit(card, *self._size)
             self._fill(np.full((card.height, card.width, 3), card.pad, np.uint8), self._boxed[0])
+            left, top, width, height = _letterbox(card, *self._size)
+            self._inner = self._boxed[0, top : top + height, left : left + width]
         if card.fit == "stretch":
             return self.tensor(pictures.resized_rgb(picture, card.width, card.height)), self._fit
         if card.fit == "crop":
             return self.tensor(pictures.warped_rgb(picture, self._cropping(), card.width, card.height)), self._fit
-        left, top, width, height = _letterbox(card, *self._size)
-        inner = self._boxed[0, top : top + height, left : left + width]
-        self._fill(pictures.resized_rgb(picture, width, height), inner)
+        self._draw(picture, self._inner)
         return self._boxed, self._fit
 
     def tensor(self, rgb: ByteArray) -> NDArray[Any]:
@@ -106,6 +108,16 @@ class Preparation:
             return rgb[np.newaxis]
         self._fill(rgb, self._buffer[0])
         return self._buffer
+
+    def _draw(self, picture: Picture, out: NDArray[Any]) -> None:
+        """A picture into its place in an input tensor; without a copy where that holds pixels, or shifted ones."""
+        height, width = out.shape[:2]
+        if self._shift is None or self.card.color != "rgb":
+            self._fill(pictures.resized_rgb(picture, width, height), out)
+            return
+        pixels = pictures.resized_rgb(picture, width, height, out.view(np.uint8))
+        if self._shift:
+            np.bitwise_xor(pixels, 0x80, out=pixels)
 
     def _fill(self, rgb: ByteArray, out: NDArray[Any]) -> None:
         """Pixels into their place in an input tensor."""

@@ -14,6 +14,7 @@ from edge.errors import ModelError
 from edge.inference.card import Input
 from edge.inference.interpreter import Tensor
 from edge.inference.preprocess import TEMPLATE, Preparation, aligning, fit, squaring, table
+from edge.pictures import resized_rgb
 from edge.types import Box, Picture, Point
 
 SIDES = st.integers(1, 4000)
@@ -74,6 +75,30 @@ def test_the_bars_of_one_camera_do_not_stay_in_the_picture_of_the_next() -> None
     shown, _ = preparation.whole(picture(np.full((20, 40, 3), 50)))
 
     assert set(np.unique(shown)) == {50, 100}
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
+@pytest.mark.parametrize("layout", ["rgb", "bgr", "i420"])
+@pytest.mark.parametrize("size", [(8, 4), (4, 8), (40, 22), (22, 40)])
+def test_a_letterbox_holds_the_pixels_of_the_resized_picture(
+    size: tuple[int, int], layout: Any, dtype: str, color: Any
+) -> None:
+    card = Input(8, 8, "letterbox", color=color, pad=100, mean=(127.5,) * 3, std=(127.5,) * 3)
+    scale, zero = {"uint8": (1 / 127.5, 128), "int8": (1 / 127.5, 0), "float32": (0.0, 0)}[dtype]
+    preparation = Preparation(card, tensor(dtype, scale, zero), "x")
+    width, height = size
+    shape = (height * 3 // 2, width) if layout == "i420" else (height, width, 3)
+    pixels = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
+    shown = Picture(pixels, layout, width, height)
+
+    got = preparation.whole(shown)[0].copy()
+
+    canvas = np.full((8, 8, 3), 100, np.uint8)
+    inner = np.ascontiguousarray(resized_rgb(shown, 8 if width > height else 4, 4 if width > height else 8))
+    canvas[(8 - inner.shape[0]) // 2 :, (8 - inner.shape[1]) // 2 :][: inner.shape[0], : inner.shape[1]] = inner
+    assert np.array_equal(got, preparation.tensor(canvas))
+    assert np.array_equal(preparation.whole(shown)[0], got), "the second picture lies on the first one"
 
 
 def test_a_crop_shows_the_middle() -> None:
