@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edge import registry
 from edge.errors import ModelError
 from edge.inference import nms
-from edge.inference.decoders import Candidates
+from edge.inference.decoders import Candidates, plain
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import Fit, Preparation
@@ -62,12 +62,14 @@ class Detector:
     def _detections(self, found: Candidates, kept: list[int], fit: Fit) -> list[Detection]:
         # plain numbers from here: for the few boxes that stay, each array operation costs more than all of them
         labels = self._spec.labels
-        classes, scores, boxes = found.classes[kept].tolist(), found.scores[kept].tolist(), found.boxes[kept].tolist()
-        landmarks = [()] * len(kept) if found.landmarks is None else found.landmarks[kept].tolist()
+        classes, scores, boxes = plain(found.classes, kept), plain(found.scores, kept), plain(found.boxes, kept)
+        landmarks = [()] * len(kept) if found.landmarks is None else plain(found.landmarks, kept)
+        # what Fit.back does, for seven points of a face
+        wide, high, aside, down = fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y
         detections = []
         for number, score, (left, top, right, bottom), five in zip(classes, scores, boxes, landmarks, strict=True):
             if 0 <= number < len(labels) and labels[number] != NOTHING and left < right and top < bottom:
-                box = Box(*fit.back(left, top), *fit.back(right, bottom))
-                points = tuple([Point(*fit.back(x, y)) for x, y in five])
+                box = Box((left - aside) / wide, (top - down) / high, (right - aside) / wide, (bottom - down) / high)
+                points = tuple([Point((x - aside) / wide, (y - down) / high) for x, y in five])
                 detections.append(Detection(labels[number], min(1.0, score), box, points))
         return detections

@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from edge.inference.decoders import Rows, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.types import FloatArray
 
+FEW = 24
+"""candidates up to which comparing plain numbers costs less than one call with cold caches"""
 MOST = 300
 """candidates that are compared, best first; a hostile picture must not cost more"""
 
 
-def keep(boxes: FloatArray, scores: FloatArray, classes: NDArray[np.int_], iou: float) -> list[int]:
+def keep(
+    boxes: Rows, scores: FloatArray | Sequence[float], classes: NDArray[np.int_] | Sequence[int], iou: float
+) -> list[int]:
     """Indices of the boxes that stay, best first. Boxes of different classes do not compete.
 
     Boxes that are not finite never stay.
 
     boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one stays.
     """
-    if len(scores) == 1 and all(map(math.isfinite, boxes[0].tolist())):
-        return [0]
-    if not math.isfinite(float(boxes.sum())):
-        finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
-        return [int(finite[i]) for i in keep(boxes[finite], scores[finite], classes[finite], iou)]
-    if len(scores) < 2:
-        return list(range(len(scores)))
-    rectangles = boxes.copy()
+    if len(scores) <= FEW:
+        return _of_few(plain(boxes), plain(scores), plain(classes), iou)
+    rectangles, best, kinds = np.array(boxes, np.float32), np.asarray(scores, np.float32), np.asarray(classes, np.int32)
+    finite = np.flatnonzero(np.isfinite(rectangles).all(axis=1))
+    rectangles = rectangles[finite]
     rectangles[:, 2:] -= rectangles[:, :2]
-    kept = cv2.dnn.NMSBoxesBatched(rectangles, scores, classes.astype(np.int32), -1.0, iou, top_k=MOST)  # type: ignore[arg-type]
-    return [int(i) for i in kept]
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, best[finite], kinds[finite], -1.0, iou, top_k=MOST)  # type: ignore[arg-type]
+    return [int(finite[i]) for i in kept]
+
+
+def _of_few(boxes: list[list[float]], scores: list[float], classes: list[int], iou: float) -> list[int]:
+    kept: list[int] = []
+    for i in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
+        box = boxes[i]
+        if all(map(math.isfinite, box)) and not any(
+            classes[j] == classes[i] and _overlap(box, boxes[j]) > iou for j in kept
+        ):
+            kept.append(i)
+    return kept
+
+
+def _overlap(box: list[float], other: list[float]) -> float:
+    """Intersection over union."""
+    left, top, right, bottom = box
+    other_left, other_top, other_right, other_bottom = other
+    width = min(right, other_right) - max(left, other_left)
+    height = min(bottom, other_bottom) - max(top, other_top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = (right - left) * (bottom - top) + (other_right - other_left) * (other_bottom - other_top)
+    return width * height / (both - width * height)

@@ -33,7 +33,9 @@ def test_it_keeps_what_comparing_one_by_one_keeps(count: int, kinds: int, most: 
     scores = random.permutation(np.linspace(0.1, 0.9, count)).astype(np.float32)
     classes = random.integers(0, kinds, count)
 
-    assert nms.keep(boxes, scores, classes, most) == one_by_one(boxes, scores, classes, most)
+    kept = one_by_one(boxes, scores, classes, most)
+    assert nms.keep(boxes, scores, classes, most) == kept
+    assert nms.keep(boxes.tolist(), scores.tolist(), classes.tolist(), most) == kept
 
 
 def test_thousands_of_candidates_do_not_cost_more_than_hundreds() -> None:
@@ -49,3 +51,12 @@ def test_boxes_that_are_empty_or_not_finite_do_no_harm() -> None:
     kept = nms.keep(boxes, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.zeros(4, np.int_), 0.5)
 
     assert kept == [0, 3]
+
+
+def test_boxes_that_are_not_finite_do_no_harm_among_many() -> None:
+    boxes = np.linspace(0, 1, nms.FEW + 6, dtype=np.float32)[:, np.newaxis] + np.array([0, 0, 0.01, 0.01], np.float32)
+    boxes[3], boxes[5, 2] = np.nan, np.inf
+
+    kept = nms.keep(boxes, np.linspace(0.9, 0.1, len(boxes), dtype=np.float32), np.zeros(len(boxes), np.int_), 0.5)
+
+    assert kept == [i for i in range(len(boxes)) if i not in (3, 5)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -26,22 +26,38 @@ if TYPE_CHECKING:
 
     from edge.types import FloatArray
 
+Rows: TypeAlias = "FloatArray | Sequence[Sequence[float]]"
+
+
+class Five(Protocol):
+    """Gives a candidate's five landmarks."""
+
+    def __getitem__(self, candidate: int, /) -> Rows: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a decoder found, before overlapping boxes are thinned out."""
+    """What a decoder found, before overlapping boxes are thinned out: arrays, or of a few sooner plain numbers."""
 
-    boxes: FloatArray
+    boxes: Rows
     """(N, 4) left, top, right, bottom: fractions of the model input"""
-    scores: FloatArray
+    scores: FloatArray | Sequence[float]
     """(N,) 0..1"""
-    classes: NDArray[np.int_]
+    classes: NDArray[np.int_] | Sequence[int]
     """(N,) index into the card's labels"""
-    landmarks: FloatArray | None = None
+    landmarks: FloatArray | Five | None = None
     """(N, 5, 2) x, y as in ``Detection.landmarks``: fractions of the model input"""
 
 
 NOTHING = Candidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int_))
+
+
+def plain(values: Any, chosen: Sequence[int] | None = None) -> list[Any]:
+    """A field of candidates as plain numbers: of those chosen, or of all."""
+    if isinstance(values, np.ndarray):
+        numbers: list[Any] = (values if chosen is None else values[chosen]).tolist()
+        return numbers
+    return list(values) if chosen is None else [values[number] for number in chosen]
 
 
 def expect(card: Decoder, outputs: Sequence[Output], names: Sequence[str], dimensions: Sequence[int]) -> None:

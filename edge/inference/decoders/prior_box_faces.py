@@ -49,7 +49,7 @@ def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candid
     return Candidates(corners(boxes), confidence, np.zeros(len(found), np.int_), landmarks)
 
 
-def faces(scores: Output, card: Decoder, min_score: float) -> tuple[np.ndarray, FloatArray]:  # type: ignore[type-arg]
+def faces(scores: Output, card: Decoder, min_score: float) -> tuple[list[int], FloatArray]:
     """Rows of (N, 2) scores that are faces, and how sure: compared as stored, so that few are converted."""
     if card.scores == "probability":
         found = at_least(numbers(scores)[:, 1], scores, min_score)
@@ -57,7 +57,7 @@ def faces(scores: Output, card: Decoder, min_score: float) -> tuple[np.ndarray, 
     logits = np.asarray(scores)
     lead = logits[:, 1] - logits[:, 0]
     low = min(max(min_score, 1e-6), 1 - 1e-6)
-    found = np.flatnonzero(lead >= math.log(low / (1 - low)))
+    found = np.flatnonzero(lead >= math.log(low / (1 - low))).tolist()
     confidence: FloatArray = 1 / (1 + np.exp(-lead[found]))
     return found, confidence
 
