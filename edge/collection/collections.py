@@ -26,12 +26,12 @@ INDEXES = "indexes"
 class Collections:
     """Opens the store of a state folder, makes and finds collections. Close it, or use it in a ``with``.
 
-    ``maintain``: build indexes in the background when they are due; off for commands that end at once.
+    ``maintain``: build indexes and empty the log in the background when that is due; off for commands that end at once.
     Raises StoreError where the store cannot be used.
     """
 
     def __init__(self, folder: Path, settings: CollectionSettings, maintain: bool = True) -> None:
-        self.store = Store(folder)
+        self.store = Store(folder, aside=maintain)
         self._indexes = folder / INDEXES
         self._settings = settings
         self._maintain = maintain

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edge import files
 from edge import vault as vaults
+from edge.collection.checkpoints import BACKSTOP_PAGES, Checkpoints
 from edge.collection.schema import MIGRATIONS, SEALED_ONLY
 from edge.database import BUSY_SECONDS, Connection, connect
 from edge.errors import BusyError, StoreError
@@ -33,18 +34,23 @@ class Store:
 
     Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written; SettingsError where
     it is encrypted with another key.
+
+    ``aside``: the write-ahead log is emptied by a thread, and no commit waits for it; for who stays.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, aside: bool = False) -> None:
         self.path = folder / FILE
         self.read_only = False
         self.vault = vaults.of(folder)
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
+        self._checkpoints = Checkpoints(self.connect, self._write_lock) if aside else None
         with _explained(self.path):
             self._writer = self._open()
             try:
                 self._prepare()
+                if aside:
+                    self._writer.execute(f"PRAGMA wal_autocheckpoint = {BACKSTOP_PAGES}")
                 self._reader = self.connect()
             except BaseException:
                 self._writer.close()
@@ -64,6 +70,8 @@ class Store:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            if self._checkpoints is not None:
+                self._checkpoints.wrote(self._writer.total_changes)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -93,6 +101,8 @@ class Store:
             return str(db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
