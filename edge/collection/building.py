@@ -37,7 +37,7 @@ PROBES = 400
 PROBE_COSINE = 0.6
 """of a probe to the face that it was made from: about what another picture of the same person has"""
 FIRST_SEARCH_K = 1000
-TREES = ((5_000, 10), (50_000, 20), (500_000, 50))
+TREES = ((5_000, 10), (20_000, 20), (500_000, 50))
 """(faces up to, trees); above them the file would outgrow a board's memory, and search_k pays instead"""
 MOST_TREES = 20
 
@@ -148,7 +148,7 @@ def _tune(
         misses = _misses(tree, probes, nearest, search_k, len(probes) if last else allowed)
         if last or misses <= allowed:
             return search_k, 1.0 - misses / len(probes)
-        search_k = min(search_k * 3 // 2, max(exhaustive, FIRST_SEARCH_K))
+        search_k = min(search_k * 9 // 8, max(exhaustive, FIRST_SEARCH_K))
 
 
 def _misses(tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], search_k: int, enough: int) -> int:
