@@ -59,7 +59,7 @@ def test_bench_counts_what_it_ran_and_puts_the_cycle_beside_the_invokes_and_a_pl
     assert rival["publishes"] is False
     assert report["threads"]["1"]["cpu_over_invokes"] > 1.0
     assert report["collections"]["60"]["recall_at_1"] == 1.0
-    assert report["collections"]["60"]["enrolled_found"] == "20 of 20"
+    assert report["collections"]["60"]["enrolled_found"] == "200 of 200"
     assert report["changes"] == [["cycle.frames", 10.0, 30.0, 3.0]]
 
 
