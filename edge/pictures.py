@@ -7,6 +7,7 @@ centres lie at half-integers, so a picture and its smaller self show the same fr
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
@@ -100,13 +101,15 @@ def warped_rgb(picture: Picture, matrix: FloatArray, width: int, height: int) ->
     ``matrix`` (2, 3) takes the centre of a source pixel (whole numbers) to the output, as cv2.warpAffine does.
     Only the region that is needed is converted, and averaged first where the output is less than half its size.
     """
-    forward = np.asarray(matrix, np.float64)
+    (a, b, c), (d, e, f) = forward = matrix.tolist()  # plain numbers: a tenth of what small arrays cost after an invoke
     left, top, right, bottom = _needed(forward, width, height, picture)
     if right <= left or bottom <= top:
         return np.zeros((height, width, 3), np.uint8)
     region = to_rgb(cut(picture, left, top, right, bottom))
-    factor = max(1, int(1 / _scale(forward)))
-    moved = forward @ _from_region(left, top, factor)
+    # output pixels that a source pixel becomes along one side
+    factor = max(1, int(1 / math.sqrt(abs(a * e - b * d))))
+    x, y = left + (factor - 1) / 2, top + (factor - 1) / 2
+    moved = np.array([[a * factor, b * factor, a * x + b * y + c], [d * factor, e * factor, d * x + e * y + f]])
     if factor > 1:
         whole = region[: region.shape[0] // factor * factor, : region.shape[1] // factor * factor]
         region = _averaged(whole, whole.shape[1] // factor, whole.shape[0] // factor)
@@ -174,14 +177,9 @@ def _averaged(pixels: ByteArray, width: int, height: int) -> ByteArray:
     return _bytes(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def _scale(matrix: NDArray[np.float64]) -> float:
-    """Output pixels a source pixel becomes, along one side."""
-    return math.sqrt(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
-
-
-def _needed(forward: NDArray[np.float64], width: int, height: int, picture: Picture) -> tuple[int, int, int, int]:
+def _needed(forward: Sequence[Sequence[float]], width: int, height: int, picture: Picture) -> tuple[int, int, int, int]:
     """left, top, right, bottom of the source pixels that the output looks at: even, inside the picture."""
-    (a, b, c), (d, e, f) = forward.tolist()
+    (a, b, c), (d, e, f) = forward
     determinant = a * e - b * d
     if not math.isfinite(determinant + c + f) or abs(determinant) < 1e-12:
         return 0, 0, 0, 0
@@ -200,9 +198,3 @@ def _within(low: float, high: float, side: int) -> tuple[int, int]:
     first = max(0, min(side, math.floor(low))) // 2 * 2
     last = max(0, min(side, math.ceil(high)))
     return first, min(last + last % 2, side)
-
-
-def _from_region(left: int, top: int, factor: int) -> NDArray[np.float64]:
-    """(3, 3): a pixel of the region, shrunk by ``factor``, to a pixel of the picture."""
-    shift = (factor - 1) / 2
-    return np.array([[factor, 0, left + shift], [0, factor, top + shift], [0, 0, 1]], np.float64)

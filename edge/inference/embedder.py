@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,9 @@ class Embedder:
         seen = [self._seen(picture, detection) for detection in detections]
         self._picture = None
         self._memory.clear()
-        vectors = self._unit(np.stack([self._invoke(crop) for crop, _ in seen]))
+        vectors = self._vectors([crop for crop, _ in seen])
         if still and self._shape.mirror:
-            mirrored = [self._invoke(np.ascontiguousarray(crop[:, ::-1])) for crop, _ in seen]
-            vectors = self._unit(vectors + self._unit(np.stack(mirrored)))
+            vectors = self._unit(vectors + self._vectors([np.ascontiguousarray(crop[:, ::-1]) for crop, _ in seen]))
         return [Embedding(vector, self.space, found) for vector, (_, found) in zip(vectors, seen, strict=True)]
 
     def crop(self, picture: Picture, detection: Detection) -> ByteArray:
@@ -82,23 +82,28 @@ class Embedder:
             seen = self._memory[detection] = crop, quality.quality(picture, detection, crop, self._limits)
         return seen
 
-    def _invoke(self, crop: ByteArray) -> FloatArray:
-        self.interpreter.invoke(self._preparation.tensor(crop))
-        vector: FloatArray = self.interpreter.values(0).reshape(-1)
-        if vector.size != self._shape.dimensions:
-            raise ModelError(
-                f"model {self.card.name!r}: its card says {self._shape.dimensions} dimensions, got {vector.size}",
-                "correct embedding.dimensions in the card",
-            )
-        return vector.copy()
+    def _vectors(self, crops: Sequence[ByteArray]) -> FloatArray:
+        """(k, D) of length 1. Raises ModelError."""
+        vectors: FloatArray = np.empty((len(crops), self._shape.dimensions), np.float32)
+        for row, crop in zip(vectors, crops, strict=True):
+            self.interpreter.invoke(self._preparation.tensor(crop))
+            vector = self.interpreter.values(0)
+            if vector.size != row.size:
+                raise ModelError(
+                    f"model {self.card.name!r}: its card says {row.size} dimensions, got {vector.size}",
+                    "correct embedding.dimensions in the card",
+                )
+            row[:] = vector.reshape(-1)
+        return self._unit(vectors)
 
     def _unit(self, vectors: FloatArray) -> FloatArray:
         """(k, D) scaled to length 1. Raises ModelError for a zero or a vector that is not finite."""
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        if not (np.isfinite(lengths).all() and lengths.min() > 1e-9):
+        # plain numbers: for the few rows of a frame cheaper than one more array operation. NaN compares false
+        squares = np.einsum("ij,ij->i", vectors, vectors).tolist()
+        if not all(1e-18 < square < math.inf for square in squares):
             raise ModelError(
                 f"model {self.card.name!r}: gave an embedding that is zero or not finite",
                 "edge models check tells more",
             )
-        vectors /= lengths[:, np.newaxis]
+        vectors /= np.array([[math.sqrt(square)] for square in squares], np.float32)
         return vectors

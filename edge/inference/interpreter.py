@@ -73,7 +73,6 @@ class Interpreter:
         self._native = self._with_delegate(module, threads, delegate) if delegate else self._plain(module, threads)
         self.inputs = [_tensor(detail) for detail in self._native.get_input_details()]
         self.outputs = [_tensor(detail) for detail in self._native.get_output_details()]
-        self._buffers: dict[int, FloatArray] = {}
 
     @property
     def engine(self) -> str:
@@ -108,18 +107,8 @@ class Interpreter:
         return stored
 
     def values(self, position: int) -> FloatArray:
-        """An output as real values, its batch axis removed; overwritten by the next call for the same output."""
-        output = self.output(position)
-        if not isinstance(output, Quantized):
-            return output
-        stored, tensor = output.stored, self.outputs[position]
-        buffer = self._buffers.get(position)
-        if buffer is None or buffer.shape != stored.shape:
-            buffer = self._buffers[position] = np.empty(stored.shape, np.float32)
-        np.multiply(stored, np.float32(tensor.scale), out=buffer, dtype=np.float32)
-        if tensor.zero_point:
-            buffer -= np.float32(tensor.zero_point * tensor.scale)
-        return buffer
+        """An output as real values, its batch axis removed."""
+        return self.output(position)[...]
 
     def output(self, position: int) -> FloatArray | Quantized:
         """An output, its batch axis removed: real values, or where it is quantized what gives them row by row."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -178,16 +179,26 @@ def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: i
 
     Least squares after Umeyama (1991), which in the plane is one complex division.
     """
-    scale = height / TEMPLATE_SIDE
-    aside = (width - height) / 2
-    target = [complex(x * scale + aside, y * scale) for x, y in TEMPLATE]
+    target_mean, offsets = _template(width, height)
     source = [complex(p.x * picture.width - 0.5, p.y * picture.height - 0.5) for p in landmarks]
-    source_mean, target_mean = sum(source) / len(source), sum(target) / len(target)
-    spread = sum(abs(s - source_mean) ** 2 for s in source)
-    paired = sum((s - source_mean).conjugate() * (t - target_mean) for s, t in zip(source, target, strict=True))
+    source_mean = sum(source) / len(source)
+    spread, paired = 0.0, 0j
+    for place, offset in zip(source, offsets, strict=True):
+        aside = place - source_mean
+        spread += aside.real * aside.real + aside.imag * aside.imag
+        paired += aside.conjugate() * offset
     turn = paired / spread if spread > 0 else 1 + 0j
     shift = target_mean - turn * source_mean
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32)
+
+
+@lru_cache(maxsize=16)
+def _template(width: int, height: int) -> tuple[complex, tuple[complex, ...]]:
+    """The middle of the template in a crop of so many pixels, and where its landmarks lie from there."""
+    scale, aside = height / TEMPLATE_SIDE, (width - height) / 2
+    places = [complex(x * scale + aside, y * scale) for x, y in TEMPLATE]
+    mean = sum(places) / len(places)
+    return mean, tuple(place - mean for place in places)
 
 
 def squaring(picture: Picture, box: Box, margin: float, width: int, height: int) -> FloatArray:
