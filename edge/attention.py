@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edge.inference.tiling import WHOLE, Tiling
+from edge.inference.tiling import Tiling
 from edge.motion import Motion, MotionResult
 from edge.settings import Camera
 from edge.shedding import LEAST_MOTION, NOTHING, Shed
-from edge.types import Box, Detection, Frame, Track
+from edge.types import WHOLE, Box, Detection, Frame, Track
 
 if TYPE_CHECKING:
     from edge.bundle import Detects

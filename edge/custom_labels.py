@@ -14,7 +14,7 @@ import numpy as np
 from edge.bundle import Teller
 from edge.errors import NotFoundError, SettingsError, SpaceError, StoreError
 from edge.sync.slots import Slots
-from edge.types import Box, Detection, Picture
+from edge.types import WHOLE, Box, Detection, Picture
 
 if TYPE_CHECKING:
     from edge.inference.detector import Detector
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edge.sync.shipped import ShippedLabels
     from edge.types import FloatArray
 
-WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 REGION_SCORE = 0.25
 """lowest detector score of a region worth classifying"""
 OPINION = 0.6

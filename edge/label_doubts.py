@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from edge.custom_labels import WHOLE
 from edge.drawing import square_jpeg
 from edge.review import Doubt, Nearest
+from edge.types import WHOLE
 
 if TYPE_CHECKING:
     from edge.pipeline import Pipeline

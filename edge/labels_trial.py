@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from edge import pictures
-from edge.custom_labels import WHOLE, check_space, predict
+from edge.custom_labels import check_space, predict
 from edge.errors import ModelError
 from edge.labels import Labels, Version
 from edge.sync.shipped import Blob, LabelsProbe, ShippedLabels
-from edge.types import Detection, Picture
+from edge.types import WHOLE, Detection, Picture
 
 if TYPE_CHECKING:
     from edge.inference.detector import Detector

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 
 from edge import pictures
-from edge.custom_labels import WHOLE, regions, seen
+from edge.custom_labels import regions, seen
 from edge.errors import InputError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.labels import Example
-from edge.types import Box, Detection, Picture
+from edge.types import WHOLE, Box, Detection, Picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,10 @@ import cv2
 import numpy as np
 
 from edge import pictures
-from edge.types import Box, Frame
+from edge.types import WHOLE, Box, Frame
 
 if TYPE_CHECKING:
     from edge.types import ByteArray, FloatArray
-
-WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from edge.collection import Collection, Collections, NewFace
 from edge.collection.users import Users
 from edge.errors import ConflictError, NotFoundError
 from edge.gate import judged
-from edge.types import Box, Space
+from edge.types import WHOLE, Box, Space
 
 if TYPE_CHECKING:
     from edge.review.strangers import Stranger
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
 """what Rekognition allows as an ExternalImageId"""
-WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.cost import Cost, Stage
-from edge.custom_labels import WHOLE, part, seen
+from edge.custom_labels import part, seen
 from edge.errors import EdgeError
 from edge.tracking.looks import SPACING, Looks, schedule
 from edge.tracking.votes import Rules
-from edge.types import CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
+from edge.types import WHOLE, CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle, Teller

@@ -95,6 +95,10 @@ class Box:
         return Box(clip(self.left), clip(self.top), clip(self.right), clip(self.bottom))
 
 
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+"""all of a picture"""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Pixels as a source delivers them; ``edge.pictures`` converts and cuts."""

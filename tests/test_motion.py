@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge import sources
-from edge.motion import WHOLE, Motion, MotionResult
+from edge.motion import Motion, MotionResult
 from edge.settings import Camera
-from edge.types import Box, Frame, Picture
+from edge.types import WHOLE, Box, Frame, Picture
 
 FPS = 5
 

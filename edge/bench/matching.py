@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.bench.setup import SEED, WHOLE
+from edge.bench.setup import SEED
 from edge.bench.stand import Stand
 from edge.collection import Collection, Collections, NewFace
 from edge.settings import Settings
-from edge.types import Space
+from edge.types import WHOLE, Space
 
 if TYPE_CHECKING:
     from edge.types import FloatArray

@@ -17,10 +17,9 @@ from edge.bench.stand import Stand
 from edge.collection import Collections, NewFace
 from edge.errors import InputError
 from edge.settings import Camera, Settings
-from edge.types import Box, Frame, Space
+from edge.types import WHOLE, Frame, Space
 
 SEED = 7
-WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def film_of(camera: Camera, most: int) -> list[Frame]:

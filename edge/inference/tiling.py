@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from edge import pictures
-from edge.types import Box, Detection, Picture, Point
+from edge.types import WHOLE, Box, Detection, Picture, Point
 
 OVERLAP = 0.2
 """of a part with the next: a face that is larger than this is large enough for the look at the whole picture"""
@@ -22,7 +22,6 @@ SAME = 0.6
 """share of a box inside another one of its label, found in another part, from which on both are one thing"""
 PIECES = 0.2
 """the same for two pieces, each cut by its part's border"""
-WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 class Detects(Protocol):

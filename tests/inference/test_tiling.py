@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from edge import pictures
 from edge.inference.load import load_detector
-from edge.inference.tiling import OVERLAP, WHOLE, Tiling, grid
+from edge.inference.tiling import OVERLAP, Tiling, grid
 from edge.settings import Models
-from edge.types import Box, Detection, Picture, Point
+from edge.types import WHOLE, Box, Detection, Picture, Point
 
 sizes = st.integers(16, 5000)
 
