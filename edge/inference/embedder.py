@@ -40,7 +40,8 @@ class Embedder:
         self._limits = limits
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
         self._picture: Picture | None = None
-        self._memory: dict[Detection, tuple[ByteArray, Quality]] = {}
+        self._memory: dict[int, tuple[ByteArray, Quality, Detection]] = {}
+        """by the id of the detection, which is held here and so keeps it: its hash would be that of twenty numbers"""
 
     def assess(self, picture: Picture, detection: Detection) -> Quality:
         """How much this detection is worth embedding."""
@@ -57,10 +58,10 @@ class Embedder:
         seen = [self._seen(picture, detection) for detection in detections]
         self._picture = None
         self._memory.clear()
-        vectors = self._vectors([crop for crop, _ in seen])
+        vectors = self._vectors([crop for crop, *_ in seen])
         if still and self._shape.mirror:
-            vectors = self._unit(vectors + self._vectors([np.ascontiguousarray(crop[:, ::-1]) for crop, _ in seen]))
-        return [Embedding(vector, self.space, found) for vector, (_, found) in zip(vectors, seen, strict=True)]
+            vectors = self._unit(vectors + self._vectors([np.ascontiguousarray(crop[:, ::-1]) for crop, *_ in seen]))
+        return [Embedding(vector, self.space, found) for vector, (_, found, _) in zip(vectors, seen, strict=True)]
 
     def crop(self, picture: Picture, detection: Detection) -> ByteArray:
         """(height, width, 3) what the model sees of a detection."""
@@ -71,15 +72,16 @@ class Embedder:
             matrix = squaring(picture, detection.box, self._shape.margin, card.width, card.height)
         return pictures.warped_rgb(picture, matrix, card.width, card.height)
 
-    def _seen(self, picture: Picture, detection: Detection) -> tuple[ByteArray, Quality]:
+    def _seen(self, picture: Picture, detection: Detection) -> tuple[ByteArray, Quality, Detection]:
         """The crop and its quality, kept until the picture is done: assessed first, embedded later, cut once."""
         if self._picture is not picture:
             self._picture = picture
             self._memory.clear()
-        seen = self._memory.get(detection)
+        seen = self._memory.get(id(detection))
         if seen is None:
             crop = self.crop(picture, detection)
-            seen = self._memory[detection] = crop, quality.quality(picture, detection, crop, self._limits)
+            seen = crop, quality.quality(picture, detection, crop, self._limits), detection
+            self._memory[id(detection)] = seen
         return seen
 
     def _vectors(self, crops: Sequence[ByteArray]) -> FloatArray:

@@ -45,9 +45,12 @@ def _of_few(boxes: list[list[float]], scores: list[float], classes: list[int], i
     kept: list[int] = []
     for i in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
         box = boxes[i]
-        if all(map(math.isfinite, box)) and not any(
-            classes[j] == classes[i] and _overlap(box, boxes[j]) > iou for j in kept
-        ):
+        if not math.isfinite(sum(box)):
+            continue
+        for j in kept:
+            if classes[j] == classes[i] and _overlap(box, boxes[j]) > iou:
+                break
+        else:
             kept.append(i)
     return kept
 

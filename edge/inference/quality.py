@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,22 +56,14 @@ def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: Lim
     middle = grey[
         grey.shape[0] // 8 : -(grey.shape[0] // 8) or None, grey.shape[1] // 8 : -(grey.shape[1] // 8) or None
     ]
-    measured = Quality(
-        score=0.0,
-        size=min(box.width * picture.width, box.height * picture.height),
-        sharpness=_sharpness(middle),
-        brightness=cv2.mean(middle)[0] / 2.55,
-        yaw=face.yaw,
-        pitch=face.pitch,
-        roll=face.roll,
-    )
-    reason = next((code for broken, code in _rules(measured, box, limits) if broken), "")
+    size, sharpness = min(box.width * picture.width, box.height * picture.height), _sharpness(middle)
+    brightness = cv2.mean(middle)[0] / 2.55
     return Quality(
-        score=_score(measured, limits),
-        reason=reason,
-        size=measured.size,
-        sharpness=measured.sharpness,
-        brightness=measured.brightness,
+        score=_score(size, sharpness, brightness, face, limits),
+        reason=_reason(size, sharpness, brightness, face, box, limits),
+        size=size,
+        sharpness=sharpness,
+        brightness=brightness,
         yaw=face.yaw,
         pitch=face.pitch,
         roll=face.roll,
@@ -110,13 +102,17 @@ _SHARP = 250.0
 """variance of the Laplacian at sharpness 63"""
 
 
-def _rules(measured: Quality, box: Box, limits: Limits) -> Iterator[tuple[bool, str]]:
+def _reason(size: float, sharpness: float, brightness: float, face: Pose, box: Box, limits: Limits) -> str:
+    """The first rule that is broken; empty: none is."""
     inside = box.clipped().area / box.area if box.area > 0 else 0.0
-    yield measured.size < limits.size, "too_small"
-    yield inside < 1 - limits.cut_off, "cut_off"
-    yield abs(measured.yaw) > limits.yaw or abs(measured.pitch) > limits.pitch, "turned_away"
-    yield measured.brightness < limits.brightness, "dark"
-    yield measured.sharpness < limits.sharpness, "blurred"
+    rules = (
+        (size < limits.size, "too_small"),
+        (inside < 1 - limits.cut_off, "cut_off"),
+        (abs(face.yaw) > limits.yaw or abs(face.pitch) > limits.pitch, "turned_away"),
+        (brightness < limits.brightness, "dark"),
+        (sharpness < limits.sharpness, "blurred"),
+    )
+    return next((code for broken, code in rules if broken), "")
 
 
 def _sharpness(grey: cv2.typing.MatLike) -> float:
@@ -124,13 +120,12 @@ def _sharpness(grey: cv2.typing.MatLike) -> float:
     return 100.0 * (1.0 - math.exp(-(float(deviation[0, 0]) ** 2) / _SHARP))
 
 
-def _score(measured: Quality, limits: Limits) -> float:
+def _score(size: float, sharpness: float, brightness: float, face: Pose, limits: Limits) -> float:
     """0..1: the product of what size, sharpness, pose and light leave of it."""
-    size = _ramp(measured.size, limits.size / 2, _GOOD_SIZE)
-    sharp = _ramp(measured.sharpness, 0, 50)
-    turned = math.cos(math.radians(measured.yaw)) * math.cos(math.radians(measured.pitch))
-    light = _ramp(measured.brightness, 0, 25)
-    return size * (0.3 + 0.7 * sharp) * max(0.0, turned) * light
+    sharp = _ramp(sharpness, 0, 50)
+    turned = math.cos(math.radians(face.yaw)) * math.cos(math.radians(face.pitch))
+    light = _ramp(brightness, 0, 25)
+    return _ramp(size, limits.size / 2, _GOOD_SIZE) * (0.3 + 0.7 * sharp) * max(0.0, turned) * light
 
 
 def _ramp(value: float, low: float, high: float) -> float:
