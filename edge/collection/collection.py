@@ -76,7 +76,7 @@ class Collection:
         """
         view = self._current()
         if space is not None:
-            self.check_space(space)
+            views.check_space(self.name, view, space)
         queries = checked(vectors, view.dimensions if view.count else None)
         if limit < 1:
             raise InputError(f"limit: expected 1 or more, got {limit}", "ask for at least one face", code="limit")
@@ -93,9 +93,7 @@ class Collection:
 
     def check_space(self, space: Space) -> None:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
-        own = self._current().space
-        if own is not None and own != space.fingerprint and self._current().count:
-            raise own_row.other_space(self.name, own, space.fingerprint)
+        views.check_space(self.name, self._current(), space)
 
     def add(self, new: Sequence[NewFace], space: Space) -> list[Face]:
         """Store faces; they are on disk and searchable when this returns.

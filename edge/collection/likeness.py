@@ -82,8 +82,8 @@ def _ranked(query: FloatArray, matches: Sequence[Match], wholes: dict[str, Float
         held = nearest.get(match.name)
         if held is None or match.similarity > held.similarity:
             nearest[match.name] = match
-    alike = [
-        Match(one.face_id, one.subject, likeness(one.similarity, query, wholes.get(name)))
-        for name, one in nearest.items()
-    ]
+    alike = []
+    for name, one in nearest.items():
+        whole = wholes.get(name)
+        alike.append(one if whole is None else Match(one.face_id, one.subject, likeness(one.similarity, query, whole)))
     return sorted(alike, key=lambda match: -match.similarity)

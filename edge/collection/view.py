@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.collection import faces as stored
+from edge.collection import own_row
 from edge.collection.index import Index
 from edge.collection.vectors import GONE, LEAST, MOST, Rows, best
 from edge.database import Connection
 from edge.errors import StoreError
-from edge.types import Match
+from edge.types import Match, Space
 from edge.vault import Vault
 
 if TYPE_CHECKING:
@@ -134,6 +135,12 @@ def everything(db: Connection, collection: int, dimensions: int) -> Everything:
         face_ids += more_ids
         subjects += more_subjects
     return Everything(face_ids, subjects, np.concatenate(found))
+
+
+def check_space(name: str, view: View, space: Space) -> None:
+    """Raises SpaceError where embeddings of ``space`` cannot be compared with those of the collection ``name``."""
+    if view.space is not None and view.space != space.fingerprint and view.count:
+        raise own_row.other_space(name, view.space, space.fingerprint)
 
 
 def search(view: View, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:

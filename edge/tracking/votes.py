@@ -76,8 +76,10 @@ class Vote:
         best: Match | None = None
         similarities: dict[str, float] = {}
         for match in matches:
-            similarities[match.name] = max(match.similarity, similarities.get(match.name, -1.0))
-            if best is None or match.similarity > best.similarity:
+            name, similarity = match.name, match.similarity
+            if similarity > similarities.get(name, -2.0):
+                similarities[name] = similarity
+            if best is None or similarity > best.similarity:
                 best = match
         weight = min(1.0, max(LEAST_WEIGHT, quality))
         if best is None:
