@@ -27,10 +27,23 @@ class Material:
     """RGBA, things cut out of their surroundings, at most 300 pixels."""
 
 
+def is_kept_aside(path: Path) -> bool:
+    """Whether a background, and what was cut out of it (its name and @), is for choosing the threshold."""
+    return data.is_held_out(path.stem.partition("@")[0])
+
+
+def kept_aside(folder: Path | None) -> list[Path]:
+    """The whole photographs below a folder that are for choosing the threshold."""
+    paths = [path for path in data.picture_files(folder) if is_kept_aside(path)] if folder else []
+    return [path for path in paths if "@" not in path.stem and path.suffix != ".png"]
+
+
 def read_material(folder: Path | None) -> Material:
-    """Every picture below a folder; one with an alpha channel is a stamp."""
+    """Every picture below a folder that is not kept aside; one with an alpha channel is a stamp."""
     material = Material()
     for path in data.picture_files(folder) if folder else ():
+        if is_kept_aside(path):
+            continue
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 3 or image.dtype != np.uint8:
             continue
@@ -59,11 +72,11 @@ class Backgrounds:
 
     def _plain(self, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
         choice = rng.random()
-        if choice < 0.4 and self._photos:
+        if choice < 0.55 and self._photos:
             return cut(self._photos[rng.integers(len(self._photos))], size, rng)
-        if choice < 0.65 and self._surroundings:
+        if choice < 0.75 and self._surroundings:
             return self._quilt(size, rng)
-        if choice < 0.8:
+        if choice < 0.83:
             return clouds(size, rng)
         return drawing(size, rng)
 

@@ -25,6 +25,7 @@ class Scene:
 
     image: NDArray[np.uint8]
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
+    """Of a face whose points are NaN nothing is asked: it is uncertain or mostly cut off."""
     points: list[NDArray[np.float32]] = field(default_factory=list)
     taken: list[tuple[int, int, int, int]] = field(default_factory=list)
 
@@ -49,12 +50,12 @@ class Composer:
     def scene(self, rng: np.random.Generator) -> Scene:
         """One 320 x 240 scene with its faces."""
         choice = rng.random()
-        if choice < 0.25:
+        if choice < 0.24:
             scene = self._photo(rng)
-        elif choice < 0.64:
+        elif choice < 0.58:
             scene = self._scattered(rng, int(rng.integers(1, 7)), (10, 170))
-        elif choice < 0.84:
-            scene = self._scattered(rng, int(rng.integers(8, 26)), (9, 42))
+        elif choice < 0.78:
+            scene = self._scattered(rng, int(rng.integers(8, 26)), (9, 36))
         else:
             scene = Scene(self._backgrounds.make(SIZE, rng))
             self._decoys(scene, rng, int(rng.integers(1, 8)))
@@ -70,8 +71,8 @@ class Composer:
         image = self._images[index]
         side = SIZE[1] if letterbox else int(rng.uniform(130, 420))
         window = (0, 0, image.shape[1], image.shape[0])
-        if letterbox and rng.random() < 0.5:
-            window = _shrink(window, rng)
+        if letterbox and rng.random() < 0.7:
+            window = _shrink(window, rng) if rng.random() < 0.6 else _cut(window, self._one_of(index, rng).box, rng)
         share = side / max(window[2] - window[0], window[3] - window[1])
         width, height = (int(share * (window[2 + axis] - window[axis])) for axis in (0, 1))
         left, top = (SIZE[0] - width) // 2, (SIZE[1] - height) // 2
@@ -88,10 +89,12 @@ class Composer:
         common = np.exp(rng.uniform(*np.log(heights)))
         for _ in range(count):
             index = int(rng.integers(len(self._images)))
-            face = self._pictures[index].faces[int(rng.integers(len(self._pictures[index].faces)))]
+            face = self._one_of(index, rng)
             spread = np.exp(rng.normal(0, 0.15)) * common
             height = spread if together else np.exp(rng.uniform(*np.log(heights)))
             window = _around(face.box, self._images[index].shape, rng)
+            if rng.random() < 0.12:
+                window = _cut(window, face.box, rng)
             share = height / (face.box[3] - face.box[1])
             width, tall = (int(share * (window[2 + a] - window[a])) for a in (0, 1))
             for _ in range(6):
@@ -103,6 +106,10 @@ class Composer:
         if rng.random() < 0.5:
             self._decoys(scene, rng, int(rng.integers(1, 4)))
         return scene
+
+    def _one_of(self, index: int, rng: np.random.Generator) -> data.FaceLabel:
+        faces = self._pictures[index].labelled
+        return faces[int(rng.integers(len(faces)))]
 
     def _paste(
         self,
@@ -174,6 +181,18 @@ def _shrink(window: tuple[int, int, int, int], rng: np.random.Generator) -> tupl
     )
 
 
+def _cut(
+    window: tuple[int, int, int, int], box: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Move one edge of the window, hardly ever the upper one, so that it cuts off up to half of a face."""
+    side = int(rng.choice(4, p=(0.4, 0.05, 0.4, 0.15)))
+    width = box[side % 2 + 2] - box[side % 2]
+    edge = box[side] + (1 if side < 2 else -1) * rng.uniform(0.05, 0.5) * width
+    edges = list(window)
+    edges[side] = int(np.clip(edge, window[side % 2] + (side > 1), window[side % 2 + 2] - (side < 2)))
+    return edges[0], edges[1], edges[2], edges[3]
+
+
 def _around(box: NDArray[np.float32], shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int, int, int]:
     """A window of the picture around a face, with more or less of its surroundings."""
     width, height = box[2] - box[0], box[3] - box[1]
@@ -203,10 +222,12 @@ def _turned(
     for face in picture.faces:
         middle = matrix[:, :2] @ ((face.box[:2] + face.box[2:]) / 2) + matrix[:, 2]
         half = (face.box[2:] - face.box[:2]) / 2
-        if not (0 < middle[0] < width and 0 < middle[1] < height):
+        if (middle + half <= 0).any() or (middle - half >= (width, height)).any():
             continue
         boxes.append(np.concatenate([middle - half, middle + half]).astype(np.float32))
         moved = face.points @ matrix[:, :2].T + matrix[:, 2]
+        if not (0 < middle[0] < width and 0 < middle[1] < height):
+            moved = moved * np.nan
         points.append((moved[[1, 0, 2, 4, 3]] if mirrored else moved).astype(np.float32))
     return piece, boxes, points
 

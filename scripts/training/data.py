@@ -24,7 +24,7 @@ class FaceLabel:
     box: NDArray[np.float32]
     """(4,) left, top, right, bottom."""
     points: NDArray[np.float32]
-    """(5, 2) image-left eye, image-right eye, nose, image-left and image-right mouth corner."""
+    """(5, 2) image-left eye, image-right eye, nose, image-left and image-right mouth corner; NaN: unknown."""
     score: float
 
 
@@ -35,6 +35,11 @@ class Picture:
     file: str
     person: str
     faces: tuple[FaceLabel, ...]
+
+    @property
+    def labelled(self) -> tuple[FaceLabel, ...]:
+        """The faces whose landmarks are known."""
+        return tuple(face for face in self.faces if not np.isnan(face.points).any())
 
 
 def open_folder(folder: Path, cache: Path) -> Path:
@@ -72,9 +77,9 @@ def _label(row: dict[str, str]) -> FaceLabel:
 
 
 def central_face(picture: Picture, size: tuple[int, int]) -> FaceLabel:
-    """The labelled face nearest to the picture's middle; `size` is width, height."""
+    """The face with landmarks nearest to the picture's middle; `size` is width, height."""
     middle = np.array(size, np.float32) / 2
-    return min(picture.faces, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
+    return min(picture.labelled, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
 
 
 def is_held_out(person: str, share: float = 0.1) -> bool:

@@ -62,7 +62,8 @@ def assign(scene: Scene) -> Targets:
         size = float(np.sqrt(extent.prod()))
         away = np.abs(centres - middle)
         core = (away < np.maximum(0.28 * extent, 0.6 * strides[:, None])).all(axis=1)
-        if (shown <= 0).any() or shown.prod() < 0.45 * extent.prod() or extent[1] < SMALLEST:
+        hidden = (shown <= 0).any() or shown.prod() < 0.45 * extent.prod()
+        if hidden or extent[1] < SMALLEST or np.isnan(face_points).any():
             state[(away < 0.5 * extent + 2).all(axis=1) & (state == 0)] = -1
             continue
         distance = away.sum(axis=1)
