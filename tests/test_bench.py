@@ -20,11 +20,16 @@ from edge import sources
 from edge.bench.cameras import jain
 from edge.bench.compare import changes
 from edge.bench.cpu import Threads
+from edge.bench.profile import INVOKES, STAGES, Clock, timed_stages
 from edge.bench.replay import Film, held, still
 from edge.bench.setup import repeated
 from edge.errors import SourceError
+from edge.inference import nms
 from edge.settings import Camera
+from edge.tracking.tracker import Tracker
 from edge.types import Frame, Picture
+
+plain_update = Tracker.update
 
 EDGE = (sys.executable, "-m", "edge")
 
@@ -61,6 +66,38 @@ def test_bench_counts_what_it_ran_and_puts_the_cycle_beside_the_invokes_and_a_pl
     assert report["collections"]["60"]["recall_at_1"] == 1.0
     assert report["collections"]["60"]["enrolled_found"] == "200 of 200"
     assert report["changes"] == [["cycle.frames", 10.0, 30.0, 3.0]]
+
+
+def test_the_profile_tells_the_stages_of_a_frame_and_leaves_no_clock_behind(tmp_path: Path) -> None:
+    config = config_of_tests.write(tmp_path)
+
+    done = bench(
+        "--config", str(config), "bench", "--frames", "20", "--live", "0", "--faces", "50", "--profile", "--json"
+    )
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    stages = report["profile"]["stages"]
+    assert stages[INVOKES]["calls"] == pytest.approx(sum(report["cycle"]["invokes"].values()) / 20, abs=0.01)
+    assert stages.keys() <= STAGES.keys()
+    assert {"picture into the input", "decoding", "tracks", "events"} <= stages.keys()
+    assert report["profile"]["smallest_loop"]["over_its_invoke"] > 1.0
+
+    clock = Clock()
+    with timed_stages(clock):
+        assert Tracker.update is not plain_update
+        nms.keep([], [], [], 0.5)
+    assert Tracker.update is plain_update
+    assert clock.calls == {"overlapping boxes": 1}
+
+
+def test_what_is_timed_within_a_stage_is_not_that_stages_own() -> None:
+    clock = Clock()
+    inner = clock.timing(lambda: sum(range(200_000)), "inner")
+    clock.timing(lambda: [inner(), inner()], "outer")()
+    assert clock.calls == {"inner": 2, "outer": 1}
+    assert clock.inside == []
+    assert 0 <= clock.spent["outer"] < clock.spent["inner"]
 
 
 def test_cameras_people_motion_and_the_budget_are_measured_and_drawn(tmp_path: Path) -> None:

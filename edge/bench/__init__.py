@@ -16,7 +16,7 @@ from typing import Any
 
 from edge import board
 from edge.assembly import assemble
-from edge.bench import budget, cameras, gating, growth, matching, parts, rival
+from edge.bench import budget, cameras, gating, growth, matching, parts, profile, rival
 from edge.bench.cycle import WARM_UP, run_cycle
 from edge.bench.live import watch_live
 from edge.bench.setup import fill, film_of, held_bytes, machine, repeated
@@ -109,6 +109,7 @@ def _by_threads(stand: Stand) -> dict[str, Any]:
 Measure = Callable[[Stand, dict[str, Any], list[Event]], dict[str, Any]]
 FURTHER: tuple[tuple[str, Callable[[Plan], object], Measure], ...] = (
     ("outbox", lambda _: True, lambda stand, _, events: parts.written(events, stand.folder, stand.settings.outbox)),
+    ("profile", lambda plan: plan.profile, lambda stand, _cycle, _events: profile.profiled(stand)),
     ("motion", lambda plan: plan.motion, lambda stand, _cycle, _events: gating.beside_every_frame(stand)),
     ("threads", lambda plan: plan.threads, lambda stand, _cycle, _events: _by_threads(stand)),
     ("cameras", lambda plan: plan.cameras, lambda stand, cycle, _: cameras.by_count(stand, cycle["fps"])),

@@ -43,6 +43,8 @@ class Plan:
     """also compare with an embedding of every face in every frame"""
     people: Path | None = None
     """pictures of whom to name then, by subject; None: the sample portraits"""
+    profile: bool = False
+    """also tell where a frame's own CPU goes, stage by stage"""
     start: bool = False
     """also measure the start-up, part by part"""
 

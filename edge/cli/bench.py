@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="For --budget: a folder of pictures per subject. The sample portraits when not set.",
 )
+@click.option("--profile", is_flag=True, help="Also tell where a frame's own CPU goes, stage by stage.")
 @click.option("--start", is_flag=True, help="Also measure the start-up, part by part.")
 @click.option("--compare", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier --json.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures: FILE.png.")
@@ -49,6 +50,7 @@ def bench(ctx: click.Context, /, compare: Path | None, plot: Path | None, as_jso
       edge bench --source synthetic
       edge bench --frames 500 --json > before.json
       edge bench --frames 500 --rival --threads 1,2,4 --sizes 1000,100000 --compare before.json
+      edge bench --source synthetic --profile
       edge bench --source synthetic --cameras 1,4,16 --in-view 1,4,16 --motion --budget --plot bench.png
     """
     from edge import config

@@ -47,11 +47,15 @@ class Detector:
             return []
         tensor, fit = self._preparation.whole(picture)
         self.interpreter.invoke(tensor)
-        found: Candidates = self._decode([self.interpreter.output(i) for i in self._positions], self._spec, lowest)
+        found = self._candidates(lowest)
         if not len(found.scores):
             return []
         kept = nms.keep(found.boxes, found.scores, found.classes, self.card.thresholds.iou)
         return [d for d in self._detections(found, kept, fit) if scores is None or d.score >= scores.get(d.label, 2.0)]
+
+    def _candidates(self, lowest: float) -> Candidates:
+        found: Candidates = self._decode([self.interpreter.output(i) for i in self._positions], self._spec, lowest)
+        return found
 
     def _lowest(self, scores: Mapping[str, float] | None) -> float | None:
         """The score from which anything here matters; None where nothing does."""
