@@ -30,8 +30,6 @@ USUAL, STRICT = 1e-3, 1e-5
 """Shares of different pairs above similarity 80 and 99."""
 PRECISION = 0.97
 """On people kept aside, where faces that have no label count as wrong."""
-FALSE = 0.02
-"""Boxes a picture on backgrounds kept aside: what is wanted of pictures that cameras take, which are easier."""
 PICTURE_INPUT = {"mean": [127.5] * 3, "std": [127.5] * 3}
 Files = Sequence[tuple[Path, data.Picture]]
 
@@ -119,9 +117,10 @@ def detector(
     card.write(options.out, _detector_card(tensors, 0.05, made, {}))
     finder = Detector(*_loaded(options.out))
     counts = _sweep(finder, kept)
+    # No false box on 200 pictures: 19 times in 20, fewer than 1.5 on a hundred others of their kind.
     empty = kept_aside(options.backgrounds)
     wrong = _false_boxes(finder, empty)
-    good = [s for s in counts if counts[s].precision >= PRECISION and sum(wrong >= s) <= FALSE * len(empty)]
+    good = [s for s in counts if counts[s].precision >= PRECISION and not any(wrong >= s)]
     best = min(good, default=max(counts, key=lambda score: counts[score].precision))
     chosen = counts[best]
     measured = {
