@@ -42,8 +42,8 @@ class Searches(Protocol):
     name: str
 
     def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
-    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
-        """The subjects among what was found, most alike first."""
+    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = ...) -> list[list[Match]]:
+        """The nearest subjects of what was found, most alike first."""
 
 
 class HoldsAway(Protocol):

@@ -13,6 +13,7 @@ from edge import pictures
 from edge.bundle import HoldsAway
 from edge.calibration import Calibration
 from edge.collection import Collection
+from edge.collection.likeness import SUBJECTS
 from edge.errors import InputError
 from edge.finder import Finder
 from edge.inference.embedder import Embedder
@@ -104,7 +105,7 @@ def identify(
     """
     seen = finder.embed(picture, finder.detect(picture))
     embedded = [one.embedding.vector for one in seen if one.embedding is not None]
-    found = iter(_matches(np.stack(embedded), finder.embedder.space, collection, anchors) if embedded else ())
+    found = iter(_matches(np.stack(embedded), finder.embedder.space, collection, anchors, limit) if embedded else ())
     identified = []
     for one in seen:
         matches = next(found) if one.embedding is not None else []
@@ -113,11 +114,13 @@ def identify(
     return identified
 
 
-def _matches(vectors: FloatArray, space: Space, collection: Collection, anchors: HoldsAway | None) -> list[list[Match]]:
+def _matches(
+    vectors: FloatArray, space: Space, collection: Collection, anchors: HoldsAway | None, limit: int
+) -> list[list[Match]]:
     found = collection.search(vectors, FACES, space)
     if anchors is not None:
         found = anchors.held_away(collection.name, space, vectors, found)
-    return collection.by_subject(vectors, found)
+    return collection.by_subject(vectors, found, max(limit, SUBJECTS))
 
 
 def rule(settings: Settings, label: str, embedder: Embedder, similarity: float | None = None) -> Rule:

@@ -127,7 +127,7 @@ class KnowsAlice:
             raise self.error
         return [[Match("f1", "alice", self.similarity), Match("f2", "bob", 0.1)] for _ in vectors]
 
-    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
+    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = 5) -> list[list[Match]]:
         return [list(matches) for matches in found]
 
 

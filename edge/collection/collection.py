@@ -17,7 +17,7 @@ from edge.collection import faces as stored
 from edge.collection import own_row
 from edge.collection import view as views
 from edge.collection.faces import NewFace
-from edge.collection.likeness import Likeness
+from edge.collection.likeness import SUBJECTS, Likeness
 from edge.collection.store import Store
 from edge.collection.upkeep import IndexState, Upkeep
 from edge.collection.vectors import checked
@@ -84,12 +84,15 @@ class Collection:
             return [[] for _ in queries]
         return views.search(view, queries, limit, self._names)
 
-    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
-        """The subjects among the faces that were ``found`` for each of (k, D) vectors, most alike first (``likeness``).
+    def by_subject(
+        self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = SUBJECTS
+    ) -> list[list[Match]]:
+        """The ``most`` nearest subjects of what was ``found`` for each of (k, D) vectors, most alike first.
 
-        One match each: ``face_id`` is the nearest face's. A face without a subject stands for itself.
+        How alike is told by ``likeness``. One match each: ``face_id`` is the nearest face's. A face without a subject
+        stands for itself.
         """
-        return self._likeness.by_subject(self._current(), vectors, found)
+        return self._likeness.by_subject(self._current(), vectors, found, most)
 
     def check_space(self, space: Space) -> None:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""

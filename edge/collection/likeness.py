@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge.collection.view import View
     from edge.types import FloatArray
 
+SUBJECTS = 5
+"""the nearest, whose faces are taken together: one that is further off does not come first any more"""
 MOST_FACES = 100
 """of a subject, the newest, that are taken together"""
 MOST_SUBJECTS = 10_000
@@ -46,14 +48,17 @@ class Likeness:
         self._state: _State = (None, 0, 0)
         self._wholes: dict[str, FloatArray | None] = {}
 
-    def by_subject(self, view: View, queries: FloatArray, found: Sequence[Sequence[Match]]) -> list[list[Match]]:
-        """For each of the (k, dimensions) queries: a match for each subject among its faces, most alike first.
+    def by_subject(
+        self, view: View, queries: FloatArray, found: Sequence[Sequence[Match]], most: int
+    ) -> list[list[Match]]:
+        """For each of the (k, dimensions) queries: a match for each of the ``most`` nearest subjects, most alike first.
 
         ``face_id`` is the nearest face's. A face without a subject stands for itself.
         """
-        named = {match.subject for matches in found for match in matches if match.subject is not None}
+        nearest = [_nearest(matches, most) for matches in found]
+        named = {match.subject for matches in nearest for match in matches if match.subject is not None}
         wholes = self._of(view, named) if named else {}
-        return [_ranked(query, matches, wholes) for query, matches in zip(queries, found, strict=True)]
+        return [_ranked(query, matches, wholes) for query, matches in zip(queries, nearest, strict=True)]
 
     def _of(self, view: View, names: Iterable[str]) -> dict[str, FloatArray | None]:
         state = (view.collection, view.last_row, view.last_removal)
@@ -76,14 +81,19 @@ def _whole(vectors: Sequence[FloatArray]) -> FloatArray | None:
     return together(np.stack(vectors)) if len(vectors) > 1 else None
 
 
-def _ranked(query: FloatArray, matches: Sequence[Match], wholes: dict[str, FloatArray | None]) -> list[Match]:
+def _nearest(matches: Sequence[Match], most: int) -> list[Match]:
+    """The nearest face of each of the ``most`` nearest subjects; ``matches`` come best first."""
     nearest: dict[str, Match] = {}
     for match in matches:
-        held = nearest.get(match.name)
-        if held is None or match.similarity > held.similarity:
-            nearest[match.name] = match
+        if len(nearest) == most:
+            break
+        nearest.setdefault(match.name, match)
+    return list(nearest.values())
+
+
+def _ranked(query: FloatArray, nearest: Sequence[Match], wholes: dict[str, FloatArray | None]) -> list[Match]:
     alike = []
-    for name, one in nearest.items():
-        whole = wholes.get(name)
+    for one in nearest:
+        whole = wholes.get(one.name)
         alike.append(one if whole is None else Match(one.face_id, one.subject, likeness(one.similarity, query, whole)))
     return sorted(alike, key=lambda match: -match.similarity)

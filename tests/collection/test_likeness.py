@@ -28,8 +28,8 @@ def near(centres: Vectors, spread: float, seed: int) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def asked(staff: Collection, query: Vectors) -> list[Match]:
-    return staff.by_subject(query[np.newaxis], staff.search(query[np.newaxis], 32))[0]
+def asked(staff: Collection, query: Vectors, most: int = 32) -> list[Match]:
+    return staff.by_subject(query[np.newaxis], staff.search(query[np.newaxis], 32), most)[0]
 
 
 def test_a_subject_with_one_face_is_as_alike_as_that_face(
@@ -61,6 +61,14 @@ def test_each_subject_comes_once_and_the_most_alike_first(
     assert sorted(match.name for match in matches) == sorted(["alice", nameless.face_id, *(f"s{n}" for n in range(12))])
     similarities = [match.similarity for match in matches]
     assert similarities == sorted(similarities, reverse=True)
+
+
+def test_only_the_nearest_subjects_are_asked_for(staff: Collection, unit: Units, faces: Faces, space: Space) -> None:
+    staff.add(faces(unit(12)), space)
+    query = unit(1, seed=9)[0]
+    few, all_of_them = asked(staff, query, 3), asked(staff, query)
+    assert few == all_of_them[:3]
+    assert len(all_of_them) == 12
 
 
 def test_one_picture_of_somebody_else_among_a_subjects_names_the_other_less_readily(
