@@ -132,13 +132,6 @@ def vectors(db: Connection, collection: int, ids: Iterable[str]) -> dict[str, Fl
     return found
 
 
-def of_subject(db: Connection, collection: int, subject: str, most: int) -> list[FloatArray]:
-    """The embeddings of a subject's newest faces, ``most`` of them, newest first."""
-    sql = "SELECT vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
-    rows = db.execute(sql, (collection, db.vault.name(subject), most)).fetchall()
-    return [vector(opened(db.vault, blob, collection, *named)) for blob, *named in rows]
-
-
 def delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:
     """Remove faces; the FaceIds that were there. ``where`` is ours, never a caller's text."""
     found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608

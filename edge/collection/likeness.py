@@ -10,19 +10,16 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edge.collection import faces as stored
+from edge.collection import view as views
 from edge.collection.means import together
 from edge.types import Match
 
 if TYPE_CHECKING:
     from edge.collection.store import Store
-    from edge.collection.view import View
     from edge.types import FloatArray
 
 SUBJECTS = 5
-"""the nearest, whose faces are taken together: one that is further off does not come first any more"""
+"""the nearest, of which it is asked how alike they are"""
 MOST_FACES = 100
 """of a subject, the newest, that are taken together"""
 MOST_SUBJECTS = 10_000
@@ -49,7 +46,7 @@ class Likeness:
         self._wholes: dict[str, FloatArray | None] = {}
 
     def by_subject(
-        self, view: View, queries: FloatArray, found: Sequence[Sequence[Match]], most: int
+        self, view: views.View, queries: FloatArray, found: Sequence[Sequence[Match]], most: int
     ) -> list[list[Match]]:
         """For each of the (k, dimensions) queries: a match for each of the ``most`` nearest subjects, most alike first.
 
@@ -60,7 +57,7 @@ class Likeness:
         wholes = self._of(view, named) if named else {}
         return [_ranked(query, matches, wholes) for query, matches in zip(queries, nearest, strict=True)]
 
-    def _of(self, view: View, names: Iterable[str]) -> dict[str, FloatArray | None]:
+    def _of(self, view: views.View, names: Iterable[str]) -> dict[str, FloatArray | None]:
         state = (view.collection, view.last_row, view.last_removal)
         with self._lock:
             if self._state != state or len(self._wholes) > MOST_SUBJECTS:
@@ -70,15 +67,13 @@ class Likeness:
                 self._wholes.update(self._read(view, missing))
             return {name: self._wholes[name] for name in names}
 
-    def _read(self, view: View, names: Sequence[str]) -> dict[str, FloatArray | None]:
-        if view.collection is None:
-            return dict.fromkeys(names)
+    def _read(self, view: views.View, names: Sequence[str]) -> dict[str, FloatArray | None]:
         with self._store.reading() as db:
-            return {name: _whole(stored.of_subject(db, view.collection, name, MOST_FACES)) for name in names}
+            return {name: _whole(views.of_subject(db, view, name, MOST_FACES)) for name in names}
 
 
-def _whole(vectors: Sequence[FloatArray]) -> FloatArray | None:
-    return together(np.stack(vectors)) if len(vectors) > 1 else None
+def _whole(vectors: FloatArray) -> FloatArray | None:
+    return together(vectors) if len(vectors) > 1 else None
 
 
 def _nearest(matches: Sequence[Match], most: int) -> list[Match]:

@@ -112,17 +112,35 @@ def pieces(
         (collection, after),
     )
     while found := cursor.fetchmany(PIECE):
-        known = found if db.vault.key is None else [_opened(db.vault, collection, entry) for entry in found]
-        whole = [entry for entry in known if _is_whole(entry, dimensions)]
-        vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        good = (squares > LEAST) & (squares < MOST)
-        if len(whole) < len(found) or not good.all():
-            whole = [entry for entry, kept in zip(whole, good.tolist(), strict=True) if kept]
-            vectors = vectors[good]
+        whole, vectors = _sound(db.vault, collection, dimensions, found)
+        if len(whole) < len(found):
             log.warning("%d damaged embeddings are left out of the search; they stay stored", len(found) - len(whole))
         rows, _, face_ids, subjects = (list(column) for column in zip(*whole, strict=True)) if whole else ([],) * 4
-        yield rows, vectors.astype(np.float32, copy=False), face_ids, subjects
+        yield rows, vectors, face_ids, subjects
+
+
+def of_subject(db: Connection, view: View, subject: str, most: int) -> FloatArray:
+    """(m, D) embeddings of a subject's newest faces, at most ``most``, newest first. A damaged one is left out."""
+    sql = (
+        "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
+    )
+    found = db.execute(sql, (view.collection, db.vault.name(subject), most)).fetchall()
+    return _sound(db.vault, view.collection, view.dimensions, found)[1]
+
+
+def _sound(
+    vault: Vault, collection: int | None, dimensions: int, found: list[tuple[Any, ...]]
+) -> tuple[list[tuple[Any, ...]], FloatArray]:
+    """Those of the rows (row, vector, FaceId, subject) whose embedding is not damaged, opened, and the embeddings."""
+    known = found if vault.key is None else [_opened(vault, collection, entry) for entry in found]
+    whole = [entry for entry in known if _is_whole(entry, dimensions)]
+    vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    good = (squares > LEAST) & (squares < MOST)
+    if not good.all():
+        whole = [entry for entry, kept in zip(whole, good.tolist(), strict=True) if kept]
+        vectors = vectors[good]
+    return whole, vectors.astype(np.float32, copy=False)
 
 
 def everything(db: Connection, collection: int, dimensions: int) -> Everything:

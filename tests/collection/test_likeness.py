@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from edge.collection import Collection, Collections, NewFace
 from edge.collection.likeness import MOST_FACES, likeness
 from edge.collection.means import together
+from edge.collection.store import FILE
 from edge.settings import CollectionSettings
 from edge.types import Match, Space
 
@@ -113,3 +116,19 @@ def test_of_very_many_faces_the_newest_are_taken_together(
     staff.add(faces(alice, "alice"), space)
     expected = likeness(float((alice @ query).max()), query, together(alice[-MOST_FACES:][::-1]))
     assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["x'00ff'", "zeroblob(128)"])
+def test_a_face_that_was_damaged_on_disk_spoils_nothing_of_its_subject(
+    tmp_path: Path, unit: Units, faces: Faces, space: Space, damage: str
+) -> None:
+    alice, query = unit(3, seed=3), unit(1, seed=9)[0]
+    with Collections(tmp_path, CollectionSettings()) as opened:
+        first = opened.create("staff").add(faces(alice, "alice"), space)[0]
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute(f"UPDATE faces SET vector = {damage} WHERE face_id = ?", (first.face_id,))
+    with Collections(tmp_path, CollectionSettings()) as opened:
+        (match,) = asked(opened.get("staff"), query)
+    whole = alice[1:]
+    expected = likeness(float((whole @ query).max()), query, together(whole[::-1]))
+    assert match.similarity == pytest.approx(expected, abs=1e-5)
