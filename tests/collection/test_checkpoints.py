@@ -125,8 +125,8 @@ def test_trouble_with_the_disk_is_said_once_and_tried_again(
             with closing(sqlite3.connect(immutable, uri=True)) as plain:
                 try:
                     return bool(plain.execute("SELECT value FROM meta WHERE key = 'a'").fetchone() == ("b",))
-                except sqlite3.OperationalError:
-                    return False
+                except sqlite3.DatabaseError:
+                    return False  # read while it is being written
 
         assert eventually(there)
         tried.close()
