@@ -7,7 +7,7 @@ is on disk is given to delivery, so a ``new`` that anybody saw is in the journal
 
 When the disk is full, read-only or broken, events wait in memory instead, bounded, under an epoch of their own (so
 that no key comes twice), can be delivered from there, and go to the disk once it takes them. ``stats().state`` says
-so. The (random) epoch of the file changes when the file is new.
+so. Each start has a (random) epoch of its own; what waits from an earlier one keeps the key that it had.
 """
 
 from __future__ import annotations

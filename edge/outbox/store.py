@@ -1,6 +1,8 @@
 """The outbox file: one SQLite database in WAL with synchronous=FULL. All of SQL is here, no thread and no clock.
 
-A file that is damaged is set aside and a new one, with a new epoch, takes its place.
+A file that is damaged is set aside and a new one takes its place. Each start has an epoch of its own: a file that went
+back (a backup, or a disk that had not written what it said it had) gives its positions again, and must not give keys
+again that a receiver knows.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ CREATE TABLE IF NOT EXISTS events (
     camera TEXT NOT NULL, track TEXT NOT NULL, kind INTEGER NOT NULL, time REAL NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_track ON events (camera, track);
 CREATE INDEX IF NOT EXISTS events_plain ON events (position) WHERE kind = 0;
+CREATE INDEX IF NOT EXISTS events_moved ON events (epoch, seq) WHERE seq <> position;
+CREATE TABLE IF NOT EXISTS starts (epoch INTEGER PRIMARY KEY, first INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     camera TEXT NOT NULL, track TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (camera, track)) WITHOUT ROWID;
 """
@@ -49,7 +53,10 @@ DELETE FROM events WHERE position IN (SELECT position FROM events WHERE kind = 0
 DROP_OLDEST = "DELETE FROM events WHERE position IN (SELECT position FROM events ORDER BY position LIMIT ?)"
 QUEUED = """
 SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position < e.position AND p.epoch = e.epoch
+                                       AND p.position >= coalesce((SELECT first FROM starts WHERE epoch = e.epoch), 0)
                                        ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
+STARTS = 1000
+"""whose first position is remembered; before older ones, all that waits is looked through"""
 PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
@@ -108,16 +115,26 @@ class Store:
         with self:
             for statement in SCHEMA.split(";"):
                 db.execute(statement)
-            epoch = 1 + secrets.randbelow(2**31 - 1)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?), ('lost', 0), ('session', 0)", (epoch,))
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', 0), ('lost', 0), ('session', 0)")
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
+            found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+            self.last = int(found[0]) if found else 0
+            """the highest position ever given"""
+            self._begin_epoch()
         values = dict(db.execute("SELECT key, value FROM meta"))
         self.epoch, self.session, self.lost = int(values["epoch"]), int(values["session"]), int(values["lost"])
-        found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        self.last = int(found[0]) if found else 0
-        """the highest position ever given"""
         self.waiting = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
         self.coalesced = self.expired = 0
+
+    def _begin_epoch(self) -> None:
+        epoch = 1 + secrets.randbelow(2**31 - 1)
+        self._db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (epoch,))
+        self._db.execute("DELETE FROM starts WHERE first > ?", (self.last,))
+        self._db.execute("INSERT OR REPLACE INTO starts VALUES (?, ?)", (epoch, self.last + 1))
+        self._db.execute(
+            "DELETE FROM starts WHERE first < (SELECT first FROM starts ORDER BY first DESC LIMIT 1 OFFSET ?)",
+            (STARTS,),
+        )
 
     def __enter__(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -198,18 +215,15 @@ class Store:
 
     def _delete(self, batch: Batch) -> int:
         """Remove what was delivered; how many rows went."""
-        own = [(seq, epoch) for epoch, seq in batch.done if epoch == self.epoch]
-        others = [(seq, epoch) for epoch, seq in batch.done if epoch != self.epoch]
-        gone = 0
-        if own:
-            gone += self._db.executemany("DELETE FROM events WHERE position = ? AND epoch = ?", own).rowcount
-        if others:
-            gone += self._db.executemany("DELETE FROM events WHERE seq = ? AND epoch = ?", others).rowcount
-        for epoch, seq in batch.passed.items():
-            # a position is never below its seq, so the rows to look at are few
-            query = "DELETE FROM events WHERE position <= ? AND epoch = ? AND seq <= ?"
-            highest = seq if epoch == self.epoch else self.last
-            gone += self._db.execute(query, (highest, epoch, seq)).rowcount
+        keys, gone = [(seq, epoch) for epoch, seq in batch.done], 0
+        marks = [(seq, epoch) for epoch, seq in batch.passed.items()]
+        # the position of an event is its seq, but for some that waited in memory: they have an index of their own
+        for rows, at, moved in ((keys, "position = ?", "seq = ?"), (marks, "position <= ?", "seq <= ?")):
+            if rows:
+                sql = f"DELETE FROM events WHERE {at} AND epoch = ? AND seq = position"  # noqa: S608
+                gone += self._db.executemany(sql, rows).rowcount
+                sql = f"DELETE FROM events WHERE {moved} AND epoch = ? AND seq <> position"  # noqa: S608
+                gone += self._db.executemany(sql, rows).rowcount
         return gone
 
     def _expire(self, before: float) -> int:
