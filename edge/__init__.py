@@ -17,8 +17,8 @@ The layers, imports only downward (``tests/test_layers.py`` holds it):
 4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``housekeeping`` ``reports``
    ``commands`` ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``refit`` ``learning``
    ``label_doubts`` ``doubts`` ``glimpses`` ``strangers`` ``answers``
-   ``gate`` ``naming`` ``forget`` ``traces`` ``farewells`` ``eraser`` ``control`` ``encryption`` ``enroll``
-   ``enrolments`` ``identify`` ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/``
+   ``gate`` ``naming`` ``forget`` ``traces`` ``farewells`` ``leftovers`` ``eraser`` ``control`` ``encryption``
+   ``enroll`` ``enrolments`` ``identify`` ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/``
    ``analyze/`` ``doctor/`` ``page/``
    the hosts
 5. ``cli/``

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from edge import housekeeping, overload, sdnotify
+from edge import housekeeping, leftovers, overload, sdnotify
 from edge import parts as optional
 from edge.assembly import Assembled
 from edge.collection import Collections
@@ -109,7 +109,7 @@ class Daemon:
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
-            rounds.append(housekeeping.of(parts.collections).tick)
+            rounds += [housekeeping.of(parts.collections).tick, leftovers.started(parts)]
             shedding = overload.of(parts)
             extras = [shedding.tick if shedding else None, optional.neighbours(parts, stack)]
             extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]

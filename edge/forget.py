@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge import farewells, subjects, traces, vault
+from edge import farewells, leftovers, subjects, traces, vault
 from edge.api.state import FILE as API
 from edge.api.videos.store import FILE as VIDEOS
 from edge.api.videos.store import FINDING
@@ -100,6 +100,8 @@ def _forgotten(subject: str, settings: Settings, state: Path, collections: Colle
     _without_replays(state / API)
     questions += _without_videos(state / VIDEOS, subject)
     _without_records(state / RECORDS, subject)
+    if live is None:
+        _without_pictures(state)
     gone = {name: count for name, count in faces.items() if count}
     left = tuple(traces.left(state, subject, vectors))
     return Forgotten(sum(gone.values()), questions, events, left, gone)
@@ -170,6 +172,14 @@ def _without_videos(path: Path, subject: str) -> int:
         db.executemany("DELETE FROM findings WHERE job = ?", jobs)
         db.executemany("DELETE FROM jobs WHERE id = ?", jobs)
     return len(jobs)
+
+
+def _without_pictures(state: Path) -> None:
+    """Whoever is on the pictures that lie at the broker: a daemon that runs takes them back at once."""
+    try:
+        leftovers.forget_pictures(state)
+    except OSError as error:
+        raise StoreError(f"{state / leftovers.FILE}: cannot be written: {error.strerror}", "check its owner") from error
 
 
 def _without_records(folder: Path, subject: str) -> None:

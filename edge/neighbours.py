@@ -18,7 +18,7 @@ from edge.collection import Collections
 from edge.mqtt import discovery
 from edge.mqtt.client import Client, Incoming
 from edge.mqtt.discovery import CameraEntities, Described
-from edge.mqtt.frigate import Translator
+from edge.mqtt.frigate import Translator, snapshot_topic
 from edge.mqtt.topics import DEVICE, part
 from edge.settings import Camera, Settings
 from edge.types import Event, Frame
@@ -131,6 +131,8 @@ class FrigateEvents:
         sizes = {camera.name: (camera.width, camera.height) for camera in cameras}
         self._snapshots = frozenset(camera.name for camera in cameras if camera.snapshots)
         self._translator = Translator(settings.frigate.prefix, sizes, self._snapshots)
+        shown = [(camera.name, label) for camera in cameras if camera.snapshots for label in settings.labels_of(camera)]
+        self._pictures = {snapshot_topic(settings.frigate.prefix, *one) for one in shown} - {""}
         self._events: queue.Queue[Event] = queue.Queue(MOST_WAITING)
 
     def start(self) -> None:
@@ -157,7 +159,16 @@ class FrigateEvents:
             if frame is not None:
                 messages += self._translator.snapshot(event.camera, event.label, self._picture(frame))
             for one in messages:
-                self._client.publish(one.topic, one.payload, qos=int(one.retained), retain=one.retained)
+                if one.retained:
+                    self._client.retain(one.topic, one.payload)
+                else:
+                    self._client.publish(one.topic, one.payload, qos=0)
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: no picture stays at the broker, whoever is on it."""
+        self._translator.erase(subject)
+        for topic in self._pictures:
+            self._client.retain(topic, b"")
 
 
 class Neighbours:
@@ -182,6 +193,11 @@ class Neighbours:
         if self._frigate:
             listeners.append(self._frigate.listen)
             self._frigate.start()
+
+    def erase(self, subject: str) -> None:
+        """Let go of a subject who is forgotten."""
+        if self._frigate:
+            self._frigate.erase(subject)
 
     def tick(self, now: float) -> None:
         """Say what there is to say; ``now``: monotonic seconds."""

@@ -174,6 +174,7 @@ def neighbours(parts: Parts, stack: ExitStack) -> Round | None:
     made = Neighbours(settings, parts.state, parts.collections, parts.client, small_jpeg, parts.watch.latest)
     stack.callback(made.stop)
     made.start(parts.reports.listeners)
+    parts.erasers.append(made.erase)
     return made.tick
 
 

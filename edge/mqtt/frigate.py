@@ -67,8 +67,14 @@ class Translator:
 
     def snapshot(self, camera: str, label: str, jpeg: bytes) -> list[Message]:
         """The picture of a new track."""
-        topic = self._topic(camera, label)
-        return [Message(f"{topic}/snapshot", jpeg, retained=True)] if topic else []
+        topic = snapshot_topic(self._prefix, camera, label)
+        return [Message(topic, jpeg, retained=True)] if topic else []
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: what was said before is not said again with the name."""
+        for story in list(self._stories.values()):
+            if (story.said.get("sub_label") or [None])[0] == subject:
+                story.said = {**story.said, "sub_label": None}
 
     def _document(self, event: Event, story: _Story) -> dict[str, Any]:
         width, height = self._sizes.get(event.camera, (1, 1))
@@ -126,13 +132,20 @@ class Translator:
         for name, count in ((event.label, labels.count(event.label)), ("all", len(labels))):
             if self._counts.get((event.camera, name), 0) != count:
                 self._counts[event.camera, name] = count
-                if topic := self._topic(event.camera, name):
+                if topic := label_topic(self._prefix, event.camera, name):
                     found.append(Message(topic, str(count).encode()))
         return found
 
-    def _topic(self, camera: str, label: str) -> str:
-        """Empty where the label cannot be a level of a topic."""
-        return f"{self._prefix}/{camera}/{label}" if re.fullmatch(r"[\w .-]{1,64}", label) else ""
+
+def label_topic(prefix: str, camera: str, label: str) -> str:
+    """Empty where the label cannot be a level of a topic."""
+    return f"{prefix}/{camera}/{label}" if re.fullmatch(r"[\w .-]{1,64}", label) else ""
+
+
+def snapshot_topic(prefix: str, camera: str, label: str) -> str:
+    """Empty where the label cannot be a level of a topic."""
+    topic = label_topic(prefix, camera, label)
+    return f"{topic}/snapshot" if topic else ""
 
 
 def _json(document: dict[str, Any]) -> bytes:
