@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import files
-from edge.mqtt.frigate import snapshot_topic
 
 if TYPE_CHECKING:
     from edge.mqtt.client import Ack, Client
@@ -33,6 +32,8 @@ def pictures(settings: Settings, topics: Topics) -> set[str]:
     shown = [camera for camera in settings.cameras if camera.enabled and camera.snapshots]
     found = {topics.snapshot(camera.name) for camera in shown}
     if settings.frigate.enabled:
+        from edge.mqtt.frigate import snapshot_topic
+
         prefix = settings.frigate.prefix
         found |= {snapshot_topic(prefix, one.name, label) for one in shown for label in settings.labels_of(one)}
     return found - {""}
