@@ -109,7 +109,7 @@ class Daemon:
             parts, assembled = self._started(stack, outbox, topics, client)
             optional.endpoint(parts, stack)
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
-            rounds += [housekeeping.of(parts.collections).tick, leftovers.started(parts)]
+            rounds += [housekeeping.of(parts).tick, leftovers.started(parts)]
             shedding = overload.of(parts)
             extras = [shedding.tick if shedding else None, optional.neighbours(parts, stack)]
             extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]

@@ -1,24 +1,37 @@
-"""What a daemon that runs for months does now and then: give back memory, and keep what it searches at hand."""
+"""What a daemon that runs for months does now and then: give back memory, warm what it searches, delete what is old."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import board
-from edge.collection import Collections
+from edge.errors import EdgeError
+
+if TYPE_CHECKING:
+    from edge.parts import Parts
+    from edge.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FIRST_SECONDS, SECONDS = 30.0, 60.0
 """after the start, and from then on"""
+EXPIRE_SECONDS = 3600.0
+REVIEW = "review.sqlite"
+"""in the state folder"""
 
 
 class Housekeeping:
     """``tick`` on one thread, often. What may wait for a disk is done by a thread of its own."""
 
-    def __init__(self, warm: Callable[[], None]) -> None:
-        self._warm = warm
+    def __init__(self, warm: Callable[[], None], expire: Callable[[], None] = lambda: None) -> None:
+        self._warm, self._expire = warm, expire
         self._next = time.monotonic() + FIRST_SECONDS
+        self._next_expiry = self._next
         self._thread: threading.Thread | None = None
 
     def tick(self, now: float) -> None:
@@ -33,8 +46,25 @@ class Housekeeping:
         board.step_back()
         board.give_back()
         self._warm()
+        if time.monotonic() >= self._next_expiry:
+            self._next_expiry = time.monotonic() + EXPIRE_SECONDS
+            self._expire()
 
 
-def of(collections: Collections) -> Housekeeping:
+def of(parts: Parts) -> Housekeeping:
     """That of a daemon."""
-    return Housekeeping(collections.warm)
+    return Housekeeping(parts.collections.warm, lambda: expire(parts.settings, parts.state))
+
+
+def expire(settings: Settings, state: Path) -> None:
+    """Questions, answers and strangers that are too old go, though none comes, and though they are asked no more."""
+    if not (state / REVIEW).exists():
+        return
+    from edge.review import ReviewQueue
+
+    try:
+        with ReviewQueue(state, settings.review) as queue:
+            queue.expire()
+            queue.strangers.expire(settings.strangers)
+    except EdgeError as error:
+        log.warning("what is too old cannot be deleted yet: %s", error)

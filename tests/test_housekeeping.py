@@ -18,7 +18,9 @@ from rigs.waiting import eventually
 from edge import board, housekeeping
 from edge.collection import Collections, NewFace, index
 from edge.housekeeping import SECONDS, Housekeeping
-from edge.settings import CollectionSettings
+from edge.review import Doubt, ReviewQueue
+from edge.review.strangers import Stranger
+from edge.settings import CollectionSettings, Review, Settings, Strangers
 from edge.types import Box, Space
 
 
@@ -44,6 +46,64 @@ def test_it_begins_after_a_while_goes_on_regularly_and_never_twice_at_once() -> 
     assert eventually(lambda: made._thread is None or not made._thread.is_alive())
     made.tick(later + 2 * SECONDS)
     assert eventually(lambda: len(calls) == 2)
+
+
+def a_question(moment: float) -> Doubt:
+    vector = np.eye(1, 32, dtype=np.float32)[0]
+    where = ("door", "1-1", "face", "staff", Space("ab" * 32, "litert", 1, 32), Box(0, 0, 1, 1))
+    return Doubt("uncertain", moment, *where, 0.9, 0.8, "alice", (), vector, b"jpeg")
+
+
+def test_what_is_too_old_goes_though_nothing_new_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Review(enabled=True, crops=True, days=30)
+    with ReviewQueue(tmp_path, kept) as queue:
+        queue.put([a_question(time.time()), a_question(time.time())])
+        queue.answer(queue.get(1), "discarded", None)
+        now, look = time.time(), np.eye(1, 32, dtype=np.float32)
+        queue.strangers.put(
+            [Stranger(0, 7, "staff", "face", Space("ab" * 32, "litert", 1, 32), now, now, 1, 0.9, look)], Strangers()
+        )
+    settings = Settings(review=kept.model_copy(update={"enabled": False}), strangers=Strangers(days=30))
+    later = time.time() + 31 * 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    made = Housekeeping(lambda: None, lambda: housekeeping.expire(settings, tmp_path))
+    made.tick(time.monotonic() + housekeeping.FIRST_SECONDS + 1)
+    assert made._thread is not None
+    made._thread.join()
+    with ReviewQueue(tmp_path, kept) as queue:
+        assert queue.kept().waiting == 1, "it is done once an hour, and not at the start"
+    monkeypatch.setattr(housekeeping, "FIRST_SECONDS", 0.0)
+    made = Housekeeping(lambda: None, lambda: housekeeping.expire(settings, tmp_path))
+    made.tick(time.monotonic())
+    assert made._thread is not None
+    made._thread.join()
+    with ReviewQueue(tmp_path, kept) as queue:
+        assert (queue.kept().waiting, queue.kept().answered, queue.strangers.all()) == (0, 0, [])
+
+
+def test_pictures_go_when_the_settings_keep_none_any_more(tmp_path: Path) -> None:
+    kept = Review(enabled=True, crops=True)
+    with ReviewQueue(tmp_path, kept) as queue:
+        queue.put([a_question(time.time()), a_question(time.time())])
+        queue.answer(queue.get(1), "confirmed", "alice", "face-1")
+    housekeeping.expire(Settings(review=kept), tmp_path)
+    with ReviewQueue(tmp_path, kept) as queue:
+        assert (queue.get(2).crop, queue.kept().pictures) == (b"jpeg", 1)
+    housekeeping.expire(Settings(review=Review(enabled=True)), tmp_path)
+    with ReviewQueue(tmp_path, kept) as queue:
+        assert (queue.get(2).crop, queue.kept().pictures) == (b"", 0)
+        assert [one.subject for one in queue.answers()] == ["alice"]
+
+
+def test_where_nothing_was_ever_asked_no_file_is_made(tmp_path: Path) -> None:
+    housekeeping.expire(Settings(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_opened_is_said_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / housekeeping.REVIEW).write_bytes(b"not a database" * 100)
+    housekeeping.expire(Settings(), tmp_path)
+    assert "cannot be deleted yet" in caplog.text
 
 
 @pytest.fixture

@@ -118,6 +118,13 @@ class ReviewQueue:
             db.execute("DELETE FROM examples WHERE id = ?", (doubt.id,))
             db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, doubt))
 
+    def expire(self) -> None:
+        """What is too old goes, also where nothing new comes; and pictures, where the settings keep none."""
+        with self._db.writing() as db:
+            self._expire(db)
+            for table in () if self._settings.crops else ("doubts", "answers"):
+                db.execute(f"UPDATE {table} SET crop = x'' WHERE length(crop) > 0")  # noqa: S608
+
     def clear(self, answers: bool = False) -> int:
         """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
 

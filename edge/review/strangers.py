@@ -83,13 +83,18 @@ class Shelf:
         with self._db.writing() as db:
             for one in strangers:
                 _put(db, one)
-            db.execute("DELETE FROM strangers WHERE last < ?", (time.time() - settings.days * 86400,))
+            _expire(db, settings)
             for kind in ("number IS NULL", "number IS NOT NULL"):
                 db.execute(
                     f"DELETE FROM strangers WHERE {kind} AND id NOT IN (SELECT id FROM strangers WHERE {kind} "  # noqa: S608
                     "ORDER BY last DESC, id DESC LIMIT ?)",
                     (settings.most,),
                 )
+
+    def expire(self, settings: Strangers) -> None:
+        """Those too old go, also where nobody comes."""
+        with self._db.writing() as db:
+            _expire(db, settings)
 
     def remove(self, ids: Collection[int]) -> int:
         """Delete strangers by the ids of their rows; how many were there."""
@@ -118,6 +123,10 @@ class Shelf:
     def version(self) -> int:
         """Moves whenever somebody else has committed."""
         return self._db.version()
+
+
+def _expire(db: Connection, settings: Strangers) -> None:
+    db.execute("DELETE FROM strangers WHERE last < ?", (time.time() - settings.days * 86400,))
 
 
 def _put(db: Connection, one: Stranger) -> None:
