@@ -38,6 +38,12 @@ def kept_aside(folder: Path | None) -> list[Path]:
     return [path for path in paths if "@" not in path.stem and path.suffix != ".png"]
 
 
+def about(folder: Path | None) -> str:
+    """What a folder says of itself, for the card of what is trained with it."""
+    told = folder / "ABOUT.txt" if folder else None
+    return told.read_text().strip() if told and told.exists() else "drawn, and what surrounds the faces"
+
+
 def read_material(folder: Path | None) -> Material:
     """Every picture below a folder that is not kept aside; one with an alpha channel is a stamp."""
     material = Material()
