@@ -62,8 +62,6 @@ def planned(path: Path, subject: str | None) -> list[ToEnroll]:
 
     Raises InputError for a path that is not there, a file without a subject, or a name that breaks the rule.
     """
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
     if subject is not None:
         name = subjects.checked(subject)
         return [ToEnroll(file, name) for file in image_files(path)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import SettingsError
+from edge.errors import InputError, SettingsError
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.tiling import Tiling
@@ -95,8 +95,11 @@ NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
 def image_files(path: Path) -> list[Path]:
     """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out.
 
-    Links are followed, each folder once: a link that leads back up ends there.
+    Links are followed, each folder once: a link that leads back up ends there. Raises InputError for a path that is
+    not there.
     """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
     if not path.is_dir():
         return [path]
     found: list[Path] = []

@@ -16,7 +16,6 @@ from pathlib import Path
 from edge import pictures
 from edge.assembly import assemble
 from edge.collection import Collections
-from edge.errors import InputError
 from edge.finder import image_files
 from edge.pipeline import Pipeline
 from edge.settings import Camera, Settings
@@ -113,7 +112,4 @@ def is_picture(path: Path) -> bool:
 
 def stored_files(paths: Sequence[Path]) -> list[Path]:
     """The videos and pictures that ``paths`` name, folders opened. Raises InputError for one that is not there."""
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
     return [file for path in paths for file in image_files(path)]

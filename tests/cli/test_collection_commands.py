@@ -150,6 +150,7 @@ def test_a_bad_subject_or_path_ends_in_words(edge: Run, tmp_path: Path) -> None:
         (["enroll", "staff", tmp_path / "x.jpg"], "whom does it show"),
         (["enroll", "staff", tmp_path / "gone"], "no such file"),
         (["search", "staff", tmp_path / "x.jpg"], "does not exist"),
+        (["search", "staff", tmp_path / "x.jpg", tmp_path / "gone.jpg"], "gone.jpg: there is no such file"),
     ):
         done = edge(*arguments)
         assert (done.returncode, done.stdout) == (1, "")
