@@ -27,6 +27,10 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS forgotten (
     device TEXT NOT NULL, digest TEXT NOT NULL, time DOUBLE PRECISION NOT NULL, PRIMARY KEY (device, digest))"""
 PAGE = 500
 """events changed in one transaction"""
+DELETE_UNREADABLE = "DELETE FROM unreadable WHERE device = ? AND epoch = ? AND seq = ?"
+EMPTY_UNREADABLE = "UPDATE unreadable SET body = ? WHERE device = ? AND epoch = ? AND seq = ?"
+PAST = """SELECT device, epoch, seq, body FROM unreadable WHERE (device, epoch, seq) > (?, ?, ?)
+    ORDER BY device, epoch, seq LIMIT ?"""
 
 Published = Callable[[Callable[[str], bool]], object]
 """forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
@@ -48,7 +52,7 @@ class Forgetting:
         news = {one.digest: one.time for one in said.forgotten if one.time > known.get(one.digest, 0.0)}
         if not news:
             return
-        changed = self._forget(device, news)
+        changed = self._forget(device, news) + self._forget_unreadable(device, news)
         if self._hub.forget == "fleet" and self._published is not None:
             self._published(lambda subject: digest(device, subject) in news)
         with self._store.database.transaction() as transaction:
@@ -66,12 +70,14 @@ class Forgetting:
         return [self._cleansed(one) for one in arrived]
 
     def _cleansed(self, one: Arrived) -> Arrived:
-        subject = one.event.identity.subject if one.event else None
-        if subject is None or one.event is None:
+        subject, moment = (one.event.identity.subject, one.event.time) if one.event else _claimed(one.body)
+        if subject is None:
             return one
         devices = self._read() if self._hub.forget == "fleet" else {one.device: self._read().get(one.device, {})}
-        if not any(known.get(digest(device, subject), 0.0) >= one.event.time for device, known in devices.items()):
+        if not any(known.get(digest(device, subject), -1.0) >= moment for device, known in devices.items()):
             return one
+        if one.event is None:
+            return replace(one, body=_nothing())
         identity = replace(
             one.event.identity, state=IdentityState.UNKNOWN, subject=None, similarity=None, runner_up=None, face_id=None
         )
@@ -99,6 +105,29 @@ class Forgetting:
             if moment is not None:
                 changed += self._forget_one(where, values, subject, moment)
         return changed
+
+    def _forget_unreadable(self, device: str, news: Mapping[str, float]) -> int:
+        """Events of which only the key can be read say who was seen all the same."""
+        own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
+        while True:
+            with self._store.database.transaction() as transaction:
+                found = transaction.execute(PAST, (*after, PAGE))
+                keys = [
+                    key
+                    for *key, body in found
+                    if (not own or key[0] == device)
+                    and (who := _claimed(body))[0] is not None
+                    and news.get(digest(device, who[0]), -1.0) >= who[1]
+                ]
+                if self._hub.forgotten == "delete":
+                    transaction.many(DELETE_UNREADABLE, keys)
+                else:
+                    body = _nothing()
+                    transaction.many(EMPTY_UNREADABLE, [(body, *key) for key in keys])
+            changed += len(keys)
+            if len(found) < PAGE:
+                return changed
+            after = tuple(found[-1][:3])
 
     def _forget_one(self, where: str, values: tuple[str, ...], subject: str, moment: float) -> int:
         condition = f"{where}subject = ? AND time <= ?"
@@ -143,9 +172,25 @@ def nameless(body: str) -> str:
         event: dict[str, Any] = json.loads(body)
         collection = event["identity"].get("collection")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return json.dumps({"forgotten": round(time.time(), 3)})
+        return _nothing()
     event["identity"] = {"state": "unknown", "subject": None, "collection": collection}
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _claimed(body: str) -> tuple[str | None, float]:
+    """The subject of an event of which only the key can be read, and its time; None: it names nobody."""
+    try:
+        event: dict[str, Any] = json.loads(body)
+        subject, moment = event["identity"]["subject"], event.get("time")
+        known = float(moment) if isinstance(moment, int | float) else 0.0
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return None, 0.0
+    return (subject, known) if isinstance(subject, str) else (None, 0.0)
+
+
+def _nothing() -> str:
+    """In the place of an event that nothing is to be known of."""
+    return json.dumps({"forgotten": round(time.time(), 3)})
 
 
 def _page(transaction: Transaction, condition: str, values: Sequence[object]) -> list[tuple[Any, ...]]:

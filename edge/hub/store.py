@@ -50,6 +50,8 @@ INSERT_AHEAD = """INSERT INTO ahead (device, epoch, seq, after) VALUES (?, ?, ?,
     ON CONFLICT (device, epoch, seq) DO UPDATE SET after = excluded.after WHERE excluded.after < ahead.after"""
 INSERT_DOCUMENT = """INSERT INTO documents VALUES (?, ?, ?, ?)
     ON CONFLICT (device, kind) DO UPDATE SET received = excluded.received, body = excluded.body"""
+UNSYNCED = '%"clock":"unsynced"%'
+"""in the body of an event whose time may be any"""
 LOCKS = "SELECT pg_advisory_xact_lock(6570)"
 """two ingests that start at once must not both make the tables"""
 
@@ -124,9 +126,15 @@ class Store:
         return Stored(new, marks)
 
     def forget_before(self, moment: float) -> int:
-        """Delete the events before ``moment``, seconds since the epoch; how many went."""
+        """Delete the events before ``moment``, seconds since the epoch; how many went.
+
+        By their own time; where the device's clock was wrong, by when they came.
+        """
         with self.database.transaction() as transaction:
-            gone: int = transaction.many("DELETE FROM events WHERE time < ?", [(moment,)])
+            old = "DELETE FROM events WHERE time < ? AND (received < ? OR body NOT LIKE ?)"
+            gone: int = transaction.many(old, [(moment, moment, UNSYNCED)])
+            gone += transaction.many("DELETE FROM events WHERE time > ? AND received < ?", [(time.time(), moment)])
+            gone += transaction.many("DELETE FROM unreadable WHERE received < ?", [(moment,)])
         return gone
 
     def _move_marks(self, transaction: Transaction, arrived: Sequence[Arrived]) -> dict[Epoch, int]:

@@ -19,7 +19,7 @@ from edge.errors import StoreError, TransientError
 from edge.farewells import digest
 from edge.hub import databases, reading
 from edge.hub.arrivals import event_of
-from edge.hub.forgetting import Forgetting
+from edge.hub.forgetting import PAGE, Forgetting
 from edge.hub.ingest import Ingest
 from edge.hub.store import Arrived, Store
 from edge.mqtt.client import Incoming
@@ -94,6 +94,48 @@ def test_what_comes_late_is_cleansed_also_after_a_restart_and_who_is_enrolled_ag
     later.told("porch", said("alice"))
     store.add(cleansed)
     assert ("porch", "alice") in names(store), "told twice is told once"
+
+
+def unread(device: str, seq: int, subject: str, **more: object) -> Arrived:
+    """As a newer device sends it: this hub reads the key alone, and keeps the rest as it came."""
+    identity = {"state": "known", "subject": subject, "face_id": "face-1", "faces": [{"name": subject}]}
+    document = {"v": 2, "device": device, "epoch": 9, "seq": seq, "after": 0, "identity": identity} | more
+    return event_of(parse(Topics(device).event("door")), json.dumps(document).encode())
+
+
+def kept_unread(store: Store) -> dict[tuple[str, int], str]:
+    with store.database.transaction() as transaction:
+        rows = transaction.execute("SELECT device, seq, body FROM unreadable")
+    return {(device, seq): body for device, seq, body in rows}
+
+
+@pytest.mark.parametrize("forgotten", ["unname", "delete"])
+def test_what_could_not_be_read_loses_the_name_as_well(store: Store, tmp_path: Path, forgotten: str) -> None:
+    hall = tmp_path / "hall"
+    store = Store(databases.connect(str(hall / "hub.sqlite"), hall))
+    store.add([unread("porch", n, "alice") for n in range(10, 2 * PAGE)])
+    store.add([unread("porch", 1, "bob"), unread("hall", 2, "alice"), unread("porch", 3, "x", identity=7)])
+    Forgetting(Hub(forgotten=forgotten), store).told("porch", said("alice"))
+    kept = kept_unread(store)
+    assert "alice" in kept["hall", 2]
+    assert "bob" in kept["porch", 1]
+    assert not any(
+        "alice" in body or "face-1" in body for key, body in kept.items() if key[0] == "porch" and key[1] > 3
+    )
+    assert len(kept) == (3 if forgotten == "delete" else 2 * PAGE - 10 + 3)
+    Forgetting(Hub(forget="fleet", forgotten=forgotten), store).told("porch", said("alice", moment=NOW + 2))
+    assert b"alice" not in files(hall)
+
+
+def test_what_comes_late_and_cannot_be_read_is_cleansed_too(store: Store) -> None:
+    Forgetting(Hub(), store).told("porch", said("alice"))
+    late, again, other = (
+        unread("porch", 5, "alice", time=NOW), unread("porch", 6, "alice", time=NOW + 50), unread("porch", 7, "bob")
+    )  # fmt: skip
+    untimed = unread("porch", 8, "alice")
+    bodies = [one.body for one in Forgetting(Hub(), store).cleansed([late, again, other, untimed])]
+    assert ["alice" in body for body in bodies] == [False, True, False, False]
+    assert "bob" in bodies[2]
 
 
 def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_again(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -181,6 +182,44 @@ def test_old_events_go_when_they_are_told_to(store: Store) -> None:
     store.add([arrived(1, time=100.0, started=99.0), arrived(2, time=200.0, started=199.0)])
     assert store.forget_before(150.0) == 1
     assert [row.seq for row in reading.events(store.database, reading.Wanted())] == [2]
+
+
+def test_a_clock_that_was_wrong_makes_no_event_old_before_its_time_and_keeps_none_for_ever(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day, now = 86400.0, 2_000_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    store.add(
+        [
+            arrived(1, time=17.0, clock="unsynced"),  # a board without a clock, that has just started
+            arrived(2, time=now - 40 * day),  # waited for long in an outbox
+            arrived(3, time=now - 5 * day),
+            arrived(4, time=now + 3000 * day),
+        ]
+    )
+
+    def kept_after(days: float) -> list[int]:
+        monkeypatch.setattr(time, "time", lambda: now + days * day)
+        store.forget_before(now + (days - 30) * day)
+        return sorted(row.seq for row in reading.events(store.database, reading.Wanted()))
+
+    assert kept_after(0) == [1, 3, 4]
+    assert kept_after(29) == [1, 4]
+    assert kept_after(31) == []
+
+
+def test_what_could_not_be_read_is_not_kept_for_ever_either(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    store.add([Arrived("porch", 3, 1, 0, '{"v":2}', None, "v: too new")])
+
+    def unreadable() -> list[tuple[object, ...]]:
+        with store.database.transaction() as transaction:
+            return list(transaction.execute("SELECT seq FROM unreadable"))
+
+    assert store.forget_before(999.0) == 0
+    assert unreadable() == [(1,)]
+    assert store.forget_before(1001.0) == 1
+    assert unreadable() == []
 
 
 def test_exports_hold_every_event(store: Store, tmp_path: Path) -> None:
