@@ -117,7 +117,7 @@ def _downloaded(package: str, place: Path) -> Path | None:
         return None
     raise FetchError(
         f"{package} could not be downloaded: {_complaint(result)}",
-        "check the network, run apt-get update, then this again: it goes on where it was",
+        f"check the network and the room in {place.parent}, run apt-get update, then this again, which goes on",
     )
 
 
