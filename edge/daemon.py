@@ -16,7 +16,7 @@ from edge import housekeeping, leftovers, overload, sdnotify
 from edge import parts as optional
 from edge.assembly import Assembled
 from edge.collection import Collections
-from edge.errors import EdgeError
+from edge.errors import EdgeError, SourceError
 from edge.health import Health
 from edge.lock import Lock
 from edge.mqtt.client import Client, of_device
@@ -95,7 +95,7 @@ class Daemon:
         self._reload_asked.set()
 
     def run(self) -> Ending:
-        """Watch until asked to end, or until all sources have. Raises EdgeError where the daemon cannot begin."""
+        """Watch until asked to end, or until all sources have. Raises EdgeError where nothing begins or comes."""
         sdnotify.starting()
         with ExitStack() as stack:
             stack.enter_context(Lock(self._state))
@@ -169,6 +169,8 @@ class Daemon:
                 if parts.watch.failed:
                     raise EdgeError("the inference thread ended by an error", "report the traceback above as a bug")
                 self.ask(Ending.FINISHED)
+                if self._ending is Ending.FINISHED and not self._health.frames():
+                    raise SourceError("no camera delivered a picture", "edge doctor looks at each of them")
                 break
             parts.reports.wake.wait(period)
             parts.reports.flush()

@@ -218,3 +218,14 @@ def test_a_collection_of_another_space_costs_the_names_and_is_told(running: Runn
     assert running.wait() == 0, running.log
     assert "detected but not recognised" in running.log
     assert {event["identity"]["state"] for event in running.events} == {"pending"}
+
+
+def test_a_run_that_got_no_picture_from_any_camera_has_failed(running: Running) -> None:
+    running.camera |= {"source": "video:gone.mp4"}
+
+    running.start()
+
+    assert running.wait() == 1, running.log
+    assert "camera door: video gone.mp4: there is no such file (try: check the path after video:)" in running.log
+    assert "\nerror: no camera delivered a picture\ntry: edge doctor looks at each of them\n" in running.log
+    assert "Traceback" not in running.log
