@@ -35,14 +35,7 @@ def load(kind: str, table: dict[str, str], name: str) -> Any:
 
     Raises SettingsError with the known names, or with what could not be imported.
     """
-    target = table.get(name, name)
-    module_name, separator, attribute = target.partition(":")
-    if not separator:
-        known = ", ".join(sorted(table))
-        raise SettingsError(
-            f"{kind}: expected one of {known}, or module:attribute, got {name!r}",
-            f"use one of the known names for {kind}",
-        )
+    module_name, attribute = where(kind, table, name)
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -53,3 +46,15 @@ def load(kind: str, table: dict[str, str], name: str) -> Any:
     if not hasattr(module, attribute):
         raise SettingsError(f"{kind} {name!r}: module {module_name!r} has no {attribute!r}", "check the name")
     return getattr(module, attribute)
+
+
+def where(kind: str, table: dict[str, str], name: str) -> tuple[str, str]:
+    """(module, attribute) that ``name`` stands for; nothing is imported. Raises SettingsError with the known names."""
+    module_name, separator, attribute = table.get(name, name).partition(":")
+    if not separator:
+        known = ", ".join(sorted(table))
+        raise SettingsError(
+            f"{kind}: expected one of {known}, or module:attribute, got {name!r}",
+            f"use one of the known names for {kind}",
+        )
+    return module_name, attribute

@@ -65,9 +65,16 @@ def check(file: Path, as_json: bool) -> None:
       edge config check /etc/edge/edge.toml
     """
     from edge import config as reader
+    from edge.api.listener import refuse_open_door
+    from edge.sources import opening
 
     settings = reader.load(file).settings
-    cameras = [camera.name for camera in settings.cameras if camera.enabled]
+    watched = [camera for camera in settings.cameras if camera.enabled]
+    for camera in watched:
+        opening.check(camera)
+    if settings.api.enabled:
+        refuse_open_door(settings.api)
+    cameras = [camera.name for camera in watched]
     if as_json:
         print_json({"file": str(file), "ok": True, "cameras": cameras, "labels": list(settings.labels)})
         return

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+from edge.api.listener import refuse_open_door
 from edge.doctor.finding import Finding, Level, Patient
 from edge.health import SHEDS
 from edge.settings import Settings
@@ -15,7 +16,10 @@ SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "Watchdo
 
 
 def configuration(patient: Patient) -> Iterator[Finding]:
-    """The file was read before: whether it is private, and whether what it turns on is installed."""
+    """The file was read before: whether it is private, and whether what it turns on is installed and may be.
+
+    Raises SettingsError where the daemon would refuse to begin.
+    """
     path, settings = patient.loaded.path, patient.settings
     if path is None:
         yield Finding(
@@ -33,6 +37,8 @@ def configuration(patient: Patient) -> Iterator[Finding]:
             Level.ERROR, "configuration", "api.enabled is set, and the Python package uvicorn is not here",
             "the daemon cannot serve the endpoint", "pip install 'edge[api]'",
         )  # fmt: skip
+    if settings.api.enabled:
+        refuse_open_door(settings.api)
 
 
 def service(patient: Patient) -> Iterator[Finding]:

@@ -18,8 +18,13 @@ _ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp"}
 def open(camera: Camera) -> Source:  # noqa: A001
     """The source that ``camera.source`` names, not yet opened. Raises SettingsError."""
     name, target = split(camera.source)
-    source: Source = registry.load(f"source of camera {camera.name!r}", registry.SOURCES, name)(camera, target)
+    source: Source = registry.load(_kind(camera), registry.SOURCES, name)(camera, target)
     return source
+
+
+def check(camera: Camera) -> None:
+    """Raises SettingsError where ``camera.source`` names no known kind of source; nothing is imported or opened."""
+    registry.where(_kind(camera), registry.SOURCES, split(camera.source)[0])
 
 
 def split(source: str) -> tuple[str, str]:
@@ -38,3 +43,7 @@ def split(source: str) -> tuple[str, str]:
         raise SettingsError(f"source {masked(source)!r}: the known kinds of address are {known}", "use one of them")
     attribute, _, rest = target.partition(":")
     return (f"{name}:{attribute}" if target else name), rest
+
+
+def _kind(camera: Camera) -> str:
+    return f"source of camera {camera.name!r}"

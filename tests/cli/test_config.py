@@ -70,6 +70,28 @@ def test_check_refuses_a_broken_file(tmp_path) -> None:
         CliRunner().invoke(edge, ["config", "check", str(path)], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[cameras]]\nsource = 'rstp://u:hunter2@host/x'\n", "source 'rstp://.*host/x': the known kinds of"),
+        ("[[cameras]]\nname = 'door'\nsource = 'webcam'\n", "source of camera 'door': expected one of .*'webcam'"),
+        ("[api]\nenabled = true\nhost = '0.0.0.0'\n", "api.host is 0.0.0.0, and api.keys is empty"),
+    ],
+)
+def test_check_refuses_what_the_daemon_would_not_begin_with(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=said) as refused:
+        CliRunner().invoke(edge, ["config", "check", str(path)], catch_exceptions=False)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_check_takes_a_source_whose_module_is_on_the_board_alone(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text("[[cameras]]\nname = 'a'\nsource = 'yours.module:Class:target'\n")
+    assert f"{path}: right; cameras a;" in run("config", "check", str(path))
+
+
 def test_the_schema_names_every_setting_with_its_description() -> None:
     schema = json.loads(run("config", "schema"))
     assert schema["properties"].keys() == Settings.model_fields.keys()

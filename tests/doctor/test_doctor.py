@@ -124,6 +124,12 @@ def test_a_password_in_a_file_that_everybody_may_read(tmp_path: Path) -> None:
 # the disk
 
 
+def test_an_endpoint_that_the_daemon_would_not_open_to_everybody(tmp_path: Path) -> None:
+    found = worst("configuration", patient(tmp_path, api={"enabled": True, "host": "0.0.0.0"}))
+    assert found.level is Level.ERROR
+    assert "api.keys is empty" in found.what
+
+
 def test_a_state_folder_that_others_may_read(tmp_path: Path) -> None:
     who = patient(tmp_path)
     who.state.chmod(0o755)
