@@ -9,12 +9,12 @@ from pathlib import Path
 
 from edge import files, subjects
 from edge.collection import Collection, Collections
-from edge.errors import ConflictError, InputError, ModelError, NotFoundError
+from edge.errors import ConflictError, InputError, ModelError, NotFoundError, SpaceError
 from edge.gate import Verdict, judged
 from edge.inference import model
 from edge.labels import Example, Mark, ground_truth
 from edge.labels.examples import label_name
-from edge.naming import Seen, index, name_stranger
+from edge.naming import Seen, fits, index, name_stranger
 from edge.review import Answered, Doubt, ReviewQueue
 from edge.review.queue import Answer
 from edge.review.strangers import Stranger
@@ -123,6 +123,7 @@ class Answers:
 
     def _add(self, doubt: Doubt, answer: Answer, subject: str, force: bool) -> str:
         collection = self._collection(doubt)
+        fits(collection, doubt.space, f"question {doubt.id}: it was", "discard it, and answer newer ones")
         verdict = self.verdict(doubt, subject)
         if verdict.harm and not force:
             raise ConflictError(
@@ -138,7 +139,7 @@ class Answers:
 
     def _named(self, doubt: Doubt, subject: str, faces: list[str]) -> Stranger | None:
         """Whoever was known by a pseudonym is known by the name now, with all looks that do no harm."""
-        with suppress(NotFoundError, ConflictError):
+        with suppress(NotFoundError, ConflictError, SpaceError):
             stranger = self._queue.strangers.get(doubt.pseudonym)
             faces += name_stranger(self._collections, stranger, subject, self._match.get(doubt.label, 1.0))
             self._queue.strangers.remove([stranger.id])

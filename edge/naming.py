@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from edge.collection import Collection, Collections, NewFace
 from edge.collection.users import Users
-from edge.errors import ConflictError, NotFoundError
+from edge.errors import ConflictError, NotFoundError, SpaceError
 from edge.gate import judged
 from edge.types import WHOLE, Box, Space
 
@@ -58,15 +58,24 @@ def index(collections: Collections, collection: Collection, subject: str, seen: 
     return face.face_id
 
 
+def fits(collection: Collection, space: Space, what: str, hint: str) -> None:
+    """Raises SpaceError where a look from before another embedder came is to become a face."""
+    if collection.count and collection.space not in (None, space.fingerprint):
+        raise SpaceError(
+            f"{what} seen by another embedder than the faces of {collection.name!r} are of now", hint, code="space"
+        )
+
+
 def name_stranger(
     collections: Collections, stranger: Stranger, subject: str, match: float, force: bool = False
 ) -> list[str]:
     """Make the looks of a stranger faces of ``subject``: the FaceIds of those that tell something new.
 
     ``match``: cosine that makes a match. Looks that would do harm are left out. Raises ConflictError where that is
-    all of them, NotFoundError for a collection that is gone.
+    all of them, NotFoundError for a collection that is gone, SpaceError for one of another embedder.
     """
     collection = collections.get(stranger.collection)
+    fits(collection, stranger.space, f"{stranger.name} was", "edge strangers forget, and name whoever comes again")
     added, refused = [], []
     for vector in stranger.looks:
         verdict = judged(collection, vector, subject, match)
