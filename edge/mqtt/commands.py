@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import logging
 import time
@@ -179,24 +180,28 @@ class Gate:
 
     def answer(self, operation: str, message: Incoming) -> tuple[Answer, Callable[[], None] | None]:
         """Do what ``message`` asks for, once, or say why not; with what is to be done after the answer."""
-        if message.correlation and (known := self._answers.get(message.correlation)):
+        # the same correlation may come with everything that a flow sends: only the same command is one that came again
+        again = hashlib.sha256(b"\0".join((operation.encode(), message.correlation, message.payload))).digest()
+        if message.correlation and (known := self._answers.get(again)):
             return known, None
+        free = False
         try:
             command = parse(Command, message.payload or b"{}")
         except InputError as error:
             answer, then = Answer(operation, "malformed", error.message), None
         else:
             answer, then = self._decide(operation, command, message.retained)
+            free = operation in self._free and not command.signature
         if answer.code not in DECIDED:
             log.warning("command %s refused (%s): %s", operation[:64], answer.code, answer.message)
-        if message.correlation:
-            self._remember(message.correlation, answer)
+        if message.correlation and not free:
+            self._remember(again, answer)
         return answer, then
 
-    def _remember(self, correlation: bytes, answer: Answer) -> None:
+    def _remember(self, command: bytes, answer: Answer) -> None:
         if len(to_json(answer)) > LARGE:
             answer = replace(answer, message="done before; ask anew for the data", data={})
-        self._answers[correlation] = answer
+        self._answers[command] = answer
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
 

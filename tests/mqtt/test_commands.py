@@ -115,9 +115,29 @@ def test_a_redelivered_command_gets_the_same_answer_and_is_not_done_again(gate: 
     assert len(deeds.done) == 1
 
 
+def test_a_flow_that_sends_the_same_correlation_with_everything_gets_an_answer_to_each(
+    gate: Gate, deeds: Deeds
+) -> None:
+    """As a node of a flow does whose properties were filled in once."""
+    first, second = signed(camera="door", enabled=False), signed(camera="door", enabled=True)
+    assert ask(gate, "ping", b"", b"edge").operation == "ping"
+    assert ask(gate, "stats", b"", b"edge").operation == "stats"
+    assert ask(gate, "camera", first, b"edge").data == {"number": len(deeds.done)}
+    assert ask(gate, "camera", second, b"edge").code == "ok"
+    assert [given["enabled"] for _, given in deeds.done if given] == [False, True]
+
+
+def test_what_needs_no_signature_is_answered_anew_each_time(tmp_path: Path) -> None:
+    numbers = iter(range(10))
+    doing = {name: lambda _: Done({"number": next(numbers)}) for name in ("stats", "camera")}
+    gate = Gate("porch", [], doing, Counters(tmp_path / "c.json"), trusted={"camera"})
+    answers = [ask(gate, name, b"{}", b"edge").data["number"] for name in ("stats", "camera", "stats", "camera")]
+    assert answers == [0, 1, 2, 3]
+
+
 def test_only_so_many_answers_are_remembered(gate: Gate, deeds: Deeds) -> None:
     for number in range(REMEMBERED + 10):
-        ask(gate, "ping", b"", number.to_bytes(4, "big"))
+        ask(gate, "camera", b"{}", number.to_bytes(4, "big"))
     assert len(gate._answers) == REMEMBERED
 
 
@@ -227,9 +247,10 @@ def test_rubbish_is_refused_and_never_done(gate: Gate, deeds: Deeds) -> None:
 
 
 def test_answers_that_are_large_are_not_kept_in_memory(tmp_path: Path) -> None:
-    gate = Gate("porch", [], {"ping": lambda _: Done({"jpeg": "x" * 100_000})}, Counters(tmp_path / "c.json"))
-    assert len(ask(gate, "ping", b"", b"1").data["jpeg"]) == 100_000
-    assert ask(gate, "ping", b"", b"1").data == {}
+    doing = {"snapshot": lambda _: Done({"jpeg": "x" * 100_000})}
+    gate, command = Gate("porch", [public_text(KEY)], doing, Counters(tmp_path / "c.json")), signed("snapshot")
+    assert len(ask(gate, "snapshot", command, b"1").data["jpeg"]) == 100_000
+    assert ask(gate, "snapshot", command, b"1").data == {}
 
 
 def test_what_is_signed_does_not_depend_on_the_order_of_the_arguments() -> None:
