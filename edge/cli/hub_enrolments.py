@@ -139,7 +139,7 @@ def list_(
         columns = ["number", "device", "collection", "subject", "face_id", "quality", "enrolled", "against"]
         output.print_table(columns, [tuple(row[name] for name in columns) for row in rows])
     if not rows:
-        ctx.exit(NOTHING_FOUND)
+        output.nothing(ctx, "no such face waits")
 
 
 @enrolments.command("accept")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import NOTHING_FOUND, output
+from edge.cli import output
 from edge.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
         ]
         output.print_table(columns, rows)
     if not fleet:
-        ctx.exit(NOTHING_FOUND)
+        output.nothing(ctx, "no device has reported yet")
 
 
 @click.command()
@@ -171,7 +171,7 @@ def events(
     else:
         count = _print(list(reading.events(opened, wanted, limit or 100, latest=True))[::-1], as_json)
     if not count:
-        ctx.exit(NOTHING_FOUND)
+        output.nothing(ctx, "no such event is stored")
 
 
 def _print(rows: list[Row], as_json: bool) -> int:

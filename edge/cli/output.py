@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from edge.cli import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -32,6 +34,12 @@ def print_json(value: Any) -> None:
     """One JSON document on stdout, indented on a terminal and a single line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
     click.echo(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def nothing(ctx: click.Context, words: str) -> NoReturn:
+    """Say on stderr that there is nothing to show, and end with exit code 3."""
+    click.echo(words, err=True)
+    ctx.exit(NOTHING_FOUND)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import NOTHING_FOUND, output
+from edge.cli import output
 
 if TYPE_CHECKING:
     from edge.sync.ledger import Ledger
@@ -55,7 +55,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     elif rows:
         output.print_table(["release", "in use", "state"], [tuple(row.values()) for row in rows])
     if not rows:
-        ctx.exit(NOTHING_FOUND)
+        output.nothing(ctx, "no release is on this device")
 
 
 @release.command("show")
@@ -74,7 +74,7 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
     slots, _ = _opened(ctx)
     chosen = name or slots.current
     if not chosen:
-        ctx.exit(NOTHING_FOUND)
+        output.nothing(ctx, "no release is in use on this device")
     found = facts(slots.manifest(chosen))
     if as_json:
         output.print_json(found)

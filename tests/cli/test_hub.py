@@ -60,8 +60,8 @@ def test_events_are_shown_oldest_first(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_nothing_found_is_exit_code_3(hub: Hub, tmp_path: Path) -> None:
-    assert hub("events").exit_code == 3
-    assert hub("status").exit_code == 3
+    assert (hub("events").exit_code, hub("events").stderr) == (3, "no such event is stored\n")
+    assert (hub("status").exit_code, hub("status").stderr) == (3, "no device has reported yet\n")
     store(tmp_path)
     assert hub("events", "--subject", "bob").exit_code == 3
     assert hub("events", "--until", "2020-01-01").exit_code == 3

@@ -32,8 +32,9 @@ def run(config: Path, *words: str) -> Result:
 
 
 def test_a_release_is_looked_at_fetched_listed_shown_and_taken_back(config: Path, fleet: Fleet) -> None:
-    assert run(config, "release", "list").exit_code == 3
-    assert run(config, "release", "show").exit_code == 3
+    for words, said in (("list", "no release is on this device\n"), ("show", "no release is in use on this device\n")):
+        nothing = run(config, "release", words)
+        assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (3, "", said)
     assert "release r1 would be fetched" in run(config, "sync", "--dry-run").output
     assert json.loads(run(config, "sync", "--json").output)["outcome"] == "installed"
     assert "release r1 is up to date" in run(config, "sync").output
