@@ -236,11 +236,11 @@ class Delivery:
         return [camera for camera, (until, _) in self._resting.items() if until]
 
     def _send_live(self, now: float) -> None:
-        while self._live < self._outbox.last and self._has_room(now):
+        while self._live < (last := self._outbox.last) and self._has_room(now):
             page = self._outbox.read(self._live, ON_THE_WAY - len(self._on_the_way), self._without())
             if not page:
-                self._live = self._outbox.last
-                return
+                self._live = last  # what came since then was not looked for
+                continue
             for item in page:
                 if not self._has_room(now) or not self._send_with_its_track(item):
                     return

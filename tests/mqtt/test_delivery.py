@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from rigs.waiting import eventually
 from edge import settings
 from edge.mqtt import delivery
 from edge.mqtt.messages import Mark, to_json
+from edge.types import Queued
 
 MakeDevice = Callable[..., Device]
 DURABLE = "autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0"
@@ -220,3 +221,28 @@ def test_a_link_cut_again_and_again_loses_nothing_and_keeps_the_order_of_each_tr
     assert eventually(lambda: sum(len(types) for types in tracks(subscriber.on(topic)).values()) == 900)
     found = tracks(subscriber.on(topic))
     assert all(types[0] == "new" and types[-1] == "end" for types in found.values())
+
+
+def test_an_event_that_comes_while_there_seems_to_be_nothing_to_read_goes_at_once(
+    broker: Mosquitto, subscriber: Subscriber, device: MakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera rests, and has the latest event; another one's comes just after that was found out."""
+    porch = device(broker.port)
+    assert eventually(lambda: porch.client.online)
+    read = porch.outbox.read
+    late: list[str] = []
+
+    def reading(after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
+        found = read(after, limit, without)
+        if not found and after and not late:
+            late.append("yard")
+            porch.outbox.put([an_event("new", "2-1", camera="yard")])
+        return found
+
+    porch.outbox.put([an_event("new", "1-1")])
+    assert eventually(lambda: porch.outbox.stats().waiting == 0)
+    monkeypatch.setattr(porch.outbox, "read", reading)
+    porch.delivery._resting["door"] = (time.monotonic() + 600, 600.0)
+    porch.outbox.put([an_event("end", "1-1")])
+    assert eventually(lambda: late)
+    assert eventually(lambda: subscriber.on("edge/v1/porch/up/event/yard"))
