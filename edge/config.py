@@ -116,9 +116,10 @@ def masked(text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError as error:
-        raise SettingsError(f"configuration {path}: there is no such file", "check the path of --config") from error
+        hint = "check the path of --config, or EDGE_CONFIG"
+        raise SettingsError(f"configuration {path}: there is no such file", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"configuration {path}: cannot be read: {error}", "check its owner and encoding") from error
 
@@ -216,6 +217,8 @@ def _rule(detail: ErrorDetails, location: Location) -> str:
         return "there is no such setting"  # its value may be a password whose key is misspelt
     rule = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
+    if detail["type"] == "tuple_type":
+        rule = f"expected a list of tables, [[{key(location)}]]" if isinstance(value, dict) else "expected a list"
     secret = any(SECRET.search(str(part)) for part in location)
     return rule if secret or isinstance(value, dict | list | tuple) else f"{rule} (got {masked(repr(value))[:200]})"
 

@@ -165,7 +165,18 @@ def test_a_variable_of_no_key_is_refused(monkeypatch) -> None:
     assert "environment EDGE_MQTT__HOTS: mqtt.hots: there is no such setting" in refusal(None)
 
 
+def test_one_table_where_a_list_of_them_belongs_is_told_with_its_brackets(write) -> None:
+    text = "[cameras]\nname = 'door'\n"
+    assert "edge.toml:1: cameras: expected a list of tables, [[cameras]]" in refusal(write(text))
+    text = "[[cameras]]\ndetectors = 'yolo'\n"
+    assert "edge.toml:2: cameras[0].detectors: expected a list (got 'yolo')" in refusal(write(text))
+
+
 # files that cannot be read
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(write) -> None:
+    assert config.read(write(b"\xef\xbb\xbf[mqtt]\nhost = 'broker.lan'\n")).mqtt.host == "broker.lan"
 
 
 def test_a_missing_file_is_told(tmp_path) -> None:
