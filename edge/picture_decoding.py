@@ -63,6 +63,8 @@ def decode(data: bytes, where: str = "picture") -> Picture:
 _AGAIN = "send the picture again, whole"
 _SMALLER = "make the picture smaller"
 _OTHER = "convert the picture to JPEG or PNG"
+_OTHERS = {b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypmif1": "HEIC", b"ftypavif": "AVIF"}
+"""bytes 4 to 12 of what phones make -> its name"""
 
 
 def _header(data: bytes, where: str) -> Header:
@@ -72,7 +74,8 @@ def _header(data: bytes, where: str) -> Header:
         code = "truncated" if error.truncated else "unsupported"
         raise InputError(f"{where}: {error}", _AGAIN if error.truncated else _OTHER, code=code) from error
     if found is None:
-        message = f"{where}: expected JPEG, PNG, WebP or BMP, got bytes that begin with {data[:8]!r}"
+        got = _OTHERS.get(data[4:12]) or f"bytes that begin with {data[:8]!r}"
+        message = f"{where}: expected JPEG, PNG, WebP or BMP, got {got}"
         raise InputError(message, _OTHER, code="unsupported")
     return found
 

@@ -147,6 +147,12 @@ class TestRefusing:
     def test_no_bytes_are_empty(self) -> None:
         assert refusal(b"").code == "empty"
 
+    def test_a_picture_of_a_phone_is_called_by_its_format(self) -> None:
+        error = refusal(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
+        assert error.code == "unsupported"
+        assert error.message == "that one: expected JPEG, PNG, WebP or BMP, got HEIC"
+        assert "JPEG" in error.hint
+
     def test_the_message_names_the_picture_and_says_what_to_do(self) -> None:
         error = refusal(b"GIF89a....")
         assert error.code == "unsupported"
