@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _RESOURCE = re.compile(r"arn:[a-z\d-]+:rekognition:[a-z\d-]*:\d{12}:(collection|streamprocessor)/([a-zA-Z0-9_.\-]+)")
 _TAG = 12
 """bytes of a page token that bind it to its question"""
+_DEFAULTS = {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
+"""what a member that is left out stands for: one page may name it, and the next one not"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Call:
         return int(position)
 
     def _binding(self, position: str) -> bytes:
-        question = {name: value for name, value in self.members.items() if name not in ("NextToken", "MaxResults")}
+        asked = {name: value for name, value in self.members.items() if name not in ("NextToken", "MaxResults")}
+        question = {name: value for name, value in asked.items() if value != _DEFAULTS.get(name)}
         text = json.dumps([self.operation, question, position], sort_keys=True)
         return hashlib.sha256(text.encode()).digest()[:_TAG]
 

@@ -66,6 +66,7 @@ def test_faces_have_their_time_and_the_page_its_metadata(faces: tuple[str, dict[
     job, answer = faces
     assert (answer["JobStatus"], answer["JobId"], answer["JobTag"]) == ("SUCCEEDED", job, "tag")
     assert answer["VideoMetadata"]["Codec"] == "h264"
+    assert answer["VideoMetadata"]["Format"] == "QuickTime / MOV"
     assert 9000 <= answer["VideoMetadata"]["DurationMillis"] <= 10_100
     times = [one["Timestamp"] for one in answer["Faces"]]
     assert times == sorted(times)
@@ -117,6 +118,12 @@ def test_labels_over_time_and_as_segments(rekognition: Any) -> None:
     )["JobId"]
     answer = finished(rekognition.get_label_detection, job)
     assert {one["Label"]["Name"] for one in answer["Labels"]} == {"Person"}
+    first = rekognition.get_label_detection(JobId=job, MaxResults=1, SortBy="TIMESTAMP", AggregateBy="TIMESTAMPS")
+    second = rekognition.get_label_detection(JobId=job, MaxResults=1, NextToken=first["NextToken"])
+    assert first["Labels"] + second["Labels"] == answer["Labels"][:2], "a default that is named is the same question"
+    with pytest.raises(ClientError) as error:
+        rekognition.get_label_detection(JobId=job, SortBy="NAME", NextToken=first["NextToken"])
+    assert code(error) == "InvalidPaginationTokenException"
     segments = rekognition.get_label_detection(JobId=job, AggregateBy="SEGMENTS", SortBy="NAME")["Labels"]
     assert len(segments) < len(answer["Labels"])
     assert all(one["DurationMillis"] == one["EndTimestampMillis"] - one["StartTimestampMillis"] for one in segments)

@@ -42,7 +42,7 @@ def metadata(path: Path) -> dict[str, Any]:
             return {
                 "Codec": stream.codec_context.name,
                 "DurationMillis": max(0, round(seconds * 1000)),
-                "Format": container.format.name,
+                "Format": container.format.long_name,
                 "FrameRate": float(stream.average_rate or 0),
                 "FrameHeight": stream.codec_context.height,
                 "FrameWidth": stream.codec_context.width,
