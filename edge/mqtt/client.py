@@ -111,14 +111,20 @@ class Client:
         """Say farewell and disconnect; waits at most ``timeout`` seconds for the broker."""
         if self._thread is None:
             return
-        if self._online and self._presence:
-            said = threading.Event()
-            self.publish(self._presence.topic, self._presence.stopped, retain=True, acknowledged=lambda _: said.set())
-            said.wait(timeout)
+        self._say_farewell(timeout)
         self._tasks.put(None)
         self._thread.join(timeout + 6)
         self._close()
         self._record.become(Link.STOPPED)
+
+    def _say_farewell(self, timeout: float) -> None:
+        client, said = self._paho, threading.Event()
+        # online or not: the birth may be with the broker, which forgets our will as soon as we disconnect
+        if self._presence is None or client is None or not client.is_connected():
+            return
+        with self._sending:
+            self._send(client, self._presence.topic, self._presence.stopped, 1, True, acknowledged=lambda _: said.set())
+        said.wait(timeout)
 
     def retain(self, topic: str, payload: bytes) -> None:
         """Publish ``payload`` retained, now if we are online, and again at each connect; empty: remove it."""

@@ -61,6 +61,21 @@ def test_birth_and_farewell_carry_the_session_and_are_retained(
     assert porch.health().link is Link.STOPPED
 
 
+def test_stopped_before_the_broker_has_answered_the_birth_it_says_farewell_all_the_same(
+    broker: Mosquitto, client: MakeClient
+) -> None:
+    with TcpProxy(broker.port) as proxy:
+        proxy.delay = 0.4  # seconds, each way
+        porch = client(proxy.port)
+        assert eventually(lambda: porch.connects == 1)
+        assert not porch.online
+        porch.stop()
+        late = Subscriber(broker.port, STATUS, name="late")
+        assert eventually(lambda: late.on(STATUS))
+        late.stop()
+    assert json.loads(late.on(STATUS)[-1]) == {"v": 1, "online": False, "session": 1, "reason": "stopped"}
+
+
 def test_who_subscribes_between_the_connection_and_its_first_answer_hears_as_well(
     broker: Mosquitto, subscriber: Subscriber, client: MakeClient
 ) -> None:
