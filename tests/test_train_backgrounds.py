@@ -133,7 +133,7 @@ def test_a_folder_made_from_nothing_is_what_the_trainer_reads(script, tmp_path, 
     assert [stamp.shape[2] for stamp in material.stamps] == [4]
     told = about(folder)
     assert told.startswith("2 pictures of 2 packages of Debian's main section, 0 cut out of them, 1 stamps")
-    assert "CC-BY-SA" in told
+    assert "licences of the pictures: CC0, GPL; by package" in told
     assert told in capsys.readouterr().out
 
 
@@ -260,3 +260,12 @@ def test_what_the_second_detector_is_mistaken_about_is_cut_out_beside_its_pictur
     piece = cv2.imread(str(tmp_path / "wall@0.jpg"))
     assert piece.shape == (315, 400, 3)
     assert (tmp_path / "wall.jpg").exists()
+
+
+def test_every_package_has_a_licence_that_leaves_any_use_and_change_free(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from training import packages
+
+    named = packages.licences([*packages.DESKTOPS, *packages.STAMPS, *packages.MORE])
+    assert {"CC-BY-SA", "GFDL", "GPL", "public domain"} <= set(named)
+    assert not [licence for licence in named if {"NC", "ND"} & set(licence.split("-")) or not licence]

@@ -11,9 +11,10 @@ digikam-data, hugin-data, opencv-doc and the scikit packages state one licence f
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import EdgeError, FetchError, StoreError
@@ -42,7 +43,7 @@ MORE = {
     "gimp-help-en": "GFDL-1.2+",
     "gnome-user-docs": "CC-BY-SA-3.0",
     "hugin-data": "GPL-2+",
-    "imagemagick-6-doc": "ImageMagick (as Apache-2.0)",
+    "imagemagick-6-doc": "ImageMagick",
     "kgeography-data": "GPL-2+, GFDL-1.2+",
     "klettres-data": "GPL-2+, GFDL-1.2+",
     "krita-data": "GPL-2, GPL-2+, LGPL-2+",
@@ -64,8 +65,6 @@ MORE = {
     "xfdesktop4-data": "GPL-2+",
 }
 """Photographs, textures, skies, maps, paintings, and screens full of round buttons and letters (1.5 GB)."""
-LICENCES = "GPL, LGPL, AGPL, GFDL, CC-BY, CC-BY-SA, CC0, Free Art, Apache-2.0, BSD, Expat, ImageMagick, public domain"
-"""All of the above, in short."""
 UNKNOWN = ("Unable to locate package", "no candidate", "Can't find a source to download")
 
 
@@ -100,13 +99,20 @@ def unpacked(packages: Sequence[str], place: Path) -> tuple[Path, dict[str, str]
     return root, versions
 
 
-def about(pictures: int, pieces: int, stamps: int, packages: int) -> str:
-    """What a folder holds, for the card of what is trained with it."""
+def about(pictures: int, pieces: int, stamps: int, packages: Collection[str]) -> str:
+    """What a folder made of these packages holds, for the card of what is trained with it."""
     return (
-        f"{pictures:,} pictures of {packages} packages of Debian's main section, {pieces:,} cut out of them, "
-        f"{stamps:,} stamps of things and animals ({LICENCES}; by package: scripts/training/packages.py), "
-        "a tenth of them kept aside; drawn ones, and what surrounds the faces"
+        f"{pictures:,} pictures of {len(packages)} packages of Debian's main section, {pieces:,} cut out of them, "
+        f"{stamps:,} stamps of things and animals, a tenth of them kept aside; drawn ones, what surrounds the faces; "
+        f"licences of the pictures: {', '.join(licences(packages))}; by package: scripts/training/packages.py"
     )
+
+
+def licences(packages: Collection[str]) -> list[str]:
+    """The licences of packages, without their versions."""
+    known = DESKTOPS | STAMPS | MORE
+    named = (licence for package in packages for licence in re.split(", | or ", known.get(package, "unknown")))
+    return sorted({re.sub(r"-[\d.]+\+?$", "", licence) for licence in named})
 
 
 def _downloaded(package: str, place: Path) -> Path | None:
