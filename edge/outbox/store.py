@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,8 @@ PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) OR
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
 
+ASIDE = 3
+"""damaged files that are kept: a disk that breaks each of them must not be filled with them"""
 EVENT, JOURNAL = "event", "journal"
 """places of sealed values"""
 
@@ -333,11 +336,14 @@ def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Rename a damaged file out of the way; where it is now. Raises StoreError."""
-    number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
+    """Rename a damaged file out of the way, the oldest of such files gone; where it is now. Raises StoreError."""
+    found = re.compile(rf"{re.escape(path.name)}\.damaged-(\d+)(-wal|-shm)?")
+    aside = {file: int(name[1]) for file in path.parent.iterdir() if (name := found.fullmatch(file.name))}
+    number = max(aside.values(), default=0) + 1
+    target = path.with_name(f"{path.name}.damaged-{number}")
     try:
+        for file in [file for file, old in aside.items() if old <= number - ASIDE]:
+            file.unlink()
         for suffix in ("-wal", "-shm", ""):
             file = path.with_name(path.name + suffix)
             if file.exists():

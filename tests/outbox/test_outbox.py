@@ -248,6 +248,18 @@ def test_a_damaged_file_is_set_aside_and_work_goes_on(
         assert "set aside" in caplog.text
 
 
+def test_a_disk_that_breaks_the_file_again_and_again_is_not_filled_with_what_was_set_aside(
+    opened: Callable[..., Outbox], path: Path
+) -> None:
+    opened().close()
+    for number in range(7):
+        path.write_bytes(b"damage %d " % number * 1000)
+        opened().close()
+    aside = sorted(path.parent.glob("*.damaged-*"))
+    assert [file.name for file in aside] == [f"outbox.db.damaged-{number}" for number in (5, 6, 7)]
+    assert aside[-1].read_bytes() == b"damage 6 " * 1000
+
+
 def test_one_damaged_row_costs_one_event(opened: Callable[..., Outbox], path: Path) -> None:
     first = opened()
     first.put([an_event("new", f"1-{number}") for number in range(3)])
