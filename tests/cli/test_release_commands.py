@@ -70,6 +70,7 @@ def test_a_hub_that_is_not_there_says_how_to_make_one(config: Path, tmp_path: Pa
         error = run(config, "hub", *words, "--repository", str(tmp_path / "nowhere")).exception
         assert isinstance(error, EdgeError)
         assert "edge hub init" in error.hint
+        assert "hub.repository" in error.hint
 
 
 def test_a_hub_is_made_once_and_its_keys_change(config: Path, tmp_path: Path) -> None:

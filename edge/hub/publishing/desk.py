@@ -71,7 +71,9 @@ class Desk:
     def opened(self) -> Desk:
         """Itself. Raises NotFoundError where there is no repository."""
         if not self.repository.exists:
-            raise NotFoundError(f"{self.folder}: there is no repository", "edge hub init makes one")
+            raise NotFoundError(
+                f"{self.folder}: there is no repository", "name it in hub.repository; edge hub init makes one"
+            )
         return self
 
     def draft(self) -> drafts.Draft:
