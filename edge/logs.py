@@ -1,4 +1,4 @@
-"""Lines for journald, which knows the time and reads the level from ``<N>``, or for people at a terminal.
+"""Lines for journald, which knows the time and reads the level from ``<N>``, or for people: a terminal, a file.
 
 No line holds the password of an address, and one that repeats itself is written once in a while, with a count.
 """
@@ -6,6 +6,7 @@ No line holds the password of an address, and one that repeats itself is written
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -27,13 +28,22 @@ REMEMBERED = 1024
 def to_stderr(settings: Log) -> None:
     """Write to stderr from now on. SIGUSR2 switches to debug and back, where this is the main thread."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines(sys.stderr.isatty()))
+    handler.setFormatter(Lines(journal=_is_journal()))
     handler.addFilter(Repeats(settings.repeat_seconds))
     root = logging.getLogger()
     root.handlers[:] = [other for other in root.handlers if not isinstance(other.formatter, Lines)] + [handler]
     root.setLevel(settings.level.upper())
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGUSR2, lambda *_: _toggle(settings.level))
+
+
+def _is_journal() -> bool:
+    """Whether stderr is the stream that systemd connected to journald (``$JOURNAL_STREAM``, systemd.exec(5))."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
 def _toggle(level: str) -> None:
@@ -43,17 +53,17 @@ def _toggle(level: str) -> None:
 
 
 class Lines(logging.Formatter):
-    """``<priority>message`` as sd-daemon(3) wants it, or a readable line on a terminal."""
+    """``<priority>message`` as sd-daemon(3) wants it, or a line with time and level for people."""
 
-    def __init__(self, terminal: bool) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s" if terminal else "%(name)s: %(message)s")
-        self._terminal = terminal
+    def __init__(self, journal: bool) -> None:
+        super().__init__("%(name)s: %(message)s" if journal else "%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
         line = masked(super().format(record))
         if count := getattr(record, "repeated", 0):
             line += f" ({count} more like it since the last)"
-        if self._terminal:
+        if not self._journal:
             return line
         # each line of a traceback is a message of its own to journald, and must say its level too
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,7 +44,7 @@ def test_a_line_that_repeats_itself_is_written_once_and_then_with_a_count() -> N
     clock.now += 61
     again = record("no route")
     assert repeats.filter(again)
-    assert logs.Lines(terminal=False).format(again) == "<4>edge.test: no route (4 more like it since the last)"
+    assert logs.Lines(journal=True).format(again) == "<4>edge.test: no route (4 more like it since the last)"
 
 
 def test_other_lines_pass_until_one_place_in_the_code_floods() -> None:
@@ -64,7 +67,7 @@ def test_what_is_remembered_of_lines_is_bounded() -> None:
 
 
 def test_no_line_holds_the_password_of_an_address() -> None:
-    line = logs.Lines(terminal=False).format(record("cannot open rtsp://admin:hunter2@192.0.2.1/stream"))
+    line = logs.Lines(journal=True).format(record("cannot open rtsp://admin:hunter2@192.0.2.1/stream"))
     assert "hunter2" not in line
     assert "192.0.2.1" in line
 
@@ -72,7 +75,7 @@ def test_no_line_holds_the_password_of_an_address() -> None:
 def test_every_line_of_a_traceback_tells_journald_its_level() -> None:
     one = record("failed", logging.ERROR)
     one.exc_text = "Traceback:\n  somewhere\nValueError: no"
-    assert all(line.startswith("<3>") for line in logs.Lines(terminal=False).format(one).splitlines())
+    assert all(line.startswith("<3>") for line in logs.Lines(journal=True).format(one).splitlines())
 
 
 @pytest.mark.usefixtures("_restored")
@@ -82,3 +85,21 @@ def test_sigusr2_switches_to_debug_and_back() -> None:
     assert logging.getLogger().level == logging.DEBUG
     os.kill(os.getpid(), signal.SIGUSR2)
     assert logging.getLogger().level == logging.WARNING
+
+
+@pytest.mark.usefixtures("_restored")
+def test_levels_in_brackets_are_for_the_journal_alone_and_a_file_gets_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for connected in (True, False):
+        with (tmp_path / "log").open("w+") as stream:
+            said = os.fstat(stream.fileno())
+            monkeypatch.setattr(sys, "stderr", stream)
+            monkeypatch.setenv("JOURNAL_STREAM", f"{said.st_dev}:{said.st_ino + (not connected)}")
+            logs.to_stderr(Log())
+            logging.getLogger("edge.test").warning("no route to %s", connected)
+            line = (tmp_path / "log").read_text()
+        if connected:
+            assert line == "<4>edge.test: no route to True\n"
+        else:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING edge.test: no route to False\n", line)
