@@ -280,9 +280,13 @@ class Client:
         client.on_socket_open = _guarded(self._on_socket_open)
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
+        returns = not code.is_failure and self._record.returns_to_5()
         self._record.answered()
         if code.is_failure:
             self._not_wanted(client, *of_connack(code.value, str(code)))
+            return
+        if returns:
+            self._tasks.put(self._replace)
             return
         self._record.connected()
         self._obey(properties)

@@ -33,7 +33,7 @@ class Record:
         self._connected_at: float | None = None
         self._connects = self._drops = self._refused = 0
         self._failures = self._short_lives = self._silences = 0
-        self._reset = self._answered = False
+        self._reset = self._answered = self._spoke_5 = False
 
     @property
     def connects(self) -> int:
@@ -81,6 +81,7 @@ class Record:
     def online(self) -> None:
         with self._lock:
             failures, self._failures = self._failures, 0
+            self._spoke_5 = self._spoke_5 or self.version == "5"
         self.become(Link.ONLINE)
         log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.where, self.version, failures)
 
@@ -150,6 +151,20 @@ class Record:
                 return False
             self.version = "3.1.1" if self.version == "5" else "5"
         log.warning("mqtt: the broker does not answer, trying MQTT %s; mqtt.version pins one", self.version)
+        return True
+
+    def returns_to_5(self) -> bool:
+        """Whether the broker that answers in 3.1.1 is to be asked in 5 again. To be called before ``answered``.
+
+        It was silent in both, or has spoken 5 before: then it was not there, as behind a proxy that takes connections
+        meanwhile, and 3.1.1 would stay for as long as the link holds.
+        """
+        with self._lock:
+            guessed = self.version == "3.1.1" and self._settings.version == "auto" and self._silences > 0
+            if not guessed or not (self._spoke_5 or self._silences >= 2 * SILENCES):
+                return False
+            self.version, self._spoke_5 = "5", False
+        log.info("mqtt: the broker is back, trying MQTT 5 again")
         return True
 
     def pause(self) -> float:

@@ -199,6 +199,24 @@ def test_a_broker_that_never_answers_mqtt_5_is_tried_with_3_1_1(client: MakeClie
         assert old.levels == [5, 5, 4]
 
 
+@pytest.mark.parametrize(("before", "silent"), [(True, 2), (False, 4)], ids=["known to speak 5", "never seen before"])
+def test_a_broker_that_restarts_behind_a_proxy_is_not_spoken_to_in_3_1_1_for_ever(
+    broker: Mosquitto, client: MakeClient, before: bool, silent: int
+) -> None:
+    """The proxy takes connections all the time, and closes them while nothing is behind it."""
+    with TcpProxy(broker.port if before else free_port()) as proxy:
+        porch = client(proxy.port, reconnect_seconds=0.1)
+        if before:
+            assert becomes(porch, Link.ONLINE)
+            proxy.target = free_port()
+            proxy.cut()
+        assert eventually(lambda: porch._record._silences >= silent and porch._record.version == "3.1.1"), (
+            "5 is given up"
+        )
+        proxy.target = broker.port
+        assert eventually(lambda: porch.online and porch.health().version == "5")
+
+
 def test_a_pinned_version_is_kept_and_its_refusal_explained(client: MakeClient) -> None:
     with OldBroker() as old:
         porch = client(old.port, version="5")
