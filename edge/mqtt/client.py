@@ -82,6 +82,8 @@ class Client:
         self._sending = threading.Lock()
         """one publish at a time, so that order is the order of the calls"""
         self._retained: dict[str, bytes] = {}
+        self._asked: dict[int, list[str]] = {}
+        """subscriptions that the broker has not answered yet, by paho's message id"""
         self._max_packet = MAX_DOCUMENT
         self._online = False
         self._thread: threading.Thread | None = None
@@ -138,7 +140,12 @@ class Client:
         self._inbox.add(topic_filter, handler)
         if client := self._paho:
             # also before we are online: the connect may have read the filters already; twice does no harm
-            client.subscribe(understood(topic_filter, self._record.version), qos=1)
+            self._ask(client, [understood(topic_filter, self._record.version)])
+
+    def _ask(self, client: paho.Client, filters: list[str]) -> None:
+        _, mid = client.subscribe([(topic_filter, 1) for topic_filter in filters])
+        if mid is not None:
+            self._asked[mid] = filters
 
     def publish(
         self,
@@ -276,6 +283,7 @@ class Client:
         client.on_disconnect = _guarded(self._on_disconnect)
         client.on_publish = _guarded(self._on_publish)
         client.on_message = _guarded(self._on_message)
+        client.on_subscribe = _guarded(self._on_subscribe)
         client.on_log = _guarded(self._on_log)
         client.on_socket_open = _guarded(self._on_socket_open)
 
@@ -291,7 +299,7 @@ class Client:
         self._record.connected()
         self._obey(properties)
         if filters := self._inbox.filters(self._record.version):
-            client.subscribe([(topic_filter, 1) for topic_filter in filters])
+            self._ask(client, filters)
         if self._presence is None:
             self._now_online(client)
             return
@@ -333,6 +341,7 @@ class Client:
 
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_online, self._online = self._online, False
+        self._asked.clear()
         self.network_pulse.rest()
         self._flights.lose_link()
         lived = self._record.disconnected()
@@ -355,6 +364,11 @@ class Client:
         flight = self._flights.land(mid, ack)
         if flight is not None:
             self._landed(flight, ack)
+
+    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
+        for topic_filter, code in zip(self._asked.pop(mid, []), codes, strict=False):
+            if code.is_failure:
+                self._record.not_subscribed(topic_filter, str(code))
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self._record.heard()

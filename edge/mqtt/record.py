@@ -33,6 +33,7 @@ class Record:
         self._connected_at: float | None = None
         self._connects = self._drops = self._refused = 0
         self._failures = self._short_lives = self._silences = 0
+        self._not_subscribed: set[tuple[str, str]] = set()
         self._reset = self._answered = self._spoke_5 = False
 
     @property
@@ -129,6 +130,16 @@ class Record:
             self._refused += 1
             first = self._refused == 1 or self._refused % 1000 == 0
         log.log(logging.WARNING if first else logging.DEBUG, "mqtt: the broker refused %s: %s", topic, reason)
+
+    def not_subscribed(self, topic_filter: str, reason: str) -> None:
+        """The broker will not send what was asked for: nothing else would ever show it."""
+        with self._lock:
+            self._refused += 1
+            told = (topic_filter, reason) in self._not_subscribed
+            self._not_subscribed.add((topic_filter, reason))
+        words = "the broker refused to send us %s: %s: look at its access list"
+        words += "; a broker without shared subscriptions wants hub.group = ''" if topic_filter[:7] == "$share/" else ""
+        log.log(logging.DEBUG if told else logging.WARNING, "mqtt: " + words, topic_filter, reason)
 
     def steps_down(self, link: Link) -> bool:
         """Whether a broker that refused MQTT 5 is to be asked in 3.1.1."""

@@ -217,6 +217,19 @@ def test_a_broker_that_restarts_behind_a_proxy_is_not_spoken_to_in_3_1_1_for_eve
         assert eventually(lambda: porch.online and porch.health().version == "5")
 
 
+def test_a_subscription_that_the_broker_refuses_is_told_with_what_to_try(
+    client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with OldBroker(granted=128) as old:
+        porch = client(old.port)
+        assert becomes(porch, Link.ONLINE)
+        porch.subscribe("edge/v1/porch/down/cmd/+", lambda _: None)
+        assert eventually(lambda: porch.health().refused == 1)
+    told = [record.getMessage() for record in caplog.records if "edge/v1/porch/down/cmd/+" in record.getMessage()]
+    assert len(told) == 1
+    assert "access list" in told[0]
+
+
 def test_a_pinned_version_is_kept_and_its_refusal_explained(client: MakeClient) -> None:
     with OldBroker() as old:
         porch = client(old.port, version="5")

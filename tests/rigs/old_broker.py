@@ -17,6 +17,8 @@ class OldBroker:
 
     answer: int = 0
     """return code of CONNACK to a 3.1.1 client: 0 accepted, 4 bad user name or password, 5 not authorised"""
+    granted: int = 1
+    """what a subscription gets: a QoS, or 128 for none"""
     mute: bool = False
     """MQTT 5 gets no answer at all, only the end of the connection"""
     levels: list[int] = field(default_factory=list)
@@ -62,7 +64,7 @@ class OldBroker:
         if kind == PUBLISH:
             self._publish(link, head, body)
         elif kind == SUBSCRIBE:
-            link.sendall(bytes([0x90, 3, body[0], body[1], 1]))
+            link.sendall(bytes([0x90, 3, body[0], body[1], self.granted]))
         elif kind == PINGREQ:
             link.sendall(b"\xd0\x00")
         return kind != DISCONNECT
