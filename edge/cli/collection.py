@@ -90,8 +90,8 @@ def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None
     recall = "" if state.recall is None else f", recall {state.recall:.3f} with {state.trees} trees"
     click.echo(f"search: {state.kind}{recall}{', ' + state.trouble if state.trouble else ''}\n")
     if list_faces:
-        columns = ["face_id", "subject", "quality", "origin"]
-        print_table(columns, [[face[column] or "-" for column in columns] for face in faces])
+        rows = [(face["face_id"], face["subject"] or "-", f"{face['quality']:.3f}", face["origin"]) for face in faces]
+        print_table(["face_id", "subject", "quality", "origin"], rows)
     else:
         print_table(["subject", "faces"], list(subjects.items()))
 

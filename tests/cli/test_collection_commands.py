@@ -57,7 +57,7 @@ def staff(state: Path) -> Path:
     space = Space("ab" * 32, "litert", 1, 8)
     with Collections(state, CollectionSettings()) as opened:
         new = [
-            NewFace(vector, name, f"{i:064x}", Box(0, 0, 1, 1), 0.9, 0.8)
+            NewFace(vector, name, f"{i:064x}", Box(0, 0, 1, 1), 0.9, 0.8123456)
             for i, (vector, name) in enumerate(
                 zip(np.eye(8, dtype=np.float32), ["alice", "alice", "bob", "🙂"], strict=False)
             )
@@ -79,6 +79,8 @@ def test_collections_are_made_listed_shown_and_deleted(edge: Run, staff: Path) -
     assert shown["names"] == {"alice": 2, "bob": 1, "🙂": 1}
     assert [face["subject"] for face in shown["list"]] == ["alice", "alice", "bob", "🙂"]
     assert shown["index"]["kind"] == "exact"
+    table = edge("collection", "show", "staff", "--faces").stdout.splitlines()
+    assert [line.split()[1:3] for line in table[3:5]] == [["subject", "quality"], ["alice", "0.812"]]
     deleted = document(edge("collection", "delete", "staff", "--subject", "alice", "--json"))["deleted"]
     assert deleted == [face["face_id"] for face in shown["list"][:2]]
     assert edge("collection", "delete", "staff", "--subject", "alice").returncode == 3
