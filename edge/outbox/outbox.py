@@ -162,9 +162,12 @@ class Outbox:
                 self._changed.notify_all()
 
     def passed(self, epoch: int, seq: int) -> bool:
-        """Everything of ``epoch`` up to ``seq`` was delivered. False for a mark that cannot be true."""
+        """Everything of ``epoch`` up to ``seq`` was delivered. False for a mark that cannot be true.
+
+        A hub may know more of an earlier start than this file does, which may have been put back from a backup.
+        """
         with self._changed:
-            if seq > self.last:
+            if epoch == self.epoch and seq > self.last:
                 return False
             idle = not (self._done or self._passed)
             self._passed[epoch] = max(seq, self._passed.get(epoch, 0))

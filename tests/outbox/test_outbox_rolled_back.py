@@ -75,6 +75,18 @@ def test_a_hub_has_every_event_of_a_device_whose_disk_went_back(broker: Mosquitt
         hub.stop()
 
 
+def test_what_waited_in_a_backup_leaves_by_a_mark_that_lies_past_all_that_the_backup_has(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    (epoch,) = {epoch for epoch, _ in put(path, "1-1")}
+    outbox = Outbox(path, NOW)
+    outbox.put([an_event("new", "2-1")])
+    assert not outbox.passed(outbox.epoch, 1000), "of this start nothing can be known that was not sent"
+    assert outbox.passed(epoch, 1000)
+    assert eventually(lambda: outbox.stats().waiting == 1)
+    assert [item.event.track for item in outbox.read(0, 10)] == ["2-1"]
+    outbox.close()
+
+
 def test_what_waits_from_earlier_starts_leaves_under_the_keys_that_it_had(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     first, second = put(path, "1-1"), put(path, "2-1")
