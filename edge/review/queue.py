@@ -19,6 +19,8 @@ from edge.review.strangers import Shelf
 from edge.settings import Review
 from edge.vault import Vault
 
+LARGEST = 1 << 63
+"""SQLite takes no integer from this on"""
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
 
 
@@ -81,7 +83,9 @@ class ReviewQueue:
     def get(self, number: int) -> Doubt:
         """Raises NotFoundError for one that was answered, or has expired."""
         with self._db.reading() as db:
-            row = db.execute("SELECT id, document, vector, crop FROM doubts WHERE id = ?", (number,)).fetchone()
+            known = abs(number) < LARGEST
+            sql = "SELECT id, document, vector, crop FROM doubts WHERE id = ?"
+            row = db.execute(sql, (number,)).fetchone() if known else None
             if row is None:
                 raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
             return doubt_of(db.vault, *row)

@@ -73,3 +73,9 @@ def test_a_stranger_of_another_embedder_is_told_to_be_one(collections: Collectio
         name_stranger(collections, stranger, "maria", MATCH)
     assert "strangers forget" in caught.value.hint
     assert "maria" not in staff.subjects()
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 2**63, -(2**64), 10**30])
+def test_a_question_that_never_was_is_told_to_be_none(answers: Answers, number: int) -> None:
+    with pytest.raises(NotFoundError, match=f"there is no question {number}"):
+        answers.discard(number)
