@@ -7,8 +7,11 @@ import random
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +232,21 @@ def test_a_run_that_got_no_picture_from_any_camera_has_failed(running: Running) 
     assert "camera door: video gone.mp4: there is no such file (try: check the path after video:)" in running.log
     assert "\nerror: no camera delivered a picture\ntry: edge doctor looks at each of them\n" in running.log
     assert "Traceback" not in running.log
+
+
+@pytest.mark.parametrize("reader", [subprocess.PIPE, "/dev/full"])
+def test_a_run_whose_printed_events_nobody_takes_any_more_ends_in_order(running: Running, reader: int | str) -> None:
+    running.camera |= {"realtime": True, "loop": True}
+    command = [sys.executable, "-m", "edge", "--config", str(running.config()), "run", "--print"]
+    with (running.folder / "log").open("ab") as log, ExitStack() as stack:
+        out = stack.enter_context(Path(reader).open("ab")) if isinstance(reader, str) else reader
+        running.process = subprocess.Popen(command, stdout=out, stderr=log)
+    if running.process.stdout:
+        assert json.loads(running.process.stdout.readline())["type"] == "new"
+        running.process.stdout.close()
+
+    assert running.wait() == 0, running.log
+    assert running.log.count("--print: stdout takes no more: ") == 1
+    assert "Traceback" not in running.log
+    with closing(sqlite3.connect(running.folder / "state" / "outbox.sqlite")) as outbox:
+        assert outbox.execute("SELECT count(*) FROM journal").fetchone() == (0,), "every track has its end"

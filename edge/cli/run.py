@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
     from edge.settings import Settings
     from edge.types import Event
 
+log = logging.getLogger(__name__)
+
 
 @click.command()
 @click.option("--print", "printing", is_flag=True, help="Print each event as a line of JSON as well.")
 @click.pass_context
 def run(ctx: click.Context, printing: bool) -> None:
-    r"""Watch the cameras and report events, until told to stop.
+    r"""Watch the cameras and report events, until told to stop, or until nobody reads what --print prints.
 
     \b
     Example:
@@ -45,9 +49,15 @@ def run(ctx: click.Context, printing: bool) -> None:
 
 
 def _print_events(events: Sequence[Event]) -> None:
+    """On the inference thread, which must not end by what befalls stdout: then the daemon is told to stop."""
     import json
 
     from edge.mqtt.event_document import event_document
 
-    for event in events:
-        click.echo(json.dumps(event_document(event), ensure_ascii=False))
+    try:
+        for event in events:
+            click.echo(json.dumps(event_document(event), ensure_ascii=False))
+    except OSError as error:
+        log.warning("--print: stdout takes no more: %s", error.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.kill(os.getpid(), signal.SIGTERM)
