@@ -68,6 +68,12 @@ def test_the_paths_of_script_and_units_are_the_same() -> None:
         )
 
 
+def test_settings_are_checked_with_the_credentials_that_the_daemon_will_have(planned: str) -> None:
+    checks = [line for line in planned.splitlines() if "config check" in line]
+    assert len(checks) == 1
+    assert "env CREDENTIALS_DIRECTORY=/etc/edge/credentials /opt/edge/versions/" in checks[0]
+
+
 def test_uninstalling_keeps_state_and_settings_until_they_are_to_be_purged() -> None:
     kept, purged = run("--uninstall", "--dry-run").stdout, run("--uninstall", "--purge", "--dry-run").stdout
     assert "rm -rf /opt/edge" in kept

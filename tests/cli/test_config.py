@@ -86,6 +86,14 @@ def test_check_refuses_what_the_daemon_would_not_begin_with(tmp_path: Path, text
     assert "hunter2" not in str(refused.value)
 
 
+def test_check_takes_an_open_endpoint_whose_keys_are_a_credential(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text("[api]\nenabled = true\nhost = '0.0.0.0'\n")
+    (tmp_path / "api-keys").write_text('{"AKID": "hunter2"}')
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert f"{path}: right" in run("config", "check", str(path))
+
+
 def test_check_takes_a_source_whose_module_is_on_the_board_alone(tmp_path: Path) -> None:
     path = tmp_path / "edge.toml"
     path.write_text("[[cameras]]\nname = 'a'\nsource = 'yours.module:Class:target'\n")
