@@ -13,6 +13,7 @@ from edge.errors import (
     InputError,
     ModelError,
     NotFoundError,
+    SettingsError,
     StoreError,
     TransientError,
 )
@@ -38,6 +39,7 @@ BY_CLASS: tuple[tuple[type[EdgeError], str], ...] = (
     (InputError, "InvalidParameterException"),
     (NotFoundError, "ResourceNotFoundException"),
     (ConflictError, "ResourceInUseException"),
+    (SettingsError, "NotImplementedException"),  # a device that is not set up for it, which no retry changes
     (ModelError, "InternalServerError"),
     (StoreError, "InternalServerError"),
     (EdgeError, "InternalServerError"),

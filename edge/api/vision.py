@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.api.shapes import Seen, model_version
-from edge.errors import ModelError
+from edge.errors import SettingsError
 from edge.inference.tiling import Tiling
 from edge.settings import Settings
 
@@ -40,7 +40,7 @@ class Vision:
         self._embedder: Embedder | None = None
 
     def load(self) -> None:
-        """Have the models of the face operations ready. Raises ModelError or NotFoundError."""
+        """Have the models of the face operations ready. Raises SettingsError, ModelError or NotFoundError."""
         self.face_detector()
         self.embedder()
 
@@ -92,7 +92,7 @@ class Vision:
     def _label_embedder(self) -> str:
         label = self._settings.labels.get(self._settings.api.label)
         if label is None or not label.embedder:
-            raise ModelError(
+            raise SettingsError(
                 f"api: [labels.{self._settings.api.label}] names no embedder", "set api.embedder, or the label's"
             )
         return label.embedder
@@ -106,7 +106,7 @@ class Vision:
             detector = self._detector(name)
             if self._settings.api.label in detector.labels:
                 return detector
-        raise ModelError(
+        raise SettingsError(
             f"api: none of the detectors {', '.join(self._names())} knows the label {self._settings.api.label!r}",
             "name one that does in api.detectors",
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import service_model
 from botocore.exceptions import ClientError
 
 from edge.api import bodies
@@ -18,7 +19,7 @@ from edge.api.operations import NOT_HERE
 from edge.api.server import ApiServer
 from edge.api.worker import Lane
 from edge.errors import BusyError, InputError, ModelError, NotFoundError, SettingsError, SpaceError, StoreError
-from edge.settings import Api, Settings
+from edge.settings import Api, Label, Settings
 
 
 def post(server: ApiServer, target: str, body: bytes, path: str = "/") -> tuple[int, dict[str, Any]]:
@@ -124,6 +125,7 @@ def test_an_inside_error_says_nothing_of_the_inside(server: ApiServer, monkeypat
         (SpaceError("x"), "InvalidParameterException"),
         (NotFoundError("x"), "ResourceNotFoundException"),
         (BusyError("x"), "ProvisionedThroughputExceededException"),
+        (SettingsError("x"), "NotImplementedException"),
         (StoreError("x"), "InternalServerError"),
         (ModelError("x"), "InternalServerError"),
     ],
@@ -132,7 +134,7 @@ def test_our_errors_have_rekognitions_names(error: Any, name: str) -> None:
     answer = translated(error)
 
     assert answer.name == name
-    assert answer.status == (500 if name == "InternalServerError" else 400)
+    assert answer.status == {"InternalServerError": 500, "NotImplementedException": 501}.get(name, 400)
 
 
 def test_more_pictures_than_fit_the_queue_are_told_to_come_back(server: ApiServer, rekognition: Any) -> None:
@@ -191,6 +193,19 @@ def test_what_waits_when_the_endpoint_stops_is_refused() -> None:
         stopped.result(30)
 
     assert first.result(1) is True
+
+
+def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tmp_path: Path) -> None:
+    server = ApiServer(Settings(labels={"car": Label()}, api=Api(port=0)), tmp_path)
+    server.start()
+    try:
+        asked = service_model.client(server.port)
+        with pytest.raises(ClientError, match=r"names no embedder \(try: set api.embedder") as error:
+            asked.create_collection(CollectionId="staff")
+    finally:
+        server.stop()
+    assert error.value.response["Error"]["Code"] == "NotImplementedException"
+    assert error.value.response["ResponseMetadata"]["RetryAttempts"] == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::"])
