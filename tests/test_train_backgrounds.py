@@ -75,9 +75,11 @@ def debs(archive: Archive) -> dict[str, Path]:
 
 
 def slope(seed: int, size: int = 200) -> bytes:
-    """From one colour to another: nothing that a detector could take for a face, as it now and then does noise."""
-    ends = np.random.default_rng(seed).integers(0, 256, (2, 1, 3)).astype(np.float32)
-    return png(cv2.resize(ends, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8))
+    """From one colour to another, with a little grain: noise alone a detector now and then takes for a face."""
+    random = np.random.default_rng(seed)
+    ends = random.integers(20, 236, (2, 1, 3)).astype(np.float32)
+    grain = random.integers(-9, 10, (size, size, 3))
+    return png((cv2.resize(ends, (size, size), interpolation=cv2.INTER_LINEAR) + grain).astype(np.uint8))
 
 
 def stamp() -> bytes:
