@@ -29,14 +29,12 @@ FILE = "retained.json"
 
 def pictures(settings: Settings, topics: Topics) -> set[str]:
     """Topics of the pictures that the settings let lie at the broker."""
-    shown = [camera for camera in settings.cameras if camera.enabled and camera.snapshots]
-    found = {topics.snapshot(camera.name) for camera in shown}
+    found = {topics.snapshot(camera.name) for camera in settings.cameras if camera.enabled and camera.snapshots}
     if settings.frigate.enabled:
-        from edge.mqtt.frigate import snapshot_topic
+        from edge.mqtt.frigate import snapshot_topics
 
-        prefix = settings.frigate.prefix
-        found |= {snapshot_topic(prefix, one.name, label) for one in shown for label in settings.labels_of(one)}
-    return found - {""}
+        found |= snapshot_topics(settings)
+    return found
 
 
 def forget_pictures(state: Path) -> None:

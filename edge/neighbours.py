@@ -18,7 +18,7 @@ from edge.collection import Collections
 from edge.mqtt import discovery
 from edge.mqtt.client import Client, Incoming
 from edge.mqtt.discovery import CameraEntities, Described
-from edge.mqtt.frigate import Translator, snapshot_topic
+from edge.mqtt.frigate import Translator, snapshot_topics
 from edge.mqtt.topics import DEVICE, part
 from edge.settings import Camera, Settings
 from edge.types import Event, Frame
@@ -131,8 +131,7 @@ class FrigateEvents:
         sizes = {camera.name: (camera.width, camera.height) for camera in cameras}
         self._snapshots = frozenset(camera.name for camera in cameras if camera.snapshots)
         self._translator = Translator(settings.frigate.prefix, sizes, self._snapshots)
-        shown = [(camera.name, label) for camera in cameras if camera.snapshots for label in settings.labels_of(camera)]
-        self._pictures = {snapshot_topic(settings.frigate.prefix, *one) for one in shown} - {""}
+        self._pictures = snapshot_topics(settings)
         self._events: queue.Queue[Event] = queue.Queue(MOST_WAITING)
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.settings import Settings
 from edge.types import Event, IdentityState
 
 
@@ -146,6 +147,13 @@ def snapshot_topic(prefix: str, camera: str, label: str) -> str:
     """Empty where the label cannot be a level of a topic."""
     topic = label_topic(prefix, camera, label)
     return f"{topic}/snapshot" if topic else ""
+
+
+def snapshot_topics(settings: Settings) -> set[str]:
+    """Where the pictures of the cameras may lie retained."""
+    shown = [camera for camera in settings.cameras if camera.enabled and camera.snapshots]
+    pairs = [(camera.name, label) for camera in shown for label in settings.labels_of(camera)]
+    return {snapshot_topic(settings.frigate.prefix, *pair) for pair in pairs} - {""}
 
 
 def _json(document: dict[str, Any]) -> bytes:
