@@ -1,28 +1,24 @@
 """Amazon Rekognition for the device itself.
 
-The layers, imports only downward (``tests/test_layers.py`` holds it):
+Twelve rooms; imports point only downward in this order, and rooms of one rank do not import each other
+(``tests/test_layers.py`` holds it):
 
-0. ``types`` ``errors``
-   the words and what can go wrong
-1. ``settings`` ``config`` ``config_lines`` ``config_file`` ``registry`` ``files`` ``lock`` ``calibration``
-   ``subjects`` ``pictures`` ``picture_decoding`` ``picture_headers`` ``drawing`` ``download`` ``database``
-   ``vault`` ``vault_keys`` ``vault_files`` ``sdnotify`` ``pulse`` ``board`` ``logs`` ``extras``
-   the ground
-2. ``sources/`` ``frames`` ``motion`` ``scheduler`` ``shedding`` ``inference/`` ``collection/`` ``tracking/`` ``zones``
-   ``policy`` ``outbox`` ``mqtt/`` ``sync/`` ``labels/`` ``review/``
-   the stages; none imports another
-3. ``pipeline`` ``attention`` ``bundle`` ``cost`` ``telling`` ``custom_labels`` ``assembly`` ``updater``
-   ``release_contents`` ``release_trial`` ``labels_trial``
-   what happens to one frame, and to one release
-4. ``daemon`` ``parts`` ``watchdog`` ``switcher`` ``probation`` ``watch`` ``overload`` ``housekeeping`` ``reports``
-   ``commands`` ``neighbours`` ``health`` ``finder`` ``teach`` ``lessons`` ``refit`` ``learning``
-   ``label_doubts`` ``doubts`` ``glimpses`` ``strangers`` ``answers``
-   ``gate`` ``naming`` ``forget`` ``traces`` ``farewells`` ``leftovers`` ``eraser`` ``control`` ``encryption``
-   ``enroll`` ``enrolments`` ``identify`` ``model_library`` ``catalogue`` ``quantization`` ``bench/`` ``api/`` ``hub/``
-   ``analyze/`` ``doctor/`` ``page/``
-   the hosts
-5. ``cli/``
-   the door
+1. ``core``
+   types, errors, settings, storage, system, imaging
+2. ``sources`` ``inference`` ``mqtt``
+   frames from cameras and files; TFLite models; MQTT and the outbox
+3. ``labels``
+   custom labels: datasets, training, versions, classification
+4. ``recognition``
+   faces: collections, extraction, identification, enrollment, review
+5. ``pipeline``
+   one frame: gate, detection, tracking, identification, events; health and load shedding
+6. ``releases`` ``api``
+   over-the-air updates on the device; HTTP: Rekognition endpoint and the owner's page
+7. ``hub`` ``daemon``
+   the fleet's side; the process on the device
+8. ``cli``
+   console commands
 """
 
 __version__ = "0.1.0"

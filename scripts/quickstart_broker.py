@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
 
 START_SECONDS = 120.0
 """for a program to be ready; a small board takes a while to import"""

@@ -21,9 +21,9 @@ from typing import IO, Any
 
 from quickstart_broker import broker, process, say, tail, until
 
-from edge import config_file
 from edge.cli.listen import line
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
+from edge.core.settings import template as config_file
 from edge.mqtt.messages import WireEvent, parse
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from edge.cli import COMMANDS, edge
 from edge.cli.listen import line
+from edge.core.settings import Settings
+from edge.core.types import Queued
 from edge.mqtt import messages, topics
-from edge.settings import Settings
-from edge.types import Queued
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

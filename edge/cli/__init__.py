@@ -12,7 +12,7 @@ import click
 
 from edge import __version__
 from edge.cli.lazy import LazyGroup
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
 
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
@@ -21,7 +21,10 @@ COMMANDS = {
     "listen": ("edge.cli.listen:listen", "Print what a device reports."),
     "enroll": ("edge.cli.enroll:enroll", "Index images into a collection."),
     "search": ("edge.cli.search:search", "Who is in these pictures."),
-    "analyze": ("edge.cli.analyze:analyze", "Stored videos and pictures: events, annotated video, who was there."),
+    "analyze": (
+        "edge.cli.analyze_command:analyze",
+        "Stored videos and pictures: events, annotated video, summary.",
+    ),
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
     "labels": ("edge.cli.labels:labels", "Custom labels from a few examples: train, evaluate, predict, list."),
     "review": ("edge.cli.review:review", "Answer doubtful matches: who is it."),
@@ -33,9 +36,9 @@ COMMANDS = {
     "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),
     "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
     "hub": ("edge.cli.hub:hub", "The fleet's side: store events, look at the fleet, command devices."),
-    "doctor": ("edge.cli.doctor:doctor", "What is wrong with this device, why, and what to try."),
+    "doctor": ("edge.cli.doctor_command:doctor", "What is wrong with this device, why, and what to try."),
     "config": ("edge.cli.config:config", "What is set: show, check, schema."),
-    "bench": ("edge.cli.bench:bench", "How fast this machine runs the whole cycle."),
+    "bench": ("edge.cli.bench_command:bench", "How fast this machine runs the whole cycle."),
 }
 """command -> (where it lives, its line in the help)"""
 

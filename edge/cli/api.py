@@ -27,10 +27,10 @@ def api(ctx: click.Context, host: str | None, port: int | None, as_json: bool) -
       export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:8480
       aws rekognition create-collection --collection-id staff
     """
-    from edge import extras
-    from edge.api.server import ApiServer
-    from edge.config import state_folder
-    from edge.release_contents import in_force
+    from edge.api.rekognition.endpoint import ApiServer
+    from edge.core import extras
+    from edge.core.settings.loader import state_folder
+    from edge.releases.activation import in_force
 
     extras.want("api", "the endpoint needs")
     settings = output.settings(ctx)

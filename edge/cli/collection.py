@@ -13,8 +13,8 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.collection import Collection, Collections
-    from edge.collection.audit import Audit, Pair
+    from edge.recognition.store import Collection, Collections
+    from edge.recognition.store.audit import Audit, Pair
 
 
 @click.group()
@@ -153,8 +153,8 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
     Example:
       edge collection audit staff
     """
-    from edge.collection.audit import DUPLICATE
-    from edge.collection.audit import audit as look_through
+    from edge.recognition.store.audit import DUPLICATE
+    from edge.recognition.store.audit import audit as look_through
 
     with _collections(ctx) as collections:
         target = collections.get(name)
@@ -178,7 +178,7 @@ def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> 
     Example:
       edge collection export staff staff.edge
     """
-    from edge.collection.portable import export
+    from edge.recognition.store.export import export
 
     with _collections(ctx) as collections:
         manifest = export(collections.get(name), path)
@@ -200,7 +200,7 @@ def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bo
     Example:
       edge collection import staff.edge --name visitors
     """
-    from edge.collection.portable import import_into, read_manifest
+    from edge.recognition.store.export import import_into, read_manifest
 
     manifest = read_manifest(path)
     chosen = name or manifest.collection
@@ -222,8 +222,8 @@ def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bo
 
 @contextmanager
 def _collections(ctx: click.Context) -> Iterator[Collections]:
-    from edge import config
-    from edge.collection import Collections
+    from edge.core.settings import loader as config
+    from edge.recognition.store import Collections
 
     chosen = settings(ctx)
     with Collections(config.state_folder(chosen), chosen.collection, maintain=False) as collections:
@@ -232,9 +232,9 @@ def _collections(ctx: click.Context) -> Iterator[Collections]:
 
 def _match(ctx: click.Context, target: Collection) -> float:
     """The cosine that makes a match in a collection, as far as the settings name its label."""
-    from edge import config
-    from edge.answers import matches
-    from edge.collection.audit import SIMILAR
+    from edge.core.settings import loader as config
+    from edge.recognition.review.answers import matches
+    from edge.recognition.store.audit import SIMILAR
 
     chosen = settings(ctx)
     found = matches(chosen, config.state_folder(chosen))

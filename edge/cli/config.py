@@ -37,7 +37,7 @@ def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
     Example:
       edge --config config/pi-camera.toml config show --changed
     """
-    from edge import config as reader
+    from edge.core.settings import loader as reader
 
     chosen = ctx.find_root().obj
     loaded = reader.load(Path(chosen) if chosen else None)
@@ -64,9 +64,9 @@ def check(file: Path, as_json: bool) -> None:
     Example:
       edge config check /etc/edge/edge.toml
     """
-    from edge import config as reader
-    from edge.api.listener import refuse_open_door
-    from edge.sources import opening
+    from edge.api.http.listener import refuse_open_door
+    from edge.core.settings import loader as reader
+    from edge.sources import factory as opening
 
     settings = reader.load(file).settings
     watched = [camera for camera in settings.cameras if camera.enabled]
@@ -91,7 +91,7 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
     Example:
       edge config schema > edge.schema.json
     """
-    from edge.settings import Settings
+    from edge.core.settings import Settings
 
     print_json(Settings.model_json_schema())
 
@@ -112,7 +112,7 @@ def _plain(value: Any) -> Any:
     """The value as JSON has it; a secret that is set becomes ``***``."""
     from pydantic import SecretStr
 
-    from edge.config import masked
+    from edge.core.settings.loader import masked
 
     match value:
         case SecretStr():
@@ -126,6 +126,6 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    from edge import config_file
+    from edge.core.settings import template as config_file
 
     return "-" if value is None else config_file.value(value)

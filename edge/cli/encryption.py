@@ -12,8 +12,8 @@ import click
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from edge.encryption import Changed
-    from edge.settings import Settings
+    from edge.core.settings import Settings
+    from edge.daemon.encryption import Changed
 
 
 @click.group()
@@ -39,7 +39,7 @@ def key(as_json: bool) -> None:
     Example:
       (umask 077 && edge encryption key > storage-key)
     """
-    from edge.vault_keys import new_key
+    from edge.core.storage.keys import new_key
 
     made = new_key()
     if as_json:
@@ -58,8 +58,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Example:
       edge encryption status --json
     """
-    from edge import config
-    from edge.encryption import status as look
+    from edge.core.settings import loader as config
+    from edge.daemon.encryption import status as look
 
     state = config.state_folder(settings(ctx))
     found = look(state)
@@ -85,7 +85,7 @@ def on(ctx: click.Context, as_json: bool) -> None:
     Example:
       systemctl stop edge && edge encryption on && systemctl start edge
     """
-    from edge.encryption import turn_on
+    from edge.daemon.encryption import turn_on
 
     _change(ctx, turn_on, as_json)
 
@@ -100,7 +100,7 @@ def off(ctx: click.Context, as_json: bool) -> None:
     Example:
       systemctl stop edge && edge encryption off && systemctl start edge
     """
-    from edge.encryption import turn_off
+    from edge.daemon.encryption import turn_off
 
     _change(ctx, turn_off, as_json)
 
@@ -118,13 +118,13 @@ def rotate(ctx: click.Context, as_json: bool) -> None:
       (edge encryption key; cat storage-key) > both && mv both storage-key
       edge encryption rotate && sed -i 2d storage-key
     """
-    from edge.encryption import rotate as go_over
+    from edge.daemon.encryption import rotate as go_over
 
     _change(ctx, go_over, as_json)
 
 
 def _change(ctx: click.Context, how: Callable[[Settings, Path], Changed], as_json: bool) -> None:
-    from edge import config
+    from edge.core.settings import loader as config
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)

@@ -12,7 +12,7 @@ import click
 from edge.cli.output import bar, json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from edge.enroll import Outcome
+    from edge.recognition.enrollment import Outcome
 
 
 @click.command()
@@ -47,10 +47,11 @@ def enroll(
       edge enroll staff photos/
       edge enroll staff alice.jpg --subject alice
     """
-    from edge import config, finder
-    from edge.collection import Collections
-    from edge.enroll import enroll_images, planned
-    from edge.release_contents import in_force
+    from edge.core.settings import loader as config
+    from edge.recognition import extraction as finder
+    from edge.recognition.enrollment import enroll_images, planned
+    from edge.recognition.store import Collections
+    from edge.releases.activation import in_force
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)

@@ -10,7 +10,7 @@ import click
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from edge.settings import Settings
+    from edge.core.settings import Settings
 
 
 @click.command()
@@ -32,7 +32,7 @@ def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
     Example:
       edge forget alice --yes
     """
-    from edge import config
+    from edge.core.settings import loader as config
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
@@ -55,9 +55,10 @@ def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
 
 def _forgotten(subject: str, chosen: Settings, state: Path) -> dict[str, Any]:
     """By the daemon where one runs, else here."""
-    from edge import control, lock
-    from edge.forget import document
-    from edge.forget import forget as forget_subject
+    from edge.core.storage import lock
+    from edge.daemon import control
+    from edge.daemon.erasure import document
+    from edge.daemon.erasure import forget as forget_subject
 
     if lock.holder(state) is not None:
         return control.ask(state, "forget", {"subject": subject})

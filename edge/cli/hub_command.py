@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edge.cli import output
-from edge.errors import DeliveryError, InputError, SettingsError
+from edge.core.errors import DeliveryError, InputError, SettingsError
 
 
 @click.command()
@@ -25,7 +25,7 @@ def key(file: Path, as_json: bool) -> None:
     Example:
       edge hub key hub.key
     """
-    from edge.hub.asking import make_key
+    from edge.hub.command_client import make_key
 
     public = make_key(file)
     if as_json:
@@ -66,8 +66,8 @@ def command(
       edge hub command porch camera camera=door enabled=false --key hub.key
       edge hub command porch enroll subject=alice --image alice.jpg --key hub.key
     """
-    from edge.hub.asking import ask, read_key
-    from edge.mqtt.commands import UNSIGNED
+    from edge.hub.command_client import ask, read_key
+    from edge.mqtt.command_auth import UNSIGNED
 
     settings = output.settings(ctx)
     if not settings.mqtt.host:

@@ -12,12 +12,12 @@ import click
 
 from edge.cli import NOTHING_FOUND, output
 from edge.cli.hub_publish import desk_of, repository_option
-from edge.errors import ConflictError, SettingsError
+from edge.core.errors import ConflictError, SettingsError
 
 if TYPE_CHECKING:
-    from edge.hub.publishing.accepting import Judged
-    from edge.hub.publishing.pulled import Pulled
-    from edge.settings import Settings
+    from edge.core.settings import Settings
+    from edge.hub.publishing.enrollment_acceptance import Judged
+    from edge.hub.publishing.pending_enrollments import Pulled
 
 key_option = click.option(
     "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key of the settings when not given."
@@ -58,8 +58,8 @@ def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -
     Example:
       edge hub enrolments key porch --key hub.key
     """
-    from edge.hub.asking import read_key
-    from edge.mqtt.sealed import key_of
+    from edge.hub.command_client import read_key
+    from edge.mqtt.sealed_box import key_of
 
     made = key_of(read_key(_key_file(output.settings(ctx), key_file)), device)
     if as_json:
@@ -87,9 +87,9 @@ def pull(
     Example:
       edge hub enrolments pull porch hall
     """
-    from edge.hub.asking import read_key
-    from edge.hub.publishing.pulled import Waiting
-    from edge.hub.pulling import pull as pulling
+    from edge.hub.command_client import read_key
+    from edge.hub.enrollment_pull import pull as pulling
+    from edge.hub.publishing.pending_enrollments import Waiting
 
     desk = desk_of(ctx, repository).opened()
     if not desk.settings.mqtt.host:
@@ -126,8 +126,8 @@ def list_(
     Example:
       edge hub enrolments list --device porch
     """
-    from edge.hub.publishing.accepting import judge
-    from edge.hub.publishing.pulled import Waiting
+    from edge.hub.publishing.enrollment_acceptance import judge
+    from edge.hub.publishing.pending_enrollments import Waiting
 
     desk = desk_of(ctx, repository).opened()
     with closing(Waiting(desk.private)) as waiting:
@@ -166,8 +166,8 @@ def accept(
       edge hub enrolments accept 3 4 && edge hub publish
       edge hub enrolments accept --device porch --subject alice
     """
-    from edge.hub.publishing.accepting import accept as accepting
-    from edge.hub.publishing.pulled import Waiting
+    from edge.hub.publishing.enrollment_acceptance import accept as accepting
+    from edge.hub.publishing.pending_enrollments import Waiting
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
@@ -206,7 +206,7 @@ def drop(
     Example:
       edge hub enrolments drop --device porch --subject visitor
     """
-    from edge.hub.publishing.pulled import Waiting
+    from edge.hub.publishing.pending_enrollments import Waiting
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)

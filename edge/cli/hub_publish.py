@@ -10,7 +10,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.hub.publishing.desk import Desk, Published
+    from edge.hub.publishing.publisher import Desk, Published
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 repository_option = click.option(
@@ -21,8 +21,9 @@ keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline ke
 
 def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> Desk:
     """The desk of the hub that the command line or the configuration names."""
-    from edge import config, extras
-    from edge.hub.publishing.desk import Desk
+    from edge.core import extras
+    from edge.core.settings import loader as config
+    from edge.hub.publishing.publisher import Desk
 
     extras.want("hub", "signing needs")
     settings = output.settings(ctx)
@@ -155,8 +156,8 @@ def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Pa
     Example:
       edge hub add labels helmets --probe helmets.jpg
     """
-    from edge import config
-    from edge.hub.publishing import shipped_labels
+    from edge.core.settings import loader as config
+    from edge.hub.publishing import ship_labels as shipped_labels
 
     desk = desk_of(ctx, repository).opened()
     shipped = shipped_labels.ship(desk, name, config.state_folder(desk.settings), probe)
@@ -226,7 +227,7 @@ def publish(
       edge hub publish --dry-run
       edge hub publish --keys /media/stick/edge-keys
     """
-    from edge.hub.publishing.desk import COMPACT_DAYS
+    from edge.hub.publishing.publisher import COMPACT_DAYS
 
     desk = desk_of(ctx, repository, keys).opened()
     done = desk.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days, minimum)
@@ -240,7 +241,7 @@ def publish(
 
 
 def _told(done: Published) -> dict[str, object]:
-    from edge.sync.manifest import facts
+    from edge.releases.manifest import facts
 
     return {**facts(done.release), "fetched": done.fetched, "new_files": len(done.new_blobs), "written": done.written}
 

@@ -14,7 +14,7 @@ from edge.cli.hub_publish import desk_of, keys_option, repository_option
 
 if TYPE_CHECKING:
     from edge.hub.publishing.rollout import Verdict, Word
-    from edge.sync.manifest import Deployment
+    from edge.releases.manifest import Deployment
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _tell(changed: Deployment, verdict: Verdict | None, as_json: bool) -> None:
 
 def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     """What each device of the group said last, from the hub's database."""
-    from edge import config
+    from edge.core.settings import loader as config
     from edge.hub import databases
     from edge.hub.publishing.rollout import Word
     from edge.hub.store import Store
@@ -134,7 +134,7 @@ def _words(ctx: click.Context, group: str) -> dict[str, Word]:
 
 
 def _hint(ctx: click.Context, devices: list[str], deployment: Deployment) -> None:
-    from edge.hub.asking import hint
+    from edge.hub.command_client import hint
 
     hint(output.settings(ctx).mqtt, devices, {"release": deployment.release, "number": deployment.number})
 

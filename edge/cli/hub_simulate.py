@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
-from edge.errors import DeliveryError, SettingsError
+from edge.core.errors import DeliveryError, SettingsError
 
 if TYPE_CHECKING:
-    from edge.hub.simulate import Figures
+    from edge.hub.simulator import Figures
 
 
 @click.command()
@@ -35,7 +35,7 @@ def simulate(
     Example:
       edge hub simulate 1000 --rate 1 --seconds 300
     """
-    from edge.hub.simulate import Fleet
+    from edge.hub.simulator import Fleet
 
     settings = output.settings(ctx)
     if not settings.mqtt.host:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
-from edge.errors import InputError, SettingsError
+from edge.core.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from edge.hub.databases import Database
     from edge.hub.ingest import Ingest
-    from edge.hub.reading import DeviceState, Row
+    from edge.hub.queries import DeviceState, Row
 
 SAY_SECONDS = 60.0
 """between two lines that say how much was stored"""
@@ -39,9 +39,9 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
       edge hub ingest
       edge hub ingest --name 2 --database postgresql://edge@db.lan/edge
     """
-    from edge import config
+    from edge.core.settings import loader as config
     from edge.hub import databases
-    from edge.hub.forgetting import publisher
+    from edge.hub.erasure import publisher
     from edge.hub.ingest import Ingest
     from edge.hub.store import Store
 
@@ -94,7 +94,7 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
       edge hub status
       edge hub status --json
     """
-    from edge.hub import reading
+    from edge.hub import queries as reading
 
     fleet = reading.fleet(_database(ctx, database))
     if as_json:
@@ -156,7 +156,7 @@ def events(
       edge hub events --subject alice --since 2d
       edge hub events --device porch --since 2026-11-01 --parquet november.parquet
     """
-    from edge.hub import reading
+    from edge.hub import queries as reading
 
     moments = [reading.moment(text) if text else None for text in (since, until)]
     wanted = reading.Wanted(device, camera, subject, label, kind or "", *moments)
@@ -222,7 +222,7 @@ def _ago(moment: float | None) -> str:
 
 
 def _database(ctx: click.Context, chosen: str | None) -> Database:
-    from edge import config
+    from edge.core.settings import loader as config
     from edge.hub import databases
     from edge.hub.store import Store
 

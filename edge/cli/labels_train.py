@@ -11,11 +11,11 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
+    from edge.core.settings import Settings
     from edge.labels import Evaluation, Labels, Version
+    from edge.labels.dataset import Rows
     from edge.labels.manifests import Read
-    from edge.lessons import Rows
-    from edge.settings import Settings
-    from edge.teach import Teacher
+    from edge.labels.trainer import Teacher
 
 BASE = "mobilenet-v1-extractor-224"
 path_type = click.Path(path_type=Path)
@@ -53,8 +53,8 @@ def train(
       edge labels train pets photos/
       edge labels train parts parts.manifest --detector yolov8n-416 --test parts-test.manifest
     """
-    from edge import teach
     from edge.labels import Labels, split
+    from edge.labels import trainer as teach
 
     chosen, state = state_of(ctx)
     found = read(source, chosen)
@@ -122,7 +122,7 @@ def list_command(ctx: click.Context, as_json: bool) -> None:
 
 def state_of(ctx: click.Context) -> tuple[Settings, Path]:
     """Settings and state folder."""
-    from edge import config
+    from edge.core.settings import loader as config
 
     chosen = settings(ctx)
     return chosen, config.state_folder(chosen)

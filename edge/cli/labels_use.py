@@ -11,8 +11,8 @@ from edge.cli.labels_train import path_type, print_evaluation, print_problems, r
 from edge.cli.output import bar, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from edge.custom_labels import Prediction
-    from edge.refit import Refitted
+    from edge.labels.classifier import Prediction
+    from edge.labels.refit import Refitted
 
 
 @click.command()
@@ -31,8 +31,11 @@ def evaluate(
     Example:
       edge labels evaluate pets other-photos/ --picture confusion.png
     """
-    from edge import custom_labels, drawing, files, teach
+    from edge.core.imaging import drawing
+    from edge.core.storage import files
     from edge.labels import Labels
+    from edge.labels import classifier as custom_labels
+    from edge.labels import trainer as teach
     from edge.labels.evaluation import picture as drawn
 
     chosen, state = state_of(ctx)
@@ -70,9 +73,12 @@ def predict(
     Example:
       edge labels predict pets visitor.jpg --json
     """
-    from edge import custom_labels, finder, pictures, teach
-    from edge.errors import InputError
+    from edge.core.errors import InputError
+    from edge.core.imaging import image as pictures
     from edge.labels import Labels
+    from edge.labels import classifier as custom_labels
+    from edge.labels import trainer as teach
+    from edge.recognition import extraction as finder
 
     chosen, state = state_of(ctx)
     store = Labels(state)
@@ -115,9 +121,9 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
     Example:
       edge labels refit pets
     """
-    from edge import refit as learning
     from edge.labels import Labels
-    from edge.review import ReviewQueue
+    from edge.labels import refit as learning
+    from edge.recognition.review import ReviewQueue
 
     chosen, state = state_of(ctx)
     store = Labels(state)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import NOTHING_FOUND, output
-from edge.errors import DeliveryError, InputError, SettingsError
+from edge.core.errors import DeliveryError, InputError, SettingsError
 
 if TYPE_CHECKING:
+    from edge.core.settings import Mqtt
     from edge.mqtt.client import Client, Incoming
     from edge.mqtt.messages import WireEvent
-    from edge.settings import Mqtt
 
 CONNECT_SECONDS = 10.0
 """until a broker that does not answer is an error"""

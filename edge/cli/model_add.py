@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge import files
 from edge.cli.output import json_option, print_json, settings
-from edge.errors import InputError, StoreError
+from edge.core.errors import InputError, StoreError
+from edge.core.storage import files
 
 if TYPE_CHECKING:
+    from edge.core.settings import Settings
     from edge.inference.card import Card
     from edge.inference.model import Model
-    from edge.inference.propose import Hints
-    from edge.model_library import Tried
-    from edge.settings import Settings
+    from edge.inference.onboarding.card_proposal import Hints
+    from edge.inference.onboarding.library import Tried
 
 FAMILIES = (
     "ssd",
@@ -62,8 +62,10 @@ def add(ctx: click.Context, /, file: Path, as_json: bool, **options: Any) -> Non
       edge models add yolo.tflite --picture street.jpg --annotated seen.jpg
       edge models add faces.tflite --name my-faces --mean 127 --std 128 --dry-run
     """
-    from edge import config, model_library
-    from edge.inference import check, model
+    from edge.core.settings import loader as config
+    from edge.inference import model
+    from edge.inference import validation as check
+    from edge.inference.onboarding import library as model_library
 
     if (options["picture"] is None) != (options["annotated"] is None):
         raise click.UsageError("--picture and --annotated go together")
@@ -81,7 +83,7 @@ def add(ctx: click.Context, /, file: Path, as_json: bool, **options: Any) -> Non
 
 
 def _hints(options: dict[str, Any]) -> Hints:
-    from edge.inference.propose import Hints
+    from edge.inference.onboarding.card_proposal import Hints
 
     names = ("name", "kind", "family", "licence", "mean", "std", "fit", "score")
     return Hints(**{name: options[name] for name in names}, labels=_labels(options["labels"]))
@@ -118,8 +120,9 @@ def _asked(found: Tried, hints: Hints) -> Hints:
 
 
 def _show(opened: Model, chosen: Settings, picture: Path, annotated: Path) -> list[dict[str, Any]]:
-    from edge import model_library, pictures
-    from edge.drawing import saved_as
+    from edge.core.imaging import image as pictures
+    from edge.core.imaging.drawing import saved_as
+    from edge.inference.onboarding import library as model_library
 
     pixels, found = model_library.shown(opened, chosen.models, pictures.read(picture))
     try:
@@ -144,7 +147,7 @@ def _print(
     annotated: Path | None,
     as_json: bool,
 ) -> None:
-    from edge.inference.card_text import dumps, to_table
+    from edge.inference._card_text import dumps, to_table
 
     if as_json:
         print_json(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from edge.catalogue import Offer
+    from edge.core.settings import Settings
     from edge.inference.card import Card
-    from edge.settings import Settings
+    from edge.inference.onboarding.catalog import Offer
 
 
 @click.command()
@@ -35,7 +35,7 @@ def get(
       edge models get
       edge models get mobilenet-v1-extractor-224
     """
-    from edge import catalogue as shop
+    from edge.inference.onboarding import catalog as shop
 
     path = catalogue or shop.FILE
     if name is None:
@@ -51,9 +51,11 @@ def get(
 
 
 def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Path:
-    from edge import catalogue as shop
-    from edge import config, model_library
-    from edge.inference import check, model
+    from edge.core.settings import loader as config
+    from edge.inference import model
+    from edge.inference import validation as check
+    from edge.inference.onboarding import catalog as shop
+    from edge.inference.onboarding import library as model_library
 
     state = config.state_folder(chosen)
     model_library.free(found.name, state, overwrite)
@@ -81,9 +83,10 @@ def _card(found: Offer, file: Path, chosen: Settings) -> Card:
     """The ready card of the catalogue's entry, or a proposed one."""
     from dataclasses import replace
 
-    from edge import config, model_library
+    from edge.core.settings import loader as config
     from edge.inference import model
-    from edge.inference.propose import Hints
+    from edge.inference.onboarding import library as model_library
+    from edge.inference.onboarding.card_proposal import Hints
 
     folders = model.folders(chosen.models, config.state_folder(chosen))
     entries = {entry.name: entry.card for entry in model.available(folders)}

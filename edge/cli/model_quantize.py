@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import bar, json_option, print_json, settings
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 if TYPE_CHECKING:
+    from edge.core.settings import Settings
     from edge.inference.model import Model
-    from edge.quantization import Quantized
-    from edge.settings import Settings
+    from edge.inference.onboarding.quantization import Quantized
 
 
 @click.command()
@@ -49,7 +49,8 @@ def quantize(
       edge models quantize my-faces --calibrate pictures/
       edge models quantize embedder.tflite --calibrate people/ --detector edge-face-detector-1
     """
-    from edge import config, model_library
+    from edge.core.settings import loader as config
+    from edge.inference.onboarding import library as model_library
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
@@ -77,10 +78,11 @@ def quantize(
 
 def _original(name: str, chosen: Settings) -> Model:
     """The model of that name, or the file with the card that is known or can be proposed for it."""
-    from edge import config, model_library
+    from edge.core.settings import loader as config
     from edge.inference import model
     from edge.inference.load import trusted
-    from edge.inference.propose import Hints
+    from edge.inference.onboarding import library as model_library
+    from edge.inference.onboarding.card_proposal import Hints
 
     state = config.state_folder(chosen)
     if not name.endswith(".tflite"):
@@ -96,9 +98,10 @@ def _original(name: str, chosen: Settings) -> Model:
 
 
 def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: str, target: Path) -> Quantized:
-    from edge import config, quantization
-    from edge.inference import check
+    from edge.core.settings import loader as config
+    from edge.inference import validation as check
     from edge.inference.load import load_detector
+    from edge.inference.onboarding import quantization
 
     finder = load_detector(detector, chosen.models, config.state_folder(chosen)) if detector else None
     paths = quantization.pictures_in(folder, most)

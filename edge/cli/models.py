@@ -12,11 +12,11 @@ from edge.cli.model_add import add
 from edge.cli.model_get import get
 from edge.cli.model_quantize import quantize
 from edge.cli.output import bar, json_option, print_json, print_table, settings
-from edge.errors import EdgeError, ModelError, NotFoundError
+from edge.core.errors import EdgeError, ModelError, NotFoundError
 
 if TYPE_CHECKING:
+    from edge.core.settings import Settings
     from edge.inference.model import Entry
-    from edge.settings import Settings
 
 
 @click.group()
@@ -72,7 +72,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     Example:
       edge models show edge-face-embedder-1
     """
-    from edge.inference.card_text import to_table
+    from edge.inference._card_text import to_table
 
     entry = next((entry for entry in _available(settings(ctx)) if entry.name == name), None)
     if entry is None:
@@ -122,7 +122,7 @@ def check(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _available(chosen: Settings) -> list[Entry]:
-    from edge import config
+    from edge.core.settings import loader as config
     from edge.inference import model
 
     return model.available(model.folders(chosen.models, config.state_folder(chosen)))
@@ -150,9 +150,10 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _checked(name: str, chosen: Settings) -> dict[str, Any]:
-    from edge import config, files
-    from edge.inference import check as trial
+    from edge.core.settings import loader as config
+    from edge.core.storage import files
     from edge.inference import model
+    from edge.inference import validation as trial
 
     try:
         if name.endswith(".tflite"):

@@ -17,14 +17,14 @@ from edge.cli import NOTHING_FOUND
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from edge.settings import Settings
+    from edge.core.settings import Settings
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def settings(ctx: click.Context) -> Settings:
     """The settings in force for this command line. Raises SettingsError."""
-    from edge import config
+    from edge.core.settings import loader as config
 
     chosen = ctx.find_root().obj
     return config.read(Path(chosen) if chosen else None)

@@ -9,8 +9,8 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.sync.ledger import Ledger
-    from edge.sync.slots import Slots
+    from edge.releases.release_store import Slots
+    from edge.releases.update_state import Ledger
 
 
 @click.group()
@@ -25,9 +25,9 @@ def release() -> None:
 
 
 def _opened(ctx: click.Context) -> tuple[Slots, Ledger]:
-    from edge import config
-    from edge.sync.ledger import Ledger
-    from edge.sync.slots import Slots
+    from edge.core.settings import loader as config
+    from edge.releases.release_store import Slots
+    from edge.releases.update_state import Ledger
 
     slots = Slots(config.state_folder(output.settings(ctx)))
     return slots, Ledger(slots.folder)
@@ -69,7 +69,7 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
     Example:
       edge release show
     """
-    from edge.sync.manifest import facts
+    from edge.releases.manifest import facts
 
     slots, _ = _opened(ctx)
     chosen = name or slots.current
@@ -92,7 +92,7 @@ def rollback(ctx: click.Context, as_json: bool) -> None:
     Example:
       edge release rollback
     """
-    from edge.release_contents import go_back
+    from edge.releases.activation import go_back
 
     slots, ledger = _opened(ctx)
     with slots.locked():

@@ -13,8 +13,8 @@ import click
 from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.answers import Answers
-    from edge.review import Doubt, ReviewQueue
+    from edge.recognition.review import Doubt, ReviewQueue
+    from edge.recognition.review.answers import Answers
 
 KEYS = "[c]onfirm  [r]ename  [n]ew subject  [x] not this person  [d]iscard  [s]kip  [q]uit"
 
@@ -56,8 +56,8 @@ def list_command(ctx: click.Context, subject: str | None, pictures: Path | None,
     Example:
       edge review list --json
     """
-    from edge import files
-    from edge.answers import document
+    from edge.core.storage import files
+    from edge.recognition.review.answers import document
 
     with _opened(ctx) as (queue, _):
         found = queue.doubts(limit=100_000, subject=subject)
@@ -102,7 +102,7 @@ def answer(
     """
     if sum(one is not None for one in (answer, rename, new)) != 1:
         raise click.UsageError("give one of --confirm, --rename, --new, --not, --discard")
-    from edge.errors import EdgeError
+    from edge.core.errors import EdgeError
 
     outcomes: list[dict[str, object]] = []
     with _opened(ctx) as (_, answers):
@@ -135,8 +135,8 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
       edge review export confirmed/
       edge labels train people confirmed/output.manifest
     """
-    from edge import answers
-    from edge.errors import StoreError
+    from edge.core.errors import StoreError
+    from edge.recognition.review import answers
 
     with _opened(ctx) as (queue, _):
         try:
@@ -151,10 +151,10 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
 @contextmanager
 def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Answers]]:
-    from edge import config
-    from edge.answers import Answers, matches
-    from edge.collection import Collections
-    from edge.review import ReviewQueue
+    from edge.core.settings import loader as config
+    from edge.recognition.review import ReviewQueue
+    from edge.recognition.review.answers import Answers, matches
+    from edge.recognition.store import Collections
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
@@ -191,7 +191,7 @@ def _nearest(one: Doubt) -> str:
 
 def _converse(queue: ReviewQueue, answers: Answers) -> None:
     """One question after the other, until none is left or the person has had enough."""
-    from edge.errors import EdgeError
+    from edge.core.errors import EdgeError
 
     after = 0
     while found := queue.doubts(after, 1):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from edge.settings import Settings
-    from edge.types import Event
+    from edge.core.settings import Settings
+    from edge.core.types import Event
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,10 @@ def run(ctx: click.Context, printing: bool) -> None:
     """
     import faulthandler
 
-    from edge import config, daemon, logs
     from edge.cli.output import settings
+    from edge.core.settings import loader as config
+    from edge.core.system import log_setup as logs
+    from edge.daemon import daemon
 
     # where each thread was, by file and line, when the watchdog ended it (SIGABRT) or a library crashed it
     faulthandler.enable()
@@ -52,7 +54,7 @@ def _print_events(events: Sequence[Event]) -> None:
     """On the inference thread, which must not end by what befalls stdout: then the daemon is told to stop."""
     import json
 
-    from edge.mqtt.event_document import event_document
+    from edge.mqtt._event_document import event_document
 
     try:
         for event in events:

@@ -10,7 +10,7 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.identify import Answer, Identified, Rule
+    from edge.recognition.identification import Answer, Identified, Rule
 
 
 @click.command()
@@ -45,11 +45,12 @@ def search(
       edge search staff visitor.jpg
       edge search staff photos/ --threshold 99 --json
     """
-    from edge import config, finder
-    from edge.collection import Collections
-    from edge.identify import identify_files, rule
-    from edge.release_contents import in_force
-    from edge.review import Anchors
+    from edge.core.settings import loader as config
+    from edge.recognition import extraction as finder
+    from edge.recognition.identification import identify_files, rule
+    from edge.recognition.review import Anchors
+    from edge.recognition.store import Collections
+    from edge.releases.activation import in_force
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)

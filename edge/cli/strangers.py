@@ -13,9 +13,9 @@ import click
 from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.review import ReviewQueue
-    from edge.review.strangers import Stranger
-    from edge.settings import Settings
+    from edge.core.settings import Settings
+    from edge.recognition.review import ReviewQueue
+    from edge.recognition.review.stranger_store import Stranger
 
 
 @click.group()
@@ -68,10 +68,10 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
     Example:
       edge strangers name unknown-7 "Maria"
     """
-    from edge import subjects
-    from edge.answers import matches
-    from edge.collection import Collections
-    from edge.naming import name_stranger
+    from edge.core import subjects
+    from edge.recognition.naming import name_stranger
+    from edge.recognition.review.answers import matches
+    from edge.recognition.store import Collections
 
     subject = subjects.checked(subject)
     with _opened(ctx) as (queue, chosen, state), Collections(state, chosen.collection, maintain=False) as collections:
@@ -107,8 +107,8 @@ def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
 
 @contextmanager
 def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Settings, Path]]:
-    from edge import config
-    from edge.review import ReviewQueue
+    from edge.core.settings import loader as config
+    from edge.recognition.review import ReviewQueue
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)

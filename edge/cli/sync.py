@@ -15,7 +15,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.updater import Progress
+    from edge.releases.updater import Progress
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,9 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
       edge sync
       edge sync --watch
     """
-    from edge import config, logs
-    from edge.updater import Updater
+    from edge.core.settings import loader as config
+    from edge.core.system import log_setup as logs
+    from edge.releases.updater import Updater
 
     settings = output.settings(ctx)
     state = config.state_folder(settings)
@@ -68,7 +69,7 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
 
 def _watch(ctx: click.Context, state: Path, interval: float) -> None:
     """One process a look: a hang or a leak ends with it, and its memory goes back."""
-    from edge.sync.slots import Slots
+    from edge.releases.release_store import Slots
 
     chosen = ctx.find_root().obj
     command = [sys.executable, "-m", "edge", *(["--config", chosen] if chosen else []), "sync", "--json"]

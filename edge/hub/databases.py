@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge.errors import InputError, SettingsError, TransientError
+from edge.core.errors import InputError, SettingsError, TransientError
 
 log = logging.getLogger(__name__)
 

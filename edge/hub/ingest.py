@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge import settings
-from edge.errors import EdgeError, InputError, TransientError
-from edge.hub.arrivals import KINDS, event_of
-from edge.hub.forgetting import Forgetting, Published
+from edge.core import settings
+from edge.core.errors import EdgeError, InputError, TransientError
+from edge.hub._arrivals import KINDS, event_of
+from edge.hub.erasure import Forgetting, Published
 from edge.hub.store import Arrived, Document, Epoch, Store
 from edge.mqtt import topics
 from edge.mqtt.client import Client, Incoming

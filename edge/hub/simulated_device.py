@@ -12,15 +12,15 @@ import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.errors import InputError
+from edge.core.errors import InputError
+from edge.core.types import Box, Event, EventType, Identity, IdentityState, Queued
 from edge.mqtt import connection
 from edge.mqtt.connection import Presence
 from edge.mqtt.messages import Info, Mark, Stats, Status, event_json, parse, to_json
 from edge.mqtt.topics import Topics
-from edge.types import Box, Event, EventType, Identity, IdentityState, Queued
 
 if TYPE_CHECKING:
-    from edge.hub.simulate import Fleet
+    from edge.hub.simulator import Fleet
 
 RESEND = 10.0
 """seconds without progress of the mark until everything that waits is sent again"""

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from edge.calibration import Calibration
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.inference.calibration import Calibration
 
 CARD = "card.toml"
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -60,7 +60,7 @@ class Priors:
 
 @dataclass(frozen=True)
 class Decoder:
-    """[decoder]: what the output tensors mean. ``edge.registry.DECODERS`` has the names."""
+    """[decoder]: what the output tensors mean. ``edge.core.plugins.DECODERS`` has the names."""
 
     __pydantic_config__ = STRICT
 

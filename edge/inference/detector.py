@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge import registry
-from edge.errors import ModelError
+from edge.core import plugins as registry
+from edge.core.errors import ModelError
+from edge.core.types import Box, Detection, Picture, Point
 from edge.inference import nms
 from edge.inference.decoders import Candidates, plain
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import Fit, Preparation
-from edge.types import Box, Detection, Picture, Point
 
 NOTHING = "n/a"
 """label of a class number that stands for nothing"""

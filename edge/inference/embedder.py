@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge import pictures
-from edge.calibration import Calibration
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.core.imaging import image as pictures
+from edge.core.types import Detection, Embedding, Picture, Quality, Space
 from edge.inference import quality
+from edge.inference.calibration import Calibration
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import VERSION, Preparation, aligning, squaring
-from edge.types import Detection, Embedding, Picture, Quality, Space
 
 if TYPE_CHECKING:
-    from edge.types import ByteArray, FloatArray
+    from edge.core.types import ByteArray, FloatArray
 
 
 class Embedder:

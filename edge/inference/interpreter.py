@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import ModelError
-from edge.inference.chatter import without_greetings
-from edge.inference.quantized import Quantized
+from edge.core.errors import ModelError
+from edge.inference._chatter import without_greetings
+from edge.inference.tensors import Quantized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge.types import FloatArray
+    from edge.core.types import FloatArray
 
 log = logging.getLogger(__name__)
 

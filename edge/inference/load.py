@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.inference import check, model
+from edge.core.settings import Models
+from edge.inference import model
+from edge.inference import validation as check
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
-from edge.settings import Models
 
 
 def load_detector(name: str, settings: Models, state: Path) -> Detector:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import files
-from edge.errors import EdgeError, ModelError, NotFoundError
+from edge.core.errors import EdgeError, ModelError, NotFoundError
+from edge.core.resources import CHECKOUT_MODELS, DATA
+from edge.core.settings import Models
+from edge.core.storage import files
 from edge.inference.card import CARD, NAME, Card, Decoder, read_card
-from edge.settings import Models
 
 __all__ = ["Card", "Decoder", "Entry", "Model", "available", "find", "find_file", "folders", "opened"]
 
@@ -41,9 +42,8 @@ class Entry:
 
 def folders(settings: Models, state: Path) -> list[Path]:
     """Where models are looked for, first come first."""
-    package = Path(__file__).parent.parent / "data" / "models"
-    checkout = Path(__file__).parents[2] / "models"
-    own = package if package.is_dir() else checkout
+    package = DATA / "models"
+    own = package if package.is_dir() else CHECKOUT_MODELS
     return [*(path.expanduser() for path in settings.path), state / "models", own]
 
 

@@ -14,7 +14,7 @@ from edge.inference.decoders import Rows, plain
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge.types import FloatArray
+    from edge.core.types import FloatArray
 
 FEW = 24
 """candidates up to which comparing plain numbers costs less than one call with cold caches"""

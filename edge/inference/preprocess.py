@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from edge import pictures
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.core.imaging import image as pictures
+from edge.core.types import Box, Picture, Point
 from edge.inference.card import Input
 from edge.inference.interpreter import Tensor
-from edge.types import Box, Picture, Point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge.types import ByteArray, FloatArray
+    from edge.core.types import ByteArray, FloatArray
 
 VERSION = 1
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edge.types import Box, Detection, Picture, Point, Quality
+from edge.core.types import Box, Detection, Picture, Point, Quality
 
 if TYPE_CHECKING:
-    from edge.types import ByteArray
+    from edge.core.types import ByteArray
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-from edge import pictures
-from edge.types import WHOLE, Box, Detection, Picture, Point
+from edge.core.imaging import image as pictures
+from edge.core.types import WHOLE, Box, Detection, Picture, Point
 
 OVERLAP = 0.2
 """of a part with the next: a face that is larger than this is large enough for the look at the whole picture"""

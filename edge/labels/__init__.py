@@ -6,7 +6,7 @@
 
 from edge.labels.evaluation import Evaluation, evaluate, examine, split
 from edge.labels.examples import Example, Mark
-from edge.labels.heads import Head, fit
+from edge.labels.head import Head, fit
 from edge.labels.store import Labels
 from edge.labels.version import Made, Version
 

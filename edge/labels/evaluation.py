@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.labels.examples import Example
-from edge.labels.heads import Head
+from edge.labels.head import Head
 
 if TYPE_CHECKING:
-    from edge.types import ByteArray, FloatArray
+    from edge.core.types import ByteArray, FloatArray
 
 NONE = "(none)"
 """row and column of the confusion matrix: no label"""

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import InputError
-from edge.types import Box
+from edge.core.errors import InputError
+from edge.core.types import Box
 
 LONGEST_LABEL = 255
 NEGATIVE = "_negative"

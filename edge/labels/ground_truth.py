@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError
+from edge.core.errors import InputError
 from edge.labels.examples import Example, Mark, box_of, label_name
 
 LONGEST_SOURCE = 4096

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import InputError
+from edge.core.errors import InputError
 from edge.labels.examples import NEGATIVE, Example, Mark, box_of, is_file_there, label_name
 from edge.labels.ground_truth import MOST_LINE, located, parse
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import files
-from edge.errors import InputError, NotFoundError, StoreError
+from edge.core.errors import InputError, NotFoundError, StoreError
+from edge.core.storage import files
 from edge.labels.examples import Example, Mark
-from edge.labels.heads import Head
-from edge.labels.taught import Taught, unpacked
+from edge.labels.head import Head
+from edge.labels.training_rows import Taught, unpacked
 from edge.labels.version import CARD, EVALUATION, EXAMPLES, HEAD, ROWS, Made, Version, damaged, read, write
 
 FOLDER = "labels"

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge import config_file, drawing, files
-from edge.errors import StoreError
+from edge.core.errors import StoreError
+from edge.core.imaging import drawing
+from edge.core.settings import template as config_file
+from edge.core.storage import files
 from edge.labels.evaluation import Evaluation, picture
 from edge.labels.examples import Example
-from edge.labels.heads import Head
-from edge.labels.taught import Taught
+from edge.labels.head import Head
+from edge.labels.training_rows import Taught
 
 if TYPE_CHECKING:
-    from edge.types import ByteArray
+    from edge.core.types import ByteArray
 
 HEAD, CARD, EVALUATION, CONFUSION, EXAMPLES, ROWS = (
     "head.npz", "card.toml", "evaluation.json", "confusion.png", "examples.jsonl", "rows.npz",

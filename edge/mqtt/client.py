@@ -20,17 +20,17 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 
-from edge.errors import SettingsError
+from edge.core.errors import SettingsError
+from edge.core.settings import Mqtt
+from edge.core.system.heartbeat import Pulse
 from edge.mqtt import connection
 from edge.mqtt.connection import Presence
-from edge.mqtt.flights import Ack, Acknowledged, Flight, Flights
-from edge.mqtt.inbox import Handler, Inbox, Incoming, Sink, read, understood
+from edge.mqtt.inflight import Ack, Acknowledged, Flight, Flights
 from edge.mqtt.link import Health, Link, of_connack, of_error
+from edge.mqtt.link_state import Record
 from edge.mqtt.messages import MAX_DOCUMENT, Status, to_json
-from edge.mqtt.record import Record
+from edge.mqtt.subscriptions import Handler, Inbox, Incoming, Sink, read, understood
 from edge.mqtt.topics import Topics
-from edge.pulse import Pulse
-from edge.settings import Mqtt
 
 __all__ = ["Ack", "Acknowledged", "Client", "Handler", "Incoming", "Sink", "of_device"]
 

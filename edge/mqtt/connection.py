@@ -13,9 +13,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.errors import SettingsError
-from edge.pulse import Pulse
-from edge.settings import Mqtt
+from edge.core.errors import SettingsError
+from edge.core.settings import Mqtt
+from edge.core.system.heartbeat import Pulse
 
 log = logging.getLogger(__name__)
 

@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from edge.errors import InputError
+from edge.core.errors import InputError
+from edge.core.system.heartbeat import Pulse
+from edge.core.types import Queued
 from edge.mqtt.client import Ack, Handler, Incoming
 from edge.mqtt.messages import Mark, event_json, parse
 from edge.mqtt.topics import Topics
-from edge.pulse import Pulse
-from edge.types import Queued
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ OFFLINE = 5.0
 
 
 class Outbox(Protocol):
-    """What delivery needs of ``edge.outbox.Outbox``."""
+    """What delivery needs of ``edge.mqtt.outbox.Outbox``."""
 
     coalesce: bool
     generation: int

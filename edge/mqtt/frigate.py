@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.settings import Settings
-from edge.types import Event, IdentityState
+from edge.core.settings import Settings
+from edge.core.types import Event, IdentityState
 
 
 @dataclass(frozen=True, slots=True)

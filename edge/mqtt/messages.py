@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, StrictBool, StrictInt
 
-from edge.errors import InputError
-from edge.mqtt.documents import (
+from edge.core.errors import InputError
+from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
+from edge.mqtt._documents import (
     V1,
     VERSION,
     WIRE,
@@ -34,8 +35,7 @@ from edge.mqtt.documents import (
     Time,
     WireCustomLabel,
 )
-from edge.mqtt.event_document import event_document
-from edge.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
+from edge.mqtt._event_document import event_document
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

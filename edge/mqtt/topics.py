@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edge.errors import InputError
+from edge.core.errors import InputError
 
 ROOT = "edge/v1"
 DEVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import SourceError
-from edge.types import Frame
+from edge.core.errors import SourceError
+from edge.core.types import Frame
 
 if TYPE_CHECKING:
-    from edge.settings import Camera
-    from edge.sources.source import Source
+    from edge.core.settings import Camera
+    from edge.sources.base import Source
 
 logger = logging.getLogger(__name__)
 

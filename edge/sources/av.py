@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
-from edge import pictures
-from edge.errors import SourceError
-from edge.sources.decoded import luma, picture
-from edge.sources.shots import Shots
-from edge.sources.source import Rate, StoredClock, masked
-from edge.sources.timeline import Timeline
-from edge.types import Frame
+from edge.core.errors import SourceError
+from edge.core.imaging import image as pictures
+from edge.core.types import Frame
+from edge.sources._decoded import luma, picture
+from edge.sources._timeline import Timeline
+from edge.sources.base import Rate, StoredClock, masked
+from edge.sources.scene_cuts import Shots
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-    from edge.settings import Camera
+    from edge.core.settings import Camera
 
 logger = logging.getLogger(__name__)
 

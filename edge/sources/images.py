@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import pictures
-from edge.errors import InputError, SourceError
-from edge.sources.source import StoredClock
-from edge.types import Frame
+from edge.core.errors import InputError, SourceError
+from edge.core.imaging import image as pictures
+from edge.core.types import Frame
+from edge.sources.base import StoredClock
 
 if TYPE_CHECKING:
-    from edge.settings import Camera
+    from edge.core.settings import Camera
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge import pictures
-from edge.errors import SettingsError, SourceError
-from edge.sources.source import Rate, fitted
-from edge.types import Frame, Layout, Picture
+from edge.core.errors import SettingsError, SourceError
+from edge.core.imaging import image as pictures
+from edge.core.types import Frame, Layout, Picture
+from edge.sources.base import Rate, fitted
 
 if TYPE_CHECKING:
-    from edge.settings import Camera
-    from edge.types import ByteArray
+    from edge.core.settings import Camera
+    from edge.core.types import ByteArray
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _transform(degrees: int) -> Any:
 
 
 def _bt601() -> Any:
-    """What ``edge.pictures`` takes YUV for. The library's own choice changes with the size."""
+    """What ``edge.core.imaging.image`` takes YUV for. The library's own choice changes with the size."""
     from libcamera import ColorSpace
 
     return ColorSpace.Smpte170m()

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from edge.errors import SourceError
-from edge.sources.opening import open as open_source
-from edge.sources.source import CameraState, masked
-from edge.types import Frame
+from edge.core.errors import SourceError
+from edge.core.types import Frame
+from edge.sources.base import CameraState, masked
+from edge.sources.factory import open as open_source
 
 if TYPE_CHECKING:
-    from edge.settings import Camera
+    from edge.core.settings import Camera
 
 logger = logging.getLogger(__name__)
 

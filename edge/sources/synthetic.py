@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Literal, cast
 import cv2
 import numpy as np
 
-from edge import pictures
-from edge.sources import scene, visits
-from edge.sources.source import StoredClock, fitted
-from edge.types import Box, Frame, Picture
+from edge.core.imaging import image as pictures
+from edge.core.types import Box, Frame, Picture
+from edge.sources import synthetic_scene as scene
+from edge.sources import synthetic_script as visits
+from edge.sources.base import StoredClock, fitted
 
 if TYPE_CHECKING:
-    from edge.settings import Camera
-    from edge.types import ByteArray
+    from edge.core.settings import Camera
+    from edge.core.types import ByteArray
 
 VISITS = 2
 """times each subject comes by before the scene is over"""

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pictures
+from edge.core.imaging import image as pictures
+from edge.core.types import Detection
 from edge.inference.detector import Detector
 from edge.inference.tiling import Tiling
-from edge.types import Detection
 from training import data, objects
 
 SURE = {"face": 0.75}

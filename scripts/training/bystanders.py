@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import config, pictures
+from edge.core.imaging import image as pictures
+from edge.core.settings import loader as config
 from edge.inference.detector import Detector
 from edge.inference.load import load_detector
 from training import data

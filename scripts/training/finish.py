@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pictures
+from edge.core.imaging import image as pictures
+from edge.core.types import Box, Detection, Point
 from edge.inference.card import read_card
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import opened
-from edge.types import Box, Detection, Point
 from training import agreement, card, data, export, judging, measures, teacher
 from training import embedder as embedder_training
 from training.backgrounds import kept_aside

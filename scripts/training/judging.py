@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pictures
 from edge.cli.output import bar
-from edge.collection.likeness import likeness
-from edge.collection.means import together
+from edge.core.imaging import image as pictures
+from edge.core.types import Detection
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.types import Detection
+from edge.recognition.store.centroid import together
+from edge.recognition.store.subject_scoring import likeness
 from training import data, measures
 
 MISSING = -1.0

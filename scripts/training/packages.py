@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from edge.errors import EdgeError, FetchError, StoreError
+from edge.core.errors import EdgeError, FetchError, StoreError
 
 DESKTOPS = {
     "gnome-backgrounds": "CC-BY-SA-2.0, CC-BY-SA-3.0, CC-BY-2.0",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.core.settings import Models
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import find, folders
-from edge.settings import Models
 
 ROUNDS = 150
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from edge import cli
-from edge.collection import Collections, NewFace
-from edge.settings import CollectionSettings
-from edge.types import Box, Space
+from edge.core.settings import CollectionSettings
+from edge.core.types import Box, Space
+from edge.recognition.store import Collections, NewFace
 
 Run = Callable[..., "Done"]
 MODELS = ["--detector", "ulffd-landmark-320", "--embedder", "mobilefacenet-112-int8"]

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli import edge
-from edge.errors import SettingsError
-from edge.settings import Settings
+from edge.core.errors import SettingsError
+from edge.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

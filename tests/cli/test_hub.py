@@ -16,13 +16,13 @@ from rigs.events import ALICE, an_event
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge import config_file
 from edge.cli import edge
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
+from edge.core.settings import template as config_file
+from edge.core.types import Queued
 from edge.hub import databases
 from edge.hub.store import Arrived, Document, Store
 from edge.mqtt.messages import WireEvent, event_json, parse
-from edge.types import Queued
 
 Hub = Callable[..., Result]
 

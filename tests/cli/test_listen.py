@@ -13,10 +13,10 @@ from rigs.device import Device
 from rigs.events import ALICE, an_event
 from rigs.mosquitto import Mosquitto, free_port
 
-from edge import settings
 from edge.cli.listen import line
+from edge.core import settings
+from edge.core.types import Identity, IdentityState, Queued
 from edge.mqtt.messages import WireEvent, event_json, parse
-from edge.types import Identity, IdentityState, Queued
 
 
 def edge(*arguments: str) -> subprocess.CompletedProcess[str]:

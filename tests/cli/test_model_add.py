@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from edge.cli import edge
 from edge.cli.model_add import _asked, _labels
-from edge.errors import InputError, ModelError
-from edge.inference.propose import Hints, Proposal, Question
+from edge.core.errors import InputError, ModelError
+from edge.inference.onboarding.card_proposal import Hints, Proposal, Question
 
 
 def add(*arguments: str) -> Any:

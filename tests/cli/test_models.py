@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli import edge
-from edge.errors import NotFoundError
+from edge.core.errors import NotFoundError
 
 BROKEN = "kind = "
 

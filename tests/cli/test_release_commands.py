@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rigs.release_simulator import Fleet, offering
 
-from edge import config_file
 from edge.cli import edge
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
+from edge.core.settings import template as config_file
 
 
 @pytest.fixture

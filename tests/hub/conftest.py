@@ -10,8 +10,9 @@ from rigs.device import Device
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge import settings
-from edge.hub import databases, reading
+from edge.core import settings
+from edge.hub import databases
+from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
 from edge.hub.store import Store
 

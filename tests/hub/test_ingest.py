@@ -14,11 +14,12 @@ from rigs.mosquitto import Mosquitto
 from rigs.postgres import Postgres
 from rigs.waiting import eventually
 
-from edge.hub import databases, reading
+from edge.core.types import Queued
+from edge.hub import databases
+from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
 from edge.mqtt import delivery
 from edge.mqtt.messages import Status, event_json, to_json
-from edge.types import Queued
 
 MakeDevice = Callable[..., Device]
 MakeIngest = Callable[..., Ingest]

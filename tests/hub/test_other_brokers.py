@@ -11,8 +11,9 @@ from rigs.events import an_event
 from rigs.nats import Nats
 from rigs.waiting import eventually
 
-from edge import settings
-from edge.hub import databases, reading
+from edge.core import settings
+from edge.hub import databases
+from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
 from edge.hub.store import Store
 from edge.mqtt import delivery

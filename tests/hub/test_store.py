@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from rigs.events import an_event
 from rigs.postgres import Postgres
 
-from edge.errors import InputError, SettingsError, TransientError
-from edge.hub import databases, reading
+from edge.core.errors import InputError, SettingsError, TransientError
+from edge.core.types import Identity, IdentityState, Queued
+from edge.hub import databases
+from edge.hub import queries as reading
 from edge.hub.databases import Database
 from edge.hub.store import Arrived, Document, Store, contiguous
 from edge.mqtt.messages import WireEvent, event_json, parse
-from edge.types import Identity, IdentityState, Queued
 
 
 def arrived(seq: int, after: int | None = None, device: str = "porch", epoch: int = 3, **changes: object) -> Arrived:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from edge.core.settings import Models
 from edge.inference.card import parse_card
 from edge.inference.model import Model, opened
 from edge.inference.model import folders as search_path
-from edge.settings import Models
 
 TYPES = {"float32": schema.TensorType.FLOAT32, "int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8,
          "int32": schema.TensorType.INT32}  # fmt: skip

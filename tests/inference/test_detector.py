@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import pictures
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Models
+from edge.core.types import Box, Detection, Picture
 from edge.inference.detector import Detector
 from edge.inference.interpreter import Interpreter
 from edge.inference.load import load_detector
-from edge.settings import Models
-from edge.types import Box, Detection, Picture
 
 FACES = [
     "ulffd-landmark-320",

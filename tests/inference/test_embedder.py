@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import pictures
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Models
+from edge.core.types import Box, Detection, Picture, Space
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
 from edge.inference.load import load_detector, load_embedder
 from edge.inference.preprocess import VERSION
-from edge.settings import Models
-from edge.types import Box, Detection, Picture, Space
 
 RED_AND_BLUE = np.zeros((40, 80, 3), np.uint8)
 RED_AND_BLUE[:, :40, 0] = 200

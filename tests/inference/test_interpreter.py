@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.interpreter import Interpreter, choose
 
 RUNTIMES = ["litert", "tflite-runtime"]

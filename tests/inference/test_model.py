@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge.errors import ModelError, NotFoundError
+from edge.core.errors import ModelError, NotFoundError
+from edge.core.settings import Models
 from edge.inference.model import available, find, folders
-from edge.settings import Models
 
 CARD = """
 name = "{name}"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.core.imaging.image import resized_rgb
+from edge.core.types import Box, Picture, Point
 from edge.inference.card import Input
 from edge.inference.interpreter import Tensor
 from edge.inference.preprocess import TEMPLATE, Preparation, aligning, fit, squaring, table
-from edge.pictures import resized_rgb
-from edge.types import Box, Picture, Point
 
 SIDES = st.integers(1, 4000)
 FRACTIONS = st.floats(0, 1)
@@ -221,7 +221,7 @@ def test_a_square_crop_shows_the_box_undistorted_with_its_margin() -> None:
 def test_a_crop_of_a_real_picture_agrees_with_its_matrix() -> None:
     pixels = np.zeros((100, 100, 3), np.uint8)
     cv2.circle(pixels, (70, 30), 3, (255, 255, 255), -1)
-    from edge import pictures
+    from edge.core.imaging import image as pictures
 
     matrix = squaring(picture(pixels), Box(0.6, 0.2, 0.8, 0.4), 0.0, 40, 40)
     crop = pictures.warped_rgb(picture(pixels), matrix, 40, 40)

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.core.types import Box, Detection, Picture, Point
 from edge.inference.preprocess import TEMPLATE
 from edge.inference.quality import USUAL, pose, quality
-from edge.types import Box, Detection, Picture, Point
 
 FRONTAL = tuple(Point(x / 112, y / 112) for x, y in TEMPLATE)
 CROP = np.random.default_rng(1).integers(60, 200, (112, 112, 3), np.uint8)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge import pictures
+from edge.core.imaging import image as pictures
+from edge.core.settings import Models
+from edge.core.types import WHOLE, Box, Detection, Picture, Point
 from edge.inference.load import load_detector
 from edge.inference.tiling import OVERLAP, Tiling, grid
-from edge.settings import Models
-from edge.types import WHOLE, Box, Detection, Picture, Point
 
 sizes = st.integers(16, 5000)
 

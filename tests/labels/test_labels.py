@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import InputError, NotFoundError, StoreError
+from edge.core.errors import InputError, NotFoundError, StoreError
+from edge.core.types import Box
 from edge.labels import Example, Head, Labels, Mark, evaluate, fit, ground_truth, manifests, split
 from edge.labels.evaluation import NONE, picture, summary
-from edge.labels.heads import best_threshold
+from edge.labels.head import best_threshold
 from edge.labels.version import HEAD, Made
-from edge.types import Box
 
 
 def vectors_of(labels: list[int], noise: float = 0.05, dimensions: int = 32) -> np.ndarray:

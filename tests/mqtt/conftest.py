@@ -9,7 +9,7 @@ import pytest
 from rigs.device import Device, Subscriber
 from rigs.mosquitto import Mosquitto
 
-from edge import settings
+from edge.core import settings
 
 MakeDevice = Callable[..., Device]
 

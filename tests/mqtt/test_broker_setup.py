@@ -15,7 +15,7 @@ from rigs.events import an_event
 from rigs.mosquitto import Mosquitto, program
 from rigs.waiting import eventually
 
-from edge import settings
+from edge.core import settings
 from edge.hub import databases
 from edge.hub.ingest import Ingest
 from edge.hub.store import Store

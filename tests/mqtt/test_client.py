@@ -16,7 +16,7 @@ from rigs.old_broker import OldBroker
 from rigs.tcp_proxy import TcpProxy
 from rigs.waiting import eventually
 
-from edge import settings
+from edge.core import settings
 from edge.mqtt import connection
 from edge.mqtt.client import Ack, Client, Incoming, of_device
 from edge.mqtt.link import Link

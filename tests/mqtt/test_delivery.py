@@ -17,10 +17,10 @@ from rigs.mosquitto import ACL, Mosquitto
 from rigs.tcp_proxy import TcpProxy
 from rigs.waiting import eventually
 
-from edge import settings
+from edge.core import settings
+from edge.core.types import Queued
 from edge.mqtt import delivery
 from edge.mqtt.messages import Mark, to_json
-from edge.types import Queued
 
 MakeDevice = Callable[..., Device]
 DURABLE = "autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0"

@@ -7,8 +7,8 @@ from typing import Any
 
 from rigs.events import ALICE, an_event
 
+from edge.core.types import Box, Event
 from edge.mqtt.frigate import Message, Translator
-from edge.types import Box, Event
 
 FIELDS = {
     "id", "camera", "frame_time", "snapshot", "label", "sub_label", "top_score", "false_positive", "start_time",

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rigs.events import ALICE, an_event
 
-from edge.errors import InputError
+from edge.core.errors import InputError
+from edge.core.types import CustomLabel, IdentityState, Queued
 from edge.mqtt import messages
 from edge.mqtt.messages import (
     CameraStats,
@@ -28,8 +29,7 @@ from edge.mqtt.messages import (
     parse,
     to_json,
 )
-from edge.outbox import codec
-from edge.types import CustomLabel, IdentityState, Queued
+from edge.mqtt.outbox import codec
 
 DOCUMENTS = [
     Status(True, 3),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import InputError
+from edge.core.errors import InputError
 from edge.mqtt import topics
 from edge.mqtt.topics import Address, Topics
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import config_of_tests
+from rigs import settings_files
 from rigs.release_simulator import Site
 from rigs.running import ROOT, Running
 from rigs.waiting import eventually
 
-from edge import config
-from edge.hub.publishing.desk import Desk
-from edge.sync.manifest import Blob, Deployment, Release, ShippedModel, to_bytes
-from edge.sync.slots import Slots
+from edge.core.settings import loader as config
+from edge.hub.publishing.publisher import Desk
+from edge.releases.manifest import Blob, Deployment, Release, ShippedModel, to_bytes
+from edge.releases.release_store import Slots
 
 FACES, OBJECTS, HEAVY, EMBEDDER = "edge-face-detector-1", "yolov8n-224", "yolov8n-416", "edge-face-embedder-1"
 CAMERA = {"detectors": [FACES, OBJECTS], "fps": 100.0, "width": 320, "height": 180, "realtime": True, "loop": True}
@@ -61,7 +61,7 @@ class World:
 
     def __init__(self, folder: Path, models: Path) -> None:
         self._models = models
-        hub = config_of_tests.write(folder / "desk", models, CAMERA, labels=LABELS)
+        hub = settings_files.write(folder / "desk", models, CAMERA, labels=LABELS)
         self.desk = Desk(folder / "hub", config.read(hub))
         root = self.desk.repository.init()
         for name in (FACES, OBJECTS, EMBEDDER):

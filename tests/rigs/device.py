@@ -11,10 +11,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from rigs.waiting import eventually
 
-from edge import settings
+from edge.core import settings
 from edge.mqtt.client import Client, of_device
 from edge.mqtt.delivery import Delivery
-from edge.outbox import Outbox
+from edge.mqtt.outbox import Outbox
 
 
 @dataclass

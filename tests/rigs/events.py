@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from edge.types import Box, Event, EventType, Identity, IdentityState
+from edge.core.types import Box, Event, EventType, Identity, IdentityState
 
 NOW = round(time.time(), 2)
 ALICE = Identity(IdentityState.KNOWN, "alice", 0.8312345, 0.31, "face-1", "staff")

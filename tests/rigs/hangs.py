@@ -20,13 +20,13 @@ FOLDER = Path("/run/hang")
 SLOW = 30.0
 PLACES = {
     "inference": ("edge.inference.detector", "Detector", "detect"),
-    "outbox": ("edge.outbox.store", "Store", "write"),
+    "outbox": ("edge.mqtt.outbox.store", "Store", "write"),
     "delivery": ("edge.mqtt.delivery", "Delivery", "_step"),
     "mqtt-work": ("edge.mqtt.client", "Client", "_look_after_paho"),
     "mqtt-network": ("edge.mqtt.connection", "Connection", "loop_misc"),
-    "api": ("edge.api.service", "Service", "health"),
-    "main": ("edge.reports", "DeviceReports", "flush"),
-    "commands": ("edge.mqtt.commands", "Gate", "answer"),
+    "api": ("edge.api.rekognition.service", "Service", "health"),
+    "main": ("edge.daemon.reporter", "DeviceReports", "flush"),
+    "commands": ("edge.mqtt.command_auth", "Gate", "answer"),
 }
 
 
@@ -62,7 +62,7 @@ def capture() -> None:
 
 def slow_trials() -> None:
     """While the file ``slow`` is there, the trial of a model takes half a minute more."""
-    from edge.inference import check
+    from edge.inference import validation as check
 
     verdict = check._verdict
 

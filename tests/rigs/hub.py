@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from edge.core.settings import Mqtt
 from edge.mqtt import topics
 from edge.mqtt.client import Client, Incoming
 from edge.mqtt.messages import Mark, WireEvent, parse, to_json
 from edge.mqtt.topics import Topics
-from edge.settings import Mqtt
 
 
 class Hub:

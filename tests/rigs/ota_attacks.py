@@ -27,15 +27,15 @@ from rigs.release_simulator import (
 )
 from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
-from edge.errors import ClockError, EdgeError, FetchError, ReleaseError, TrustError
-from edge.sync.slots import Slots
-from edge.updater import Updater
+from edge.core.errors import ClockError, EdgeError, FetchError, ReleaseError, TrustError
+from edge.releases.release_store import Slots
+from edge.releases.updater import Updater
 
 QUICK = {
-    "edge.sync.http.GAP": 0.3,
-    "edge.sync.http.ANSWER": 0.6,
-    "edge.sync.metadata.DEADLINE": 0.5,
-    "edge.sync.download.WINDOW": 0.5,
+    "edge.releases.http.GAP": 0.3,
+    "edge.releases.http.ANSWER": 0.6,
+    "edge.releases.tuf_client.DEADLINE": 0.5,
+    "edge.releases.blob_download.WINDOW": 0.5,
 }
 """time limits for attacks that only take time"""
 SLOW = ("drip", "stalls")
@@ -233,7 +233,7 @@ def _renamed(world: World) -> None:
 
 
 def _before_erasure(world: World) -> None:
-    from edge.sync.ledger import Ledger
+    from edge.releases.update_state import Ledger
 
     ledger = Ledger(world.state / "sync")
     ledger.put({"erasure": 1})
@@ -266,14 +266,14 @@ def _clock(offset: float) -> Iterator[None]:
             return datetime.now(tz) + timedelta(seconds=offset)
 
     with (
-        mock.patch("edge.sync.clock.time.time", side_effect=lambda: real() + offset),
+        mock.patch("edge.releases.trusted_time.time.time", side_effect=lambda: real() + offset),
         mock.patch("tuf.ngclient._internal.trusted_metadata_set.datetime.datetime", Shifted),
     ):
         yield
 
 
 def _unsynced(world: World) -> Any:
-    return mock.patch("edge.board.clock", return_value="unsynced")
+    return mock.patch("edge.core.system.hardware.clock", return_value="unsynced")
 
 
 PORTAL = says(b"<html><title>Welcome to our guest network</title></html>")

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from rigs.review_faces import BOX, SPACE, look
 
-from edge.api.server import ApiServer
-from edge.collection import Collections, NewFace
-from edge.health import Health
-from edge.page import StatusPage
-from edge.pictures import encode_jpeg
-from edge.review import Doubt, Nearest, ReviewQueue
-from edge.settings import Review, Settings
-from edge.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
+from edge.api.rekognition.endpoint import ApiServer
+from edge.api.web import StatusPage
+from edge.core.imaging.image import encode_jpeg
+from edge.core.settings import Review, Settings
+from edge.core.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
+from edge.pipeline.health import Health
+from edge.recognition.review import Doubt, Nearest, ReviewQueue
+from edge.recognition.store import Collections, NewFace
 
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "edge/data/portraits/grace-hopper/1.jpg"

@@ -20,13 +20,13 @@ from unittest import mock
 
 import numpy as np
 
-from edge.collection import segments
+from edge.core.settings import Settings
+from edge.core.types import Face
 from edge.hub.publishing.keys import Keys
 from edge.hub.publishing.repository import Repository
-from edge.settings import Settings
-from edge.sync.manifest import Deployment, Release, Segment, ShippedCollection, to_bytes
-from edge.types import Face
-from edge.updater import Synced, Updater
+from edge.recognition.store import segments
+from edge.releases.manifest import Deployment, Release, Segment, ShippedCollection, to_bytes
+from edge.releases.updater import Synced, Updater
 
 SPACE = "ab" * 8 + "/litert/p1/4"
 Answer = Callable[["Handler", bytes], None]
@@ -234,6 +234,6 @@ def offering(folder: Path, faces: int) -> Iterator[Fleet]:
     """A hub whose devices are to run r1, of so many faces; their trials are left out."""
     fleet = Fleet(folder)
     fleet.publish(fleet.release("r1", fleet.segment(some_faces(faces))))
-    with mock.patch("edge.release_trial.attempt"):
+    with mock.patch("edge.releases.verification.attempt"):
         yield fleet
     fleet.close()

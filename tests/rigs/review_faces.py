@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.types import Box, Space
+from edge.core.types import Box, Space
 
 SPACE = Space("cd" * 32, "litert", 1, 16)
 BOX = Box(0.1, 0.1, 0.5, 0.5)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import config_of_tests
+from rigs import settings_files
 from rigs.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -41,7 +41,7 @@ class Running:
         )
 
     def config(self) -> Path:
-        return config_of_tests.write(self.folder, self.models, self.camera, **self.settings)
+        return settings_files.write(self.folder, self.models, self.camera, **self.settings)
 
     def enroll(self) -> None:
         done = self.edge("enroll", "faces", str(ROOT / "edge/data/portraits"))

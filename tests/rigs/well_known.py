@@ -10,20 +10,20 @@ from pathlib import Path
 
 from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
 
-from edge import files
-from edge.answers import Answers
-from edge.api.state import ApiState
-from edge.api.videos import Finding, Job, JobStore
-from edge.collection import Collections, NewFace, segments
-from edge.collection.users import Users
-from edge.outbox import Outbox
-from edge.review import Doubt, Nearest, ReviewQueue
-from edge.review.strangers import Stranger
-from edge.settings import CollectionSettings, Review, Settings, Strangers
-from edge.settings import Outbox as OutboxSettings
-from edge.sync.manifest import Blob, Probe, Release, Segment, ShippedCollection
-from edge.sync.slots import Slots
-from edge.types import Event, Face, Identity, IdentityState
+from edge.api.rekognition.state_store import ApiState
+from edge.api.rekognition.videos import Finding, Job, JobStore
+from edge.core.settings import CollectionSettings, Review, Settings, Strangers
+from edge.core.settings import Outbox as OutboxSettings
+from edge.core.storage import files
+from edge.core.types import Event, Face, Identity, IdentityState
+from edge.mqtt.outbox import Outbox
+from edge.recognition.review import Doubt, Nearest, ReviewQueue
+from edge.recognition.review.answers import Answers
+from edge.recognition.review.stranger_store import Stranger
+from edge.recognition.store import Collections, NewFace, segments
+from edge.recognition.store.users import Users
+from edge.releases.manifest import Blob, Probe, Release, Segment, ShippedCollection
+from edge.releases.release_store import Slots
 
 SUBJECT, USER, EXTERNAL, SHIPPED = "Żaneta Müller", "user-of-zaneta", "external-of-zaneta", "somebody-shipped"
 ANNOY = Settings(collection=CollectionSettings(index="annoy"))

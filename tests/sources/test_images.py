@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import pictures, sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core.errors import SourceError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera
+from edge.core.types import Frame
 from edge.sources.images import ImageFolder
-from edge.types import Frame
 
 
 def a_picture(brightness: int) -> bytes:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import pictures, sources
-from edge.errors import SettingsError, SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core.errors import SettingsError, SourceError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera
+from edge.core.types import Frame, Picture
+from edge.sources.base import fitted
 from edge.sources.picamera2 import PiCamera2
-from edge.sources.source import fitted
-from edge.types import Frame, Picture
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
 

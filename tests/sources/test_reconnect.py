@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import registry, sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core import plugins as registry
+from edge.core.errors import SourceError
+from edge.core.settings import Camera
+from edge.core.types import Frame, Picture
 from edge.sources.reconnect import Backoff
-from edge.types import Frame, Picture
 
 PICTURE = Picture(np.zeros((2, 2, 3), np.uint8), "rgb", 2, 2)
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import pictures, sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core.errors import SourceError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera
+from edge.core.types import Frame
 from edge.sources.reconnect import Backoff
-from edge.types import Frame
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).resolve().parent.parent / "rigs" / "rtsp_server.py"

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import pictures, sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core.errors import SourceError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera
+from edge.core.types import Box, Frame
 from edge.sources.synthetic import VISITS, Synthetic
-from edge.types import Box, Frame
 
 WIDTH, HEIGHT = 1280, 720
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edge import sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge.core.errors import SourceError
+from edge.core.settings import Camera
 from edge.sources import auto
 
 

@@ -10,12 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from edge import pictures, sources
-from edge.errors import SourceError
-from edge.settings import Camera
+from edge import sources
+from edge.core.errors import SourceError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera
+from edge.core.types import Frame
+from edge.sources._decoded import picture
 from edge.sources.av import VideoFile
-from edge.sources.decoded import picture
-from edge.types import Frame
 
 RED, GREEN = (200, 40, 40), (40, 200, 40)
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edge import files
-from edge.errors import InputError, StoreError
-from edge.sync.manifest import Release, ShippedCollection, parse, to_bytes
+from edge.core.errors import InputError, StoreError
+from edge.core.storage import files
+from edge.releases.manifest import Release, ShippedCollection, parse, to_bytes
 
 FILE, LOCK = "draft.json", "draft.lock"
 

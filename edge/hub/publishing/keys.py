@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import files
-from edge.errors import ConflictError, InputError, NotFoundError
+from edge.core.errors import ConflictError, InputError, NotFoundError
+from edge.core.storage import files
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner

@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge import files
-from edge.errors import ConflictError, NotFoundError
+from edge.core.errors import ConflictError, NotFoundError
+from edge.core.storage import files
 from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
-from edge.sync import clock
-from edge.sync.manifest import Blob
+from edge.releases import trusted_time as clock
+from edge.releases.manifest import Blob
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata

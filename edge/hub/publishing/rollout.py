@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge.errors import InputError
-from edge.sync.manifest import Deployment, bucket
+from edge.core.errors import InputError
+from edge.releases.manifest import Deployment, bucket
 
 FAILED, DONE = ("failed", "rolled_back"), ("committed",)
 

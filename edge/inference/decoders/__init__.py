@@ -1,6 +1,6 @@
 """Decoders turn output tensors into candidates.
 
-Each is a pure function, named in ``edge.registry.DECODERS``::
+Each is a pure function, named in ``edge.core.plugins.DECODERS``::
 
     decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates
 
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.quantized import Output
+from edge.inference.tensors import Output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge.types import FloatArray
+    from edge.core.types import FloatArray
 
 Rows: TypeAlias = "FloatArray | Sequence[Sequence[float]]"
 

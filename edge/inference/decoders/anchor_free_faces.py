@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.card import Decoder
 from edge.inference.decoders import NOTHING, Candidates, expect
-from edge.inference.quantized import Output, at_least, numbers, row
+from edge.inference.tensors import Output, at_least, numbers, row
 
 Cell = tuple[float, float, float, float]
 """a cell's middle, x and y, and what a distance of 1 is along either side: fractions of the input"""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.card import Decoder
 from edge.inference.decoders import NOTHING, Candidates, corners, expect
 from edge.inference.decoders.prior_box_faces import priors
-from edge.inference.quantized import Output
+from edge.inference.tensors import Output
 
 if TYPE_CHECKING:
-    from edge.types import FloatArray
+    from edge.core.types import FloatArray
 
 HALF_MOUTH = np.float32(0.414)
 """of the distance of the eyes; from the ArcFace template"""

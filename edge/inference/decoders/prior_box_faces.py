@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.card import Decoder, Priors
 from edge.inference.decoders import NOTHING, Candidates, corners, expect
-from edge.inference.quantized import Output, at_least, numbers
+from edge.inference.tensors import Output, at_least, numbers
 
 if TYPE_CHECKING:
-    from edge.types import FloatArray
+    from edge.core.types import FloatArray
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.inference.card import Decoder
 from edge.inference.decoders import Candidates, expect
-from edge.inference.quantized import Output
+from edge.inference.tensors import Output
 
 _CORNERS = (1, 0, 3, 2)
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.inference.card import Decoder
 from edge.inference.decoders import NOTHING, Candidates, corners, expect
-from edge.inference.quantized import Output, at_least, numbers
+from edge.inference.tensors import Output, at_least, numbers
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:

@@ -10,14 +10,14 @@ from unittest import mock
 import pytest
 from rigs.release_simulator import Fleet, some_faces
 
-from edge import release_contents
-from edge.errors import ReleaseError
+from edge.core.errors import ReleaseError
 from edge.hub.publishing.rollout import Policy, Word, grown, judge, start, stopped
-from edge.release_trial import Place
-from edge.sync.ledger import Ledger
-from edge.sync.manifest import Deployment
-from edge.sync.slots import Slots
-from edge.updater import Updater
+from edge.releases import activation as release_contents
+from edge.releases.manifest import Deployment
+from edge.releases.release_store import Slots
+from edge.releases.update_state import Ledger
+from edge.releases.updater import Updater
+from edge.releases.verification import Place
 
 GROUPS = {"cameras": 60, "doors": 30, "lab": 10}
 POLICY = Policy()
@@ -71,7 +71,7 @@ def test_a_hundred_devices_take_a_rollout_in_steps_and_a_bad_release_stops_at_th
         for group, count in GROUPS.items()
     }
     first, second = fleet.segment(some_faces(50)), fleet.segment(some_faces(5, 1))
-    with mock.patch("edge.release_trial.attempt", trial):
+    with mock.patch("edge.releases.verification.attempt", trial):
         for group, members in devices.items():
             fleet.publish(fleet.release("r1", first), group)
             assert {device.sync().release for device in members} == {"r1"}

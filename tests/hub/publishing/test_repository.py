@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from rigs.release_simulator import Fleet, some_faces
 
-from edge.errors import ConflictError, InputError, NotFoundError, TrustError
+from edge.core.errors import ConflictError, InputError, NotFoundError, TrustError
 from edge.hub.publishing.keys import PASSPHRASE, Keys
 from edge.hub.publishing.repository import Repository
 
@@ -20,7 +20,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path / "hub")
     shutil.copy(fleet.root, tmp_path / "root.json")
     fleet.root = tmp_path / "root.json"
-    with mock.patch("edge.release_trial.attempt"):
+    with mock.patch("edge.releases.verification.attempt"):
         yield fleet
     fleet.close()
 

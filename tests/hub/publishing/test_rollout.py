@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from edge.errors import InputError
+from edge.core.errors import InputError
 from edge.hub.publishing.rollout import Policy, Word, grown, judge, start, stopped
-from edge.sync.manifest import Deployment
+from edge.releases.manifest import Deployment
 
 GROUPS = {"cameras": 60, "doors": 30, "lab": 10}
 POLICY = Policy()

@@ -1,6 +1,0 @@
-"""Custom labels behind the endpoint: projects, their datasets and versions, and the thread that trains."""
-
-from edge.api.custom.projects import Dataset, Project, Projects, ProjectVersion
-from edge.api.custom.training import Training
-
-__all__ = ["Dataset", "Project", "ProjectVersion", "Projects", "Training"]

@@ -1,0 +1,46 @@
+"""Where the endpoint listens, and that nobody opens it to all the world without keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from edge.core.errors import SettingsError
+from edge.core.settings import Api
+
+
+def refuse_open_door(api: Api) -> None:
+    """Raises SettingsError where anybody who reaches the address could do anything."""
+    if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
+        return
+    raise SettingsError(
+        f"api.host is {api.host}, and api.keys is empty: anybody who reaches it could read and delete every face",
+        "set api.keys, listen on 127.0.0.1, or set api.unsigned_anywhere = true",
+    )
+
+
+def listening(api: Api, backlog: int) -> socket.socket:
+    """The listening socket: bound here, because uvicorn ends the whole process where it cannot bind.
+
+    Raises SettingsError.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+    except OSError as error:
+        raise SettingsError(
+            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to one that is free"
+        ) from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,65 @@
+"""Manifest lines of a request as entries of a dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edge.api.rekognition.custom.projects import Entry
+from edge.core.errors import InputError
+from edge.labels import Example, ground_truth, manifests
+from edge.labels.examples import is_file_there
+
+MOST_INVALID = manifests.MOST_INVALID
+
+
+def entries_of(data: bytes, buckets: Mapping[str, Path]) -> list[Entry]:
+    """One entry a line; a line that cannot be used has its error. Blank lines are passed."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    # not splitlines: it ends a line at characters that JSON may hold
+    return [_entry(line, buckets) for line in text.split("\n") if line.strip()]
+
+
+def too_many_errors(entries: list[Entry]) -> str:
+    """What to say where more than a fifth cannot be used; empty where all is well."""
+    bad = [one for one in entries if one.error]
+    if not entries:
+        return "The manifest file is empty."
+    if len(bad) <= MOST_INVALID * len(entries):
+        return ""
+    return f"The manifest file contains too many invalid lines ({len(bad)} of {len(entries)}): {bad[0].error}"
+
+
+def examples_of(entries: Iterator[Entry], buckets: Mapping[str, Path]) -> list[Example]:
+    """The examples of entries without errors."""
+    return [ground_truth.parse(one.line, Path(), buckets) for one in entries if not one.error]
+
+
+def shown(entry: Entry) -> str:
+    """The line as it is listed: one that cannot be used says why."""
+    if not entry.error:
+        return entry.line
+    try:
+        document = json.loads(entry.line)
+    except (ValueError, RecursionError):
+        document = {"source-ref": ""}
+    if not isinstance(document, dict):
+        document = {"source-ref": ""}
+    return json.dumps({**document, "errors": [{"code": "ERROR_INVALID_LINE", "message": entry.error}]})
+
+
+def _entry(line: str, buckets: Mapping[str, Path]) -> Entry:
+    error, source = "", hashlib.sha256(line.encode()).hexdigest()
+    labels: dict[str, int] = {}
+    try:
+        example = ground_truth.parse(line, Path(), buckets)
+        source = example.source
+        for mark in example.marks:
+            labels[mark.label] = labels.get(mark.label, 0) + (mark.box is not None)
+        if not is_file_there(example.path):
+            error = "The picture does not exist."
+    except InputError as wrong:
+        error = wrong.message
+    return Entry(0, source, line, labels, error)

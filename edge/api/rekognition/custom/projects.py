@@ -1,0 +1,225 @@
+"""Projects, datasets with their entries, and versions, in ``<state>/projects.sqlite``.
+
+A project, a dataset and a version carry the milliseconds at which they were made: the last part of their ARNs, so
+that one that was deleted and made again is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from edge.api.rekognition.errors import ApiError
+from edge.core.storage.sqlite import Database
+
+FILE = "projects.sqlite"
+Kind = Literal["train", "test"]
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS projects (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS datasets (
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE, kind TEXT NOT NULL, number INTEGER NOT NULL,
+    updated REAL NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (project, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL,
+    line TEXT NOT NULL, labels TEXT NOT NULL, error TEXT NOT NULL, UNIQUE (project, kind, source),
+    FOREIGN KEY (project, kind) REFERENCES datasets (project, kind) ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS versions (
+    project TEXT NOT NULL REFERENCES projects (name), name TEXT NOT NULL, number INTEGER NOT NULL,
+    document TEXT NOT NULL, PRIMARY KEY (project, name)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project: datasets, and versions learned from them."""
+
+    name: str
+    number: int
+    """milliseconds since the epoch"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What is learned from, or tested with; its entries are apart."""
+
+    project: str
+    kind: Kind
+    number: int
+    updated: float
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a dataset's manifest."""
+
+    position: int
+    source: str
+    line: str
+    labels: dict[str, int]
+    """label -> boxes of it; 0 for a label of the whole picture"""
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectVersion:
+    """A version and how far it is."""
+
+    project: str
+    name: str
+    number: int
+    status: str
+    message: str = ""
+    description: str = ""
+    output: dict[str, str] = field(default_factory=dict)
+    """OutputConfig as it came"""
+    inference_units: int = 0
+    seconds: float = 0.0
+    """of training"""
+    ended: float = 0.0
+    """seconds since the epoch; 0 while it is trained"""
+    f1: float = 0.0
+    summary: dict[str, str] = field(default_factory=dict)
+    """S3Object of the evaluation summary"""
+    head: int = 0
+    """its number in the store of heads"""
+
+
+class Projects:
+    """The database. Raises StoreError."""
+
+    def __init__(self, state: Path) -> None:
+        self._db = Database(state / FILE, SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def create(self, name: str) -> Project:
+        project = Project(name, _now())
+        with self._db.writing() as db:
+            if db.execute("SELECT 1 FROM projects WHERE name=?", (name,)).fetchone():
+                raise ApiError("ResourceInUseException", f"A project with the name {name} exists already.")
+            db.execute("INSERT INTO projects VALUES (?,?)", (name, project.number))
+        return project
+
+    def projects(self) -> list[Project]:
+        """By name."""
+        with self._db.reading() as db:
+            return [Project(*row) for row in db.execute("SELECT name, number FROM projects ORDER BY name")]
+
+    def project(self, name: str, number: int) -> Project:
+        found = Project(name, number)
+        if found not in self.projects():
+            raise ApiError("ResourceNotFoundException", "The project does not exist.")
+        return found
+
+    def delete(self, project: Project) -> None:
+        with self._db.writing() as db:
+            if db.execute("SELECT 1 FROM versions WHERE project=?", (project.name,)).fetchone():
+                raise ApiError("ResourceInUseException", "The project has versions: delete them first.")
+            db.execute("DELETE FROM projects WHERE name=?", (project.name,))
+
+    def create_dataset(self, project: Project, kind: Kind) -> Dataset:
+        dataset = Dataset(project.name, kind, _now(), time.time(), "CREATE_COMPLETE", "")
+        with self._db.writing() as db:
+            if db.execute("SELECT 1 FROM datasets WHERE project=? AND kind=?", (project.name, kind)).fetchone():
+                raise ApiError("ResourceAlreadyExistsException", f"The project has a {kind} dataset already.")
+            db.execute("INSERT INTO datasets VALUES (?,?,?,?,?,?)", tuple(asdict(dataset).values()))
+        return dataset
+
+    def datasets(self, project: str) -> list[Dataset]:
+        with self._db.reading() as db:
+            rows = db.execute("SELECT * FROM datasets WHERE project=? ORDER BY kind DESC", (project,))
+            return [Dataset(*row) for row in rows]
+
+    def dataset(self, project: str, kind: str, number: int) -> Dataset:
+        for one in self.datasets(project):
+            if (one.kind, one.number) == (kind, number):
+                return one
+        raise ApiError("ResourceNotFoundException", "The dataset does not exist.")
+
+    def delete_dataset(self, dataset: Dataset) -> None:
+        with self._db.writing() as db:
+            db.execute("DELETE FROM datasets WHERE project=? AND kind=?", (dataset.project, dataset.kind))
+
+    def put_entries(self, dataset: Dataset, entries: Sequence[Entry], status: str, message: str = "") -> None:
+        """Add or replace entries by their source, and say how it went."""
+        place = (dataset.project, dataset.kind)
+        with self._db.writing() as db:
+            for one in entries:
+                db.execute(
+                    "INSERT INTO entries (project, kind, source, line, labels, error) VALUES (?,?,?,?,?,?) "
+                    "ON CONFLICT (project, kind, source) DO UPDATE "
+                    "SET line=excluded.line, labels=excluded.labels, error=excluded.error",
+                    (*place, one.source, one.line, json.dumps(one.labels), one.error),
+                )
+            db.execute(
+                "UPDATE datasets SET status=?, message=?, updated=? WHERE project=? AND kind=?",
+                (status, message, time.time(), *place),
+            )
+
+    def entries(self, dataset: Dataset, after: int = 0) -> Iterator[Entry]:
+        """In the order in which they came."""
+        sql = "SELECT position, source, line, labels, error FROM entries WHERE project=? AND kind=? AND position>?"
+        with self._db.reading() as db:
+            rows = db.execute(f"{sql} ORDER BY position", (dataset.project, dataset.kind, after)).fetchall()
+        for position, source, line, labels, error in rows:
+            yield Entry(position, source, line, json.loads(labels), error)
+
+    def move(self, positions: Sequence[int], dataset: Dataset) -> None:
+        """Entries into another dataset of the project."""
+        with self._db.writing() as db:
+            db.executemany("UPDATE entries SET kind=? WHERE position=?", [(dataset.kind, one) for one in positions])
+
+    def create_version(self, version: ProjectVersion) -> None:
+        with self._db.writing() as db:
+            if db.execute(
+                "SELECT 1 FROM versions WHERE project=? AND name=?", (version.project, version.name)
+            ).fetchone():
+                raise ApiError("ResourceInUseException", f"A version with the name {version.name} exists already.")
+            db.execute("INSERT INTO versions VALUES (?,?,?,?)", _row(version))
+
+    def save_version(self, version: ProjectVersion) -> None:
+        with self._db.writing() as db:
+            db.execute("UPDATE versions SET document=? WHERE project=? AND name=?", (
+                _row(version)[3], version.project, version.name,
+            ))  # fmt: skip
+
+    def versions(self, project: str | None = None) -> list[ProjectVersion]:
+        """Newest first; of all projects where none is named."""
+        with self._db.reading() as db:
+            sql = "SELECT document FROM versions WHERE ?1 IS NULL OR project=?1 ORDER BY number DESC, name"
+            return [ProjectVersion(**json.loads(row[0])) for row in db.execute(sql, (project,))]
+
+    def version(self, project: str, name: str, number: int) -> ProjectVersion:
+        for one in self.versions(project):
+            if (one.name, one.number) == (name, number):
+                return one
+        raise ApiError("ResourceNotFoundException", "The version of the project does not exist.")
+
+    def delete_version(self, version: ProjectVersion) -> None:
+        with self._db.writing() as db:
+            db.execute("DELETE FROM versions WHERE project=? AND name=?", (version.project, version.name))
+
+    def interrupted(self) -> None:
+        """What was being trained when the endpoint stopped was not finished."""
+        for one in self.versions():
+            if one.status == "TRAINING_IN_PROGRESS":
+                self.save_version(replace(one, status="TRAINING_FAILED", message="The endpoint was restarted."))
+
+
+def new_version(project: Project, name: str, **members: Any) -> ProjectVersion:
+    return ProjectVersion(project.name, name, _now(), "TRAINING_IN_PROGRESS", **members)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _row(version: ProjectVersion) -> tuple[str, str, int, str]:
+    return version.project, version.name, version.number, json.dumps(asdict(version))

@@ -1,0 +1,120 @@
+"""Training behind the endpoint: a thread of its own with models of its own, one version at a time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.api.rekognition.buckets import path_of
+from edge.api.rekognition.custom.projects import Projects, ProjectVersion
+from edge.api.rekognition.errors import ApiError
+from edge.core.errors import EdgeError
+from edge.core.settings import Settings
+from edge.core.storage import files
+from edge.labels import Example, Labels, split
+from edge.labels import classifier as custom_labels
+from edge.labels import trainer as teach
+from edge.labels.evaluation import summary
+
+if TYPE_CHECKING:
+    from edge.core.types import Picture
+    from edge.labels.classifier import Prediction
+
+log = logging.getLogger(__name__)
+
+FOLDER = "rekognition"
+"""in the state folder: the heads of projects, apart from those of the command line"""
+NICENESS = 10
+
+
+class Training:
+    """Trains versions, and asks those that run."""
+
+    def __init__(self, settings: Settings, state: Path, projects: Projects) -> None:
+        alone = settings.models.model_copy(update={"threads": 1})
+        self._settings = settings.model_copy(update={"models": alone})
+        self._state, self._projects = state, projects
+        self.heads = Labels(state / FOLDER)
+        self._one = threading.Lock()
+        self._teachers: dict[tuple[str, ...], teach.Teacher] = {}
+
+    def start(
+        self, version: ProjectVersion, arn: str, learn: Sequence[Example], test: Sequence[Example]
+    ) -> threading.Thread:
+        """Train in the background; the version says how it ended."""
+        arguments = (version, arn, list(learn), list(test))
+        thread = threading.Thread(target=self._train, args=arguments, name="training", daemon=True)
+        thread.start()
+        return thread
+
+    def predict(self, version: ProjectVersion, picture: Picture, least: float | None) -> list[Prediction]:
+        """On the models lane. Raises ApiError for a version that does not run, SpaceError."""
+        if version.status != "RUNNING":
+            raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
+        found = self.heads.version(head_name(version.project), version.head)
+        teacher = self._teachers.get(found.detectors)
+        if teacher is None:
+            teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
+        custom_labels.check_space(found, teacher.embedder.space.fingerprint)
+        return teacher.predict(found, self.heads.head(found), picture, least)
+
+    def _teacher(self, detectors: Sequence[str]) -> teach.Teacher:
+        return teach.load(teach.BASE, detectors, self._settings, self._state)
+
+    def _detectors(self) -> tuple[str, ...]:
+        """Detectors of things: those that a face detector's only label is not all of."""
+        from edge.inference import model
+
+        cameras = (name for camera in self._settings.cameras for name in camera.detectors)
+        names = dict.fromkeys(self._settings.api.detectors or cameras)
+        folders = model.folders(self._settings.models, self._state)
+        face = self._settings.api.label
+        return tuple(name for name in names if set(model.find(name, folders).card.labels) - {face})
+
+    def _train(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> None:
+        os.nice(NICENESS)
+        with self._one:
+            began = time.monotonic()
+            try:
+                done = self._trained(version, arn, learn, test)
+            except (EdgeError, OSError) as error:
+                log.warning("version %s of %s: not trained: %s", version.name, version.project, error)
+                done = replace(version, status="TRAINING_FAILED", message=str(error)[:1000])
+            self._projects.save_version(replace(done, seconds=time.monotonic() - began, ended=time.time()))
+
+    def _trained(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> ProjectVersion:
+        if not test:
+            learn, test = split(learn)
+        boxed = any(example.boxed for example in learn)
+        made, _ = self._teacher(self._detectors() if boxed else ()).train(learn, test)
+        saved = self.heads.save(head_name(version.project), made)
+        ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        bucket, prefix = version.output["S3Bucket"], version.output.get("S3KeyPrefix", "")
+        key = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        key += f"EvaluationSummary-{version.project}-{version.name}.json"
+        document = summary(made.evaluation, arn, ended, len(made.learned))
+        target = path_of(self._settings.api.buckets, bucket, key)
+        files.write_bytes(target, json.dumps(document, indent=1).encode(), mode=0o644)
+        return replace(
+            version,
+            status="TRAINING_COMPLETED",
+            message="The model is ready to run.",
+            f1=made.evaluation.f1,
+            summary={"Bucket": bucket, "Name": key},
+            head=saved.number,
+        )
+
+
+def head_name(project: str) -> str:
+    """A name for the store of heads: project names may be longer, and hold dots."""
+    import hashlib
+
+    return hashlib.sha256(project.encode()).hexdigest()[:32]

@@ -1,0 +1,69 @@
+"""Our errors as Rekognition's: one table from the tree of ``edge.core.errors`` to names and HTTP statuses.
+
+Clients choose the exception class by ``__type`` alone; 400 is what Rekognition answers to everything that is not
+its own fault.
+"""
+
+from __future__ import annotations
+
+from edge.core.errors import (
+    BusyError,
+    ConflictError,
+    EdgeError,
+    InputError,
+    ModelError,
+    NotFoundError,
+    SettingsError,
+    StoreError,
+    TransientError,
+)
+
+STATUS = {"InternalServerError": 500, "NotImplementedException": 501}
+"""every other name is answered with 400"""
+
+NO_FACES = "There are no faces in the image. Should be at least 1."
+UNKNOWN_FACE = "faceId was not found in the collection."
+
+BY_CODE = {
+    "incomplete": ("RequestTimeoutException", "The request's body did not arrive."),
+    "too_large": ("ImageTooLargeException", "Image size is too large."),
+    "empty": ("InvalidImageFormatException", "Request has invalid image format."),
+    "truncated": ("InvalidImageFormatException", "Request has invalid image format."),
+    "unsupported": ("InvalidImageFormatException", "Request has invalid image format."),
+}
+"""InputError.code -> name, message"""
+
+BY_CLASS: tuple[tuple[type[EdgeError], str], ...] = (
+    (BusyError, "ProvisionedThroughputExceededException"),
+    (TransientError, "ThrottlingException"),
+    (InputError, "InvalidParameterException"),
+    (NotFoundError, "ResourceNotFoundException"),
+    (ConflictError, "ResourceInUseException"),
+    (SettingsError, "NotImplementedException"),  # a device that is not set up for it, which no retry changes
+    (ModelError, "InternalServerError"),
+    (StoreError, "InternalServerError"),
+    (EdgeError, "InternalServerError"),
+)
+"""the first class that fits counts"""
+
+
+class ApiError(Exception):
+    """An answer that is an error: ``name`` becomes ``__type``."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        return STATUS.get(self.name, 400)
+
+
+def translated(error: EdgeError) -> ApiError:
+    """The answer to one of our own errors. What went wrong inside is for the log, not for the client."""
+    if isinstance(error, InputError) and error.code in BY_CODE:
+        return ApiError(*BY_CODE[error.code])
+    name = next(name for kind, name in BY_CLASS if isinstance(error, kind))
+    inside = name == "InternalServerError"
+    return ApiError(name, "Internal server error" if inside else str(error))

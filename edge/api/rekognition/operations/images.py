@@ -1,0 +1,57 @@
+"""Faces of pictures that nothing is kept of: detect and compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.api.rekognition import shapes
+from edge.api.rekognition.errors import NO_FACES, ApiError
+from edge.api.rekognition.quality_filter import sort_out
+from edge.api.rekognition.search import DEFAULT_THRESHOLD
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.call import Call
+    from edge.api.rekognition.shapes import Seen
+    from edge.core.types import Embedding
+
+
+def detect_faces(call: Call) -> dict[str, Any]:
+    """``Attributes`` changes nothing: all that our models tell belongs to DEFAULT."""
+    _, picture = call.service.image(call["Image"])
+    return {"FaceDetails": [shapes.face_detail(seen) for seen in call.service.vision.faces(picture)]}
+
+
+def compare_faces(call: Call) -> dict[str, Any]:
+    """The largest face of the source against each face of the target."""
+    source, (wanted,) = _embedded(call, "SourceImage", 1)
+    targets, embeddings = _embedded(call, "TargetImage", None)
+    threshold = call.get("SimilarityThreshold", DEFAULT_THRESHOLD)
+    calibration = call.service.vision.calibration
+    compared = [
+        (calibration.similarity(float(np.dot(wanted.vector, one.vector))), seen)
+        for seen, one in zip(targets, embeddings, strict=True)
+    ]
+    compared.sort(key=lambda pair: pair[0], reverse=True)
+    return {
+        "SourceImageFace": {
+            "BoundingBox": shapes.box(source[0].detection.box),
+            "Confidence": shapes.percent(source[0].detection.score),
+        },
+        "FaceMatches": [
+            {"Similarity": round(value, 4), "Face": shapes.compared_face(seen)}
+            for value, seen in compared
+            if value >= threshold
+        ],
+        "UnmatchedFaces": [shapes.compared_face(seen) for value, seen in compared if value < threshold],
+    }
+
+
+def _embedded(call: Call, member: str, most: int | None) -> tuple[list[Seen], list[Embedding]]:
+    """The ``most`` largest faces of an image and their embeddings. Raises ApiError where there are none."""
+    _, picture = call.service.image(call[member])
+    passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
+    if not passed:
+        raise ApiError("InvalidParameterException", NO_FACES)
+    return passed[:most], call.service.vision.embed(picture, passed[:most], still=True)

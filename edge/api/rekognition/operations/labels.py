@@ -1,0 +1,76 @@
+"""Things in pictures: DetectLabels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edge.api.rekognition import shapes
+from edge.api.rekognition.errors import ApiError
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.call import Call
+    from edge.api.rekognition.taxonomy import Taxonomy
+    from edge.core.types import Detection
+
+MODEL_VERSION = "3.0"
+"""LabelModelVersion: of the answer's form; parents, aliases and categories came with 3.0"""
+MIN_CONFIDENCE = 55.0
+MOST_LABELS = 1000
+MOST_COLORS = 10
+NOISE = 0.05
+"""score below which a detector's boxes mean nothing, whatever MinConfidence asks for"""
+
+
+def detect_labels(call: Call) -> dict[str, Any]:
+    features = call.get("Features") or ["GENERAL_LABELS"]
+    if "GENERAL_LABELS" not in features and {"MaxLabels", "MinConfidence"} & set(call.members):
+        raise ApiError(
+            "InvalidParameterException",
+            "Request has invalid parameters. MaxLabels and MinConfidence: only with the feature GENERAL_LABELS.",
+        )
+    _, picture = call.service.image(call["Image"])
+    answer: dict[str, Any] = {"Labels": [], "LabelModelVersion": MODEL_VERSION}
+    settings = call.get("Settings", {})
+    if "GENERAL_LABELS" in features:
+        lowest = call.get("MinConfidence", MIN_CONFIDENCE)
+        found = call.service.vision.things(picture, max(NOISE, lowest / 100))
+        labels = labels_of(found, call.service.taxonomy)
+        labels = filtered(labels, settings.get("GeneralLabels", {}))
+        answer["Labels"] = labels[: call.get("MaxLabels", MOST_LABELS)]
+    if "IMAGE_PROPERTIES" in features:
+        from edge.api.rekognition.colors import image_properties
+
+        most = settings.get("ImageProperties", {}).get("MaxDominantColors", MOST_COLORS)
+        answer["ImageProperties"] = image_properties(picture, most)
+    return answer
+
+
+def labels_of(found: Sequence[Detection], taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Labels with an instance a box, and their ancestors, highest confidence first."""
+    instances: dict[str, list[dict[str, Any]]] = {}
+    confidence: dict[str, float] = {}
+    for thing in sorted(found, key=lambda one: one.score, reverse=True):
+        name, value = taxonomy.name(thing.label), shapes.percent(thing.score)
+        instances.setdefault(name, []).append({"BoundingBox": shapes.box(thing.box), "Confidence": value})
+        for one in (name, *taxonomy.ancestors(name)):
+            confidence[one] = max(value, confidence.get(one, 0.0))
+    ranked = sorted(confidence, key=lambda name: (-confidence[name], name))
+    return [
+        {**taxonomy.shape(name), "Confidence": confidence[name], "Instances": instances.get(name, [])}
+        for name in ranked
+    ]
+
+
+def filtered(labels: Sequence[dict[str, Any]], filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """The labels that the filters of a request let through."""
+    return [label for label in labels if _passes(label, filters)]
+
+
+def _passes(label: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> bool:
+    """Wanted by name or category, where anything is asked for, and excluded by neither."""
+    name, categories = label["Name"], {one["Name"] for one in label["Categories"]}
+    names, fields = filters.get("LabelInclusionFilters", []), filters.get("LabelCategoryInclusionFilters", [])
+    wanted = not (names or fields) or name in names or not categories.isdisjoint(fields)
+    excluded = name in filters.get("LabelExclusionFilters", [])
+    return wanted and not excluded and categories.isdisjoint(filters.get("LabelCategoryExclusionFilters", []))

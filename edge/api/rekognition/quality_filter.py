@@ -1,0 +1,76 @@
+"""Which faces of a picture are worth indexing or searching, and why the others are not, in Rekognition's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge.api.rekognition.shapes import Seen
+
+REASONS = {
+    "too_small": "SMALL_BOUNDING_BOX",
+    "blurred": "LOW_SHARPNESS",
+    "turned_away": "EXTREME_POSE",
+    "dark": "LOW_BRIGHTNESS",
+    "cut_off": "LOW_FACE_QUALITY",
+}
+"""Quality.reason -> Reason"""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a face must reach to pass."""
+
+    quality: float
+    """Quality.score, 0..1"""
+    confidence: float
+    """the detector's score, 0..1"""
+    refuse_reasons: bool = True
+    """a face that is not worth embedding is refused whatever its score"""
+
+
+BARS = {
+    "NONE": Bar(0.0, 0.0, refuse_reasons=False),
+    "LOW": Bar(0.05, 0.0),
+    "AUTO": Bar(0.15, 0.5),
+    "MEDIUM": Bar(0.35, 0.6),
+    "HIGH": Bar(0.6, 0.7),
+}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A face that was left out, with at least one reason."""
+
+    seen: Seen
+    reasons: tuple[str, ...]
+
+
+def sort_out(faces: Sequence[Seen], level: str) -> tuple[list[Seen], list[Refused]]:
+    """Faces that pass ``level`` and those that do not, each in their order."""
+    passed, refused = [], []
+    for seen in faces:
+        reasons = _reasons(seen, BARS[level])
+        if reasons:
+            refused.append(Refused(seen, reasons))
+        else:
+            passed.append(seen)
+    return passed, refused
+
+
+def best_of(faces: Sequence[Seen], most: int) -> tuple[list[Seen], list[Refused]]:
+    """At most ``most`` faces, largest first: the lowest quality goes first, of equals the smallest box."""
+    ranked = sorted(faces, key=lambda seen: (round(seen.quality.score, 2), seen.area), reverse=True)
+    kept = sorted(ranked[:most], key=lambda seen: seen.area, reverse=True)
+    return kept, [Refused(seen, ("EXCEEDS_MAX_FACES",)) for seen in ranked[most:]]
+
+
+def _reasons(seen: Seen, bar: Bar) -> tuple[str, ...]:
+    reasons = []
+    if bar.refuse_reasons and seen.quality.reason:
+        reasons.append(REASONS.get(seen.quality.reason, "LOW_FACE_QUALITY"))
+    if seen.detection.score < bar.confidence:
+        reasons.append("LOW_CONFIDENCE")
+    if not reasons and seen.quality.score < bar.quality:
+        reasons.append("LOW_FACE_QUALITY")
+    return tuple(reasons)

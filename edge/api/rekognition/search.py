@@ -1,0 +1,89 @@
+"""Search in a collection with Rekognition's thresholds: similarity 0..100 through the model's calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.api.rekognition import shapes
+from edge.api.rekognition.errors import NO_FACES, UNKNOWN_FACE, ApiError
+from edge.api.rekognition.quality_filter import sort_out
+from edge.core.errors import NotFoundError
+from edge.recognition.review.rejections import without
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.call import Call
+    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.shapes import Seen
+    from edge.core.types import FloatArray, Match, Picture
+    from edge.recognition.store.collection import Collection
+
+DEFAULT_THRESHOLD = 80.0
+DEFAULT_MATCHES = 100
+
+
+def largest_face(call: Call, picture: Picture) -> Seen:
+    """The largest face that passes the QualityFilter. Raises ApiError where there is none."""
+    passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
+    if not passed:
+        raise ApiError("InvalidParameterException", NO_FACES)
+    return passed[0]
+
+
+def face_matches(
+    service: Service, collection: Collection, vector: FloatArray, limit: int, threshold: float, but: str = ""
+) -> list[dict[str, Any]]:
+    """FaceMatches of a (dimensions,) query, best first, without the face ``but``. ``threshold``: 0..100."""
+    similarity = service.vision.calibration.similarity
+    found = _found(service, collection, vector, limit + bool(but))
+    hits = [(one.face_id, similarity(one.similarity)) for one in found if one.face_id != but]
+    hits = [hit for hit in hits if hit[1] >= threshold][:limit]
+    known = faces_by_id(service, collection, [face_id for face_id, _ in hits])
+    return [{"Similarity": round(value, 4), "Face": known[face_id]} for face_id, value in hits if face_id in known]
+
+
+def _found(service: Service, collection: Collection, vector: FloatArray, wanted: int) -> list[Match]:
+    """The best ``wanted`` faces without those of subjects that somebody said it is not."""
+    anchors = service.anchors.subjects(collection.name, collection.space or "")
+    asked = wanted
+    while True:
+        found = collection.search(vector[np.newaxis], asked)[0]
+        kept = without(vector, found, anchors) if anchors else found
+        if len(kept) >= wanted or len(found) < asked:
+            return kept[:wanted]
+        asked *= 4
+
+
+def held_away(service: Service, collection: Collection, vector: FloatArray) -> set[str]:
+    """The subjects of a collection that somebody said a (dimensions,) look is not: an anchor is nearer than a face."""
+    anchors = service.anchors.subjects(collection.name, collection.space or "")
+    away = set()
+    for subject, looks in anchors.items():
+        faces = collection.vectors([face.face_id for face in collection.faces(limit=-1, subject=subject)])
+        if len(faces) and float((looks @ vector).max()) > float((faces @ vector).max()):
+            away.add(subject)
+    return away
+
+
+def faces_by_id(service: Service, collection: Collection, face_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """FaceId -> Face, with the user that it is tied to; unknown ids are left out."""
+    owners = service.users(collection).owners(face_ids)
+    version = collection_version(service, collection)
+    known = collection.known(face_ids)
+    return {face_id: shapes.face(face, version, owners.get(face_id)) for face_id, face in known.items()}
+
+
+def vector_of(collection: Collection, face_id: str) -> FloatArray:
+    """(dimensions,) of a face of the collection. Raises ApiError."""
+    try:
+        vector: FloatArray = collection.vectors([face_id])[0]
+    except NotFoundError as error:
+        raise ApiError("InvalidParameterException", UNKNOWN_FACE) from error
+    return vector
+
+
+def collection_version(service: Service, collection: Collection) -> str:
+    """The face model's version: of the faces in the collection, or of those to come."""
+    space = collection.space if collection.count else None
+    return shapes.model_version(space) if space else service.vision.model_version

@@ -1,0 +1,118 @@
+"""What the operations work with: settings, collections, models of their own, lanes, tags and stream processors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.http.work_queue import Lane
+from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.images import data_of, picture
+from edge.api.rekognition.state_store import ApiState
+from edge.api.rekognition.taxonomy import Taxonomy
+from edge.api.rekognition.vision import Vision
+from edge.core.errors import NotFoundError
+from edge.core.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from edge.api.rekognition.streams.output import Publish
+    from edge.core.types import Picture
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.store.collections import Collections
+    from edge.recognition.store.users import Users
+
+STORE_THREADS = 2
+NICENESS = 10
+"""added to the priority of the thread that runs models: cameras go first"""
+
+
+class Service:
+    """Everything behind the endpoint. ``share``: of one core, that its models may use over time.
+
+    ``collections`` is given by a daemon that has them open already. ``publish`` takes the records of stream
+    processors, which start only where somebody is ``feeding`` them frames. ``pages`` are further routes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        share: float = 1.0,
+        collections: Collections | None = None,
+        publish: Publish | None = None,
+        feeding: bool = False,
+        pages: Sequence[BaseRoute] = (),
+    ) -> None:
+        from edge.api.rekognition.custom import Projects, Training
+        from edge.api.rekognition.streams.processors import StreamProcessors
+        from edge.api.rekognition.videos import VideoJobs
+        from edge.recognition.review import Anchors
+        from edge.recognition.store.collections import Collections
+
+        self.settings, self.state = settings, state
+        self.pages = pages
+        self.vision = Vision(settings, state)
+        self.taxonomy = Taxonomy(settings.api.taxonomy)
+        self.store = ApiState(state)
+        self.projects = Projects(state)
+        self.training = Training(settings, state, self.projects)
+        self._own_collections = collections is None
+        self.collections = collections or Collections(state, settings.collection)
+        self.lanes = {
+            "models": Lane("models", settings.api.queue, share=share, niceness=NICENESS),
+            "store": Lane("store", 8 * settings.api.queue, threads=STORE_THREADS),
+        }
+        self.processors = StreamProcessors(self, state, publish, feeding)
+        self.videos = VideoJobs(self, state, publish)
+        self.anchors = Anchors(state)
+        self._users: dict[str, Users] = {}
+
+    def start(self) -> None:
+        for lane in self.lanes.values():
+            lane.start()
+        self.projects.interrupted()
+        self.videos.resume()
+        self.processors.resume()
+
+    def stop(self) -> None:
+        self.processors.close()
+        self.videos.close()
+        for lane in self.lanes.values():
+            lane.stop()
+        self.store.close()
+        self.projects.close()
+        self.anchors.close()
+        if self._own_collections:
+            self.collections.close()
+
+    def health(self) -> dict[str, Any]:
+        """What /healthz says."""
+        lanes = {
+            name: {"waiting": lane.waiting, "done": lane.done, "refused": lane.refused}
+            for name, lane in self.lanes.items()
+        }
+        return {"status": "ok", "lanes": lanes}
+
+    def collection(self, name: str) -> Collection:
+        """Raises ApiError in Rekognition's words where there is none."""
+        try:
+            return self.collections.get(name)
+        except NotFoundError as error:
+            raise ApiError("ResourceNotFoundException", f"The collection id: {name} does not exist") from error
+
+    def users(self, collection: Collection) -> Users:
+        """The users of a collection; kept, so that their vectors are added up once."""
+        from edge.recognition.store.users import Users
+
+        users = self._users.get(collection.name)
+        if users is None or users.number != collection.number:
+            users = self._users[collection.name] = Users(self.collections.store, collection.name, collection.number)
+        return users
+
+    def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
+        """The file's bytes and its upright picture. Raises ApiError or InputError."""
+        data = data_of(image, self.settings.api.buckets)
+        return data, picture(data)

@@ -1,0 +1,1 @@
+"""edge/api/rekognition/streams."""

@@ -1,0 +1,74 @@
+"""Where records go: to whoever publishes them (MQTT), to JSON lines, and pictures into a bucket's folder.
+
+The lines are for other programs, and hold names: where the state folder is encrypted there are none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edge.core.storage import files
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes], object]
+"""``publish(processor, payload)``: one record as JSON; must not block; False where there is no link"""
+
+MOST_BYTES = 16 << 20
+"""of one processor's JSON lines; then the file becomes ``.1`` in the place of the one before"""
+
+
+class Output:
+    """Records of all processors. One thread at a time."""
+
+    def __init__(self, folder: Path, publish: Publish | None, keep: bool = True) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._publish = publish
+        self._failing = False
+
+    def put(self, processor: str, record: Mapping[str, Any]) -> None:
+        """Write and publish a record. A full disk costs the line, not the stream."""
+        payload = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+        try:
+            if self._keep:
+                self._write(processor, payload + b"\n")
+            self._failing = False
+        except OSError as error:
+            level = logging.DEBUG if self._failing else logging.WARNING
+            log.log(level, "records of stream processor %s are not written: %s", processor, error)
+            self._failing = True
+        if self._publish is not None:
+            self._publish(processor, payload)
+
+    def _write(self, processor: str, line: bytes) -> None:
+        files.make_folder(self._folder)
+        path = self._folder / f"{processor}.jsonl"
+        if path.exists() and path.stat().st_size + len(line) > MOST_BYTES:
+            path.replace(path.with_name(f"{path.name}.1"))
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+            file.write(line)
+
+
+def keep_object(root: Path, key: str, data: bytes) -> None:
+    """Write an object below a bucket's folder, following no symbolic link. Raises OSError."""
+    parts = [part for part in key.split("/") if part not in ("", ".", "..")]
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=folder)
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(parts[-1], flags, 0o600, dir_fd=folder), "wb") as file:
+            file.write(data)
+    finally:
+        os.close(folder)

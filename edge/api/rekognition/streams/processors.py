@@ -1,0 +1,223 @@
+"""Stream processors: kept in SQLite, fed by the daemon's pipeline, published as Rekognition's records."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.streams.output import Output, Publish
+from edge.api.rekognition.streams.processor import Processor, check_labels, check_regions, made
+from edge.api.rekognition.streams.sessions import FaceSession, LabelSession, Session, Shot
+from edge.core.errors import BusyError, EdgeError
+from edge.core.storage import vault
+from edge.core.types import Detection
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.service import Service
+    from edge.core.types import Frame, Track
+
+log = logging.getLogger(__name__)
+
+MOST = 16
+"""processors of one device"""
+HOME_SECONDS = 10
+"""of a label detection session whose StopSelector does not say"""
+
+
+class StreamProcessors:
+    """All stream processors of the device. Threads may share it.
+
+    ``observe`` is the daemon's seam: call it with every processed frame. ``feeding`` says whether anybody will;
+    without it no processor starts.
+    """
+
+    def __init__(self, service: Service, state: Path, publish: Publish | None, feeding: bool) -> None:
+        self._service = service
+        self._feeding = feeding
+        self._output = Output(state / "rekognition", publish, keep=vault.state(state) is None)
+        self._lock = threading.RLock()
+        self._all = {document["name"]: Processor(**document) for document in service.store.processors()}
+        self._sessions: dict[str, Session] = {}
+        self._timers: dict[str, threading.Timer] = {}
+        self._at_work: set[str] = set()
+        self.skipped = 0
+        """frames that no processor looked at, because the models lane was busy"""
+
+    def resume(self) -> None:
+        """Take up what ran when the device went down: face searches go on, label sessions have failed."""
+        with self._lock:
+            for processor in self._all.values():
+                if processor.running and not processor.searches_faces:
+                    self._save(processor.now(status="FAILED", message="The device restarted during the session"))
+                elif processor.running and self._feeding:
+                    self._sessions[processor.name] = FaceSession(processor, self._service)
+
+    def close(self) -> None:
+        """End the sessions of this process; what runs is taken up again by ``resume``."""
+        with self._lock:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._sessions.clear()
+
+    def observe(self, camera: str, frame: Frame, tracks: Sequence[Track]) -> None:
+        """A frame went through the pipeline. Costs microseconds: the work waits for the models lane, or is skipped.
+
+        The frame's pixels must stay as they are: a source that recycles its buffers hands over copies.
+        """
+        sessions = [one for one in tuple(self._sessions.values()) if one.processor.camera == camera]
+        if not sessions:
+            return
+        if camera in self._at_work:
+            self.skipped += 1
+            return
+        seen = [track for track in tracks if track.seen >= frame.monotonic]
+        things = [(one.id, Detection(one.label, one.score, one.box, one.landmarks)) for one in seen]
+        things += [(one.id, Detection(own.name, own.score, one.box)) for one in seen for own in one.custom_labels]
+        shot = Shot(frame.main, frame.time, tuple(things))
+        self._at_work.add(camera)
+        try:
+            self._service.lanes["models"].submit(lambda: self._work(camera, sessions, shot))
+        except BusyError:
+            self._at_work.discard(camera)
+            self.skipped += 1
+
+    def knows(self, name: str) -> bool:
+        return name in self._all
+
+    def get(self, name: str) -> Processor:
+        """Raises ApiError."""
+        processor = self._all.get(name)
+        if processor is None:
+            raise ApiError("ResourceNotFoundException", f"Stream processor not found: {name}")
+        return processor
+
+    def all(self) -> list[Processor]:
+        """By name."""
+        with self._lock:
+            return [self._all[name] for name in sorted(self._all)]
+
+    def create(self, request: Mapping[str, Any]) -> Processor:
+        """A stopped processor. Raises ApiError."""
+        processor = made(request, self._service.settings, self._service.state)
+        with self._lock:
+            if processor.name in self._all:
+                raise ApiError("ResourceInUseException", "Stream processor name already in use.")
+            if len(self._all) >= MOST:
+                raise ApiError("LimitExceededException", f"This device has at most {MOST} stream processors.")
+            self._save(processor)
+        return processor
+
+    def start(self, name: str, request: Mapping[str, Any]) -> str:
+        """The id of the session that begins. Raises ApiError."""
+        with self._lock:
+            processor = self.get(name)
+            self._check_start(processor, request)
+            session = str(uuid.uuid4())
+            face = processor.searches_faces
+            processor = processor.now(
+                status="RUNNING" if face else "STARTING", message="", session=session, start=dict(request)
+            )
+            self._save(processor)
+            if face:
+                self._sessions[name] = FaceSession(processor, self._service)
+            else:
+                self._sessions[name] = LabelSession(processor, self._service)
+                seconds = request.get("StopSelector", {}).get("MaxDurationInSeconds", HOME_SECONDS)
+                self._later(name, seconds, lambda: self._ended(name, session, "STOPPED", "SUCCESS"))
+        return session
+
+    def stop(self, name: str) -> None:
+        """Raises ApiError where it does not run."""
+        with self._lock:
+            processor = self.get(name)
+            if not processor.running:
+                raise ApiError("ResourceInUseException", "Processor not available for stopping stream")
+            self._ended(name, processor.session, "STOPPED", "STOPPED")
+
+    def update(self, name: str, change: Callable[[Processor], Processor]) -> None:
+        """Replace a stopped label detection processor by what ``change`` makes of it. Raises ApiError."""
+        with self._lock:
+            processor = self.get(name)
+            if processor.running:
+                raise ApiError("ResourceInUseException", "Stop the stream processor before it is updated.")
+            changed = change(processor)
+            if not changed.searches_faces:
+                check_labels(changed, self._service.settings, self._service.state)
+                check_regions(list(changed.request.get("RegionsOfInterest", [])))
+            self._save(changed)
+
+    def delete(self, name: str) -> None:
+        """Raises ApiError where it runs."""
+        with self._lock:
+            if self.get(name).running:
+                raise ApiError("ResourceInUseException", "Stop the stream processor before it is deleted.")
+            self._service.store.delete_processor(name)
+            del self._all[name]
+
+    def collection_gone(self, collection: str) -> None:
+        """Running searches of a deleted collection fail."""
+        with self._lock:
+            for name, processor in list(self._all.items()):
+                if processor.running and processor.searches_faces and processor.collection == collection:
+                    self._ended(name, processor.session, "FAILED", "Collection not found")
+
+    def _check_start(self, processor: Processor, request: Mapping[str, Any]) -> None:
+        if processor.running:
+            raise ApiError("ResourceInUseException", "The stream processor is running already.")
+        if not self._feeding:
+            raise ApiError("ResourceInUseException", "No camera runs in this process: start it against edge run.")
+        if processor.searches_faces:
+            if "StartSelector" in request or "StopSelector" in request:
+                raise ApiError("InvalidParameterException", "Face search takes no StartSelector or StopSelector.")
+            self._service.collection(processor.collection)
+        elif not request.get("StartSelector", {}).get("KVSStreamStartSelector"):
+            raise ApiError("InvalidParameterException", "Label detection needs a StartSelector.")
+
+    def _work(self, camera: str, sessions: Sequence[Session], shot: Shot) -> None:
+        try:
+            for session in sessions:
+                if self._sessions.get(session.processor.name) is session:
+                    self._put(session, lambda one=session: one.work(shot))  # type: ignore[misc]
+        finally:
+            self._at_work.discard(camera)
+
+    def _put(self, session: Session, make: Callable[[], list[dict[str, Any]]]) -> None:
+        name = session.processor.name
+        try:
+            for record in make():
+                self._output.put(name, record)
+        except ApiError as error:
+            missing = error.name == "ResourceNotFoundException"
+            self._ended(name, session.processor.session, "FAILED", "Collection not found" if missing else error.message)
+        except EdgeError as error:
+            self._ended(name, session.processor.session, "FAILED", error.message)
+
+    def _ended(self, name: str, session: str, status: str, outcome: str) -> None:
+        with self._lock:
+            processor, timer = self._all.get(name), self._timers.pop(name, None)
+            if timer is not None:
+                timer.cancel()
+            if processor is None or processor.session != session or not processor.running:
+                return
+            ended = self._sessions.pop(name, None)
+            self._save(processor.now(status=status, message="" if status == "STOPPED" else outcome))
+            if status == "FAILED":
+                log.warning("stream processor %s failed: %s", name, outcome)
+            for record in ended.end(outcome) if ended else []:
+                self._output.put(name, record)
+
+    def _later(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, act)
+        timer.daemon = True
+        timer.name = f"api-stream-{name}"
+        self._timers[name] = timer
+        timer.start()
+
+    def _save(self, processor: Processor) -> None:
+        self._service.store.save_processor(processor.name, processor.document)
+        self._all[processor.name] = processor

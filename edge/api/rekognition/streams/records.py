@@ -1,0 +1,142 @@
+"""The records that stream processors publish, in Rekognition's exact format. Pure: values in, JSON out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.core.types import Box
+
+SUBJECT = "Rekognition Stream Processing Event"
+MATCHES = 5
+"""MatchedFaces of one face, at most"""
+MATCHED_FACE = ("BoundingBox", "FaceId", "Confidence", "ImageId", "ExternalImageId")
+"""members of a Face that a record holds"""
+SEGMENT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a frame lies in its stream. Times in seconds since the epoch."""
+
+    fragment: int
+    """counts the segments of a session"""
+    producer: float
+    """capture time of the segment's first frame"""
+    server: float
+    """when the frame was worked on"""
+    offset: float
+    """seconds from the segment's first frame to this one"""
+
+
+class Segments:
+    """Cuts a session into segments: a device has no fragments of a video stream to point into."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._fragment = first - 1
+        self._start: float | None = None
+
+    def at(self, captured: float, now: float) -> Moment:
+        """The moment of a frame captured at ``captured``."""
+        if self._start is None or not 0 <= captured - self._start < SEGMENT_SECONDS:
+            self._fragment += 1
+            self._start = captured
+        return Moment(self._fragment, self._start, now, captured - self._start)
+
+
+def face_record(stream: str, moment: Moment, faces: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]) -> Any:
+    """One analysed frame. ``faces``: (ComparedFace, FaceMatches best first) of each face in it."""
+    return {
+        "InputInformation": {
+            "KinesisVideo": {
+                "StreamArn": stream,
+                "FragmentNumber": str(moment.fragment),
+                "ServerTimestamp": round(moment.server, 3),
+                "ProducerTimestamp": round(moment.producer, 3),
+                "FrameOffsetInSeconds": round(moment.offset, 3),
+            }
+        },
+        "StreamProcessorInformation": {"Status": "RUNNING"},
+        "FaceSearchResponse": [
+            {"DetectedFace": detected, "MatchedFaces": [_matched(match) for match in matches[:MATCHES]]}
+            for detected, matches in faces
+        ],
+    }
+
+
+def _matched(match: Mapping[str, Any]) -> dict[str, Any]:
+    face = {name: match["Face"][name] for name in MATCHED_FACE if name in match["Face"]}
+    return {"Similarity": match["Similarity"], "Face": face}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a label detection processor."""
+
+    id: str
+    stream: str
+    tags: Mapping[str, str]
+    request: Mapping[str, Any]
+    """the StartStreamProcessor request"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The first time that a class is seen in a session."""
+
+    name: str
+    """PERSON, PET or PACKAGE"""
+    confidence: float
+    """0..100"""
+    box: Box
+    moment: Moment
+    frame_uri: str = ""
+    """of the stored frame; empty where none is stored"""
+    crop_uri: str = ""
+
+
+def label_event(session: Session, sightings: Sequence[Sighting]) -> dict[str, Any]:
+    """LABEL_DETECTED: camelCase, unlike everything else."""
+    message = _message(session, "LABEL_DETECTED", {"streamArn": session.stream})
+    message["labels"] = [_label(sighting) for sighting in sightings]
+    return {"Subject": SUBJECT, "Message": message}
+
+
+def completed(session: Session, milliseconds: int, outcome: str) -> dict[str, Any]:
+    """STREAM_PROCESSING_COMPLETE: the end of a session."""
+    video = {"streamArn": session.stream, "processedVideoDurationMillis": milliseconds}
+    message = _message(session, "STREAM_PROCESSING_COMPLETE", video)
+    message["streamProcessingResults"] = {"message": outcome}
+    return {"Subject": SUBJECT, "Message": message}
+
+
+def _message(session: Session, kind: str, video: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "inputInformation": {"kinesisVideo": video},
+        "eventNamespace": {"type": kind},
+        "eventId": str(uuid.uuid4()),
+        "tags": dict(session.tags),
+        "sessionId": session.id,
+        "startStreamProcessorRequest": dict(session.request),
+    }
+
+
+def _label(sighting: Sighting) -> dict[str, Any]:
+    box, moment = sighting.box, sighting.moment
+    mapping = {
+        "fragmentNumber": str(moment.fragment),
+        "serverTimestamp": round(moment.server, 3),
+        "producerTimestamp": round(moment.producer, 3),
+        "frameOffsetMillis": round(moment.offset * 1000),
+    }
+    label: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "name": sighting.name,
+        "confidence": round(sighting.confidence, 4),
+        "videoMapping": {"kinesisVideoMapping": mapping},
+        "boundingBox": {"left": box.left, "top": box.top, "height": box.height, "width": box.width},
+    }
+    uris = {"frameImageUri": sighting.frame_uri, "croppedImageUri": sighting.crop_uri}
+    return {**label, **{name: uri for name, uri in uris.items() if uri}}

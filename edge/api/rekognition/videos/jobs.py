@@ -1,0 +1,171 @@
+"""The thread that works on stored videos, one after the other, behind the cameras and the requests with pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.videos.store import Finding, Job, JobStore
+from edge.api.rekognition.vision import Vision
+from edge.core.errors import EdgeError, StoreError
+from edge.core.settings import Camera
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.streams.output import Publish
+    from edge.core.types import Frame
+
+log = logging.getLogger(__name__)
+
+MOST = 20
+"""jobs that are not finished, at most"""
+SAVE_SECONDS = 2.0
+"""of work that a restart loses, at most"""
+NICENESS = 10
+TELL_SECONDS = 5.0
+"""between two attempts to tell of a job that is done, while there is no link"""
+
+
+class VideoJobs:
+    """Starts jobs, works on them, and tells when one is done."""
+
+    def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
+        self.store = JobStore(state)
+        self._service, self._publish = service, publish
+        self._vision = Vision(service.settings, state)
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._waiting_to_be_told = False
+        self._thread: threading.Thread | None = None
+
+    def resume(self) -> None:
+        """Go on with what was not finished when the endpoint stopped."""
+        for job in self.store.unfinished():
+            self._enqueue(job.id)
+        self._waiting_to_be_told = bool(self.store.untold())
+        if self._waiting_to_be_told:
+            self._enqueue("")
+
+    def start(self, operation: str, request: Mapping[str, Any], path: Path, metadata: dict[str, Any]) -> str:
+        """Returns the JobId. Raises ApiError where too many wait."""
+        if len(self.store.unfinished()) >= MOST:
+            raise ApiError("LimitExceededException", f"At most {MOST} jobs can wait.")
+        job = Job(uuid.uuid4().hex, operation, {**request, "path": str(path)}, metadata=metadata)
+        self.store.add(job)
+        self._enqueue(job.id)
+        return job.id
+
+    def close(self) -> None:
+        """Stop; what is not finished is gone on with by the next process."""
+        self._stop.set()
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+        self.store.close()
+
+    def _enqueue(self, number: str) -> None:
+        self._queue.put(number)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="videos", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        os.nice(NICENESS)
+        failing = False
+        while (number := self._next()) is not None and not self._stop.is_set():
+            try:
+                self._tell_rest()
+                self._work_on(number)
+                failing = False
+            except StoreError as error:
+                log.log(logging.DEBUG if failing else logging.WARNING, "jobs over videos wait for the disk: %s", error)
+                failing = self._waiting_to_be_told = True
+                self._queue.put(number)
+                self._stop.wait(TELL_SECONDS)
+
+    def _work_on(self, number: str) -> None:
+        job = self.store.get(number)
+        if job is None:
+            return
+        try:
+            done = self._done(job)
+        except (EdgeError, ApiError, OSError) as error:
+            log.warning("%s of %s failed: %s", job.operation, Path(job.request["path"]).name, error)
+            current = self.store.get(number) or job
+            done = replace(current, status="FAILED", message=str(error)[:256])
+        if done.status != "IN_PROGRESS":
+            self._tell(replace(done, told=not done.request.get("NotificationChannel")))
+
+    def _done(self, job: Job) -> Job:
+        from edge.api.rekognition.videos.looking import looks_of, milliseconds
+
+        look = looks_of(job, self._service, self._vision)
+        waiting: list[Finding] = []
+        saved = time.monotonic()
+        for frame in self._frames(job):
+            if self._stop.is_set():
+                self.store.save(job, waiting)
+                return job
+            if milliseconds(frame) <= job.seen:
+                continue
+            waiting += look(frame)
+            job = replace(job, seen=milliseconds(frame))
+            if time.monotonic() - saved >= SAVE_SECONDS:
+                self.store.save(job, waiting)
+                waiting, saved = [], time.monotonic()
+        job = replace(job, status="SUCCEEDED")
+        self.store.save(job, waiting)
+        return job
+
+    def _frames(self, job: Job) -> Iterator[Frame]:
+        from edge.api.rekognition.videos.looking import FPS
+        from edge.sources.av import VideoFile
+
+        source = VideoFile(Camera(name="video", fps=FPS, realtime=False), job.request["path"])
+        try:
+            yield from source.frames()
+        finally:
+            source.close()
+
+    def _next(self) -> str | None:
+        """The next job; empty to look whether the link is back, None to stop."""
+        try:
+            return self._queue.get(timeout=TELL_SECONDS if self._waiting_to_be_told else None)
+        except queue.Empty:
+            return ""
+
+    def _tell_rest(self) -> None:
+        if self._waiting_to_be_told:
+            self._waiting_to_be_told = False
+            for job in self.store.untold():
+                self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        """One notification, on the topic of the channel that the request names: now, or when the link is back."""
+        told = job.told or self._publish is None or self._published(job, self._publish)
+        self.store.save(replace(job, told=told))
+        self._waiting_to_be_told |= not told
+
+    def _published(self, job: Job, publish: Publish) -> bool:
+        channel = job.request["NotificationChannel"]
+        place = job.request["Video"]["S3Object"]
+        document = {
+            "JobId": job.id,
+            "Status": job.status,
+            "API": job.operation,
+            "JobTag": job.request.get("JobTag", ""),
+            "Message": job.message,
+            "Timestamp": round(time.time() * 1000),
+            "Video": {"S3ObjectName": place["Name"], "S3Bucket": place["Bucket"]},
+        }
+        return publish(channel["SNSTopicArn"].rsplit(":", 1)[-1], json.dumps(document).encode()) is not False

@@ -1,0 +1,116 @@
+"""What a job sees in one frame. Pure but for the models; one thread."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+
+from edge.api.rekognition import shapes
+from edge.api.rekognition.operations.labels import filtered, labels_of
+from edge.api.rekognition.search import DEFAULT_MATCHES, DEFAULT_THRESHOLD, face_matches
+from edge.api.rekognition.videos.store import Finding, Job
+from edge.core.errors import InputError
+from edge.core.types import Frame
+from edge.pipeline.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.vision import Vision
+
+FPS = 5.0
+"""frames a second of a video that are looked at"""
+LABEL_CONFIDENCE = 50.0
+Looks = Callable[[Frame], list[Finding]]
+
+
+def looks_of(job: Job, service: Service, vision: Vision) -> Looks:
+    """What looks at the frames of a job. Raises NotFoundError, SpaceError, ModelError."""
+    return LOOKS[job.operation](job, service, vision)
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """VideoMetadata of a file. Raises InputError where it is no video."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            seconds = (container.duration or 0) / 1_000_000
+            return {
+                "Codec": stream.codec_context.name,
+                "DurationMillis": max(0, round(seconds * 1000)),
+                "Format": container.format.long_name,
+                "FrameRate": float(stream.average_rate or 0),
+                "FrameHeight": stream.codec_context.height,
+                "FrameWidth": stream.codec_context.width,
+            }
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise InputError(
+            f"{path.name}: it is not a video that can be read", "send H.264 in MP4", code="video"
+        ) from error
+
+
+def _faces(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
+    def look(frame: Frame) -> list[Finding]:
+        at = milliseconds(frame)
+        details = [shapes.face_detail(one) for one in vision.faces(frame.main)]
+        return [Finding(at, "", {"Timestamp": at, "Face": detail}) for detail in details]
+
+    return look
+
+
+def _search(job: Job, service: Service, vision: Vision) -> Looks:
+    """Faces with the number of their track: the same person has the same number while it is in view."""
+    collection = service.collection(job.request["CollectionId"])
+    collection.check_space(vision.space)
+    threshold = job.request.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
+    label = service.settings.api.label
+    # after a restart, numbers go on where no track of the first run can have come to
+    first = max(0, job.seen)
+    tracker = Tracker("video", service.settings.tracking, map(str, itertools.count(first)), {label: 0.5})
+
+    def look(frame: Frame) -> list[Finding]:
+        if frame.cut:
+            tracker.cut()
+        at, seen = milliseconds(frame), vision.faces(frame.main)
+        tracks = tracker.update([one.detection for one in seen], frame.monotonic, frame.time).tracks
+        found = []
+        for one, embedding in zip(seen, vision.embed(frame.main, seen, still=False), strict=True):
+            mine = max(tracks, key=lambda track: track.box.iou(one.detection.box), default=None)
+            matches = face_matches(service, collection, embedding.vector, DEFAULT_MATCHES, threshold)
+            person: dict[str, Any] = {
+                "Index": int(mine.id) if mine else 0,
+                "BoundingBox": shapes.box(one.detection.box),
+                "Face": shapes.face_detail(one),
+            }
+            document = {"Timestamp": at, "Person": person, "FaceMatches": matches}
+            found.append(Finding(at, f"{person['Index']:012}", document))
+        return found
+
+    return look
+
+
+def _labels(job: Job, service: Service, vision: Vision) -> Looks:
+    lowest = job.request.get("MinConfidence", LABEL_CONFIDENCE) / 100
+    filters = job.request.get("Settings", {}).get("GeneralLabels", {})
+
+    def look(frame: Frame) -> list[Finding]:
+        at = milliseconds(frame)
+        labels = labels_of(vision.things(frame.main, max(0.05, lowest)), service.taxonomy)
+        return [Finding(at, one["Name"], {"Timestamp": at, "Label": one}) for one in filtered(labels, filters)]
+
+    return look
+
+
+LOOKS: dict[str, Callable[[Job, Any, Any], Looks]] = {
+    "StartFaceDetection": _faces,
+    "StartFaceSearch": _search,
+    "StartLabelDetection": _labels,
+}
+
+
+def milliseconds(frame: Frame) -> int:
+    return round((frame.video_time or 0.0) * 1000)

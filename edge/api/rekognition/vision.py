@@ -1,0 +1,120 @@
+"""The endpoint's own models: interpreters that the cameras do not wait for. Loaded when first asked for.
+
+Only the models lane calls ``faces``, ``embed`` and ``things``: an interpreter serves one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.api.rekognition.shapes import Seen, model_version
+from edge.core.errors import SettingsError
+from edge.core.settings import Settings
+from edge.inference.tiling import Tiling
+
+if TYPE_CHECKING:
+    from edge.core.types import Detection, Embedding, Picture, Space
+    from edge.inference.calibration import Calibration
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+
+log = logging.getLogger(__name__)
+
+MOST_FACES = 100
+"""faces of one picture, the largest"""
+
+
+class Vision:
+    """Detectors and embedder of the settings, with one thread each."""
+
+    def __init__(self, settings: Settings, state: Path) -> None:
+        self._settings = settings
+        self._state = state
+        self._models = settings.models.model_copy(update={"threads": 1})
+        self._lock = threading.Lock()
+        self._detectors: dict[str, Detector] = {}
+        self._embedder: Embedder | None = None
+
+    def load(self) -> None:
+        """Have the models of the face operations ready. Raises SettingsError, ModelError or NotFoundError."""
+        self.face_detector()
+        self.embedder()
+
+    @property
+    def space(self) -> Space:
+        return self.embedder().space
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.embedder().calibration
+
+    @property
+    def model_version(self) -> str:
+        """Of new collections: digits and dots."""
+        return model_version(self.space.fingerprint)
+
+    def faces(self, picture: Picture) -> list[Seen]:
+        """The faces of a picture with their quality, largest first, at most MOST_FACES."""
+        detector, tiles = self.face_detector(), self._settings.api.tiles
+        seen = detector.detect(picture)
+        if tiles:
+            seen = Tiling(tiles).add(detector, seen, picture)
+        found = [one for one in seen if one.label == self._settings.api.label]
+        found.sort(key=lambda one: one.box.area, reverse=True)
+        embedder = self.embedder()
+        return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
+
+    def embed(self, picture: Picture, faces: Sequence[Seen], *, still: bool) -> list[Embedding]:
+        """Their embeddings, in order; ``still``: as Embedder.embed."""
+        return self.embedder().embed(picture, [one.detection for one in faces], still=still)
+
+    def things(self, picture: Picture, score: float) -> list[Detection]:
+        """What all detectors see in a picture with at least this score 0..1."""
+        found: list[Detection] = []
+        for name in self._names():
+            detector = self._detector(name)
+            found += detector.detect(picture, dict.fromkeys(detector.labels, score))
+        return found
+
+    def embedder(self) -> Embedder:
+        from edge.inference.load import load_embedder
+
+        with self._lock:
+            if self._embedder is None:
+                name = self._settings.api.embedder or self._label_embedder()
+                self._embedder = load_embedder(name, self._models, self._state)
+            return self._embedder
+
+    def _label_embedder(self) -> str:
+        label = self._settings.labels.get(self._settings.api.label)
+        if label is None or not label.embedder:
+            raise SettingsError(
+                f"api: [labels.{self._settings.api.label}] names no embedder", "set api.embedder, or the label's"
+            )
+        return label.embedder
+
+    def _names(self) -> list[str]:
+        cameras = (name for camera in self._settings.cameras for name in camera.detectors)
+        return list(dict.fromkeys(self._settings.api.detectors or cameras))
+
+    def face_detector(self) -> Detector:
+        for name in self._names():
+            detector = self._detector(name)
+            if self._settings.api.label in detector.labels:
+                return detector
+        raise SettingsError(
+            f"api: none of the detectors {', '.join(self._names())} knows the label {self._settings.api.label!r}",
+            "name one that does in api.detectors",
+        )
+
+    def _detector(self, name: str) -> Detector:
+        from edge.inference.load import load_detector
+
+        with self._lock:
+            if name not in self._detectors:
+                self._detectors[name] = load_detector(name, self._models, self._state)
+            return self._detectors[name]

@@ -1,0 +1,200 @@
+"""Who may see the page: this machine; others with the token; and no page of another site, whoever loads it.
+
+A browser on this machine is also where a hostile page runs. It can send requests here, and, once its own name resolves
+to this address (DNS rebinding), read the answers. So requests must name us by an address or by a name that we know, and
+must not come from another site.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import secrets
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from edge.api.http import bodies_rest as bodies
+from edge.core.errors import InputError
+from edge.core.settings import Page
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+Handler = Callable[["Request"], Awaitable["Response"]]
+
+COOKIE = "edge-session"
+MARK = "x-edge-page"
+"""a header that our script sends with each change; another site's script would have to ask us for leave to"""
+SESSION_SECONDS = 30 * 86400
+SESSIONS = 64
+TRIES, TRIES_SECONDS = 5, 60.0
+"""wrong tokens of one address in this long, after which none is looked at"""
+ADDRESSES = 1024
+"""addresses whose wrong tokens are remembered"""
+WRONG_PAUSE = 0.5
+MOST_LOGIN = 4096
+"""bytes of a document with a token"""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Door:
+    """Decides about one request at a time, on the endpoint's loop."""
+
+    def __init__(self, settings: Page, device: str) -> None:
+        self._token = settings.token.get_secret_value()
+        names = {"localhost", device, f"{device}.local", socket.gethostname(), *settings.hosts}
+        self._names = {name.lower() for name in names}
+        self._sessions: OrderedDict[str, float] = OrderedDict()
+        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
+
+    def open(self, handler: Handler) -> Handler:
+        """For what holds no secret: the page itself, its script and style."""
+        return self._guarded(handler, private=False, changing=False)
+
+    def private(self, handler: Handler) -> Handler:
+        """For what only the owner may see."""
+        return self._guarded(handler, private=True, changing=False)
+
+    def changing(self, handler: Handler) -> Handler:
+        """For what changes something."""
+        return self._guarded(handler, private=True, changing=True)
+
+    async def asked(self, request: Request) -> Response:
+        """Whether this browser must log in first: an answer that no browser takes for an error."""
+        from starlette.responses import JSONResponse
+
+        known = self._is_known(request, request.headers.get("host", ""))
+        return JSONResponse({"login": bool(self._token) and not known})
+
+    async def login(self, request: Request) -> Response:
+        """A session for the token, as a cookie that no script can read."""
+        from starlette.responses import JSONResponse
+
+        address = request.client.host if request.client else ""
+        if refusal := self._refusal(request, private=False, changing=True):
+            return refusal
+        if not self._token:
+            return said(403, "there is no token to log in with", "set page.token, or look from this machine")
+        if self._tried_too_often(address):
+            return said(429, "too many wrong tokens", "wait a minute")
+        if not hmac.compare_digest(await _token_of(request), self._token.encode()):
+            self._wrong.setdefault(address, []).append(time.monotonic())
+            await asyncio.sleep(WRONG_PAUSE)
+            return said(401, "that is not the token", "look at page.token, or the credential page-token")
+        self._wrong.pop(address, None)
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = time.monotonic() + SESSION_SECONDS
+        while len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        answer = JSONResponse({"ok": True}, headers=HEADERS)
+        answer.set_cookie(COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="strict", path="/")
+        return answer
+
+    def _guarded(self, handler: Handler, *, private: bool, changing: bool) -> Handler:
+        async def answer(request: Request) -> Response:
+            response = self._refusal(request, private, changing) or await handler(request)
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return answer
+
+    def _refusal(self, request: Request, private: bool, changing: bool) -> Response | None:
+        host = request.headers.get("host", "")
+        if not self._is_ours(host):
+            return said(
+                421, f"this device does not go by {host[:80]!r}", "use its address, or add the name to page.hosts"
+            )
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return said(403, "the request comes from another site", "open this device's own page")
+        site = request.headers.get("sec-fetch-site", "none")
+        navigates = request.headers.get("sec-fetch-mode") == "navigate" and not private and not changing
+        if site not in ("same-origin", "none") and not navigates:
+            return said(403, "the request comes from another site", "open this device's own page")
+        if changing and request.headers.get(MARK) != "1":
+            return said(403, f"the header {MARK}: 1 is missing", "use the page")
+        if private and not self._is_known(request, host):
+            if not self._token:
+                return said(403, "only this machine may look: no token is set", "set page.token")
+            return said(401, "log in first", "POST the token to /page/login, or send it as a bearer token")
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        """An address cannot be made to mean another machine; a name can, unless we know it."""
+        name = _hostname(host)
+        return name in self._names or _address(name) is not None
+
+    def _is_known(self, request: Request, host: str) -> bool:
+        client = _address(request.client.host if request.client else "")
+        forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
+        name = _hostname(host)
+        to_itself = name == "localhost" or bool((address := _address(name)) and address.is_loopback)
+        if client is not None and client.is_loopback and to_itself and not forwarded:
+            return True
+        if not self._token:
+            return False
+        session = request.cookies.get(COOKIE, "")
+        if self._sessions.get(session, 0.0) > time.monotonic():
+            return True
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or self._tried_too_often(str(client)):
+            return False
+        right = hmac.compare_digest(token.strip().encode(), self._token.encode())
+        if not right:
+            self._wrong.setdefault(str(client), []).append(time.monotonic())
+        return right
+
+    def _tried_too_often(self, address: str) -> bool:
+        now = time.monotonic()
+        recent = [moment for moment in self._wrong.get(address, []) if now - moment < TRIES_SECONDS]
+        if recent:
+            self._wrong[address] = recent
+        else:
+            self._wrong.pop(address, None)
+        while len(self._wrong) > ADDRESSES:
+            self._wrong.popitem(last=False)
+        return len(recent) >= TRIES
+
+
+def said(status: int, error: str, hint: str = "") -> Response:
+    """An error as every answer of the page says it."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": error, "try": hint}, status, headers=HEADERS)
+
+
+async def _token_of(request: Request) -> bytes:
+    try:
+        token = (await bodies.document(request, MOST_LOGIN)).get("token")
+    except InputError:
+        return b""
+    return token.encode("utf-8", "surrogatepass") if isinstance(token, str) else b""
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header, without its port and brackets."""
+    name = host.rsplit(":", 1)[0] if ":" in host and not host.endswith("]") else host
+    return name.strip("[]").lower().rstrip(".")
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,178 @@
+"""Enrolment from the browser: a picture comes, what would be enrolled of it is shown, and then it is enrolled."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.http.bodies import body
+from edge.api.web import enrollment_preview as looks
+from edge.api.web.access import said
+from edge.core import subjects
+from edge.core.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
+from edge.core.imaging import image as pictures
+from edge.core.settings import Settings
+from edge.recognition import extraction as finder
+from edge.recognition import identification as identify
+from edge.recognition.enrollment import HINTS, enroll_picture, new_face
+from edge.recognition.enrollment_check import judged
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edge.api.http.work_queue import Lane
+    from edge.core.types import Frame, Picture
+    from edge.recognition.extraction import Seen
+    from edge.recognition.store import Collection, Collections
+
+MOST_BYTES = 16 << 20
+"""of one picture"""
+OLDEST_FRAME = 5.0
+"""seconds after which a camera's latest picture is not what it sees now"""
+STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFoundError: 404, InputError: 400}
+"""the first that fits; any other error is 500"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    status: int
+    document: dict[str, Any]
+
+
+class Enrolment:
+    """Only the lane's one thread touches the models. ``latest``: the newest frame of a camera."""
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
+        self.lane: Lane | None = None
+        self.latest: Callable[[str], Frame | None] = lambda _: None
+        # the cameras' interpreters are theirs; these take one core at most, and are loaded when first asked for
+        models = settings.models.model_copy(update={"threads": 1})
+        self._settings = settings.model_copy(update={"models": models})
+        self._state, self._collections = state, collections
+        self._finders: dict[str, finder.Finder] = {}
+        self._looks = looks.Looks()
+
+    def collections(self) -> list[str]:
+        """Collections that a label is recognised by."""
+        labels = self._settings.labels.values()
+        return sorted({label.collection for label in labels if label.embedder and label.collection})
+
+    async def answer(self, request: Request) -> Response:
+        """``POST /page/collections/<name>/faces?subject=NAME`` with a picture: its best face is enrolled at once."""
+
+        async def work() -> Callable[[], _Told]:
+            name, label = self._named(request)
+            subject = subjects.checked(request.query_params.get("subject", ""))
+            data = await body(request, MOST_BYTES)
+            return lambda: self._enroll(name, label, subject, data)
+
+        return await self._answered(work)
+
+    async def look(self, request: Request) -> Response:
+        """``POST /page/collections/<name>/looks`` with a picture, or ``?camera=NAME``: what would be enrolled of it."""
+
+        async def work() -> Callable[[], _Told]:
+            name, label = self._named(request)
+            camera = request.query_params.get("camera")
+            if camera is not None:
+                return lambda: self._look_by_camera(name, label, camera)
+            data = await body(request, MOST_BYTES)
+            return lambda: self._look(name, label, pictures.decode(data), hashlib.sha256(data).hexdigest())
+
+        return await self._answered(work)
+
+    async def enroll(self, request: Request) -> Response:
+        """``POST /page/looks/<word>?face=N&subject=NAME``: a face of what was looked at; ``force=1`` past the gate."""
+
+        async def work() -> Callable[[], _Told]:
+            subject = subjects.checked(request.query_params.get("subject", ""))
+            word, force = request.path_params["word"], request.query_params.get("force") == "1"
+            number = request.query_params.get("face", "0")
+            return lambda: self._enroll_look(word, number, subject, force)
+
+        return await self._answered(work)
+
+    async def _answered(self, prepare: Callable[[], Any]) -> Response:
+        from starlette.responses import JSONResponse
+
+        if self.lane is None:
+            return said(404, "nothing can be enrolled here", "set api.enabled = true")
+        try:
+            told: _Told = await asyncio.wrap_future(self.lane.submit(await prepare()))
+        except EdgeError as error:
+            status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+            if status == 503:
+                return said(503, "other pictures are being looked at", "try again")
+            return said(status, error.message, error.hint)
+        return JSONResponse(told.document, told.status)
+
+    def _named(self, request: Request) -> tuple[str, str]:
+        """The collection of a request, and the label that is recognised by it."""
+        name = request.path_params["name"]
+        for label, section in self._settings.labels.items():
+            if section.embedder and section.collection == name:
+                return name, label
+        raise NotFoundError(f"no label is recognised by a collection {name[:64]!r}", "look at [labels]")
+
+    def _finder(self, label: str) -> finder.Finder:
+        if label not in self._finders:
+            self._finders[label] = finder.load(self._settings, self._state, label)
+        return self._finders[label]
+
+    def _enroll(self, name: str, label: str, subject: str, data: bytes) -> _Told:
+        picture, found = pictures.decode(data), self._finder(label)
+        digest = hashlib.sha256(data).hexdigest()
+        collection = self._collections.get_or_create(name)
+        face, new, reason, others = enroll_picture(picture, digest, subject, found, collection)
+        if face is None:
+            words = HINTS.get(reason, reason).format(label=label)
+            return _Told(422, {"error": words, "reason": reason, "try": "take a sharp picture from the front"})
+        status = "added" if new else "already_there"
+        return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id, "others": others})
+
+    def _look_by_camera(self, name: str, label: str, camera: str) -> _Told:
+        frame = self.latest(camera)
+        if frame is None or time.monotonic() - frame.monotonic > OLDEST_FRAME:
+            return _Told(503, {"error": f"camera {camera[:64]} gives no new picture", "try": "look at the camera"})
+        return self._look(name, label, frame.main, looks.digest_of(frame.main))
+
+    def _look(self, name: str, label: str, picture: Picture, digest: str) -> _Told:
+        found = self._finder(label)
+        collection = self._collections.get_or_create(name)
+        collection.check_space(found.embedder.space)
+        look = looks.look(picture, digest, found, collection)
+        told = looks.document(look, picture, collection, self._match(found))
+        return _Told(200, {"look": self._looks.keep(look), **told})
+
+    def _enroll_look(self, word: str, number: str, subject: str, force: bool) -> _Told:
+        look = self._looks.get(word)
+        if not number.isdecimal() or len(number) > 3 or int(number) >= len(look.seen):
+            raise InputError("face: there is no such face in the picture", "choose one of those shown", code="face")
+        seen = look.seen[int(number)]
+        if seen.embedding is None:
+            raise InputError(HINTS[seen.reason].format(label=look.label), "take another picture", code=seen.reason)
+        collection = self._collections.get_or_create(look.collection)
+        if not force:
+            self._refuse_harm(seen, subject, collection, self._match(self._finder(look.label)))
+        before = collection.count
+        face = collection.add([new_face(seen, look.digest, subject)], seen.embedding.space)[0]
+        status = "added" if collection.count > before else "already_there"
+        return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id})
+
+    def _match(self, found: finder.Finder) -> float:
+        return identify.rule(self._settings, found.label, found.embedder).cosine
+
+    def _refuse_harm(self, seen: Seen, subject: str, collection: Collection, match: float) -> None:
+        """The gate of ``edge review``. Raises ConflictError."""
+        near = looks.nearest(seen, collection)
+        if near and near[0].name != subject and near[0].similarity >= match:
+            words = f"it looks like {near[0].name}, who is enrolled already ({near[0].similarity:.2f})"
+            raise ConflictError(words, "take that name, or enroll it all the same")
+        if seen.embedding is not None and (harm := judged(collection, seen.embedding.vector, subject, match).harm):
+            raise ConflictError(harm, "take another picture, or enroll it all the same")

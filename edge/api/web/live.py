@@ -1,0 +1,110 @@
+"""What a camera sees now, for whoever looks: the frame processed last, with its tracks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.core.imaging import image as pictures
+from edge.core.types import Frame, Track
+
+LOOKING = 4.0
+"""seconds after a request for which frames are kept for the next one"""
+PATIENCE = 2.0
+"""seconds that a request waits for a frame newer than the one it has"""
+QUALITY = 80
+MOST_TRACKS = 40
+LOST = 0.5
+"""seconds without a detection after which a box is shown as where something was"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One frame as it is shown."""
+
+    frame: Frame
+    tracks: tuple[dict[str, Any], ...]
+
+
+class LiveView:
+    """``observe`` is called on the inference thread for each frame; the rest on the endpoint's loop."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._wanted: dict[str, float] = {}
+        """camera -> monotonic seconds until which somebody looks; empty: nobody does"""
+        self._shown: dict[str, Shown] = {}
+        self._encoded: OrderedDict[str, tuple[Frame, bytes]] = OrderedDict()
+        self._encoding = threading.Lock()
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._wanted)
+
+    def observe(self, camera: str, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Keep the frame where somebody looks at its camera."""
+        if not self._wanted or camera not in self._wanted:
+            return
+        if time.monotonic() > self._wanted[camera]:
+            self._wanted.pop(camera, None)
+            self._shown.pop(camera, None)
+            self._encoded.pop(camera, None)
+            return
+        boxes = (_box(track, frame.monotonic) for track in tracks[:MOST_TRACKS] if track.confirmed)
+        self._shown[camera] = Shown(frame, tuple(boxes))
+
+    def erase(self) -> None:
+        """Somebody is forgotten: keep no picture that may show them."""
+        self._shown.clear()
+        self._encoded.clear()
+
+    async def newer(self, camera: str, after: int) -> Shown | None:
+        """The next frame with another number than ``after``; None where none comes in time."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            self._wanted[camera] = time.monotonic() + LOOKING
+            shown = self._shown.get(camera)
+            if shown is not None and shown.frame.sequence != after:
+                return shown
+            if time.monotonic() > until:
+                return None
+            await asyncio.sleep(0.02)
+
+    def shown(self, camera: str) -> Shown | None:
+        """The frame that is shown now; None where nobody looks."""
+        return self._shown.get(camera)
+
+    async def jpeg(self, frame: Frame) -> bytes:
+        """The picture, encoded once for all who look."""
+        return await asyncio.to_thread(self._jpeg, frame)
+
+    def _jpeg(self, frame: Frame) -> bytes:
+        with self._encoding:
+            known = self._encoded.get(frame.camera)
+            if known is None or known[0] is not frame:
+                main = frame.main
+                width = min(self._width, main.width)
+                height = max(1, round(main.height * width / main.width))
+                known = frame, pictures.encode_jpeg(pictures.resized_rgb(main, width, height), QUALITY)
+                self._encoded[frame.camera] = known
+            return known[1]
+
+
+def _box(track: Track, now: float) -> dict[str, Any]:
+    box, identity = track.box.clipped(), track.identity
+    return {
+        "id": track.id,
+        "label": track.label,
+        "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],
+        "lost": now - track.seen > LOST,
+        "state": identity.state,
+        "subject": identity.subject,
+        "pseudonym": identity.pseudonym,
+        "custom_labels": [one.name for one in track.custom_labels],
+        "similarity": identity.similarity and round(identity.similarity, 2),
+    }

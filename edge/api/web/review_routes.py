@@ -1,0 +1,241 @@
+"""The review queue in the browser: the same questions, answers and gate as ``edge review``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.api.http import bodies_rest as bodies
+from edge.api.web.access import said
+from edge.api.web.texts import question, why
+from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
+from edge.core.settings import Settings
+from edge.labels.store import Labels
+from edge.recognition.review import Doubt, Portraits, PortraitStore, ReviewQueue, answers
+from edge.recognition.review.answers import Answers
+from edge.recognition.review.database import FILE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edge.recognition.store import Collections
+
+AT_ONCE = 500
+"""questions of one answer"""
+MOST_ANSWERS = 100
+"""in one request: others wait no longer than these take"""
+Work = Callable[[Answers, int, str, bool], str | None]
+WORK: dict[str, Work] = {
+    "confirm": lambda given, number, _, force: given.confirm(number, force),
+    "rename": lambda given, number, subject, force: given.rename(number, subject, force),
+    "new": lambda given, number, subject, force: given.new(number, subject, force),
+    "reject": lambda given, number, *_: given.reject(number),
+    "discard": lambda given, number, *_: given.discard(number),
+}
+"""what a person may answer -> what does it"""
+NAMING = ("rename", "new")
+"""answers that want a name"""
+
+
+class Questions:
+    """One at a time touches the queue. The file of the queue is made only where the settings want one."""
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
+        self._settings, self._state, self._collections = settings, state, collections
+        self._lock = threading.Lock()
+        self._queue: ReviewQueue | None = None
+        self._portraits: PortraitStore | None = None
+        self._answers: Answers | None = None
+        self._match: dict[str, float] = {}
+
+    def summary(self) -> dict[str, Any]:
+        """What the page always tells: how many wait, what is kept and how long."""
+        review = self._settings.review
+        with self._lock:
+            kept = self._queue.kept() if self._opened() and self._queue else None
+        return {
+            "enabled": review.enabled,
+            "crops": review.crops,
+            "days": review.days,
+            "most": review.most,
+            "audit": review.audit,
+            "waiting": kept.waiting if kept else 0,
+            "newest": kept.newest if kept else 0,
+            "answered": kept.answered if kept else 0,
+            "pictures": kept.pictures if kept else 0,
+        }
+
+    def close(self) -> None:
+        with self._lock:
+            for one in (self._queue, self._portraits):
+                if one is not None:
+                    one.close()
+            self._queue = self._portraits = self._answers = None
+
+    async def listed(self, request: Request) -> Response:
+        """``GET /page/review?after=ID``: the questions past one, oldest first, some hundred at a time."""
+        text = request.query_params.get("after", "")
+        after = int(text) if text.isdecimal() and len(text) < 16 else 0
+        return await self._in_thread(lambda: self._list(after))
+
+    async def picture(self, request: Request) -> Response:
+        """``GET /page/review/ID/picture.jpg``: the crop of a question."""
+        return await self._jpeg(request, lambda number: self._needed().get(number).crop)
+
+    async def portrait(self, request: Request) -> Response:
+        """``GET /page/portraits/ID.jpg``: a picture of an enrolled face, where one was kept."""
+        return await self._jpeg(request, lambda number: self._portraits.picture(number) if self._portraits else b"")
+
+    async def answered(self, request: Request) -> Response:
+        """``POST /page/review/answers``: ``{"answers": [{"id", "answer", "subject", "force"}]}``, each by itself."""
+        try:
+            given = _given(await bodies.document(request))
+        except InputError as error:
+            return said(400, error.message, error.hint)
+        return await self._in_thread(lambda: {"outcomes": [self._answer(**one) for one in given]})
+
+    async def undone(self, request: Request) -> Response:
+        """``POST /page/review/undo``: ``{"ids": [...]}``; the questions that wait again come back."""
+        try:
+            numbers = bodies.numbers((await bodies.document(request)).get("ids"), MOST_ANSWERS)
+        except InputError as error:
+            return said(400, error.message, error.hint)
+        return await self._in_thread(lambda: {"outcomes": [self._undo(number) for number in numbers]})
+
+    async def deleted(self, request: Request) -> Response:
+        """``POST /page/review/delete``: every question, and with ``{"answered": true}`` what was said as well."""
+        try:
+            also = (await bodies.document(request)).get("answered") is True
+        except InputError as error:
+            return said(400, error.message, error.hint)
+        return await self._in_thread(
+            lambda: {"deleted": self._queue.clear(also) if self._opened() and self._queue else 0}
+        )
+
+    async def _in_thread(self, work: Callable[[], dict[str, Any]]) -> Response:
+        from starlette.responses import JSONResponse
+
+        def alone() -> dict[str, Any]:
+            with self._lock:
+                return work()
+
+        try:
+            return JSONResponse(await asyncio.to_thread(alone))
+        except EdgeError as error:
+            return said(500, error.message, error.hint)
+
+    async def _jpeg(self, request: Request, of: Callable[[int], bytes]) -> Response:
+        from starlette.responses import Response
+
+        def alone() -> bytes:
+            with self._lock:
+                return of(number) if number < bodies.LARGEST and self._opened() else b""
+
+        number = int(request.path_params["number"])
+        try:
+            data = await asyncio.to_thread(alone)
+        except NotFoundError:
+            data = b""  # answered or expired since the list was made
+        except EdgeError as error:
+            return said(500, error.message, error.hint)
+        # no content is what a browser takes for no error: the page shows the letters of the name instead
+        return Response(data, media_type="image/jpeg") if data else Response(status_code=204)
+
+    def _opened(self) -> bool:
+        if self._queue is None and (self._settings.review.enabled or (self._state / FILE).exists()):
+            self._queue = ReviewQueue(self._state, self._settings.review)
+            self._portraits = PortraitStore(self._state)
+        return self._queue is not None
+
+    def _needed(self) -> ReviewQueue:
+        if not self._opened() or self._queue is None:
+            raise NotFoundError("there is no review queue", "set review.enabled = true")
+        return self._queue
+
+    def _applying(self) -> Answers:
+        if self._answers is None:
+            self._match = answers.matches(self._settings, self._state)
+            self._answers = Answers(self._needed(), self._collections, self._match)
+        return self._answers
+
+    def _list(self, after: int) -> dict[str, Any]:
+        if not self._opened():
+            return {"questions": [], "more": False, "undoable": []}
+        found = self._needed().doubts(after, AT_ONCE)
+        undoable = self._applying().undoable
+        return {"questions": self._documents(found), "more": len(found) == AT_ONCE, "undoable": undoable}
+
+    def _documents(self, found: Sequence[Doubt]) -> list[dict[str, Any]]:
+        portraits = self._portraits.all() if self._portraits else {}
+        choices = {version: self._labels(version) for version in {one.version for one in found} if version}
+        return [
+            {
+                **_document(one, portraits, None if one.version else self._match.get(one.label)),
+                **({"choices": choices[one.version]} if one.version else {}),
+            }
+            for one in found
+        ]
+
+    def _labels(self, version: str) -> list[str]:
+        """The labels of a version of custom labels, to choose from; none where it is gone."""
+        name, _, number = version.partition("/")
+        try:
+            known = Labels(self._state)
+            return sorted(known.version(name, int(number)).labels)
+        except (EdgeError, ValueError):
+            return []
+
+    def _answer(self, number: int, answer: str, subject: str, force: bool) -> dict[str, Any]:
+        try:
+            self._needed().get(number)
+        except NotFoundError:
+            return {"id": number, "ok": False, "code": "gone", "error": f"question {number} was answered already"}
+        try:
+            named = WORK[answer](self._applying(), number, subject, force)
+        except ConflictError as error:
+            return {"id": number, "ok": False, "code": "refused", "error": _plain(error.message, number)}
+        except EdgeError as error:
+            return {"id": number, "ok": False, "code": "failed", "error": error.message, "try": error.hint}
+        return {"id": number, "ok": True, "answer": answer, "subject": named}
+
+    def _undo(self, number: int) -> dict[str, Any]:
+        try:
+            doubt = self._applying().undo(number)
+        except EdgeError as error:
+            return {"id": number, "ok": False, "code": "gone", "error": error.message, "try": error.hint}
+        return {"id": number, "ok": True, "question": self._documents([doubt])[0]}
+
+
+def _document(doubt: Doubt, portraits: Portraits, match: float | None) -> dict[str, Any]:
+    known: dict[str, Any] = answers.document(doubt)
+    for one in known["nearest"]:
+        pictures = portraits.get((doubt.collection, one["subject"]), {})
+        # another picture of the same subject is better than none, as long as it says so
+        one["picture"] = pictures.get(one["face_id"], next(reversed(pictures.values()), None))
+        one["same_face"] = one["face_id"] in pictures
+    return {**known, "question": question(doubt), "why": why(doubt, match), "match": match}
+
+
+def _given(document: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = document.get("answers")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_ANSWERS:
+        raise InputError(f"answers: expected a list of 1 to {MOST_ANSWERS}", "send them in parts", code="answers")
+    return [_row(one) for one in rows]
+
+
+def _row(one: object) -> dict[str, Any]:
+    if not isinstance(one, dict) or not isinstance(one.get("answer"), str) or one["answer"] not in WORK:
+        raise InputError(f"answer: expected one of {', '.join(WORK)}", "use the page", code="answer")
+    (number,) = bodies.numbers([one.get("id")], 1)
+    subject = one.get("subject") or ""
+    if not isinstance(subject, str) or (one["answer"] in NAMING) != bool(subject):
+        raise InputError(f"subject: expected a name with {' and '.join(NAMING)} alone", "use the page", code="subject")
+    return {"number": number, "answer": one["answer"], "subject": subject, "force": one.get("force") is True}
+
+
+def _plain(message: str, number: int) -> str:
+    return message.removeprefix(f"question {number}: ")

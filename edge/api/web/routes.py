@@ -1,0 +1,241 @@
+"""The page's routes, and the documents behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge import __version__
+from edge.api.web import prometheus as metrics
+from edge.api.web.access import Door, said
+from edge.api.web.enrollment_routes import Enrolment
+from edge.api.web.event_stream import Feed
+from edge.api.web.live import LiveView
+from edge.api.web.review_routes import Questions
+from edge.core.errors import NotFoundError
+from edge.core.settings import Settings
+from edge.core.system import hardware as board
+from edge.pipeline.event_policy import Presence
+from edge.pipeline.health import Health
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from edge.api.http.work_queue import Lane
+    from edge.core.types import Frame
+    from edge.mqtt.messages import Stats
+    from edge.recognition.store import Collections
+
+SCRIPTS = (
+    "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
+    "rows.js",
+)  # fmt: skip
+ASSETS = {
+    "": ("index.html", "text/html"),
+    "page.css": ("page.css", "text/css"),
+    **{name: (name, "text/javascript") for name in SCRIPTS},
+}
+"""last part of the address -> file below edge/data/page, its type"""
+MOST_SUBJECTS = 500
+"""subjects of a collection that are listed"""
+
+
+class StatusPage:
+    """``begin`` gives it what tells of the daemon, ``serve`` the endpoint's lane. Without them it shows less."""
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
+        self._settings, self._health, self._collections = settings, health, collections
+        self._door = Door(settings.page, settings.device.name)
+        self.live = LiveView(settings.page.width)
+        self.feed = Feed()
+        self._enrolment = Enrolment(settings, state, collections)
+        self._questions = Questions(settings, state, collections)
+        self._stats: Callable[[], Stats] | None = None
+        self._present: Callable[[], Sequence[Presence]] = tuple
+        self._latest: Callable[[str], Frame | None] = lambda _: None
+        self._release: Callable[[], str] = str
+
+    def begin(
+        self,
+        stats: Callable[[], Stats],
+        present: Callable[[], Sequence[Presence]],
+        latest: Callable[[str], Frame | None],
+        release: Callable[[], str],
+    ) -> None:
+        """Who tells what there is now."""
+        self._stats, self._present, self._latest, self._release = stats, present, latest, release
+        self._enrolment.latest = self._camera
+
+    def serve(self, lane: Lane) -> None:
+        """``lane`` runs the models that enroll."""
+        self._enrolment.lane = lane
+
+    def close(self) -> None:
+        """End what never ends by itself, so that the endpoint can stop."""
+        self.feed.close()
+        self._questions.close()
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: nothing that is shown names it, no picture is kept, and no answer taken back."""
+        self.feed.erase(subject)
+        self.live.erase()
+        self._questions.close()
+
+    def routes(self) -> list[BaseRoute]:
+        from starlette.routing import Route
+
+        door, enrolment, questions = self._door, self._enrolment, self._questions
+        return [
+            Route("/", door.open(_asset("")), methods=["GET"]),
+            *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
+            Route("/page/door", door.open(door.asked), methods=["GET"]),
+            Route("/page/login", door.login, methods=["POST"]),
+            Route("/page/state", door.private(self._answer_state), methods=["GET"]),
+            Route("/page/events", door.private(self._answer_events), methods=["GET"]),
+            Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
+            Route("/page/collections/{name}/faces", door.changing(enrolment.answer), methods=["POST"]),
+            Route("/page/collections/{name}/looks", door.changing(enrolment.look), methods=["POST"]),
+            Route("/page/looks/{word}", door.changing(enrolment.enroll), methods=["POST"]),
+            Route("/page/review", door.private(questions.listed), methods=["GET"]),
+            Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
+            Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
+            Route("/page/review/answers", door.changing(questions.answered), methods=["POST"]),
+            Route("/page/review/undo", door.changing(questions.undone), methods=["POST"]),
+            Route("/page/review/delete", door.changing(questions.deleted), methods=["POST"]),
+            Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
+            Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
+        ]
+
+    async def _answer_state(self, request: Request) -> Response:  # noqa: ARG002
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(await asyncio.to_thread(self._state))
+
+    async def _answer_events(self, request: Request) -> Response:
+        from starlette.responses import StreamingResponse
+
+        if self.feed.full:
+            return said(503, "too many browsers listen already", "close one of them")
+        last = request.headers.get("last-event-id", "")
+        after = int(last) if last.isdecimal() and len(last) < 16 else 0
+        return StreamingResponse(self.feed.stream(after), media_type="text/event-stream")
+
+    async def _answer_collection(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        name = request.path_params["name"]
+        try:
+            subjects = await asyncio.to_thread(lambda: self._collections.get(name).subjects())
+        except NotFoundError as error:
+            if name not in self._enrolment.collections():
+                return said(404, error.message, error.hint)
+            subjects = {}  # it is made with its first face
+        like = request.query_params.get("like", "").casefold()
+        named = [(name, faces) for name, faces in sorted(subjects.items()) if like in name.casefold()]
+        listed = [{"subject": name, "faces": faces} for name, faces in named[:MOST_SUBJECTS]]
+        return JSONResponse({"subjects": listed, "total": len(named)})
+
+    async def _answer_picture(self, request: Request) -> Response:
+        from starlette.responses import Response
+
+        name, after = request.path_params["name"], request.query_params.get("after", "")
+        if name not in self._health.cameras:
+            return said(404, f"there is no camera {name[:64]!r}", f"one of {', '.join(self._health.cameras)}")
+        shown = await self.live.newer(name, int(after) if after.isdecimal() and len(after) < 16 else -1)
+        frame = shown.frame if shown else self._latest(name)
+        if frame is None or (shown is None and after == str(frame.sequence)):
+            if "after" in request.query_params:
+                return Response(status_code=204)  # what a script that asks again and again takes for no error
+            return said(503, f"camera {name} gives no new picture", self._health.cameras[name].reason)
+        story = {"sequence": frame.sequence, "time": frame.time, "tracks": shown.tracks if shown else ()}
+        headers = {"X-Frame": json.dumps(story)}
+        return Response(await self.live.jpeg(frame), media_type="image/jpeg", headers=headers)
+
+    def _camera(self, name: str) -> Frame | None:
+        """The newest frame: what is shown where somebody looks, else what was looked at last."""
+        shown = self.live.shown(name)
+        return shown.frame if shown else self._latest(name)
+
+    async def _answer_metrics(self, request: Request) -> Response:  # noqa: ARG002
+        from starlette.responses import Response
+
+        return Response(await asyncio.to_thread(self._metrics), headers={"Content-Type": metrics.TYPE})
+
+    def _metrics(self) -> str:
+        stats = self._stats() if self._stats else None
+        faces = {name: self._collections.get(name).count for name in self._collections.names()}
+        outbox, mqtt = (stats.outbox, stats.mqtt) if stats else ({}, {})
+        return metrics.text(metrics.of_daemon(self._health, outbox, mqtt, faces, self._release()))
+
+    def _state(self) -> dict[str, Any]:
+        health, now = self._health, time.monotonic()
+        stats = self._stats() if self._stats else None
+        return {
+            "device": self._settings.device.name,
+            "version": __version__,
+            "release": self._release(),
+            "hardware": board.model(),
+            "time": time.time(),
+            "clock": board.clock(),
+            "uptime": stats.uptime if stats else 0.0,
+            "memory_mb": round(board.memory().resident / 1e6, 1),
+            "temperature": board.temperature(health.sys),
+            "throttled": board.throttled(health.sys),
+            "shed": f"{health.shed.what}: {health.shed.why}" if health.shed.level else "",
+            "problems": dict(health.problems),
+            "cameras": [
+                {"name": name, "state": one.state, "reason": one.reason, "fps": round(one.fps(now), 1)}
+                for name, one in health.cameras.items()
+            ],
+            "fps": self._settings.page.fps,
+            "present": [_document(one) for one in self._present()],
+            "outbox": stats.outbox if stats else {},
+            "mqtt": bool(self._settings.mqtt.host),
+            "collections": [
+                {"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()
+            ],
+            "enrollable": self._enrolment.collections(),
+            "review": self._questions.summary(),
+        }
+
+
+def _document(presence: Presence) -> dict[str, Any]:
+    tracks = [
+        {
+            "track": one.track,
+            "label": one.label,
+            "state": one.identity.state,
+            "subject": one.identity.subject,
+            "pseudonym": one.identity.pseudonym,
+            "custom_labels": [label.name for label in one.custom_labels],
+            "zones": one.zones,
+            "since": one.started,
+        }
+        for one in presence.tracks
+    ]
+    return {"camera": presence.camera, "tracks": tracks}
+
+
+def _asset(name: str) -> Callable[[Request], Any]:
+    """A handler for one file of edge/data/page. Browsers ask each time, and are told that it is the same."""
+    file, kind = ASSETS[name]
+    body = resources.files("edge").joinpath("data", "page", file).read_bytes()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    async def answer(request: Request) -> Response:
+        from starlette.responses import Response
+
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=kind, headers=headers)
+
+    return answer

@@ -1,0 +1,115 @@
+"""A stored source through the pipeline, frame by frame.
+
+A picture by itself shows nobody twice, and the pipeline wants to see somebody more than once before it reports. So a
+picture stands before the camera for a moment, and what was there goes with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera, Settings
+from edge.core.types import Event, Frame, Track
+from edge.pipeline.loader import assemble
+from edge.pipeline.pipeline import Pipeline
+from edge.recognition.extraction import image_files
+from edge.recognition.store import Collections
+from edge.sources.av import VideoFile
+from edge.sources.images import ENDINGS
+
+PICTURE_SECONDS = 0.2
+"""between two looks at the same picture: above the pause between two embeddings of a track"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one frame gave."""
+
+    source: Path
+    """the video or picture"""
+    frame: Frame
+    tracks: Sequence[Track]
+    """followed after the frame"""
+    events: Sequence[Event]
+    """with the time of the video; those of the last step of a source hold all ends"""
+
+
+class Analysis:
+    """Looks through stored sources with the models, labels and thresholds of one camera's settings.
+
+    ``problems`` says what of the settings could not be used. Raises what ``assemble`` raises.
+    """
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, camera: Camera) -> None:
+        self._camera = camera.model_copy(update={"realtime": False, "loop": False, "enabled": True})
+        self._settings = settings.model_copy(update={"cameras": (self._camera,)})
+        assembled = assemble(self._settings, state, collections)
+        self._ids = (f"1-{number}" for number in itertools.count(1))
+        self.problems = assembled.problems
+        self.bundle = assembled.bundle
+        self.begun: list[Callable[[Pipeline], None]] = []
+        """told of the pipeline of each source, before its first frame"""
+        self.examiners: list[Callable[[Frame, Pipeline, Sequence[Event]], None]] = []
+        """see each frame with what became of it, and the last one again with the ends"""
+
+    def video(self, path: Path) -> Iterator[Step]:
+        """Every frame of a video that the camera's rate lets through. Raises SourceError, ModelError."""
+        source = VideoFile(self._camera, str(path))
+        try:
+            yield from self._ended(self._begun(self._camera), path, source.frames())
+        finally:
+            source.close()
+
+    def picture(self, path: Path) -> Iterator[Step]:
+        """One picture, as if it stood still before the camera. Raises InputError, ModelError."""
+        picture = pictures.rotated(pictures.read(path), self._camera.rotation)
+        camera = self._camera.model_copy(update={"motion": False})
+        now = time.time()
+        looks = 2 + max(
+            self._settings.recognition.votes, int(self._settings.tracking.confirm_seconds / PICTURE_SECONDS)
+        )
+
+        def frames() -> Iterator[Frame]:
+            for number in range(looks + 1):
+                after = number * PICTURE_SECONDS
+                yield Frame(camera.name, number, after, now + after, picture, video_time=0.0)
+
+        yield from self._ended(self._begun(camera), path, frames())
+
+    def _begun(self, camera: Camera) -> Pipeline:
+        pipeline = Pipeline(camera, self._settings, self.bundle, self._ids)
+        for listener in self.begun:
+            listener(pipeline)
+        return pipeline
+
+    def _ended(self, pipeline: Pipeline, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
+        """A step a frame, one behind: the ends of what is still there belong to the last."""
+        held: Step | None = None
+        for frame in frames:
+            if held is not None:
+                yield held
+            events = pipeline.process(frame)
+            for examiner in self.examiners:
+                examiner(frame, pipeline, events)
+            seen = [dataclasses.replace(track) for track in pipeline.tracks if track.seen == frame.monotonic]
+            held = Step(source, frame, seen, events)
+        if held is not None:
+            ends = pipeline.finish()
+            for examiner in self.examiners:
+                examiner(held.frame, pipeline, ends)
+            yield dataclasses.replace(held, events=[*held.events, *ends])
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS
+
+
+def stored_files(paths: Sequence[Path]) -> list[Path]:
+    """The videos and pictures that ``paths`` name, folders opened. Raises InputError for one that is not there."""
+    return [file for path in paths for file in image_files(path)]

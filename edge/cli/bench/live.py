@@ -1,0 +1,66 @@
+"""The live phase: the daemon's threads on the source at its own pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edge.core.settings import Settings
+from edge.core.types import Event, Frame
+from edge.daemon.engine import Watch
+from edge.mqtt.outbox import Outbox
+from edge.pipeline.health import Health
+from edge.pipeline.loader import Assembled
+from edge.pipeline.pipeline import Pipeline
+
+OPENING = 60.0
+"""seconds that a source may take to its first frame"""
+
+
+def watch_live(
+    settings: Settings, assembled: Assembled, outbox: Outbox, seconds: float, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The daemon's threads on the source at its own pace: what is dropped, and how old a frame's events are."""
+    if not seconds:
+        return {}
+    camera = settings.cameras[0].model_copy(update={"realtime": True, "loop": True})
+    alone = settings.model_copy(update={"cameras": (camera,)})
+    health = Health([camera.name])
+    watch = Watch(alone, assembled.bundle, 1, health, ToOutbox(outbox))
+    watch.start()
+    opened = time.monotonic() + OPENING
+    while not health.cameras[camera.name].frames and time.monotonic() < opened and not watch.wait(0.02):
+        progress(0)
+    cpu = time.process_time()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not watch.wait(0.25):
+        progress(0)
+    watch.stop()
+    cpu = time.process_time() - cpu
+    counted = health.cameras[camera.name]
+    return {
+        "seconds": seconds,
+        "fps_wanted": camera.fps,
+        "frames": counted.frames,
+        "looked_at": counted.looked,
+        "dropped": counted.dropped,
+        "cpu_percent_of_a_core": round(100 * cpu / seconds, 1),
+        "exposure_to_outbox_ms": health.latency_ms().get("latency", {}),
+    }
+
+
+class ToOutbox:
+    """Reports that end in the outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def events(self, events: Sequence[Event]) -> None:
+        self._outbox.put(events)
+
+    def left(self, camera: str) -> None:
+        """Nobody is told."""
+
+    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
+        """Nobody else is told."""

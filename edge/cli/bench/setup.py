@@ -1,0 +1,86 @@
+"""What is measured on: frames in memory, a collection of random faces, and which machine it is."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge import sources
+from edge.cli.bench.stand import Stand
+from edge.core.errors import InputError
+from edge.core.settings import Camera, Settings
+from edge.core.system import hardware as board
+from edge.core.types import WHOLE, Frame, Space
+from edge.pipeline.loader import Assembled
+from edge.recognition.store import Collections, NewFace
+
+SEED = 7
+
+
+def film_of(camera: Camera, most: int) -> list[Frame]:
+    """The first frames of the source, in memory; fewer where it ends early. Raises InputError where it gives none."""
+    source = sources.open(camera)
+    try:
+        found = list(itertools.islice(source.frames(), most))
+    finally:
+        source.close()
+    if not found:
+        raise InputError(f"bench: {source.name} gave no frames", "choose another --source")
+    return found
+
+
+def repeated(film: Sequence[Frame], camera: Camera, count: int) -> list[Frame]:
+    """So many frames: the film again and again, time going on, a cut before each beginning."""
+    period, start, wall = 1 / camera.fps, time.monotonic(), time.time()
+    return [
+        replace(
+            film[i % len(film)],
+            sequence=i,
+            monotonic=start + i * period,
+            time=wall + i * period,
+            cut=film[i % len(film)].cut or (i > 0 and i % len(film) == 0),
+        )
+        for i in range(count)
+    ]
+
+
+def held_bytes(stand: Stand) -> int:
+    """Of the frames in memory, which a daemon does not hold."""
+    held = {
+        id(picture): picture.data.nbytes for frame in stand.film for picture in (frame.main, frame.small) if picture
+    }
+    return sum(held.values())
+
+
+def fill(assembled: Assembled, collections: Collections, settings: Settings, faces: int) -> None:
+    """Random faces, so that matching has its share of the cycle."""
+    random = np.random.default_rng(SEED)
+    for name, recogniser in assembled.bundle.recognisers.items():
+        space: Space = recogniser.embedder.space
+        vectors = random.standard_normal((faces, space.dimensions)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        new = [NewFace(vector, f"subject-{i}", f"{i:064x}", WHOLE) for i, vector in enumerate(vectors)]
+        collection = collections.get(settings.labels[name].collection)
+        for start in range(0, faces, 1000):
+            collection.add(new[start : start + 1000], space)
+
+
+def machine(settings: Settings, assembled: Assembled, camera: Camera, frames: Sequence[Frame]) -> dict[str, Any]:
+    main, small = frames[0].main, frames[0].small
+    return {
+        "board": board.model(),
+        "python": platform.python_version(),
+        "runtime": sorted({r.embedder.space.runtime for r in assembled.bundle.recognisers.values()})
+        or [settings.models.runtime],
+        "threads": settings.models.threads,
+        "models": {name: digest[:12] for name, digest in assembled.models.items()},
+        "source": sources.masked(camera.source),
+        "picture": f"{main.width}x{main.height} {main.layout}",
+        "small": f"{small.width}x{small.height} {small.layout}" if small else None,
+    }

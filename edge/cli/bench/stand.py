@@ -1,0 +1,71 @@
+"""What a bench is asked to measure, and what it measures on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core.settings import Camera, Settings
+from edge.core.types import Frame
+from edge.mqtt.outbox import Outbox
+from edge.pipeline.loader import Assembled
+from edge.recognition.store import Collections
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. The cycle always is; the rest where it is asked for."""
+
+    frames: int = 200
+    """frames of the source to process"""
+    live_seconds: float = 5.0
+    """of the live phase, and of each load of ``cameras``; 0: without the former"""
+    faces: int = 1000
+    """faces in the collection, random ones"""
+    threads: tuple[int, ...] = ()
+    """run the cycle again with each of these numbers of interpreter threads"""
+    sizes: tuple[int, ...] = ()
+    """match in, and enrol into, collections of these numbers of faces"""
+    cameras: tuple[int, ...] = ()
+    """watch with each of these numbers of cameras"""
+    in_view: tuple[int, ...] = ()
+    """run the cycle on so many people who stand in view"""
+    detectors: tuple[str, ...] = ()
+    """run the cycle with each of these detectors"""
+    rival: bool = False
+    """also run a plain script on the same frames"""
+    motion: bool = False
+    """also compare with a look at every frame"""
+    budget: bool = False
+    """also compare with an embedding of every face in every frame"""
+    people: Path | None = None
+    """pictures of whom to name then, by subject; None: the sample portraits"""
+    profile: bool = False
+    """also tell where a frame's own CPU goes, stage by stage"""
+    start: bool = False
+    """also measure the start-up, part by part"""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What every part of a bench measures on."""
+
+    plan: Plan
+    settings: Settings
+    state: Path
+    """where models are looked for"""
+    folder: Path
+    """a temporary one, for everything else"""
+    camera: Camera
+    """the first one of the settings, as fast as possible"""
+    collections: Collections
+    assembled: Assembled
+    film: Sequence[Frame]
+    """the source's own frames and times, each once"""
+    frames: Sequence[Frame]
+    """of it, as many as the plan wants, and those to warm up with"""
+    outbox: Outbox
+    progress: Progress

@@ -1,0 +1,213 @@
+"""The broker: reachable, trusted, letting us in, and keeping this device to its own half of the topics."""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTProtocolVersion
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.errors import SettingsError
+from edge.core.settings import Mqtt
+from edge.mqtt import connection
+from edge.mqtt.link import HINTS, Link, of_connack, of_error
+from edge.mqtt.topics import Topics
+
+PROBE = "doctor"
+"""last level of the topics that are tried: nothing listens there"""
+
+
+def broker(patient: Patient) -> Iterator[Finding]:
+    """Connects beside the daemon, under a client id of its own."""
+    settings = patient.settings.mqtt
+    where = f"{settings.host}:{settings.effective_port}"
+    if not settings.host:
+        yield Finding(Level.NOTE, "broker", "none is set: events stay on this device", "", "set mqtt.host")
+        return
+    visit = _Visit(settings, patient.settings.device.name, patient.seconds)
+    try:
+        if trouble := visit.connect():
+            link, detail = trouble
+            yield Finding(
+                Level.ERROR, "broker", f"{where} is {link}: {detail}", _meaning(link), HINTS.get(link, "try again")
+            )
+            return
+        yield Finding(Level.OK, "broker", f"{where} lets us in (MQTT {visit.version}{', TLS' if settings.tls else ''})")
+        if settings.password.get_secret_value() and not settings.tls and not _is_local(settings.host):
+            yield Finding(
+                Level.WARNING,
+                "broker",
+                "the password travels unencrypted",
+                "mqtt.tls is off",
+                "set mqtt.tls and mqtt.ca",
+            )
+        yield from _access(visit, Topics(patient.settings.device.name))
+    finally:
+        visit.close()
+
+
+def _access(visit: _Visit, topics: Topics) -> Iterator[Finding]:
+    """Whether this device may write its own half, hear what is for it, and no more."""
+    refused = visit.publish(topics.response(PROBE))
+    if refused:
+        yield Finding(
+            Level.ERROR, "broker", f"this device may not publish below {topics.status.rpartition('/')[0]}/: {refused}",
+            "its events wait in the outbox",
+            "let it write there: pattern write edge/v1/%u/up/# in mosquitto's acl_file",
+        )  # fmt: skip
+    below = topics.ack.rpartition("/")[0]
+    heard = visit.subscribe(f"{below}/{PROBE}")
+    if not heard:
+        yield Finding(
+            Level.ERROR, "broker", f"this device may not subscribe below {below}/",
+            "commands and the hub's acknowledgement do not reach it", "let it read: pattern read edge/v1/%u/down/#",
+        )  # fmt: skip
+    if visit.version != "5":
+        yield Finding(Level.NOTE, "broker", "whether the broker refuses a publish cannot be told with MQTT 3.1.1")
+    elif not visit.publish(f"{below}/{PROBE}"):
+        yield Finding(
+            Level.NOTE, "broker", f"this device may also write below {below}/: no access list keeps it to its half",
+            "another device that is stolen could command this one", "use an acl_file as in the README",
+        )  # fmt: skip
+    elif not refused and heard:
+        yield Finding(Level.OK, "broker", "the access list gives this device exactly its own half")
+
+
+def hub(patient: Patient) -> Iterator[Finding]:
+    """Whether a hub has ever said how far it stored this device's events (its mark is retained)."""
+    settings = patient.settings.mqtt
+    if not settings.host or settings.acknowledge != "hub":
+        return
+    visit = _Visit(settings, patient.settings.device.name, patient.seconds)
+    try:
+        if visit.connect():
+            return  # told by ``broker``
+        topics = Topics(patient.settings.device.name)
+        visit.subscribe(topics.ack)
+        mark = visit.heard(topics.ack, 2.0)
+    finally:
+        visit.close()
+    try:
+        seq = int(json.loads(mark)["seq"]) if mark else None
+    except (ValueError, KeyError, TypeError):
+        seq = None
+    if seq is None:
+        yield Finding(
+            Level.WARNING, "hub", "no hub has acknowledged anything of this device",
+            "with mqtt.acknowledge = 'hub' events stay in the outbox until one does",
+            "run edge hub ingest at this broker, or set mqtt.acknowledge = 'broker'",
+        )  # fmt: skip
+    else:
+        yield Finding(Level.OK, "hub", f"it has stored this device's events up to {seq}")
+
+
+@dataclass
+class _Visit:
+    """One short connection. Paho's callbacks only put what they heard into queues."""
+
+    settings: Mqtt
+    device: str
+    seconds: float
+    version: str = "5"
+    client: Any = None
+    connected: queue.Queue[Any] = field(default_factory=queue.Queue)
+    answers: queue.Queue[tuple[int, str]] = field(default_factory=queue.Queue)
+    granted: queue.Queue[bool] = field(default_factory=queue.Queue)
+    messages: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
+
+    def connect(self) -> tuple[Link, str] | None:
+        """None when we are in, else why not."""
+        versions = {"auto": ("5", "3.1.1")}.get(self.settings.version, (self.settings.version,))
+        trouble: tuple[Link, str] | None = None
+        for self.version in versions:
+            trouble = self._try()
+            if trouble is None or trouble[0] is not Link.UNSUPPORTED:
+                return trouble
+        return trouble
+
+    def _try(self) -> tuple[Link, str] | None:
+        try:
+            name = f"edge-{PROBE}-{self.device}-{secrets.token_hex(3)}"
+            self.client = connection.build(self.settings, name, self.version, None, connection.INFLIGHT)
+            self._listen(self.client)
+            self.client.connect(self.settings.host, self.settings.effective_port, 30)
+        except SettingsError as error:
+            return Link.UNTRUSTED, error.message
+        except (OSError, ValueError) as error:  # a host name that cannot be one is a ValueError
+            return of_error(error)
+        self.client.loop_start()
+        try:
+            code = self.connected.get(timeout=self.seconds)
+        except queue.Empty:
+            return Link.UNREACHABLE, f"the port is open, and no MQTT answer came within {self.seconds:.0f} s"
+        return of_connack(code.value, str(code)) if code.is_failure else None
+
+    def _listen(self, client: paho.Client) -> None:
+        client.on_connect = lambda _c, _d, _f, code, _p: self.connected.put(code)
+        client.on_publish = lambda _c, _d, mid, code, _p: self.answers.put((mid, str(code) if code.is_failure else ""))
+        client.on_subscribe = lambda _c, _d, _m, codes, _p: self.granted.put(not any(c.is_failure for c in codes))
+        client.on_message = lambda _c, _d, message: self.messages.put((message.topic, bytes(message.payload)))
+
+    def publish(self, topic: str) -> str:
+        """Publish a word that nobody waits for; why it was refused, empty when it was not."""
+        properties = None
+        if self.client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = paho.Properties(paho.PacketTypes.PUBLISH)  # type: ignore[attr-defined, no-untyped-call]
+            properties.MessageExpiryInterval = 10
+        mid = self.client.publish(topic, b"{}", qos=1, properties=properties).mid
+        until = time.monotonic() + self.seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                answered, reason = self.answers.get(timeout=left)
+            except queue.Empty:
+                break
+            if answered == mid:
+                return reason
+        return "no answer"
+
+    def subscribe(self, topic: str) -> bool:
+        self.client.subscribe(topic, qos=1)
+        try:
+            return self.granted.get(timeout=self.seconds)
+        except queue.Empty:
+            return False
+
+    def heard(self, topic: str, seconds: float) -> bytes:
+        """The first message of that topic within ``seconds``; empty where none came."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                came, payload = self.messages.get(timeout=left)
+            except queue.Empty:
+                break
+            if came == topic:
+                return payload
+        return b""
+
+    def close(self) -> None:
+        if self.client is not None:
+            self.client.disconnect()
+            self.client.loop_stop()
+
+
+def _meaning(link: Link) -> str:
+    return {
+        Link.UNREACHABLE: "events wait in the outbox",
+        Link.UNTRUSTED: "nothing is sent over a link that cannot be trusted",
+        Link.UNAUTHORISED: "the broker knows us not by this name and password",
+    }.get(link, "events wait in the outbox")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return socket.gethostbyname(host).startswith("127.")
+    except OSError:
+        return False

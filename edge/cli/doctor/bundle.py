@@ -1,0 +1,121 @@
+"""A file for a bug report: findings, settings, versions and the log's end, without secrets, names or faces."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import sqlite3
+import subprocess
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from edge import __version__
+from edge.cli.doctor.finding import Finding, Patient
+from edge.core.errors import EdgeError, StoreError
+from edge.core.storage import vault
+from edge.core.system import hardware as board
+from edge.recognition.store.store import FILE
+from edge.sources import masked
+
+LINES = 1000
+"""of the log"""
+PACKAGES = ("ai-edge-litert", "tflite-runtime", "annoy", "numpy", "paho-mqtt", "av", "opencv-python-headless", "tuf")
+COVERED = "***"
+
+
+def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str]:
+    """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
+    subjects = _subjects(patient.state)
+    hidden = sorted({*_secrets(patient.settings), *(subjects or ())}, key=len, reverse=True)
+    parts = {
+        "findings.json": json.dumps([asdict(finding) for finding in findings], indent=1),
+        "settings.json": json.dumps(patient.settings.model_dump(mode="json"), indent=1),
+        "versions.json": json.dumps(_versions(), indent=1),
+        "state.txt": "\n".join(_listing(patient.state)),
+        "log.txt": _log(patient.unit) if subjects is not None else "left out: the names in it could not be covered",
+    }
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in parts.items():
+                bundle.writestr(name, _cleaned(text, hidden))
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            "name a file in a folder that this user may write: /tmp/report.zip",
+        ) from error
+    return list(parts)
+
+
+def _cleaned(text: str, hidden: Sequence[str]) -> str:
+    text = "\n".join(masked(line) for line in text.splitlines())
+    for secret in hidden:
+        text = text.replace(secret, COVERED).replace(json.dumps(secret)[1:-1], COVERED)
+    return text
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    """Every secret in the settings, wherever it lies."""
+    if isinstance(value, SecretStr):
+        yield from filter(None, {value.get_secret_value(), *value.get_secret_value().splitlines()})
+    elif hasattr(value, "model_fields_set"):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _secrets(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _secrets(one)
+
+
+def _subjects(state: Path) -> list[str] | None:
+    """Names of people, which a log line may hold; short ones would cover half of all words. None: they are hidden."""
+    path = state / FILE
+    if not path.exists():
+        return []
+    try:
+        opened = vault.of(state)
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT DISTINCT subject FROM faces WHERE subject IS NOT NULL").fetchall()
+        return [name for (value,) in rows if len(name := opened.named(value) or "") > 2]
+    except sqlite3.Error:
+        return []
+    except EdgeError:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {"edge": __version__, "python": platform.python_version(), "system": platform.platform()}
+    found["board"] = board.model()
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _listing(state: Path) -> Iterator[str]:
+    """Names, sizes and modes; no content."""
+    for path in sorted(state.rglob("*"))[:2000]:
+        found = path.lstat()
+        yield f"{found.st_mode & 0o7777:04o} {found.st_size:12d} {path.relative_to(state)}"
+
+
+def _log(unit: str) -> str:
+    if not shutil.which("journalctl"):
+        return "no journal here"
+    command = ["journalctl", "-u", unit, "-n", str(LINES), "--no-pager", "-o", "short-iso"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return "the journal did not answer"

@@ -1,0 +1,110 @@
+"""Whether cameras are present, permitted and delivering."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from edge import sources
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.errors import EdgeError, SourceError
+from edge.core.settings import Camera
+from edge.core.types import Frame
+from edge.sources.factory import split
+
+DEVICES = Path("/dev")
+DARK = 4.0
+"""mean of the Y plane below which a picture is black"""
+
+
+def cameras(patient: Patient) -> Iterator[Finding]:
+    """Each enabled camera: opened for a moment, unless the daemon has it."""
+    enabled = [camera for camera in patient.settings.cameras if camera.enabled]
+    if not enabled:
+        yield Finding(
+            Level.WARNING, "cameras", "no camera is enabled", "there is nothing to look at", "set cameras.enabled"
+        )
+    for camera in enabled:
+        found = list(_device(camera))
+        yield from found
+        if any(finding.level is Level.ERROR for finding in found):
+            continue
+        if patient.daemon is not None:
+            yield Finding(
+                Level.NOTE, "cameras", f"{camera.name} was not opened: the daemon (process {patient.daemon}) has it",
+                "", "systemctl status edge shows its frames a second",
+            )  # fmt: skip
+        else:
+            yield _delivers(camera, patient.seconds)
+
+
+def _device(camera: Camera) -> Iterator[Finding]:
+    """What can be said without opening it."""
+    name, target = split(camera.source)
+    if name == "v4l2":
+        device = Path(target)
+        if not device.exists():
+            there = ", ".join(str(path) for path in sorted(DEVICES.glob("video*"))) or "none"
+            yield Finding(
+                Level.ERROR, "cameras", f"{camera.name}: {device} is not there", f"devices that are: {there}",
+                "plug the camera in, or set cameras.source to one that is there",
+            )  # fmt: skip
+        elif not os.access(device, os.R_OK | os.W_OK):
+            yield Finding(
+                Level.ERROR, "cameras", f"{camera.name}: {device} may not be opened by this user",
+                "it belongs to the group video", "add the user to the group: sudo usermod -aG video edge",
+            )  # fmt: skip
+    if name == "picamera2" and importlib.util.find_spec("picamera2") is None:
+        yield Finding(
+            Level.ERROR, "cameras", f"{camera.name}: the Python package picamera2 is not here",
+            "it comes from Debian, and the environment must see the system's packages",
+            "apt-get install python3-picamera2, and make the venv with --system-site-packages",
+        )  # fmt: skip
+
+
+def _delivers(camera: Camera, seconds: float) -> Finding:
+    """Whether a frame comes within ``seconds``, and is more than black."""
+    from edge.core.imaging import image as pictures
+
+    try:
+        source = sources.open(camera.model_copy(update={"realtime": False, "loop": False}))
+        began = time.monotonic()
+        frame = _first(source, max(seconds, camera.stall + 2))
+    except EdgeError as error:
+        return Finding.of("cameras", error, f"{camera.name} does not deliver")
+    took, main = time.monotonic() - began, frame.main
+    size = f"{main.width} x {main.height}"
+    if float(pictures.luma(main, 32, 24).mean()) < DARK:
+        return Finding(
+            Level.WARNING, "cameras", f"{camera.name} delivers {size}, and the picture is black",
+            "the lens is covered, or the sensor gives nothing", "look at the lens, the cable and the light",
+        )  # fmt: skip
+    return Finding(Level.OK, "cameras", f"{camera.name} delivers {size}, the first frame after {took:.1f} s")
+
+
+def _first(source: sources.Source, seconds: float) -> Frame:
+    """The first frame. Raises SourceError; a driver that hangs is left behind in its thread."""
+    found: list[Frame | EdgeError] = []
+
+    def look() -> None:
+        try:
+            with closing(source):
+                found.extend([next(iter(source.frames()))])
+        except StopIteration:
+            found.append(SourceError(f"{source.name}: ended without a frame", "check what the source holds"))
+        except EdgeError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look, name="doctor camera", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise SourceError(f"{source.name}: no frame within {seconds:.0f} s", "unplug the camera and plug it in again")
+    if isinstance(found[0], EdgeError):
+        raise found[0]
+    return found[0]

@@ -1,0 +1,70 @@
+"""The collections that labels are recognised by, and their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.errors import EdgeError, NotFoundError, StoreError
+from edge.core.storage.keys import Key
+from edge.recognition.store import Collections
+from edge.recognition.store import annoy_index as index
+from edge.recognition.store.collections import INDEXES
+from edge.recognition.store.store import FILE
+
+
+def collections(patient: Patient) -> Iterator[Finding]:
+    """Whether each collection can be opened, holds faces of the right space, and has a sound index."""
+    if not any(label.embedder for label in patient.settings.labels.values()):
+        return
+    if not (patient.state / FILE).exists():
+        yield _empty("there are no collections yet", "faces")
+        return
+    with Collections(patient.state, patient.settings.collection, maintain=False) as opened:
+        for label in {label.collection: label for label in patient.settings.labels.values() if label.embedder}.values():
+            yield from _collection(patient, opened, label.collection, label.embedder)
+
+
+def _collection(patient: Patient, opened: Collections, name: str, embedder: str) -> Iterator[Finding]:
+    try:
+        collection = opened.get(name)
+    except NotFoundError:
+        yield _empty(f"collection {name} does not exist", name)
+        return
+    if not collection.count:
+        yield _empty(f"collection {name} holds no face", name)
+        return
+    yield from _index(patient, name, collection.number, opened.store.vault.key)
+    try:
+        from edge.inference.load import load_embedder
+
+        collection.check_space(load_embedder(embedder, patient.settings.models, patient.state).space)
+    except StoreError:
+        raise
+    except EdgeError as error:
+        yield Finding.of("collections", error)
+        return
+    yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
+
+
+def _index(patient: Patient, name: str, number: int, key: Key | None) -> Iterator[Finding]:
+    folder = patient.state / INDEXES
+    if not index.manifest_path(folder, number).exists():
+        return
+    try:
+        manifest = index.read_manifest(folder, number)
+        if manifest is None:
+            raise StoreError("its manifest cannot be read")
+        index.load(folder, manifest, key)
+    except StoreError as error:
+        yield Finding(
+            Level.WARNING, "collections", f"the index of {name} is damaged: {error.message}",
+            "searches compare every face until it is built again, which the daemon does by itself",
+            "check the disk (dmesg) where this comes back",
+        )  # fmt: skip
+
+
+def _empty(what: str, name: str) -> Finding:
+    return Finding(
+        Level.WARNING, "collections", what, "everybody is unknown", f"edge enroll {name} photos/ (a folder a subject)"
+    )

@@ -1,0 +1,34 @@
+"""The custom labels that cameras name: there, whole, and made for the backbone that is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.errors import EdgeError
+from edge.labels import classifier as versions
+
+
+def custom_labels(patient: Patient) -> Iterator[Finding]:
+    """Whether each version can be used with the models that are here."""
+    from edge.core.types import Space
+    from edge.inference import model
+    from edge.inference.interpreter import choose
+    from edge.inference.preprocess import VERSION
+
+    settings = patient.settings
+    folders = model.folders(settings.models, patient.state)
+    for name in versions.named(settings):
+        try:
+            version, store = versions.find(name, patient.state)
+            versions.check_detectors(name, version, settings)
+            found = model.find(version.base, folders)
+            dimensions = found.card.embedding.dimensions if found.card.embedding else 0
+            space = Space(found.sha256, choose(settings.models.runtime), VERSION, dimensions)
+            versions.check_space(version, space.fingerprint)
+            store.head(version)
+        except EdgeError as error:
+            yield Finding.of("custom_labels", error, level=Level.WARNING)
+            continue
+        words = f"{name}: version {version.number}, {len(version.labels)} labels, F1 {version.f1:.2f}"
+        yield Finding(Level.OK, "custom_labels", words)

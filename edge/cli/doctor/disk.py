@@ -1,0 +1,123 @@
+"""The state folder, the disk below it, and the events that wait there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.storage import files
+from edge.mqtt.outbox.store import FILE as OUTBOX
+
+SLOW = 1.0
+"""seconds that one small durable write may take"""
+CHECKED_BYTES = 64 << 20
+WAITED = 600.0
+"""seconds after which a waiting event is a sign of trouble"""
+
+
+def state(patient: Patient) -> Iterator[Finding]:
+    """Whether the state folder is there, private and writable."""
+    folder = patient.state
+    if not folder.is_dir():
+        yield Finding(
+            Level.NOTE, "state", f"{folder} is not there yet", "nothing has run here", "run edge, or check 'state'"
+        )
+        return
+    if mode := folder.stat().st_mode & 0o077:
+        yield Finding(
+            Level.WARNING, "state", f"{folder} is open to other users (mode {mode:03o} for group and others)",
+            "it holds faces", f"chmod 700 {folder}",
+        )  # fmt: skip
+    probe, began = folder / f".doctor-{os.getpid()}", time.perf_counter()
+    try:
+        files.write_bytes(probe, b"x" * 4096)
+    except OSError as error:
+        yield Finding(
+            Level.ERROR, "state", f"{folder} cannot be written: {error.strerror}", "nothing new is remembered",
+            _HINTS.get(error.errno or 0, "check the owner of the folder and the disk (dmesg)"),
+        )  # fmt: skip
+        return
+    finally:
+        with contextlib.suppress(OSError):  # a folder that we may not even enter
+            probe.unlink()
+    took = time.perf_counter() - began
+    if took > SLOW:
+        yield Finding(
+            Level.WARNING, "state", f"one small write took {took:.1f} s", "the SD card or disk is failing or worn out",
+            "look at dmesg, and put the state on another disk",
+        )  # fmt: skip
+    else:
+        yield Finding(Level.OK, "state", f"{folder} can be written; a durable write takes {1e3 * took:.0f} ms")
+
+
+def space(patient: Patient) -> Iterator[Finding]:
+    """Free bytes, against what the outbox leaves free."""
+    folder = next(path for path in (patient.state, *patient.state.parents) if path.is_dir())
+    found = os.statvfs(folder)
+    free, nodes = found.f_bavail * found.f_frsize, found.f_favail
+    needed = patient.settings.outbox.reserve_bytes
+    if free < needed or (found.f_files and nodes < 100):
+        yield Finding(
+            Level.ERROR, "disk", f"{free >> 20} MiB and {nodes} files are free below {folder}",
+            f"the outbox leaves {needed >> 20} MiB free and stops growing there", "free some space on the disk",
+        )  # fmt: skip
+    elif free < 4 * needed:
+        yield Finding(
+            Level.WARNING, "disk", f"{free >> 20} MiB are free below {folder}", "that is little", "free some space"
+        )
+    else:
+        yield Finding(Level.OK, "disk", f"{free >> 20} MiB are free below {folder}")
+
+
+def outbox(patient: Patient) -> Iterator[Finding]:
+    """Whether the file of waiting events is whole, and whether events wait for too long."""
+    path = patient.state / OUTBOX
+    if not path.exists():
+        return
+    try:
+        waiting, oldest, lost = _read(path)
+    except sqlite3.Error as error:
+        yield Finding(
+            Level.ERROR, "outbox", f"{path} is damaged or cannot be read: {error}", "events that waited in it are lost",
+            "nothing: the daemon sets it aside at its next start and begins a new one; check the disk (dmesg)",
+        )  # fmt: skip
+        return
+    age = time.time() - oldest if waiting else 0.0
+    if lost:
+        yield Finding(
+            Level.WARNING, "outbox", f"{lost} events were dropped since the outbox was made",
+            "it was full, or the disk was", "see that the broker is reachable; raise outbox.max_bytes",
+        )  # fmt: skip
+    if age > WAITED and patient.settings.mqtt.host:
+        by = "hub" if patient.settings.mqtt.acknowledge == "hub" else "broker"
+        yield Finding(
+            Level.WARNING, "outbox", f"{waiting} events wait, the oldest for {age / 3600:.1f} h",
+            f"the {by} has not acknowledged them", f"see what is said of the {by}",
+        )  # fmt: skip
+    elif not lost:
+        yield Finding(Level.OK, "outbox", f"{waiting} events wait")
+
+
+def _read(path: Path) -> tuple[int, float, int]:
+    """(events that wait, wall time of the oldest, events lost). Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
+        if path.stat().st_size <= CHECKED_BYTES:
+            answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if answer != "ok":
+                raise sqlite3.DatabaseError(str(answer))
+        waiting, oldest = db.execute("SELECT count(*), min(time) FROM events").fetchone()
+        lost = db.execute("SELECT value FROM meta WHERE key = 'lost'").fetchone()
+        return int(waiting), float(oldest or 0.0), int(lost[0]) if lost else 0
+
+
+_HINTS = {
+    30: "mount the file system rw; a card that turns read-only by itself is worn out",  # EROFS
+    28: "free some space on the disk",  # ENOSPC
+    13: "run as the daemon's user (sudo -u edge), or give it the folder (chown)",  # EACCES
+}

@@ -1,0 +1,22 @@
+"""Whether the state folder is encrypted, and whether its key is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.storage import keys as vault_keys
+from edge.core.storage import vault
+
+
+def encryption(patient: Patient) -> Iterator[Finding]:
+    """Nothing is said where it is off and no key is set."""
+    found = vault.state(patient.state)
+    vault.of(patient.state)  # raises what is wrong, in the words of the error
+    if found is not None:
+        yield Finding(Level.OK, "encryption", f"what is stored is encrypted with key {found.key}")
+    elif vault_keys.given():
+        yield Finding(
+            Level.NOTE, "encryption", "a storage key is set, and the state folder is not encrypted",
+            "the key alone does nothing", "stop the daemon, then edge encryption on",
+        )  # fmt: skip

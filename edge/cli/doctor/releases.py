@@ -1,0 +1,43 @@
+"""Releases over the air: reachable, trusted, and not one that failed here."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.core.errors import FetchError, TrustError
+from edge.releases.release_store import Slots
+
+
+def releases(patient: Patient) -> Iterator[Finding]:
+    """What ``edge sync --dry-run`` would say."""
+    settings = patient.settings
+    if not settings.sync.url:
+        return
+    if importlib.util.find_spec("tuf") is None:
+        yield Finding(
+            Level.ERROR, "sync", "sync.url is set, and the Python package tuf is not here",
+            "releases cannot be verified",
+            "pip install 'edge[sync]'",
+        )  # fmt: skip
+        return
+    from edge.releases.updater import Updater
+
+    try:
+        done = Updater(settings, patient.state).run(dry=True)
+    except TrustError as error:
+        yield Finding.of("sync", error, "what the release server offers is not what its owner signed")
+        return
+    except FetchError as error:
+        yield Finding.of("sync", error, f"the release server {settings.sync.url} does not answer as it should")
+        return
+    running = Slots(patient.state).current or "none"
+    waits = f"; {done.release} waits to be fetched ({done.planned} bytes)" if done.planned else ""
+    if done.outcome == "held":
+        yield Finding(
+            Level.WARNING, "sync", "the release that is wanted failed here before and is not tried again",
+            f"running: {running}", "look at up/reported, and publish another release",
+        )  # fmt: skip
+        return
+    yield Finding(Level.OK, "sync", f"release {running}{waits}")

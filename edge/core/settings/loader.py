@@ -1,0 +1,252 @@
+"""Reads the settings: TOML file, then ``EDGE_...`` environment variables, then credentials for secrets.
+
+Search order for the file: ``--config``, ``$EDGE_CONFIG``, ``/etc/edge/edge.toml``; none of them is a complete
+configuration as well. Errors name file, line, key, value and rule.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.core.errors import SettingsError
+from edge.core.settings import Settings
+from edge.core.settings.locations import Location, line_of, locate
+from edge.core.storage import keys as vault_keys
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+SYSTEM_FILE = Path("/etc/edge/edge.toml")
+PREFIX, NESTED = "EDGE_", "__"
+CREDENTIALS = {
+    "mqtt-password": ("mqtt", "password"),
+    "api-keys": ("api", "keys"),
+    "page-token": ("page", "token"),
+    "enrolments-key": ("commands", "enrolments_key"),
+    "storage-key": ("encryption", "key"),
+}
+"""name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
+SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force, and where each came from."""
+
+    settings: Settings
+    path: Path | None
+    """the file, if there was one"""
+    file: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    credentials: Mapping[Location, str]
+    lines: Mapping[Location, int]
+
+    def origin(self, location: Location) -> str:
+        """``FILE:LINE``, ``environment NAME``, ``credential NAME`` or ``default``."""
+        if location in self.credentials:
+            return f"credential {self.credentials[location]}"
+        if _holds(self.environment, location):
+            return f"environment {_variable(location)}"
+        if self.path and _holds(self.file, location):
+            return f"{self.path}:{line_of(location, dict(self.lines)) or 1}"
+        return "default"
+
+
+def find(explicit: Path | None) -> Path | None:
+    """The configuration file that counts, or None for defaults alone."""
+    if explicit is not None:
+        return explicit
+    if chosen := os.environ.get("EDGE_CONFIG"):
+        return Path(chosen)
+    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+
+
+def read(explicit: Path | None = None) -> Settings:
+    """The settings in force. Raises SettingsError."""
+    return load(explicit).settings
+
+
+def load(explicit: Path | None = None) -> Loaded:
+    """The settings in force with the origin of each; their key is this process's then. Raises SettingsError."""
+    from pydantic import ValidationError
+
+    path = find(explicit)
+    text = _text(path) if path else ""
+    file = _parse(path, text) if path else {}
+    environment = _environment()
+    values = _merged(file, environment)
+    credentials = _fill_credentials(values)
+    lines = locate(text)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, values, environment, path, lines) from None  # the cause would show secrets
+    vault_keys.use(settings.encryption.key.get_secret_value())
+    return Loaded(settings, path, file, environment, credentials, lines)
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where everything is kept that must survive a restart."""
+    if settings.state is not None:
+        return settings.state.expanduser()
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "edge"
+
+
+def key(location: Location) -> str:
+    """A location as people write it: ``cameras[0].fps``."""
+    if not location:
+        return "settings"
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
+
+
+def masked(text: str) -> str:
+    """The text with the passwords of its URLs covered: ``rtsp://user:***@host``."""
+    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+    except FileNotFoundError as error:
+        hint = "check the path of --config, or EDGE_CONFIG"
+        raise SettingsError(f"configuration {path}: there is no such file", hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"configuration {path}: cannot be read: {error}", "check its owner and encoding") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"configuration {path}: not TOML: {error}", "correct the line named above") from error
+    except RecursionError as error:
+        raise SettingsError(f"configuration {path}: nested too deeply", "write the file by hand") from error
+
+
+def _environment() -> dict[str, Any]:
+    """What ``EDGE_<SECTION>__<KEY>`` variables set, nested as in the file. Lists and tables are JSON."""
+    from pydantic_settings import BaseSettings, EnvSettingsSource
+    from pydantic_settings import SettingsError as UnreadableError
+
+    for name in os.environ:
+        section, nested, _ = name.upper().removeprefix(PREFIX).partition(NESTED)
+        if name.upper().startswith(PREFIX) and nested and section.lower() not in Settings.model_fields:
+            raise SettingsError(
+                f"environment {name}: there is no section {section.lower()!r}",
+                f"expected one of {', '.join(Settings.model_fields)}",
+            )
+
+    class Sources(Settings, BaseSettings):  # type: ignore[misc]  # two kinds of model_config
+        """The same fields, as the library that reads the environment wants them."""
+
+    try:
+        return EnvSettingsSource(Sources, env_prefix=PREFIX, env_nested_delimiter=NESTED)()
+    except UnreadableError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        names = sorted(name for name in os.environ if name.upper().startswith(PREFIX + field.upper()))
+        raise SettingsError(
+            f"environment {', '.join(names)}: expected JSON: {error.__cause__}", 'write a list as \'["a", "b"]\''
+        ) from error
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _fill_credentials(values: dict[str, Any]) -> dict[Location, str]:
+    """Put credentials where ``values`` has nothing. Returns which. Raises SettingsError."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    filled: dict[Location, str] = {}
+    for name, (section, key) in CREDENTIALS.items() if folder else ():
+        file = Path(str(folder)) / name
+        table = values.get(section, {})
+        if not isinstance(table, dict) or table.get(key):
+            continue
+        try:
+            secret = file.read_text(encoding="utf-8").rstrip("\r\n")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"credential {file}: cannot be read: {reason}", "check its owner and content") from None
+        values[section] = {**table, key: secret}
+        filled[section, key] = name
+    return filled
+
+
+def _explained(
+    error: ValidationError,
+    values: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    path: Path | None,
+    lines: dict[Location, int],
+) -> SettingsError:
+    """Each broken rule with its place, once: a value that fits no type of a union breaks a rule for each."""
+    rules: dict[str, str] = {}
+    for detail in error.errors():
+        location = tuple(_existing(detail["loc"], values))
+        if _holds(environment, location) and location:
+            where = f"environment {_variable(location)}: "
+        else:
+            line = line_of(location, lines)
+            where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
+        rules.setdefault(f"{where}{key(location)}", _rule(detail, location))
+    broken = [f"{place}: {rule}" for place, rule in rules.items()]
+    return SettingsError(
+        broken[0] if len(broken) == 1 else "\n  ".join([f"{len(broken)} settings break a rule", *broken]),
+        "correct it; edge config schema shows every setting and its rule",
+    )
+
+
+def _rule(detail: ErrorDetails, location: Location) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "there is no such setting"  # its value may be a password whose key is misspelt
+    rule = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    if detail["type"] == "tuple_type":
+        rule = f"expected a list of tables, [[{key(location)}]]" if isinstance(value, dict) else "expected a list"
+    secret = any(SECRET.search(str(part)) for part in location)
+    return rule if secret or isinstance(value, dict | list | tuple) else f"{rule} (got {masked(repr(value))[:200]})"
+
+
+def _existing(location: Location, values: Any) -> Iterator[str | int]:
+    """The parts of a location that lead somewhere in ``values``; pydantic adds names of types behind them."""
+    for part in location:
+        if isinstance(values, dict) and part in values:
+            values = values[str(part)]
+        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return
+        yield part
+
+
+def _holds(values: Any, location: Location) -> bool:
+    return len(list(_existing(location, values))) == len(location)
+
+
+def _variable(location: Location) -> str:
+    """The environment variables that set a setting, something inside it, or the nearest thing around it."""
+    names = {name.upper(): name for name in os.environ}
+    for length in range(len(location), 0, -1):
+        wanted = PREFIX + NESTED.join(str(part) for part in location[:length]).upper()
+        if wanted in names:
+            return names[wanted]
+        below = sorted(names[name] for name in names if name.startswith(wanted + NESTED))
+        if below:
+            return ", ".join(below)
+    return PREFIX + NESTED.join(str(part) for part in location).upper()

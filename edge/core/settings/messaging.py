@@ -1,0 +1,158 @@
+"""Settings of what is reported, and to whom."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from edge.core.settings.base import Seconds, Section
+
+
+class Mqtt(Section):
+    """[mqtt]: the broker."""
+
+    host: str = Field("", description="Host name or address of the broker; empty: no broker, events stay here.")
+    port: int = Field(0, ge=0, le=65535, description="0: 1883, or 8883 with TLS.")
+    version: Literal["auto", "5", "3.1.1"] = Field("auto", description="'auto': 5, and 3.1.1 where 5 is refused.")
+    username: str = Field("", description="Empty: no user name is sent.")
+    password: SecretStr = Field(SecretStr(""), description="Also read from the credential 'mqtt-password'.")
+    client_id: str = Field("", max_length=128, description="'edge-<device>' when not set.")
+    keepalive: int = Field(30, ge=5, le=3600, description="Seconds; a dead link is noticed within two of them.")
+    tls: bool = Field(False, examples=[True], description="Encrypt, and verify the broker's certificate.")
+    ca: Path | None = Field(
+        None, examples=["/etc/edge/ca.pem"], description="CA certificates; the system's when not set. Needs tls."
+    )
+    certificate: Path | None = Field(
+        None, examples=["/etc/edge/client.pem"], description="Client certificate. Needs tls and key."
+    )
+    key: Path | None = Field(None, examples=["/etc/edge/client.key"], description="Key of the client certificate.")
+    insecure: bool = Field(False, description="Do not check the broker's host name. For tests.")
+    reconnect_seconds: Seconds = Field(
+        5.0, description="A lost link is tried again after a random part of this; 60 spreads a fleet of hundreds."
+    )
+    acknowledge: Literal["broker", "hub"] = Field(
+        "broker", description="Who must have an event before it leaves the outbox."
+    )
+    stats_seconds: Seconds = Field(30.0, description="Seconds between two messages of up/stats.")
+
+    @model_validator(mode="after")
+    def _tls(self) -> Mqtt:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: set both or neither")
+        if not self.tls and (self.ca or self.certificate or self.insecure):
+            raise ValueError("ca, certificate, key and insecure need tls = true")
+        return self
+
+    @property
+    def effective_port(self) -> int:
+        return self.port or (8883 if self.tls else 1883)
+
+
+class Outbox(Section):
+    """[outbox]: events that wait for the broker."""
+
+    max_bytes: int = Field(
+        256 << 20, ge=1 << 20, description="Bytes on disk; past that the oldest events go, counted and reported."
+    )
+    commit_seconds: float = Field(
+        0.2, ge=0, le=10, description="At most one write in this long; a power cut loses at most its events."
+    )
+    reserve_bytes: int = Field(
+        64 << 20, ge=0, description="Bytes that stay free on the disk: the outbox does not grow into them."
+    )
+    update_hours: float = Field(
+        24.0, gt=0, le=8760, description="An undelivered update that names nobody anew is dropped after this long."
+    )
+
+
+class Commands(Section):
+    """[commands]: what may be asked of this device over MQTT."""
+
+    enabled: bool = Field(True, description="Answer commands at all.")
+    keys: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")], ...] = Field(
+        (),
+        description="Ed25519 public keys (base64, from 'edge hub key') whose commands may change something. Without "
+        "keys, only ping and stats are answered.",
+    )
+    signed_seconds: Seconds = Field(3600.0, description="A signature that is valid for longer than this is refused.")
+    enrolments_key: SecretStr = Field(
+        SecretStr(""),
+        description="With the key that 'edge hub enrolments key DEVICE' prints, the hub may fetch what is enrolled "
+        "here: names and embeddings, never pictures. Empty: it may not. Credential: 'enrolments-key'.",
+    )
+
+    @field_validator("enrolments_key")
+    @classmethod
+    def _whole(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value() and not re.fullmatch(r"[A-Za-z0-9+/]{43}=", key.get_secret_value()):
+            raise ValueError("expected 32 bytes in base64")
+        return key
+
+
+class HomeAssistant(Section):
+    """[homeassistant]: entities in Home Assistant by MQTT discovery."""
+
+    enabled: bool = Field(False, description="Announce this device; off again: take the announcement back.")
+    prefix: str = Field("homeassistant", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Home Assistant's own prefix.")
+    switches: bool = Field(
+        False,
+        description="Switches for cameras. Home Assistant cannot sign: whoever may write down/cmd/camera can use them.",
+    )
+    subjects: int = Field(
+        32,
+        ge=0,
+        le=200,
+        description="Entities for the presence of subjects, and as many for custom labels of each camera, at most.",
+    )
+
+
+class Frigate(Section):
+    """[frigate]: events in the shape of Frigate, for flows and blueprints made for it."""
+
+    enabled: bool = Field(False, description="Publish them, live and at most once, beside our own.")
+    prefix: str = Field("frigate", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First level of the topics.")
+
+
+class Hub(Section):
+    """[hub]: the fleet's side: where events are stored. The broker is that of [mqtt]."""
+
+    database: str = Field(
+        "",
+        examples=["postgresql://edge:password@db.lan/edge"],
+        description="postgresql://..., or the path of an SQLite file. hub.sqlite in the state folder when not set.",
+    )
+    name: str = Field("1", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="Tells several ingests at one broker apart.")
+    group: str = Field(
+        "edge-hub",
+        pattern=r"^[A-Za-z0-9_-]{0,64}$",
+        description="Shared subscription of several ingests; empty: not shared, for brokers that cannot.",
+    )
+    session_seconds: int = Field(
+        60, ge=0, le=86400, description="The broker keeps what is for an ingest that is away for this long."
+    )
+    keep_days: float = Field(0.0, ge=0, le=36500, description="Events older than this are deleted; 0: never.")
+    forget: Literal["off", "device", "fleet"] = Field(
+        "device",
+        description="When a device forgets a subject: 'device': its stored events forget it too; 'fleet': those of all "
+        "devices, and the next release makes every device forget it; 'off': nothing happens here.",
+    )
+    forgotten: Literal["unname", "delete"] = Field(
+        "unname", description="What becomes of stored events of a forgotten subject: the name goes, or the event."
+    )
+    key: Path | None = Field(
+        None, examples=["/etc/edge/hub.key"], description="Private key that signs commands ('edge hub key')."
+    )
+    repository: Path | None = Field(
+        None,
+        examples=["/srv/edge"],
+        description="Folder of the releases; its 'public' is what a web server serves. 'hub' in the state folder when "
+        "not set.",
+    )

@@ -1,0 +1,174 @@
+"""Settings of what the device fetches, serves and says of itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from edge.core.settings.base import Fraction, Seconds, Section
+
+
+class Sync(Section):
+    """[sync]: releases over the air ('edge sync'). The README tells how: Releases over the air."""
+
+    url: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        examples=["https://releases.example.org/edge"],
+        description="Where the hub's 'public' folder is served; empty: no releases.",
+    )
+    root: Path | None = Field(
+        None,
+        examples=["/etc/edge/root.json"],
+        description="The hub's first root.json, brought here by hand: the anchor of all trust.",
+    )
+    group: str = Field("all", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Group of devices this one is in.")
+    interval: Seconds = Field(3600.0, description="'edge sync --watch': seconds between two looks, give or take 20 %.")
+    rate: int = Field(0, ge=0, description="Bytes a second that a download may take; 0: as many as there are.")
+    reserve_bytes: int = Field(256 << 20, ge=0, description="Bytes that a release leaves free on the disk.")
+    max_bytes: int = Field(2 << 30, ge=1 << 20, description="Bytes that one release may have.")
+    probation: Seconds = Field(600.0, description="Seconds that a new release is watched before it counts as good.")
+    trust_clock: bool = Field(
+        False, description="Take the clock for right although systemd-timesyncd does not say so (a board with an RTC)."
+    )
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Sync:
+        if self.url and self.root is None:
+            raise ValueError("url needs root: the hub's first root.json")
+        return self
+
+
+def _key_pairs(value: object) -> object:
+    """A credential holds ``ID SECRET`` a line; TOML and the environment hold a table."""
+    if not isinstance(value, str):
+        return value
+    lines = [line.split() for line in value.splitlines() if line.strip()]
+    if any(len(line) != 2 for line in lines):
+        raise ValueError("expected lines of an access key id, a space and its secret")
+    return {line[0]: line[1] for line in lines}
+
+
+class Api(Section):
+    """[api]: the Rekognition endpoint."""
+
+    enabled: bool = Field(False, description="Serve Amazon Rekognition's protocol from inside the daemon.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8480, ge=0, le=65535, description="0: any free one.")
+    keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs)] = Field(
+        {},
+        examples=[{"AKIDEXAMPLE": "a long secret"}],
+        description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'.",
+    )
+    unsigned_anywhere: bool = Field(
+        False, description="Without keys, listen on other addresses than loopback all the same: anybody there may ask."
+    )
+    clock_skew: Seconds = Field(
+        900.0, description="Seconds a signature's time may be off; more for boards without RTC."
+    )
+    region: str = Field("local", pattern=r"^[a-z][a-z\d-]{0,31}$", description="Region in ARNs of unsigned requests.")
+    account: str = Field("000000000000", pattern=r"^\d{12}$", description="Account in ARNs.")
+    label: str = Field("face", description="The label that face operations look for; it has a [labels] section.")
+    detectors: tuple[str, ...] = Field((), description="Detectors to use. All that the cameras use when not set.")
+    embedder: str = Field("", description="Embedder of the face operations. The label's when not set.")
+    tiles: int = Field(0, ge=0, le=64, description="Parts of a picture to look at closer, for faces small in it.")
+    taxonomy: Path | None = Field(
+        None,
+        examples=["/etc/edge/taxonomy.json"],
+        description="Names, parents and categories of labels. Our own when not set.",
+    )
+    buckets: dict[str, Path] = Field(
+        {}, examples=[{"photos": "/srv/photos"}], description="S3 bucket -> the folder that stands for it."
+    )
+    queue: int = Field(8, ge=1, le=1000, description="Requests with pictures that wait; more are told to come back.")
+    share: float = Field(0.5, gt=0, le=1, description="Share of one core that its models may take beside cameras.")
+    max_faces: int = Field(1_000_000, ge=1, description="Faces of one collection, at most.")
+    records: Literal["all", "faces", "change"] = Field(
+        "faces", description="Face search records to publish: each frame's, those with faces, those that differ."
+    )
+
+
+class Page(Section):
+    """[page]: the status page and /metrics, served by the endpoint of [api] inside the daemon."""
+
+    enabled: bool = Field(True, description="Serve them, where api.enabled is true.")
+    token: SecretStr = Field(
+        SecretStr(""),
+        description="What another machine's browser logs in with; empty: this machine alone. Credential: 'page-token'.",
+    )
+    hosts: tuple[str, ...] = Field(
+        (),
+        examples=[("porch.example.org",)],
+        description="More names that the page is asked for by. Addresses, the device's name and NAME.local are known.",
+    )
+    fps: float = Field(5.0, gt=0, le=30, description="Pictures a second of a live view, at most.")
+    width: int = Field(960, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
+
+
+class Review(Section):
+    """[review]: doubtful matches, kept on the device until a person answers ('edge review')."""
+
+    enabled: bool = Field(False, description="Keep the embedding of doubtful tracks. Off: nothing is kept.")
+    crops: bool = Field(False, description="Keep their pictures as well. Off: no picture is kept.")
+    most: int = Field(500, ge=1, le=100_000, description="Doubts kept at most; the oldest go.")
+    days: float = Field(30.0, gt=0, le=3650, description="Doubts and answers older than this are deleted.")
+    quality: Fraction = Field(0.5, description="Quality of a crop from which an unknown face is worth a question.")
+    audit: int = Field(0, ge=0, description="Every n-th known track is asked about as well, as a sample; 0: none.")
+    faint: float = Field(
+        0.7,
+        gt=0.05,
+        le=1,
+        description="Share of the score that starts a track, from which what started none is asked about; 1: nothing.",
+    )
+    refit: int = Field(
+        10,
+        ge=0,
+        description="Answers about custom labels after which the daemon learns from them, and uses what it learned "
+        "unless it is worse; 0: 'edge labels refit' does.",
+    )
+
+
+class Strangers(Section):
+    """[strangers]: names for unknown faces that come again: unknown-7, until a person says who it is."""
+
+    enabled: bool = Field(False, description="Keep embeddings of unknown faces, to know them again. Off: none is kept.")
+    most: int = Field(100, ge=1, le=5000, description="Strangers kept at most; those not seen for longest go.")
+    days: float = Field(30.0, gt=0, le=3650, description="A stranger not seen for this long is deleted.")
+    quality: Fraction = Field(0.4, description="Quality of a crop from which an unknown face is kept.")
+    again: float = Field(
+        60.0, ge=0, description="Seconds that a stranger must have been away before coming again gives a pseudonym."
+    )
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"([A-Za-z0-9+/]{43}=\s*)*", value.get_secret_value()):
+        raise ValueError("expected keys as 'edge encryption key' makes them, one a line")
+    return value
+
+
+class Encryption(Section):
+    """[encryption]: of names, embeddings and pictures in the state folder ('edge encryption on')."""
+
+    key: Annotated[SecretStr, AfterValidator(_keys)] = Field(
+        SecretStr(""),
+        description="What 'edge encryption key' made; during 'edge encryption rotate' the new one on a line before it. "
+        "Credential: 'storage-key'.",
+    )
+
+
+class Log(Section):
+    """[log]: what the daemon says."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is written.")
+    repeat_seconds: float = Field(
+        60.0, ge=0, description="The same line is written once in this long, then with a count; 0: every time."
+    )

@@ -1,0 +1,34 @@
+"""Names of subjects: the rule for them, as they become parts of messages, folders and tables; and being without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge.core.errors import InputError
+from edge.core.types import Event, Identity, IdentityState
+
+LONGEST = 255
+"""characters"""
+
+RULE = f"1 to {LONGEST} characters, no control characters, no '/' or '\\', and not '.' or '..'"
+
+
+def checked(name: str) -> str:
+    """``name`` itself where it may name a subject. Raises InputError with the rule."""
+    if 1 <= len(name) <= LONGEST and name not in (".", "..") and not any(map(_forbidden, name)):
+        return name
+    shown = name if len(name) <= 40 else f"{name[:40]}... ({len(name)} characters)"
+    raise InputError(f"subject: expected {RULE}, got {shown!r}", "give the subject another name", code="subject")
+
+
+def _forbidden(character: str) -> bool:
+    code = ord(character)
+    control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
+    return control or 0xD800 <= code <= 0xDFFF or character in "/\\"
+
+
+def nameless(event: Event, subject: str) -> Event | None:
+    """The event without its identity; None where it names somebody else, or nobody."""
+    if event.identity.subject != subject:
+        return None
+    return replace(event, identity=Identity(IdentityState.UNKNOWN, collection=event.identity.collection))

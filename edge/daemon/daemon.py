@@ -1,0 +1,259 @@
+"""The daemon's life: everything is started once, in order, and stopped in reverse from the same list."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from edge.core.errors import EdgeError, SourceError
+from edge.core.settings import Settings
+from edge.core.storage.lock import Lock
+from edge.core.system import systemd as sdnotify
+from edge.core.types import Event
+from edge.daemon import components as optional
+from edge.daemon import housekeeping, overload
+from edge.daemon import retained as leftovers
+from edge.daemon.components import Parts, Round
+from edge.daemon.engine import Watch
+from edge.daemon.reporter import DeviceReports
+from edge.daemon.watchdog import LONG, Watchdog
+from edge.mqtt.client import Client, of_device
+from edge.mqtt.delivery import Delivery
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.store import FILE as OUTBOX
+from edge.mqtt.topics import Topics
+from edge.pipeline.health import Health
+from edge.pipeline.loader import Assembled
+from edge.recognition.store import Collections
+from edge.releases.activation import in_force
+from edge.releases.manager import Switcher
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0
+"""seconds between two rounds of the main thread, at most"""
+STATUS_SECONDS = 5.0
+SLOW_DISK = 25.0
+"""seconds that a write may take: an SD card at its worst is slow, not hung"""
+DRAIN_SECONDS = 10.0
+"""for the last events to reach the broker, once all sources have ended"""
+FAREWELL_SECONDS = 2.0
+"""the same when the daemon is told to stop"""
+
+Read = Callable[[], tuple[Settings, Path]]
+
+
+class Ending(enum.Enum):
+    """Why the daemon stopped."""
+
+    STOPPED = "stopped"
+    RELOAD = "reload"
+    RESTART = "restart"
+    """the whole process anew, by command"""
+    FINISHED = "finished"
+    """every stored source has ended"""
+
+
+class Daemon:
+    """One run with one configuration.
+
+    ``on_events`` sees each event after the outbox has it; ``read`` gives the settings for a reload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        on_events: Callable[[Sequence[Event]], None] | None = None,
+        read: Read | None = None,
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._on_events = on_events
+        self._read = read
+        self._watchdog_seconds = sdnotify.watchdog_seconds()
+        self.began = False
+        """whether it ever was ready"""
+        self._ending: Ending | None = None
+        self._asked = threading.Event()
+        self._reload_asked = threading.Event()
+        cameras = [camera.name for camera in settings.cameras if camera.enabled]
+        self._health = Health(cameras, settings.shedding.board)
+
+    def ask(self, ending: Ending) -> None:
+        """End the run soon. For signal handlers and other threads."""
+        self._ending = self._ending or ending
+        self._asked.set()
+
+    def ask_reload(self) -> None:
+        """Read the settings again soon; end the run only if they are good."""
+        self._reload_asked.set()
+
+    def run(self) -> Ending:
+        """Watch until asked to end, or until all sources have. Raises EdgeError where nothing begins or comes."""
+        sdnotify.starting()
+        with ExitStack() as stack:
+            stack.enter_context(Lock(self._state))
+            outbox = Outbox(self._state / OUTBOX, self._settings.outbox)
+            stack.callback(outbox.close)
+            topics = Topics(self._settings.device.name)
+            client = of_device(self._settings.mqtt, self._settings.device.name, outbox.session)
+            commands = optional.commands(client, topics, self._settings)
+            stack.callback(client.stop)
+            client.start()
+            parts, assembled = self._started(stack, outbox, topics, client)
+            optional.endpoint(parts, stack)
+            rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
+            rounds += [housekeeping.of(parts).tick, leftovers.started(parts)]
+            shedding = overload.of(parts)
+            extras = [shedding.tick if shedding else None, optional.neighbours(parts, stack)]
+            extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]
+            rounds += [one for one in extras if one]
+            stack.callback(parts.watch.stop)
+            parts.watch.start()
+            forget = optional.forgetting(parts, stack)
+            if commands:
+                parts.watchdog.watch("commands", commands.pulse, LONG)
+                stack.callback(commands.stop)
+                commands.start(optional.host(parts, forget, self.ask_reload, lambda: self.ask(Ending.RESTART)))
+            parts.switched(assembled)
+            client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
+            self.began = True
+            sdnotify.ready(self._health.status_line())
+            names = ", ".join(self._health.cameras)
+            log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
+            self._live(parts, rounds)
+            if self._ending not in (Ending.RELOAD, Ending.RESTART):
+                # systemd takes no READY=1 after it: a service that says so has to end
+                sdnotify.stopping()
+        return self._ending or Ending.STOPPED
+
+    def _started(self, stack: ExitStack, outbox: Outbox, topics: Topics, client: Client) -> tuple[Parts, Assembled]:
+        """What every daemon has, the first bundle included; the cameras are not opened yet."""
+        settings, state = self._settings, self._state
+        delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
+        stack.callback(self._deliver_last, delivery, client)
+        delivery.start()
+        collections = stack.enter_context(Collections(state, settings.collection))
+        switcher = Switcher(settings, state, collections, self._health)
+        stack.callback(switcher.close)
+        assembled = switcher.start()
+        self._health.problems.update(assembled.problems)
+        reports = DeviceReports(settings, outbox, client, topics, self._health)
+        stack.callback(reports.finish)
+        if self._on_events:
+            reports.listeners.append(self._on_events)
+        watchdog = Watchdog(self._watchdog_seconds)
+        watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports, watchdog)
+        watchdog.watch("outbox", outbox.pulse, SLOW_DISK)
+        watchdog.watch("delivery", delivery.pulse, SLOW_DISK)
+        watchdog.watch("mqtt-work", client.work_pulse)
+        watchdog.watch("mqtt-network", client.network_pulse)
+        parts = Parts(
+            settings, state, self._health, outbox, topics, client, delivery, collections, switcher,
+            in_force(settings, state), reports, watch, watchdog,
+        )  # fmt: skip
+        return parts, assembled
+
+    def _live(self, parts: Parts, rounds: Sequence[Round]) -> None:
+        """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
+        period = min(TICK, (self._watchdog_seconds or 60.0) / 4)
+        next_status = next_stats = 0.0
+        while not self._asked.is_set():
+            if parts.watch.wait(0):
+                if parts.watch.failed:
+                    raise EdgeError("the inference thread ended by an error", "report the traceback above as a bug")
+                self.ask(Ending.FINISHED)
+                if self._ending is Ending.FINISHED and not self._health.frames():
+                    raise SourceError("no camera delivered a picture", "edge doctor looks at each of them")
+                break
+            parts.reports.wake.wait(period)
+            parts.reports.flush()
+            if self._reload_asked.is_set():
+                self._reload()
+            now = time.monotonic()
+            for one in rounds:
+                one(now)
+            self._health.hanging(parts.watchdog.look(now))
+            if now >= next_status:
+                next_status = now + STATUS_SECONDS
+                sdnotify.status(self._health.status_line())
+            if now >= next_stats:
+                next_stats = now + self._settings.mqtt.stats_seconds
+                parts.publish_stats()
+
+    def _reload(self) -> None:
+        self._reload_asked.clear()
+        try:
+            if self._read:
+                self._read()
+        except EdgeError as error:
+            log.error("reload: the old settings stay in force: %s", error)
+            sdnotify.ready(self._health.status_line())
+            return
+        self.ask(Ending.RELOAD)
+
+    def _deliver_last(self, delivery: Delivery, client: Client) -> None:
+        """Give the last events a chance to reach the broker; what does not is sent at the next start."""
+        finished = self._ending is Ending.FINISHED and bool(self._settings.mqtt.host)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while finished and not client.online and time.monotonic() < deadline:
+            time.sleep(0.02)
+        delivery.stop(DRAIN_SECONDS if finished else FAREWELL_SECONDS)
+
+
+def run(read: Read, on_events: Callable[[Sequence[Event]], None] | None = None) -> Ending:
+    """Run until told to stop. SIGTERM and SIGINT ask, a second one insists; SIGHUP reads the settings again.
+
+    ``read`` gives settings and state folder. At a reload that fails, the old settings stay in force, or are back where
+    nothing begins with the new ones. Raises EdgeError where the daemon cannot begin.
+    """
+    current, before = read(), None
+    while True:
+        daemon = Daemon(*current, on_events, read)
+        try:
+            with _signals(daemon):
+                ending = daemon.run()
+            if ending is not Ending.RELOAD:
+                return ending
+            before = current
+            current = read()
+        except EdgeError as error:
+            if before is None or (daemon.began and current is not before):
+                raise
+            log.error("reload: nothing begins with the new settings, the old ones are back: %s", error)
+            current, before = before, None
+
+
+class _signals:  # noqa: N801
+    """While the block runs, signals end the daemon. Does nothing off the main thread."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            sdnotify.reloading()
+            self._daemon.ask_reload()
+            return
+        for again in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(again, signal.SIG_DFL)
+        self._daemon.ask(Ending.STOPPED)

@@ -1,0 +1,195 @@
+"""Forget a subject: faces, questions, answers, anchors and local events, and then look for what is left.
+
+Where a daemon runs, it does this itself, on its own: what it holds in memory could else be written again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from edge.api.rekognition.state_store import FILE as API
+from edge.api.rekognition.videos.store import FILE as VIDEOS
+from edge.api.rekognition.videos.store import FINDING
+from edge.core import subjects
+from edge.core.errors import NotFoundError, StoreError
+from edge.core.settings import Settings
+from edge.core.storage import vault
+from edge.core.storage.lock import Lock
+from edge.core.storage.sqlite import rewriting
+from edge.daemon import residue as traces
+from edge.daemon import retained as leftovers
+from edge.mqtt import erasure_notices as farewells
+from edge.mqtt.outbox import codec
+from edge.mqtt.outbox import store as outbox
+from edge.mqtt.outbox.rows import Change
+from edge.recognition.review import ReviewQueue
+from edge.recognition.review.database import FILE as REVIEW
+from edge.recognition.store import Collections
+from edge.recognition.store.store import FILE as COLLECTIONS
+from edge.recognition.store.users import Users
+from edge.releases import erasures
+
+RECORDS = "rekognition"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed."""
+
+    faces: int
+    questions: int
+    """and answers, anchors, and jobs over stored videos"""
+    events: int
+    """that still wait for the broker: they go on without the name"""
+    left: tuple[Path, ...]
+    """files that still hold the name, or an embedding of a face"""
+    by_collection: dict[str, int] = field(default_factory=dict)
+    """collection -> faces"""
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.faces or self.questions or self.events)
+
+
+class Live(Protocol):
+    """The daemon that runs on the state folder."""
+
+    @property
+    def collections(self) -> Collections: ...
+    def erase(self, subject: str) -> None:
+        """Let go of the subject in memory: tracks, votes, questions that wait, pages, what is present."""
+
+    def rewrite(self, change: Change) -> int:
+        """Change the events that wait; how many changed."""
+
+
+def forget(subject: str, settings: Settings, state: Path, live: Live | None = None) -> Forgotten:
+    """Remove a subject everywhere in a state folder. Forgetting twice is no error.
+
+    Raises ConflictError while a daemon runs that is not ``live``, StoreError where a file cannot be written; what was
+    removed until then is removed.
+    """
+    if live is not None:
+        return _forgotten(subject, settings, state, live.collections, live)
+    with Lock(state), Collections(state, settings.collection, maintain=False) as collections:
+        return _forgotten(subject, settings, state, collections, None)
+
+
+def document(gone: Forgotten) -> dict[str, Any]:
+    """What was removed, as commands answer."""
+    return {
+        "faces": gone.faces,
+        "questions": gone.questions,
+        "events": gone.events,
+        "left": [str(path) for path in gone.left],
+        "collections": gone.by_collection,
+    }
+
+
+def _forgotten(subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None) -> Forgotten:
+    vectors = traces.of(collections, subject)
+    farewells.note(state, settings.device.name, subject)
+    faces = {name: _faces(collections, name, subject, state) for name in collections.names()}
+    if live is not None:
+        live.erase(subject)
+    with rewriting(state / COLLECTIONS):
+        pass
+    questions = _questions(subject, settings, state)
+    events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
+    _without_replays(state / API)
+    questions += _without_videos(state / VIDEOS, subject)
+    _without_records(state / RECORDS, subject)
+    if live is None:
+        _without_pictures(state)
+    gone = {name: count for name, count in faces.items() if count}
+    left = tuple(traces.left(state, subject, vectors))
+    return Forgotten(sum(gone.values()), questions, events, left, gone)
+
+
+def _faces(collections: Collections, name: str, subject: str, state: Path) -> int:
+    collection = collections.get(name)
+    if any(face.origin == "hub" for face in collection.faces(limit=-1, subject=subject)):
+        erasures.erase(state, name, subject)
+    deleted = collection.delete_subject(subject)
+    with collections.store.writing() as db:
+        # a removal is known by its row; the FaceId, made of the picture, would tell whose it was
+        gone = [(collection.number, face_id) for face_id in deleted]
+        db.executemany("UPDATE removed SET face_id = '' WHERE collection = ? AND face_id = ?", gone)
+    with suppress(NotFoundError):
+        Users(collections.store, name, collection.number).delete(subject)
+    if deleted and collection.state.kind == "annoy":
+        collection.rebuild()  # the old index holds the embeddings still
+    return len(deleted)
+
+
+def _questions(subject: str, settings: Settings, state: Path) -> int:
+    if not (state / REVIEW).exists():
+        return 0
+    with ReviewQueue(state, settings.review) as queue:
+        gone = queue.forget(subject)
+        with suppress(NotFoundError):
+            gone += queue.strangers.remove([queue.strangers.get(subject).id])
+        queue.compact()
+    return gone
+
+
+def _anonymised(path: Path, subject: str) -> int:
+    """Events that wait keep their place and lose the name: each track still gets its end."""
+    if not path.exists():
+        return 0
+    known = vault.of(path.parent)
+    with rewriting(path) as db:
+        return outbox.rewrite(db, known, known, _nameless(subject))[0]
+
+
+def _nameless(subject: str) -> Callable[[str], str | None]:
+    def changed(body: str) -> str | None:
+        try:
+            event = subjects.nameless(codec.load(body), subject)
+        except ValueError:
+            return None
+        return None if event is None else codec.dump(event)
+
+    return changed
+
+
+def _without_replays(path: Path) -> None:
+    """First answers to repeated requests hold names of users and pictures; without them, a repetition is done anew."""
+    if path.exists():
+        with rewriting(path) as db:
+            db.execute("DELETE FROM tokens")
+
+
+def _without_videos(path: Path, subject: str) -> int:
+    """What was found in videos names users and pictures: a job that names the subject goes as a whole."""
+    if not path.exists():
+        return 0
+    name, known = json.dumps(subject), vault.of(path.parent)
+    with rewriting(path) as db:
+        rows = db.execute("SELECT job, time, document FROM findings").fetchall()
+        jobs = {(job,) for job, time, text in rows if name in known.open_text(text, FINDING, job, time)}
+        db.executemany("DELETE FROM findings WHERE job = ?", jobs)
+        db.executemany("DELETE FROM jobs WHERE id = ?", jobs)
+    return len(jobs)
+
+
+def _without_pictures(state: Path) -> None:
+    """Whoever is on the pictures that lie at the broker: a daemon that runs takes them back at once."""
+    try:
+        leftovers.forget_pictures(state)
+    except OSError as error:
+        raise StoreError(f"{state / leftovers.FILE}: cannot be written: {error.strerror}", "check its owner") from error
+
+
+def _without_records(folder: Path, subject: str) -> None:
+    """Records of stream processors name whom they matched."""
+    try:
+        for path in sorted(folder.glob("*.jsonl*")):
+            traces.without_lines(path, subject)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be rewritten: {error.strerror}", "check its owner") from error

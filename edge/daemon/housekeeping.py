@@ -1,0 +1,70 @@
+"""What a daemon that runs for months does now and then: give back memory, warm what it searches, delete what is old."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.errors import EdgeError
+from edge.core.system import hardware as board
+
+if TYPE_CHECKING:
+    from edge.core.settings import Settings
+    from edge.daemon.components import Parts
+
+log = logging.getLogger(__name__)
+
+FIRST_SECONDS, SECONDS = 30.0, 60.0
+"""after the start, and from then on"""
+EXPIRE_SECONDS = 3600.0
+REVIEW = "review.sqlite"
+"""in the state folder"""
+
+
+class Housekeeping:
+    """``tick`` on one thread, often. What may wait for a disk is done by a thread of its own."""
+
+    def __init__(self, warm: Callable[[], None], expire: Callable[[], None] = lambda: None) -> None:
+        self._warm, self._expire = warm, expire
+        self._next = time.monotonic() + FIRST_SECONDS
+        self._next_expiry = self._next
+        self._thread: threading.Thread | None = None
+
+    def tick(self, now: float) -> None:
+        """Monotonic seconds."""
+        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = now + SECONDS
+        self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        board.step_back()
+        board.give_back()
+        self._warm()
+        if time.monotonic() >= self._next_expiry:
+            self._next_expiry = time.monotonic() + EXPIRE_SECONDS
+            self._expire()
+
+
+def of(parts: Parts) -> Housekeeping:
+    """That of a daemon."""
+    return Housekeeping(parts.collections.warm, lambda: expire(parts.settings, parts.state))
+
+
+def expire(settings: Settings, state: Path) -> None:
+    """Questions, answers and strangers that are too old go, though none comes, and though they are asked no more."""
+    if not (state / REVIEW).exists():
+        return
+    from edge.recognition.review import ReviewQueue
+
+    try:
+        with ReviewQueue(state, settings.review) as queue:
+            queue.expire()
+            queue.strangers.expire(settings.strangers)
+    except EdgeError as error:
+        log.warning("what is too old cannot be deleted yet: %s", error)

@@ -1,0 +1,212 @@
+"""The systems next door: Home Assistant and what was made for Frigate. Off unless the settings ask for them.
+
+The main thread calls ``tick``; what other threads say waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge import __version__
+from edge.core.settings import Camera, Settings
+from edge.core.storage import files
+from edge.core.system import hardware as board
+from edge.core.types import Event, Frame
+from edge.labels import classifier as custom_labels
+from edge.mqtt import homeassistant as discovery
+from edge.mqtt.client import Client, Incoming
+from edge.mqtt.frigate import Translator, snapshot_topics
+from edge.mqtt.homeassistant import CameraEntities, Described
+from edge.mqtt.topics import DEVICE, part
+from edge.recognition.store import Collections
+
+log = logging.getLogger(__name__)
+
+BIRTH_SECONDS = 5.0
+"""Home Assistant's return is answered after a random part of this: a fleet must not fall upon it at once"""
+ANNOUNCED = "homeassistant.json"
+"""in the state folder: what Home Assistant was told"""
+LOOK_SECONDS = 30.0
+"""between two looks at who is in the collections"""
+MOST_WAITING = 1000
+
+
+class HomeAssistant:
+    """Announces this device, again when Home Assistant comes back and when there is somebody new.
+
+    What was announced is remembered in the state folder, so that it is taken back when it is no more.
+    """
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, client: Client) -> None:
+        self._settings, self._state, self._collections, self._client = settings, state, collections, client
+        self._memory = state / ANNOUNCED
+        self._announced: dict[str, str] = {}
+        self._topic = discovery.config_topic(
+            settings.homeassistant.prefix, part(DEVICE, "device", settings.device.name)
+        )
+        self._said = b""
+        self._next_look = 0.0
+        self._say_again: float | None = None
+
+    def start(self) -> None:
+        """Take back what an earlier run announced and this one will not, and listen for Home Assistant's birth."""
+        topic, self._announced = self._remembered()
+        if topic and (topic != self._topic or not self._settings.homeassistant.enabled):
+            # remembered still: this run may end before the broker has heard it
+            self._client.retain(topic, b"")
+            self._announced = {}
+        if self._settings.homeassistant.enabled:
+            self._client.subscribe(f"{self._settings.homeassistant.prefix}/status", self._on_status)
+
+    def tick(self, now: float) -> None:
+        """``now``: monotonic seconds."""
+        if not self._settings.homeassistant.enabled:
+            return
+        again = self._say_again is not None and now >= self._say_again
+        if again:
+            self._say_again = None
+        if now >= self._next_look or again:
+            self._next_look = now + LOOK_SECONDS
+            self._announce(again)
+
+    def _announce(self, again: bool) -> None:
+        message = discovery.config(self._described(), self._announced)
+        payload = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        if payload == self._said and not again:
+            return
+        self._client.retain(self._topic, payload)
+        self._said = payload
+        self._remember(discovery.platforms(message))
+
+    def _described(self) -> Described:
+        settings = self._settings
+        cameras = tuple(
+            CameraEntities(camera.name, tuple(settings.labels_of(camera)), camera.snapshots, self._custom(camera))
+            for camera in settings.cameras
+            if camera.enabled
+        )
+        wanted = {label.collection for label in settings.labels.values() if label.collection}
+        names = [name for one in wanted if one in self._collections for name in self._collections.get(one).subjects()]
+        subjects = discovery.described_subjects(names, settings.homeassistant.subjects)
+        return Described(
+            settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches
+        )
+
+    def _custom(self, camera: Camera) -> tuple[str, ...]:
+        """Custom labels that a camera tells, as many as there may be entities."""
+        labels = custom_labels.labels_of(camera, self._state)
+        return discovery.described_subjects(labels, self._settings.homeassistant.subjects)
+
+    def _on_status(self, message: Incoming) -> None:
+        if message.payload == b"online" and not message.retained:
+            self._say_again = time.monotonic() + random.uniform(0.1, BIRTH_SECONDS)  # noqa: S311
+
+    def _remembered(self) -> tuple[str, dict[str, str]]:
+        try:
+            found = json.loads(self._memory.read_bytes())
+            return str(found["topic"]), {str(name): str(platform) for name, platform in found["components"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "", {}
+
+    def _remember(self, components: dict[str, str]) -> None:
+        if components == self._announced and self._memory.exists():
+            return
+        # those that went stay announced as gone until the next start: the broker may not have heard it yet
+        self._announced |= components
+        try:
+            files.write_bytes(self._memory, json.dumps({"topic": self._topic, "components": components}).encode())
+        except OSError as error:
+            log.warning("homeassistant: what was announced cannot be remembered: %s", error)
+
+
+class FrigateEvents:
+    """Publishes events in Frigate's shape."""
+
+    def __init__(self, settings: Settings, client: Client, picture: Callable[[Frame], bytes]) -> None:
+        self._client, self._picture = client, picture
+        cameras = [camera for camera in settings.cameras if camera.enabled]
+        sizes = {camera.name: (camera.width, camera.height) for camera in cameras}
+        self._snapshots = frozenset(camera.name for camera in cameras if camera.snapshots)
+        self._translator = Translator(settings.frigate.prefix, sizes, self._snapshots)
+        self._pictures = snapshot_topics(settings)
+        self._events: queue.Queue[Event] = queue.Queue(MOST_WAITING)
+
+    def start(self) -> None:
+        self._client.retain(self._translator.available, b"online")
+
+    def stop(self) -> None:
+        self.tick()
+        self._client.retain(self._translator.available, b"stopped")
+
+    def listen(self, events: Sequence[Event]) -> None:
+        """Take events over, on any thread."""
+        for event in events:
+            try:
+                self._events.put_nowait(event)
+            except queue.Full:
+                log.debug("frigate: too many events wait; one is not published")
+
+    def tick(self, latest: Callable[[str], Frame | None] | None = None) -> None:
+        """Publish what came since the last call."""
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            messages = self._translator.messages(event)
+            frame = latest(event.camera) if latest and event.type == "new" and event.camera in self._snapshots else None
+            if frame is not None:
+                messages += self._translator.snapshot(event.camera, event.label, self._picture(frame))
+            for one in messages:
+                if one.retained:
+                    self._client.retain(one.topic, one.payload)
+                else:
+                    self._client.publish(one.topic, one.payload, qos=0)
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: no picture stays at the broker, whoever is on it."""
+        self._translator.erase(subject)
+        for topic in self._pictures:
+            self._client.retain(topic, b"")
+
+
+class Neighbours:
+    """All of them, as the daemon sees them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        collections: Collections,
+        client: Client,
+        picture: Callable[[Frame], bytes],
+        latest: Callable[[str], Frame | None],
+    ) -> None:
+        self._home = HomeAssistant(settings, state, collections, client)
+        self._frigate = FrigateEvents(settings, client, picture) if settings.frigate.enabled else None
+        self._latest = latest
+
+    def start(self, listeners: list[Callable[[Sequence[Event]], None]]) -> None:
+        """``listeners`` of events are given those who want them."""
+        self._home.start()
+        if self._frigate:
+            listeners.append(self._frigate.listen)
+            self._frigate.start()
+
+    def erase(self, subject: str) -> None:
+        """Let go of a subject who is forgotten."""
+        if self._frigate:
+            self._frigate.erase(subject)
+
+    def tick(self, now: float) -> None:
+        """Say what there is to say; ``now``: monotonic seconds."""
+        self._home.tick(now)
+        if self._frigate:
+            self._frigate.tick(self._latest)
+
+    def stop(self) -> None:
+        if self._frigate:
+            self._frigate.stop()

@@ -1,0 +1,156 @@
+"""Custom labels while the daemon runs: a version that came into use takes over, and answers are learned from.
+
+The main thread looks at the files and at the queue now and then; models are loaded and heads are learned in a thread
+of its own, niced. A version takes over between two frames, as a release does. What a release brought stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.errors import EdgeError
+from edge.core.system import hardware as board
+from edge.labels import Labels, Version
+from edge.labels import classifier as custom_labels
+from edge.labels.refit import refit
+from edge.labels.store import FOLDER
+from edge.recognition.review import ReviewQueue
+
+if TYPE_CHECKING:
+    from edge.core.settings import Settings
+    from edge.daemon.components import Parts
+    from edge.daemon.engine import Watch
+    from edge.pipeline.model_set import Bundle, Teller
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""seconds between two looks"""
+
+
+def started(parts: Parts, stack: ExitStack) -> Callable[[float], None]:
+    """Its share of each round of the daemon's main thread."""
+
+    def changed(bundle: Bundle) -> None:
+        if parts.assembled is not None:
+            told = {custom_labels.part(name) for name in bundle.tellers}
+            problems = {name: said for name, said in parts.assembled.problems.items() if name not in told}
+            parts.switched(replace(parts.assembled, bundle=bundle, problems=problems))
+
+    made = Learning(parts.chosen, parts.state, parts.watch, changed)
+    stack.callback(made.close)
+    return made.tick
+
+
+class Learning:
+    """``tick`` on the main thread. Close it."""
+
+    def __init__(self, settings: Settings, state: Path, watch: Watch, changed: Callable[[Bundle], None]) -> None:
+        self._settings, self._state, self._watch, self._changed = settings, state, watch, changed
+        self._labels = Labels(state)
+        self._queue = ReviewQueue(state, settings.review) if settings.review.enabled else None
+        self._thread: threading.Thread | None = None
+        self._ready: dict[str, Teller] = {}
+        self._refused: set[tuple[str, str]] = set()
+        """version and name of what could not be used, or learned from: told once"""
+        self._tried: dict[str, int] = {}
+        """labels -> answers at the latest refit"""
+        self._next = 0.0
+
+    def tick(self, now: float) -> None:
+        """Take over what is ready; look whether there is something to do."""
+        if self._thread is not None and not self._thread.is_alive():
+            self._thread = None
+            self._take_over()
+        if now < self._next or self._thread is not None:
+            return
+        self._next = now + LOOK
+        work = self._newer() or self._learnable()
+        if work is not None:
+            self._thread = threading.Thread(target=work, name="learning")
+            self._thread.start()
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        if self._queue is not None:
+            self._queue.close()
+
+    def _newer(self) -> Callable[[], None] | None:
+        """Load the first version that came into use since the one that looks."""
+        tellers = self._watch.bundle.tellers
+        for name in custom_labels.named(self._settings):
+            version = self._own(name)
+            if version is None:
+                continue
+            wanted = f"{version.name}/{version.number}"
+            if (name not in tellers or tellers[name].version != wanted) and (wanted, name) not in self._refused:
+                return lambda: self._load(name, wanted, tellers)
+        return None
+
+    def _learnable(self) -> Callable[[], None] | None:
+        """Learn the first labels about which people have said enough."""
+        enough = self._settings.review.refit
+        if self._queue is None or not enough:
+            return None
+        for name, count in self._queue.examples.counts().items():
+            version = self._own(name)
+            if version is not None and count - max(version.confirmed, self._tried.get(name, 0)) >= enough:
+                self._tried[name] = count
+                return lambda: self._learn(name, version)
+        return None
+
+    def _own(self, name: str) -> Version | None:
+        """The version that a name stands for, where it was learned on this device."""
+        try:
+            version, _ = custom_labels.find(name, self._state)
+        except EdgeError:
+            return None
+        return version if version.folder.is_relative_to(self._state / FOLDER) else None
+
+    def _load(self, name: str, wanted: str, tellers: Mapping[str, Teller]) -> None:
+        from edge.inference.embedder import Embedder
+        from edge.inference.load import load_embedder
+
+        board.step_back()
+        running = [teller.embedder for teller in tellers.values()]
+
+        def embedder_of(base: str) -> Embedder:
+            there = (one for one in running if isinstance(one, Embedder) and one.card.name == base)
+            return next(there, None) or load_embedder(base, self._settings.models, self._state)
+
+        try:
+            self._ready[name] = custom_labels.teller(name, self._settings, self._state, "", {}, embedder_of)
+        except EdgeError as error:
+            self._refused.add((wanted, name))
+            log.error("custom labels %s: version %s cannot be used: %s", name, wanted, error)
+
+    def _learn(self, name: str, version: Version) -> None:
+        assert self._queue is not None  # noqa: S101
+        board.step_back()
+        try:
+            done = refit(self._labels, name, self._queue.examples.of(name, version.space))
+        except EdgeError as error:
+            log.warning("custom labels %s: nothing learned from answers: %s", name, error)
+            return
+        words = "is used" if done.used else "is not used: it does worse"
+        log.info(
+            "custom labels %s: version %d learned %d answers and %s (F1 %.3f, was %.3f)", name, done.version.number,
+            done.answers, words, done.after.f1, done.before.f1,
+        )  # fmt: skip
+
+    def _take_over(self) -> None:
+        if not self._ready:
+            return
+        bundle = self._watch.bundle
+        changed = replace(bundle, tellers={**bundle.tellers, **self._ready})
+        log.info("custom labels: %s from now on", ", ".join(one.version for one in self._ready.values()))
+        self._ready = {}
+        self._watch.switch(changed)
+        self._changed(changed)

@@ -1,0 +1,108 @@
+"""Looks at the board now and then, and has the cameras do without what it cannot bear."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from edge.core.settings import Shedding as Settings
+from edge.core.system import hardware as board
+from edge.mqtt.messages import Shed as Document
+from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, Measured, Shed, Shedding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge.daemon.components import Parts
+
+LOOK_SECONDS = 2.0
+"""between two looks at the board"""
+LATELY = 10.0
+"""seconds whose frames count"""
+FEWEST = 3
+"""frames that say something"""
+
+log = logging.getLogger(__name__)
+
+
+class Latencies:
+    """How long the latest frames took. One thread adds, another asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: deque[tuple[float, float]] = deque(maxlen=256)
+
+    def add(self, now: float, seconds: float) -> None:
+        """A frame was through at ``now``, ``seconds`` after its exposure."""
+        with self._lock:
+            self._recent.append((now, seconds))
+
+    def middle(self, now: float, since: float) -> float | None:
+        """Of the frames of the last seconds, not before ``since``; None where they are too few."""
+        with self._lock:
+            lately = [seconds for moment, seconds in self._recent if moment >= max(since, now - LATELY)]
+        return statistics.median(lately) if len(lately) >= FEWEST else None
+
+
+class Cameras(Protocol):
+    """``edge.daemon.engine.Watch``, as far as it is needed here."""
+
+    @property
+    def latencies(self) -> Latencies: ...
+    def shed(self, shed: Shed) -> None: ...
+
+
+class Overload:
+    """``tick`` on one thread, often; ``changed`` is called after each change of the level."""
+
+    def __init__(self, settings: Settings, cameras: Cameras, changed: Callable[[Document], None]) -> None:
+        self._settings, self._cameras, self._changed = settings, cameras, changed
+        self._shedding = Shedding(settings)
+        self._next = 0.0
+
+    def tick(self, now: float) -> None:
+        """Monotonic seconds."""
+        if now < self._next:
+            return
+        self._next = now + LOOK_SECONDS
+        before = self._shedding.level
+        if self._shedding.step(now, self._measured(now)):
+            self._cameras.shed(self._shedding.shed)
+            self._tell(before)
+            self._changed(self.document())
+
+    def document(self) -> Document:
+        """What is given up now, as ``up/stats`` says it."""
+        level = self._shedding.level
+        return Document(level, TOP, WORDS[level], self._shedding.why)
+
+    def _measured(self, now: float) -> Measured:
+        folder = self._settings.board
+        latency = self._cameras.latencies.middle(now, self._shedding.changed)
+        return Measured(latency, board.temperature(folder), board.throttled(folder))
+
+    def _tell(self, before: int) -> None:
+        level = self._shedding.level
+        if level > before:
+            log.warning("shedding %s: %s (level %d of %d)", WORDS[level], self._shedding.why, level, TOP)
+        elif self._shedding.shed == NOTHING:
+            log.info("nothing is shed any more")
+        else:
+            log.info("shedding less: %s (level %d of %d)", WORDS[level], level, TOP)
+
+
+def of(parts: Parts) -> Overload | None:
+    """That of a daemon; None where the settings do not want it."""
+    if not parts.settings.shedding.enabled:
+        return None
+
+    def changed(shed: Document) -> None:
+        parts.health.shed = shed
+        parts.publish_stats()
+
+    made = Overload(parts.settings.shedding, parts.watch, changed)
+    parts.health.shed = made.document()
+    return made

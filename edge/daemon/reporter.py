@@ -1,0 +1,152 @@
+"""Where the daemon's results go: events to the outbox, what is present now and pictures to the broker.
+
+The inference thread calls; it never waits for the network. What it leaves here is published by the main thread in
+``flush``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from edge.core.imaging import image as pictures
+from edge.core.settings import Settings
+from edge.core.system import hardware as board
+from edge.core.types import Event, Frame, Identity, Track
+from edge.mqtt._documents import wire_labels
+from edge.mqtt.messages import Present, State, to_json
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.topics import Topics
+from edge.pipeline.event_policy import Presence
+from edge.pipeline.event_policy import Present as Reported
+from edge.pipeline.health import Health
+from edge.pipeline.pipeline import Pipeline
+
+SNAPSHOT_HEIGHT = 360
+"""pixels of a published picture"""
+
+Observer = Callable[[str, Frame, Sequence[Track]], None]
+
+
+class Client(Protocol):
+    """What reports need of ``edge.mqtt.client.Client``."""
+
+    def retain(self, topic: str, payload: bytes) -> None: ...
+
+
+class DeviceReports:
+    """Takes over what the pipeline found."""
+
+    def __init__(self, settings: Settings, outbox: Outbox, client: Client, topics: Topics, health: Health) -> None:
+        self.observers: list[Observer] = []
+        """see each processed frame with its tracks, on the inference thread"""
+        self.examiners: list[Callable[[Frame, Pipeline], None]] = []
+        """see each processed frame with the pipeline's looks, on the inference thread"""
+        self.listeners: list[Callable[[Sequence[Event]], None]] = []
+        """see each event after the outbox has it"""
+        self.wake = threading.Event()
+        """something waits for ``flush``"""
+        self._outbox, self._client, self._topics, self._health = outbox, client, topics, health
+        self._snapshots = {camera.name for camera in settings.cameras if camera.snapshots}
+        self._lock = threading.Lock()
+        self._presence: dict[str, Presence] = {}
+        self._said: dict[str, tuple[Presence, str]] = {}
+        self._pictures: dict[str, Frame] = {}
+
+    def events(self, events: Sequence[Event]) -> None:
+        self._outbox.put(events)
+        for listener in self.listeners:
+            listener(events)
+
+    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
+        for part, problem in pipeline.cost.problems.items():
+            self._health.trouble(part, problem)
+        if events or camera not in self._presence:
+            with self._lock:
+                self._presence[camera] = pipeline.presence(frame.time)
+                if camera in self._snapshots and any(event.type == "new" for event in events):
+                    self._pictures[camera] = frame
+            self.wake.set()
+        for examiner in self.examiners:
+            examiner(frame, pipeline)
+        for observer in self.observers:
+            observer(camera, frame, pipeline.tracks)
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: nobody of that name was present; pictures that were published are taken back."""
+        with self._lock:
+            self._presence = {name: _without(one, subject) for name, one in self._presence.items()}
+            self._said, self._pictures = {}, {}
+        for camera in self._snapshots:
+            self._client.retain(self._topics.snapshot(camera), b"")
+        self.wake.set()
+
+    def left(self, camera: str) -> None:
+        with self._lock:
+            self._presence[camera] = Presence(camera, time.time(), ())
+        self.wake.set()
+
+    def present(self) -> list[Presence]:
+        """Who and what is there now, of each camera that has looked."""
+        with self._lock:
+            return list(self._presence.values())
+
+    def flush(self) -> None:
+        """Publish what changed since the last call. Called on one thread, often."""
+        with self._lock:
+            self.wake.clear()
+            presence, frames = dict(self._presence), self._pictures
+            self._pictures = {}
+        for name, camera in self._health.cameras.items():
+            now = presence.get(name) or Presence(name, time.time(), ())
+            said = self._said.get(name)
+            if said is None or said[1] != camera.state or not now.says_the_same(said[0]):
+                self._said[name] = (now, camera.state)
+                self._client.retain(self._topics.state(name), to_json(_state(now, camera.state)))
+        for name, frame in frames.items():
+            self._client.retain(self._topics.snapshot(name), small_jpeg(frame))
+
+    def finish(self) -> None:
+        """Everybody has left: say so."""
+        with self._lock:
+            self._presence = {name: Presence(name, time.time(), ()) for name in self._presence}
+        self.flush()
+
+
+def _without(presence: Presence, subject: str) -> Presence:
+    def nameless(one: Reported) -> Reported:
+        return replace(one, identity=Identity(collection=one.identity.collection))
+
+    tracks = tuple(nameless(one) if one.identity.subject == subject else one for one in presence.tracks)
+    return replace(presence, tracks=tracks)
+
+
+def _state(presence: Presence, status: str) -> State:
+    present = tuple(
+        Present(
+            one.track,
+            one.label,
+            one.identity.state,
+            one.identity.subject,
+            one.identity.similarity,
+            one.zones,
+            one.started,
+            wire_labels(one.custom_labels),
+            one.whole,
+        )
+        for one in presence.tracks
+    )
+    return State(
+        camera=presence.camera, status=status, time=presence.time, present=present, counts=presence.counts,
+        subjects=presence.subjects, clock=board.clock(),
+    )  # fmt: skip
+
+
+def small_jpeg(frame: Frame) -> bytes:
+    """A JPEG of the whole frame, small."""
+    height = min(SNAPSHOT_HEIGHT, frame.main.height)
+    width = max(1, round(frame.main.width * height / frame.main.height))
+    return pictures.encode_jpeg(pictures.resized_rgb(frame.main, width, height))

@@ -1,0 +1,110 @@
+"""Sends one command to a device and waits for its answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.core import settings
+from edge.core.errors import ConflictError, DeliveryError, InputError
+from edge.core.storage import files
+from edge.mqtt.client import Client, Incoming
+from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Answer, Command, public_text, sign, to_json
+from edge.mqtt.messages import parse
+from edge.mqtt.topics import Topics
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+def make_key(path: Path) -> str:
+    """A new private key in ``path``; returns the public half for ``commands.keys``. Raises ConflictError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if path.exists():
+        raise ConflictError(f"{path} exists already", "choose another file")
+    private = Ed25519PrivateKey.generate()
+    files.write_bytes(path, base64.b64encode(private.private_bytes_raw()) + b"\n")
+    return public_text(private)
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """The private key of ``make_key``. Raises InputError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_bytes().strip(), validate=True))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a key"
+        raise InputError(f"key {path}: {reason}", "make one with 'edge hub key FILE'") from error
+
+
+def ask(
+    mqtt: settings.Mqtt, device: str, operation: str, arguments: dict[str, Any], *,
+    private: Ed25519PrivateKey | None = None, timeout: float = 15.0,
+) -> Answer:  # fmt: skip
+    """Ask ``device`` and wait for its answer. Raises DeliveryError where none comes in ``timeout`` seconds."""
+    topics = Topics(device)
+    command = Command(arguments=arguments)
+    if private is not None and operation not in UNSIGNED:
+        command = sign(private, device, operation, arguments)
+    command = replace(command, id=secrets.token_hex(8))
+    correlation = secrets.token_bytes(16)
+    # a name of its own: under 3.1.1 the device answers on a topic that everybody who asks can read
+    answers: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+    client = Client(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
+    where = topics.response(operation)
+    client.subscribe(where, answers.put)
+    client.start()
+    until = time.monotonic() + timeout
+    try:
+        _await_broker(client, until)
+        client.publish(
+            topics.command(operation), to_json(command), expiry=EXPIRY, response_topic=where, correlation=correlation
+        )
+        return _answer(answers, command.id, correlation, until, device)
+    finally:
+        client.stop(1.0)
+
+
+def hint(mqtt: settings.Mqtt, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:
+    """Leave devices the word that there is a release to look for; it has no authority. Raises DeliveryError."""
+    client = Client(mqtt, f"edge-hint-{secrets.token_hex(4)}", session_seconds=0)
+    client.start()
+    try:
+        _await_broker(client, time.monotonic() + timeout)
+        for device in devices:
+            client.retain(Topics(device).desired, json.dumps(document).encode())
+    finally:
+        client.stop(3.0)
+
+
+def _await_broker(client: Client, until: float) -> None:
+    while not client.online:
+        if time.monotonic() > until:
+            health = client.health()
+            raise DeliveryError(f"the broker is {health.link}: {health.detail or 'no answer yet'}", health.hint)
+        time.sleep(0.02)
+
+
+def _answer(
+    answers: queue.SimpleQueue[Incoming], identity: str, correlation: bytes, until: float, device: str
+) -> Answer:
+    while (left := until - time.monotonic()) > 0:
+        try:
+            message = answers.get(timeout=left)
+            answer = parse(Answer, message.payload)
+        except queue.Empty:
+            break
+        except InputError:
+            continue  # somebody else's
+        if message.correlation == correlation or (not message.correlation and answer.id in (identity, "")):
+            return answer
+    raise DeliveryError(f"device {device} did not answer", "look with 'edge hub status' whether it is online")

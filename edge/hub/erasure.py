@@ -1,0 +1,198 @@
+"""When a device forgets somebody, the hub does: events lose the name, or go; a published collection gets a tombstone.
+
+A device tells a digest of each subject, never the name. What it may make the hub forget is the hub's to say: nothing,
+its own events, or the subject everywhere. A collection changes in the draft alone: its owner signs the release.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge.core import settings
+from edge.core.types import IdentityState
+from edge.hub.databases import Transaction
+from edge.hub.store import Arrived, Store
+from edge.mqtt.erasure_notices import digest
+from edge.mqtt.messages import Farewells
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """CREATE TABLE IF NOT EXISTS forgotten (
+    device TEXT NOT NULL, digest TEXT NOT NULL, time DOUBLE PRECISION NOT NULL, PRIMARY KEY (device, digest))"""
+PAGE = 500
+"""events changed in one transaction"""
+DELETE_UNREADABLE = "DELETE FROM unreadable WHERE device = ? AND epoch = ? AND seq = ?"
+EMPTY_UNREADABLE = "UPDATE unreadable SET body = ? WHERE device = ? AND epoch = ? AND seq = ?"
+PAST = """SELECT device, epoch, seq, body FROM unreadable WHERE (device, epoch, seq) > (?, ?, ?)
+    ORDER BY device, epoch, seq LIMIT ?"""
+
+Published = Callable[[Callable[[str], bool]], object]
+"""forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
+
+
+class Forgetting:
+    """Of one ingest. One thread; every method raises TransientError or InputError, ``told`` also as ``published``."""
+
+    def __init__(self, hub: settings.Hub, store: Store, published: Published | None = None) -> None:
+        self._hub, self._store, self._published = hub, store, published
+        self._known: dict[str, dict[str, float]] | None = None
+        """device -> digest -> when"""
+
+    def told(self, device: str, said: Farewells) -> None:
+        """A device has forgotten these. Repetition does nothing."""
+        if self._hub.forget == "off":
+            return
+        known = self._read().setdefault(device, {})
+        news = {one.digest: one.time for one in said.forgotten if one.time > known.get(one.digest, 0.0)}
+        if not news:
+            return
+        changed = self._forget(device, news) + self._forget_unreadable(device, news)
+        if self._hub.forget == "fleet" and self._published is not None:
+            self._published(lambda subject: digest(device, subject) in news)
+        with self._store.database.transaction() as transaction:
+            rows = [(device, one, moment) for one, moment in news.items()]
+            transaction.many("DELETE FROM forgotten WHERE device = ? AND digest = ?", [row[:2] for row in rows])
+            transaction.many("INSERT INTO forgotten VALUES (?, ?, ?)", rows)
+        self._store.database.compact()
+        known |= news
+        log.info("hub: %s forgot %d subjects: %d events changed here", device, len(news), changed)
+
+    def cleansed(self, arrived: Sequence[Arrived]) -> list[Arrived]:
+        """What came late, from before its subject was forgotten, without the name."""
+        if self._hub.forget == "off" or not self._read():
+            return list(arrived)
+        return [self._cleansed(one) for one in arrived]
+
+    def _cleansed(self, one: Arrived) -> Arrived:
+        subject, moment = (one.event.identity.subject, one.event.time) if one.event else _claimed(one.body)
+        if subject is None:
+            return one
+        devices = self._read() if self._hub.forget == "fleet" else {one.device: self._read().get(one.device, {})}
+        if not any(known.get(digest(device, subject), -1.0) >= moment for device, known in devices.items()):
+            return one
+        if one.event is None:
+            return replace(one, body=_nothing())
+        identity = replace(
+            one.event.identity, state=IdentityState.UNKNOWN, subject=None, similarity=None, runner_up=None, face_id=None
+        )
+        return replace(one, event=replace(one.event, identity=identity), body=nameless(one.body))
+
+    def _read(self) -> dict[str, dict[str, float]]:
+        if self._known is None:
+            with self._store.database.transaction() as transaction:
+                transaction.execute(SCHEMA)
+                rows = transaction.execute("SELECT device, digest, time FROM forgotten")
+            self._known = {}
+            for device, one, moment in rows:
+                self._known.setdefault(device, {})[one] = moment
+        return self._known
+
+    def _forget(self, device: str, news: Mapping[str, float]) -> int:
+        own = self._hub.forget != "fleet"
+        where, values = ("device = ? AND ", (device,)) if own else ("", ())
+        with self._store.database.transaction(reading=True) as transaction:
+            query = f"SELECT DISTINCT subject FROM events WHERE {where}subject IS NOT NULL"  # noqa: S608
+            subjects = {one for (one,) in transaction.execute(query, values)}
+        changed = 0
+        for subject in subjects:
+            moment = news.get(digest(device, subject))
+            if moment is not None:
+                changed += self._forget_one(where, values, subject, moment)
+        return changed
+
+    def _forget_unreadable(self, device: str, news: Mapping[str, float]) -> int:
+        """Events of which only the key can be read say who was seen all the same."""
+        own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
+        while True:
+            with self._store.database.transaction() as transaction:
+                found = transaction.execute(PAST, (*after, PAGE))
+                keys = [
+                    key
+                    for *key, body in found
+                    if (not own or key[0] == device)
+                    and (who := _claimed(body))[0] is not None
+                    and news.get(digest(device, who[0]), -1.0) >= who[1]
+                ]
+                if self._hub.forgotten == "delete":
+                    transaction.many(DELETE_UNREADABLE, keys)
+                else:
+                    body = _nothing()
+                    transaction.many(EMPTY_UNREADABLE, [(body, *key) for key in keys])
+            changed += len(keys)
+            if len(found) < PAGE:
+                return changed
+            after = tuple(found[-1][:3])
+
+    def _forget_one(self, where: str, values: tuple[str, ...], subject: str, moment: float) -> int:
+        condition = f"{where}subject = ? AND time <= ?"
+        wanted = (*values, subject, moment)
+        if self._hub.forgotten == "delete":
+            with self._store.database.transaction() as transaction:
+                gone: int = transaction.many(f"DELETE FROM events WHERE {condition}", [wanted])  # noqa: S608
+            return gone
+        changed = 0
+        while True:
+            with self._store.database.transaction() as transaction:
+                found = _page(transaction, condition, wanted)
+                if not found:
+                    return changed
+                transaction.many(
+                    "UPDATE events SET subject = NULL, state = 'unknown', similarity = NULL, body = ? "
+                    "WHERE device = ? AND epoch = ? AND seq = ?",
+                    [(nameless(body), *key) for *key, body in found],
+                )
+            changed += len(found)
+
+
+def publisher(chosen: settings.Settings, state: Path) -> Published | None:
+    """What forgets subjects in the collections that this hub publishes; None where it publishes none."""
+    folder = (chosen.hub.repository or state / "hub").expanduser()
+    if not (folder / "private").is_dir():
+        return None
+
+    def forget(wanted: Callable[[str], bool]) -> None:
+        from edge.hub.publishing.publisher import Desk
+
+        desk = Desk(folder, chosen)
+        for subject in filter(wanted, desk.subjects()):
+            desk.forget(subject)
+
+    return forget
+
+
+def nameless(body: str) -> str:
+    """The JSON of an event without its identity; what cannot be read loses all that it says."""
+    try:
+        event: dict[str, Any] = json.loads(body)
+        collection = event["identity"].get("collection")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _nothing()
+    event["identity"] = {"state": "unknown", "subject": None, "collection": collection}
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _claimed(body: str) -> tuple[str | None, float]:
+    """The subject of an event of which only the key can be read, and its time; None: it names nobody."""
+    try:
+        event: dict[str, Any] = json.loads(body)
+        subject, moment = event["identity"]["subject"], event.get("time")
+        known = float(moment) if isinstance(moment, int | float) else 0.0
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return None, 0.0
+    return (subject, known) if isinstance(subject, str) else (None, 0.0)
+
+
+def _nothing() -> str:
+    """In the place of an event that nothing is to be known of."""
+    return json.dumps({"forgotten": round(time.time(), 3)})
+
+
+def _page(transaction: Transaction, condition: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    query = f"SELECT device, epoch, seq, body FROM events WHERE {condition} LIMIT {PAGE}"  # noqa: S608
+    return transaction.execute(query, values)

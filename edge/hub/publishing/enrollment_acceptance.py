@@ -1,0 +1,86 @@
+"""Enrolments of devices taken over into the fleet's collections, after the owner's word and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edge.core.errors import NotFoundError
+from edge.recognition.enrollment_check import judged
+from edge.recognition.review.answers import matches
+from edge.releases.manifest import subject_digest
+
+if TYPE_CHECKING:
+    from edge.hub.publishing.draft import Draft
+    from edge.hub.publishing.pending_enrollments import Pulled, Waiting
+    from edge.hub.publishing.publisher import Desk
+    from edge.recognition.store import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A face that waits, and why it should not be taken; empty: it may."""
+
+    one: Pulled
+    harm: str
+
+
+def judge(desk: Desk, ones: Sequence[Pulled], label: str, name: str = "") -> list[Judged]:
+    """What the gate says of each face, beside what the fleet has now. ``name``: a collection other than its own."""
+    draft, match = desk.draft(), _match(desk, label)
+    with desk.collections() as collections:
+        found = {}
+        for place in {name or one.collection for one in ones}:
+            found[place] = collections.get(place) if place in collections else None
+        return [Judged(one, _harm(one, found[name or one.collection], draft, match)) for one in ones]
+
+
+def accept(
+    desk: Desk, waiting: Waiting, ones: Sequence[Pulled], label: str, name: str = "", force: bool = False
+) -> list[Judged]:
+    """Take faces into the fleet's collections; the next release brings them. Returns those that were left waiting.
+
+    ``force``: also what the gate is against, except whom the fleet has forgotten since. Raises SpaceError where they
+    were embedded otherwise than the fleet's, NotFoundError for a label that is not set.
+    """
+    match, left = _match(desk, label), []
+    with desk.collections() as collections:
+        for one in ones:
+            place, draft = name or one.collection, desk.draft()
+            collection = collections.get_or_create(place)
+            erased = _forgotten(one, draft, place)
+            harm = erased or _harm(one, collection, draft, match)
+            if harm and (erased or not force):
+                left.append(Judged(one, harm))
+                continue
+            face = replace(one.face, collection=place)
+            collection.merge([(face, one.vector)], one.space, len(one.vector))
+            # in this order: whoever is stopped in between is asked about the face once more, and it is there once
+            with desk.changing() as latest:
+                latest.use(place, label)
+            waiting.decide([one.number], "accepted")
+    return left
+
+
+def _match(desk: Desk, label: str) -> float:
+    if label not in desk.settings.labels:
+        raise NotFoundError(f"there is no label {label!r}", f"add a section [labels.{label}], or name another --label")
+    return matches(desk.settings, desk.private).get(label, 1.0)
+
+
+def _harm(one: Pulled, collection: Collection | None, draft: Draft, match: float) -> str:
+    if collection is None or not collection.count:
+        return _forgotten(one, draft, one.collection)
+    if collection.space != one.space:
+        return f"it was embedded in {one.space}, and the fleet's faces in {collection.space}"
+    verdict = judged(collection, one.vector, one.face.subject or "", match)
+    return _forgotten(one, draft, collection.name) or verdict.harm
+
+
+def _forgotten(one: Pulled, draft: Draft, place: str) -> str:
+    """A word where the subject was forgotten after this face was enrolled; devices would not take it either."""
+    shipped = draft.collection(place)
+    digest = subject_digest(place, one.face.subject or "")
+    times = [each.time for each in shipped.forgotten if each.digest == digest] if shipped else []
+    return "the fleet has forgotten this subject since" if any(one.face.created < moment for moment in times) else ""

@@ -1,0 +1,254 @@
+"""The fleet owner's desk: put models and faces into the draft, forget somebody, publish a release.
+
+The hub's own collection store holds the faces; segments are its published picture.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.errors import ConflictError, InputError, NotFoundError
+from edge.hub.publishing import draft as drafts
+from edge.hub.publishing import probes as proving
+from edge.hub.publishing import ship_collections as shipping
+from edge.hub.publishing import ship_models as shipped_models
+from edge.hub.publishing.keys import Keys
+from edge.hub.publishing.pending_enrollments import Waiting
+from edge.hub.publishing.repository import Repository
+from edge.releases.manifest import (
+    MOST,
+    Blob,
+    Deployment,
+    Forgotten,
+    Probe,
+    ProbeBox,
+    Release,
+    ShippedModel,
+    parse,
+    subject_digest,
+    to_bytes,
+)
+
+if TYPE_CHECKING:
+    from edge.core.settings import Settings
+    from edge.recognition.enrollment import Outcome
+    from edge.recognition.extraction import Finder
+    from edge.recognition.store import Collections
+
+PULLED = "waiting enrolments"
+COMPACT_DAYS = 7.0
+"""days after which the bytes of a forgotten face are gone from the published segments"""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a release would bring, or brought, to devices that have the one before."""
+
+    release: Release
+    new_blobs: dict[str, int]
+    """sha256 -> bytes that they fetch"""
+    manifest_bytes: int
+    written: bool
+
+    @property
+    def fetched(self) -> int:
+        return sum(self.new_blobs.values()) + self.manifest_bytes
+
+
+class Desk:
+    """One hub's folder. Not for two processes at once, but that ``edge hub ingest`` may ``forget`` meanwhile."""
+
+    def __init__(self, folder: Path, settings: Settings, offline: Path | None = None) -> None:
+        self.folder = folder
+        self.private = folder / "private"
+        self.repository = Repository(folder, Keys(folder / "keys" / "online", offline or folder / "keys" / "offline"))
+        self.settings = settings
+
+    def opened(self) -> Desk:
+        """Itself. Raises NotFoundError where there is no repository."""
+        if not self.repository.exists:
+            raise NotFoundError(
+                f"{self.folder}: there is no repository", "name it in hub.repository; edge hub init makes one"
+            )
+        return self
+
+    def draft(self) -> drafts.Draft:
+        return drafts.read(self.private)
+
+    def changing(self) -> AbstractContextManager[drafts.Draft]:
+        return drafts.changing(self.private)
+
+    def collections(self) -> Collections:
+        """The hub's own faces. Close it."""
+        from edge.recognition.store import Collections
+
+        return Collections(self.private, self.settings.collection, maintain=False)
+
+    def add_model(self, name: str, takes_place_of: str = "") -> ShippedModel:
+        """Put a model of this machine into the draft, in the place of the one that devices' settings name.
+
+        Raises NotFoundError, ModelError.
+        """
+        with self.changing() as draft:
+            return shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
+
+    def finder(self, label: str) -> Finder:
+        """What devices of the next release will find and embed ``label`` with. Raises as ``extraction.load``."""
+        return shipped_models.finder(self.draft().release, label, self.settings, self.private)
+
+    def add_collection(self, name: str, pictures: Path, label: str, subject: str | None = None) -> Iterator[Outcome]:
+        """Embed pictures into a collection of the draft, one outcome a picture.
+
+        With another embedder than before, the collection starts anew in its space. Raises InputError, ModelError.
+        """
+        from edge.recognition.enrollment import enroll_images, planned
+
+        plan = planned(pictures, subject)
+        finder = self.finder(label)
+        with self.collections() as collections:
+            there = collections.get_or_create(name)
+            if there.count and there.space != finder.embedder.space.fingerprint:
+                collections.delete(name)
+                there = collections.create(name)
+            yield from enroll_images(plan, finder, there)
+        with self.changing() as draft:
+            draft.use(name, label)
+
+    def take_in(self, export: Path, label: str) -> tuple[str, int]:
+        """Faces that a device enrolled and exported, for the whole fleet: the collection and how many were new."""
+        from edge.recognition.store import export as portable
+
+        manifest = portable.read_manifest(export)
+        with self.collections() as collections:
+            added = portable.import_into(collections.get_or_create(manifest.collection), export).added
+        with self.changing() as draft:
+            draft.use(manifest.collection, label)
+        return manifest.collection, added
+
+    def add_probe(self, path: Path, label: str) -> Probe:
+        """Let devices prove themselves with a picture: what the detector finds in it now must be found there."""
+        from edge.core.imaging import image as pictures
+
+        finder = self.finder(label)
+        found = finder.detect(pictures.read(path))
+        if not found:
+            raise InputError(f"{path}: no {label} was found", "choose a picture that shows one", code="no_face")
+        boxes = tuple(
+            ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
+        )
+        probe = Probe(self.repository.put_blob(path.read_bytes()), finder.detectors[0].card.name, boxes)
+        with self.changing() as draft:
+            others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
+            draft.release = replace(draft.release, probes=(*others, probe))
+        return probe
+
+    def add_taxonomy(self, path: Path) -> Blob:
+        """Names, parents and categories of labels for the Rekognition endpoints of all devices."""
+        data = path.read_bytes()
+        try:
+            json.loads(data)
+        except ValueError as error:
+            raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
+        blob = self.repository.put_blob(data)
+        with self.changing() as draft:
+            draft.release = replace(draft.release, taxonomy=blob)
+        return blob
+
+    def subjects(self) -> set[str]:
+        """Everybody whose faces are here: in a collection, or waiting for a word."""
+        with self.collections() as collections, closing(Waiting(self.private)) as waiting:
+            found = {subject for name in collections.names() for subject in collections.get(name).subjects()}
+            return found | waiting.subjects()
+
+    def forget(self, subject: str) -> dict[str, int]:
+        """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
+        gone: dict[str, int] = {}
+        now = time.time()
+        with self.changing() as draft, self.collections() as collections:
+            for name in collections.names():
+                if faces := collections.get(name).delete_subject(subject):
+                    gone[name] = len(faces)
+                if shipped := draft.collection(name):
+                    digest = subject_digest(name, subject)
+                    others = tuple(one for one in shipped.forgotten if one.digest != digest)
+                    draft.put(replace(shipped, forgotten=(*others, Forgotten(digest, now))))
+        with closing(Waiting(self.private)) as waiting:
+            if count := waiting.forget(subject):
+                gone[PULLED] = count
+        return gone
+
+    def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS, minimum: str = "") -> Published:
+        """Sign the draft as a release, for devices of edge ``minimum`` or newer.
+
+        Raises ConflictError where nothing changed, SpaceError, ReleaseError.
+        """
+        draft = self.draft()
+        if minimum:
+            draft.release = replace(draft.release, minimum=minimum)
+        published = self._releases()
+        before = published[-1] if published else None
+        with self.collections() as collections:
+            for name in sorted({*draft.release.labels.values(), *(one.name for one in draft.release.collections)}):
+                shipping.bring_up(draft, collections.get_or_create(name), self.repository, compact_days)
+        shipping.check_spaces(draft.release, self.settings)
+        erasures = before.erasure if before else 0
+        forgotten = [one.forgotten for one in draft.release.collections if one.forgotten]
+        if before and forgotten != [one.forgotten for one in before.collections if one.forgotten]:
+            erasures += 1
+        release = replace(
+            draft.release, id=drafts.next_id([one.id for one in published]), created=round(time.time(), 3),
+            erasure=erasures, probes=proving.expected(draft.release, self.repository, self.finder),
+        )  # fmt: skip
+        if before and to_bytes(replace(release, id="x", created=0.0)) == to_bytes(replace(before, id="x", created=0.0)):
+            raise ConflictError(f"nothing has changed since release {before.id}", "edge hub add, or edge hub rollout")
+        old = before.blobs() if before else {}
+        new = {sha256: size for sha256, size in release.blobs().items() if sha256 not in old}
+        data = to_bytes(release)
+        if len(data) > MOST:
+            raise InputError(f"the manifest has {len(data)} bytes, more than {MOST}", "compact: --compact-days 0")
+        if not dry:
+            proving.prove(release, self.repository, self.private, self.settings)
+            outdated = tuple(f"releases/{one.id}.json" for one in published if one.erasure < release.erasure)
+            self.repository.add_targets("targets", {f"releases/{release.id}.json": data}, remove=outdated)
+            with self.changing() as latest:
+                latest.take_over(draft)
+            self._tidy()
+        return Published(release, new, len(data), written=not dry)
+
+    def release(self, release: str) -> Release:
+        """A published release. Raises NotFoundError."""
+        data = self.repository.target("targets", f"releases/{release}.json")
+        if data is None:
+            raise NotFoundError(f"there is no release {release!r}", "edge hub publish makes one")
+        return parse(Release, data)
+
+    def deployment(self, group: str) -> Deployment | None:
+        data = self.repository.target("deploy", f"deploy/{group}.json")
+        return None if data is None else parse(Deployment, data)
+
+    def deployments(self) -> list[Deployment]:
+        return [found for name in self.repository.targets("deploy") if (found := self.deployment(Path(name).stem))]
+
+    def deploy(self, deployment: Deployment) -> Deployment:
+        """Publish a deployment, numbered after the one before. Needs the online keys alone."""
+        before = self.deployment(deployment.group)
+        numbered = replace(deployment, number=before.number + 1 if before else 1)
+        self.repository.add_targets("deploy", {f"deploy/{numbered.group}.json": to_bytes(numbered)})
+        return numbered
+
+    def _releases(self) -> list[Release]:
+        found = [self.release(Path(name).stem) for name in self.repository.targets("targets")]
+        return sorted(found, key=lambda one: one.created)
+
+    def _tidy(self) -> None:
+        """Delete what neither a published release nor the draft names."""
+        needed = set(self.draft().release.blobs())
+        for release in self._releases():
+            needed |= release.blobs().keys()
+        self.repository.keep_blobs(needed)

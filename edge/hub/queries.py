@@ -1,0 +1,217 @@
+"""What people ask of the hub: the fleet at a glance, and events by when, where and who."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edge.core.errors import InputError, SettingsError
+from edge.core.storage import files
+from edge.hub.databases import Database
+
+PAGE = 5000
+"""rows read at a time"""
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events; empty and None: all. Times are seconds since the epoch."""
+
+    device: str = ""
+    camera: str = ""
+    subject: str = ""
+    label: str = ""
+    type: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored event, flat."""
+
+    device: str
+    epoch: int
+    seq: int
+    type: str
+    camera: str
+    track: str
+    label: str
+    state: str
+    subject: str | None
+    similarity: float | None
+    time: float
+    started: float
+    ended: float | None
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """A device as the hub last heard of it."""
+
+    device: str
+    online: bool | None
+    """None: it never said"""
+    release: str
+    version: str
+    phase: str
+    """of an update: ``up/reported``"""
+    desired: str
+    problem: str
+    """why an update failed"""
+    backlog: int | None
+    """events in its outbox"""
+    lost: int | None
+    """events that its outbox had to drop, ever"""
+    cameras: dict[str, str]
+    """camera -> its status"""
+    last_event: float | None
+    """seconds since the epoch"""
+    heard: float | None
+    """seconds since the epoch, of anything but events"""
+
+
+def events(database: Database, wanted: Wanted, limit: int | None = None, *, latest: bool = False) -> Iterator[Row]:
+    """The events that are wanted, oldest first; with ``latest`` the newest ``limit`` of them, newest first."""
+    condition, values = _condition(wanted)
+    columns = ", ".join(field.name for field in fields(Row))
+    order = "DESC" if latest else "ASC"
+    sign = "<" if latest else ">"
+    key = "time, device, epoch, seq"
+    after: tuple[object, ...] = ()
+    while limit is None or limit > 0:
+        page = min(PAGE, limit) if limit is not None else PAGE
+        past = f"AND ({key}) {sign} (?, ?, ?, ?) " if after else ""
+        query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608  # names of ours alone
+        query += f"ORDER BY time {order}, device {order}, epoch {order}, seq {order} LIMIT ?"
+        with database.transaction(reading=True) as transaction:
+            found = [Row(*row) for row in transaction.execute(query, [*values, *after, page])]
+        yield from found
+        if len(found) < page:
+            return
+        limit = None if limit is None else limit - page
+        last = found[-1]
+        after = (last.time, last.device, last.epoch, last.seq)
+
+
+def _condition(wanted: Wanted) -> tuple[str, list[object]]:
+    parts, values = ["1 = 1"], []
+    for name in ("device", "camera", "subject", "label", "type"):
+        if value := getattr(wanted, name):
+            parts.append(f"{name} = ?")
+            values.append(value)
+    for name, sign in (("since", ">="), ("until", "<")):
+        if (moment := getattr(wanted, name)) is not None:
+            parts.append(f"time {sign} ?")
+            values.append(moment)
+    return " AND ".join(parts), values
+
+
+def fleet(database: Database) -> list[DeviceState]:
+    """Every device that the hub has heard of, by name."""
+    with database.transaction(reading=True) as transaction:
+        documents = transaction.execute("SELECT device, kind, received, body FROM documents")
+        last = dict(
+            transaction.execute(
+                "SELECT device, (SELECT max(time) FROM events WHERE events.device = known.device) FROM"
+                " (SELECT device FROM documents UNION SELECT device FROM marks) AS known"
+            )
+        )
+    found: dict[str, dict[str, Any]] = {device: {} for device in last}
+    heard: dict[str, float] = {}
+    for device, kind, received, body in documents:
+        found[device][kind] = json.loads(body)
+        heard[device] = max(received, heard.get(device, 0.0))
+    return [_state(device, found[device], last.get(device), heard.get(device)) for device in sorted(found)]
+
+
+def _state(device: str, said: dict[str, Any], last_event: float | None, heard: float | None) -> DeviceState:
+    info, stats, reported = (said.get(kind, {}) for kind in ("info", "stats", "reported"))
+    outbox = stats.get("outbox", {})
+    return DeviceState(
+        device=device,
+        online=said["status"]["online"] if "status" in said else None,
+        release=reported.get("release") or info.get("release", ""),
+        version=info.get("version", ""),
+        phase=reported.get("phase", ""),
+        desired=reported.get("desired", ""),
+        problem=reported.get("error", ""),
+        backlog=outbox.get("waiting"),
+        lost=outbox.get("lost"),
+        cameras={name: camera.get("status", "") for name, camera in stats.get("cameras", {}).items()},
+        last_event=last_event,
+        heard=heard,
+    )
+
+
+def moment(text: str, now: float | None = None) -> float:
+    """Seconds since the epoch of ``2h``, ``3d`` (ago), ``2026-11-22``, ``2026-11-22 13:00`` or a number of seconds."""
+    now = time.time() if now is None else now
+    if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
+        return now - float(ago[1]) * UNITS[ago[2]]
+    if re.fullmatch(r"\d{9,}(\.\d+)?", text):
+        return float(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise InputError(
+            f"time: expected 2h, 3d or 2026-11-22 13:00, got {text[:40]!r}", "write it like that"
+        ) from error
+
+
+def write_csv(path: Path, rows: Iterator[Row]) -> int:
+    """All of ``rows``; how many there were. The file is whole or not there."""
+    count = 0
+    with files.replacing(path, 0o644) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text)
+        writer.writerow([field.name for field in fields(Row)])
+        for row in rows:
+            writer.writerow([_cell(value) for value in asdict(row).values()])
+            count += 1
+        text.flush()
+        text.detach()
+    return count
+
+
+def _cell(value: object) -> object:
+    """A name from outside must not be a formula to the spreadsheet that opens the file."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def write_parquet(path: Path, rows: Iterator[Row]) -> int:
+    """All of ``rows``; how many there were. Raises SettingsError where pyarrow is not installed."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise SettingsError("Parquet needs pyarrow, which is not installed", "pip install 'edge[hub]'") from error
+    kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
+    schema = pa.schema([(field.name, kinds.get(str(field.type), pa.string())) for field in fields(Row)])
+    count = 0
+    with files.replacing(path, 0o644) as file, parquet.ParquetWriter(file, schema) as writer:
+        for page in _pages(rows):
+            writer.write_table(pa.Table.from_pylist([asdict(row) for row in page], schema=schema))
+            count += len(page)
+    return count
+
+
+def _pages(rows: Iterator[Row]) -> Iterator[Sequence[Row]]:
+    page: list[Row] = []
+    for row in rows:
+        page.append(row)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,163 @@
+"""Examples as rows to learn from, and to test with: embeddings, each with what it shows.
+
+Whole pictures are embedded as they are. Where examples have boxes, the boxes are embedded, with the regions that
+detectors find: those that lie on a box as further examples of it, those that do not as negative ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.core.imaging import image as pictures
+from edge.core.types import WHOLE, Box, Detection, Picture
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from edge.labels import Example
+from edge.labels.classifier import regions, seen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.core.types import ByteArray, FloatArray
+
+SAME, OTHER = 0.5, 0.3
+"""overlap (IoU) from which a region shows what a box shows, and below which it does not"""
+NEGATIVES = 5
+"""regions of one picture that serve as negative examples, at most"""
+SEED = 7
+
+
+@dataclass(slots=True)
+class Rows:
+    """Embeddings with what they show; ``groups`` numbers the pictures they come from."""
+
+    vectors: list[FloatArray] = field(default_factory=list)
+    labels: list[frozenset[str]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    """what the detectors call each place; empty where none found it"""
+    groups: list[int] = field(default_factory=list)
+    missed: list[frozenset[str]] = field(default_factory=list)
+    """boxes on which no region lies"""
+    used: list[Example] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """pictures that could not be read"""
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """What the detectors call the regions that show a label, in alphabetical order."""
+        return tuple(sorted({name for name, labels in zip(self.called, self.labels, strict=True) if name and labels}))
+
+    def within(self, regions: Sequence[str]) -> Rows:
+        """Without the regions that are called something else: what they show is missed."""
+        kept = [i for i, name in enumerate(self.called) if not name or name in regions]
+        gone = [self.labels[i] for i in range(len(self.labels)) if i not in set(kept) and self.labels[i]]
+        return replace(
+            self,
+            vectors=[self.vectors[i] for i in kept],
+            labels=[self.labels[i] for i in kept],
+            called=[self.called[i] for i in kept],
+            groups=[self.groups[i] for i in kept],
+            missed=[*self.missed, *gone],
+        )
+
+    def truth(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """What they show: (vectors and missed boxes, names)."""
+        place = {name: i for i, name in enumerate(names)}
+        found = np.zeros((len(self.labels) + len(self.missed), len(names)), bool)
+        for row, labels in enumerate([*self.labels, *self.missed]):
+            found[row, [place[label] for label in labels if label in place]] = True
+        return found
+
+    def stacked(self, dimensions: int, regions: Sequence[str]) -> FloatArray:
+        """What a head sees of all rows: (rows, dimensions and regions)."""
+        vectors = np.stack(self.vectors) if self.vectors else np.zeros((0, dimensions), np.float32)
+        return seen(vectors, self.called, regions)
+
+
+def rows_of(
+    examples: Sequence[Example],
+    embedder: Embedder,
+    detectors: Sequence[Detector],
+    variants: int,
+    testing: bool = False,
+    progress: Callable[[], None] = lambda: None,
+) -> Rows:
+    """Look at every example. ``variants``: further versions of each place; ``testing``: only as a detector sees it."""
+    rows = Rows()
+    random = np.random.default_rng(SEED)
+    for group, example in enumerate(examples):
+        try:
+            picture = pictures.read(example.path)
+        except InputError as error:
+            rows.problems.append(error.message)
+        else:
+            for place, labels, called in _places(picture, example, detectors, testing, rows):
+                for vector in _embedded(embedder, picture, place, variants, random):
+                    rows.vectors.append(vector)
+                    rows.labels.append(labels)
+                    rows.called.append(called)
+                    rows.groups.append(group)
+            rows.used.append(example)
+        progress()
+    return rows
+
+
+def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArray:
+    """Another view of (height, width, 3) pixels: a part of it, every other one mirrored, brighter or darker."""
+    height, width = crop.shape[:2]
+    share = float(random.uniform(0.7, 0.95))
+    rows, columns = round(height * share), round(width * share)
+    top, left = int(random.integers(0, height - rows + 1)), int(random.integers(0, width - columns + 1))
+    part = cv2.resize(crop[top : top + rows, left : left + columns], (width, height), interpolation=cv2.INTER_LINEAR)
+    if number % 2 == 0:
+        part = part[:, ::-1]
+    lit = part.astype(np.float32) * float(random.uniform(0.7, 1.3)) + float(random.uniform(-15, 15))
+    bright: ByteArray = np.clip(lit, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(bright)
+
+
+def _places(
+    picture: Picture, example: Example, detectors: Sequence[Detector], testing: bool, rows: Rows
+) -> Iterator[tuple[Box, frozenset[str], str]]:
+    """Each place with what it shows, and what a detector calls it."""
+    if not detectors:
+        yield WHOLE, example.labels, ""
+        return
+    marks = [mark for mark in example.marks if mark.box is not None]
+    found = regions(detectors, picture)
+    overlaps = np.array([[region.box.iou(mark.box) for mark in marks if mark.box] for region in found]).reshape(
+        len(found), len(marks)
+    )
+    for i, mark in enumerate(marks):
+        best = int(overlaps[:, i].argmax()) if found else -1
+        lies = best >= 0 and overlaps[best, i] >= SAME
+        if not testing and mark.box is not None:
+            yield mark.box, frozenset({mark.label}), found[best].label if lies else ""
+        elif not lies:
+            rows.missed.append(frozenset({mark.label}))
+    negatives = 0
+    for place, (region, row) in enumerate(zip(found, overlaps, strict=True)):
+        best = int(row.argmax()) if len(row) else -1
+        if best >= 0 and row[best] >= SAME:
+            # of several regions on one box, the test counts the one that lies best
+            if not testing or int(overlaps[:, best].argmax()) == place:
+                yield region.box, frozenset({marks[best].label}), region.label
+        elif (testing or negatives < NEGATIVES) and (best < 0 or row[best] < OTHER):
+            negatives += 1
+            yield region.box, frozenset(), region.label
+
+
+def _embedded(
+    embedder: Embedder, picture: Picture, box: Box, variants: int, random: np.random.Generator
+) -> Iterator[FloatArray]:
+    crop = embedder.crop(picture, Detection("region", 1.0, box))
+    versions: Iterable[ByteArray] = [crop, *(varied(crop, random, number) for number in range(variants))]
+    for one in versions:
+        small = Picture(one, "rgb", one.shape[1], one.shape[0])
+        yield embedder.embed(small, [Detection("region", 1.0, WHOLE)])[0].vector

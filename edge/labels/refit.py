@@ -1,0 +1,91 @@
+"""A head learns from what people have confirmed: its old rows and their answers, and the same test as before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.labels import Evaluation, Head, Labels, Made, Version, examine, fit
+from edge.labels.training_rows import Taught
+from edge.recognition.review import Confirmed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.core.types import FloatArray
+
+WEIGHT = 4
+"""rows that an answer counts as: as many as a picture that was trained with, and its variants"""
+FEWEST = 2
+"""answers that a label needs which the version does not know"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The new version beside the one that was in use, on the same test."""
+
+    version: Version
+    before: Evaluation
+    after: Evaluation
+    used: bool
+    answers: int
+    """that it learned from"""
+    left_out: tuple[str, ...]
+    """new labels with too few answers"""
+
+
+def refit(store: Labels, name: str, confirmed: Sequence[Confirmed], force: bool = False) -> Refitted:
+    """Learn ``name`` anew with what people said; used unless it does worse on the fixed test set, or ``force``.
+
+    Raises NotFoundError, StoreError; InputError where there is nothing to learn from.
+    """
+    version = store.version(name)
+    taught = store.taught(version)
+    if taught is None:
+        raise InputError(
+            f"labels {name!r} version {version.number} keep no rows to learn further from",
+            "train them again from pictures; edge review export writes those that were confirmed",
+            code="rows",
+        )
+    counts = Counter(one.label for one in confirmed if one.label is not None)
+    few = {label for label, count in counts.items() if label not in version.labels and count < FEWEST}
+    usable = [one for one in confirmed if one.label not in few and one.vector.shape == taught.vectors.shape[1:]]
+    if not usable:
+        raise InputError(f"labels {name!r}: nothing was confirmed yet", "answer questions: edge review", code="nothing")
+    names = [*version.labels, *sorted(counts.keys() - few - set(version.labels))]
+    wider = _wider(taught, len(names))
+    head = _learned(wider, names, usable)
+    before = examine(store.head(version), taught.test_vectors, taught.test_truth)
+    after = examine(head, wider.test_vectors, wider.test_truth)
+    learned, tested = store.examples(version)
+    made = Made(
+        head, after, version.base, version.space, version.detectors, learned, tested, version.regions, wider,
+        len(usable),
+    )  # fmt: skip
+    saved = store.save(name, made)
+    used = force or after.f1 >= before.f1
+    if used:
+        store.use(saved)
+    return Refitted(store.version(name, saved.number), before, after, used, len(usable), tuple(sorted(few)))
+
+
+def _learned(taught: Taught, names: Sequence[str], confirmed: Sequence[Confirmed]) -> Head:
+    own: FloatArray = np.repeat(np.stack([one.vector for one in confirmed]), WEIGHT, axis=0)
+    said = np.repeat([[name == one.label for name in names] for one in confirmed], WEIGHT, axis=0)
+    first = int(taught.groups.max(initial=-1)) + 1
+    groups = np.concatenate([taught.groups, first + np.repeat(np.arange(len(confirmed)), WEIGHT)])
+    return fit(names, np.vstack([taught.vectors, own]), np.vstack([taught.truth, said]), groups)
+
+
+def _wider(taught: Taught, labels: int) -> Taught:
+    """With a column for each new label, that no row shows."""
+
+    def columns(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.hstack([truth, np.zeros((len(truth), labels - truth.shape[1]), bool)])
+
+    return replace(taught, truth=columns(taught.truth), test_truth=columns(taught.test_truth))

@@ -1,0 +1,269 @@
+"""What is asked of a device over MQTT, and how it knows who asks.
+
+A command that changes something carries an Ed25519 signature over the canonical JSON (keys in order, no spaces,
+ASCII) of ``arguments, counter, device, expires, operation``. The counter of a key only grows; the device writes it
+down, with fsync, before it does anything, so a command is done at most once, whoever sends it again and whenever.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StrictInt, StrictStr
+
+from edge.core.errors import EdgeError, InputError, NotFoundError, StoreError
+from edge.core.storage import files
+from edge.mqtt._documents import V1, VERSION
+from edge.mqtt.client import Incoming
+from edge.mqtt.messages import parse
+from edge.mqtt.topics import Topics
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+log = logging.getLogger(__name__)
+
+UNSIGNED = frozenset({"ping", "stats"})
+"""operations that change nothing and tell no more than ``up/stats``"""
+REMEMBERED = 256
+"""commands whose answer is given again instead of doing them again"""
+LARGE = 4096
+"""bytes of an answer past which only that it was given is remembered"""
+DECIDED = ("ok", "not_found", "invalid", "failed")
+"""codes of commands that were let in"""
+EXPIRY = 60
+"""seconds that a broker of MQTT 5 keeps a command for a device that is away"""
+
+Code = Literal[
+    "ok", "malformed", "retained", "unknown_operation", "unsigned", "unknown_key", "bad_signature", "wrong_device",
+    "expired", "replayed", "disabled", "busy", "not_found", "invalid", "failed",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``down/cmd/<operation>``. An empty payload is one without arguments."""
+
+    __pydantic_config__ = ConfigDict(extra="ignore", allow_inf_nan=False)
+    v: V1 = VERSION
+    arguments: dict[str, Any] = field(default_factory=dict)
+    id: Annotated[StrictStr, Field(max_length=64)] = ""
+    """told again in the answer, where MQTT 3.1.1 has no correlation data"""
+    device: Annotated[StrictStr, Field(max_length=63)] = ""
+    counter: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] = 0
+    """grows with each command of a key; nanoseconds since the epoch, usually"""
+    expires: Annotated[StrictInt, Field(ge=0, le=10**11)] = 0
+    """seconds since the epoch"""
+    key: Annotated[StrictStr, Field(max_length=44)] = ""
+    """the public key, base64"""
+    signature: Annotated[StrictStr, Field(max_length=88)] = ""
+    """base64"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``up/rsp/<operation>``, or the response topic of MQTT 5."""
+
+    operation: str
+    code: Code
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a handler did. ``then`` is called once the answer is with the broker, or after a moment."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    then: Callable[[], None] | None = None
+
+
+Handlers = Mapping[str, Callable[[dict[str, Any]], Done]]
+"""operation -> what does it; raises EdgeError"""
+
+
+def signed_bytes(device: str, operation: str, command: Command) -> bytes:
+    """What the signature is over."""
+    content = {
+        "arguments": command.arguments,
+        "counter": command.counter,
+        "device": device,
+        "expires": command.expires,
+        "operation": operation,
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def sign(
+    private: Ed25519PrivateKey, device: str, operation: str, arguments: dict[str, Any], seconds: int = EXPIRY
+) -> Command:
+    """A command as its sender makes it, good for ``seconds``."""
+    plain = Command(
+        arguments=arguments, device=device, counter=time.time_ns(), expires=int(time.time()) + seconds,
+        key=public_text(private),
+    )  # fmt: skip
+    signature = base64.b64encode(private.sign(signed_bytes(device, operation, plain))).decode()
+    return Command(**(asdict(plain) | {"signature": signature}))
+
+
+def to_json(document: Command | Answer) -> bytes:
+    """As it travels."""
+    return json.dumps(asdict(document), separators=(",", ":"), allow_nan=False).encode()
+
+
+def public_text(private: Ed25519PrivateKey) -> str:
+    """The public half as it stands in ``commands.keys``."""
+    return base64.b64encode(private.public_key().public_bytes_raw()).decode()
+
+
+class Counters:
+    """The highest counter of each key, on disk before ``take`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._values: dict[str, int] | None = None
+
+    def take(self, key: str, counter: int) -> bool:
+        """Whether ``counter`` is new; from now on it is not. Raises StoreError where that cannot be written down."""
+        if self._values is None:
+            self._values = self._read()
+        if counter <= self._values.get(key, -1):
+            return False
+        values = self._values | {key: counter}
+        try:
+            files.write_bytes(self._path, json.dumps(values).encode())
+        except OSError as error:
+            raise StoreError(
+                f"{self._path}: the counter of commands cannot be written: {error.strerror}", "check the disk"
+            ) from error
+        self._values = values
+        return True
+
+    def _read(self) -> dict[str, int]:
+        try:
+            found = json.loads(self._path.read_bytes())
+            return {str(key): int(value) for key, value in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            # an empty memory would let old commands in again
+            raise StoreError(
+                f"{self._path}: the counters of commands cannot be read: {error}",
+                "repair the file, or delete it and make a new key",
+            ) from error
+
+
+class Gate:
+    """Decides which commands are done. One thread."""
+
+    def __init__(
+        self, device: str, keys: Collection[str], handlers: Handlers, counters: Counters, *,
+        signed_seconds: float = 3600.0, trusted: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """``trusted``: operations that need no signature here, beside ``UNSIGNED``."""
+        self._device, self._keys, self._handlers, self._counters = device, frozenset(keys), handlers, counters
+        self._signed_seconds = signed_seconds
+        self._free = UNSIGNED | frozenset(trusted)
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+
+    def answer(self, operation: str, message: Incoming) -> tuple[Answer, Callable[[], None] | None]:
+        """Do what ``message`` asks for, once, or say why not; with what is to be done after the answer."""
+        # the same correlation may come with everything that a flow sends: only the same command is one that came again
+        again = hashlib.sha256(b"\0".join((operation.encode(), message.correlation, message.payload))).digest()
+        if message.correlation and (known := self._answers.get(again)):
+            return known, None
+        free = False
+        try:
+            command = parse(Command, message.payload or b"{}")
+        except InputError as error:
+            answer, then = Answer(operation, "malformed", error.message), None
+        else:
+            answer, then = self._decide(operation, command, message.retained)
+            free = operation in self._free and not command.signature
+        if answer.code not in DECIDED:
+            log.warning("command %s refused (%s): %s", operation[:64], answer.code, answer.message)
+        if message.correlation and not free:
+            self._remember(again, answer)
+        return answer, then
+
+    def _remember(self, command: bytes, answer: Answer) -> None:
+        if len(to_json(answer)) > LARGE:
+            answer = replace(answer, message="done before; ask anew for the data", data={})
+        self._answers[command] = answer
+        if len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+
+    def _decide(self, operation: str, command: Command, retained: bool) -> tuple[Answer, Callable[[], None] | None]:
+        try:
+            code, why = self._verdict(operation, command, retained)
+            if code != "ok":
+                return Answer(operation, code, why, id=command.id), None
+            done = self._handlers[operation](command.arguments)
+        except NotFoundError as error:
+            return Answer(operation, "not_found", str(error), id=command.id), None
+        except InputError as error:
+            return Answer(operation, "invalid", error.message, {"reason": error.code}, command.id), None
+        except EdgeError as error:
+            return Answer(operation, "failed", str(error), id=command.id), None
+        return Answer(operation, "ok", data=done.data, id=command.id), done.then
+
+    def _verdict(self, operation: str, command: Command, retained: bool) -> tuple[Code, str]:
+        """``ok``, or why not. A signed command that is well is used up by this."""
+        if retained:
+            return "retained", "a command that is retained would be done again at each connect"
+        if operation not in self._handlers:
+            return "unknown_operation", f"there are: {', '.join(sorted(self._handlers))}"
+        if operation in self._free and not command.signature:
+            return "ok", ""
+        if not command.signature:
+            return "unsigned", f"{operation} changes something: it needs the signature of one of commands.keys"
+        if command.key not in self._keys:
+            return "unknown_key", "the key is not one of commands.keys"
+        if command.device != self._device:
+            return "wrong_device", f"it is for {command.device[:63] or 'nobody'}"
+        if not _is_signed(operation, command):
+            return "bad_signature", "the signature does not fit what is asked for"
+        now = time.time()
+        if not now <= command.expires <= now + self._signed_seconds:
+            return "expired", f"it is good until {command.expires}, here it is {int(now)}"
+        if not self._counters.take(command.key, command.counter):
+            return "replayed", "its counter is not above the last one"
+        return "ok", ""
+
+
+def _is_signed(operation: str, command: Command) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(command.key, validate=True))
+        content = signed_bytes(command.device, operation, command)
+        key.verify(base64.b64decode(command.signature, validate=True), content)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
+
+
+def response_topic(topics: Topics, operation: str, message: Incoming) -> str:
+    """Where the answer goes: the asked-for topic where it is one of this device's own responses."""
+    own = topics.response(operation)
+    asked = message.response_topic
+    prefix = own.rpartition("/")[0] + "/"
+    if not asked.startswith(prefix):
+        return own
+    try:
+        return topics.response(asked.removeprefix(prefix))
+    except InputError:
+        return own

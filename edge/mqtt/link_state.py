@@ -1,0 +1,187 @@
+"""How the link to the broker has been: what health tells, how long to wait, which version of MQTT to speak."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from edge.core.settings import Mqtt
+from edge.mqtt import connection
+from edge.mqtt.link import Health, Link
+
+log = logging.getLogger(__name__)
+
+SHORT_LIFE, SHORT_LIVES = 10.0, 5
+"""seconds of a connection that make it short, and how many in a row mean that another client has our id"""
+SILENCES = 2
+"""connections without an answer, in a row, after which the other version of MQTT is tried"""
+TAKEN_OVER = 142
+"""reason code of MQTT 5: session taken over"""
+
+
+class Record:
+    """Times, counts, and failures in a row. For any thread; calls nobody."""
+
+    def __init__(self, settings: Mqtt) -> None:
+        self.version = "3.1.1" if settings.version == "3.1.1" else "5"
+        """of the protocol, to be spoken at the next connect"""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._link, self._detail = (Link.CONNECTING, "") if settings.host else (Link.OFF, "")
+        self._heard: float | None = None
+        self._connected_at: float | None = None
+        self._connects = self._drops = self._refused = 0
+        self._failures = self._short_lives = self._silences = 0
+        self._not_subscribed: set[tuple[str, str]] = set()
+        self._reset = self._answered = self._spoke_5 = False
+
+    @property
+    def connects(self) -> int:
+        return self._connects
+
+    @property
+    def where(self) -> str:
+        return f"{self._settings.host}:{self._settings.effective_port}"
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the broker answered anything; since the machine's start when it never did."""
+        with self._lock:
+            return time.monotonic() - (self._heard or 0.0)
+
+    def health(self) -> Health:
+        with self._lock:
+            heard = None if self._heard is None else time.monotonic() - self._heard
+            version = self.version if self._connects else ""
+            return Health(self._link, self._detail, version, heard, self._connects, self._drops, self._refused)
+
+    def become(self, link: Link, detail: str = "") -> None:
+        with self._lock:
+            self._link, self._detail = link, detail
+
+    def heard(self) -> None:
+        with self._lock:
+            self._heard = time.monotonic()
+
+    def opened(self) -> None:
+        """There is a connection, on which the broker has said nothing yet."""
+        with self._lock:
+            self._answered = False
+
+    def answered(self) -> None:
+        """The broker took our CONNECT, or refused it: it speaks this version of MQTT."""
+        with self._lock:
+            self._answered, self._silences = True, 0
+
+    def connected(self) -> None:
+        with self._lock:
+            self._heard = self._connected_at = time.monotonic()
+            self._connects += 1
+
+    def online(self) -> None:
+        with self._lock:
+            failures, self._failures = self._failures, 0
+            self._spoke_5 = self._spoke_5 or self.version == "5"
+        self.become(Link.ONLINE)
+        log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.where, self.version, failures)
+
+    def was_reset(self) -> None:
+        """The network ended the connection, not the broker."""
+        with self._lock:
+            self._reset = True
+
+    def disconnected(self) -> float | None:
+        """Seconds that the connection lived; None: the broker had never taken it."""
+        with self._lock:
+            began, self._connected_at = self._connected_at, None
+        return None if began is None else time.monotonic() - began
+
+    def lost(self, lived: float, code: int, text: str, was_online: bool) -> None:
+        """A connection that lived so many seconds is gone."""
+        with self._lock:
+            self._drops += 1
+            # the network resets a connection; a broker that throws us out for another client closes it
+            short = lived < SHORT_LIFE and not self._reset
+            self._reset = False
+            self._short_lives = self._short_lives + 1 if short else 0
+        if self._short_lives >= SHORT_LIVES or code == TAKEN_OVER:
+            self.failed(Link.DUPLICATE, f"{self._short_lives} connections in a row were short: {text}")
+        elif was_online:
+            log.warning("mqtt: the link to %s is lost: %s", self._settings.host, text)
+            self.become(Link.CONNECTING, f"lost: {text}")
+
+    def unreached(self, link: Link, detail: str) -> None:
+        """No connection came about."""
+        with self._lock:
+            self._short_lives = 0
+        self.failed(link, detail)
+
+    def failed(self, link: Link, detail: str) -> None:
+        with self._lock:
+            self._failures += 1
+            told = self._link is link and self._failures > 1
+        self.become(link, detail)
+        log.log(logging.DEBUG if told else logging.WARNING, "mqtt: %s %s: %s", self.where, link, detail)
+
+    def refused(self, topic: str, reason: str) -> None:
+        """The broker did not take a publish."""
+        with self._lock:
+            self._refused += 1
+            first = self._refused == 1 or self._refused % 1000 == 0
+        log.log(logging.WARNING if first else logging.DEBUG, "mqtt: the broker refused %s: %s", topic, reason)
+
+    def not_subscribed(self, topic_filter: str, reason: str) -> None:
+        """The broker will not send what was asked for: nothing else would ever show it."""
+        with self._lock:
+            self._refused += 1
+            told = (topic_filter, reason) in self._not_subscribed
+            self._not_subscribed.add((topic_filter, reason))
+        words = "the broker refused to send us %s: %s: look at its access list"
+        words += "; a broker without shared subscriptions wants hub.group = ''" if topic_filter[:7] == "$share/" else ""
+        log.log(logging.DEBUG if told else logging.WARNING, "mqtt: " + words, topic_filter, reason)
+
+    def steps_down(self, link: Link) -> bool:
+        """Whether a broker that refused MQTT 5 is to be asked in 3.1.1."""
+        if link is not Link.UNSUPPORTED or self._settings.version != "auto" or self.version != "5":
+            return False
+        log.info("mqtt: the broker does not speak MQTT 5, using 3.1.1")
+        self.version = "3.1.1"
+        return True
+
+    def changes_version(self) -> bool:
+        """Whether a broker that took a connection and never answered is to be asked in the other version.
+
+        Some that speak 3.1.1 alone do that to MQTT 5.
+        """
+        with self._lock:
+            if self._answered or self._settings.version != "auto":
+                return False
+            self._silences += 1
+            if self._silences % SILENCES:
+                return False
+            self.version = "3.1.1" if self.version == "5" else "5"
+        log.warning("mqtt: the broker does not answer, trying MQTT %s; mqtt.version pins one", self.version)
+        return True
+
+    def returns_to_5(self) -> bool:
+        """Whether the broker that answers in 3.1.1 is to be asked in 5 again. To be called before ``answered``.
+
+        It was silent in both, or has spoken 5 before: then it was not there, as behind a proxy that takes connections
+        meanwhile, and 3.1.1 would stay for as long as the link holds.
+        """
+        with self._lock:
+            guessed = self.version == "3.1.1" and self._settings.version == "auto" and self._silences > 0
+            if not guessed or not (self._spoke_5 or self._silences >= 2 * SILENCES):
+                return False
+            self.version, self._spoke_5 = "5", False
+        log.info("mqtt: the broker is back, trying MQTT 5 again")
+        return True
+
+    def pause(self) -> float:
+        """Seconds to wait before the next attempt."""
+        seconds = connection.pause(self._failures, self._settings.reconnect_seconds)
+        if self._link is Link.DUPLICATE:
+            more = max(0, self._short_lives - SHORT_LIVES)
+            seconds = max(seconds, min(connection.DUPLICATE_PAUSE[0] * 2**more, connection.DUPLICATE_PAUSE[1]))
+        return seconds

@@ -1,0 +1,356 @@
+"""The outbox file: one SQLite database in WAL with synchronous=FULL. All of SQL is here, no thread and no clock.
+
+A file that is damaged is set aside and a new one takes its place. Each start has an epoch of its own: a file that went
+back (a backup, or a disk that had not written what it said it had) gives its positions again, and must not give keys
+again that a receiver knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edge.core.errors import StoreError
+from edge.core.storage import files
+from edge.core.storage.sqlite import Connection, connect
+from edge.core.storage.vault import PLAIN, Stored, Vault
+from edge.core.types import Event, Queued
+from edge.mqtt.outbox import codec
+from edge.mqtt.outbox.rows import Batch, Change, NewRow, TrackKey, is_damage
+
+log = logging.getLogger(__name__)
+
+FILE = "outbox.sqlite"
+PAGE = 4096
+"""bytes"""
+SMALLEST = 1 << 20
+"""bytes that the file may always use, however full the disk is"""
+ROWS_AT_ONCE = 64
+"""between two looks at the cap: a burst must not grow the file past it, as a file never shrinks again"""
+EVICTED_AT_ONCE = 64
+"""rows; small, so that a nearly full disk has room for the transaction that makes room"""
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    camera TEXT NOT NULL, track TEXT NOT NULL, kind INTEGER NOT NULL, time REAL NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_track ON events (camera, track);
+CREATE INDEX IF NOT EXISTS events_plain ON events (position) WHERE kind = 0;
+CREATE INDEX IF NOT EXISTS events_moved ON events (epoch, seq) WHERE seq <> position;
+CREATE TABLE IF NOT EXISTS starts (epoch INTEGER PRIMARY KEY, first INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    camera TEXT NOT NULL, track TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (camera, track)) WITHOUT ROWID;
+"""
+DROP_OLDEST_UPDATES = """
+DELETE FROM events WHERE position IN (SELECT position FROM events WHERE kind = 0 ORDER BY position LIMIT ?)"""
+DROP_OLDEST = "DELETE FROM events WHERE position IN (SELECT position FROM events ORDER BY position LIMIT ?)"
+QUEUED = """
+SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position < e.position AND p.epoch = e.epoch
+                                       AND p.position >= coalesce((SELECT first FROM starts WHERE epoch = e.epoch), 0)
+                                       ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
+STARTS = 1000
+"""whose first position is remembered; before older ones, all that waits is looked through"""
+PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
+OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
+
+
+ASIDE = 3
+"""damaged files that are kept: a disk that breaks each of them must not be filled with them"""
+EVENT, JOURNAL = "event", "journal"
+"""places of sealed values"""
+
+
+class Store:
+    """The file, opened. Not for two threads at once.
+
+    Raises sqlite3.OperationalError or OSError where the disk does not let us.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, reserve_bytes: int, vault: Vault = PLAIN) -> None:
+        self.path = path
+        self._vault = vault
+        self._reserve = reserve_bytes
+        wal = min(1000, max_bytes // PAGE // 4)
+        self._pages = max_bytes // PAGE - 2 * wal
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._connect(wal)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not is_damage(error):
+                raise
+            set_aside(path, str(error))
+            self._connect(wal)
+
+    def _connect(self, wal: int) -> None:
+        with contextlib.suppress(FileExistsError):
+            # only ever a file that was not there: closing a descriptor of one that is would drop the locks that other
+            # connections of this process hold, and with them what they have committed
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._db = connect(self.path, timeout=1)
+        try:
+            self._prepare(wal)
+        except sqlite3.Error:
+            self._db.close()
+            raise
+        # until then a power cut can bring back the rollback journal by which SQLite began, and with it the empty file
+        files.sync_folder(self.path.parent)
+
+    def _prepare(self, wal: int) -> None:
+        db = self._db
+        db.execute(f"PRAGMA page_size={PAGE}")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint={wal}")
+        db.execute(f"PRAGMA journal_size_limit={wal * PAGE}")
+        # the cap proper is kept by _make_room; this one is for the day that it is wrong
+        db.execute(f"PRAGMA max_page_count={self._pages + 512}")
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"quick_check: {verdict}")
+        with self:
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', 0), ('lost', 0), ('session', 0)")
+            db.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
+            found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+            self.last = int(found[0]) if found else 0
+            """the highest position ever given"""
+            self._begin_epoch()
+        values = dict(db.execute("SELECT key, value FROM meta"))
+        self.epoch, self.session, self.lost = int(values["epoch"]), int(values["session"]), int(values["lost"])
+        self.waiting = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
+        self.coalesced = self.expired = 0
+
+    def _begin_epoch(self) -> None:
+        epoch = 1 + secrets.randbelow(2**31 - 1)
+        self._db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (epoch,))
+        self._db.execute("DELETE FROM starts WHERE first > ?", (self.last,))
+        self._db.execute("INSERT OR REPLACE INTO starts VALUES (?, ?)", (epoch, self.last + 1))
+        self._db.execute(
+            "DELETE FROM starts WHERE first < (SELECT first FROM starts ORDER BY first DESC LIMIT 1 OFFSET ?)",
+            (STARTS,),
+        )
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def journal(self) -> list[Event]:
+        """The latest event of each track that is open."""
+        events = []
+        for camera, track, body in self._db.execute("SELECT camera, track, body FROM journal ORDER BY camera, track"):
+            try:
+                events.append(codec.load(self._vault.open_text(body, JOURNAL, camera, track)))
+            except (ValueError, StoreError):
+                log.exception("outbox %s: the journal of track %s of camera %s is damaged", self.path, track, camera)
+        return events
+
+    def rewrite(self, change: Change) -> int:
+        """Change what waits, and write the file anew without what was in it; how many rows changed."""
+        with self:
+            changed, _ = rewrite(self._db, self._vault, self._vault, change)
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return changed
+
+    def write(self, batch: Batch) -> list[int]:
+        """Do all of ``batch`` or nothing; the positions of its rows."""
+        last, positions = self.last, []
+        coalesced = expired = 0
+        try:
+            with self:
+                delivered = self._delete(batch)
+                expired = self._expire(batch.expired_before) if batch.expired_before else 0
+                evicted = self._make_room(0)
+                for start in range(0, len(batch.rows), ROWS_AT_ONCE):
+                    rows = batch.rows[start : start + ROWS_AT_ONCE]
+                    evicted += self._make_room(sum(len(row.body) + 200 for row in rows))
+                    for row in rows:
+                        coalesced += self._coalesce(row) if row.coalesce else 0
+                        positions.append(self._insert(row))
+                self._write_journal(batch.journal)
+                if batch.lost or evicted:
+                    self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (batch.lost + evicted,))
+        except sqlite3.Error:
+            self.last = last
+            raise
+        self.waiting += len(positions) - delivered - expired - evicted - coalesced
+        self.lost += batch.lost + evicted
+        self.coalesced += coalesced
+        self.expired += expired
+        return positions
+
+    def _insert(self, row: NewRow) -> int:
+        self.last += 1
+        event, epoch, seq = row.event, row.epoch or self.epoch, row.seq if row.epoch else self.last
+        self._db.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.last,
+                epoch,
+                seq,
+                event.camera,
+                event.track,
+                row.kind,
+                event.time,
+                self._vault.seal_text(row.body, EVENT, self.last),
+            ),
+        )
+        return self.last
+
+    def _coalesce(self, row: NewRow) -> int:
+        return self._db.execute(
+            "DELETE FROM events WHERE camera = ? AND track = ? AND kind = 0", (row.event.camera, row.event.track)
+        ).rowcount
+
+    def _delete(self, batch: Batch) -> int:
+        """Remove what was delivered; how many rows went."""
+        keys, gone = [(seq, epoch) for epoch, seq in batch.done], 0
+        marks = [(seq, epoch) for epoch, seq in batch.passed.items()]
+        # the position of an event is its seq, but for some that waited in memory: they have an index of their own
+        for rows, at, moved in ((keys, "position = ?", "seq = ?"), (marks, "position <= ?", "seq <= ?")):
+            if rows:
+                sql = f"DELETE FROM events WHERE {at} AND epoch = ? AND seq = position"  # noqa: S608
+                gone += self._db.executemany(sql, rows).rowcount
+                sql = f"DELETE FROM events WHERE {moved} AND epoch = ? AND seq <> position"  # noqa: S608
+                gone += self._db.executemany(sql, rows).rowcount
+        return gone
+
+    def _expire(self, before: float) -> int:
+        # the time of an event that was made before the clock was set says nothing about its age
+        gone = self._db.execute(
+            "DELETE FROM events WHERE kind = 0 AND time < ? AND time > 1600000000", (before,)
+        ).rowcount
+        if gone:
+            log.info("outbox: %d updates were too old to be delivered", gone)
+        return gone
+
+    def _write_journal(self, journal: Mapping[TrackKey, str | None]) -> None:
+        for (camera, track), body in journal.items():
+            if body is None:
+                self._db.execute("DELETE FROM journal WHERE camera = ? AND track = ?", (camera, track))
+            else:
+                sealed = self._vault.seal_text(body, JOURNAL, camera, track)
+                self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (camera, track, sealed))
+
+    def _make_room(self, coming: int) -> int:
+        """Drop the oldest events, plain updates before others, until ``coming`` bytes fit; how many went."""
+        gone, limit = 0, self._limit()
+        while self._used() + coming // PAGE + 4 > limit:
+            count = self._drop(DROP_OLDEST_UPDATES) or self._drop(DROP_OLDEST)
+            if not count:
+                break
+            gone += count
+        return gone
+
+    def _drop(self, query: str) -> int:
+        return self._db.execute(query, (EVICTED_AT_ONCE,)).rowcount
+
+    def _limit(self) -> int:
+        """Pages that the file may use now: the cap, less where the disk has only its reserve left."""
+        disk = os.statvfs(self.path.parent)
+        room = disk.f_bavail * disk.f_frsize - self._reserve
+        size = self._pragma("page_count")
+        return min(self._pages, max(SMALLEST // PAGE, size + max(0, room) // PAGE))
+
+    def _used(self) -> int:
+        return self._pragma("page_count") - self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
+        """The next events past position ``after``, in order, but those of the cameras ``without``."""
+        return self._queued(QUEUED + PAST, (after, json.dumps(list(without)), limit))
+
+    def of_track(self, camera: str, track: str, before: int) -> list[Queued]:
+        """The events of a track below position ``before``, in order."""
+        return self._queued(QUEUED + OF_TRACK, (camera, track, before))
+
+    def _queued(self, query: str, values: Sequence[object]) -> list[Queued]:
+        events, bad = [], []
+        for position, epoch, seq, after, body in self._db.execute(query, values).fetchall():
+            try:
+                event = codec.load(self._vault.open_text(body, EVENT, position))
+                events.append(Queued(position, epoch, seq, after, event))
+            except (ValueError, StoreError):
+                bad.append((position,))
+        if bad:
+            log.error("outbox %s: %d events were damaged on disk and are lost", self.path, len(bad))
+            with self:
+                self._db.executemany("DELETE FROM events WHERE position = ?", bad)
+                self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (len(bad),))
+            self.lost += len(bad)
+            self.waiting -= len(bad)
+        return events
+
+    def oldest(self) -> float | None:
+        """Seconds since the epoch of the event that waits longest."""
+        row = self._db.execute("SELECT time FROM events ORDER BY position LIMIT 1").fetchone()
+        return float(row[0]) if row else None
+
+    def bytes(self) -> int:
+        """Bytes of the file that are in use, without its write-ahead log."""
+        return self._used() * PAGE
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body: body) -> tuple[int, int]:
+    """Change the events of a file, as ``old`` stores them, to what ``new`` does. In a transaction of the caller's.
+
+    Returns how many changed, and how many stay because they are damaged. Raises SettingsError.
+    """
+    changed = damaged = 0
+
+    def stored(body: Stored, *place: object) -> Stored:
+        nonlocal changed, damaged
+        try:
+            text = change(old.open_text(body, *place))
+        except StoreError:
+            damaged += 1
+            return body
+        changed += text is not None
+        return body if text is None else new.seal_text(text, *place)
+
+    for place, body in db.execute("SELECT position, body FROM events").fetchall():
+        db.execute("UPDATE events SET body = ? WHERE position = ?", (stored(body, EVENT, place), place))
+    for *track, body in db.execute("SELECT camera, track, body FROM journal").fetchall():
+        row = (stored(body, JOURNAL, *track), *track)
+        db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", row)
+    return changed, damaged
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a damaged file out of the way, the oldest of such files gone; where it is now. Raises StoreError."""
+    found = re.compile(rf"{re.escape(path.name)}\.damaged-(\d+)(-wal|-shm)?")
+    aside = {file: int(name[1]) for file in path.parent.iterdir() if (name := found.fullmatch(file.name))}
+    number = max(aside.values(), default=0) + 1
+    target = path.with_name(f"{path.name}.damaged-{number}")
+    try:
+        for file in [file for file, old in aside.items() if old <= number - ASIDE]:
+            file.unlink()
+        for suffix in ("-wal", "-shm", ""):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                file.rename(target.with_name(target.name + suffix))
+    except OSError as error:
+        raise StoreError(
+            f"outbox {path} is damaged ({why}) and cannot be set aside: {error}", "check the disk"
+        ) from error
+    log.error("outbox %s is damaged (%s): set aside as %s, its events are not delivered", path, why, target.name)
+    return target

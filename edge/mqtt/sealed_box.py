@@ -1,0 +1,56 @@
+"""What only the hub's owner may read, though it passes a broker.
+
+The key is one device's own, made from the private key that signs commands and the device's name: the hub keeps no
+other secret, and a stolen device gives away nothing of the others. ChaCha20-Poly1305; the context that both sides know
+(who was asked, for what, under which challenge) is authenticated with it, so an answer can be neither made up, nor
+changed, nor used again.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import TYPE_CHECKING
+
+from edge.core.errors import TrustError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+PURPOSE = b"edge/v1 enrolments of "
+NONCE = 12
+"""bytes"""
+
+
+def key_of(private: Ed25519PrivateKey, device: str) -> str:
+    """The key of ``device`` as it stands in ``commands.enrolments_key``: 32 bytes, base64."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    made = HKDF(SHA256(), 32, salt=None, info=PURPOSE + device.encode()).derive(private.private_bytes_raw())
+    return base64.b64encode(made).decode()
+
+
+def seal(key: str, data: bytes, context: bytes) -> str:
+    """``data`` sealed, base64."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    nonce = secrets.token_bytes(NONCE)
+    return base64.b64encode(nonce + ChaCha20Poly1305(base64.b64decode(key)).encrypt(nonce, data, context)).decode()
+
+
+def unseal(key: str, sealed: str, context: bytes) -> bytes:
+    """What ``seal`` was given. Raises TrustError where key or context are others, or a bit is."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    try:
+        data = base64.b64decode(sealed, validate=True)
+        opened: bytes = ChaCha20Poly1305(base64.b64decode(key)).decrypt(data[:NONCE], data[NONCE:], context)
+    except (InvalidTag, ValueError) as error:
+        raise TrustError(
+            "the answer was not sealed with this device's key",
+            "set commands.enrolments_key there to what 'edge hub enrolments key' prints; if it is, somebody at the "
+            "broker makes up answers",
+        ) from error
+    return opened

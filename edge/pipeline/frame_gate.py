@@ -1,0 +1,61 @@
+"""Whether a frame is worth a look, and which parts of it are worth a closer one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edge.core.settings import Camera
+from edge.core.types import WHOLE, Box, Detection, Frame, Track
+from edge.inference.tiling import Tiling
+from edge.pipeline.load_shedding import LEAST_MOTION, NOTHING, Shed
+from edge.pipeline.motion import Motion, MotionResult
+
+if TYPE_CHECKING:
+    from edge.pipeline.model_set import Detects
+
+LOOK_AT_NOTHING = 5.0
+"""seconds between two looks at a still scene in which nothing is tracked"""
+LOOK_AT_TRACKS = 1.0
+"""seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
+
+
+class Attention:
+    """Of one camera. One thread at a time."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.shed: Shed = NOTHING
+        """what to do without, from the next frame on"""
+        self.moving = True
+        """whether something moved in the latest frame, as far as that was looked at"""
+        self._motion = Motion() if camera.motion else None
+        self._tiling = Tiling(camera.tiles) if camera.tiles else None
+        self._regions: Sequence[Box] = (WHOLE,)
+        self._looked = -1e9
+
+    def worth(self, frame: Frame, tracks: Sequence[Track]) -> bool:
+        """Whether something moves, a track is not settled, or nobody has looked for a while."""
+        if self._motion is None:
+            return True
+        seen = self._motion.look(frame)
+        self.moving = self._is_motion(seen)
+        waited = frame.monotonic - self._looked
+        unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
+        due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
+        self._regions = [*seen.regions, *(track.box for track in tracks)] or (WHOLE,)
+        return self.moving or due or unsettled
+
+    def looks(self, frame: Frame) -> None:
+        """A detector looks at this frame."""
+        self._looked = frame.monotonic
+
+    def closer(
+        self, detector: Detects, frame: Frame, found: list[Detection], scores: Mapping[str, float]
+    ) -> list[Detection]:
+        """``found`` in the whole frame, and what its parts show where something moves or is followed."""
+        if self._tiling is None or not self.shed.regions:
+            return found
+        return self._tiling.add(detector, found, frame.main, self._regions, scores)
+
+    def _is_motion(self, seen: MotionResult) -> bool:
+        return seen.moving and (self.shed.regions or sum(region.area for region in seen.regions) >= LEAST_MOTION)

@@ -1,0 +1,246 @@
+"""How the daemon does: what the stages count, whether the pipeline moves, and the documents made of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.system import hardware as board
+from edge.mqtt.messages import CameraStats, Shed, Stats
+
+if TYPE_CHECKING:
+    from edge.pipeline.frame_stats import Cost
+    from edge.sources.base import CameraState
+
+log = logging.getLogger(__name__)
+
+SHEDS = "sheds "
+"""how the status line says what is given up"""
+RECENT = 512
+"""measurements that a percentile is taken of"""
+LATELY = 10.0
+"""seconds that rates are of"""
+
+
+class Meter:
+    """The latest measurements of something, for percentiles."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=RECENT)
+
+    def add(self, value: float) -> None:
+        self._values.append(value)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def percentile(self, share: float) -> float:
+        """The value below which ``share`` (0..1) of the latest ones lie; 0 without any."""
+        ordered = sorted(self._values)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One frame."""
+
+    at: float
+    """monotonic seconds"""
+    looked: bool
+    """whether a detector looked at it"""
+    seconds: float
+    """that it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a camera gets lately."""
+
+    fps: float = 0.0
+    """frames a second"""
+    looks: float = 0.0
+    """frames a second that a detector looked at"""
+    share: float = 0.0
+    """of the inference thread, 0..1"""
+
+
+@dataclass(slots=True)
+class CameraHealth:
+    """What is counted of one camera."""
+
+    state: str = "connecting"
+    reason: str = ""
+    frames: int = 0
+    looked: int = 0
+    dropped: int = 0
+    wanted: float = 0.0
+    """frames a second that the settings ask for"""
+    recent: deque[Processed] = field(default_factory=lambda: deque(maxlen=64))
+
+    def fps(self, now: float) -> float:
+        """Frames a second lately."""
+        return self.rates(now).fps
+
+    def rates(self, now: float) -> Rates:
+        """What it gets lately: within ten seconds, or the latest frames where there are many."""
+        frames = [one for one in list(self.recent) if now - one.at < LATELY]
+        if len(frames) < 2 or frames[-1].at <= frames[0].at:
+            return Rates()
+        lasted, after = frames[-1].at - frames[0].at, frames[1:]
+        looks, spent = sum(one.looked for one in after), sum(one.seconds for one in after)
+        return Rates(len(after) / lasted, looks / lasted, min(1.0, spent / lasted))
+
+
+class Health:
+    """Counters that every thread may write and read."""
+
+    def __init__(self, cameras: Sequence[str], sys: Path | None = None) -> None:
+        self.cameras = {name: CameraHealth() for name in cameras}
+        self.problems: dict[str, str] = {}
+        """what does not work, by part: a message that ends in what to try"""
+        self.sys = sys
+        """where the kernel shows what the board feels; None: where it always does"""
+        self.shed = Shed()
+        """what the cameras do without"""
+        self.building: tuple[str, ...] = ()
+        """collections whose index is opened or built now; they are searched all the same"""
+        self.declined: dict[str, int] = {}
+        """crops not worth embedding, by reason code"""
+        self._stages: dict[str, Meter] = {}
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._cpu = (time.monotonic(), time.process_time())
+
+    def camera_changed(self, state: CameraState) -> None:
+        camera = self.cameras[state.camera]
+        camera.state, camera.reason = state.state, state.reason
+
+    def trouble(self, part: str, problem: str) -> None:
+        """Something does not work; the rest does. Logged once."""
+        if self.problems.get(part) != problem:
+            log.error("%s: %s", part, problem)
+            self.problems[part] = problem
+
+    def hanging(self, threads: Sequence[str]) -> None:
+        """The threads that hang now."""
+        wanted = {f"thread {name}" for name in threads}
+        for part in [part for part in self.problems if part.startswith("thread ") and part not in wanted]:
+            del self.problems[part]
+        for part in wanted:
+            self.problems[part] = "it hangs (try: journalctl -u edge has what it did last, when the watchdog ends it)"
+
+    def settle(self, kind: str, problems: Mapping[str, str]) -> None:
+        """``problems`` are those that there are now of the parts whose name begins with ``kind``."""
+        for part in [part for part in self.problems if part.startswith(kind) and part not in problems]:
+            log.info("%s: works again", part)
+            self.problems.pop(part, None)
+        self.problems.update({part: said for part, said in problems.items() if part.startswith(kind)})
+
+    def storage(self, state: str) -> bool:
+        """The outbox's disk is ``ok``, or says why not; whether that is news."""
+        if state == "ok":
+            return self.problems.pop("outbox", None) is not None
+        problem = f"the disk is {state}: events wait in memory (try: make room, or look at the disk)"
+        news = self.problems.get("outbox") != problem
+        self.problems["outbox"] = problem
+        return news
+
+    def processed(self, camera: str, cost: Cost, latency: float, dropped: int) -> None:
+        """One frame went through; ``latency`` seconds from exposure to the outbox, ``dropped`` frames in all."""
+        counted = self.cameras[camera]
+        counted.frames += 1
+        counted.looked += cost.looked
+        counted.dropped = dropped
+        counted.recent.append(Processed(time.monotonic(), cost.looked, sum(cost.stages.values())))
+        with self._lock:
+            for stage, seconds in cost.stages.items():
+                self._meter(stage).add(seconds)
+            if cost.looked:
+                self._meter("latency").add(latency)
+            for reason, count in cost.declined.items():
+                self.declined[reason] = self.declined.get(reason, 0) + count
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Milliseconds by stage: p50, p99."""
+        with self._lock:
+            return {
+                stage: {"p50": round(1e3 * meter.percentile(0.5), 2), "p99": round(1e3 * meter.percentile(0.99), 2)}
+                for stage, meter in self._stages.items()
+            }
+
+    def frames(self) -> int:
+        """Frames that went through since the start, of all cameras."""
+        return sum(camera.frames for camera in self.cameras.values())
+
+    def latency(self, share: float) -> tuple[int, float]:
+        """How many recent latencies there are, and the one below which ``share`` (0..1) of them lie, seconds."""
+        with self._lock:
+            meter = self._meter("latency")
+            return len(meter), meter.percentile(share)
+
+    def begin_anew(self) -> None:
+        """Forget the latencies so far: something else is to be measured."""
+        with self._lock:
+            self._stages.pop("latency", None)
+
+    def stats(self, outbox: Mapping[str, object], mqtt: Mapping[str, object]) -> Stats:
+        """The document of ``up/stats``."""
+        now = time.monotonic()
+        memory = board.memory()
+        return Stats(
+            time=time.time(),
+            uptime=round(now - self._started, 1),
+            cameras={name: _stats(camera, now) for name, camera in self.cameras.items()},
+            latency_ms=self.latency_ms(),
+            outbox=dict(outbox),
+            mqtt=dict(mqtt),
+            memory_mb=round(memory.resident / 1e6, 1),
+            cpu_percent=self._cpu_percent(),
+            temperature=board.temperature(self.sys),
+            throttled=board.throttled(self.sys),
+            shed=self.shed,
+            clock=board.clock(),
+        )
+
+    def status_line(self) -> str:
+        """One line for systemd and people."""
+        now = time.monotonic()
+        parts = [
+            f"{name} {camera.fps(now):.1f} fps" if camera.state == "live" else f"{name} {camera.state}"
+            for name, camera in self.cameras.items()
+        ]
+        if self.shed.level:
+            parts.append(f"{SHEDS}{self.shed.what} ({self.shed.why})")
+        parts += [f"index of {name} is being built" for name in self.building]
+        parts += [f"{part}: degraded" for part in self.problems]
+        return ", ".join(parts)
+
+    def _meter(self, stage: str) -> Meter:
+        if stage not in self._stages:
+            self._stages[stage] = Meter()
+        return self._stages[stage]
+
+    def _cpu_percent(self) -> float:
+        """Of one core, since the last call."""
+        wall, cpu = time.monotonic(), time.process_time()
+        (old_wall, old_cpu), self._cpu = self._cpu, (wall, cpu)
+        return round(100 * (cpu - old_cpu) / max(wall - old_wall, 1e-6), 1)
+
+
+def _stats(camera: CameraHealth, now: float) -> CameraStats:
+    rates = camera.rates(now)
+    return CameraStats(
+        camera.state,
+        fps=round(rates.fps, 2),
+        looks=round(rates.looks, 2),
+        wanted=camera.wanted,
+        share=round(rates.share, 3),
+        frames=camera.frames,
+        dropped=camera.dropped,
+    )

@@ -1,0 +1,228 @@
+"""Custom labels of one camera: of its tracks, and of its pictures as a whole.
+
+A track of a region is told like a face is named: embedded while the answer could still change, within the budget of a
+frame, and by votes. A picture is looked at while something moves, and once after that, ``picture_seconds`` apart; its
+labels are followed like things that fill the frame, so that they become events the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import EdgeError
+from edge.core.types import WHOLE, CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
+from edge.labels.classifier import part, seen
+from edge.pipeline.frame_stats import Cost, Stage
+from edge.pipeline.tracking.embedding_schedule import SPACING, Looks, schedule
+from edge.pipeline.tracking.identity_voting import Rules
+
+if TYPE_CHECKING:
+    from edge.core.settings import Camera, Settings
+    from edge.core.types import FloatArray
+    from edge.labels.presence import Dwell
+    from edge.pipeline.model_set import Bundle, Teller
+
+PICTURE = "picture"
+MIDDLE, DOUBT = 0.5, 0.1
+"""a probability at its label's threshold counts as this similarity; that much less, and it says nothing"""
+FURTHER = 5
+"""labels beside the likeliest that a vote sees"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One look of a version at a track, or at the picture."""
+
+    teller: Teller
+    track: Track | None
+    """None: the whole picture"""
+    embedding: Embedding
+    vector: FloatArray
+    """what the head saw"""
+    answers: FloatArray
+    """(labels,)"""
+
+
+@dataclass(slots=True)
+class _Whole:
+    """A version that looks at whole pictures, and what it says is there."""
+
+    teller: Teller
+    dwell: Dwell
+    looked: float = -1e9
+    owed: bool = False
+    """something has moved since"""
+    there: dict[str, Track] = field(default_factory=dict)
+
+
+class Telling:
+    """The custom labels of one camera. One thread at a time."""
+
+    def __init__(self, camera: Camera, settings: Settings, ids: Iterator[str]) -> None:
+        self.told: list[Told] = []
+        """looks at the latest frame"""
+        self._camera, self._ids = camera, ids
+        self._recognition, self._tracking = settings.recognition, settings.tracking
+        self._tellers: dict[str, Teller] = {}
+        self._wholes: dict[str, _Whole] = {}
+        self._looks: dict[str, dict[str, Looks]] = {}
+        """by version as the camera names it, by track"""
+        self._ended: list[Track] = []
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Labels of the picture that are there now."""
+        return [track for whole in self._wholes.values() for track in whole.there.values()]
+
+    @property
+    def regions(self) -> frozenset[str]:
+        """Labels of detectors whose tracks are told."""
+        return frozenset(label for teller in self._tellers.values() for label in teller.regions)
+
+    def switch(self, bundle: Bundle) -> None:
+        """Other versions, or other backbones, look from now on. What is there stays where they know it."""
+        named = self._camera.custom_labels
+        self._tellers = {name: bundle.tellers[name] for name in named if name in bundle.tellers}
+        for name in [name for name in self._wholes if name not in self._tellers or self._tellers[name].regions]:
+            self._ended += self._wholes.pop(name).there.values()
+        for name, teller in self._tellers.items():
+            if not teller.regions:
+                self._wholes[name] = self._whole(teller, self._wholes.get(name))
+        self._looks = {name: {} for name, teller in self._tellers.items() if teller.regions}
+
+    def owes(self, moving: bool, now: float) -> bool:
+        """Whether the frame of ``now`` is to be looked at for a picture's labels, moving or not."""
+        for whole in self._wholes.values():
+            whole.owed |= moving
+        return any((one.owed or one.dwell.undecided) and self._due(one, now) for one in self._wholes.values())
+
+    def look(self, frame: Frame, tracks: Sequence[Track], cost: Cost, budget: int) -> None:
+        """Tell what this frame's tracks and picture show, within the budget: sets ``custom_labels`` of the tracks."""
+        for name, teller in self._tellers.items():
+            try:
+                if teller.regions:
+                    self._look_at_tracks(self._looks[name], teller, frame, tracks, cost, budget)
+                else:
+                    self._look_at_picture(self._wholes[name], frame, cost)
+            except EdgeError as error:
+                cost.problems[part(name)] = str(error)
+
+    def ended(self, tracks: Sequence[Track]) -> list[Track]:
+        """Labels of the picture that ended since the last call. ``tracks``: those of things that ended."""
+        for looks in self._looks.values():
+            for track in tracks:
+                looks.pop(track.id, None)
+        ended, self._ended = self._ended, []
+        return ended
+
+    def cut(self) -> None:
+        """The picture is of another place or time from here on."""
+        self._ended += self.tracks
+        for name, whole in self._wholes.items():
+            self._wholes[name] = self._whole(whole.teller, None)
+
+    def _whole(self, teller: Teller, before: _Whole | None) -> _Whole:
+        from edge.labels.presence import Dwell
+
+        rules = self._tracking
+        dwell = Dwell(
+            teller.head.labels, teller.head.thresholds, self._recognition.votes, rules.confirm_seconds,
+            rules.lost_seconds,
+        )  # fmt: skip
+        if before is None:
+            return _Whole(teller, dwell)
+        self._ended += [track for label, track in before.there.items() if label not in teller.head.labels]
+        there = {label: track for label, track in before.there.items() if label in teller.head.labels}
+        dwell.go_on({label: track.score for label, track in there.items()}, before.looked)
+        return _Whole(teller, dwell, there=there)
+
+    def _due(self, whole: _Whole, now: float) -> bool:
+        pause = SPACING if whole.dwell.undecided else self._recognition.picture_seconds
+        return now - whole.looked >= pause
+
+    def _look_at_picture(self, whole: _Whole, frame: Frame, cost: Cost) -> None:
+        if not self._due(whole, frame.monotonic):
+            return
+        whole.looked, whole.owed = frame.monotonic, False
+        teller = whole.teller
+        with Stage(cost, "embed"):
+            (embedding,) = teller.embedder.embed(frame.main, [Detection(PICTURE, 1.0, WHOLE)])
+        cost.embeddings += 1
+        with Stage(cost, "tell"):
+            answers = teller.head.answers(embedding.vector[np.newaxis])[0]
+            self.told.append(Told(teller, None, embedding, embedding.vector, answers))
+            there = whole.dwell.look(answers, frame.monotonic)
+            self._ended += [whole.there.pop(label) for label in list(whole.there) if label not in there]
+            for label, score in there.items():
+                self._seen(whole, CustomLabel(label, score, teller.version), frame)
+
+    def _seen(self, whole: _Whole, label: CustomLabel, frame: Frame) -> None:
+        track = whole.there.get(label.name)
+        if track is None:
+            track = whole.there[label.name] = Track(
+                id=next(self._ids), camera=self._camera.name, label=label.name, box=WHOLE, score=label.score,
+                started=frame.monotonic, seen=frame.monotonic, started_time=frame.time, seen_time=frame.time,
+                confirmed=True, whole=True,
+            )  # fmt: skip
+        track.score, track.top_score = label.score, max(label.score, track.top_score)
+        track.seen, track.seen_time, track.custom_labels = frame.monotonic, frame.time, (label,)
+
+    def _look_at_tracks(
+        self, looks: dict[str, Looks], teller: Teller, frame: Frame, tracks: Sequence[Track], cost: Cost, budget: int
+    ) -> None:
+        mine = [track for track in tracks if track.label in teller.regions]
+        for track in mine:
+            if track.id not in looks:
+                looks[track.id] = Looks(self._rules(), self._recognition, teller.version)
+        chosen = schedule(mine, looks, frame.monotonic, budget)
+        worth: list[tuple[Track, Detection]] = []
+        with Stage(cost, "embed"):
+            for track in chosen:
+                detection = Detection(track.label, track.score, track.box)
+                if teller.embedder.assess(frame.main, detection).reason:
+                    looks[track.id].decline(frame.monotonic)
+                else:
+                    worth.append((track, detection))
+            embeddings = teller.embedder.embed(frame.main, [detection for _, detection in worth])
+        if not embeddings:
+            return
+        cost.embeddings += len(embeddings)
+        with Stage(cost, "tell"):
+            called = [track.label for track, _ in worth]
+            vectors = seen(np.stack([one.vector for one in embeddings]), called, teller.regions)
+            answers = teller.head.answers(vectors)
+            for (track, _), embedding, vector, row in zip(worth, embeddings, vectors, answers, strict=True):
+                self.told.append(Told(teller, track, embedding, vector, row))
+                looks[track.id].count(track, votes_of(teller, row), embedding.quality.score, frame.monotonic)
+                track.custom_labels = self._said_of(track)
+
+    def _said_of(self, track: Track) -> tuple[CustomLabel, ...]:
+        """What the votes of all versions say of a track."""
+        found = []
+        for name, looks in self._looks.items():
+            identity = looks[track.id].votes.identity if track.id in looks else None
+            if identity is not None and identity.state is IdentityState.KNOWN and identity.subject is not None:
+                teller = self._tellers[name]
+                threshold = float(teller.head.thresholds[teller.head.labels.index(identity.subject)])
+                score = min(1.0, max(0.0, threshold + 2 * ((identity.similarity or 0.0) - MIDDLE)))
+                found.append(CustomLabel(identity.subject, score, teller.version))
+        return tuple(found)
+
+    def _rules(self) -> Rules:
+        return Rules(MIDDLE, MIDDLE - DOUBT, 0.0, self._recognition.votes)
+
+
+def votes_of(teller: Teller, answers: FloatArray) -> list[Match]:
+    """A look's probabilities as matches, the likeliest first, on one scale: each label's threshold lies at MIDDLE."""
+    order = np.argsort(-answers)[: 1 + FURTHER].tolist()
+    found: list[Match] = []
+    for i in order:
+        similarity = MIDDLE + (float(answers[i]) - float(teller.head.thresholds[i])) / 2
+        if found:
+            similarity = min(similarity, found[0].similarity - 1e-6)
+        found.append(Match("", teller.head.labels[i], similarity))
+    return found

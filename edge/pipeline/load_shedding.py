@@ -1,0 +1,165 @@
+"""What is given up when the board cannot keep up or gets hot: always in the same order, a step at a time.
+
+First the rate, then small regions of motion and the tiles that look at them, then embeddings. A step is taken when
+the pressure lasts, and taken back when there has been room to spare for a while. A step back that did not hold is
+tried again after twice the time, so that a load at the edge does not make the device swing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+SLOWEST = 1.0
+"""frames a second that a camera keeps, where it has them: with fewer, tracks would break"""
+LEAST_MOTION = 0.01
+"""share of the picture that moves, from which it is looked at while regions are given up"""
+STEADY = 600.0
+"""seconds: the longest wait for a step back, and how long one must hold to count as held"""
+HEAT_SECONDS = 20.0
+"""that a step is given before the next, where it is the heat: a board cools slowly"""
+ROOM = 0.5
+"""of the latency budget: below, there is room for a step back"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """What the cameras do without."""
+
+    rate: float = 1.0
+    """share of each camera's frames a second that is looked at"""
+    regions: bool = True
+    """whether small regions of motion are looked at, and tiles"""
+    embeddings: int | None = None
+    """of a frame, at most; None: as the settings say"""
+
+
+NOTHING = Shed()
+LADDER = (
+    NOTHING,
+    Shed(rate=0.5),
+    Shed(rate=0.25),
+    Shed(rate=0.25, regions=False),
+    Shed(rate=0.25, regions=False, embeddings=1),
+)
+"""by level: each gives up what the one before does, and more"""
+WORDS = ("", "half the rate", "most of the rate", "rate and small motion", "rate, small motion and embeddings")
+"""what each level gives up"""
+TOP = len(LADDER) - 1
+
+
+class Limits(Protocol):
+    """``edge.core.settings.Shedding``, as far as it is needed here."""
+
+    @property
+    def latency(self) -> float: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def cooler(self) -> float: ...
+    @property
+    def worsen_seconds(self) -> float: ...
+    @property
+    def recover_seconds(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How the board does now; None where it is not known."""
+
+    latency: float | None = None
+    """seconds from exposure to outbox, of the middle frame lately"""
+    temperature: float | None = None
+    """degrees Celsius"""
+    throttled: tuple[str, ...] = ()
+    """what holds the board back, ``edge.core.system.hardware.throttled``"""
+
+
+class Shedding:
+    """Chooses the level. One thread at a time; times are monotonic seconds."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.level = 0
+        self.why = ""
+        """what led to the level; empty at 0"""
+        self.changed = float("-inf")
+        """when the level changed last"""
+        self._limits = limits
+        self._pressed: float | None = None
+        self._relieved: float | None = None
+        self._recovered = False
+        """whether the latest change was a step back"""
+        self._failures: dict[int, int] = {}
+        """level -> steps back to it, one after the other, that did not hold"""
+
+    @property
+    def shed(self) -> Shed:
+        return LADDER[self.level]
+
+    def step(self, now: float, measured: Measured) -> bool:
+        """Look at what was measured; whether the level has changed."""
+        heat, reasons = self._pressure(measured)
+        if reasons:
+            self._relieved, self._pressed = None, now if self._pressed is None else self._pressed
+            self.why = reasons if self.level else ""
+            patience = max(self._limits.worsen_seconds, HEAT_SECONDS if heat and self.level else 0.0)
+            return (
+                self.level < TOP and now - max(self._pressed, self.changed) >= patience and self._worsen(now, reasons)
+            )
+        self._pressed = None
+        if not self._has_room(measured):
+            self._relieved = None
+            return False
+        self._relieved = now if self._relieved is None else self._relieved
+        waited = now - max(self._relieved, self.changed)
+        return self.level > 0 and waited >= self._patience(self.level - 1) and self._recover(now)
+
+    def _pressure(self, measured: Measured) -> tuple[bool, str]:
+        """Whether it is the heat or the supply, and the reasons in words; empty where there is none."""
+        limits, hot = self._limits, []
+        if measured.temperature is not None and measured.temperature > limits.temperature:
+            hot.append(f"{measured.temperature:.0f} °C, {limits.temperature:.0f} at most")
+        hot += [flag.replace("_", " ") for flag in measured.throttled]
+        slow = []
+        if measured.latency is not None and measured.latency > limits.latency:
+            slow.append(f"a frame takes {measured.latency:.2f} s, {limits.latency:.2f} at most")
+        return bool(hot), ", ".join(hot + slow)
+
+    def _has_room(self, measured: Measured) -> bool:
+        limits = self._limits
+        cool = measured.temperature is None or measured.temperature <= limits.temperature - limits.cooler
+        return cool and (measured.latency is None or measured.latency <= ROOM * limits.latency)
+
+    def _patience(self, level: int) -> float:
+        """Seconds of relief before ``level`` is tried again."""
+        once = self._limits.recover_seconds
+        return min(max(STEADY, once), once * 2.0 ** self._failures.get(level, 0))
+
+    def _worsen(self, now: float, why: str) -> bool:
+        if self._recovered:
+            held = now - self.changed >= STEADY
+            self._failures[self.level] = 0 if held else min(16, self._failures.get(self.level, 0) + 1)
+        self.level, self.changed, self.why, self._recovered = self.level + 1, now, why, False
+        return True
+
+    def _recover(self, now: float) -> bool:
+        self.level, self.changed, self._recovered = self.level - 1, now, True
+        self.why = self.why if self.level else ""
+        return True
+
+
+class Pace:
+    """Lets the frames of one camera through at a share of its rate."""
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._latest = float("-inf")
+
+    def due(self, moment: float, share: float) -> bool:
+        """Whether the frame of ``moment`` (monotonic seconds) is looked at. All of them while the share is 1."""
+        fps = max(self._fps * share, min(self._fps, SLOWEST))
+        # half a frame early is on time: the source's own pace is not exact
+        if fps < self._fps and moment - self._latest < 1 / fps - 0.5 / self._fps:
+            return False
+        self._latest = moment
+        return True

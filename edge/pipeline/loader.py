@@ -1,0 +1,152 @@
+"""From settings to a bundle: models tried, loaded and paired with their collections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+from edge.core.errors import EdgeError, ModelError, NotFoundError
+from edge.core.system import systemd as sdnotify
+from edge.inference import load
+from edge.inference import model as models
+from edge.inference import validation as check
+from edge.labels import classifier as custom_labels
+from edge.pipeline.model_set import Bundle, Recogniser, Teller
+from edge.pipeline.tracking.identity_voting import Rules
+from edge.recognition.review import Anchors
+from edge.recognition.store import Collections
+
+if TYPE_CHECKING:
+    from edge.core.settings import Label, Models, Settings
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+    from edge.recognition.store import Collection
+
+log = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
+
+OPENING = 300
+"""seconds that a start may take for one collection: a million faces are read, or their index is verified"""
+DOUBT = 0.9
+"""share of the similarity that makes a match, from which a subject is worth a doubt"""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A bundle, and what could not be part of it."""
+
+    bundle: Bundle
+    problems: Mapping[str, str]
+    """part -> what is wrong and what to try; the rest works"""
+    models: Mapping[str, str]
+    """name -> sha256 of what was loaded"""
+
+
+def assemble(
+    settings: Settings,
+    state: Path,
+    collections: Collections,
+    release: str = "",
+    replaces: Mapping[str, str] = MappingProxyType({}),
+) -> Assembled:
+    """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
+
+    A detector or a recogniser that cannot be used is a problem that is told; the daemon works on without it. Raises
+    the error of the detector where none at all can be used.
+    """
+    problems: dict[str, str] = {}
+    detectors = _detectors(settings, state, problems, replaces)
+    recognisers: dict[str, Recogniser] = {}
+    embedders: dict[str, Embedder] = {}
+
+    def embedder_of(name: str) -> Embedder:
+        if name not in embedders:
+            embedders[name] = _tried(load.load_embedder, name, settings, state)
+        return embedders[name]
+
+    anchors = Anchors(state)
+    for name, label in settings.labels.items():
+        if not label.embedder:
+            continue
+        try:
+            embedder = embedder_of(label.embedder)
+            collection = _collection(collections, label, embedder)
+            recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder), anchors)
+        except EdgeError as error:
+            problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
+            log.error("%s is detected but not recognised: %s", name, error)
+    tellers = _tellers(settings, state, release, replaces, embedder_of, problems)
+    scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
+    used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
+    loaded = {one.card.name: one.model.sha256 for one in used}
+    return Assembled(Bundle(release, detectors, scores, recognisers, tellers), problems, loaded)
+
+
+def _detectors(
+    settings: Settings, state: Path, problems: dict[str, str], replaces: Mapping[str, str]
+) -> dict[str, Detector]:
+    """By the name that the cameras have for them."""
+    detectors: dict[str, Detector] = {}
+    failure: EdgeError | None = None
+    for name in dict.fromkeys(name for camera in settings.cameras for name in camera.detectors):
+        try:
+            detectors[name] = _tried(load.load_detector, replaces.get(name, name), settings, state)
+        except (ModelError, NotFoundError) as error:
+            failure = error
+            problems[f"detector {name}"] = str(error)
+            log.error("detector %s cannot be used: %s", name, error)
+    if failure is not None and not detectors:
+        raise failure
+    return detectors
+
+
+def _tellers(
+    settings: Settings,
+    state: Path,
+    release: str,
+    replaces: Mapping[str, str],
+    embedder_of: Callable[[str], Embedder],
+    problems: dict[str, str],
+) -> dict[str, Teller]:
+    """The custom labels that cameras name."""
+    tellers: dict[str, Teller] = {}
+    for name in custom_labels.named(settings):
+        try:
+            tellers[name] = custom_labels.teller(name, settings, state, release, replaces, embedder_of)
+        except EdgeError as error:
+            problems[custom_labels.part(name)] = str(error)
+            log.error("custom labels %s are not told: %s", name, error)
+    return tellers
+
+
+def _tried(load_model: Callable[[str, Models, Path], Loaded], name: str, settings: Settings, state: Path) -> Loaded:
+    """Load a model, after a child process has survived it."""
+    if settings.models.check:
+        check.ensure(models.find(name, models.folders(settings.models, state)), settings.models, state)
+    return load_model(name, settings.models, state)
+
+
+def _collection(collections: Collections, label: Label, embedder: Embedder) -> Collection:
+    """The label's collection, made where it does not exist. Raises SpaceError for one of another space."""
+    sdnotify.still_starting(OPENING)
+    collection = collections.get_or_create(label.collection)
+    collection.check_space(embedder.space)
+    return collection
+
+
+def _rules(settings: Settings, label: Label, embedder: Embedder) -> Rules:
+    similarity = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
+    cosine = embedder.calibration.cosine
+    return Rules(cosine(similarity), cosine(similarity * DOUBT), label.margin, settings.recognition.votes)
+
+
+def _score(name: str, label: Label, detectors: Mapping[str, Detector]) -> float:
+    """The score that starts a track: the label's own, or the highest of the cards that know it."""
+    if label.score is not None:
+        return label.score
+    return max((d.card.thresholds.score for d in detectors.values() if name in d.labels), default=0.5)

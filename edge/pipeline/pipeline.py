@@ -1,0 +1,242 @@
+"""What happens to one frame. The page to keep open.
+
+1. motion on the small picture decides whether to look; a still scene is looked at once in a while
+2. the detectors give boxes, and landmarks where the model has them
+3. the tracker gives each box an identity over time; a person's track holds the face inside it
+4. a track asks for an embedding only while the answer could still change, within a budget
+5. the crops of the frame are embedded, then matched in one batch
+6. each match is a vote in its track; the policy turns changes of tracks into events
+
+What looks is a ``Bundle``, replaced whole between two frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import EdgeError
+from edge.core.settings import Camera, Label, Settings
+from edge.core.types import Detection, Event, Frame, Identity, Track
+from edge.labels.classifier import REGION_SCORE
+from edge.pipeline.event_policy import Clock, Policy, Presence
+from edge.pipeline.frame_gate import Attention
+from edge.pipeline.frame_stats import Cost, Stage
+from edge.pipeline.label_stage import Telling
+from edge.pipeline.model_set import Bundle, Detects, Embeds, Look, Recogniser, Remembers
+from edge.pipeline.tracking.embedding_schedule import Looks, schedule
+from edge.pipeline.tracking.face_person import Holders
+from edge.pipeline.tracking.faint import unfollowed
+from edge.pipeline.tracking.tracker import Tracker, scores_to_detect
+from edge.pipeline.zones import Zones
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+
+MATCHES = 32
+"""faces of the collection that a vote sees: more than a subject has pictures, so that a runner-up is among them"""
+
+
+class Pipeline:
+    """Turns frames of one camera into events. One thread at a time."""
+
+    def __init__(self, camera: Camera, settings: Settings, bundle: Bundle, ids: Iterator[str]) -> None:
+        labels: dict[str, Label] = settings.labels_of(camera)
+        self.bundle = bundle
+        self.cost = Cost()
+        """of the latest frame"""
+        self.looked: list[Look] = []
+        """at tracks, in the latest frame"""
+        self.faint: list[Detection] = []
+        """in the latest frame: what scored too little to be followed, where the settings want to ask about it"""
+        self.strangers: Remembers | None = None
+        self.attention = Attention(camera)
+        """decides whether to look; its ``shed`` says what to do without"""
+        self.telling = Telling(camera, settings, ids)
+        self._camera = camera
+        self._labels = labels
+        self._recognition = settings.recognition
+        self._tracker = Tracker(camera.name, settings.tracking, ids, bundle.scores)
+        self._policy = Policy(camera, labels, settings.tracking)
+        self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
+        self._holders = Holders()
+        self._looks: dict[str, Looks] = {}
+        self._cut_off: list[Track] = []
+        self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
+        self._running: Bundle | None = None
+        self._asked: list[tuple[Detects, dict[str, float]]] = []
+        self._faint = settings.review.faint if settings.review.enabled else 1.0
+        self._wanted: dict[str, float] = {}
+        """label -> lowest score that the tracker sees"""
+        self._doubted: dict[str, float] = {}
+        """the same for what is asked about"""
+
+    @property
+    def tracks(self) -> list[Track]:
+        """What is followed now, of labels that matter or that custom labels say something of."""
+        return [track for track in self._tracker.tracks if track.label in self._labels or track.custom_labels]
+
+    def presence(self, time: float) -> Presence:
+        """Who and what is there now, as far as it was reported."""
+        return self._policy.presence(time)
+
+    def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
+        """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
+        bundle = self._switched()
+        self.cost, self.looked, self.faint = Cost(), [], []
+        self.telling.told = []
+        self._latest = (frame.monotonic, frame.time, frame.video_time)
+        if frame.cut:
+            self._cut_off += self._tracker.cut()
+            self.telling.cut()
+        with Stage(self.cost, "motion"):
+            looking = self._worth_looking(frame)
+        if looking:
+            with Stage(self.cost, "detect"):
+                detections = self._detect(frame)
+            with Stage(self.cost, "track"):
+                followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
+                update = self._tracker.update(followed, frame.monotonic, frame.time)
+                self.faint = unfollowed(detections, update.tracks, self._doubted, bundle.scores)
+                self._zones.update(update.tracks, frame.monotonic)
+                self._holders.update(update.tracks, frame.monotonic)
+            budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
+            self._recognise(bundle, frame, update.tracks, budget)
+            self.telling.look(frame, update.tracks, self.cost, budget)
+            self._holders.name(update.tracks, frame.monotonic)
+        else:
+            update = self._tracker.still(frame.monotonic)
+        with Stage(self.cost, "report"):
+            ended, self._cut_off = [*self._cut_off, *update.ended], []
+            self._left(ended)
+            ended += self.telling.ended(ended)
+            tracks = [*update.tracks, *self.telling.tracks]
+            return self._policy.events(tracks, ended, frame, clock, bundle.release)
+
+    def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
+        """An end for everything that is still there, at the time of the latest frame."""
+        now, time, video_time = self._latest
+        ended = self._tracker.finish()
+        self._left(ended)
+        return self._policy.finish(ended, now, time, reason, clock, self.bundle.release, video_time)
+
+    def reopen(self) -> None:
+        """The collection changed: look at everybody again."""
+        for looks in self._looks.values():
+            looks.reopen()
+
+    def erase(self, subject: str) -> None:
+        """The subject is forgotten: no track has his name, and no vote speaks for it."""
+        self.looked = []
+        for track in self._tracker.tracks:
+            if track.id in self._looks:
+                self._looks[track.id].erase(track, subject)
+            elif track.identity.subject == subject:
+                track.identity = Identity(collection=track.identity.collection)
+        self._policy.erase(subject)
+
+    def _left(self, tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            self._looks.pop(track.id, None)
+            if self.strangers is not None:
+                self.strangers.left(track)
+
+    def _switched(self) -> Bundle:
+        """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
+        bundle = self.bundle
+        if self._running is not bundle:
+            if self._running is not None:
+                for track in self._tracker.tracks:
+                    recogniser = bundle.recognisers.get(track.label)
+                    if track.id in self._looks and recogniser is not None:
+                        self._looks[track.id].reopen(recogniser.rules)
+            self._running = bundle
+            self.telling.switch(bundle)
+            self._asked = list(self._questions(bundle))
+        return bundle
+
+    def _worth_looking(self, frame: Frame) -> bool:
+        worth = self.attention.worth(frame, self._tracker.tracks)
+        self.cost.moving = self.attention.moving
+        return self.telling.owes(self.cost.moving, frame.monotonic) or worth
+
+    def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
+        """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
+        starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
+        self._wanted = scores_to_detect(starts)
+        self._wanted |= dict.fromkeys(self.telling.regions - self._wanted.keys(), REGION_SCORE)
+        named = bundle.recognisers if self._faint < 1 else {}
+        self._doubted = {label: score * self._faint for label, score in starts.items() if label in named}
+        for name in self._camera.detectors:
+            detector = bundle.detectors.get(name)
+            if detector is None:
+                continue  # it could not be loaded, which is told where that was tried
+            scores = {
+                label: min(score, self._doubted.get(label, score))
+                for label, score in self._wanted.items()
+                if label in detector.labels
+            }
+            if scores:
+                yield detector, scores
+
+    def _detect(self, frame: Frame) -> list[Detection]:
+        picture = frame.small or frame.main
+        found: list[Detection] = []
+        for detector, scores in self._asked:
+            found += self.attention.closer(detector, frame, detector.detect(picture, scores), scores)
+        self.attention.looks(frame)
+        self.cost.looked, self.cost.detections = True, len(found)
+        return found
+
+    def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
+        for label, recogniser in bundle.recognisers.items():
+            mine = [track for track in tracks if track.label == label]
+            for track in mine:
+                if track.id not in self._looks:
+                    self._looks[track.id] = Looks(recogniser.rules, self._recognition, recogniser.collection.name)
+            chosen = schedule(mine, self._looks, frame.monotonic, budget)
+            if chosen:
+                try:
+                    self._vote(recogniser, frame, chosen)
+                except EdgeError as error:
+                    # the tracks go on, and with them their ends; the daemon says what is wrong
+                    self.cost.problems[f"labels.{label}"] = str(error)
+                    for track in chosen:
+                        self._looks[track.id].decline(frame.monotonic)
+
+    def _vote(self, recogniser: Recogniser, frame: Frame, tracks: Sequence[Track]) -> None:
+        with Stage(self.cost, "embed"):
+            worth = self._worth_embedding(recogniser.embedder, frame, tracks)
+            embeddings = recogniser.embedder.embed(frame.main, [detection for _, detection in worth])
+        if not embeddings:
+            return
+        self.cost.embeddings += len(embeddings)
+        with Stage(self.cost, "match"):
+            vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
+            matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
+            if recogniser.anchors is not None:
+                name, space = recogniser.collection.name, recogniser.embedder.space
+                matches = recogniser.anchors.held_away(name, space, vectors, matches)
+            matches = recogniser.collection.by_subject(vectors, matches)
+            for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
+                self.looked.append(Look(track, embedding, found))
+                self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
+                if self.strangers is not None:
+                    self.strangers.look(track, embedding, recogniser)
+
+    def _worth_embedding(
+        self, embedder: Embeds, frame: Frame, tracks: Sequence[Track]
+    ) -> list[tuple[Track, Detection]]:
+        worth = []
+        for track in tracks:
+            detection = Detection(track.label, track.score, track.box, track.landmarks)
+            quality = embedder.assess(frame.main, detection)
+            if quality.reason or quality.score < self._recognition.min_quality:
+                self._looks[track.id].decline(frame.monotonic)
+                reason = quality.reason or "low_quality"
+                self.cost.declined[reason] = self.cost.declined.get(reason, 0) + 1
+            else:
+                worth.append((track, detection))
+        return worth

@@ -1,0 +1,176 @@
+"""Strangers that come again: whoever stays unknown is remembered when gone, and known again by a pseudonym.
+
+The inference thread looks and never waits for a disk; the main thread writes. A face that the collection names, or
+might name, is never a stranger; and nobody gets the pseudonym of somebody who is in view of the same camera.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import StoreError
+from edge.core.types import IdentityState
+from edge.recognition.review.stranger_store import RESERVED, Shelf, Stranger
+from edge.recognition.store.centroid import together
+
+if TYPE_CHECKING:
+    from edge.core.settings import Strangers as StrangerSettings
+    from edge.core.types import Embedding, FloatArray, Space, Track
+    from edge.pipeline.model_set import Recogniser
+
+log = logging.getLogger(__name__)
+
+LOOKS = 6
+"""of one stranger; the most alike of more become one"""
+LEAD = 0.15
+"""cosine by which a stranger must be nearer than anybody whom the collection knows"""
+GATHERED = 12
+"""looks at one track that count"""
+MOST_TRACKS = 256
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What is known of one track."""
+
+    camera: str
+    collection: str
+    space: Space
+    vectors: list[FloatArray] = field(default_factory=list)
+    quality: float = 0.0
+    stranger: Stranger | None = None
+
+
+class Strangers:
+    """``look`` and ``left`` on the inference thread, ``flush`` and ``close`` on the main thread."""
+
+    def __init__(self, shelf: Shelf, settings: StrangerSettings) -> None:
+        self._shelf, self._settings = shelf, settings
+        self._lock = threading.Lock()
+        self._tracks: dict[str, _Gathered] = {}
+        self._below = shelf.reserve(0)
+        self._next = self._below - RESERVED
+        self._known = shelf.all()
+        self._version = shelf.version()
+        self._dirty: dict[int, Stranger] = {}
+        """by identity of the object"""
+        self._failing = False
+
+    def look(self, track: Track, embedding: Embedding, recogniser: Recogniser) -> None:
+        """Count a look at a track, after its vote; an unknown one that was here before gets its pseudonym."""
+        if track.identity.state not in (IdentityState.UNKNOWN, IdentityState.PENDING):
+            self._tracks.pop(track.id, None)
+        elif embedding.quality.score >= self._settings.quality:
+            self._count(track, embedding, recogniser)
+        self._again(track)
+
+    def left(self, track: Track) -> None:
+        """Remember who stayed unknown."""
+        held = self._tracks.pop(track.id, None)
+        if held is None or track.identity.state is not IdentityState.UNKNOWN:
+            return
+        look = together(np.stack(held.vectors))
+        with self._lock:
+            one = held.stranger
+            if one is None:
+                one = Stranger(
+                    0, None, held.collection, track.label, held.space, track.started_time, track.seen_time, 0,
+                    held.quality, look[np.newaxis],
+                )  # fmt: skip
+                self._known.append(one)
+                del self._known[: max(0, len(self._known) - 2 * self._settings.most)]
+            else:
+                one.looks = _thinned(np.concatenate([one.looks, look[np.newaxis]]))
+            one.last, one.times = max(one.last, track.seen_time), one.times + 1
+            one.quality = max(one.quality, held.quality)
+            self._dirty[id(one)] = one
+
+    def flush(self) -> None:
+        """Write what changed, and take over what another process did. A disk that refuses costs no event."""
+        with self._lock:
+            changed, self._dirty = self._dirty, {}
+            following, short = self._next, self._below - self._next < RESERVED // 2
+        try:
+            if changed:
+                self._shelf.put(list(changed.values()), self._settings)
+            below = self._shelf.reserve(following) if short else 0
+            stored = self._shelf.all() if changed or self._shelf.version() != self._version else None
+            self._version = self._shelf.version()
+        except StoreError as error:
+            log.log(logging.DEBUG if self._failing else logging.WARNING, "strangers are not stored: %s", error)
+            with self._lock:
+                self._failing, self._dirty = True, changed | self._dirty
+            return
+        with self._lock:
+            self._failing, self._below = False, max(self._below, below)
+            if stored is not None:
+                self._take_over(stored)
+
+    def close(self) -> None:
+        self.flush()
+        if not self._failing:
+            self._shelf.settle(self._next)
+
+    def _count(self, track: Track, embedding: Embedding, recogniser: Recogniser) -> None:
+        name = recogniser.collection.name
+        held = self._tracks.setdefault(track.id, _Gathered(track.camera, name, embedding.space))
+        held.vectors = [*held.vectors, embedding.vector][-GATHERED:]
+        held.quality = max(held.quality, embedding.quality.score)
+        while len(self._tracks) > MOST_TRACKS:
+            del self._tracks[next(iter(self._tracks))]
+        if track.identity.state is IdentityState.UNKNOWN:
+            with self._lock:
+                known = track.identity.similarity
+                least = recogniser.rules.match if known is None else max(recogniser.rules.match, known + LEAD)
+                held.stranger = held.stranger or self._find(held, least)
+                self._number(held.stranger, track)
+
+    def _again(self, track: Track) -> None:
+        """The vote has made the identity anew: put the pseudonym back."""
+        held = self._tracks.get(track.id)
+        if held is not None and held.stranger is not None and track.identity.state is IdentityState.UNKNOWN:
+            track.identity = replace(track.identity, pseudonym=held.stranger.name)
+
+    def _find(self, held: _Gathered, least: float) -> Stranger | None:
+        taken = {id(one.stranger) for one in self._tracks.values() if one is not held and one.camera == held.camera}
+        look = together(np.stack(held.vectors))
+        best, best_similarity = None, least
+        for one in self._known:
+            if one.collection != held.collection or one.space != held.space or id(one) in taken:
+                continue
+            similarity = max(float((one.looks @ look).max()), float(together(one.looks) @ look))
+            if similarity >= best_similarity:
+                best, best_similarity = one, similarity
+        return best
+
+    def _number(self, stranger: Stranger | None, track: Track) -> None:
+        """Give a number to one that has been away for long enough."""
+        if stranger is None or stranger.number is not None or self._next >= self._below:
+            return
+        if track.started_time - stranger.last >= self._settings.again:
+            stranger.number, self._next = self._next, self._next + 1
+            self._dirty[id(stranger)] = stranger
+
+    def _take_over(self, stored: list[Stranger]) -> None:
+        """What is stored, but for what has changed since; tracks that are there keep to theirs by its row."""
+        newer = {one.id: one for one in self._dirty.values() if one.id}
+        by_row = {one.id: newer.get(one.id, one) for one in stored}
+        self._known = [*by_row.values(), *(one for one in self._dirty.values() if not one.id)]
+        for held in self._tracks.values():
+            if held.stranger is not None and held.stranger.id:
+                held.stranger = by_row.get(held.stranger.id)
+
+
+def _thinned(looks: FloatArray) -> FloatArray:
+    """At most LOOKS of (k, dimensions) vectors: the two most alike become their mean."""
+    while len(looks) > LOOKS:
+        alike = looks @ looks.T - 3 * np.eye(len(looks), dtype=np.float32)
+        first, second = divmod(int(alike.argmax()), len(looks))
+        merged = together(looks[[first, second]])
+        looks = np.concatenate([np.delete(looks, (first, second), axis=0), merged[np.newaxis]])
+    return looks

@@ -1,0 +1,113 @@
+"""Detector and embedder together: what stands in a picture, each with its embedding or the reason why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core.errors import InputError, SettingsError
+from edge.core.settings import Label, Settings
+from edge.core.types import Detection, Embedding, Picture, Quality
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from edge.inference.tiling import Tiling
+
+UNSET = Label()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A detection, and its embedding where it is worth one."""
+
+    detection: Detection
+    quality: Quality
+    embedding: Embedding | None
+    reason: str
+    """why there is no embedding, a code of ``Quality.reason`` or ``low_quality``; else empty"""
+
+
+class Finder:
+    """Finds one label in pictures and embeds it. One thread at a time."""
+
+    def __init__(
+        self, label: str, detectors: Sequence[Detector], embedder: Embedder, score: float | None, min_quality: float
+    ) -> None:
+        self.label = label
+        self.embedder = embedder
+        self.detectors = detectors
+        self.tiles = 0
+        """parts of a picture to look at closer, for what is small in it"""
+        self._score = score
+        self._min_quality = min_quality
+
+    def detect(self, picture: Picture) -> list[Detection]:
+        """What has the label, largest first."""
+        found: list[Detection] = []
+        for detector in self.detectors:
+            score = detector.card.thresholds.score if self._score is None else self._score
+            seen = detector.detect(picture, {self.label: score})
+            if self.tiles:
+                seen = Tiling(self.tiles).add(detector, seen, picture, scores={self.label: score})
+            found += seen
+        return sorted(found, key=lambda detection: -detection.box.area)
+
+    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Seen]:
+        """Each detection with its embedding or the reason why it has none, in order."""
+        qualities = [self.embedder.assess(picture, detection) for detection in detections]
+        reasons = [
+            quality.reason or ("low_quality" if quality.score < self._min_quality else "") for quality in qualities
+        ]
+        good = [detection for detection, reason in zip(detections, reasons, strict=True) if not reason]
+        embeddings = iter(self.embedder.embed(picture, good, still=True))
+        return [
+            Seen(detection, quality, None if reason else next(embeddings), reason)
+            for detection, quality, reason in zip(detections, qualities, reasons, strict=True)
+        ]
+
+
+def load(settings: Settings, state: Path, label: str, detectors: Sequence[str] = (), embedder: str = "") -> Finder:
+    """The finder of ``label``: the models that the settings name for it, or the given ones instead.
+
+    Raises SettingsError where nothing finds or embeds the label, NotFoundError and ModelError for a model.
+    """
+    from edge.inference.load import load_detector, load_embedder
+
+    section = settings.labels.get(label, UNSET)
+    name = embedder or section.embedder
+    if not name:
+        raise SettingsError(f"label {label!r} has no embedder", f"name one with --embedder or in [labels.{label}]")
+    names = detectors or tuple(dict.fromkeys(name for camera in settings.cameras for name in camera.detectors))
+    loaded = [load_detector(name, settings.models, state) for name in names]
+    able = [detector for detector in loaded if label in detector.labels]
+    if not able:
+        raise SettingsError(f"none of the detectors {', '.join(names)} finds {label!r}", "name one with --detector")
+    return Finder(
+        label, able, load_embedder(name, settings.models, state), section.score, settings.recognition.min_quality
+    )
+
+
+NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
+"""endings of files that people keep beside pictures; any other file that is no picture is told"""
+
+
+def image_files(path: Path) -> list[Path]:
+    """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out.
+
+    Links are followed, each folder once: a link that leads back up ends there. Raises InputError for a path that is
+    not there.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
+    if not path.is_dir():
+        return [path]
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+    return sorted(file for file in found if file.suffix.lower() not in NOTES and file.is_file())

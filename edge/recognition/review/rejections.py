@@ -1,0 +1,81 @@
+"""Negative anchors: looks of which a person said that they are not a subject.
+
+A look that is nearer to an anchor than to the subject's own faces is not that subject: its faces are taken out of the
+matches, and the next best may win. Looks that are nearer to the subject stay as they were.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.storage.sqlite import Database
+from edge.core.types import Match, Space
+from edge.recognition.review.database import ANCHOR, FILE, opened
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+
+
+class Anchors:
+    """The anchors of a state folder; sees what another process adds. Any thread. Raises StoreError."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._db: Database | None = None
+        self._version = -1
+        self._held: dict[tuple[str, str], dict[str, FloatArray]] = {}
+        """(collection, space) -> subject -> (n, dimensions)"""
+
+    def held_away(
+        self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
+    ) -> list[list[Match]]:
+        """``matches`` of each of (k, dimensions) vectors, without the subjects that an anchor holds away from it."""
+        held = self.subjects(collection, space.fingerprint)
+        if not held:
+            return matches
+        return [without(vector, found, held) for vector, found in zip(vectors, matches, strict=True)]
+
+    def subjects(self, collection: str, space: str) -> dict[str, FloatArray]:
+        """The subjects that something is held away from, each with its anchors (n, dimensions)."""
+        return self._current().get((collection, space), {})
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
+    def _current(self) -> dict[tuple[str, str], dict[str, FloatArray]]:
+        if self._db is None:
+            if not (self._state / FILE).exists():
+                return {}
+            self._db = opened(self._state)
+        version = self._db.version()
+        if version != self._version:
+            self._held, self._version = _read(self._db), version
+        return self._held
+
+
+def _read(database: Database) -> dict[tuple[str, str], dict[str, FloatArray]]:
+    found: dict[tuple[str, str], dict[str, list[FloatArray]]] = {}
+    with database.reading() as db:
+        for name, space, stored, blob in db.execute("SELECT collection, space, subject, vector FROM anchors"):
+            subject = db.vault.named(stored) or ""
+            data = db.vault.open(blob, ANCHOR, name, subject, space)
+            found.setdefault((name, space), {}).setdefault(subject, []).append(np.frombuffer(data, "<f4"))
+    return {place: {subject: np.stack(ones) for subject, ones in held.items()} for place, held in found.items()}
+
+
+def without(vector: FloatArray, matches: list[Match], anchors: dict[str, FloatArray]) -> list[Match]:
+    """``matches``, best faces of each subject included, without the subjects that an anchor is nearer to than they."""
+    away: set[str] = set()
+    best: dict[str, float] = {}
+    for match in matches:
+        best[match.name] = max(match.similarity, best.get(match.name, -1.0))
+    for subject, similarity in best.items():
+        looks = anchors.get(subject)
+        if looks is not None and float((looks @ vector).max()) > similarity:
+            away.add(subject)
+    return [match for match in matches if match.name not in away] if away else matches

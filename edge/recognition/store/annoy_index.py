@@ -1,0 +1,178 @@
+"""Annoy: a disposable picture of a collection, built whole (``building``), checked by sha256 before it is mapped.
+
+Three files in one folder: ``<id>.json`` (the manifest, written last), and the tree and row files that it names.
+A query on a damaged Annoy file kills the process, so nothing is mapped whose digest is not the manifest's.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.errors import StoreError
+from edge.core.storage import files
+from edge.core.storage import sealed_files as vault_files
+from edge.core.storage.keys import Key
+from edge.core.system import hardware as board
+
+if TYPE_CHECKING:
+    from annoy import AnnoyIndex
+
+
+FORMAT = 1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was built of what, and how well it finds."""
+
+    format: int
+    store: str
+    """identity of the database"""
+    collection: int
+    space: str
+    dimensions: int
+    count: int
+    last_row: int
+    """the newest face inside"""
+    last_removal: int
+    """the newest removal that it knows"""
+    trees: int
+    search_k: int
+    seed: int
+    recall: float
+    """recall@1 against exact search, measured on the built index"""
+    probes: int
+    annoy: str
+    """version"""
+    machine: str
+    tree_file: str
+    tree_sha256: str
+    row_file: str
+    row_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A mapped index and the rows of its positions."""
+
+    manifest: Manifest
+    tree: AnnoyIndex
+    rows: NDArray[np.int64]
+    """``faces.row`` of each position, rising"""
+
+    def nearest(self, query: Sequence[float], limit: int) -> tuple[list[int], list[float]]:
+        """Positions and cosines, best first."""
+        search_k = max(self.manifest.search_k, 4 * limit)
+        positions, distances = self.tree.get_nns_by_vector(query, limit, search_k, include_distances=True)
+        return positions, [1.0 - distance * distance / 2.0 for distance in distances]
+
+
+def manifest_path(folder: Path, collection: int) -> Path:
+    return folder / f"{collection}.json"
+
+
+def read_manifest(folder: Path, collection: int) -> Manifest | None:
+    """The manifest, or None where there is none. Raises StoreError where it cannot be used."""
+    path = manifest_path(folder, collection)
+    try:
+        values = json.loads(path.read_bytes())
+        manifest = Manifest(**values)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path}: is not a manifest: {error}", "it is built again by itself") from error
+    mistyped = [key for key, value in values.items() if type(value).__name__ != Manifest.__annotations__[key]]
+    if mistyped:
+        raise StoreError(f"{path}: {mistyped[0]} has the wrong type", "it is built again by itself")
+    return manifest
+
+
+def load(folder: Path, manifest: Manifest, key: Key | None = None) -> Index:
+    """Verify the files of a manifest, then map them. Reading them for the digest also warms the page cache.
+
+    What was sealed is mapped from memory: it takes as much as the file has bytes, and no disk sees it.
+
+    Raises StoreError where anything is not as the manifest says.
+    """
+    from annoy import AnnoyIndex
+
+    try:
+        _expect("format", manifest.format, FORMAT)
+        _expect("annoy", manifest.annoy, importlib.metadata.version("annoy"))
+        _expect("machine", manifest.machine, platform.machine())
+        for name, digest in (
+            (manifest.tree_file, manifest.tree_sha256),
+            (manifest.row_file, manifest.row_sha256),
+        ):
+            _expect("file name", name, Path(name).name)
+            _expect(f"sha256 of {name}", files.sha256(folder / name), digest)
+        rows = np.fromfile(folder / manifest.row_file, "<i8")
+        _expect("rows", len(rows), manifest.count)
+        tree = AnnoyIndex(manifest.dimensions, "angular")
+        _map(tree, folder / manifest.tree_file, key)
+        _expect("items", tree.get_n_items(), manifest.count)
+    except OSError as error:
+        raise StoreError(f"{folder}: the index cannot be read: {error}", "it is built again by itself") from error
+    return Index(manifest, tree, rows)
+
+
+def keep_warm(folder: Path, manifest: Manifest) -> None:
+    """Have the kernel read again what it let go of a mapped index, lest a frame waits for it.
+
+    Where memory is so short that it would go again at once, it is left alone.
+    """
+    path = folder / manifest.tree_file
+    try:
+        if 2 * path.stat().st_size > board.available():
+            return
+        if board.populate(path.resolve()):
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # another one has taken its place
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, collection: int, keep: set[str]) -> None:
+    """Remove what earlier builds, interrupted ones too, have left of a collection. What is mapped stays readable."""
+    for path in folder.glob(f"*{collection}-*"):
+        owner = path.name.lstrip(".").partition("-")[0]
+        if owner == str(collection) and path.name not in keep:
+            path.unlink(missing_ok=True)
+
+
+def remove(folder: Path, collection: int) -> None:
+    """Remove the index of a collection."""
+    manifest_path(folder, collection).unlink(missing_ok=True)
+    sweep(folder, collection, keep=set())
+
+
+def _map(tree: AnnoyIndex, path: Path, key: Key | None) -> None:
+    if key is not None:
+        with vault_files.memory(path.name) as plain:
+            vault_files.read(path, plain, key, path.name)
+            tree.load(str(plain), prefault=True)
+        return
+    _expect("encryption", vault_files.is_sealed(path), False)
+    tree.load(str(path), prefault=True)
+
+
+def _expect(what: str, got: object, wanted: object) -> None:
+    if got != wanted:
+        raise StoreError(f"index: expected {what} {wanted!r}, got {got!r}", "it is built again by itself")

@@ -1,0 +1,250 @@
+"""A collection: search = index + exact rows newer than it - what was removed.
+
+A search looks at one ``View``, replaced whole by one reference. SQLite is asked for what is newer than the view
+whenever its ``data_version`` has moved, be it by this process or another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.core.storage.sqlite import Connection
+from edge.core.types import Face, Match, Space
+from edge.recognition.store import collection_row as own_row
+from edge.recognition.store import face_rows as stored
+from edge.recognition.store import snapshot as views
+from edge.recognition.store.face_rows import NewFace
+from edge.recognition.store.index_manager import IndexState, Upkeep
+from edge.recognition.store.store import Store
+from edge.recognition.store.subject_scoring import SUBJECTS, Likeness
+from edge.recognition.store.vectors import checked
+
+if TYPE_CHECKING:
+    from edge.core.settings import CollectionSettings
+    from edge.core.types import FloatArray
+
+
+class Collection:
+    """Faces of one embedding space, by subject. ``Collections`` makes it; threads may share it."""
+
+    def __init__(
+        self, name: str, store: Store, folder: Path, settings: CollectionSettings, maintain: bool = True
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._lock = threading.RLock()
+        self._view: views.View | None = None
+        self._version = -1
+        self._likeness = Likeness(store)
+        self._upkeep = Upkeep(name, store, folder, settings, self._current, self._replace_view, maintain)
+        self._upkeep.warm()
+
+    @property
+    def number(self) -> int:
+        """In the store; another one after the collection was deleted and made again. Raises NotFoundError."""
+        number = self._current().collection
+        if number is None:
+            raise own_row.missing(self.name)
+        return number
+
+    @property
+    def space(self) -> str | None:
+        """Fingerprint of the embedding space; None before the first face."""
+        return self._current().space
+
+    @property
+    def count(self) -> int:
+        """Faces that a search can find."""
+        return self._current().count
+
+    @property
+    def state(self) -> IndexState:
+        """How it is searched at the moment, and what is wrong with its index, if anything."""
+        return self._upkeep.state(self._current())
+
+    def search(self, vectors: FloatArray, limit: int = 5, space: Space | None = None) -> list[list[Match]]:
+        """The ``limit`` faces most similar to each of (k, D) float32 unit vectors, best first.
+
+        Raises InputError for vectors that are not unit vectors of this collection's dimensions, SpaceError where
+        ``space`` is given and is not the collection's.
+        """
+        view = self._current()
+        if space is not None:
+            views.check_space(self.name, view, space)
+        queries = checked(vectors, view.dimensions if view.count else None)
+        if limit < 1:
+            raise InputError(f"limit: expected 1 or more, got {limit}", "ask for at least one face", code="limit")
+        if not view.count:
+            return [[] for _ in queries]
+        return views.search(view, queries, limit, self._names)
+
+    def by_subject(
+        self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = SUBJECTS
+    ) -> list[list[Match]]:
+        """The ``most`` nearest subjects of what was ``found`` for each of (k, D) vectors, most alike first.
+
+        How alike is told by ``likeness``. One match each: ``face_id`` is the nearest face's. A face without a subject
+        stands for itself.
+        """
+        return self._likeness.by_subject(self._current(), vectors, found, most)
+
+    def check_space(self, space: Space) -> None:
+        """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
+        views.check_space(self.name, self._current(), space)
+
+    def add(self, new: Sequence[NewFace], space: Space) -> list[Face]:
+        """Store faces; they are on disk and searchable when this returns.
+
+        The same face of the same picture is stored once: the face that is there already comes back in its place.
+        Raises InputError for an embedding that is not a unit vector of ``space``, SpaceError, StoreError.
+        """
+        if not new:
+            return []
+        for face in new:
+            stored.check(face)
+        vectors = checked([face.vector for face in new], space.dimensions)
+        made = [stored.from_new(self.name, space.fingerprint, face) for face in new]
+        return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
+
+    def merge(self, faces: Sequence[tuple[Face, FloatArray]], space: str, dimensions: int) -> list[Face]:
+        """Store faces that have their FaceIds (an import, a release). As ``add``, in the given order."""
+        with self._store.writing() as db:
+            number = own_row.claim(db, self.name, space, dimensions)
+            stored.insert(db, number, space, faces)
+            there = stored.select_ids(db, self.name, number, (face.face_id for face, _ in faces))
+        self._current()
+        return [there[face.face_id] for face, _ in faces]
+
+    def delete_faces(self, face_ids: Iterable[str]) -> list[str]:
+        """Remove faces, at once and for good. Returns the FaceIds that were there."""
+        with self._store.writing() as db:
+            parts = stored.among(self._number(db), dict.fromkeys(face_ids))
+            deleted = [face_id for where, parameters in parts for face_id in stored.delete(db, where, parameters)]
+        self._current()
+        return deleted
+
+    def delete_subject(self, name: str) -> list[str]:
+        """Remove all faces of a subject. Returns their FaceIds."""
+        with self._store.writing() as db:
+            deleted = stored.delete(db, "collection = ? AND subject = ?", (self._number(db), db.vault.name(name)))
+        self._current()
+        return deleted
+
+    def faces(self, after: str = "", limit: int = 100, subject: str | None = None) -> list[Face]:
+        """Faces in the order of enrollment, from the one after the FaceId ``after`` (which may be deleted since)."""
+        with self._store.reading() as db:
+            number = self._number(db)
+            where = "collection = ? AND row > ?"
+            parameters: list[object] = [number, stored.row_of(db, self.name, number, after)]
+            if subject is not None:
+                where += " AND subject = ?"
+                parameters.append(db.vault.name(subject))
+            found = stored.select(db, self.name, where, parameters, limit)
+        return [face for _, face in found]
+
+    def face(self, face_id: str) -> Face:
+        """The face with this FaceId. Raises NotFoundError."""
+        found = self.known([face_id])
+        if face_id not in found:
+            raise stored.missing(self.name, face_id)
+        return found[face_id]
+
+    def known(self, face_ids: Iterable[str]) -> dict[str, Face]:
+        """Those of the FaceIds that are here, with their faces."""
+        with self._store.reading() as db:
+            return stored.select_ids(db, self.name, self._number(db), face_ids)
+
+    def vectors(self, face_ids: Sequence[str]) -> FloatArray:
+        """(k, D) float32 unit embeddings, in the order of ``face_ids``. Raises NotFoundError."""
+        with self._store.reading() as db:
+            found = stored.vectors(db, self._number(db), face_ids)
+        for face_id in face_ids:
+            if face_id not in found:
+                raise stored.missing(self.name, face_id)
+        dimensions = self._current().dimensions
+        return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
+
+    def everything(self) -> views.Everything:
+        """All faces with their embeddings, from one look at the database."""
+        with self._store.reading() as db:
+            row = own_row.get(db, self.name)
+            return views.everything(db, row.number, row.dimensions or 1)
+
+    def subjects(self) -> dict[str, int]:
+        """The subjects, in order of their names, and how many faces each has."""
+        sql = "SELECT subject, count(*) FROM faces WHERE collection = ? AND subject IS NOT NULL GROUP BY subject"
+        with self._store.reading() as db:
+            rows = db.execute(sql, (self._number(db),)).fetchall()
+            return dict(sorted((db.vault.named(name) or "", count) for name, count in rows))
+
+    def created(self) -> float:
+        """When the collection was made, seconds since the epoch."""
+        with self._store.reading() as db:
+            return own_row.get(db, self.name).created
+
+    def rebuild(self) -> None:
+        """Build the index now, where the settings want one, and use it. Raises StoreError."""
+        self._upkeep.rebuild()
+
+    def upkeep(self) -> bool:
+        """Build the index now if it is due, in this thread. True where it was."""
+        due = self._upkeep.due(self._current())
+        if due:
+            self._upkeep.rebuild()
+        return due
+
+    def keep_warm(self) -> None:
+        """Keep what a search reads at hand, where it was opened before; may wait for the disk."""
+        view = self._view
+        if view is not None:
+            self._upkeep.keep_warm(view)
+
+    def close(self) -> None:
+        self._upkeep.close()
+
+    def _current(self) -> views.View:
+        version = self._store.version()
+        view = self._view
+        if view is not None and version == self._version:
+            return view
+        with self._lock:
+            try:
+                self._view = view = self._next_view(self._view)
+                self._version = version
+            except BaseException:
+                self._view = None
+                raise
+        self._upkeep.look(view)
+        return view
+
+    def _next_view(self, view: views.View | None) -> views.View:
+        with self._store.reading() as db:
+            row = own_row.find(db, self.name)
+            if row is None:
+                return views.empty(None, None, 0)
+            number, space, dimensions = row.number, row.space, row.dimensions
+            if view is None or (view.collection, view.space, view.dimensions) != (number, space, dimensions):
+                view = self._upkeep.open(db, number, space, dimensions)
+            return views.catch_up(view, db)
+
+    def _replace_view(self, view: views.View) -> None:
+        """Take a view that was made beside this one; what was committed meanwhile is read first."""
+        with self._lock:
+            with self._store.reading() as db:
+                view = views.catch_up(view, db)
+            self._view = view
+            # the collection itself may have been deleted meanwhile: the next look tells
+            self._version = -1
+
+    def _names(self, rows: list[int]) -> dict[int, tuple[str, str | None]]:
+        with self._store.reading() as db:
+            return views.names(db, rows)
+
+    def _number(self, db: Connection) -> int:
+        return own_row.get(db, self.name).number

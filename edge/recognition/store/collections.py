@@ -1,0 +1,119 @@
+"""The collections of one state folder."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from edge.core.errors import ConflictError, InputError, NotFoundError
+from edge.recognition.store import annoy_index as indexes
+from edge.recognition.store import collection_row as own_row
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.store import Store
+
+if TYPE_CHECKING:
+    from edge.core.settings import CollectionSettings
+
+INDEXES = "indexes"
+
+
+class Collections:
+    """Opens the store of a state folder, makes and finds collections. Close it, or use it in a ``with``.
+
+    ``maintain``: build indexes and empty the log in the background when that is due; off for commands that end at once.
+    Raises StoreError where the store cannot be used.
+    """
+
+    def __init__(self, folder: Path, settings: CollectionSettings, maintain: bool = True) -> None:
+        self.store = Store(folder, aside=maintain)
+        self._indexes = folder / INDEXES
+        self._settings = settings
+        self._maintain = maintain
+        self._lock = threading.Lock()
+        self._open: dict[str, Collection] = {}
+
+    def create(self, name: str) -> Collection:
+        """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
+        from edge.core.settings import NAME  # here, for the process that builds an index does without typed settings
+
+        if not re.fullmatch(NAME, name):
+            shown = name if len(name) <= 40 else f"{name[:40]}... ({len(name)} characters)"
+            raise InputError(
+                f"collection: expected 1 to 255 letters, digits, '_', '.' or '-', got {shown!r}",
+                "give the collection another name",
+                code="collection",
+            )
+        with self.store.writing() as db:
+            try:
+                db.execute("INSERT INTO collections (name, created) VALUES (?, ?)", (name, time.time()))
+            except sqlite3.IntegrityError as error:
+                raise ConflictError(f"collection {name!r} exists already", "choose another name") from error
+        return self.get(name)
+
+    def get(self, name: str) -> Collection:
+        """The collection of this name. Raises NotFoundError."""
+        if name not in self:
+            raise NotFoundError(
+                f"collection {name!r} does not exist", f"edge collection create {name}, or edge collection list"
+            )
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = Collection(name, self.store, self._indexes, self._settings, self._maintain)
+            return self._open[name]
+
+    def get_or_create(self, name: str) -> Collection:
+        """The collection of this name, made where it is not there."""
+        try:
+            return self.get(name)
+        except NotFoundError:
+            return self.create(name)
+
+    def names(self) -> list[str]:
+        """All collections, in order of their names."""
+        with self.store.reading() as db:
+            return [row[0] for row in db.execute("SELECT name FROM collections ORDER BY name")]
+
+    def rename(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Give collections other names, in this order and all at once. A held ``Collection`` follows its name."""
+        with self.store.writing() as db:
+            for old, new in moves:
+                db.execute("UPDATE collections SET name = ? WHERE name = ?", (new, old))
+
+    def delete(self, name: str) -> None:
+        """Remove a collection with everything in it, for good. Raises NotFoundError."""
+        with self.store.writing() as db:
+            number = own_row.get(db, name).number
+            db.execute("DELETE FROM collections WHERE id = ?", (number,))
+        indexes.remove(self._indexes, number)
+
+    def warm(self) -> None:
+        """Keep what searches read at hand, so that none waits for the disk. May itself wait."""
+        with self._lock:
+            opened = list(self._open.values())
+        for collection in opened:
+            collection.keep_warm()
+
+    def close(self) -> None:
+        with self._lock:
+            for collection in self._open.values():
+                collection.close()
+            self._open.clear()
+        self.store.close()
+
+    def __contains__(self, name: str) -> bool:
+        with self.store.reading() as db:
+            return db.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone() is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,250 @@
+"""When a collection's index is opened, built and replaced, and what is done when it cannot be used."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from edge.core.errors import EdgeError, StoreError
+from edge.core.storage.sqlite import Connection
+from edge.core.system import hardware as board
+from edge.recognition.store import annoy_index as indexes
+from edge.recognition.store import index_worker as apart
+from edge.recognition.store import snapshot as views
+from edge.recognition.store.store import Store
+
+if TYPE_CHECKING:
+    from edge.core.settings import CollectionSettings
+
+LEAST_TAIL = 256
+TAIL_SHARE = 0.05
+"""of the base: more exact rows than this and LEAST_TAIL are worth a new index"""
+GONE_SHARE = 0.10
+"""of the base: more removed faces than this are worth a new index"""
+SHRUNK = 0.5
+"""of exact_limit: a collection below this goes back from its index to exact search"""
+APART = 1_000_000
+"""numbers (faces x dimensions) from which on an index is built in a process of its own"""
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+"""seconds after a failed build"""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How a collection is searched."""
+
+    kind: Literal["exact", "annoy"]
+    faces: int
+    tail: int
+    """faces newer than the index; all of them in exact search"""
+    gone: int
+    """removed faces that still lie in the index"""
+    building: bool
+    trouble: str
+    """why the index is not used, or could not be built; empty when all is well"""
+    recall: float | None
+    """recall@1 that the index reached when it was built; exact search has 1"""
+    trees: int | None
+    search_k: int | None
+
+
+class Upkeep:
+    """Looks after the index of one collection. ``replace`` takes a new view."""
+
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        folder: Path,
+        settings: CollectionSettings,
+        current: Callable[[], views.View],
+        replace: Callable[[views.View], None],
+        maintain: bool,
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._folder = folder
+        self._settings = settings
+        self._current = current
+        self._replace = replace
+        self._maintain = maintain
+        self._closed, self._starting = threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._trouble = ""
+
+    def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.View:
+        """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
+        if space is None or self._settings.index == "exact":
+            return views.empty(collection, space, dimensions)
+        try:
+            manifest = indexes.read_manifest(self._folder, collection)
+            if manifest is None or not self._wanted(manifest.count, dimensions, SHRUNK):
+                return views.empty(collection, space, dimensions)
+            self._check(db, manifest, collection, space, dimensions)
+            return views.empty(collection, space, dimensions, self._load(manifest))
+        except StoreError as error:
+            self._trouble = error.message
+            log.warning("collection %s: %s: searching exactly until it is built again", self._name, error.message)
+            return views.empty(collection, space, dimensions)
+
+    def warm(self) -> None:
+        """Open in the background where there may be an index to verify: that takes a second for a large one."""
+        if self._maintain and self._folder.is_dir() and any(self._folder.glob("*.json")):
+            self._start("open", self._current)
+
+    def keep_warm(self, view: views.View) -> None:
+        """Keep the index at hand; may wait for the disk. A sealed one lies in memory anyway."""
+        if view.base is not None and self._store.vault.key is None:
+            indexes.keep_warm(self._folder, view.base.manifest)
+
+    def state(self, view: views.View) -> IndexState:
+        manifest = view.base.manifest if view.base else None
+        return IndexState(
+            kind="annoy" if manifest else "exact",
+            faces=view.count,
+            tail=view.tail_count - len(view.tail_gone),
+            gone=len(view.base_gone),
+            building=self._thread is not None and self._thread.is_alive(),
+            trouble=self._trouble,
+            recall=manifest.recall if manifest else None,
+            trees=manifest.trees if manifest else None,
+            search_k=manifest.search_k if manifest else None,
+        )
+
+    def due(self, view: views.View) -> bool:
+        """Whether another index, or none, would serve this view better."""
+        if view.collection is None or view.space is None:
+            return False
+        if view.base is None:
+            return self._wanted(view.count, view.dimensions) and view.count > LEAST_TAIL
+        if not self._wanted(view.count, view.dimensions, SHRUNK):
+            return True
+        base = view.base.manifest.count
+        return view.tail_count > max(LEAST_TAIL, TAIL_SHARE * base) or len(view.base_gone) > GONE_SHARE * base
+
+    def look(self, view: views.View) -> None:
+        """Start a build in the background if one is due."""
+        if self._maintain and self.due(view):
+            self._start("build", self._rebuild_if_due)
+
+    def rebuild(self) -> None:
+        """Make the index that the settings want and hand its view over. Raises StoreError."""
+        view = self._current()
+        if view.collection is None or view.space is None:
+            return
+        started = time.monotonic()
+        if not self._wanted(view.count, view.dimensions, SHRUNK if view.base else 1.0):
+            self._replace(views.empty(view.collection, view.space, view.dimensions))
+            return
+        with _alone(self._folder, view.collection):
+            base = self._newer(view) or self._load(self._build(view))
+        self._replace(views.empty(view.collection, view.space, view.dimensions, base))
+        self._trouble = ""
+        log.info(
+            "collection %s: index of %d faces in %.1f s: %d trees, search_k %d, recall %.3f",
+            *(self._name, base.manifest.count, time.monotonic() - started, base.manifest.trees),
+            *(base.manifest.search_k, base.manifest.recall),
+        )
+
+    def close(self) -> None:
+        """Start nothing more, and end a running build; nobody takes its view."""
+        self._maintain = False
+        self._closed.set()
+
+    def _rebuild_if_due(self) -> None:
+        if self.due(self._current()):
+            self.rebuild()
+
+    def _wanted(self, count: int, dimensions: int, share: float = 1.0) -> bool:
+        if self._settings.index == "auto":
+            return count * dimensions > share * self._settings.exact_limit
+        return self._settings.index == "annoy" and count > 0
+
+    def _start(self, what: str, work: Callable[[], object]) -> None:
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._thread = threading.Thread(
+                target=self._run, args=(what, work), name=f"collection-{what}-{self._name}"[:64], daemon=True
+            )
+            self._thread.start()
+
+    def _run(self, what: str, work: Callable[[], object]) -> None:
+        """Do it, and try again with growing pauses while it fails."""
+        if what == "build":
+            board.step_back()
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            try:
+                work()
+            except EdgeError as error:
+                known = self._closed.is_set() or self._trouble == error.message
+                level = logging.DEBUG if known else logging.WARNING
+                self._trouble = error.message
+                log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, pause, error)
+                self._closed.wait(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+            else:
+                return
+
+    def _check(self, db: Connection, manifest: indexes.Manifest, collection: int, space: str, dimensions: int) -> None:
+        """Raises StoreError for a manifest of something else: another database, space, or an older state of this."""
+        newest = dict(db.execute("SELECT name, seq FROM sqlite_sequence WHERE name IN ('faces', 'removed')").fetchall())
+        store = db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0]
+        own = (manifest.store, manifest.collection, manifest.space, manifest.dimensions)
+        if own != (store, collection, space, dimensions):
+            raise StoreError("index: is of another collection", "it is built again by itself")
+        if manifest.last_row > newest.get("faces", 0) or manifest.last_removal > newest.get("removed", 0):
+            raise StoreError("index: is newer than the database", "it is built again by itself")
+
+    def _newer(self, view: views.View) -> indexes.Index | None:
+        """What another process has built meanwhile, where it serves."""
+        try:
+            manifest = indexes.read_manifest(self._folder, view.collection or 0)
+            if manifest is None or (view.base and manifest.tree_file == view.base.manifest.tree_file):
+                return None
+            with self._store.reading() as db:
+                self._check(db, manifest, view.collection or 0, view.space or "", view.dimensions)
+                newer = "SELECT count(*) FROM faces WHERE collection = ? AND row > ?"
+                tail = db.execute(newer, (view.collection, manifest.last_row)).fetchone()[0]
+            serves = tail <= max(LEAST_TAIL, TAIL_SHARE * manifest.count) / 2
+            return self._load(manifest) if serves else None
+        except StoreError:
+            return None
+
+    def _load(self, manifest: indexes.Manifest) -> indexes.Index:
+        return indexes.load(self._folder, manifest, self._store.vault.key)
+
+    def _build(self, view: views.View) -> indexes.Manifest:
+        if view.count * view.dimensions <= APART:
+            return apart.build(self._store, self._folder, view, self._settings.recall)
+        apart.build_apart(self._store, self._folder, view, self._settings.recall, self._closed)
+        manifest = indexes.read_manifest(self._folder, view.collection or 0)
+        if manifest is None:
+            raise StoreError("index: was built, and is gone", "it is built again by itself")
+        return manifest
+
+
+@contextmanager
+def _alone(folder: Path, collection: int) -> Iterator[None]:
+    """One process builds the index of a collection at a time."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / f"{collection}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}", "check the state folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

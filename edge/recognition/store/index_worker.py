@@ -1,0 +1,128 @@
+"""A large index is built in a process of its own: it steps back, and its memory goes when it ends.
+
+The child takes its task as JSON on the command line and answers with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.errors import BusyError, EdgeError, StoreError
+from edge.core.storage import keys as vault_keys
+from edge.core.system import hardware as board
+from edge.recognition.store import index_builder as building
+from edge.recognition.store import snapshot as views
+from edge.recognition.store.store import Store
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+    from edge.recognition.store.annoy_index import Manifest
+
+NICE = 15
+CHILD = (
+    "import sys; from edge import vault_keys; from edge.recognition.store.index_worker import child; "
+    "vault_keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
+)
+"""what the state folder is encrypted with comes by a pipe: a command line is there for all to read"""
+LOOK = 0.5
+"""seconds between two looks at whether the build is still wanted"""
+_HINT = "it is tried again by itself; edge doctor tells whether disk and memory suffice"
+
+log = logging.getLogger(__name__)
+
+
+def build(store: Store, folder: Path, view: views.View, recall: float, on_disk: bool = False) -> Manifest:
+    """The index of a collection's faces as they are now, in this process. Raises StoreError."""
+    with closing(store.connect()) as db:
+        db.execute("BEGIN")
+        collection, dimensions = view.collection or 0, view.dimensions
+
+        def pieces() -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+            for rows, vectors, _, _ in views.pieces(db, collection, dimensions, 0):
+                yield np.array(rows, np.int64), vectors
+
+        last_row = db.execute("SELECT max(row) FROM faces WHERE collection = ?", (collection,)).fetchone()[0] or 0
+        sql = "SELECT max(sequence) FROM removed WHERE collection = ?"
+        last_removal = db.execute(sql, (collection,)).fetchone()[0] or 0
+        source = building.Source(
+            store.identity, collection, view.space or "", dimensions, last_row, last_removal, pieces
+        )
+        return building.build(folder, source, recall, store.vault.key, on_disk)
+
+
+def build_apart(store: Store, folder: Path, view: views.View, recall: float, stop: threading.Event) -> None:
+    """The same in a child process. Raises StoreError where it fails or is killed, BusyError once ``stop`` is set."""
+    task = {
+        "state": str(store.path.parent), "folder": str(folder), "collection": view.collection, "space": view.space,
+        "dimensions": view.dimensions, "recall": recall,
+    }  # fmt: skip
+    command = [sys.executable, "-c", CHILD, json.dumps(task)]
+    # one thread: the cores belong to the cameras
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as child:
+        _tell(child, vault_keys.given())
+        while child.poll() is None and not stop.wait(LOOK):
+            pass
+        if child.poll() is None:
+            child.kill()
+        said, trouble = child.communicate()
+    if stop.is_set() and child.returncode:
+        raise BusyError(f"{folder}: the build was not needed any more", "nothing to do")
+    _judge(child.returncode, said, trouble)
+
+
+def _tell(child: subprocess.Popen[bytes], keys: str) -> None:
+    assert child.stdin is not None  # noqa: S101
+    with suppress(BrokenPipeError):  # its end is judged later
+        child.stdin.write(keys.encode())
+        child.stdin.close()
+    child.stdin = None
+
+
+def _judge(code: int, said: bytes, trouble: bytes) -> None:
+    """Raises StoreError for a build that did not end well."""
+    try:
+        answer: Any = json.loads(said)
+    except ValueError:
+        answer = {}
+    if code == 0 and answer.get("built"):
+        return
+    if answer.get("error"):
+        raise StoreError(answer["error"], answer.get("hint", _HINT))
+    if code < 0:
+        name = signal.Signals(-code).name
+        why = {"SIGBUS": "the disk is full", "SIGKILL": "there was no memory left"}.get(name, "it crashed")
+        raise StoreError(f"index: the process that built it was ended by {name}: {why}", _HINT)
+    last = trouble.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+    raise StoreError(f"index: the process that built it failed: {last[0][:300]}", _HINT)
+
+
+def child(asked: str) -> int:
+    """Build what the task ``asked`` says, and tell on stdout how it went. The exit status."""
+    task = json.loads(asked)
+    board.step_back(NICE)
+    try:
+        store = Store(Path(task["state"]))
+        with closing(store):
+            view = views.empty(task["collection"], task["space"], task["dimensions"])
+            manifest = build(store, Path(task["folder"]), view, task["recall"], on_disk=True)
+    except EdgeError as error:
+        print(json.dumps({"error": error.message, "hint": error.hint}))
+        return 1
+    print(json.dumps({"built": manifest.tree_file}))
+    return 0

@@ -1,0 +1,266 @@
+"""What a search looks at: an index, the rows that it does not know, and what is gone. Replaced whole."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.errors import StoreError
+from edge.core.storage.sqlite import Connection
+from edge.core.storage.vault import Vault
+from edge.core.types import Match, Space
+from edge.recognition.store import collection_row as own_row
+from edge.recognition.store import face_rows as stored
+from edge.recognition.store.annoy_index import Index
+from edge.recognition.store.vectors import GONE, LEAST, MOST, Rows, best
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+
+PIECE = 4096
+"""rows read from the database at a time"""
+MOST_DEAD = 256
+DEAD_SHARE = 0.1
+NONE = np.zeros(0, np.int64)
+
+NamesOf = Callable[[list[int]], dict[int, tuple[str, str | None]]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Rows that are searched exactly. Views share it: it only grows, and each view knows how far it reads."""
+
+    vectors: Rows
+    rows: list[int] = field(default_factory=list)
+    face_ids: list[str] = field(default_factory=list)
+    subjects: list[str | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One state of a collection. ``catch_up`` makes the next."""
+
+    collection: int | None
+    """its number in the database; None: it is not there any more"""
+    space: str | None
+    dimensions: int
+    base: Index | None
+    base_gone: NDArray[np.int64]
+    """positions in the base that were removed, rising"""
+    tail: Tail
+    tail_count: int
+    tail_gone: NDArray[np.int64]
+    """positions in the tail that were removed"""
+    last_row: int
+    last_removal: int
+
+    @property
+    def count(self) -> int:
+        """Faces that a search can find."""
+        base = 0 if self.base is None else self.base.manifest.count - len(self.base_gone)
+        return base + self.tail_count - len(self.tail_gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All faces of a collection, in the order of enrollment."""
+
+    face_ids: list[str]
+    subjects: list[str | None]
+    vectors: FloatArray
+    """(n, D) float32, length 1"""
+
+
+def empty(collection: int | None, space: str | None, dimensions: int, base: Index | None = None) -> View:
+    """A view of an index alone, or of nothing; ``catch_up`` brings the rest."""
+    last_row, last_removal = (base.manifest.last_row, base.manifest.last_removal) if base else (0, 0)
+    tail = Tail(Rows(max(1, dimensions)))
+    return View(collection, space, dimensions, base, NONE, tail, 0, NONE, last_row, last_removal)
+
+
+def catch_up(view: View, db: Connection) -> View:
+    """``view`` with everything that was committed since. Reads only what is new."""
+    tail = view.tail
+    last_row = view.last_row
+    for rows, vectors, face_ids, subjects in pieces(db, view.collection, view.dimensions, view.last_row):
+        tail.vectors.append(vectors)
+        tail.rows.extend(rows)
+        tail.face_ids.extend(face_ids)
+        tail.subjects.extend(subjects)
+        last_row = max(last_row, rows[-1]) if rows else last_row
+    removed = db.execute(
+        "SELECT sequence, row FROM removed WHERE collection = ? AND sequence > ?", (view.collection, view.last_removal)
+    ).fetchall()
+    grown = replace(view, tail_count=tail.vectors.count, last_row=last_row)
+    return _without(grown, removed) if removed else grown
+
+
+def pieces(
+    db: Connection, collection: int | None, dimensions: int, after: int
+) -> Iterator[tuple[list[int], FloatArray, list[str], list[str | None]]]:
+    """Faces newer than row ``after``: rows, (m, D) vectors, FaceIds, subjects. A damaged embedding is left out."""
+    cursor = db.execute(
+        "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND row > ? ORDER BY row",
+        (collection, after),
+    )
+    while found := cursor.fetchmany(PIECE):
+        whole, vectors = _sound(db.vault, collection, dimensions, found)
+        if len(whole) < len(found):
+            log.warning("%d damaged embeddings are left out of the search; they stay stored", len(found) - len(whole))
+        rows, _, face_ids, subjects = (list(column) for column in zip(*whole, strict=True)) if whole else ([],) * 4
+        yield rows, vectors, face_ids, subjects
+
+
+def of_subject(db: Connection, view: View, subject: str, most: int) -> FloatArray:
+    """(m, D) embeddings of a subject's newest faces, at most ``most``, newest first. A damaged one is left out."""
+    sql = (
+        "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
+    )
+    found = db.execute(sql, (view.collection, db.vault.name(subject), most)).fetchall()
+    return _sound(db.vault, view.collection, view.dimensions, found)[1]
+
+
+def _sound(
+    vault: Vault, collection: int | None, dimensions: int, found: list[tuple[Any, ...]]
+) -> tuple[list[tuple[Any, ...]], FloatArray]:
+    """Those of the rows (row, vector, FaceId, subject) whose embedding is not damaged, opened, and the embeddings."""
+    known = found if vault.key is None else [_opened(vault, collection, entry) for entry in found]
+    whole = [entry for entry in known if _is_whole(entry, dimensions)]
+    vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    good = (squares > LEAST) & (squares < MOST)
+    if not good.all():
+        whole = [entry for entry, kept in zip(whole, good.tolist(), strict=True) if kept]
+        vectors = vectors[good]
+    return whole, vectors.astype(np.float32, copy=False)
+
+
+def everything(db: Connection, collection: int, dimensions: int) -> Everything:
+    """All faces of a collection."""
+    face_ids: list[str] = []
+    subjects: list[str | None] = []
+    found = [np.zeros((0, dimensions), np.float32)]
+    for _, vectors, more_ids, more_subjects in pieces(db, collection, dimensions, 0):
+        found.append(vectors)
+        face_ids += more_ids
+        subjects += more_subjects
+    return Everything(face_ids, subjects, np.concatenate(found))
+
+
+def check_space(name: str, view: View, space: Space) -> None:
+    """Raises SpaceError where embeddings of ``space`` cannot be compared with those of the collection ``name``."""
+    if view.space is not None and view.space != space.fingerprint and view.count:
+        raise own_row.other_space(name, view.space, space.fingerprint)
+
+
+def search(view: View, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
+    """The best ``limit`` faces of each query, best first. ``names_of`` names the rows that the index finds."""
+    found = _search_tail(view, queries, limit)
+    if view.base is None:
+        return found
+    near = [_search_base(view, query, limit) for query in queries.tolist()]
+    names = names_of(sorted({row for hits in near for row, _ in hits}))
+    for matches, hits in zip(found, near, strict=True):
+        # a face that was deleted this very moment has no name any more
+        matches.extend(Match(*names[row], cosine) for row, cosine in hits if row in names)
+        matches.sort(key=lambda match: -match.similarity)
+        del matches[limit:]
+    return found
+
+
+def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
+    """Row -> FaceId and subject of the rows that exist."""
+    named: dict[int, tuple[str, str | None]] = {}
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        marks = ", ".join("?" * len(part))
+        found = db.execute(f"SELECT row, face_id, subject FROM faces WHERE row IN ({marks})", part)  # noqa: S608
+        named.update((row, (face_id, db.vault.named(subject))) for row, face_id, subject in found)
+    return named
+
+
+def compacted(view: View) -> View:
+    """The same view, its tail without the rows that are gone."""
+    gone = set(view.tail_gone.tolist())
+    kept = [position for position in range(view.tail_count) if position not in gone]
+    tail = Tail(
+        Rows(view.dimensions),
+        [view.tail.rows[i] for i in kept],
+        [view.tail.face_ids[i] for i in kept],
+        [view.tail.subjects[i] for i in kept],
+    )
+    for start in range(0, len(kept), PIECE):
+        tail.vectors.append(view.tail.vectors.take(kept[start : start + PIECE]))
+    return replace(view, tail=tail, tail_count=len(kept), tail_gone=NONE)
+
+
+def _opened(vault: Vault, collection: int | None, entry: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What was sealed, opened; a damaged entry without its embedding."""
+    row, vector, face_id, subject = entry
+    try:
+        name = vault.named(subject)
+        return row, vault.open(vector, stored.VECTOR, collection or 0, face_id, name), face_id, name
+    except StoreError:
+        return row, None, face_id, None
+
+
+def _is_whole(entry: tuple[Any, ...], dimensions: int) -> bool:
+    """A damaged page may turn any value into one of another type."""
+    _, vector, face_id, subject = entry
+    named = isinstance(face_id, str) and isinstance(subject, str | None)
+    return named and isinstance(vector, bytes) and len(vector) == 4 * dimensions
+
+
+def _without(view: View, removed: list[tuple[int, int]]) -> View:
+    base, tail = set(view.base_gone.tolist()), set(view.tail_gone.tolist())
+    for _, row in removed:
+        if view.base is not None and row <= view.base.manifest.last_row:
+            position = int(np.searchsorted(view.base.rows, row))
+            if position < len(view.base.rows) and view.base.rows[position] == row:
+                base.add(position)
+        else:
+            position = bisect_left(view.tail.rows, row, hi=view.tail_count)
+            if position < view.tail_count and view.tail.rows[position] == row:
+                tail.add(position)
+    view = replace(
+        view,
+        base_gone=np.array(sorted(base), np.int64),
+        tail_gone=np.array(sorted(tail), np.int64),
+        last_removal=removed[-1][0],
+    )
+    return compacted(view) if len(tail) > max(MOST_DEAD, DEAD_SHARE * view.tail_count) else view
+
+
+def _search_tail(view: View, queries: FloatArray, limit: int) -> list[list[Match]]:
+    if view.tail_count == len(view.tail_gone):
+        return [[] for _ in queries]
+    similarities = view.tail.vectors.similarities(queries, view.tail_count)
+    if len(view.tail_gone):
+        similarities[:, view.tail_gone] = GONE
+        limit = min(limit, view.tail_count - len(view.tail_gone))
+    face_ids, subjects = view.tail.face_ids, view.tail.subjects
+    return [[Match(face_ids[i], subjects[i], value) for value, i in row] for row in best(similarities, limit)]
+
+
+def _search_base(view: View, query: list[float], limit: int) -> list[tuple[int, float]]:
+    """(row, cosine) of what the index finds and is not gone."""
+    assert view.base is not None  # noqa: S101
+    count, wanted = view.base.manifest.count, limit + min(len(view.base_gone), 4 * limit)
+    while True:
+        positions, cosines = view.base.nearest(query, wanted)
+        if len(view.base_gone):
+            gone = np.isin(positions, view.base_gone, assume_unique=True).tolist()
+            hits = [(p, c) for p, c, dead in zip(positions, cosines, gone, strict=True) if not dead]
+        else:
+            hits = list(zip(positions, cosines, strict=True))
+        if len(hits) >= limit or wanted >= count:
+            return [(int(view.base.rows[position]), cosine) for position, cosine in hits[:limit]]
+        wanted *= 4

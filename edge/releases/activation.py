@@ -1,0 +1,250 @@
+"""A release put to use: the settings that follow from it, and its collections in the store.
+
+Faces of a release are kept beside those enrolled here, with origin ``hub``; whatever hub face the release in use
+does not have goes. A face is the same by its FaceId wherever it was enrolled, and keeps the origin that it had.
+
+A collection made in another embedding space is prepared under another name (``staff.<space>``) and takes the place
+of the old one by a rename; the old one keeps its faces, for the way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.errors import ConflictError, ReleaseError, StoreError
+from edge.releases.manifest import Release, ShippedCollection, subject_digest
+from edge.releases.release_store import TAXONOMY
+
+if TYPE_CHECKING:
+    from edge.core.settings import Models, Settings
+    from edge.recognition.store import Collection, Collections
+    from edge.recognition.store.segments import Entry
+    from edge.releases.release_store import Slots
+    from edge.releases.update_state import Ledger
+
+APPLIED = "release"
+"""in the store's ``meta``: the release whose collections it holds, by digest"""
+PIECE = 1000
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[int], None]
+
+
+def models_of(models: Models, folder: Path) -> Models:
+    """``models`` with those of a release before all others."""
+    return models.model_copy(update={"path": (folder / "models", *models.path)})
+
+
+def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
+    """The settings in force under a release: its models first, its collections for its labels."""
+    labels = {
+        name: label.model_copy(
+            update={
+                "embedder": release.replaces.get(label.embedder, label.embedder),
+                "collection": release.labels.get(name, label.collection),
+            }
+        )
+        if label.embedder
+        else label
+        for name, label in settings.labels.items()
+    }
+    changed: dict[str, object] = {"labels": labels, "models": models_of(settings.models, folder)}
+    if release.taxonomy:
+        changed["api"] = settings.api.model_copy(update={"taxonomy": folder / TAXONOMY})
+    return settings.model_copy(update=changed)
+
+
+def in_force(settings: Settings, state: Path) -> Settings:
+    """The settings under the release that is in use here; unchanged where there is none that can be read."""
+    from edge.releases.release_store import Slots
+
+    slots = Slots(state)
+    current = slots.current
+    if not current:
+        return settings
+    try:
+        release = slots.manifest(current)
+    except ReleaseError:
+        return settings  # the daemon says what is wrong with it
+    changed = settings_of(settings, release, slots.path(current))
+    cameras = tuple(
+        camera.model_copy(update={"detectors": tuple(release.replaces.get(name, name) for name in camera.detectors)})
+        for camera in settings.cameras
+    )
+    return changed.model_copy(update={"cameras": cameras})
+
+
+def prepare(
+    collections: Collections, release: Release, slots: Slots, ledger: Ledger, step: Step = lambda _: None
+) -> dict[str, str]:
+    """Bring the store to what the release holds; told of each batch of faces.
+
+    Returns which collections are to be renamed at the switch: name -> the name under which it was prepared. May be
+    repeated after any interruption.
+    """
+    digest = hashlib.sha256(repr(release).encode()).hexdigest()
+    renames: dict[str, str] = {}
+    done = _applied(collections) == digest
+    if not done:
+        _remember(collections, "changing")  # whoever comes after a stop in the middle does all of it
+    for shipped in release.collections:
+        name = _place(collections, shipped)
+        if name != shipped.name:
+            renames[shipped.name] = name
+        if not done or renames:
+            _fill(collections.get_or_create(name), shipped, slots, ledger, step)
+    if not renames:
+        _remember(collections, digest)
+    return renames
+
+
+def swap(collections: Collections, renames: dict[str, str]) -> None:
+    """Give prepared collections their names; what had them keeps its faces under the name of its space."""
+    moves = []
+    for name, prepared in renames.items():
+        if name in collections:
+            moves.append((name, _parked(name, collections.get(name).space or "")))
+        moves.append((prepared, name))
+    if moves:
+        collections.rename(moves)
+
+
+def withdraw(collections: Collections) -> None:
+    """No release is in use any more: its faces go, those enrolled here stay."""
+    if _applied(collections):
+        for name in collections.names():
+            collection = collections.get(name)
+            collection.delete_faces(_surplus(collection, set(), set()))
+        _remember(collections, "")
+
+
+def go_back(slots: Slots, ledger: Ledger, reason: str) -> str:
+    """Take the current release back and never again; the one in use now, empty for none.
+
+    Raises ReleaseError where that would bring back somebody who was forgotten.
+    """
+    bad, good = slots.current, slots.previous
+    if not bad:
+        raise ReleaseError("no release is in use", "edge sync fetches one")
+    if good and slots.manifest(good).erasure < int(ledger.get("erasure", 0)):
+        raise ReleaseError(
+            f"release {good} is from before somebody was forgotten: there is no way back to it",
+            "publish a new release with the same models",
+        )
+    ledger.put({f"bad {bad}": reason, "good": good or None, "boots": None, "failed": bad})
+    if good:
+        slots.activate(good, "")
+    else:
+        slots.drop_current()
+    return good
+
+
+def commit(slots: Slots, ledger: Ledger) -> None:
+    """The current release has proved itself. Where somebody was forgotten, the one before it goes for good."""
+    current = slots.current
+    erasure = slots.manifest(current).erasure
+    erased = erasure > int(ledger.get("erasure", 0))
+    ledger.put({"good": current, "boots": None, "erasure": erasure, "failed": None})
+    if erased:
+        slots.drop_previous()
+    try:
+        with slots.locked():
+            slots.tidy({current, slots.previous})
+    except ConflictError:
+        log.debug("edge sync is at work and tidies up at its end: files that it has just fetched belong to nobody yet")
+
+
+def remember_erasures(release: Release, ledger: Ledger) -> None:
+    """Who is to be forgotten stays forgotten here, also if this release should not stay."""
+    for shipped in release.collections:
+        known = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
+        subjects = known["subjects"] | {one.digest: one.time for one in shipped.forgotten}
+        faces = sorted({*known["faces"], *shipped.tombstones})
+        if faces or subjects:
+            ledger.put({f"erased {shipped.name}": {"faces": faces, "subjects": subjects}})
+
+
+def _place(collections: Collections, shipped: ShippedCollection) -> str:
+    """Where a collection of this space goes: its own name, unless faces of another space have that."""
+    if shipped.name not in collections:
+        return shipped.name
+    there = collections.get(shipped.name)
+    if there.space in (None, shipped.space) or not there.count:
+        return shipped.name
+    return _parked(shipped.name, shipped.space)
+
+
+def _parked(name: str, space: str) -> str:
+    return f"{name[:240]}.{hashlib.sha256(space.encode()).hexdigest()[:8]}"
+
+
+def _fill(collection: Collection, shipped: ShippedCollection, slots: Slots, ledger: Ledger, step: Step) -> None:
+    erased = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
+    gone = {*shipped.tombstones, *erased["faces"]}
+    forgotten = erased["subjects"] | {one.digest: one.time for one in shipped.forgotten}
+    wanted: set[str] = set()
+    for batch in _batches(shipped, slots):
+        keep = [
+            (replace(face, collection=collection.name, origin="hub"), vector)
+            for face, vector in batch
+            if face.face_id not in gone
+            and forgotten.get(subject_digest(shipped.name, face.subject or ""), 0.0) <= face.created
+        ]
+        wanted |= {face.face_id for face, _ in keep}
+        known = collection.known(face.face_id for face, _ in keep)
+        new = [(face, vector) for face, vector in keep if face.face_id not in known]
+        if new:
+            collection.merge(new, shipped.space, shipped.dimensions)
+        step(len(batch))
+    collection.delete_faces(_surplus(collection, wanted, gone))
+    for subject in list(collection.subjects()) if forgotten else []:
+        moment = forgotten.get(subject_digest(shipped.name, subject))
+        if moment is not None:
+            old = [face.face_id for face in collection.faces(limit=1_000_000, subject=subject) if face.created < moment]
+            collection.delete_faces(old)
+
+
+def _batches(shipped: ShippedCollection, slots: Slots) -> Iterator[list[Entry]]:
+    from edge.recognition.store import segments
+
+    for one in shipped.segments:
+        try:
+            data = slots.read(one.sha256)
+        except OSError as error:
+            raise StoreError(f"segment {one.sha256[:12]}: {error.strerror}", "edge sync fetches it again") from error
+        if hashlib.sha256(data).hexdigest() != one.sha256:
+            slots.blob(one.sha256).unlink(missing_ok=True)
+            raise StoreError(f"segment {one.sha256[:12]} is damaged on the disk", "edge sync fetches it again")
+        faces = segments.unpack(data, shipped.name, shipped.space, shipped.dimensions, one.count)
+        for start in range(0, len(faces), PIECE):
+            yield faces[start : start + PIECE]
+
+
+def _surplus(collection: Collection, wanted: set[str], gone: set[str]) -> list[str]:
+    """Hub faces that the release does not have, and those that are to be forgotten whoever enrolled them."""
+    after, surplus = "", []
+    while faces := collection.faces(after, 10_000):
+        surplus += [
+            face.face_id
+            for face in faces
+            if face.face_id in gone or (face.origin == "hub" and face.face_id not in wanted)
+        ]
+        after = faces[-1].face_id
+    return surplus
+
+
+def _applied(collections: Collections) -> str:
+    with collections.store.reading() as db:
+        row = db.execute("SELECT value FROM meta WHERE key = ?", (APPLIED,)).fetchone()
+    return row[0] if row else ""
+
+
+def _remember(collections: Collections, digest: str) -> None:
+    with collections.store.writing() as db:
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (APPLIED, digest))

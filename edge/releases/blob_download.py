@@ -1,0 +1,214 @@
+"""Files by their content: fetched in pieces, resumed where they stopped, verified, then named.
+
+A file lies under its final name only when it is whole, verified and durable. A part may be damaged or poisoned: a
+resumed file that fails its digest is fetched once more from the start, a fresh one that fails is not what was signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core.errors import FetchError, StoreError, TrustError
+from edge.core.storage import files
+from edge.core.storage import sealed_files as vault_files
+from edge.core.storage.vault import PLAIN, Vault
+from edge.releases.http import Http, Response
+from edge.releases.release_store import BLOB
+
+FLOOR, WINDOW = 1000, 30.0
+"""bytes a second at least, over so many seconds: slower is given up"""
+Step = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a download may take."""
+
+    rate: int = 0
+    """bytes a second at most; 0: no limit"""
+    reserve: int = 0
+    """bytes that stay free on the disk"""
+
+
+class Downloads:
+    """Fetches blobs into a folder.
+
+    ``private``: those that are sealed before they are written, where there is a key: no disk sees them as they came.
+    """
+
+    def __init__(
+        self, http: Http, url: str, folder: Path, limits: Limits, vault: Vault = PLAIN, private: Container[str] = ()
+    ) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._folder = folder
+        self._limits = limits
+        self._vault = vault
+        self._private = private
+
+    def missing(self, blobs: Mapping[str, int]) -> dict[str, int]:
+        """Those that are not here, and how many bytes of each are still to come."""
+        return {
+            sha256: size - min(size, _size(self._part(sha256)))
+            for sha256, size in blobs.items()
+            if not self._whole(sha256, size)
+        }
+
+    def fetch(self, blobs: Mapping[str, int], step: Step = lambda _: None) -> int:
+        """Have all of ``blobs`` (sha256 -> bytes) in the folder; ``step`` is told of the bytes that came.
+
+        Returns how many came. Raises StoreError before the first byte where the disk has no room, FetchError where
+        it can go on later, TrustError where a file is not what was signed.
+        """
+        missing = self.missing(blobs)
+        self._make_room(sum(missing.values()))
+        received = 0
+
+        def count(size: int) -> None:
+            nonlocal received
+            received += size
+            step(size)
+
+        for sha256 in missing:
+            fetch = self._fetch_sealed if self._is_sealed(sha256) else self._fetch
+            fetch(sha256, blobs[sha256], count)
+        if missing:
+            files.sync_folder(self._folder)
+        return received
+
+    def _make_room(self, needed: int) -> None:
+        disk = os.statvfs(self._folder)
+        free = disk.f_bavail * disk.f_frsize
+        if needed and needed + self._limits.reserve > free:
+            raise StoreError(
+                f"{self._folder}: {needed >> 10} kB are to come and {self._limits.reserve >> 20} MB must stay free, "
+                f"but {free >> 20} MB are",
+                "free some space, or lower sync.reserve_bytes",
+            )
+
+    def _fetch(self, sha256: str, size: int, step: Step) -> None:
+        part = self._part(sha256)
+        resumed = 0 < _size(part) <= size
+        if not resumed:
+            part.unlink(missing_ok=True)
+        self._receive(sha256, part, size, step)
+        whole = files.sha256(part) == sha256
+        if resumed and not whole:
+            part.unlink()
+            self._receive(sha256, part, size, step)
+            whole = files.sha256(part) == sha256
+        if not whole:
+            part.unlink()
+            raise self._poisoned(sha256)
+        part.replace(self._folder / sha256)
+
+    def _fetch_sealed(self, sha256: str, size: int, step: Step) -> None:
+        """Through memory: what was not done when it stopped begins anew."""
+        with vault_files.memory(sha256) as part:
+            self._receive(sha256, part, size, step)
+            data = part.read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise self._poisoned(sha256)
+        try:
+            files.write_bytes(self._folder / sha256, self._vault.seal(data, BLOB, sha256))
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error.strerror}", "check the disk: space, owner") from error
+
+    def _is_sealed(self, sha256: str) -> bool:
+        return self._vault.key is not None and sha256 in self._private
+
+    def _poisoned(self, sha256: str) -> TrustError:
+        return TrustError(
+            f"{self._url}/{sha256}: is not the file that was signed",
+            "publish again; if that does not help, somebody changes files on the way",
+        )
+
+    def _receive(self, sha256: str, part: Path, size: int, step: Step) -> None:
+        start = _size(part)
+        if start < size or not size:
+            pace = Pace(self._limits)
+            with self._http.get(f"{self._url}/{sha256}", start) as response, _writable(part, response) as file:
+                written = response.start
+                for piece in response.pieces():
+                    if written + len(piece) > size:
+                        raise TrustError(f"{self._url}/{sha256}: is longer than the {size} bytes that were signed")
+                    os.write(file, piece)
+                    written += len(piece)
+                    step(len(piece))
+                    pace.keep(len(piece))
+                os.fsync(file)
+                if written < size:
+                    raise FetchError(f"{self._url}/{sha256}: ended after {written} of {size} bytes", "it goes on later")
+        else:
+            files.sync_file(part)
+
+    def _whole(self, sha256: str, size: int) -> bool:
+        """Whether a file is here; one that the disk has damaged goes."""
+        path = self._folder / sha256
+        if self._is_sealed(sha256):
+            return self._whole_sealed(path, sha256)
+        if _size(path) == size and path.is_file() and files.sha256(path) == sha256:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    def _whole_sealed(self, path: Path, sha256: str) -> bool:
+        try:
+            return hashlib.sha256(self._vault.open(path.read_bytes(), BLOB, sha256)).hexdigest() == sha256
+        except (OSError, StoreError):
+            return False
+
+    def _part(self, sha256: str) -> Path:
+        return self._folder / f".part-{sha256}"
+
+
+class Pace:
+    """Holds a download below its cap, and gives one up that stays below its floor."""
+
+    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._now = now
+        self._began = self._window = now()
+        self._bytes = self._in_window = 0
+
+    def keep(self, size: int) -> None:
+        """Count ``size`` bytes; waits where they came too fast. Raises FetchError where they come too slowly."""
+        self._bytes += size
+        self._in_window += size
+        now, limits = self._now(), self._limits
+        if limits.rate:
+            ahead = self._bytes / limits.rate - (now - self._began)
+            if ahead > 0:
+                time.sleep(min(ahead, 1.0))
+        if now - self._window >= WINDOW:
+            if self._in_window < min(FLOOR, limits.rate or FLOOR) * WINDOW:
+                raise FetchError(
+                    f"only {self._in_window} bytes in {WINDOW:g} s: given up", "it goes on later from there"
+                )
+            self._window, self._in_window = now, 0
+
+
+@contextmanager
+def _writable(part: Path, response: Response) -> Iterator[int]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if response.start else os.O_TRUNC)
+    try:
+        file = os.open(part, flags, 0o600)
+        try:
+            yield file
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise StoreError(f"{part.parent}: {error.strerror or error}", "check the disk: space, owner") from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,246 @@
+"""The daemon's side of releases: takes over a new one between two frames, watches it, goes back by itself.
+
+``edge sync`` only moves the link ``current``; the main thread looks at it once a second. Models are loaded and faces
+are stored in a thread of its own, niced, while the old bundle goes on looking. A link that points at a release which
+does not prove itself is moved back, and the way back is the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.core.errors import EdgeError, ReleaseError, StoreError
+from edge.core.settings import Settings
+from edge.core.storage import files
+from edge.core.system import hardware as board
+from edge.core.system import systemd as sdnotify
+from edge.labels import classifier as custom_labels
+from edge.mqtt.messages import Reported
+from edge.pipeline.health import Health
+from edge.pipeline.loader import Assembled, assemble
+from edge.recognition.store import Collections
+from edge.releases import activation as release_contents
+from edge.releases.probation import Probation
+from edge.releases.release_store import Slots
+from edge.releases.update_state import Ledger
+
+if TYPE_CHECKING:
+    from edge.daemon.engine import Watch
+    from edge.pipeline.model_set import Bundle
+
+BOOTS = 3
+"""starts of the daemon that may end in a crash or a hang before a release has proved itself"""
+LOOK = 1.0
+"""seconds between two looks at the link"""
+
+log = logging.getLogger(__name__)
+
+
+class Switcher:
+    """Which release the daemon runs. The main thread calls; close it."""
+
+    def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
+        self._settings, self._state, self._collections, self._health = settings, state, collections, health
+        self._slots = Slots(state)
+        self._used = self._slots.folder.is_dir() or bool(settings.sync.url)
+        self._ledger = Ledger(self._slots.folder) if self._used else None
+        self._probation = Probation(health, settings.sync.probation)
+        self._running = ""
+        self._thread: threading.Thread | None = None
+        self._loaded: Assembled | EdgeError | None = None
+        self._loading, self._share = "", 0.0
+        self._said: Reported | None = None
+        self._next, self._due = 0.0, True
+
+    def start(self) -> Assembled:
+        """What to begin with: the current release, the one before it where that fails, or the settings alone."""
+        while self._ledger is not None and (current := self._slots.current):
+            try:
+                self._count_boot(self._ledger, current)
+                assembled = self._load(current)
+                self._running = current
+                if self._ledger.get("good") != current:
+                    self._probation.begin(time.monotonic(), fresh=True)
+                return assembled
+            except EdgeError as error:
+                log.error("release %s: %s", current, error)
+                if not self._away_from(current, error):
+                    break
+        return self._load("")
+
+    def tick(self, now: float, watch: Watch, changed: Callable[[Assembled], None]) -> None:
+        """Called often, looks once a second: a new release is taken over, a running one judged."""
+        self._due = now >= self._next
+        if self._ledger is None or not self._due:
+            return
+        self._next = now + LOOK
+        if self._thread is not None:
+            if not self._thread.is_alive():
+                self._thread = None
+                self._take_over(now, watch, changed)
+            return
+        if self._slots.current != self._running:
+            self._begin_loading(self._slots.current)
+            return
+        verdict = self._probation.look(now)
+        if verdict is None:
+            return
+        self._probation.end()
+        if verdict:
+            log.error("release %s does not prove itself: %s", self._running, verdict)
+            self._back(verdict)
+        else:
+            log.info("release %s is good", self._running)
+            release_contents.commit(self._slots, self._ledger)
+
+    def report(self) -> Reported | None:
+        """What to say of it, where that has changed since the last call."""
+        said = self._words() if self._due or self._said is None else self._said
+        if said == self._said:
+            return None
+        self._said = said
+        return said
+
+    def hinted(self) -> None:
+        """The hub has something new, says somebody: ``edge sync --watch`` looks. That is all a hint can do."""
+        if self._used:
+            files.make_folder(self._slots.folder)
+            self._slots.hint.touch()
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        if self._ledger is not None:
+            if self._probation.running:
+                # stopped on purpose: that start says nothing against the release
+                self._ledger.put({"boots": max(0, int(self._ledger.get("boots", 0)) - 1)})
+            self._ledger.close()
+
+    def _count_boot(self, ledger: Ledger, current: str) -> None:
+        if ledger.get("good") == current:
+            return
+        boots = int(ledger.get("boots", 0)) + 1
+        if boots > BOOTS:
+            raise ReleaseError(f"release {current}: {BOOTS} starts, and it has not proved itself in any")
+        ledger.put({"boots": boots})
+
+    def _away_from(self, release: str, error: EdgeError) -> bool:
+        """Leave a release that cannot be loaded: for good, or until it is fetched again where the disk is at fault."""
+        if not isinstance(error, StoreError):
+            return self._back(error.message)
+        good = self._running or self._slots.previous
+        try:
+            self._slots.discard(release)
+            if good:
+                self._slots.activate(good, "")
+        except EdgeError as problem:
+            self._health.trouble("release", problem.message)
+            return False
+        return True
+
+    def _back(self, reason: str) -> bool:
+        """Move the link back; False where there is no way back."""
+        assert self._ledger is not None  # noqa: S101
+        try:
+            release_contents.go_back(self._slots, self._ledger, reason)
+        except EdgeError as error:
+            log.error("no way back: %s", error)
+            self._health.trouble("release", error.message)
+            return False
+        return True
+
+    def _begin_loading(self, release: str) -> None:
+        self._loading, self._loaded = release, None
+        self._thread = threading.Thread(target=self._load_in_background, name="release")
+        self._thread.start()
+
+    def _load_in_background(self) -> None:
+        board.step_back()
+        try:
+            self._loaded = self._load(self._loading)
+        except EdgeError as error:
+            self._loaded = error
+
+    def _load(self, release: str) -> Assembled:
+        """The bundle of a release, its faces in the store. Raises EdgeError where the release cannot be used."""
+        if not release:
+            if self._ledger is not None:
+                release_contents.withdraw(self._collections)
+            return assemble(self._settings, self._state, self._collections)
+        assert self._ledger is not None  # noqa: S101
+        manifest = self._slots.manifest(release)
+        self._slots.verify(manifest)
+        release_contents.remember_erasures(manifest, self._ledger)
+        began = time.monotonic()
+        total = sum(segment.count for shipped in manifest.collections for segment in shipped.segments)
+        self._share = 0.0
+
+        def step(faces: int) -> None:
+            self._share = min(1.0, self._share + faces / total)
+            sdnotify.still_starting()
+
+        renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger, step)
+        settings = release_contents.settings_of(self._settings, manifest, self._slots.path(release))
+        prepared = {
+            name: label.model_copy(update={"collection": renames.get(label.collection, label.collection)})
+            for name, label in settings.labels.items()
+        }
+        assembled = assemble(
+            settings.model_copy(update={"labels": prepared}), self._state, self._collections, release, manifest.replaces
+        )
+        for part, problem in custom_labels.blamed(assembled.problems, manifest.custom_labels).items():
+            raise ReleaseError(f"{part}: {problem}")
+        release_contents.swap(self._collections, renames)
+        log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)
+        return replace(assembled, bundle=self._named(assembled, settings))
+
+    def _named(self, assembled: Assembled, settings: Settings) -> Bundle:
+        """The bundle with its collections under their own names, ready to be searched."""
+        recognisers = {}
+        for label, recogniser in assembled.bundle.recognisers.items():
+            collection = self._collections.get(settings.labels[label].collection)
+            log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
+            recognisers[label] = replace(recogniser, collection=collection)
+        return replace(assembled.bundle, recognisers=recognisers)
+
+    def _take_over(self, now: float, watch: Watch, changed: Callable[[Assembled], None]) -> None:
+        loaded, release = self._loaded, self._loading
+        self._loaded = None
+        if not isinstance(loaded, Assembled):
+            log.error("release %s cannot be used: %s", release or "of the settings", loaded)
+            if release and release == self._slots.current:
+                self._away_from(release, loaded or ReleaseError("it could not be loaded"))
+            return
+        assert self._ledger is not None  # noqa: S101
+        if release and self._ledger.get("good") != release:
+            self._probation.begin(now, fresh=False)
+        else:
+            self._probation.end()
+        watch.switch(loaded.bundle)
+        self._running = release
+        log.info("release %s has taken over", release or "of the settings")
+        changed(loaded)
+
+    def _words(self) -> Reported:
+        running, group = self._running, self._settings.sync.group if self._used else ""
+        if self._ledger is None:
+            return Reported(release="")
+        if self._thread is not None:
+            return Reported(running, "staged", self._loading, round(self._share, 2), group=group)
+        if self._probation.running:
+            return Reported(running, "probation", running, 1.0, group=group)
+        told = self._ledger.get("progress", {})
+        phase, desired, error = told.get("phase", "idle"), told.get("desired", ""), told.get("error", "")
+        if phase in ("downloading", "verifying"):
+            return Reported(running, phase, desired, told.get("share", 0.0), group=group)
+        if failed := self._ledger.get("failed"):
+            return Reported(running, "rolled_back", failed, error=self._ledger.bad(failed)[:500], group=group)
+        if phase == "failed":
+            return Reported(running, "failed", desired, error=error[:500], group=group)
+        return Reported(running, "committed" if running else "idle", running, error=error[:500], group=group)

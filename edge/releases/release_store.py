@@ -1,0 +1,236 @@
+"""Releases on disk: ``blobs/<sha256>``, ``releases/<id>/``, and the links ``current`` and ``previous``.
+
+A release is built in ``staging``, made durable, then renamed; a link is replaced by a rename. Whoever is killed at
+any moment leaves ``current`` pointing at a complete release, or at none where there never was one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.core.errors import ConflictError, ReleaseError, StoreError
+from edge.core.storage import files, vault
+from edge.core.storage.vault import Resealing
+from edge.releases.manifest import Release, parse, to_bytes
+
+FOLDER = "sync"
+"""below the state folder"""
+MANIFEST, TAXONOMY = "manifest.json", "taxonomy.json"
+BLOB = "blob"
+"""place of a sealed value"""
+
+
+class Slots:
+    """The releases of one state folder. Raises StoreError where the disk does not do its part."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.folder = state / FOLDER
+        self.blobs = self.folder / "blobs"
+        self.releases = self.folder / "releases"
+        self.hint = self.folder / "wanted"
+        """touched by the daemon when the hub hints that there is something new"""
+        self._staging = self.folder / "staging"
+
+    def prepare(self) -> None:
+        """Make the folders that are not there."""
+        with _explained(self.folder):
+            for folder in (self.blobs, self.releases):
+                files.make_folder(folder)
+
+    @property
+    def current(self) -> str:
+        """Id of the release in use; empty where there is none."""
+        return self._target("current")
+
+    @property
+    def previous(self) -> str:
+        """Id of the release before it; empty where there is none."""
+        found = self._target("previous")
+        return "" if found == self.current else found
+
+    def blob(self, sha256: str) -> Path:
+        return self.blobs / sha256
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes of a blob that is sealed where the state folder is encrypted (``Release.private``).
+
+        Raises OSError, StoreError; SettingsError without its key.
+        """
+        return read(self.blobs, self._state, sha256)
+
+    def reseal(self, change: Resealing) -> int:
+        """Store every private blob anew; how many were damaged and went. Raises EdgeError."""
+        damaged = 0
+        for sha256 in sorted({one for release in self.installed() for one in self.manifest(release).private()}):
+            path = self.blob(sha256)
+            with _explained(self.folder):
+                try:
+                    data = change.data(path.read_bytes(), BLOB, sha256)
+                except FileNotFoundError:
+                    continue
+                except StoreError:
+                    path.unlink()  # edge sync fetches it again
+                    damaged += 1
+                else:
+                    files.write_bytes(path, data)
+        for part in self.blobs.glob(".part-*"):
+            part.unlink(missing_ok=True)
+        return damaged
+
+    def path(self, release: str) -> Path:
+        return self.releases / release
+
+    def installed(self) -> list[str]:
+        """Ids of the releases that are here, whole."""
+        if not self.releases.is_dir():
+            return []
+        return sorted(path.name for path in self.releases.iterdir() if (path / MANIFEST).is_file())
+
+    def manifest(self, release: str) -> Release:
+        """The manifest of an installed release. Raises ReleaseError."""
+        try:
+            return parse(Release, (self.path(release) / MANIFEST).read_bytes())
+        except OSError as error:
+            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
+
+    def verify(self, release: Release) -> None:
+        """Read every model and head of an installed release. Raises StoreError where the disk has damaged one."""
+        for folder, blobs in release.folders().items():
+            for name, blob in blobs.items():
+                path = self.path(release.id) / folder / name
+                try:
+                    whole = files.sha256(path) == blob.sha256
+                except OSError:
+                    whole = False
+                if not whole:
+                    raise StoreError(f"{path}: is damaged", "edge sync fetches it again")
+
+    def install(self, release: Release) -> Path:
+        """Make ``releases/<id>`` from verified blobs, whole or not at all. Its folder."""
+        final = self.path(release.id)
+        if (final / MANIFEST).is_file():
+            if (final / MANIFEST).read_bytes() != to_bytes(release):
+                raise ReleaseError(f"release {release.id!r} is here with other contents", "publish it under another id")
+            return final
+        with _explained(self.folder):
+            for leftover in (self._staging, final):
+                shutil.rmtree(leftover, ignore_errors=True)
+            files.make_folder(self._staging / "models")
+            for place, blobs in release.folders().items():
+                folder = self._staging / place
+                files.make_folder(folder)
+                for name, blob in blobs.items():
+                    _link(self.blob(blob.sha256), folder / name)
+            if release.taxonomy:
+                _link(self.blob(release.taxonomy.sha256), self._staging / TAXONOMY)
+            files.write_bytes(self._staging / MANIFEST, to_bytes(release))
+            for made in (*self._staging.rglob("*/"), self._staging):
+                files.sync_folder(made)
+            self._staging.rename(final)
+            files.sync_folder(self.releases)
+        return final
+
+    def activate(self, release: str, keep: str) -> None:
+        """Point ``current`` at an installed release; ``previous`` at ``keep``, the last good one (may be empty)."""
+        if not (self.path(release) / MANIFEST).is_file():
+            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are")
+        with _explained(self.folder):
+            if keep:
+                self._point("previous", keep)
+            self._point("current", release)
+
+    def drop_current(self) -> None:
+        """No release is in use any more."""
+        self._drop("current")
+
+    def drop_previous(self) -> None:
+        """There is no way back from the current release."""
+        self._drop("previous")
+
+    def discard(self, release: str) -> None:
+        """Delete an installed release: the disk has damaged it, and the next sync fetches it again."""
+        with _explained(self.folder):
+            self._delete(release)
+            files.sync_folder(self.releases)
+
+    def tidy(self, keep: set[str]) -> int:
+        """Delete releases that are not in ``keep``, and blobs that none of the rest needs. Bytes that went."""
+        needed: set[str] = set()
+        gone = 0
+        with _explained(self.folder):
+            for release in self.installed():
+                if release in keep:
+                    needed |= self.manifest(release).blobs().keys()
+                else:
+                    self._delete(release)
+            for blob in self.blobs.iterdir():
+                if blob.name not in needed:
+                    gone += blob.stat().st_size
+                    blob.unlink(missing_ok=True)
+        return gone
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process changes releases at a time. Raises ConflictError."""
+        self.prepare()
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise ConflictError("another 'edge sync' is at work here", "wait until it is done") from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _delete(self, release: str) -> None:
+        (self.path(release) / MANIFEST).unlink(missing_ok=True)  # first: a half-deleted release is none
+        shutil.rmtree(self.path(release), ignore_errors=True)
+
+    def _drop(self, link: str) -> None:
+        with _explained(self.folder):
+            (self.folder / link).unlink(missing_ok=True)
+            files.sync_folder(self.folder)
+
+    def _target(self, link: str) -> str:
+        try:
+            name = (self.folder / link).readlink().name
+        except OSError:
+            return ""
+        return name if (self.path(name) / MANIFEST).is_file() else ""
+
+    def _point(self, link: str, release: str) -> None:
+        new = self.folder / f".{link}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path("releases") / release)
+        new.replace(self.folder / link)
+        files.sync_folder(self.folder)
+
+
+def read(blobs: Path, state: Path, sha256: str) -> bytes:
+    """The bytes of a blob, sealed as what lies in ``state`` is. Raises OSError, StoreError, SettingsError."""
+    return vault.of(state).open((blobs / sha256).read_bytes(), BLOB, sha256)
+
+
+def _link(blob: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(blob)
+    except OSError:
+        # FAT and some network file systems have no hard links
+        shutil.copyfile(blob, path)
+        files.sync_file(path)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror or error}", "check the disk: space, owner, read-only") from error

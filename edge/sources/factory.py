@@ -1,0 +1,49 @@
+"""From ``camera.source`` to the source it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.core import plugins as registry
+from edge.core.errors import SettingsError
+from edge.sources.base import Source, masked
+
+if TYPE_CHECKING:
+    from edge.core.settings import Camera
+
+_ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp"}
+"""sources that are named by the address itself"""
+
+
+def open(camera: Camera) -> Source:  # noqa: A001
+    """The source that ``camera.source`` names, not yet opened. Raises SettingsError."""
+    name, target = split(camera.source)
+    source: Source = registry.load(_kind(camera), registry.SOURCES, name)(camera, target)
+    return source
+
+
+def check(camera: Camera) -> None:
+    """Raises SettingsError where ``camera.source`` names no known kind of source; nothing is imported or opened."""
+    registry.where(_kind(camera), registry.SOURCES, split(camera.source)[0])
+
+
+def split(source: str) -> tuple[str, str]:
+    """(name for the registry, target): ``video:a.mp4``, ``rtsp://...``, ``your.module:Source:target``.
+
+    Raises SettingsError for an address of an unknown kind.
+    """
+    for prefix, name in _ADDRESSES.items():
+        if source.lower().startswith(prefix):
+            return name, source
+    name, _, target = source.partition(":")
+    if name in registry.SOURCES:
+        return name, target
+    if "://" in source:
+        known = ", ".join(_ADDRESSES)
+        raise SettingsError(f"source {masked(source)!r}: the known kinds of address are {known}", "use one of them")
+    attribute, _, rest = target.partition(":")
+    return (f"{name}:{attribute}" if target else name), rest
+
+
+def _kind(camera: Camera) -> str:
+    return f"source of camera {camera.name!r}"

@@ -1,1 +1,0 @@
-"""Releases on the device: fetched, verified, kept on disk. What happens to one is ``edge.updater``."""

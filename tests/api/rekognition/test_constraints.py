@@ -1,0 +1,142 @@
+"""The table of constraints is held to botocore's own model of the service."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from botocore.model import Shape
+from botocore.session import Session
+
+from edge.api.rekognition import constraints
+from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.operations import NOT_HERE, OPERATIONS
+from edge.api.rekognition.rules import Blob, Flag, Many, Pairs, Real, Record, Rule, Text, Whole
+
+MODEL = Session().get_service_model("rekognition")
+WIDER = {"FaceIds": "FaceIdList of ListFaces and DeleteFaces is the wider one"}
+
+
+@pytest.mark.parametrize("name", sorted(constraints.INPUTS))
+def test_every_constraint_is_the_one_of_the_services_model(name: str) -> None:
+    assert differences(constraints.INPUTS[name], MODEL.operation_model(name).input_shape, name) == []
+
+
+def test_every_operation_of_the_service_is_here_or_said_not_to_be() -> None:
+    assert set(OPERATIONS) | set(NOT_HERE) == set(MODEL.operation_names)
+    assert not set(OPERATIONS) & set(NOT_HERE)
+    assert set(OPERATIONS) == set(constraints.INPUTS)
+
+
+def differences(rule: Rule, shape: Shape, where: str) -> list[str]:
+    """Where a rule and the model's shape do not say the same."""
+    kind, facts = _FACTS[shape.type_name]
+    if not isinstance(rule, kind):
+        return [f"{where}: {type(rule).__name__} for {shape.type_name}"]
+    found = [f"{where}: {a!r} is not {b!r}" for a, b in facts(rule, shape) if a != b]
+    if isinstance(rule, Record):
+        ours = {name.removesuffix("*"): one for name, one in rule.members.items()}
+        required = sorted(name.removesuffix("*") for name in rule.members if name.endswith("*"))
+        if set(ours) != set(shape.members) or required != sorted(shape.required_members):
+            return [f"{where}: members {sorted(ours)}, required {required}"]
+        return found + [text for name, one in ours.items() for text in differences(one, shape.members[name], name)]
+    if isinstance(rule, Many):
+        return found + differences(rule.member, shape.member, f"{where}[]")
+    if isinstance(rule, Pairs):
+        return found + differences(rule.key, shape.key, "key") + differences(rule.value, shape.value, "value")
+    return found
+
+
+def _text(rule: Text, shape: Any) -> list[tuple[Any, Any]]:
+    low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
+    pairs = [(rule.low, low), (rule.high, high), (sorted(rule.choices), sorted(shape.enum))]
+    return [*pairs, (bool(rule.pattern), "pattern" in shape.metadata)]
+
+
+def _many(rule: Many, shape: Any) -> list[tuple[Any, Any]]:
+    return [(rule.low, shape.metadata.get("min", 0)), (rule.high, shape.metadata.get("max"))]
+
+
+def _number(rule: Any, shape: Any) -> list[tuple[Any, Any]]:
+    if "min" not in shape.metadata and "max" not in shape.metadata:
+        return [(rule.high, float("inf"))]
+    return [(rule.low, shape.metadata.get("min")), (rule.high, shape.metadata.get("max"))]
+
+
+_FACTS: dict[str, tuple[type, Any]] = {
+    "structure": (Record, lambda rule, shape: []),
+    "string": (Text, _text),
+    "blob": (Blob, lambda rule, shape: [(rule.low, shape.metadata["min"]), (rule.high, shape.metadata["max"])]),
+    "integer": (Whole, _number),
+    "long": (Whole, _number),
+    "float": (Real, _number),
+    "boolean": (Flag, lambda rule, shape: []),
+    "list": (Many, _many),
+    "map": (Pairs, lambda rule, shape: [(rule.high, shape.metadata["max"])]),
+}
+
+IMAGE = {"Bytes": base64.b64encode(b"x").decode()}
+
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("CreateCollection", {}),
+    ("CreateCollection", {"CollectionId": None}),
+    ("CreateCollection", {"CollectionId": 7}),
+    ("CreateCollection", {"CollectionId": ""}),
+    ("CreateCollection", {"CollectionId": "a" * 256}),
+    ("CreateCollection", {"CollectionId": "a b"}),
+    ("CreateCollection", {"CollectionId": "a\n"}),
+    ("CreateCollection", {"CollectionId": "../a"}),
+    ("CreateCollection", {"CollectionId": "a", "Tags": {"aws:x": "y"}}),
+    ("CreateCollection", {"CollectionId": "a", "Tags": {"x": "y\n"}}),
+    ("CreateCollection", {"CollectionId": "a", "Tags": {str(i): "" for i in range(201)}}),
+    ("CreateCollection", {"CollectionId": "a", "Tags": ["x"]}),
+    ("ListCollections", {"MaxResults": -1}),
+    ("ListCollections", {"MaxResults": 4097}),
+    ("ListCollections", {"MaxResults": True}),
+    ("ListCollections", {"MaxResults": 1.5}),
+    ("ListCollections", {"MaxResults": 10**400}),
+    ("ListCollections", {"NextToken": "a" * 256}),
+    ("DeleteFaces", {"CollectionId": "a", "FaceIds": []}),
+    ("DeleteFaces", {"CollectionId": "a", "FaceIds": ["A" * 36]}),
+    ("SearchFaces", {"CollectionId": "a", "FaceId": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "MaxFaces": 0}),
+    ("SearchFacesByImage", {"CollectionId": "a", "Image": IMAGE, "FaceMatchThreshold": 100.01}),
+    ("SearchFacesByImage", {"CollectionId": "a", "Image": IMAGE, "FaceMatchThreshold": float("nan")}),
+    ("SearchFacesByImage", {"CollectionId": "a", "Image": IMAGE, "QualityFilter": "WAT"}),
+    ("DetectFaces", {"Image": {}}),
+    ("DetectFaces", {"Image": {"Bytes": ""}}),
+    ("DetectFaces", {"Image": {"Bytes": "not base64"}}),
+    ("DetectFaces", {"Image": {"Bytes": "QQ"}}),
+    ("DetectFaces", {"Image": {**IMAGE, "S3Object": {"Bucket": "abc", "Name": "x"}}}),
+    ("DetectFaces", {"Image": {"S3Object": {"Bucket": "a/b", "Name": "x"}}}),
+    ("DetectFaces", {"Image": {"S3Object": {"Bucket": "abc", "Name": "\ud800"}}}),
+    ("DetectFaces", {"Image": "x"}),
+    ("SearchUsers", {"CollectionId": "a"}),
+    ("SearchUsers", {"CollectionId": "a", "UserId": "u", "FaceId": "00000000-0000-0000-0000-000000000000"}),
+]
+
+
+@pytest.mark.parametrize(("operation", "request_"), REFUSED)
+def test_what_breaks_a_constraint_is_an_invalid_parameter(operation: str, request_: dict[str, Any]) -> None:
+    with pytest.raises(ApiError) as caught:
+        constraints.checked(operation, request_)
+
+    assert caught.value.name == "InvalidParameterException"
+    assert caught.value.status == 400
+
+
+def test_a_picture_past_the_limit_is_too_large_and_not_invalid() -> None:
+    data = base64.b64encode(b"\0" * (constraints.MAX_IMAGE + 1)).decode()
+
+    with pytest.raises(ApiError) as caught:
+        constraints.checked("DetectFaces", {"Image": {"Bytes": data}})
+
+    assert caught.value.name == "ImageTooLargeException"
+
+
+def test_members_that_newer_clients_send_are_left_out() -> None:
+    assert constraints.checked("DescribeCollection", {"CollectionId": "a", "Newer": 1}) == {"CollectionId": "a"}
+
+
+def test_null_counts_as_absent() -> None:
+    assert constraints.checked("ListCollections", {"MaxResults": None, "NextToken": None}) == {}

@@ -1,0 +1,359 @@
+"""The page in a real Chromium: by keyboard alone, with hostile names, with many questions, beside a hostile page."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rigs.browser import Browser, browsing
+from rigs.page import PORTRAIT, Served, asked, enrolled, event, served
+
+from edge.core.imaging import image as pictures
+from edge.core.settings import Review
+from edge.core.types import CustomLabel, Frame, Identity, IdentityState
+from edge.recognition.review import ReviewQueue
+
+ON = {"enabled": True, "crops": True, "most": 100_000}
+NASTY = '<img src=x onerror="window.owned=1">'
+ROWS = "document.querySelectorAll('#questions .row').length"
+TITLE = "document.querySelector('#question-title').textContent"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as chromium:
+        yield chromium
+
+
+Opened = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Opened:
+    """Serves a state folder and opens a part of its page; nothing may complain meanwhile."""
+
+    @contextmanager
+    def page(part: str, **sections: Any) -> Iterator[Served]:
+        browser.console.clear()
+        browser.size("desktop")
+        with served(tmp_path, **sections) as made:
+            browser.open(f"http://127.0.0.1:{made.port}/#{part}")
+            browser.until("!document.querySelector('#main').hidden")
+            yield made
+            complaints = list(browser.console)
+            browser.open("about:blank")
+        assert complaints == []
+
+    return page
+
+
+@pytest.fixture
+def review(opened: Opened, browser: Browser, tmp_path: Path) -> Iterator[Served]:
+    """Eight questions about four people, open on the page."""
+    asked(tmp_path, 8)
+    with opened("review", review=ON) as made:
+        enrolled(made.collections)
+        browser.until(f"{ROWS} === 8")
+        yield made
+
+
+def settled(browser: Browser, left: int) -> None:
+    """Wait until what was answered has reached the device, and the page shows what is left."""
+    count = f"{left:,} {'question waits' if left == 1 else 'questions wait'}" if left else ""
+    browser.until(f"document.querySelector('#review-total').textContent === '{count}'")
+    browser.until(f"fetch('/page/state').then((said) => said.json()).then((state) => state.review.waiting === {left})")
+
+
+def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browser, tmp_path: Path) -> None:
+    browser.press("c")
+    settled(browser, 7)
+    assert browser.js(TITLE) == "Is it bob?"
+    browser.press("x")
+    settled(browser, 6)
+    browser.press("n")
+    browser.until("document.activeElement.id === 'question-input'")
+    browser.type("erin")
+    browser.press("Enter")
+    browser.until("document.querySelectorAll('.row .refused').length === 1")  # the gate: it looks like carol
+    settled(browser, 6)
+    browser.press("End")
+    assert browser.js(TITLE) == "Is it dave?"
+    browser.press("r")
+    browser.until("document.activeElement.id === 'question-input'")
+    browser.type("av")
+    browser.until("document.querySelector('.options li')?.textContent.startsWith('dave')")
+    browser.press("ArrowDown")
+    browser.press("Enter")
+    settled(browser, 5)
+    browser.press("d")
+    settled(browser, 4)
+    with ReviewQueue(tmp_path, Review()) as queue:
+        assert [one.answer for one in queue.answers()] == ["confirmed", "rejected", "confirmed", "discarded"]
+    assert review.collections.get("faces").subjects() == {"alice": 3, "bob": 2, "carol": 2, "dave": 3}
+    browser.press("u")
+    settled(browser, 5)
+    browser.press("u")
+    settled(browser, 6)
+    assert review.collections.get("faces").subjects()["dave"] == 2
+
+
+def test_a_refused_answer_comes_back_with_its_reason_and_can_be_insisted_on(review: Served, browser: Browser) -> None:
+    browser.press("2")
+    browser.until("document.querySelectorAll('.row .refused').length === 1")
+    assert browser.js("document.querySelector('#review-refused').innerText") == "1 not applied"
+    browser.press("w")
+    browser.until("!document.querySelector('#question-refused').hidden")
+    assert "nothing like bob" in browser.js("document.querySelector('#question-refused').textContent")
+    assert review.collections.get("faces").subjects()["bob"] == 2
+    browser.press("f")
+    settled(browser, 7)
+    assert review.collections.get("faces").subjects()["bob"] == 3
+
+
+def test_several_questions_are_answered_at_once_and_taken_back_at_once(review: Served, browser: Browser) -> None:
+    browser.press("g")
+    browser.until("document.querySelector('#review-chosen').textContent === '2 chosen'")
+    assert browser.js(TITLE) == "2 questions at once, about alice"
+    browser.press("c")
+    settled(browser, 6)
+    assert review.collections.get("faces").subjects()["alice"] == 4
+    browser.press("u")
+    settled(browser, 8)
+    assert review.collections.get("faces").subjects()["alice"] == 2
+    browser.press("t")
+    browser.until("document.querySelector('#review-chosen').textContent === '2 chosen'")
+    browser.press("Escape")
+    browser.press("a")
+    browser.until("document.querySelector('#review-chosen').textContent === '8 chosen'")
+    browser.press("d")
+    settled(browser, 0)
+    browser.until("!document.querySelector('#review-none').hidden")
+
+
+def test_the_keys_are_shown_and_can_be_switched_off(review: Served, browser: Browser) -> None:
+    browser.press("?")
+    browser.until("document.querySelector('#keys-dialog').open")
+    keys = browser.js("[...document.querySelectorAll('#keys-list kbd')].map((key) => key.textContent)")
+    assert {"c", "x", "r", "n", "d", "s", "u", "g", "t", "a", "?", "Space", "Esc"} <= set(keys)
+    browser.press("c")
+    browser.press("Tab")
+    browser.js("document.querySelector('#keys-on').focus()")
+    browser.press(" ")
+    browser.press("Escape")
+    browser.until("!document.querySelector('#keys-dialog').open")
+    browser.press("c")
+    browser.press("d")
+    time.sleep(0.3)
+    assert browser.js(ROWS) == 8
+    assert review.get("/page/state")["review"]["waiting"] == 8
+
+
+def test_questions_that_come_and_go_elsewhere_come_and_go_here(
+    review: Served, browser: Browser, tmp_path: Path
+) -> None:
+    asked(tmp_path, 2)
+    browser.until(f"{ROWS} === 10")
+    with ReviewQueue(tmp_path, Review(enabled=True)) as queue:
+        for one in queue.doubts()[:3]:
+            queue.answer(one, "discarded", None)
+    browser.until(f"{ROWS} === 7")
+
+
+def test_of_many_questions_only_those_that_can_be_seen_are_drawn(
+    opened: Opened, browser: Browser, tmp_path: Path
+) -> None:
+    asked(tmp_path, 1200)
+    with opened("review", review=ON) as page:
+        enrolled(page.collections)
+        browser.until("document.querySelector('#review-total').textContent.startsWith('1,200')")
+        assert browser.js(ROWS) < 40
+        browser.press("End")
+        browser.until("document.querySelector('.row.current').getAttribute('aria-posinset') === '1200'")
+        assert browser.js(ROWS) < 40
+        for _ in range(30):
+            browser.press("d")
+        settled(browser, 1170)
+        assert browser.js("document.querySelector('.row.current').getAttribute('aria-setsize')") == "1170"
+
+
+@pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
+def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser, size: str, dark: bool) -> None:
+    browser.size(size, dark)
+    for part in ("live", "people", "review"):
+        browser.js(f"location.hash = '{part}'")
+        browser.until(f"!document.querySelector('#part-{part}').hidden")
+        assert browser.accessibility() == []
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth"), f"{part} is wider than the {size}"
+    browser.press("g")
+    browser.press("r")
+    browser.until("!document.querySelector('#question-name').hidden")
+    assert browser.accessibility() == []
+
+
+def test_a_name_is_text_wherever_it_is_shown(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    people = (NASTY, "'-alert(1)-'", "bob")
+    asked(tmp_path, 3, people)
+    with opened("review", review=ON) as page:
+        enrolled(page.collections, people)
+        page.page.feed.listen([event(NASTY)])
+        browser.until(f"{ROWS} === 3")
+        assert NASTY in browser.js(TITLE)
+        browser.press("r")
+        browser.type("on")
+        browser.until("document.querySelectorAll('.options li').length > 0")
+        browser.press("Escape")
+        for key in ("x", "u", "?"):
+            browser.press(key)
+        browser.press("Escape")
+        browser.js("location.hash = 'people'")
+        browser.until("document.querySelector('#collections details')")
+        browser.js("document.querySelector('#collections details').open = true")
+        browser.until("document.querySelectorAll('.subjects li').length === 3")
+        browser.js("location.hash = 'live'")
+        browser.until("document.querySelectorAll('#events li').length > 0")
+        assert browser.js("window.owned") is None
+        assert browser.js("document.querySelector('img[src=x]')") is None
+
+
+def test_strangers_who_came_again_and_custom_labels_are_named(opened: Opened, browser: Browser) -> None:
+    stranger = Identity(IdentityState.UNKNOWN, pseudonym="unknown-7")
+    with opened("live") as page:
+        one = event("nobody")
+        page.page.feed.listen([replace(one, identity=stranger, custom_labels=(CustomLabel("helmet", 0.9, "h/1"),))])
+        browser.until("document.querySelector('#events .who')?.textContent === 'unknown-7 · helmet'")
+
+
+def test_without_pictures_the_page_says_so_and_works(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    asked(tmp_path, 2, crops=False)
+    with opened("review", review={"enabled": True}) as page:
+        enrolled(page.collections)
+        browser.until(f"{ROWS} === 2")
+        text = browser.js("document.querySelector('#part-review').innerText")
+        assert "no picture kept" in text
+        assert "crops = true" in text
+        browser.press("c")
+        settled(browser, 1)
+
+
+def test_a_device_that_is_not_to_ask_says_how_to_switch_it_on(opened: Opened, browser: Browser) -> None:
+    with opened("review"):
+        browser.until("document.querySelector('#review-none').innerText.includes('enabled = true')")
+        assert browser.accessibility() == []
+
+
+def test_the_queue_is_deleted_after_a_question(review: Served, browser: Browser) -> None:
+    browser.click("#review-delete")
+    browser.until("document.querySelector('#delete-dialog').open")
+    assert browser.js("document.querySelector('#delete-words').textContent").startswith("8 questions")
+    browser.press("Escape")
+    browser.until("!document.querySelector('#delete-dialog').open")
+    assert review.get("/page/state")["review"]["waiting"] == 8
+    browser.click("#review-delete")
+    browser.until("document.querySelector('#delete-dialog').open")
+    browser.click("#delete-yes")
+    browser.until("!document.querySelector('#review-none').hidden")
+    assert review.get("/page/state")["review"]["waiting"] == 0
+
+
+def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser: Browser) -> None:
+    picture = pictures.read(PORTRAIT)
+    with opened("people") as page:
+        page.page.begin(
+            lambda: None,
+            tuple,
+            lambda _: Frame("door", 1, time.monotonic(), time.time(), picture),
+            str,  # type: ignore[arg-type,return-value]
+        )
+        browser.until("document.activeElement === document.body")
+        browser.js("document.querySelector('#enrol-subject').focus()")
+        browser.type("Grace")
+        reach(browser, "enrol-take")
+        browser.press("Enter")
+        browser.until("document.querySelectorAll('.look').length === 1")
+        assert "quality" in browser.js("document.querySelector('.look').innerText")
+        while browser.js("document.activeElement.textContent") != "Enroll as Grace":
+            browser.press("Tab")
+        browser.press("Enter")
+        browser.until("document.querySelector('.look').innerText.includes('Enrolled as Grace')")
+        assert page.collections.get("faces").subjects() == {"Grace": 1}
+        browser.js("document.querySelector('#enrol-subject').value = ''")
+        browser.js("document.querySelector('#enrol-subject').focus()")
+        browser.type("Ada")
+        browser.click("#enrol-take")
+        browser.until("document.querySelectorAll('.look').length === 2")
+        card = browser.js("document.querySelector('.look').innerText")
+        assert "This looks like Grace, who is enrolled already" in card
+        assert "Enroll as Ada all the same" in card
+        assert browser.accessibility() == []
+        assert page.collections.get("faces").subjects() == {"Grace": 1}
+
+
+def reach(browser: Browser, element: str) -> None:
+    """Go on with the Tab key until an element has the focus."""
+    for _ in range(40):
+        if browser.js("document.activeElement.id") == element:
+            return
+        browser.press("Tab")
+    pytest.fail(f"the Tab key does not reach {element}")
+
+
+HOSTILE = """<!doctype html><title>x</title><script>
+const to = "http://127.0.0.1:%d/page/review";
+const row = JSON.stringify({answers: [{id: 1, answer: "discard"}]});
+const send = (where, more) => fetch(to + where, {method: "POST", body: row, ...more});
+const loaded = (element) => new Promise((go) => {
+  element.onload = () => go("loaded");
+  element.onerror = () => go("none");
+});
+function form() {
+  const frame = Object.assign(document.createElement("iframe"), {name: "inside"});
+  const form = Object.assign(document.createElement("form"), {method: "POST", action: to + "/delete"});
+  form.target = "inside";
+  document.body.append(frame, form);
+  form.submit();
+  return loaded(frame);
+}
+addEventListener("load", () => Promise.allSettled([
+  send("/answers", {mode: "no-cors"}).then(() => "sent"),
+  send("/delete", {mode: "no-cors"}).then(() => "sent"),
+  send("/answers", {headers: {"X-Edge-Page": "1"}}).then((said) => "read " + said.status),
+  fetch(to).then((said) => said.text()).then((text) => "read " + text),
+  loaded(Object.assign(new Image(), {src: to + "/1/picture.jpg"})).then((one) => "picture " + one),
+  form().then(() => "form"),
+]).then((all) => { window.said = all.map((one) => one.value ?? "failed"); }));
+</script><body>"""
+
+
+def test_a_hostile_page_in_the_same_browser_learns_and_changes_nothing(
+    review: Served, browser: Browser, tmp_path: Path
+) -> None:
+    body = (HOSTILE % review.port).encode()
+
+    class Evil(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(f"http://127.0.0.1:{server.server_port}/")
+        browser.until("window.said")
+        said = browser.js("window.said")
+        server.shutdown()
+    assert not [one for one in said if one.startswith("read") or one == "picture loaded"]
+    with ReviewQueue(tmp_path, Review()) as queue:
+        assert queue.count() == 8
+        assert queue.answers() == []
+    browser.console.clear()  # what the hostile page was refused

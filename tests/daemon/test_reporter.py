@@ -1,0 +1,118 @@
+"""What is published of frames and events, with a client that remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rigs.fakes import SeesOneFace, a_bundle, a_frame, ids
+
+from edge.core import settings as sections
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera, Label, Settings
+from edge.daemon.reporter import DeviceReports
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.topics import Topics
+from edge.pipeline.health import Health
+from edge.pipeline.pipeline import Pipeline
+from edge.sources import CameraState
+
+
+class Remembers:
+    """A client that keeps what it should retain, latest last."""
+
+    def __init__(self) -> None:
+        self.retained: list[tuple[str, bytes]] = []
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        self.retained.append((topic, payload))
+
+    def on(self, topic: str) -> list[bytes]:
+        return [payload for name, payload in self.retained if name == topic]
+
+
+class Desk:
+    """Reports, and everything around them."""
+
+    def __init__(self, folder: Path, *, snapshots: bool = False) -> None:
+        camera = Camera(name="door", detectors=("fake",), snapshots=snapshots)
+        settings = Settings(cameras=(camera,), labels={"face": Label(embedder="fake", collection="staff")})
+        self.client, self.health = Remembers(), Health(["door"])
+        self.outbox = Outbox(folder / "outbox.sqlite", sections.Outbox(commit_seconds=0))
+        self.reports = DeviceReports(settings, self.outbox, self.client, Topics("porch"), self.health)
+        self.pipeline = Pipeline(camera, settings, a_bundle(SeesOneFace(range(20))), ids())
+
+    def watch(self, frames: range) -> None:
+        for number in frames:
+            frame = a_frame(number)
+            events = self.pipeline.process(frame)
+            if events:
+                self.reports.events(events)
+            self.reports.seen("door", frame, self.pipeline, events)
+            self.reports.flush()
+
+    def states(self) -> list[dict[str, object]]:
+        return [json.loads(payload) for payload in self.client.on("edge/v1/porch/up/state/door")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    one = Desk(tmp_path)
+    yield one
+    one.outbox.close()
+
+
+def test_the_state_says_who_came_and_that_they_left_and_nothing_in_between(desk: Desk) -> None:
+    desk.watch(range(60))
+
+    assert [state["subjects"] for state in desk.states()] == [[], ["alice"], []]
+    assert len(desk.outbox.read(0, 10)) == 2
+
+
+def test_a_camera_that_is_lost_is_said_at_once(desk: Desk) -> None:
+    desk.watch(range(1))
+    desk.health.camera_changed(CameraState("door", "lost", "no route"))
+    desk.reports.flush()
+
+    assert desk.states()[-1]["status"] == "lost"
+
+
+def test_no_picture_is_published_unless_the_camera_says_so(desk: Desk) -> None:
+    desk.watch(range(10))
+
+    assert not desk.client.on("edge/v1/porch/up/snapshot/door")
+
+
+def test_with_snapshots_a_new_track_has_a_picture(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, snapshots=True)
+    desk.watch(range(10))
+    desk.outbox.close()
+
+    (jpeg,) = desk.client.on("edge/v1/porch/up/snapshot/door")
+    assert pictures.decode(jpeg).height == 48
+
+
+def test_observers_see_each_frame_with_its_tracks(desk: Desk) -> None:
+    seen: list[tuple[str, int]] = []
+    desk.reports.observers.append(lambda camera, _, tracks: seen.append((camera, len(tracks))))
+
+    desk.watch(range(5))
+
+    assert [camera for camera, _ in seen] == ["door"] * 5
+    assert seen[-1][1] == 1
+
+
+def test_what_cannot_be_recognised_is_told_to_health(desk: Desk) -> None:
+    desk.pipeline.cost.problems["labels.face"] = "another space"
+    desk.reports.seen("door", a_frame(0), desk.pipeline, ())
+
+    assert desk.health.problems == {"labels.face": "another space"}
+
+
+def test_at_the_end_nobody_is_present(desk: Desk) -> None:
+    desk.watch(range(10))
+    desk.reports.finish()
+
+    assert desk.states()[-1]["present"] == []

@@ -1,0 +1,100 @@
+"""``scripts/install``, as far as it can be tried without changing this machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.core.settings.loader import CREDENTIALS
+
+ROOT = Path(__file__).parents[2]
+INSTALL = ROOT / "scripts/install"
+PLACES = ("/opt/edge", "/etc/edge", "/var/lib/edge", "/usr/local/bin/edge", "/etc/systemd/system/edge.service")
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(INSTALL), *options], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture(scope="module")
+def planned() -> str:
+    if not Path("/etc/debian_version").exists():
+        pytest.skip("the script is for Debian and its kin")
+    there = [Path(place).exists() for place in PLACES]
+    answer = run("--dry-run", "--camera", "libcamera")
+    assert answer.returncode == 0, answer.stderr
+    assert [Path(place).exists() for place in PLACES] == there
+    return answer.stdout
+
+
+def test_a_dry_run_names_every_place_and_makes_none(planned: str) -> None:
+    for place in PLACES:
+        assert place in planned
+
+
+def test_every_credential_that_the_unit_loads_is_made(planned: str) -> None:
+    for name in CREDENTIALS:
+        assert f"/etc/edge/credentials/{name}" in planned or Path(f"/etc/edge/credentials/{name}").exists()
+
+
+def test_a_camera_at_the_ribbon_gets_its_packages_and_its_drop_in(planned: str) -> None:
+    assert "python3-picamera2" in planned
+    assert "--system-site-packages" in planned
+    assert "edge.service.d/camera-libcamera.conf" in planned
+
+
+def test_every_unit_of_the_folder_is_installed_and_removed() -> None:
+    text = INSTALL.read_text()
+    units = [path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".timer", ".path")]
+    assert all(text.count(unit) >= 2 for unit in units)
+    assert all(f"camera-{kind}.conf" in {path.name for path in (ROOT / "systemd").iterdir()} for kind in KINDS)
+
+
+KINDS = ("usb", "libcamera", "jetson")
+
+
+def test_the_paths_of_script_and_units_are_the_same() -> None:
+    base = re.search(r"^BASE=(\S+)", INSTALL.read_text(), re.MULTILINE)
+    assert base
+    for unit in ("edge.service", "edge-sync.service"):
+        assert (
+            f"ExecStart={base[1]}/venv/bin/edge --config /etc/edge/edge.toml" in (ROOT / "systemd" / unit).read_text()
+        )
+
+
+def test_settings_are_checked_with_the_credentials_that_the_daemon_will_have(planned: str) -> None:
+    checks = [line for line in planned.splitlines() if "config check" in line]
+    assert len(checks) == 1
+    assert "env CREDENTIALS_DIRECTORY=/etc/edge/credentials /opt/edge/versions/" in checks[0]
+
+
+def test_uninstalling_keeps_state_and_settings_until_they_are_to_be_purged() -> None:
+    kept, purged = run("--uninstall", "--dry-run").stdout, run("--uninstall", "--purge", "--dry-run").stdout
+    assert "rm -rf /opt/edge" in kept
+    assert "rm -rf /var/lib/edge" not in kept
+    assert "rm -rf /var/lib/edge /etc/edge" in purged
+
+
+@pytest.mark.parametrize("options", [("--camera", "webcam"), ("--what",), ("--config",)])
+def test_wrong_usage_is_told_so(options: tuple[str, ...]) -> None:
+    answer = run(*options)
+    assert answer.returncode == 2
+    assert "Usage:" in answer.stderr
+
+
+def test_settings_that_are_not_there_are_told_before_anything_is_done() -> None:
+    answer = run("--dry-run", "--config", "/nowhere.toml")
+    assert answer.returncode == 1
+    assert "try: check the path of --config" in answer.stderr
+
+
+def test_the_script_is_sound_shell() -> None:
+    checker = ["shellcheck"] if shutil.which("shellcheck") else ["bash", "-n"]
+    answer = subprocess.run([*checker, str(INSTALL)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -1,0 +1,114 @@
+"""The units: valid, tight, true to the code, and with the sandbox that the libraries bear."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rigs.mosquitto import Certificates
+
+from edge.core.settings.loader import CREDENTIALS
+from edge.core.system.systemd import START_SECONDS
+from edge.daemon.daemon import SLOW_DISK
+from edge.daemon.watchdog import LONG, STUCK
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
+SERVICES = {"edge.service": 1.6, "edge-sync.service": 1.3}
+"""unit -> the most that ``systemd-analyze security`` may say"""
+DROP_INS = ("camera-usb.conf", "camera-libcamera.conf", "camera-jetson.conf")
+
+
+@pytest.fixture
+def analyze(tmp_path: Path) -> Path:
+    """A folder with the units as they are but for a program that exists here."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("needs systemd-analyze: apt-get install systemd")
+    for unit in UNITS.iterdir():
+        text = re.sub(r"^(Exec\w+)=/opt/\S+", r"\1=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        (tmp_path / unit.name).write_text(text)
+    return tmp_path
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+
+
+def drop_in(folder: Path, name: str) -> None:
+    (folder / "edge.service.d").mkdir()
+    shutil.copy(folder / name, folder / "edge.service.d" / name)
+
+
+def test_systemd_accepts_every_unit(analyze: Path) -> None:
+    units = sorted(path for path in analyze.iterdir() if path.suffix in (".service", ".timer", ".path"))
+    answer = run("systemd-analyze", "verify", *units)
+    assert len(units) == 4
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", DROP_INS)
+def test_systemd_accepts_the_daemon_with_each_drop_in(analyze: Path, name: str) -> None:
+    drop_in(analyze, name)
+    answer = run("systemd-analyze", "verify", analyze / "edge.service")
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("unit", "most"), SERVICES.items())
+def test_a_unit_exposes_no_more_than_promised(analyze: Path, unit: str, most: float) -> None:
+    answer = run("systemd-analyze", "security", "--no-pager", "--offline=true", analyze / unit)
+    found = re.search(r"exposure level for \S+: ([\d.]+)", answer.stdout)
+    assert found, answer.stderr
+    assert float(found[1]) <= most
+
+
+def test_only_the_daemon_may_reach_a_camera_and_only_by_a_drop_in() -> None:
+    assert "DeviceAllow" not in (UNITS / "edge.service").read_text()
+    assert "PrivateDevices=yes" in (UNITS / "edge-sync.service").read_text()
+    assert all("char-video4linux" in (UNITS / name).read_text() for name in DROP_INS)
+
+
+def test_every_credential_that_edge_reads_is_loaded_by_the_daemon_and_the_storage_key_alone_by_sync() -> None:
+    def loaded(unit: str) -> set[str]:
+        return set(re.findall(r"^LoadCredential=([^:]+):/etc/edge/credentials/\1$", _text(unit), re.MULTILINE))
+
+    assert loaded("edge.service") == set(CREDENTIALS)
+    assert loaded("edge-sync.service") == {"storage-key"}
+
+
+def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read_string(_text("edge.service"))
+    service = parser["Service"]
+    assert service["type"] == "notify"
+    # a thread may be silent for as long as a slow disk takes, and is then told apart from a feed that stopped
+    assert STUCK < SLOW_DISK < int(service["watchdogsec"]) < LONG
+    assert int(service["timeoutstartsec"]) == START_SECONDS
+    assert service["execreload"].endswith("-HUP $MAINPID")
+    assert service["restart"] == "always"
+    assert service["memorymax"] == "450M"
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_no_core_file_is_left_of_what_held_keys_and_faces(unit: str) -> None:
+    assert re.search(r"^LimitCORE=0$", _text(unit), re.MULTILINE)
+
+
+def test_an_inference_an_annoy_search_and_tls_work_where_memory_cannot_become_executable(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    portrait = next(path for path in sorted((ROOT / "edge/data/portraits").rglob("*.jpg")))
+    answer = run(
+        sys.executable, ROOT / "tests/rigs/sandboxed.py", portrait,
+        certificates.server, certificates.server_key, certificates.ca,
+    )  # fmt: skip
+    if answer.stdout.split() == ["no-mdwe"]:
+        pytest.skip("needs Linux 6.3 or later: PR_SET_MDWE")
+    assert answer.stdout.split() == ["locked", "inference", "search", "tls"], answer.stderr[-2000:]
+
+
+def _text(unit: str) -> str:
+    return (UNITS / unit).read_text()

@@ -1,0 +1,40 @@
+"""A disk that does not come back: whoever asks how the outbox does is answered all the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rigs.events import an_event
+from rigs.waiting import eventually
+
+from edge.core.settings import Outbox as Settings
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.store import Store
+
+
+def test_stats_do_not_wait_for_a_write_that_hangs_and_the_writer_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, let_go = threading.Event(), threading.Event()
+    write = Store.write
+
+    def hangs(self: Store, batch: Any) -> Any:
+        entered.set()
+        let_go.wait(60)
+        return write(self, batch)
+
+    outbox = Outbox(tmp_path / "outbox.sqlite", Settings())
+    monkeypatch.setattr(Store, "write", hangs)
+    outbox.put([an_event("new")])
+    assert entered.wait(10)
+
+    assert outbox.stats().state == "ok"
+    assert outbox.pulse.silent(time.monotonic() + 60) >= 60
+    let_go.set()
+    assert eventually(lambda: outbox.stats().waiting == 1)
+    outbox.close()
+    assert outbox.pulse.silent(time.monotonic() + 60) == 0

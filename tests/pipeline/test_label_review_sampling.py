@@ -1,0 +1,120 @@
+"""Which looks of custom labels become questions, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rigs.fakes import SPACE, SeesOneFace, a_bundle, a_frame, ids
+from test_telling import HEAD, Shows
+
+from edge.core.errors import InputError
+from edge.core.settings import Camera, CollectionSettings, Review, Settings
+from edge.labels import Head
+from edge.pipeline.model_set import Teller
+from edge.pipeline.pipeline import Pipeline
+from edge.pipeline.review_sampling import Doubts
+from edge.recognition.review import Confirmed, Doubt, ReviewQueue
+from edge.recognition.review.answers import Answers, document
+from edge.recognition.store import Collections
+
+UNSURE = dataclasses.replace(HEAD, weights=HEAD.weights / 9, thresholds=np.array([0.5, 0.5], np.float32))
+"""says .58 of what it knows best: near its thresholds"""
+
+
+def asked(state: Path, head: Head, frames: int, shown: str = "helmet", crops: bool = False) -> list[Doubt]:
+    """The questions about whole pictures, of a camera that sees ``shown`` at five frames a second."""
+    camera = Camera(name="door", detectors=("fake",), custom_labels=("helmets",))
+    settings = Settings(cameras=(camera,), review=Review(enabled=True, crops=crops))
+    teller = Teller("helmets/1", Shows(shown), head)
+    bundle = dataclasses.replace(a_bundle(SeesOneFace(range(0))), tellers={"helmets": teller})
+    pipeline = Pipeline(camera, settings, bundle, ids())
+    with ReviewQueue(state, settings.review) as queue:
+        doubts = Doubts(queue, settings)
+        for number in range(frames):
+            frame = dataclasses.replace(a_frame(number), time=1.0e10 + number)
+            doubts.ended(pipeline.process(frame))
+            doubts.look(frame, pipeline)
+            doubts.flush()
+        return queue.doubts()
+
+
+def test_a_picture_near_a_threshold_is_one_question_in_a_while(tmp_path: Path) -> None:
+    (one,) = asked(tmp_path, UNSURE, 100)
+    assert (one.reason, one.subject, one.version, one.camera) == ("threshold", "helmet", "helmets/1", "door")
+    assert [near.subject for near in one.nearest] == ["helmet"]
+    assert 0.5 <= one.nearest[0].similarity <= 0.65
+    assert one.crop == b""
+    assert document(one)["version"] == "helmets/1"
+    assert len(asked(tmp_path / "long", UNSURE, 400)) == 3, "80 seconds"
+
+
+def test_what_is_sure_is_no_question(tmp_path: Path) -> None:
+    assert asked(tmp_path, HEAD, 50) == []
+    assert asked(tmp_path, HEAD, 50, shown="") == []
+
+
+def test_a_picture_is_kept_where_the_settings_say_so(tmp_path: Path) -> None:
+    (one,) = asked(tmp_path, UNSURE, 20, crops=True)
+    assert one.crop[:2] == b"\xff\xd8"
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Iterator[tuple[Answers, ReviewQueue, Doubt]]:
+    (one,) = asked(tmp_path, UNSURE, 20)
+    with ReviewQueue(tmp_path, Review(enabled=True)) as queue, Collections(tmp_path, CollectionSettings()) as faces:
+        yield Answers(queue, faces, {}), queue, one
+
+
+def examples(queue: ReviewQueue) -> list[tuple[int, str | None]]:
+    found: list[Confirmed] = queue.examples.of("helmets", SPACE.fingerprint)
+    assert all(one.vector.shape == (4,) for one in found)
+    return [(one.question, one.label) for one in found]
+
+
+def test_a_confirmed_label_is_an_example_of_it_and_can_be_taken_back(
+    reviewed: tuple[Answers, ReviewQueue, Doubt],
+) -> None:
+    answers, queue, one = reviewed
+    assert answers.confirm(one.id) == "helmet"
+    assert examples(queue) == [(one.id, "helmet")]
+    assert queue.count() == 0
+    answers.undo()
+    assert examples(queue) == []
+    assert queue.count() == 1
+
+
+@pytest.mark.parametrize("how", ["rename", "new"])
+def test_another_label_is_an_example_of_that(reviewed: tuple[Answers, ReviewQueue, Doubt], how: str) -> None:
+    answers, queue, one = reviewed
+    getattr(answers, how)(one.id, "cap")
+    assert examples(queue) == [(one.id, "cap")]
+    assert queue.answers()[0].subject == "cap"
+
+
+def test_what_it_is_not_is_an_example_of_none_and_no_anchor(reviewed: tuple[Answers, ReviewQueue, Doubt]) -> None:
+    answers, queue, one = reviewed
+    assert answers.reject(one.id) == "helmet"
+    assert examples(queue) == [(one.id, None)]
+    with queue._db.reading() as db:
+        assert db.execute("SELECT count(*) FROM anchors").fetchone()[0] == 0
+
+
+def test_a_discarded_question_teaches_nothing(reviewed: tuple[Answers, ReviewQueue, Doubt]) -> None:
+    answers, queue, one = reviewed
+    answers.discard(one.id)
+    assert examples(queue) == []
+    assert queue.examples.counts() == {}
+
+
+def test_what_is_no_name_of_a_label_is_refused_and_the_question_stays(
+    reviewed: tuple[Answers, ReviewQueue, Doubt],
+) -> None:
+    answers, queue, one = reviewed
+    with pytest.raises(InputError, match="expected a label"):
+        answers.new(one.id, "a\nb")
+    assert queue.count() == 1
+    assert examples(queue) == []

@@ -1,0 +1,77 @@
+"""Real footage through real models: who appears is announced by name, once per appearance, and nobody else."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core.imaging import image as pictures
+from edge.core.settings import Camera, Label, Models, Settings
+from edge.core.types import Event, IdentityState
+from edge.pipeline.loader import assemble
+from edge.pipeline.model_set import Recogniser
+from edge.pipeline.pipeline import Pipeline
+from edge.recognition.store import Collections, NewFace
+from edge.sources.av import VideoFile
+
+DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
+SINGER, PIANIST = "lin-manuel-miranda", "alex-lacamoire"
+AUDIENCE = 7.0
+"""seconds from which only the audience is seen"""
+
+
+def enroll(pipeline: Pipeline, recogniser: Recogniser, folder: Path) -> None:
+    for subject in (SINGER, PIANIST):
+        portrait = pictures.read(folder / f"{subject}.png")
+        found = pipeline.bundle.detectors[DETECTOR].detect(portrait)
+        face = max(found, key=lambda detection: detection.box.area)
+        (embedding,) = recogniser.embedder.embed(portrait, [face])
+        new = NewFace(embedding.vector, subject, subject.encode().hex().ljust(64, "0")[:64], face.box, face.score, 1.0)
+        recogniser.collection.add([new], recogniser.embedder.space)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def story(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Event]]:
+    state, videos = tmp_path_factory.mktemp("state"), shared / "data" / "video"
+    camera = Camera(name="stage", fps=5, realtime=False, detectors=(DETECTOR,))
+    settings = Settings(
+        state=state,
+        models=Models(path=(shared / "models",), check=False),
+        cameras=(camera,),
+        labels={"face": Label(embedder=EMBEDDER, collection="band")},
+    )
+    with Collections(state, settings.collection) as collections:
+        bundle = assemble(settings, state, collections).bundle
+        pipeline = Pipeline(camera, settings, bundle, (f"1-{n}" for n in itertools.count(1)))
+        enroll(pipeline, bundle.recognisers["face"], videos)
+        source = VideoFile(camera, str(videos / "short_hamilton_clip.mp4"))
+        events = [event for frame in source.frames() for event in pipeline.process(frame)]
+        yield events + pipeline.finish()
+
+
+def test_the_singer_is_named_once_per_appearance(story: list[Event]) -> None:
+    named = [event for event in story if event.identity.state is IdentityState.KNOWN]
+    appearances = Counter(event.track for event in named if event.identity.subject == SINGER)
+    in_view = {event.track for event in named if event.type == "end" and event.identity.subject == SINGER}
+    assert 1 <= len(appearances) <= 2, "he is seen in two shots, in the first one small and for .7 s"
+    assert appearances.keys() == in_view
+
+
+def test_nobody_else_gets_a_name(story: list[Event]) -> None:
+    named = [event for event in story if event.identity.state is IdentityState.KNOWN]
+    assert {event.identity.subject for event in named} <= {SINGER, PIANIST}
+    audience = {event.track for event in story if event.type == "new" and (event.video_time or 0.0) > AUDIENCE}
+    assert audience
+    assert not audience & {event.track for event in named}
+
+
+def test_every_new_has_its_end(story: list[Event]) -> None:
+    news = Counter(event.track for event in story if event.type == "new")
+    ends = Counter(event.track for event in story if event.type == "end")
+    assert news == ends
+    assert set(news.values()) == {1}
+    assert 4 <= len(news) <= 12, "about eight faces are to be seen in the four shots"

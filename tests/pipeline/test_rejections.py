@@ -1,0 +1,33 @@
+"""The daemon's side: an anchor that another process adds counts from the next look on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rigs.fakes import RULES, SPACE, CountsEmbeddings, KnowsAlice, SeesOneFace, a_frame, ids
+
+from edge.core.settings import Camera, Review, Settings
+from edge.core.types import Box, IdentityState
+from edge.pipeline.model_set import Bundle, Recogniser
+from edge.pipeline.pipeline import Pipeline
+from edge.recognition.review import Anchors, Doubt, ReviewQueue
+
+
+def test_a_look_alike_that_was_rejected_is_not_named_any_more(tmp_path: Path) -> None:
+    settings = Settings(cameras=(Camera(name="door", detectors=("fake",)),))
+    recogniser = Recogniser(CountsEmbeddings(), KnowsAlice(0.8), RULES, Anchors(tmp_path))
+    bundle = Bundle("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recogniser})
+
+    def named(first: int) -> set[IdentityState]:
+        pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
+        events = [event for number in range(first, first + 12) for event in pipeline.process(a_frame(number))]
+        return {event.identity.state for event in events + pipeline.finish()}
+
+    assert IdentityState.KNOWN in named(0)
+    vector = np.array([1, 0, 0, 0], np.float32)
+    box = Box(0.1, 0.1, 0.2, 0.2)
+    with ReviewQueue(tmp_path, Review()) as queue:
+        queue.put([Doubt("audit", 4e9, "door", "1-1", "face", "staff", SPACE, box, 0.9, 0.9, "alice", (), vector)])
+        queue.answer(queue.doubts()[0], "rejected", "alice")
+    assert IdentityState.KNOWN not in named(100)

@@ -1,0 +1,134 @@
+"""How like a subject a look is: half its nearest face, half all its faces together."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.core.settings import CollectionSettings
+from edge.core.types import Match, Space
+from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.store.centroid import together
+from edge.recognition.store.store import FILE
+from edge.recognition.store.subject_scoring import MOST_FACES, likeness
+
+Vectors = NDArray[np.float32]
+Units = Callable[..., Vectors]
+Faces = Callable[..., list[NewFace]]
+
+
+def near(centres: Vectors, spread: float, seed: int) -> Vectors:
+    """Unit vectors around ``centres``."""
+    noise = np.random.default_rng(seed).standard_normal(centres.shape, dtype=np.float32)
+    vectors = centres + spread * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def asked(staff: Collection, query: Vectors, most: int = 32) -> list[Match]:
+    return staff.by_subject(query[np.newaxis], staff.search(query[np.newaxis], 32), most)[0]
+
+
+def test_a_subject_with_one_face_is_as_alike_as_that_face(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    staff.add(faces(unit(5)), space)
+    query = unit(1, seed=9)[0]
+    assert asked(staff, query) == staff.search(query[np.newaxis], 5)[0]
+
+
+def test_several_faces_count_half_by_the_nearest_and_half_together(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    alice, query = unit(4, seed=3), unit(1, seed=9)[0]
+    staff.add(faces(alice, "alice"), space)
+    (match,) = asked(staff, query)
+    cosines = alice @ query
+    assert match.similarity == pytest.approx((cosines.max() + together(alice) @ query) / 2, abs=1e-5)
+    assert match.face_id == staff.search(query[np.newaxis], 1)[0][0].face_id
+
+
+def test_each_subject_comes_once_and_the_most_alike_first(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    staff.add(faces(unit(12)), space)
+    staff.add(faces(unit(6, seed=1), "alice", start=12), space)
+    (nameless,) = staff.add([replace(one, subject=None) for one in faces(unit(1, seed=2), start=18)], space)
+    matches = asked(staff, unit(1, seed=9)[0])
+    assert sorted(match.name for match in matches) == sorted(["alice", nameless.face_id, *(f"s{n}" for n in range(12))])
+    similarities = [match.similarity for match in matches]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_only_the_nearest_subjects_are_asked_for(staff: Collection, unit: Units, faces: Faces, space: Space) -> None:
+    staff.add(faces(unit(12)), space)
+    query = unit(1, seed=9)[0]
+    few, all_of_them = asked(staff, query, 3), asked(staff, query)
+    assert few == all_of_them[:3]
+    assert len(all_of_them) == 12
+
+
+def test_one_picture_of_somebody_else_among_a_subjects_names_the_other_less_readily(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    alice, stranger = unit(2, seed=4)
+    own = near(np.repeat(alice[np.newaxis], 3, axis=0), 0.4, seed=5)
+    staff.add(faces(np.stack([*own, near(stranger[np.newaxis], 0.4, seed=6)[0]]), "alice"), space)
+    nearest = staff.search(stranger[np.newaxis], 1)[0][0].similarity
+    assert asked(staff, stranger)[0].similarity < 0.65 * nearest
+    assert asked(staff, alice)[0].similarity > 0.85
+
+
+def test_faces_that_come_and_go_count_at_once(staff: Collection, unit: Units, faces: Faces, space: Space) -> None:
+    alice, query = unit(3, seed=3), unit(1, seed=9)[0]
+    first = staff.add(faces(alice[:1], "alice"), space)
+    assert asked(staff, query)[0].similarity == pytest.approx(float(alice[0] @ query), abs=1e-5)
+    more = staff.add(faces(alice[1:], "alice", start=1), space)
+    together_now = likeness(float((alice @ query).max()), query, together(alice))
+    assert asked(staff, query)[0].similarity == pytest.approx(together_now, abs=1e-5)
+    staff.delete_faces([face.face_id for face in more])
+    assert asked(staff, query)[0].face_id == first[0].face_id
+    assert asked(staff, query)[0].similarity == pytest.approx(float(alice[0] @ query), abs=1e-5)
+
+
+def test_another_process_changes_what_counts(tmp_path: Path, unit: Units, faces: Faces, space: Space) -> None:
+    alice, query = unit(2, seed=3), unit(1, seed=9)[0]
+    with Collections(tmp_path, CollectionSettings()) as here, Collections(tmp_path, CollectionSettings()) as there:
+        staff = here.create("staff")
+        staff.add(faces(alice[:1], "alice"), space)
+        before = asked(staff, query)[0].similarity
+        there.get("staff").add(faces(alice[1:], "alice", start=1), space)
+        expected = likeness(float((alice @ query).max()), query, together(alice))
+        assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
+        assert before != pytest.approx(expected, abs=1e-3)
+
+
+def test_of_very_many_faces_the_newest_are_taken_together(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    alice, query = unit(MOST_FACES + 20, seed=3), unit(1, seed=9)[0]
+    staff.add(faces(alice, "alice"), space)
+    expected = likeness(float((alice @ query).max()), query, together(alice[-MOST_FACES:][::-1]))
+    assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["x'00ff'", "zeroblob(128)"])
+def test_a_face_that_was_damaged_on_disk_spoils_nothing_of_its_subject(
+    tmp_path: Path, unit: Units, faces: Faces, space: Space, damage: str
+) -> None:
+    alice, query = unit(3, seed=3), unit(1, seed=9)[0]
+    with Collections(tmp_path, CollectionSettings()) as opened:
+        first = opened.create("staff").add(faces(alice, "alice"), space)[0]
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute(f"UPDATE faces SET vector = {damage} WHERE face_id = ?", (first.face_id,))
+    with Collections(tmp_path, CollectionSettings()) as opened:
+        (match,) = asked(opened.get("staff"), query)
+    whole = alice[1:]
+    expected = likeness(float((whole @ query).max()), query, together(whole[::-1]))
+    assert match.similarity == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core.imaging import image as pictures
+from edge.core.settings import CollectionSettings, Label, Models, Review, Settings
+from edge.core.types import IdentityState, Match
+from edge.inference.calibration import Calibration
+from edge.recognition import extraction as finder
+from edge.recognition import identification as identify
+from edge.recognition.enrollment import enroll_images, planned
+from edge.recognition.extraction import Finder
+from edge.recognition.identification import Rule, identify_files
+from edge.recognition.review import Anchors, Doubt, ReviewQueue
+from edge.recognition.store import Collection, Collections
+from edge.recognition.store.centroid import together
+from edge.recognition.store.subject_scoring import likeness
+
+EXPECTED = {
+    "bbt1.jpg": {"sheldon", "leonard", "raj", "howard"},
+    "bbt2.jpg": {"sheldon", "leonard", "raj"},
+    "bbt3.jpg": {"leonard", "sheldon", "howard", "penny", "raj"},
+    "bbt4.jpg": {"leonard", "sheldon", "raj", "bernadette", "amy", "penny"},
+    "bbt5.jpg": {"raj", "howard", "sheldon", "leonard", "penny"},
+}
+"""who is in the group photos: three embedders agree (two miss bbt1's leonard), and every visible face has a box"""
+
+
+@pytest.fixture(scope="module")
+def settings(shared_models: Path) -> Settings:
+    return Settings(models=Models(path=(shared_models,), check=False))
+
+
+@pytest.fixture(scope="module")
+def faces(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    state = tmp_path_factory.mktemp("state")
+    return finder.load(settings, state, "face", ["ulffd-landmark-320"], "mobilefacenet-112-int8")
+
+
+@pytest.fixture(scope="module")
+def cast(faces: Finder, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+    with Collections(tmp_path_factory.mktemp("collections"), CollectionSettings()) as opened:
+        collection = opened.create("cast")
+        for _ in enroll_images(planned(shared_data / "tv_cast" / "gallery", None), faces, collection):
+            pass
+        yield collection
+
+
+def test_the_faces_of_group_photos_are_named_and_none_wrongly(
+    faces: Finder, cast: Collection, settings: Settings, shared_data: Path
+) -> None:
+    rule = identify.rule(settings, "face", faces.embedder)
+    assert rule.similarity == 80
+    answers = identify_files(sorted((shared_data / "tv_cast" / "group").iterdir()), faces, cast, rule)
+    named = {answer.path.name: sorted(face.identity.subject or "" for face in answer.known) for answer in answers}
+    assert named == {name: sorted(people) for name, people in EXPECTED.items()}
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
+    faces: Finder, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    good = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
+    rule = identify.rule(settings, "face", faces.embedder)
+    bad, gone, answer = identify_files([tmp_path / "bad.jpg", tmp_path / "gone.jpg", good], faces, cast, rule)
+    assert (bool(bad.reason), gone.reason, bad.faces) == (True, "unreadable", ())
+    assert [face.identity.subject for face in answer.known] == ["amy"]
+    identity = answer.known[0].identity
+    own = cast.vectors([identity.face_id or ""])[0]
+    others = cast.vectors([face.face_id for face in cast.faces(subject="amy")])
+    assert identity.similarity == pytest.approx(likeness(1.0, own, together(others)), abs=1e-3)
+
+
+def test_an_empty_collection_knows_nobody(faces: Finder, settings: Settings, shared_data: Path, tmp_path: Path) -> None:
+    rule = identify.rule(settings, "face", faces.embedder)
+    with Collections(tmp_path, CollectionSettings()) as opened:
+        path = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
+        (answer,) = identify_files([path], faces, opened.create("nobody"), rule)
+    assert [face.identity.state for face in answer.faces] == [IdentityState.UNKNOWN]
+    assert answer.faces[0].matches == ()
+
+
+@pytest.mark.parametrize(
+    ("cosines", "state", "subject"),
+    [
+        ({"alice": 0.8, "bob": 0.3}, IdentityState.KNOWN, "alice"),
+        ({"alice": 0.8}, IdentityState.KNOWN, "alice"),
+        ({"alice": 0.8, "bob": 0.78}, IdentityState.UNCERTAIN, "alice"),
+        ({"alice": 0.34, "bob": 0.1}, IdentityState.UNKNOWN, None),
+        ({}, IdentityState.UNKNOWN, None),
+    ],
+)
+def test_the_threshold_and_the_margin_decide(
+    cosines: dict[str, float], state: IdentityState, subject: str | None
+) -> None:
+    matches = [Match(f"id-{name}", name, cosine) for name, cosine in cosines.items()]
+    found = identify.identity(matches, Rule(80, 0.06, Calibration()), "staff")
+    assert (found.state, found.subject, found.collection) == (state, subject, "staff")
+    assert found.runner_up == (cosines.get("bob"))
+
+
+def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(faces: Finder, settings: Settings) -> None:
+    label = Label(embedder="x", collection="y", similarity=91, margin=0.2)
+    own = settings.model_copy(update={"labels": {"face": label}})
+    assert identify.rule(own, "face", faces.embedder, 95.0).similarity == 95
+    assert (
+        identify.rule(own, "face", faces.embedder).similarity,
+        identify.rule(own, "face", faces.embedder).margin,
+    ) == (91, 0.2)
+    assert identify.rule(settings, "person", faces.embedder).similarity == faces.embedder.card.thresholds.similarity
+
+
+def test_a_look_that_somebody_rejected_is_not_named(
+    faces: Finder, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
+) -> None:
+    rule = identify.rule(settings, "face", faces.embedder)
+    path = shared_data / "tv_cast" / "group" / "bbt2.jpg"
+    (before,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    picture = pictures.read(path)
+    raj = next(face for face in before.known if face.identity.subject == "raj")
+    (embedding,) = faces.embedder.embed(picture, [raj.detection])
+    where = ("door", "1-1", "face", cast.name, embedding.space, raj.detection.box, 0.9, 0.9)
+    with ReviewQueue(tmp_path, Review()) as queue:
+        queue.put([Doubt("audit", 4e9, *where, "raj", (), embedding.vector)])
+        queue.answer(queue.doubts()[0], "rejected", "raj")
+    (after,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    assert {face.identity.subject for face in before.known} == {"sheldon", "leonard", "raj"}
+    assert {face.identity.subject for face in after.known} == {"sheldon", "leonard"}

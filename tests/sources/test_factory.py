@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from edge import sources
+from edge.core.errors import SettingsError
+from edge.core.settings import Camera
+from edge.sources.base import Rate, StoredClock, masked
+from edge.sources.factory import split
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "target"),
+    [
+        ("auto", "auto", ""),
+        ("picamera2", "picamera2", ""),
+        ("picamera2:1", "picamera2", "1"),
+        ("v4l2:/dev/video2", "v4l2", "/dev/video2"),
+        ("video:/srv/a:b.mp4", "video", "/srv/a:b.mp4"),
+        ("rtsp://u:p@10.0.0.1:554/s?x=1", "rtsp", "rtsp://u:p@10.0.0.1:554/s?x=1"),
+        ("RTSPS://host/s", "rtsp", "RTSPS://host/s"),
+        ("synthetic", "synthetic", ""),
+        ("synthetic:people", "synthetic", "people"),
+        ("your.module:Source", "your.module:Source", ""),
+        ("your.module:Source:a:b", "your.module:Source", "a:b"),
+    ],
+)
+def test_a_source_is_split_into_name_and_target(source: str, name: str, target: str) -> None:
+    assert split(source) == (name, target)
+
+
+@pytest.mark.parametrize(
+    "source", ["video:film.mp4", "images:.", "rtsp://host/s", "v4l2:/dev/video0", "auto", "synthetic"]
+)
+def test_nothing_is_opened_before_frames_are_wanted(source: str) -> None:
+    opened = sources.open(Camera(source=source))
+    opened.close()
+    assert opened.live == (source.split(":")[0] in {"rtsp", "v4l2", "auto"})
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"picamera2.*video"):
+        sources.open(Camera(name="door", source="webcam"))
+
+
+def test_an_address_of_an_unknown_kind_is_refused_without_its_password() -> None:
+    with pytest.raises(SettingsError, match="rtsp") as caught:
+        sources.open(Camera(source="http://admin:hunter2@host/s"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rtsp://admin:hunter2@10.0.0.1/s", "rtsp://***@10.0.0.1/s"),
+        ("cannot open 'rtsp://admin:hun@ter2@host/s'", "cannot open 'rtsp://***@host/s'"),
+        ("rtsp://host/s?user=admin&password=hunter2&channel=1", "rtsp://host/s?user=***&password=***&channel=1"),
+        ("rtsp://admin@host/s", "rtsp://***@host/s"),
+        ("rtsp://host/s", "rtsp://host/s"),
+        ("mail to me@example.org", "mail to me@example.org"),
+    ],
+)
+def test_credentials_are_masked(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+def test_a_source_does_not_show_credentials() -> None:
+    source = sources.open(Camera(source="rtsp://admin:hunter2@host/s"))
+    assert "hunter2" not in f"{source.name} {source!r} {source}"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "expected"), [(30, 5, 5), (25, 5, 5), (30, 25, 25), (10, 30, 10), (29.97, 10, 10)]
+)
+def test_a_rate_lets_through_what_is_wanted(given: float, wanted: float, expected: float) -> None:
+    rate = Rate(wanted)
+    passed = sum(rate.wants(100 + number / given) for number in range(int(given * 20)))
+    assert abs(passed / 20 - expected) <= 0.06 * expected
+
+
+def test_a_rate_survives_a_clock_that_goes_back() -> None:
+    rate = Rate(5)
+    assert rate.wants(100.0)
+    assert rate.wants(3.0)
+    assert not rate.wants(3.1)
+
+
+class FakeTime:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_stored_time_goes_on_by_itself_where_it_is_not_played_at_its_pace() -> None:
+    time = FakeTime()
+    clock = StoredClock(False, time.monotonic, time.sleep)
+    moments = [clock.moment(at)[0] for at in (0.0, 1.0, 60.0)]
+    assert moments == [1000.0, 1001.0, 1060.0]
+    assert time.now == 1000.0
+
+
+def test_stored_time_is_waited_for_at_its_own_pace() -> None:
+    time = FakeTime()
+    clock = StoredClock(True, time.monotonic, time.sleep)
+    clock.moment(0.0)
+    clock.moment(2.5)
+    assert time.now == 1002.5
+
+
+def test_a_slow_reader_shifts_the_rest_instead_of_getting_a_burst() -> None:
+    time = FakeTime()
+    clock = StoredClock(True, time.monotonic, time.sleep)
+    clock.moment(0.0)
+    time.now += 30
+    assert clock.moment(1.0)[0] == 1030.0
+    assert clock.moment(1.5)[0] == 1030.5
