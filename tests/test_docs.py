@@ -12,9 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import COMMANDS, edge
 from edge.cli.listen import line
-from edge.core.settings import Settings
+from edge.cli.main import COMMANDS, edge
+from edge.core.settings.schema import Settings
 from edge.core.types import Queued
 from edge.mqtt import messages, topics
 

@@ -26,15 +26,6 @@ RANKS = (
 """the rooms, lowest first; a room imports only from lower ranks"""
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 DATA = {"data"}
-UPWARD = {
-    ("edge.labels.classifier", "edge.pipeline.model_set"),
-    ("edge.labels.classifier", "edge.releases.release_store"),
-    ("edge.labels.classifier", "edge.releases.shipped"),
-    ("edge.labels.refit", "edge.recognition.review"),
-    ("edge.recognition.identification", "edge.pipeline.model_set"),
-    ("edge.releases.manager", "edge.daemon.engine"),
-}
-"""imports left over from the move, to be untangled"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def test_every_import_points_to_the_same_room_or_a_lower_rank() -> None:
         for module, path in modules()
         if module not in ("edge", "edge.__main__")
         for one in imports_of(path.read_text(encoding="utf-8"), module, package=path.name == "__init__.py")
-        if (one.importer, one.imported) not in UPWARD and (reason := broken(one))
+        if (reason := broken(one))
     ]
     assert found == []
 

@@ -12,7 +12,7 @@ PROGRAM = """
 import json, sys
 import click
 from click.testing import CliRunner
-from edge.cli import edge
+from edge.cli.main import edge
 
 def walk(command, words):
     result = CliRunner().invoke(edge, [*words, "--help"], prog_name="edge")
@@ -51,10 +51,12 @@ def test_settings_are_read_without_loading_anything_heavy() -> None:
 OPTIONAL = [
     "starlette", "uvicorn", "tuf", "securesystemslib", "cryptography", "av", "picamera2", "ai_edge_litert",
     "tflite_runtime", "annoy", "pydantic_settings",
-    "edge.api.rekognition", "edge.api.web", "edge.releases.updater", "edge.daemon.remote_commands", "edge.mqtt.command_auth",
+    "edge.api.rekognition", "edge.api.web", "edge.releases.updater", "edge.daemon.remote_commands",
+    "edge.mqtt.command_auth",
     "edge.daemon.integrations",
     "edge.mqtt.homeassistant", "edge.mqtt.frigate", "edge.pipeline.review_sampling",
     "edge.recognition.review.answers", "edge.recognition.enrollment",
+    "edge.labels.trainer", "edge.labels.evaluation", "edge.labels.store",
 ]  # fmt: skip
 """what only some configurations use"""
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli.output import Bar, bar, settings
+from edge.cli.output import ProgressBar, bar, settings
 
 if TYPE_CHECKING:
-    from edge.cli.analyze import Analysis, Appearances, Step
+    from edge.cli.analyze.analysis import Analysis, Step
     from edge.cli.analyze.annotated import AnnotatedVideo
-    from edge.core.settings import Camera, Settings
+    from edge.cli.analyze.appearances import Appearances
+    from edge.core.settings.schema import Settings
+    from edge.core.settings.vision import CameraSettings
 
 
 @click.command()
@@ -44,10 +46,10 @@ def analyze(
       edge analyze visit.mp4 --video seen.mp4 --page who.html
       edge analyze photos/ > events.jsonl
     """
-    from edge.cli.analyze import Analysis, Appearances
-    from edge.cli.analyze.analysis import is_picture, stored_files
+    from edge.cli.analyze.analysis import Analysis, is_picture, stored_files
+    from edge.cli.analyze.appearances import Appearances
     from edge.core.settings import loader as config
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
 
     chosen = settings(ctx)
     camera = _camera(chosen, name, fps)
@@ -73,7 +75,7 @@ def analyze(
         ctx.exit(3)
 
 
-def _camera(settings: Settings, name: str | None, fps: float | None) -> Camera:
+def _camera(settings: Settings, name: str | None, fps: float | None) -> CameraSettings:
     found = [camera for camera in settings.cameras if name in (None, camera.name)]
     if not found:
         names = ", ".join(camera.name for camera in settings.cameras)
@@ -105,7 +107,7 @@ def _steps(analysis: Analysis, files: list[Path]) -> Iterator[Step]:
 
 
 def _video(analysis: Analysis, file: Path) -> Iterator[Step]:
-    from edge.sources._length import seconds
+    from edge.sources.av import seconds
 
     length = seconds(file)
     with bar(f"{file.name}, seconds", length and round(length)) as progress:
@@ -115,7 +117,7 @@ def _video(analysis: Analysis, file: Path) -> Iterator[Step]:
             done = _advanced(progress, done, step.frame.video_time or 0.0)
 
 
-def _advanced(progress: Bar, done: float, now: float) -> float:
+def _advanced(progress: ProgressBar, done: float, now: float) -> float:
     progress.advance(now - done)
     return now
 
@@ -130,7 +132,7 @@ def _readable(file: Path, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _print(step: Step) -> None:
-    from edge.mqtt._event_document import event_document
+    from edge.mqtt.messages import event_document
 
     for event in step.events:
         document = {"source": str(step.source), **event_document(event)}

@@ -28,7 +28,7 @@ def api(ctx: click.Context, host: str | None, port: int | None, as_json: bool) -
       aws rekognition create-collection --collection-id staff
     """
     from edge.api.rekognition.endpoint import ApiServer
-    from edge.core import extras
+    from edge.core import plugins as extras
     from edge.core.settings.loader import state_folder
     from edge.releases.activation import in_force
 

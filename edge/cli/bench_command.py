@@ -11,7 +11,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.cli.bench import Plan
+    from edge.cli.bench.stand import Plan
 
 
 @click.command()
@@ -53,7 +53,7 @@ def bench(ctx: click.Context, /, compare: Path | None, plot: Path | None, as_jso
       edge bench --source synthetic --profile
       edge bench --source synthetic --cameras 1,4,16 --in-view 1,4,16 --motion --budget --plot bench.png
     """
-    from edge.cli.bench import bench as measure
+    from edge.cli.bench.report import bench as measure
     from edge.core.settings import loader as config
 
     before, source = _earlier(compare), asked.pop("source")
@@ -75,7 +75,7 @@ def bench(ctx: click.Context, /, compare: Path | None, plot: Path | None, as_jso
 
 
 def _plan(asked: dict[str, Any]) -> Plan:
-    from edge.cli.bench import Plan
+    from edge.cli.bench.stand import Plan
 
     numbers: dict[str, Any] = {name: _numbers(asked.pop(name), option, most) for name, option, most in NUMBERS}
     detectors = tuple(name for name in (asked.pop("detectors") or "").split(",") if name)

@@ -13,8 +13,9 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.recognition.store import Collection, Collections
     from edge.recognition.store.audit import Audit, Pair
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.store.collections import Collections
 
 
 @click.group()
@@ -223,7 +224,7 @@ def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bo
 @contextmanager
 def _collections(ctx: click.Context) -> Iterator[Collections]:
     from edge.core.settings import loader as config
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
 
     chosen = settings(ctx)
     with Collections(config.state_folder(chosen), chosen.collection, maintain=False) as collections:

@@ -91,7 +91,7 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
     Example:
       edge config schema > edge.schema.json
     """
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
 
     print_json(Settings.model_json_schema())
 

@@ -11,7 +11,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.cli.doctor import Finding, Patient
+    from edge.cli.doctor.finding import DoctorContext, Finding
 
 MARKS = {
     "ok": ("ok     ", "green"),
@@ -55,9 +55,9 @@ def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
     ctx.exit(1 if wrong else 0)
 
 
-def _patient(ctx: click.Context, findings: list[Finding]) -> Patient | None:
+def _patient(ctx: click.Context, findings: list[Finding]) -> DoctorContext | None:
     """The device itself; None, and a finding, where its settings cannot be read: then nothing else can be judged."""
-    from edge.cli.doctor import Finding, Patient
+    from edge.cli.doctor.finding import DoctorContext, Finding
     from edge.core.errors import SettingsError
     from edge.core.settings import loader as config
     from edge.core.storage import lock
@@ -69,11 +69,11 @@ def _patient(ctx: click.Context, findings: list[Finding]) -> Patient | None:
         findings.append(Finding.of("configuration", error))
         return None
     state = config.state_folder(loaded.settings)
-    return Patient(loaded, state, daemon=lock.holder(state))
+    return DoctorContext(loaded, state, daemon=lock.holder(state))
 
 
-def _examined(patient: Patient, findings: list[Finding]) -> Iterator[Finding]:
-    from edge.cli.doctor import examine
+def _examined(patient: DoctorContext, findings: list[Finding]) -> Iterator[Finding]:
+    from edge.cli.doctor.examination import examine
 
     for finding in examine(patient):
         findings.append(finding)

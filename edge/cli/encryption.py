@@ -12,8 +12,8 @@ import click
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.daemon.encryption import Changed
+    from edge.core.settings.schema import Settings
+    from edge.daemon.encryption import EncryptionChange
 
 
 @click.group()
@@ -123,7 +123,7 @@ def rotate(ctx: click.Context, as_json: bool) -> None:
     _change(ctx, go_over, as_json)
 
 
-def _change(ctx: click.Context, how: Callable[[Settings, Path], Changed], as_json: bool) -> None:
+def _change(ctx: click.Context, how: Callable[[Settings, Path], EncryptionChange], as_json: bool) -> None:
     from edge.core.settings import loader as config
 
     chosen = settings(ctx)

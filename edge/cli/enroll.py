@@ -50,7 +50,7 @@ def enroll(
     from edge.core.settings import loader as config
     from edge.recognition import extraction as finder
     from edge.recognition.enrollment import enroll_images, planned
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
     from edge.releases.activation import in_force
 
     chosen = settings(ctx)

@@ -10,7 +10,7 @@ import click
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
 
 
 @click.command()

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import NOTHING_FOUND, output
+from edge.cli import output
 from edge.cli.hub_publish import desk_of, repository_option
+from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import ConflictError, SettingsError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.hub.publishing.enrollment_acceptance import Judged
-    from edge.hub.publishing.pending_enrollments import Pulled
+    from edge.core.settings.schema import Settings
+    from edge.hub.publishing.enrollment_acceptance import JudgedFace
+    from edge.hub.publishing.pending_enrollments import PendingFace
 
 key_option = click.option(
     "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key of the settings when not given."
@@ -89,14 +90,14 @@ def pull(
     """
     from edge.hub.command_client import read_key
     from edge.hub.enrollment_pull import pull as pulling
-    from edge.hub.publishing.pending_enrollments import Waiting
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
     if not desk.settings.mqtt.host:
         raise SettingsError("no broker is set", "set mqtt.host in the configuration")
     private = read_key(_key_file(desk.settings, key_file))
     told = []
-    with closing(Waiting(desk.private)) as waiting, output.bar("asking", len(devices)) as progress:
+    with closing(PendingEnrollments(desk.private)) as waiting, output.bar("asking", len(devices)) as progress:
         for device in devices:
             if again:
                 waiting.begin_anew(device, collection)
@@ -127,10 +128,10 @@ def list_(
       edge hub enrolments list --device porch
     """
     from edge.hub.publishing.enrollment_acceptance import judge
-    from edge.hub.publishing.pending_enrollments import Waiting
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
-    with closing(Waiting(desk.private)) as waiting:
+    with closing(PendingEnrollments(desk.private)) as waiting:
         chosen = _chosen(waiting.waiting(), (), device, subject)
     rows = [_row(one) for one in judge(desk, chosen, label, into)]
     if as_json:
@@ -167,11 +168,11 @@ def accept(
       edge hub enrolments accept --device porch --subject alice
     """
     from edge.hub.publishing.enrollment_acceptance import accept as accepting
-    from edge.hub.publishing.pending_enrollments import Waiting
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
-    with closing(Waiting(desk.private)) as waiting:
+    with closing(PendingEnrollments(desk.private)) as waiting:
         chosen = _chosen(waiting.waiting(), numbers, device, subject)
         left = accepting(desk, waiting, chosen, label, into, force)
     if as_json:
@@ -206,11 +207,11 @@ def drop(
     Example:
       edge hub enrolments drop --device porch --subject visitor
     """
-    from edge.hub.publishing.pending_enrollments import Waiting
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
-    with closing(Waiting(desk.private)) as waiting:
+    with closing(PendingEnrollments(desk.private)) as waiting:
         chosen = _chosen(waiting.waiting(), numbers, device, subject)
         waiting.decide([one.number for one in chosen], "dropped")
     if as_json:
@@ -233,7 +234,7 @@ def _some(numbers: tuple[int, ...], everything: bool, device: str, subject: str)
         raise click.UsageError("which ones? name numbers, --device, --subject or --all")
 
 
-def _chosen(waiting: list[Pulled], numbers: tuple[int, ...], device: str, subject: str) -> list[Pulled]:
+def _chosen(waiting: list[PendingFace], numbers: tuple[int, ...], device: str, subject: str) -> list[PendingFace]:
     return [
         one
         for one in waiting
@@ -243,7 +244,7 @@ def _chosen(waiting: list[Pulled], numbers: tuple[int, ...], device: str, subjec
     ]
 
 
-def _row(judged: Judged) -> dict[str, object]:
+def _row(judged: JudgedFace) -> dict[str, object]:
     one = judged.one
     return {
         "number": one.number,

@@ -10,7 +10,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.hub.publishing.publisher import Desk, Published
+    from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 repository_option = click.option(
@@ -19,16 +19,16 @@ repository_option = click.option(
 keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline keys (root.pem, targets.pem).")
 
 
-def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> Desk:
+def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> ReleasePublisher:
     """The desk of the hub that the command line or the configuration names."""
-    from edge.core import extras
+    from edge.core import plugins as extras
     from edge.core.settings import loader as config
-    from edge.hub.publishing.publisher import Desk
+    from edge.hub.publishing.publisher import ReleasePublisher
 
     extras.want("hub", "signing needs")
     settings = output.settings(ctx)
     folder = repository or settings.hub.repository or config.state_folder(settings) / "hub"
-    return Desk(folder.expanduser(), settings, keys)
+    return ReleasePublisher(folder.expanduser(), settings, keys)
 
 
 @click.command()
@@ -240,7 +240,7 @@ def publish(
         click.echo(f"  {one.name}: {one.count} faces in {len(one.segments)} segments, {len(one.tombstones)} tombstones")
 
 
-def _told(done: Published) -> dict[str, object]:
+def _told(done: PublishedRelease) -> dict[str, object]:
     from edge.releases.manifest import facts
 
     return {**facts(done.release), "fetched": done.fetched, "new_files": len(done.new_blobs), "written": done.written}

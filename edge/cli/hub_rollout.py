@@ -13,12 +13,12 @@ from edge.cli import output
 from edge.cli.hub_publish import desk_of, keys_option, repository_option
 
 if TYPE_CHECKING:
-    from edge.hub.publishing.rollout import Verdict, Word
+    from edge.hub.publishing.rollout import RolloutVerdict, Word
     from edge.releases.manifest import Deployment
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _RolloutOptions:
     release: str | None
     group: str
     percent: float
@@ -54,7 +54,7 @@ def rollout(
     """
     from edge.hub.publishing import rollout as rollouts
 
-    wanted = _Wish(**wish)  # type: ignore[arg-type]
+    wanted = _RolloutOptions(**wish)  # type: ignore[arg-type]
     desk = desk_of(ctx, repository).opened()
     now = desk.deployment(wanted.group)
     words = _words(ctx, wanted.group)
@@ -63,7 +63,7 @@ def rollout(
     changed = _changed(now, wanted, list(wanted.devices) or list(words))
     verdict = None
     if advance:
-        policy = rollouts.Policy()
+        policy = rollouts.RolloutPolicy()
         verdict = rollouts.judge(changed, words, policy)
         changed = {"grow": lambda: rollouts.grown(changed, policy), "stop": lambda: rollouts.stopped(changed)}.get(
             verdict.action, lambda: changed
@@ -75,7 +75,7 @@ def rollout(
     _tell(changed, verdict, as_json)
 
 
-def _changed(now: Deployment | None, wish: _Wish, known: list[str]) -> Deployment:
+def _changed(now: Deployment | None, wish: _RolloutOptions, known: list[str]) -> Deployment:
     from edge.hub.publishing import rollout as rollouts
 
     if wish.release:
@@ -96,7 +96,7 @@ def _changed(now: Deployment | None, wish: _Wish, known: list[str]) -> Deploymen
     return replace(changed, pins=pins, hold=changed.hold if wish.hold is None else wish.hold)
 
 
-def _tell(changed: Deployment, verdict: Verdict | None, as_json: bool) -> None:
+def _tell(changed: Deployment, verdict: RolloutVerdict | None, as_json: bool) -> None:
     if as_json:
         output.print_json({**asdict(changed), "verdict": asdict(verdict) if verdict else None})
         return
@@ -118,11 +118,11 @@ def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     from edge.core.settings import loader as config
     from edge.hub import databases
     from edge.hub.publishing.rollout import Word
-    from edge.hub.store import Store
+    from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
     database = databases.connect(settings.hub.database, config.state_folder(settings))
-    Store(database).prepare()
+    EventStore(database).prepare()
     with database.transaction(reading=True) as transaction:
         rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")
     said = {device: json.loads(body) for device, body in rows}

@@ -16,7 +16,7 @@ from edge.cli import output
 from edge.core.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from edge.hub.databases import Database
+    from edge.hub.databases import HubDatabase
     from edge.hub.ingest import Ingest
     from edge.hub.queries import DeviceState, Row
 
@@ -43,7 +43,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     from edge.hub import databases
     from edge.hub.erasure import publisher
     from edge.hub.ingest import Ingest
-    from edge.hub.store import Store
+    from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
     changes = {key: value for key, value in (("name", name), ("database", database)) if value is not None}
@@ -51,7 +51,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     if not settings.mqtt.host:
         raise SettingsError("no broker is set", "set mqtt.host in the configuration")
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    store = Store(databases.connect(chosen.database, config.state_folder(settings)))
+    store = EventStore(databases.connect(chosen.database, config.state_folder(settings)))
     one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
     one.start()
     click.echo(
@@ -159,7 +159,7 @@ def events(
     from edge.hub import queries as reading
 
     moments = [reading.moment(text) if text else None for text in (since, until)]
-    wanted = reading.Wanted(device, camera, subject, label, kind or "", *moments)
+    wanted = reading.EventQuery(device, camera, subject, label, kind or "", *moments)
     opened = _database(ctx, database)
     if target := csv_file or parquet:
         write = reading.write_csv if csv_file else reading.write_parquet
@@ -221,12 +221,12 @@ def _ago(moment: float | None) -> str:
     return f"{seconds} s ago"
 
 
-def _database(ctx: click.Context, chosen: str | None) -> Database:
+def _database(ctx: click.Context, chosen: str | None) -> HubDatabase:
     from edge.core.settings import loader as config
     from edge.hub import databases
-    from edge.hub.store import Store
+    from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
     database = databases.connect(settings.hub.database if chosen is None else chosen, config.state_folder(settings))
-    Store(database).prepare()
+    EventStore(database).prepare()
     return database

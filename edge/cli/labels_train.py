@@ -11,11 +11,13 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.labels import Evaluation, Labels, Version
-    from edge.labels.dataset import Rows
+    from edge.core.settings.schema import Settings
+    from edge.labels.dataset import TrainingRows
+    from edge.labels.evaluation import Evaluation
     from edge.labels.manifests import Read
-    from edge.labels.trainer import Teacher
+    from edge.labels.store import Labels
+    from edge.labels.trainer import LabelTrainer
+    from edge.labels.version import Version
 
 BASE = "mobilenet-v1-extractor-224"
 path_type = click.Path(path_type=Path)
@@ -53,8 +55,9 @@ def train(
       edge labels train pets photos/
       edge labels train parts parts.manifest --detector yolov8n-416 --test parts-test.manifest
     """
-    from edge.labels import Labels, split
     from edge.labels import trainer as teach
+    from edge.labels.evaluation import split
+    from edge.labels.store import Labels
 
     chosen, state = state_of(ctx)
     found = read(source, chosen)
@@ -104,7 +107,7 @@ def list_command(ctx: click.Context, as_json: bool) -> None:
     Example:
       edge labels list
     """
-    from edge.labels import Labels
+    from edge.labels.store import Labels
 
     _, state = state_of(ctx)
     store = Labels(state)
@@ -135,7 +138,7 @@ def read(source: Path, chosen: Settings) -> Read:
     return manifests.read(source, chosen.api.buckets)
 
 
-def _worse(teacher: Teacher, store: Labels, before: Version, now: Evaluation, rows: Rows) -> bool:
+def _worse(teacher: LabelTrainer, store: Labels, before: Version, now: Evaluation, rows: TrainingRows) -> bool:
     """Whether the version in use does better on the same test pictures; one of another space or labels cannot tell."""
     if before.space != teacher.embedder.space.fingerprint or set(before.labels) != {one.label for one in now.labels}:
         return False

@@ -33,10 +33,10 @@ def evaluate(
     """
     from edge.core.imaging import drawing
     from edge.core.storage import files
-    from edge.labels import Labels
     from edge.labels import classifier as custom_labels
     from edge.labels import trainer as teach
     from edge.labels.evaluation import picture as drawn
+    from edge.labels.store import Labels
 
     chosen, state = state_of(ctx)
     store = Labels(state)
@@ -75,9 +75,9 @@ def predict(
     """
     from edge.core.errors import InputError
     from edge.core.imaging import image as pictures
-    from edge.labels import Labels
     from edge.labels import classifier as custom_labels
     from edge.labels import trainer as teach
+    from edge.labels.store import Labels
     from edge.recognition import extraction as finder
 
     chosen, state = state_of(ctx)
@@ -121,9 +121,9 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
     Example:
       edge labels refit pets
     """
-    from edge.labels import Labels
     from edge.labels import refit as learning
-    from edge.recognition.review import ReviewQueue
+    from edge.labels.store import Labels
+    from edge.recognition.review.queue import ReviewQueue
 
     chosen, state = state_of(ctx)
     store = Labels(state)

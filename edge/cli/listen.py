@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import NOTHING_FOUND, output
+from edge.cli import output
+from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import DeliveryError, InputError, SettingsError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Mqtt
-    from edge.mqtt.client import Client, Incoming
+    from edge.core.settings.messaging import MqttSettings
+    from edge.mqtt.client import Incoming, MqttClient
     from edge.mqtt.messages import WireEvent
 
 CONNECT_SECONDS = 10.0
@@ -52,11 +53,11 @@ def listen(
       edge listen --json --count 10 --timeout 60
     """
     from edge.mqtt import topics
-    from edge.mqtt.client import Client
+    from edge.mqtt.client import MqttClient
 
     arrived: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
     chosen = _broker(output.settings(ctx).mqtt, host, port)
-    client = Client(chosen, f"edge-listen-{secrets.token_hex(4)}")
+    client = MqttClient(chosen, f"edge-listen-{secrets.token_hex(4)}")
     client.subscribe(topics.reports(device, "event"), arrived.put)
     client.start()
     try:
@@ -69,7 +70,7 @@ def listen(
         ctx.exit(NOTHING_FOUND)
 
 
-def _broker(settings: Mqtt, host: str | None, port: int | None) -> Mqtt:
+def _broker(settings: MqttSettings, host: str | None, port: int | None) -> MqttSettings:
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     chosen = settings.model_copy(update=changes)
     if not chosen.host:
@@ -77,7 +78,7 @@ def _broker(settings: Mqtt, host: str | None, port: int | None) -> Mqtt:
     return chosen
 
 
-def _await_broker(client: Client, seconds: float) -> None:
+def _await_broker(client: MqttClient, seconds: float) -> None:
     until = time.monotonic() + seconds
     while not client.online:
         if time.monotonic() > until:

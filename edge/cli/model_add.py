@@ -14,7 +14,7 @@ from edge.core.errors import InputError, StoreError
 from edge.core.storage import files
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.inference.card import Card
     from edge.inference.model import Model
     from edge.inference.onboarding.card_proposal import Hints
@@ -147,7 +147,7 @@ def _print(
     annotated: Path | None,
     as_json: bool,
 ) -> None:
-    from edge.inference._card_text import dumps, to_table
+    from edge.inference.card import dumps, to_table
 
     if as_json:
         print_json(

@@ -11,7 +11,7 @@ from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.inference.card import Card
     from edge.inference.onboarding.catalog import Offer
 

@@ -13,9 +13,9 @@ from edge.cli.output import bar, json_option, print_json, settings
 from edge.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.inference.model import Model
-    from edge.inference.onboarding.quantization import Quantized
+    from edge.inference.onboarding.quantization import QuantizedModel
 
 
 @click.command()
@@ -97,7 +97,7 @@ def _original(name: str, chosen: Settings) -> Model:
     return model.opened(found.card, path)
 
 
-def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: str, target: Path) -> Quantized:
+def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: str, target: Path) -> QuantizedModel:
     from edge.core.settings import loader as config
     from edge.inference import validation as check
     from edge.inference.load import load_detector

@@ -15,8 +15,8 @@ from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.core.errors import EdgeError, ModelError, NotFoundError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.inference.model import Entry
+    from edge.core.settings.schema import Settings
+    from edge.inference.model import ModelEntry
 
 
 @click.group()
@@ -72,7 +72,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     Example:
       edge models show edge-face-embedder-1
     """
-    from edge.inference._card_text import to_table
+    from edge.inference.card import to_table
 
     entry = next((entry for entry in _available(settings(ctx)) if entry.name == name), None)
     if entry is None:
@@ -121,14 +121,14 @@ def check(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _available(chosen: Settings) -> list[Entry]:
+def _available(chosen: Settings) -> list[ModelEntry]:
     from edge.core.settings import loader as config
     from edge.inference import model
 
     return model.available(model.folders(chosen.models, config.state_folder(chosen)))
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def _line(entry: ModelEntry) -> dict[str, Any]:
     card = entry.card
     return {
         "name": entry.name,
@@ -143,7 +143,7 @@ def _line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: ModelEntry) -> tuple[str, ...]:
     line = _line(entry)
     size = f"{line['size'] / 1e6:.2f} MB" if line["size"] else "?"
     return entry.name, line["kind"] or "?", size, "yes" if line["present"] else "no", line["licence"] or "?"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from edge.cli import NOTHING_FOUND
+from edge.cli.main import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -51,7 +51,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 @dataclass
-class Bar:
+class ProgressBar:
     """A progress bar, or nothing where stderr is not a terminal."""
 
     progress: Progress | None
@@ -63,14 +63,14 @@ class Bar:
 
 
 @contextmanager
-def bar(text: str, total: float | None) -> Iterator[Bar]:
+def bar(text: str, total: float | None) -> Iterator[ProgressBar]:
     """A progress bar with the expected time left on a terminal, silent in a pipe."""
     if not sys.stderr.isatty():
-        yield Bar(None, None)
+        yield ProgressBar(None, None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bar(progress, progress.add_task(text, total=total))
+        yield ProgressBar(progress, progress.add_task(text, total=total))

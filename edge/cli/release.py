@@ -9,8 +9,8 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
-    from edge.releases.release_store import Slots
-    from edge.releases.update_state import Ledger
+    from edge.releases.release_store import ReleaseStore
+    from edge.releases.update_state import UpdateState
 
 
 @click.group()
@@ -24,13 +24,13 @@ def release() -> None:
     """
 
 
-def _opened(ctx: click.Context) -> tuple[Slots, Ledger]:
+def _opened(ctx: click.Context) -> tuple[ReleaseStore, UpdateState]:
     from edge.core.settings import loader as config
-    from edge.releases.release_store import Slots
-    from edge.releases.update_state import Ledger
+    from edge.releases.release_store import ReleaseStore
+    from edge.releases.update_state import UpdateState
 
-    slots = Slots(config.state_folder(output.settings(ctx)))
-    return slots, Ledger(slots.folder)
+    slots = ReleaseStore(config.state_folder(output.settings(ctx)))
+    return slots, UpdateState(slots.folder)
 
 
 @release.command("list")

@@ -13,8 +13,9 @@ import click
 from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.recognition.review import Doubt, ReviewQueue
-    from edge.recognition.review.answers import Answers
+    from edge.recognition.review.answers import ReviewService
+    from edge.recognition.review.question import ReviewQuestion
+    from edge.recognition.review.queue import ReviewQueue
 
 KEYS = "[c]onfirm  [r]ename  [n]ew subject  [x] not this person  [d]iscard  [s]kip  [q]uit"
 
@@ -150,11 +151,11 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
 
 @contextmanager
-def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Answers]]:
+def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
     from edge.core.settings import loader as config
-    from edge.recognition.review import ReviewQueue
-    from edge.recognition.review.answers import Answers, matches
-    from edge.recognition.store import Collections
+    from edge.recognition.review.answers import ReviewService, matches
+    from edge.recognition.review.queue import ReviewQueue
+    from edge.recognition.store.collections import Collections
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)
@@ -162,11 +163,11 @@ def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Answers]]:
         ReviewQueue(state, chosen.review) as queue,
         Collections(state, chosen.collection, maintain=False) as collections,
     ):
-        yield queue, Answers(queue, collections, matches(chosen, state))
+        yield queue, ReviewService(queue, collections, matches(chosen, state))
 
 
 def _applying(
-    answers: Answers, answer: str | None, rename: str | None, new: str | None, force: bool
+    answers: ReviewService, answer: str | None, rename: str | None, new: str | None, force: bool
 ) -> Callable[[int], str | None]:
     if rename is not None:
         return lambda number: answers.rename(number, rename, force)
@@ -180,16 +181,16 @@ def _applying(
     return table[answer]
 
 
-def _print(found: list[Doubt]) -> None:
+def _print(found: list[ReviewQuestion]) -> None:
     rows = [(one.id, one.reason, one.camera, one.label, f"{one.subject or '-'}?", _nearest(one)) for one in found]
     print_table(["id", "reason", "camera", "label", "is it", "nearest"], rows)
 
 
-def _nearest(one: Doubt) -> str:
+def _nearest(one: ReviewQuestion) -> str:
     return ", ".join(f"{near.subject} {near.similarity:.2f}" for near in one.nearest[:3])
 
 
-def _converse(queue: ReviewQueue, answers: Answers) -> None:
+def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
     """One question after the other, until none is left or the person has had enough."""
     from edge.core.errors import EdgeError
 
@@ -208,7 +209,7 @@ def _converse(queue: ReviewQueue, answers: Answers) -> None:
             click.echo(f"   {error}", err=True)
 
 
-def _pressed(key: str, one: Doubt, answers: Answers) -> None:
+def _pressed(key: str, one: ReviewQuestion, answers: ReviewService) -> None:
     table: dict[str, Callable[[], object]] = {
         "c": lambda: answers.confirm(one.id),
         "r": lambda: answers.rename(one.id, click.prompt("   who")),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.core.types import Event
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def _print_events(events: Sequence[Event]) -> None:
     """On the inference thread, which must not end by what befalls stdout: then the daemon is told to stop."""
     import json
 
-    from edge.mqtt._event_document import event_document
+    from edge.mqtt.messages import event_document
 
     try:
         for event in events:

@@ -10,7 +10,7 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.recognition.identification import Answer, Identified, Rule
+    from edge.recognition.identification import IdentifiedFace, ImageIdentification, MatchRule
 
 
 @click.command()
@@ -48,8 +48,8 @@ def search(
     from edge.core.settings import loader as config
     from edge.recognition import extraction as finder
     from edge.recognition.identification import identify_files, rule
-    from edge.recognition.review import Anchors
-    from edge.recognition.store import Collections
+    from edge.recognition.review.rejections import RejectionIndex
+    from edge.recognition.store.collections import Collections
     from edge.releases.activation import in_force
 
     chosen = settings(ctx)
@@ -63,7 +63,7 @@ def search(
         when = rule(chosen, label, looks.embedder, threshold)
         answers = []
         with bar("searching", len(files)) as progress:
-            for answer in identify_files(files, looks, target, when, limit, Anchors(state)):
+            for answer in identify_files(files, looks, target, when, limit, RejectionIndex(state)):
                 answers.append(answer)
                 progress.advance()
     if as_json:
@@ -75,7 +75,7 @@ def search(
         ctx.exit(3)
 
 
-def _print(answers: list[Answer], when: Rule) -> None:
+def _print(answers: list[ImageIdentification], when: MatchRule) -> None:
     rows: list[tuple[object, ...]] = []
     for answer in answers:
         if answer.reason:
@@ -86,7 +86,7 @@ def _print(answers: list[Answer], when: Rule) -> None:
     print_table(["picture", "box", "who", "similarity", "runner-up"], rows)
 
 
-def _row(answer: Answer, face: Identified, when: Rule) -> tuple[object, ...]:
+def _row(answer: ImageIdentification, face: IdentifiedFace, when: MatchRule) -> tuple[object, ...]:
     box, identity = face.detection.box, face.identity
     who = identity.subject or identity.state.value
     if identity.state.value == "uncertain":
@@ -97,17 +97,17 @@ def _row(answer: Answer, face: Identified, when: Rule) -> tuple[object, ...]:
     return answer.path, place, who, _percent(identity.similarity, when), _percent(identity.runner_up, when)
 
 
-def _percent(cosine: float | None, when: Rule) -> str:
+def _percent(cosine: float | None, when: MatchRule) -> str:
     return "-" if cosine is None else f"{when.calibration.similarity(cosine):.1f}"
 
 
-def _json(answer: Answer, when: Rule) -> dict[str, Any]:
+def _json(answer: ImageIdentification, when: MatchRule) -> dict[str, Any]:
     faces = [_face_json(face, when) for face in answer.faces]
     document: dict[str, Any] = {"path": str(answer.path), "faces": faces}
     return {**document, "error": {"code": answer.reason, "message": answer.message}} if answer.reason else document
 
 
-def _face_json(face: Identified, when: Rule) -> dict[str, Any]:
+def _face_json(face: IdentifiedFace, when: MatchRule) -> dict[str, Any]:
     box, identity = face.detection.box, face.identity
 
     def similar(cosine: float | None) -> float | None:

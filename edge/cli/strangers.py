@@ -13,8 +13,8 @@ import click
 from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.recognition.review import ReviewQueue
+    from edge.core.settings.schema import Settings
+    from edge.recognition.review.queue import ReviewQueue
     from edge.recognition.review.stranger_store import Stranger
 
 
@@ -69,9 +69,9 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
       edge strangers name unknown-7 "Maria"
     """
     from edge.core import subjects
-    from edge.recognition.naming import name_stranger
+    from edge.recognition.enrollment import name_stranger
     from edge.recognition.review.answers import matches
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
 
     subject = subjects.checked(subject)
     with _opened(ctx) as (queue, chosen, state), Collections(state, chosen.collection, maintain=False) as collections:
@@ -108,7 +108,7 @@ def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
 @contextmanager
 def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, Settings, Path]]:
     from edge.core.settings import loader as config
-    from edge.recognition.review import ReviewQueue
+    from edge.recognition.review.queue import ReviewQueue
 
     chosen = settings(ctx)
     state = config.state_folder(chosen)

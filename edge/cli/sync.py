@@ -69,11 +69,11 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
 
 def _watch(ctx: click.Context, state: Path, interval: float) -> None:
     """One process a look: a hang or a leak ends with it, and its memory goes back."""
-    from edge.releases.release_store import Slots
+    from edge.releases.release_store import ReleaseStore
 
     chosen = ctx.find_root().obj
     command = [sys.executable, "-m", "edge", *(["--config", chosen] if chosen else []), "sync", "--json"]
-    hint = Slots(state).hint
+    hint = ReleaseStore(state).hint
     while True:
         began = time.time()
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

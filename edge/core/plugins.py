@@ -7,6 +7,7 @@ anybody can add a source or a decoder without changing this file.
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from typing import Any
 
 from edge.core.errors import SettingsError
@@ -58,3 +59,18 @@ def where(kind: str, table: dict[str, str], name: str) -> tuple[str, str]:
             f"use one of the known names for {kind}",
         )
     return module_name, attribute
+
+
+EXTRAS = {
+    "api": ("starlette", "uvicorn"),
+    "sync": ("tuf", "urllib3"),
+    "hub": ("tuf", "securesystemslib"),
+}
+"""what an extra of ours must have brought"""
+
+
+def want(extra: str, what: str) -> None:
+    """Raise SettingsError where what is asked for (``the endpoint needs``) cannot be had without an extra of ours."""
+    for package in EXTRAS[extra]:
+        if find_spec(package) is None:
+            raise SettingsError(f"{what} the package {package}", f"pip install 'edge[{extra}]'")

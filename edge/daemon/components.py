@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import __version__
-from edge.core import extras
-from edge.core.settings import Settings
+from edge.core import plugins as extras
+from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
-from edge.daemon.engine import Watch
-from edge.daemon.reporter import DeviceReports, small_jpeg
+from edge.daemon.engine import Engine
+from edge.daemon.reporter import Reporter, small_jpeg
 from edge.daemon.watchdog import LONG, Watchdog
 from edge.inference.interpreter import choose
-from edge.mqtt.client import Client
+from edge.mqtt.client import MqttClient
 from edge.mqtt.delivery import Delivery
 from edge.mqtt.messages import Info, Stats, to_json
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
 from edge.pipeline.health import Health
-from edge.pipeline.loader import Assembled
-from edge.recognition.store import Collections
-from edge.releases.manager import Switcher
+from edge.pipeline.loader import LoadedModels
+from edge.recognition.store.collections import Collections
+from edge.releases.manager import ReleaseManager
 
 if TYPE_CHECKING:
     from edge.api.rekognition.endpoint import ApiServer
-    from edge.api.web import StatusPage
-    from edge.daemon.remote_commands import Commands, Forgets, Host
+    from edge.api.web.routes import StatusPage
+    from edge.daemon.remote_commands import CommandContext, Forgets, RemoteCommands
 
 ANNOUNCED = "homeassistant.json"
 """in the state folder: what Home Assistant was told"""
@@ -39,7 +39,7 @@ Round = Callable[[float], None]
 
 
 @dataclass(slots=True)
-class Parts:
+class DeviceContext:
     """What every daemon has, in the order of its start."""
 
     settings: Settings
@@ -47,17 +47,17 @@ class Parts:
     health: Health
     outbox: Outbox
     topics: Topics
-    client: Client
+    client: MqttClient
     delivery: Delivery
     collections: Collections
-    switcher: Switcher
+    switcher: ReleaseManager
     chosen: Settings
     """the settings under the release in use: what is not switched later goes by them"""
-    reports: DeviceReports
-    watch: Watch
+    reports: Reporter
+    watch: Engine
     watchdog: Watchdog
     release: str = ""
-    assembled: Assembled | None = None
+    assembled: LoadedModels | None = None
     """what looks"""
     erasers: list[Callable[[str], None]] = field(default_factory=list)
     """what holds names of subjects, besides; called on the inference thread when one is forgotten"""
@@ -69,13 +69,13 @@ class Parts:
     def publish_stats(self) -> None:
         self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
 
-    def switched(self, now: Assembled) -> None:
+    def switched(self, now: LoadedModels) -> None:
         """Another bundle looks: say what the device is now."""
         self.release, self.assembled = now.bundle.release, now
         self.health.settle("custom_labels ", now.problems)
         self.client.retain(self.topics.info, to_json(self._info(now)))
 
-    def _info(self, assembled: Assembled) -> Info:
+    def _info(self, assembled: LoadedModels) -> Info:
         return Info(
             device=self.settings.device.name,
             version=__version__,
@@ -92,18 +92,18 @@ class Parts:
         )
 
 
-def releases(parts: Parts) -> Round:
+def releases(parts: DeviceContext) -> Round:
     """Takes a release over when one was installed, and says how it is going."""
 
     def tick(now: float) -> None:
-        parts.switcher.tick(now, parts.watch, parts.switched)
+        parts.switcher.tick(now, parts.watch.switch, parts.switched)
         if (said := parts.switcher.report()) is not None:
             parts.client.retain(parts.topics.reported, to_json(said))
 
     return tick
 
 
-def learning(parts: Parts, stack: ExitStack) -> Round | None:
+def learning(parts: DeviceContext, stack: ExitStack) -> Round | None:
     """What takes over custom labels that came into use, and learns from answers; None where no camera tells any."""
     if not any(camera.custom_labels for camera in parts.settings.cameras if camera.enabled):
         return None
@@ -112,7 +112,7 @@ def learning(parts: Parts, stack: ExitStack) -> Round | None:
     return learning.started(parts, stack)
 
 
-def storage(parts: Parts) -> Round:
+def storage(parts: DeviceContext) -> Round:
     """Says at once when the disk begins or ceases to take events."""
 
     def tick(_now: float) -> None:
@@ -122,7 +122,7 @@ def storage(parts: Parts) -> Round:
     return tick
 
 
-def indexes(parts: Parts) -> Round:
+def indexes(parts: DeviceContext) -> Round:
     """Knows which collections get an index now."""
     wanted = {label.collection for label in parts.settings.labels.values() if label.embedder}
 
@@ -133,31 +133,33 @@ def indexes(parts: Parts) -> Round:
     return tick
 
 
-def commands(client: Client, topics: Topics, settings: Settings) -> Commands | None:
+def commands(client: MqttClient, topics: Topics, settings: Settings) -> RemoteCommands | None:
     """What hears commands; before the client starts, so that none is missed. None where the settings want none."""
     if not settings.commands.enabled:
         return None
-    from edge.daemon.remote_commands import Commands
+    from edge.daemon.remote_commands import RemoteCommands
 
-    return Commands(client, topics)
+    return RemoteCommands(client, topics)
 
 
-def host(parts: Parts, forget: Forgets, reload: Callable[[], None], restart: Callable[[], None]) -> Host:
+def host(
+    parts: DeviceContext, forget: Forgets, reload: Callable[[], None], restart: Callable[[], None]
+) -> CommandContext:
     """What commands may do here."""
-    from edge.daemon.remote_commands import Host
+    from edge.daemon.remote_commands import CommandContext
 
-    return Host(
+    return CommandContext(
         parts.chosen, parts.state, parts.collections, parts.watch, parts.stats, small_jpeg,
         forget=forget, reload=reload, restart=restart,
     )  # fmt: skip
 
 
-def forgetting(parts: Parts, stack: ExitStack) -> Forgets:
+def forgetting(parts: DeviceContext, stack: ExitStack) -> Forgets:
     """What forgets a subject while the daemon runs: asked by a command on this machine, or over MQTT."""
     from edge.daemon.control import Control
-    from edge.daemon.eraser import Eraser
+    from edge.daemon.erasure import SubjectEraser
 
-    eraser = Eraser(parts)
+    eraser = SubjectEraser(parts)
     eraser.say()
     control = Control(parts.state, eraser.operations())
     stack.callback(control.stop)
@@ -165,30 +167,30 @@ def forgetting(parts: Parts, stack: ExitStack) -> Forgets:
     return eraser.forget
 
 
-def neighbours(parts: Parts, stack: ExitStack) -> Round | None:
+def neighbours(parts: DeviceContext, stack: ExitStack) -> Round | None:
     """The systems next door; None where none is on, and none was that must be told so."""
     settings = parts.settings
     announced = (parts.state / ANNOUNCED).exists()
     if not (settings.homeassistant.enabled or settings.frigate.enabled or announced):
         return None
-    from edge.daemon.integrations import Neighbours
+    from edge.daemon.integrations import Integrations
 
-    made = Neighbours(settings, parts.state, parts.collections, parts.client, small_jpeg, parts.watch.latest)
+    made = Integrations(settings, parts.state, parts.collections, parts.client, small_jpeg, parts.watch.latest)
     stack.callback(made.stop)
     made.start(parts.reports.listeners)
     parts.erasers.append(made.erase)
     return made.tick
 
 
-def doubts(parts: Parts, stack: ExitStack) -> Round | None:
+def doubts(parts: DeviceContext, stack: ExitStack) -> Round | None:
     """What keeps doubtful tracks for a person, and writes them; None where the settings want none."""
     if not parts.settings.review.enabled:
         return None
-    from edge.pipeline.review_sampling import Doubts
-    from edge.recognition.review import ReviewQueue
+    from edge.pipeline.review_sampling import ReviewSampler
+    from edge.recognition.review.queue import ReviewQueue
 
     queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
-    made = Doubts(queue, parts.settings)
+    made = ReviewSampler(queue, parts.settings)
     stack.callback(made.flush)
     parts.reports.examiners.append(made.look)
     parts.reports.listeners.append(made.ended)
@@ -196,21 +198,21 @@ def doubts(parts: Parts, stack: ExitStack) -> Round | None:
     return lambda _: made.flush()
 
 
-def strangers(parts: Parts, stack: ExitStack) -> Round | None:
+def strangers(parts: DeviceContext, stack: ExitStack) -> Round | None:
     """What knows unknown faces again, and writes them; None where the settings want none."""
     if not parts.settings.strangers.enabled:
         return None
-    from edge.pipeline.strangers import Strangers
-    from edge.recognition.review import ReviewQueue
+    from edge.pipeline.strangers import StrangerRecognizer
+    from edge.recognition.review.queue import ReviewQueue
 
     queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
-    made = Strangers(queue.strangers, parts.settings.strangers)
+    made = StrangerRecognizer(queue.strangers, parts.settings.strangers)
     stack.callback(made.close)
     parts.watch.remember(made)
     return lambda _: made.flush()
 
 
-def endpoint(parts: Parts, stack: ExitStack) -> None:
+def endpoint(parts: DeviceContext, stack: ExitStack) -> None:
     """The Rekognition endpoint and the status page, where the settings want them."""
     if not parts.settings.api.enabled:
         return
@@ -220,8 +222,8 @@ def endpoint(parts: Parts, stack: ExitStack) -> None:
     stack.callback(page.close)
 
 
-def _page(parts: Parts) -> StatusPage:
-    from edge.api.web import StatusPage
+def _page(parts: DeviceContext) -> StatusPage:
+    from edge.api.web.routes import StatusPage
 
     page = StatusPage(parts.settings, parts.state, parts.collections, parts.health)
     page.begin(parts.stats, parts.reports.present, parts.watch.latest, lambda: parts.release)
@@ -232,7 +234,7 @@ def _page(parts: Parts) -> StatusPage:
     return page
 
 
-def _api(parts: Parts, page: StatusPage) -> ApiServer:
+def _api(parts: DeviceContext, page: StatusPage) -> ApiServer:
     from edge.api.rekognition.endpoint import ApiServer
 
     def publish(processor: str, payload: bytes) -> bool:

@@ -13,27 +13,27 @@ from pathlib import Path
 from types import FrameType
 
 from edge.core.errors import EdgeError, SourceError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
 from edge.core.system import systemd as sdnotify
 from edge.core.types import Event
 from edge.daemon import components as optional
 from edge.daemon import housekeeping, overload
 from edge.daemon import retained as leftovers
-from edge.daemon.components import Parts, Round
-from edge.daemon.engine import Watch
-from edge.daemon.reporter import DeviceReports
+from edge.daemon.components import DeviceContext, Round
+from edge.daemon.engine import Engine
+from edge.daemon.reporter import Reporter
 from edge.daemon.watchdog import LONG, Watchdog
-from edge.mqtt.client import Client, of_device
+from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.outbox.store import FILE as OUTBOX
 from edge.mqtt.topics import Topics
 from edge.pipeline.health import Health
-from edge.pipeline.loader import Assembled
-from edge.recognition.store import Collections
+from edge.pipeline.loader import LoadedModels
+from edge.recognition.store.collections import Collections
 from edge.releases.activation import in_force
-from edge.releases.manager import Switcher
+from edge.releases.manager import ReleaseManager
 
 log = logging.getLogger(__name__)
 
@@ -135,34 +135,36 @@ class Daemon:
                 sdnotify.stopping()
         return self._ending or Ending.STOPPED
 
-    def _started(self, stack: ExitStack, outbox: Outbox, topics: Topics, client: Client) -> tuple[Parts, Assembled]:
+    def _started(
+        self, stack: ExitStack, outbox: Outbox, topics: Topics, client: MqttClient
+    ) -> tuple[DeviceContext, LoadedModels]:
         """What every daemon has, the first bundle included; the cameras are not opened yet."""
         settings, state = self._settings, self._state
         delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
         stack.callback(self._deliver_last, delivery, client)
         delivery.start()
         collections = stack.enter_context(Collections(state, settings.collection))
-        switcher = Switcher(settings, state, collections, self._health)
+        switcher = ReleaseManager(settings, state, collections, self._health)
         stack.callback(switcher.close)
         assembled = switcher.start()
         self._health.problems.update(assembled.problems)
-        reports = DeviceReports(settings, outbox, client, topics, self._health)
+        reports = Reporter(settings, outbox, client, topics, self._health)
         stack.callback(reports.finish)
         if self._on_events:
             reports.listeners.append(self._on_events)
         watchdog = Watchdog(self._watchdog_seconds)
-        watch = Watch(settings, assembled.bundle, outbox.session, self._health, reports, watchdog)
+        watch = Engine(settings, assembled.bundle, outbox.session, self._health, reports, watchdog)
         watchdog.watch("outbox", outbox.pulse, SLOW_DISK)
         watchdog.watch("delivery", delivery.pulse, SLOW_DISK)
         watchdog.watch("mqtt-work", client.work_pulse)
         watchdog.watch("mqtt-network", client.network_pulse)
-        parts = Parts(
+        parts = DeviceContext(
             settings, state, self._health, outbox, topics, client, delivery, collections, switcher,
             in_force(settings, state), reports, watch, watchdog,
         )  # fmt: skip
         return parts, assembled
 
-    def _live(self, parts: Parts, rounds: Sequence[Round]) -> None:
+    def _live(self, parts: DeviceContext, rounds: Sequence[Round]) -> None:
         """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
         period = min(TICK, (self._watchdog_seconds or 60.0) / 4)
         next_status = next_stats = 0.0
@@ -200,7 +202,7 @@ class Daemon:
             return
         self.ask(Ending.RELOAD)
 
-    def _deliver_last(self, delivery: Delivery, client: Client) -> None:
+    def _deliver_last(self, delivery: Delivery, client: MqttClient) -> None:
         """Give the last events a chance to reach the broker; what does not is sent at the next start."""
         finished = self._ending is Ending.FINISHED and bool(self._settings.mqtt.host)
         deadline = time.monotonic() + DRAIN_SECONDS

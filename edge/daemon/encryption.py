@@ -15,22 +15,21 @@ from pathlib import Path
 from edge.api.rekognition import state_store as answers
 from edge.api.rekognition.videos import store as videos
 from edge.core.errors import ConflictError, EdgeError, SettingsError, StoreError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.storage import files, vault
 from edge.core.storage import keys as vault_keys
-from edge.core.storage.keys import Key
+from edge.core.storage.keys import EncryptionKey
 from edge.core.storage.lock import Lock
 from edge.core.storage.sqlite import BUSY_SECONDS, Connection, connect, rewriting
 from edge.core.storage.vault import PLAIN, Opening, Resealing, Sealing
 from edge.mqtt.outbox import store as events
 from edge.recognition.review import database as review
-from edge.recognition.store import Collections
 from edge.recognition.store import face_rows as faces
-from edge.recognition.store.collections import INDEXES
+from edge.recognition.store.collections import INDEXES, Collections
 from edge.recognition.store.schema import GUARD, SEALED_ONLY
 from edge.recognition.store.store import FILE as COLLECTIONS
-from edge.recognition.store.store import Store, has_guard
-from edge.releases.release_store import Slots
+from edge.recognition.store.store import CollectionStore, has_guard
+from edge.releases.release_store import ReleaseStore
 
 RECORDS = "rekognition"
 """folder of lines for other programs, which cannot be encrypted"""
@@ -38,7 +37,7 @@ Reseal = Callable[[Connection, Resealing], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class EncryptionChange:
     """What a change did."""
 
     key: str
@@ -51,7 +50,7 @@ class Changed:
     """files that may hold names and are not encrypted"""
 
 
-def turn_on(settings: Settings, state: Path) -> Changed:
+def turn_on(settings: Settings, state: Path) -> EncryptionChange:
     """Encrypt a state folder with the first key, or finish that. Raises as ``change``, SettingsError without a key."""
     found = _marked(state)
     if found is not None and not found.changing:
@@ -60,14 +59,14 @@ def turn_on(settings: Settings, state: Path) -> Changed:
     return change(settings, state, _first())
 
 
-def turn_off(settings: Settings, state: Path) -> Changed:
+def turn_off(settings: Settings, state: Path) -> EncryptionChange:
     """Open everything in a state folder, or finish that. Raises as ``change``."""
     if vault.state(state) is None:
         raise ConflictError(f"{state}: is not encrypted", "edge encryption status")
     return change(settings, state, None)
 
 
-def rotate(settings: Settings, state: Path) -> Changed:
+def rotate(settings: Settings, state: Path) -> EncryptionChange:
     """Go over to the first key, or finish that; the one in use must be known as well. Raises as ``change``."""
     found = vault.state(state)
     if found is None:
@@ -78,13 +77,13 @@ def rotate(settings: Settings, state: Path) -> Changed:
     return change(settings, state, _first())
 
 
-def change(settings: Settings, state: Path, key: Key | None) -> Changed:
+def change(settings: Settings, state: Path, key: EncryptionKey | None) -> EncryptionChange:
     """Store everything with ``key``, or plainly with None.
 
     Raises ConflictError while a daemon runs, SettingsError where a value was sealed with a key that is not known,
     StoreError where a file cannot be written: then the same command goes on from there.
     """
-    slots = Slots(state)
+    slots = ReleaseStore(state)
     with Lock(state), slots.locked() if slots.folder.is_dir() else nullcontext():
         _ready(state)
         _mark(state, key, changing=True)
@@ -101,7 +100,7 @@ def change(settings: Settings, state: Path, key: Key | None) -> Changed:
     with Collections(state, settings.collection, maintain=False) as collections:
         for name in collections.names():
             collections.get(name).rebuild()
-    return Changed(key.name if key else "", tuple(written), damaged, tuple(_left(state) if key else ()))
+    return EncryptionChange(key.name if key else "", tuple(written), damaged, tuple(_left(state) if key else ()))
 
 
 def _collections(db: Connection, anew: Resealing) -> int:
@@ -122,7 +121,7 @@ RESEALS: dict[str, Reseal] = {
 """file -> what stores all of its values anew"""
 
 
-def _marked(state: Path) -> vault.State | None:
+def _marked(state: Path) -> vault.VaultState | None:
     """The mark; None as well where it was lost or cannot be read: ``turn_on`` makes it again."""
     try:
         return vault.state(state)
@@ -140,7 +139,7 @@ def _ready(state: Path) -> None:
     if found is not None:
         vault.of(state)  # says where a key is missing
     if (state / COLLECTIONS).exists():
-        Store(state).close()
+        CollectionStore(state).close()
     if (state / review.FILE).exists():
         review.opened(state).close()
 
@@ -153,7 +152,7 @@ def _sealed_without_mark(state: Path) -> bool:
         return has_guard(db)
 
 
-def _first() -> Key:
+def _first() -> EncryptionKey:
     key = next(iter(vault_keys.known().values()), None)
     if key is None:
         raise SettingsError(
@@ -175,7 +174,7 @@ def _without_indexes(folder: Path) -> None:
         raise StoreError(f"{folder}: cannot be changed: {error.strerror}", "check the owner and the disk") from error
 
 
-def _mark(state: Path, key: Key | None, changing: bool) -> None:
+def _mark(state: Path, key: EncryptionKey | None, changing: bool) -> None:
     try:
         if key is not None or changing:
             vault.write_state(state, key.name if key else "", changing)
@@ -193,7 +192,7 @@ def _left(state: Path) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class EncryptionStatus:
     """How a state folder is stored."""
 
     encrypted: bool
@@ -207,10 +206,10 @@ class Status:
     """why it cannot be opened; empty where it can"""
 
 
-def status(state: Path) -> Status:
+def status(state: Path) -> EncryptionStatus:
     """Raises nothing: what is wrong is in ``trouble``."""
     known: tuple[str, ...] = ()
-    found: vault.State | None = None
+    found: vault.VaultState | None = None
     trouble = ""
     try:
         known = tuple(vault_keys.known())
@@ -218,4 +217,6 @@ def status(state: Path) -> Status:
         vault.of(state)
     except EdgeError as error:
         trouble = error.message
-    return Status(bool(found and found.key), found.key if found else "", bool(found and found.changing), known, trouble)
+    return EncryptionStatus(
+        bool(found and found.key), found.key if found else "", bool(found and found.changing), known, trouble
+    )

@@ -1,7 +1,7 @@
 """The threads that look: one capture thread a camera, one inference thread for all of them.
 
 A capture thread only waits for its camera and puts the newest frame where the inference thread finds it. What the
-inference thread makes of it goes to ``Reports``.
+inference thread makes of it goes to ``FrameObserver``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.core.errors import BusyError, EdgeError, ModelError, NotFoundError
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.system import hardware as board
-from edge.core.system.heartbeat import Pulse
+from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Event, Frame
-from edge.daemon.overload import Latencies
+from edge.daemon.overload import LatencyWindow
 from edge.daemon.scheduler import FairShare
 from edge.daemon.watchdog import STUCK, Watchdog
 from edge.pipeline.health import Health
-from edge.pipeline.load_shedding import NOTHING, Pace, Shed
-from edge.pipeline.model_set import Bundle, Remembers
+from edge.pipeline.load_shedding import NOTHING, EmbeddingPace, ShedLevel
+from edge.pipeline.model_set import ModelSet, StrangerObserver
 from edge.pipeline.pipeline import Pipeline
-from edge.sources import reconnecting
 from edge.sources.base import CameraState
 from edge.sources.latest_frame import LatestFrame
+from edge.sources.reconnect import reconnecting
 
 IDLE = 1.0
 """seconds that the inference thread waits for a frame before it says that it is alive"""
@@ -40,7 +41,7 @@ JOIN = 15.0
 """seconds to wait for a thread at the end"""
 
 
-class Reports(Protocol):
+class FrameObserver(Protocol):
     """Where results go. Called on the inference thread: must not block for long."""
 
     def events(self, events: Sequence[Event]) -> None:
@@ -54,11 +55,11 @@ class Reports(Protocol):
 
 
 @dataclass(slots=True)
-class _Watched:
-    camera: Camera
+class _CameraWorker:
+    camera: CameraSettings
     slot: LatestFrame
     pipeline: Pipeline
-    pulse: Pulse
+    pulse: Heartbeat
     """of its capture thread"""
     thread: threading.Thread | None = None
     finished: bool = False
@@ -70,16 +71,16 @@ class _Watched:
     """the frame processed last"""
 
 
-class Watch:
+class Engine:
     """Looks through all enabled cameras until ``stop``, or until every stored source has ended."""
 
     def __init__(
         self,
         settings: Settings,
-        bundle: Bundle,
+        bundle: ModelSet,
         session: int,
         health: Health,
-        reports: Reports,
+        reports: FrameObserver,
         watchdog: Watchdog | None = None,
     ) -> None:
         watchdog = watchdog or Watchdog()
@@ -89,7 +90,7 @@ class Watch:
         self._stop = threading.Event()
         self._arrived = threading.Event()
         self._watched = {
-            camera.name: _Watched(
+            camera.name: _CameraWorker(
                 camera,
                 LatestFrame(),
                 Pipeline(camera, settings, bundle, ids),
@@ -100,7 +101,7 @@ class Watch:
         }
         for name, one in self._watched.items():
             health.cameras[name].wanted = one.camera.fps
-        self.latencies = Latencies()
+        self.latencies = LatencyWindow()
         """of the frames that keep time; a stored source that is read as fast as possible does not"""
         self._shed = NOTHING
         self._share = FairShare({name: one.camera.weight for name, one in self._watched.items()})
@@ -118,7 +119,7 @@ class Watch:
             self._open(one)
         self._inference.start()
 
-    def _open(self, one: _Watched) -> None:
+    def _open(self, one: _CameraWorker) -> None:
         arguments = (one.camera, one.slot, one.halt, one.pulse)
         one.thread = threading.Thread(target=self._capture, args=arguments, name=f"capture {one.camera.name}")
         one.thread.daemon = True  # a camera driver that hangs must not keep the daemon from stopping
@@ -141,16 +142,16 @@ class Watch:
         return self._done.wait(seconds)
 
     @property
-    def bundle(self) -> Bundle:
+    def bundle(self) -> ModelSet:
         """What looks from the next frame on."""
         return next(iter(self._watched.values())).pipeline.bundle
 
-    def switch(self, bundle: Bundle) -> None:
+    def switch(self, bundle: ModelSet) -> None:
         """From each camera's next frame on, ``bundle`` looks."""
         for one in self._watched.values():
             one.pipeline.bundle = bundle
 
-    def shed(self, shed: Shed) -> None:
+    def shed(self, shed: ShedLevel) -> None:
         """From each camera's next frame on, do without this."""
         self._shed = shed
         for one in self._watched.values():
@@ -174,7 +175,7 @@ class Watch:
             elif not enabled and not one.off:
                 self._close(one)
 
-    def remember(self, strangers: Remembers) -> None:
+    def remember(self, strangers: StrangerObserver) -> None:
         """Let every camera know strangers again; before ``start``."""
         for one in self._watched.values():
             one.pipeline.strangers = strangers
@@ -210,7 +211,7 @@ class Watch:
             raise NotFoundError(f"camera {camera!r} is not one of {', '.join(self._watched)}", "check the name")
         return self._watched[camera].latest
 
-    def _close(self, one: _Watched) -> None:
+    def _close(self, one: _CameraWorker) -> None:
         one.off = True
         one.halt.set()
         self._arrived.set()
@@ -224,8 +225,8 @@ class Watch:
         if not one.finished or (one.thread is not None and one.thread.is_alive()):
             raise BusyError(f"camera {one.camera.name} does not close", "look at its state, and try again")
 
-    def _capture(self, camera: Camera, slot: LatestFrame, halt: threading.Event, pulse: Pulse) -> None:
-        keep, pace = not camera.realtime, Pace(camera.fps)
+    def _capture(self, camera: CameraSettings, slot: LatestFrame, halt: threading.Event, pulse: Heartbeat) -> None:
+        keep, pace = not camera.realtime, EmbeddingPace(camera.fps)
 
         def changed(state: CameraState) -> None:
             if state.state == "lost":
@@ -275,7 +276,7 @@ class Watch:
             self._pulse.rest()
             self._done.set()
 
-    def _process(self, one: _Watched) -> None:
+    def _process(self, one: _CameraWorker) -> None:
         frame = one.slot.take(0)
         if frame is None:
             return
@@ -303,7 +304,7 @@ class Watch:
                 self._finish(one)
         return all(one.finished and not one.off for one in self._watched.values())
 
-    def _finish(self, one: _Watched) -> None:
+    def _finish(self, one: _CameraWorker) -> None:
         if one.finished:
             return
         events = one.pipeline.finish(clock=board.clock())
@@ -313,6 +314,6 @@ class Watch:
         one.finished = True
 
 
-def _patience(camera: Camera) -> float:
+def _patience(camera: CameraSettings) -> float:
     """Seconds of silence of a capture thread that mean more than a slow camera: a source gives up by itself first."""
     return camera.stall + 1 / camera.fps + STUCK

@@ -10,35 +10,42 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.api.rekognition.state_store import FILE as API
 from edge.api.rekognition.videos.store import FILE as VIDEOS
 from edge.api.rekognition.videos.store import FINDING
 from edge.core import subjects
-from edge.core.errors import NotFoundError, StoreError
-from edge.core.settings import Settings
+from edge.core.errors import InputError, NotFoundError, StoreError
+from edge.core.settings.schema import Settings
 from edge.core.storage import vault
 from edge.core.storage.lock import Lock
 from edge.core.storage.sqlite import rewriting
+from edge.core.subjects import checked
 from edge.daemon import residue as traces
 from edge.daemon import retained as leftovers
 from edge.mqtt import erasure_notices as farewells
-from edge.mqtt.outbox import codec
+from edge.mqtt.messages import to_json
+from edge.mqtt.outbox import store as codec
 from edge.mqtt.outbox import store as outbox
-from edge.mqtt.outbox.rows import Change
-from edge.recognition.review import ReviewQueue
+from edge.mqtt.outbox.store import Change
 from edge.recognition.review.database import FILE as REVIEW
-from edge.recognition.store import Collections
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.store import FILE as COLLECTIONS
 from edge.recognition.store.users import Users
-from edge.releases import erasures
+from edge.releases import update_state as erasures
+
+if TYPE_CHECKING:
+    from edge.daemon.components import DeviceContext
+    from edge.pipeline.pipeline import Pipeline
+
 
 RECORDS = "rekognition"
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ErasureReport:
     """What was removed."""
 
     faces: int
@@ -68,7 +75,7 @@ class Live(Protocol):
         """Change the events that wait; how many changed."""
 
 
-def forget(subject: str, settings: Settings, state: Path, live: Live | None = None) -> Forgotten:
+def forget(subject: str, settings: Settings, state: Path, live: Live | None = None) -> ErasureReport:
     """Remove a subject everywhere in a state folder. Forgetting twice is no error.
 
     Raises ConflictError while a daemon runs that is not ``live``, StoreError where a file cannot be written; what was
@@ -80,7 +87,7 @@ def forget(subject: str, settings: Settings, state: Path, live: Live | None = No
         return _forgotten(subject, settings, state, collections, None)
 
 
-def document(gone: Forgotten) -> dict[str, Any]:
+def document(gone: ErasureReport) -> dict[str, Any]:
     """What was removed, as commands answer."""
     return {
         "faces": gone.faces,
@@ -91,7 +98,9 @@ def document(gone: Forgotten) -> dict[str, Any]:
     }
 
 
-def _forgotten(subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None) -> Forgotten:
+def _forgotten(
+    subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
+) -> ErasureReport:
     vectors = traces.of(collections, subject)
     farewells.note(state, settings.device.name, subject)
     faces = {name: _faces(collections, name, subject, state) for name in collections.names()}
@@ -108,7 +117,7 @@ def _forgotten(subject: str, settings: Settings, state: Path, collections: Colle
         _without_pictures(state)
     gone = {name: count for name, count in faces.items() if count}
     left = tuple(traces.left(state, subject, vectors))
-    return Forgotten(sum(gone.values()), questions, events, left, gone)
+    return ErasureReport(sum(gone.values()), questions, events, left, gone)
 
 
 def _faces(collections: Collections, name: str, subject: str, state: Path) -> int:
@@ -193,3 +202,51 @@ def _without_records(folder: Path, subject: str) -> None:
             traces.without_lines(path, subject)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be rewritten: {error.strerror}", "check its owner") from error
+
+
+class SubjectEraser:
+    """Forgets subjects while the daemon runs. Any thread but the inference thread."""
+
+    def __init__(self, parts: DeviceContext) -> None:
+        self._parts = parts
+
+    @property
+    def collections(self) -> Collections:
+        return self._parts.collections
+
+    def say(self) -> None:
+        """Tell the hub who was forgotten lately, now and whenever the link comes back."""
+        said = farewells.read(self._parts.state)
+        if said.forgotten:
+            self._parts.client.retain(self._parts.topics.forgotten, to_json(said))
+
+    def forget(self, subject: str) -> ErasureReport:
+        """Raises StoreError, BusyError: what was removed until then is removed."""
+        gone = forget(subject, self._parts.settings, self._parts.state, self)
+        self.say()
+        return gone
+
+    def erase(self, subject: str) -> None:
+        parts = self._parts
+        rest = list(parts.erasers)
+
+        def let_go(pipeline: Pipeline) -> None:
+            pipeline.erase(subject)
+            while rest:
+                rest.pop(0)(subject)
+
+        parts.watch.between(let_go)
+        parts.reports.erase(subject)
+
+    def rewrite(self, change: Change) -> int:
+        return self._parts.outbox.rewrite(change)
+
+    def operations(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """For ``edge.daemon.control``."""
+        return {"forget": self._asked}
+
+    def _asked(self, given: dict[str, Any]) -> dict[str, Any]:
+        subject = given.get("subject")
+        if not isinstance(subject, str):
+            raise InputError("subject: expected text", "give the argument 'subject'", code="subject")
+        return document(self.forget(checked(subject)))

@@ -13,8 +13,8 @@ from edge.core.errors import EdgeError
 from edge.core.system import hardware as board
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.daemon.components import Parts
+    from edge.core.settings.schema import Settings
+    from edge.daemon.components import DeviceContext
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +43,15 @@ class Housekeeping:
         self._thread.start()
 
     def _work(self) -> None:
-        board.step_back()
-        board.give_back()
+        board.lower_priority()
+        board.trim_heap()
         self._warm()
         if time.monotonic() >= self._next_expiry:
             self._next_expiry = time.monotonic() + EXPIRE_SECONDS
             self._expire()
 
 
-def of(parts: Parts) -> Housekeeping:
+def of(parts: DeviceContext) -> Housekeeping:
     """That of a daemon."""
     return Housekeeping(parts.collections.warm, lambda: expire(parts.settings, parts.state))
 
@@ -60,7 +60,7 @@ def expire(settings: Settings, state: Path) -> None:
     """Questions, answers and strangers that are too old go, though none comes, and though they are asked no more."""
     if not (state / REVIEW).exists():
         return
-    from edge.recognition.review import ReviewQueue
+    from edge.recognition.review.queue import ReviewQueue
 
     try:
         with ReviewQueue(state, settings.review) as queue:

@@ -14,17 +14,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge import __version__
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.storage import files
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame
 from edge.labels import classifier as custom_labels
 from edge.mqtt import homeassistant as discovery
-from edge.mqtt.client import Client, Incoming
+from edge.mqtt.client import Incoming, MqttClient
 from edge.mqtt.frigate import Translator, snapshot_topics
-from edge.mqtt.homeassistant import CameraEntities, Described
+from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
 from edge.mqtt.topics import DEVICE, part
-from edge.recognition.store import Collections
+from edge.recognition.store.collections import Collections
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,13 @@ LOOK_SECONDS = 30.0
 MOST_WAITING = 1000
 
 
-class HomeAssistant:
+class HomeAssistantIntegration:
     """Announces this device, again when Home Assistant comes back and when there is somebody new.
 
     What was announced is remembered in the state folder, so that it is taken back when it is no more.
     """
 
-    def __init__(self, settings: Settings, state: Path, collections: Collections, client: Client) -> None:
+    def __init__(self, settings: Settings, state: Path, collections: Collections, client: MqttClient) -> None:
         self._settings, self._state, self._collections, self._client = settings, state, collections, client
         self._memory = state / ANNOUNCED
         self._announced: dict[str, str] = {}
@@ -84,7 +85,7 @@ class HomeAssistant:
         self._said = payload
         self._remember(discovery.platforms(message))
 
-    def _described(self) -> Described:
+    def _described(self) -> DeviceDescription:
         settings = self._settings
         cameras = tuple(
             CameraEntities(camera.name, tuple(settings.labels_of(camera)), camera.snapshots, self._custom(camera))
@@ -94,11 +95,11 @@ class HomeAssistant:
         wanted = {label.collection for label in settings.labels.values() if label.collection}
         names = [name for one in wanted if one in self._collections for name in self._collections.get(one).subjects()]
         subjects = discovery.described_subjects(names, settings.homeassistant.subjects)
-        return Described(
+        return DeviceDescription(
             settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches
         )
 
-    def _custom(self, camera: Camera) -> tuple[str, ...]:
+    def _custom(self, camera: CameraSettings) -> tuple[str, ...]:
         """Custom labels that a camera tells, as many as there may be entities."""
         labels = custom_labels.labels_of(camera, self._state)
         return discovery.described_subjects(labels, self._settings.homeassistant.subjects)
@@ -125,10 +126,10 @@ class HomeAssistant:
             log.warning("homeassistant: what was announced cannot be remembered: %s", error)
 
 
-class FrigateEvents:
+class FrigateIntegration:
     """Publishes events in Frigate's shape."""
 
-    def __init__(self, settings: Settings, client: Client, picture: Callable[[Frame], bytes]) -> None:
+    def __init__(self, settings: Settings, client: MqttClient, picture: Callable[[Frame], bytes]) -> None:
         self._client, self._picture = client, picture
         cameras = [camera for camera in settings.cameras if camera.enabled]
         sizes = {camera.name: (camera.width, camera.height) for camera in cameras}
@@ -173,7 +174,7 @@ class FrigateEvents:
             self._client.retain(topic, b"")
 
 
-class Neighbours:
+class Integrations:
     """All of them, as the daemon sees them."""
 
     def __init__(
@@ -181,12 +182,12 @@ class Neighbours:
         settings: Settings,
         state: Path,
         collections: Collections,
-        client: Client,
+        client: MqttClient,
         picture: Callable[[Frame], bytes],
         latest: Callable[[str], Frame | None],
     ) -> None:
-        self._home = HomeAssistant(settings, state, collections, client)
-        self._frigate = FrigateEvents(settings, client, picture) if settings.frigate.enabled else None
+        self._home = HomeAssistantIntegration(settings, state, collections, client)
+        self._frigate = FrigateIntegration(settings, client, picture) if settings.frigate.enabled else None
         self._latest = latest
 
     def start(self, listeners: list[Callable[[Sequence[Event]], None]]) -> None:

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
 from edge.core.system import hardware as board
-from edge.labels import Labels, Version
 from edge.labels import classifier as custom_labels
 from edge.labels.refit import refit
-from edge.labels.store import FOLDER
-from edge.recognition.review import ReviewQueue
+from edge.labels.store import FOLDER, Labels
+from edge.labels.version import Version
+from edge.recognition.review.queue import ReviewQueue
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.daemon.components import Parts
-    from edge.daemon.engine import Watch
-    from edge.pipeline.model_set import Bundle, Teller
+    from edge.core.settings.schema import Settings
+    from edge.daemon.components import DeviceContext
+    from edge.daemon.engine import Engine
+    from edge.labels.protocols import LabelClassifier
+    from edge.pipeline.model_set import ModelSet
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +35,29 @@ LOOK = 5.0
 """seconds between two looks"""
 
 
-def started(parts: Parts, stack: ExitStack) -> Callable[[float], None]:
+def started(parts: DeviceContext, stack: ExitStack) -> Callable[[float], None]:
     """Its share of each round of the daemon's main thread."""
 
-    def changed(bundle: Bundle) -> None:
+    def changed(bundle: ModelSet) -> None:
         if parts.assembled is not None:
             told = {custom_labels.part(name) for name in bundle.tellers}
             problems = {name: said for name, said in parts.assembled.problems.items() if name not in told}
             parts.switched(replace(parts.assembled, bundle=bundle, problems=problems))
 
-    made = Learning(parts.chosen, parts.state, parts.watch, changed)
+    made = LabelUpdater(parts.chosen, parts.state, parts.watch, changed)
     stack.callback(made.close)
     return made.tick
 
 
-class Learning:
+class LabelUpdater:
     """``tick`` on the main thread. Close it."""
 
-    def __init__(self, settings: Settings, state: Path, watch: Watch, changed: Callable[[Bundle], None]) -> None:
+    def __init__(self, settings: Settings, state: Path, watch: Engine, changed: Callable[[ModelSet], None]) -> None:
         self._settings, self._state, self._watch, self._changed = settings, state, watch, changed
         self._labels = Labels(state)
         self._queue = ReviewQueue(state, settings.review) if settings.review.enabled else None
         self._thread: threading.Thread | None = None
-        self._ready: dict[str, Teller] = {}
+        self._ready: dict[str, LabelClassifier] = {}
         self._refused: set[tuple[str, str]] = set()
         """version and name of what could not be used, or learned from: told once"""
         self._tried: dict[str, int] = {}
@@ -114,11 +115,11 @@ class Learning:
             return None
         return version if version.folder.is_relative_to(self._state / FOLDER) else None
 
-    def _load(self, name: str, wanted: str, tellers: Mapping[str, Teller]) -> None:
+    def _load(self, name: str, wanted: str, tellers: Mapping[str, LabelClassifier]) -> None:
         from edge.inference.embedder import Embedder
         from edge.inference.load import load_embedder
 
-        board.step_back()
+        board.lower_priority()
         running = [teller.embedder for teller in tellers.values()]
 
         def embedder_of(base: str) -> Embedder:
@@ -133,7 +134,7 @@ class Learning:
 
     def _learn(self, name: str, version: Version) -> None:
         assert self._queue is not None  # noqa: S101
-        board.step_back()
+        board.lower_priority()
         try:
             done = refit(self._labels, name, self._queue.examples.of(name, version.space))
         except EdgeError as error:

@@ -8,15 +8,15 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from edge.core.settings import Shedding as Settings
+from edge.core.settings.vision import SheddingSettings as Settings
 from edge.core.system import hardware as board
-from edge.mqtt.messages import Shed as Document
-from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, Measured, Shed, Shedding
+from edge.mqtt.messages import ShedReport as Document
+from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, LoadShedder, Measured, ShedLevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.daemon.components import Parts
+    from edge.daemon.components import DeviceContext
 
 LOOK_SECONDS = 2.0
 """between two looks at the board"""
@@ -28,7 +28,7 @@ FEWEST = 3
 log = logging.getLogger(__name__)
 
 
-class Latencies:
+class LatencyWindow:
     """How long the latest frames took. One thread adds, another asks."""
 
     def __init__(self) -> None:
@@ -47,20 +47,20 @@ class Latencies:
         return statistics.median(lately) if len(lately) >= FEWEST else None
 
 
-class Cameras(Protocol):
-    """``edge.daemon.engine.Watch``, as far as it is needed here."""
+class SheddingTarget(Protocol):
+    """``edge.daemon.engine.Engine``, as far as it is needed here."""
 
     @property
-    def latencies(self) -> Latencies: ...
-    def shed(self, shed: Shed) -> None: ...
+    def latencies(self) -> LatencyWindow: ...
+    def shed(self, shed: ShedLevel) -> None: ...
 
 
-class Overload:
+class OverloadMonitor:
     """``tick`` on one thread, often; ``changed`` is called after each change of the level."""
 
-    def __init__(self, settings: Settings, cameras: Cameras, changed: Callable[[Document], None]) -> None:
+    def __init__(self, settings: Settings, cameras: SheddingTarget, changed: Callable[[Document], None]) -> None:
         self._settings, self._cameras, self._changed = settings, cameras, changed
-        self._shedding = Shedding(settings)
+        self._shedding = LoadShedder(settings)
         self._next = 0.0
 
     def tick(self, now: float) -> None:
@@ -94,7 +94,7 @@ class Overload:
             log.info("shedding less: %s (level %d of %d)", WORDS[level], level, TOP)
 
 
-def of(parts: Parts) -> Overload | None:
+def of(parts: DeviceContext) -> OverloadMonitor | None:
     """That of a daemon; None where the settings do not want it."""
     if not parts.settings.shedding.enabled:
         return None
@@ -103,6 +103,6 @@ def of(parts: Parts) -> Overload | None:
         parts.health.shed = shed
         parts.publish_stats()
 
-    made = Overload(parts.settings.shedding, parts.watch, changed)
+    made = OverloadMonitor(parts.settings.shedding, parts.watch, changed)
     parts.health.shed = made.document()
     return made

@@ -21,19 +21,19 @@ from edge import __version__
 from edge.core import subjects
 from edge.core.errors import InputError, NotFoundError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Settings
-from edge.core.system.heartbeat import Pulse
+from edge.core.settings.schema import Settings
+from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Frame
-from edge.mqtt.client import Ack, Client, Incoming
-from edge.mqtt.command_auth import Answer, Counters, Done, Gate, response_topic, to_json
+from edge.mqtt.client import Ack, Incoming, MqttClient
+from edge.mqtt.command_auth import CommandAnswer, Counters, Done, Gate, response_topic, to_json
 from edge.mqtt.messages import Stats
 from edge.mqtt.topics import Topics, parse
 from edge.recognition import enrollment_export as enrolments
 from edge.recognition.enrollment import HINTS, enroll_picture
-from edge.recognition.store import Collections
+from edge.recognition.store.collections import Collections
 
 if TYPE_CHECKING:
-    from edge.daemon.erasure import Forgotten
+    from edge.daemon.erasure import ErasureReport
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +43,24 @@ ANSWER_SECONDS = 2.0
 """that what ends the daemon waits for its answer to leave"""
 
 
-Forgets = Callable[[str], "Forgotten"]
+Forgets = Callable[[str], "ErasureReport"]
 
 
-class Cameras(Protocol):
-    """What commands need of ``edge.daemon.engine.Watch``."""
+class CameraSwitch(Protocol):
+    """What commands need of ``edge.daemon.engine.Engine``."""
 
     def enable(self, camera: str, enabled: bool) -> None: ...
     def latest(self, camera: str) -> Frame | None: ...
 
 
 @dataclass(frozen=True)
-class Host:
+class CommandContext:
     """What of the daemon commands may use."""
 
     settings: Settings
     state: Path
     collections: Collections
-    cameras: Cameras
+    cameras: CameraSwitch
     stats: Callable[[], Stats]
     picture: Callable[[Frame], bytes]
     """a frame as a small JPEG"""
@@ -70,16 +70,16 @@ class Host:
     restart: Callable[[], None]
 
 
-class Commands:
+class RemoteCommands:
     """Answers commands from ``start`` to ``stop``. What comes before ``start`` waits: the broker keeps our session."""
 
-    def __init__(self, client: Client, topics: Topics) -> None:
-        self.pulse = Pulse()
+    def __init__(self, client: MqttClient, topics: Topics) -> None:
+        self.pulse = Heartbeat()
         self._client, self._topics = client, topics
         self._waiting: queue.Queue[tuple[str, Incoming] | None] = queue.Queue(WAITING)
         client.subscribe(topics.commands, self._on_command)
 
-    def start(self, host: Host) -> None:
+    def start(self, host: CommandContext) -> None:
         """Begin to do what is asked for."""
         settings = host.settings
         switches = settings.homeassistant.enabled and settings.homeassistant.switches
@@ -106,7 +106,9 @@ class Commands:
         try:
             self._waiting.put_nowait((operation, message))
         except queue.Full:
-            self._say(operation, message, Answer(operation, "busy", "too many commands wait: try again later"), None)
+            self._say(
+                operation, message, CommandAnswer(operation, "busy", "too many commands wait: try again later"), None
+            )
 
     def _run(self, gate: Gate) -> None:
         while (one := self._waiting.get()) is not None:
@@ -116,11 +118,11 @@ class Commands:
                 answer, then = gate.answer(operation, message)
             except Exception as error:
                 log.exception("command %s failed", operation)
-                answer, then = Answer(operation, "failed", f"{type(error).__name__}: see the log"), None
+                answer, then = CommandAnswer(operation, "failed", f"{type(error).__name__}: see the log"), None
             self._say(operation, message, answer, then)
             self.pulse.rest()
 
-    def _say(self, operation: str, message: Incoming, answer: Answer, then: Callable[[], None] | None) -> None:
+    def _say(self, operation: str, message: Incoming, answer: CommandAnswer, then: Callable[[], None] | None) -> None:
         said = threading.Event()
 
         def heard(_ack: Ack) -> None:
@@ -134,7 +136,7 @@ class Commands:
             then()
 
 
-def operations(host: Host) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
+def operations(host: CommandContext) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
     """Operation -> what does it."""
     return {
         "ping": lambda _: Done({"time": round(time.time(), 3), "version": __version__}),
@@ -149,7 +151,7 @@ def operations(host: Host) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
     }
 
 
-def _snapshot(host: Host, given: dict[str, Any]) -> Done:
+def _snapshot(host: CommandContext, given: dict[str, Any]) -> Done:
     camera = _text(given, "camera")
     frame = host.cameras.latest(camera)
     if frame is None:
@@ -157,7 +159,7 @@ def _snapshot(host: Host, given: dict[str, Any]) -> Done:
     return Done({"camera": camera, "time": frame.time, "jpeg": base64.b64encode(host.picture(frame)).decode()})
 
 
-def _camera(host: Host, given: dict[str, Any]) -> Done:
+def _camera(host: CommandContext, given: dict[str, Any]) -> Done:
     camera, enabled = _text(given, "camera"), given.get("enabled")
     if not isinstance(enabled, bool):
         raise InputError(f"enabled: expected true or false, got {str(enabled)[:40]!r}", "give it", code="enabled")
@@ -166,7 +168,7 @@ def _camera(host: Host, given: dict[str, Any]) -> Done:
     return Done({"camera": camera, "enabled": enabled})
 
 
-def _enroll(host: Host, given: dict[str, Any]) -> Done:
+def _enroll(host: CommandContext, given: dict[str, Any]) -> Done:
     from edge.recognition import extraction as finder
 
     label = _text(given, "label", "face")
@@ -188,7 +190,7 @@ def _enroll(host: Host, given: dict[str, Any]) -> Done:
     return Done({"collection": name, "subject": face.subject, "face_id": face.face_id, "new": new})
 
 
-def _enrolments(host: Host, given: dict[str, Any]) -> Done:
+def _enrolments(host: CommandContext, given: dict[str, Any]) -> Done:
     """What was enrolled here, for the hub, where this device's owner has said so."""
     section = host.settings.labels.get("face")
     key = host.settings.commands.enrolments_key.get_secret_value()
@@ -198,7 +200,7 @@ def _enrolments(host: Host, given: dict[str, Any]) -> Done:
     return Done(answer)
 
 
-def _forget(host: Host, given: dict[str, Any]) -> Done:
+def _forget(host: CommandContext, given: dict[str, Any]) -> Done:
     """The subject's faces are removed from one collection; or the subject from everything here."""
     subject, only = _text(given, "subject"), _text(given, "collection", "")
     if only:

@@ -13,15 +13,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame, Identity, Track
-from edge.mqtt._documents import wire_labels
-from edge.mqtt.messages import Present, State, to_json
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.messages import CameraPresenceDocument, PresenceEntry, to_json, wire_labels
+from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
-from edge.pipeline.event_policy import Presence
-from edge.pipeline.event_policy import Present as Reported
+from edge.pipeline.event_policy import CameraPresence
+from edge.pipeline.event_policy import PresentTrack as Reported
 from edge.pipeline.health import Health
 from edge.pipeline.pipeline import Pipeline
 
@@ -31,16 +30,18 @@ SNAPSHOT_HEIGHT = 360
 Observer = Callable[[str, Frame, Sequence[Track]], None]
 
 
-class Client(Protocol):
-    """What reports need of ``edge.mqtt.client.Client``."""
+class ReportClient(Protocol):
+    """What reports need of ``edge.mqtt.client.MqttClient``."""
 
     def retain(self, topic: str, payload: bytes) -> None: ...
 
 
-class DeviceReports:
+class Reporter:
     """Takes over what the pipeline found."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, client: Client, topics: Topics, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, client: ReportClient, topics: Topics, health: Health
+    ) -> None:
         self.observers: list[Observer] = []
         """see each processed frame with its tracks, on the inference thread"""
         self.examiners: list[Callable[[Frame, Pipeline], None]] = []
@@ -52,8 +53,8 @@ class DeviceReports:
         self._outbox, self._client, self._topics, self._health = outbox, client, topics, health
         self._snapshots = {camera.name for camera in settings.cameras if camera.snapshots}
         self._lock = threading.Lock()
-        self._presence: dict[str, Presence] = {}
-        self._said: dict[str, tuple[Presence, str]] = {}
+        self._presence: dict[str, CameraPresence] = {}
+        self._said: dict[str, tuple[CameraPresence, str]] = {}
         self._pictures: dict[str, Frame] = {}
 
     def events(self, events: Sequence[Event]) -> None:
@@ -86,10 +87,10 @@ class DeviceReports:
 
     def left(self, camera: str) -> None:
         with self._lock:
-            self._presence[camera] = Presence(camera, time.time(), ())
+            self._presence[camera] = CameraPresence(camera, time.time(), ())
         self.wake.set()
 
-    def present(self) -> list[Presence]:
+    def present(self) -> list[CameraPresence]:
         """Who and what is there now, of each camera that has looked."""
         with self._lock:
             return list(self._presence.values())
@@ -101,7 +102,7 @@ class DeviceReports:
             presence, frames = dict(self._presence), self._pictures
             self._pictures = {}
         for name, camera in self._health.cameras.items():
-            now = presence.get(name) or Presence(name, time.time(), ())
+            now = presence.get(name) or CameraPresence(name, time.time(), ())
             said = self._said.get(name)
             if said is None or said[1] != camera.state or not now.says_the_same(said[0]):
                 self._said[name] = (now, camera.state)
@@ -112,11 +113,11 @@ class DeviceReports:
     def finish(self) -> None:
         """Everybody has left: say so."""
         with self._lock:
-            self._presence = {name: Presence(name, time.time(), ()) for name in self._presence}
+            self._presence = {name: CameraPresence(name, time.time(), ()) for name in self._presence}
         self.flush()
 
 
-def _without(presence: Presence, subject: str) -> Presence:
+def _without(presence: CameraPresence, subject: str) -> CameraPresence:
     def nameless(one: Reported) -> Reported:
         return replace(one, identity=Identity(collection=one.identity.collection))
 
@@ -124,9 +125,9 @@ def _without(presence: Presence, subject: str) -> Presence:
     return replace(presence, tracks=tracks)
 
 
-def _state(presence: Presence, status: str) -> State:
+def _state(presence: CameraPresence, status: str) -> CameraPresenceDocument:
     present = tuple(
-        Present(
+        PresenceEntry(
             one.track,
             one.label,
             one.identity.state,
@@ -139,7 +140,7 @@ def _state(presence: Presence, status: str) -> State:
         )
         for one in presence.tracks
     )
-    return State(
+    return CameraPresenceDocument(
         camera=presence.camera, status=status, time=presence.time, present=present, counts=presence.counts,
         subjects=presence.subjects, clock=board.clock(),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edge.core.storage import vault
-from edge.recognition.store import Collections
+from edge.recognition.store.collections import Collections
 
 CHUNK = 1 << 20
 SHORTEST = 4

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from edge.core.storage import files
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.daemon.components import Parts
-    from edge.mqtt.client import Ack, Client
+    from edge.core.settings.schema import Settings
+    from edge.daemon.components import DeviceContext
+    from edge.mqtt.client import Ack, MqttClient
     from edge.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -44,17 +44,17 @@ def forget_pictures(state: Path) -> None:
         _write(state, lying | {topic: True for topic in lying if "snapshot" in topic.split("/")})
 
 
-def started(parts: Parts) -> Callable[[float], None]:
+def started(parts: DeviceContext) -> Callable[[float], None]:
     """Its share of each round of the daemon's main thread."""
-    made = Leftovers(parts.settings, parts.state, parts.client, parts.topics)
+    made = RetainedCleanup(parts.settings, parts.state, parts.client, parts.topics)
     made.start()
     return made.tick
 
 
-class Leftovers:
+class RetainedCleanup:
     """``tick`` on the main thread."""
 
-    def __init__(self, settings: Settings, state: Path, client: Client, topics: Topics) -> None:
+    def __init__(self, settings: Settings, state: Path, client: MqttClient, topics: Topics) -> None:
         self._state, self._client, self._host = state, client, settings.mqtt.host
         self._wanted = pictures(settings, topics) | {topics.state(one.name) for one in settings.cameras if one.enabled}
         self._lying = dict.fromkeys(self._wanted, False)

@@ -1,6 +1,6 @@
 """Feeds systemd's watchdog while everything moves that this daemon is for.
 
-A thread that must not stand still has a ``Pulse`` here. While one is silent for longer than its patience the watchdog
+Each monitored thread has a ``Heartbeat``. While one is silent for longer than its patience the watchdog
 is not fed; once it has been silent for as long as systemd waits, systemd is told to act now rather than that long
 after the last feed. Threads whose end harms nobody else have none; the README says which, and why.
 """
@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from edge.core.system import systemd as sdnotify
-from edge.core.system.heartbeat import Pulse
+from edge.core.system.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ STAND_IN = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
-    pulse: Pulse
+class _WatchedThread:
+    pulse: Heartbeat
     patience: float
     group: str
 
@@ -36,17 +36,17 @@ class Watchdog:
     def __init__(self, seconds: float | None = None) -> None:
         """``seconds``: how long systemd waits; None where it does not watch."""
         self._seconds = seconds
-        self._threads: dict[str, _Watched] = {}
+        self._threads: dict[str, _WatchedThread] = {}
         self._told: set[str] = set()
 
-    def watch(self, thread: str, pulse: Pulse | None = None, patience: float = STUCK, group: str = "") -> Pulse:
+    def watch(self, thread: str, pulse: Heartbeat | None = None, patience: float = STUCK, group: str = "") -> Heartbeat:
         """From its first beat on, ``thread`` must not be silent for more than ``patience`` seconds.
 
         Threads of one ``group`` (cameras) stand in for each other: one alone that hangs is borne with for STAND_IN, so
         that a driver which hangs at every start does not take the others with it.
         """
-        pulse = pulse or Pulse()
-        self._threads[thread] = _Watched(pulse, patience, group)
+        pulse = pulse or Heartbeat()
+        self._threads[thread] = _WatchedThread(pulse, patience, group)
         return pulse
 
     def silent(self, now: float) -> list[str]:
@@ -72,7 +72,7 @@ class Watchdog:
         if not hung:
             sdnotify.alive()
         elif self._seconds is not None and max(hung.values()) >= self._seconds:
-            sdnotify.hopeless()
+            sdnotify.trigger_watchdog()
         return silent
 
     def _tell(self, silent: set[str], hung: dict[str, float]) -> None:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.core import settings
 from edge.core.errors import ConflictError, DeliveryError, InputError
+from edge.core.settings.messaging import MqttSettings
 from edge.core.storage import files
-from edge.mqtt.client import Client, Incoming
-from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Answer, Command, public_text, sign, to_json
+from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Command, CommandAnswer, public_text, sign, to_json
 from edge.mqtt.messages import parse
 from edge.mqtt.topics import Topics
 
@@ -47,9 +47,9 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 
 def ask(
-    mqtt: settings.Mqtt, device: str, operation: str, arguments: dict[str, Any], *,
+    mqtt: MqttSettings, device: str, operation: str, arguments: dict[str, Any], *,
     private: Ed25519PrivateKey | None = None, timeout: float = 15.0,
-) -> Answer:  # fmt: skip
+) -> CommandAnswer:  # fmt: skip
     """Ask ``device`` and wait for its answer. Raises DeliveryError where none comes in ``timeout`` seconds."""
     topics = Topics(device)
     command = Command(arguments=arguments)
@@ -59,7 +59,7 @@ def ask(
     correlation = secrets.token_bytes(16)
     # a name of its own: under 3.1.1 the device answers on a topic that everybody who asks can read
     answers: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
-    client = Client(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
+    client = MqttClient(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
     where = topics.response(operation)
     client.subscribe(where, answers.put)
     client.start()
@@ -74,9 +74,9 @@ def ask(
         client.stop(1.0)
 
 
-def hint(mqtt: settings.Mqtt, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:
+def hint(mqtt: MqttSettings, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:
     """Leave devices the word that there is a release to look for; it has no authority. Raises DeliveryError."""
-    client = Client(mqtt, f"edge-hint-{secrets.token_hex(4)}", session_seconds=0)
+    client = MqttClient(mqtt, f"edge-hint-{secrets.token_hex(4)}", session_seconds=0)
     client.start()
     try:
         _await_broker(client, time.monotonic() + timeout)
@@ -86,7 +86,7 @@ def hint(mqtt: settings.Mqtt, devices: Sequence[str], document: Mapping[str, obj
         client.stop(3.0)
 
 
-def _await_broker(client: Client, until: float) -> None:
+def _await_broker(client: MqttClient, until: float) -> None:
     while not client.online:
         if time.monotonic() > until:
             health = client.health()
@@ -96,11 +96,11 @@ def _await_broker(client: Client, until: float) -> None:
 
 def _answer(
     answers: queue.SimpleQueue[Incoming], identity: str, correlation: bytes, until: float, device: str
-) -> Answer:
+) -> CommandAnswer:
     while (left := until - time.monotonic()) > 0:
         try:
             message = answers.get(timeout=left)
-            answer = parse(Answer, message.payload)
+            answer = parse(CommandAnswer, message.payload)
         except queue.Empty:
             break
         except InputError:

@@ -30,7 +30,7 @@ class Transaction(Protocol):
         """Run ``statement`` for each of ``rows``; how many rows it changed."""
 
 
-class Database(Protocol):
+class HubDatabase(Protocol):
     """Not for two threads at once.
 
     ``transaction`` raises TransientError where another try may help (it is away, full or locked), and InputError for
@@ -51,7 +51,7 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-def connect(url: str, folder: Path) -> Database:
+def connect(url: str, folder: Path) -> HubDatabase:
     """The database that ``hub.database`` names; not yet opened. Raises SettingsError."""
     if url.startswith(("postgresql://", "postgres://")):
         return Postgres(url)

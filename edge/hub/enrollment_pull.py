@@ -6,17 +6,17 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.core import settings
 from edge.core.errors import ConflictError, DeliveryError, TrustError
+from edge.core.settings.messaging import MqttSettings
 from edge.hub.command_client import ask
 from edge.mqtt import sealed_box as sealed
-from edge.recognition.enrollment_export import OPERATION, REFUSED, Page, Wish, read
+from edge.recognition.enrollment_export import OPERATION, REFUSED, EnrollmentPage, EnrollmentRequest, read
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from edge.hub.publishing.pending_enrollments import Waiting
-    from edge.mqtt.command_auth import Answer
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.mqtt.command_auth import CommandAnswer
 
 MOST_PAGES = 10_000
 
@@ -35,7 +35,7 @@ class Pull:
 
 
 def pull(
-    mqtt: settings.Mqtt, device: str, private: Ed25519PrivateKey, waiting: Waiting,
+    mqtt: MqttSettings, device: str, private: Ed25519PrivateKey, waiting: PendingEnrollments,
     collection: str = "", timeout: float = 15.0,
 ) -> Pull:  # fmt: skip
     """Bring what ``device`` enrolled since the last time. ``collection``: empty for that of its faces.
@@ -46,7 +46,7 @@ def pull(
     key = sealed.key_of(private, device)
     name, came, new = "", 0, 0
     for _ in range(MOST_PAGES):
-        wish = Wish(device, collection, waiting.place(device, collection), secrets.token_hex(16))
+        wish = EnrollmentRequest(device, collection, waiting.place(device, collection), secrets.token_hex(16))
         arguments = {"collection": collection, "after": wish.after, "challenge": wish.challenge}
         answer = ask(mqtt, device, OPERATION, arguments, private=private, timeout=timeout)
         if answer.code == "not_found" and wish.after:
@@ -62,7 +62,7 @@ def pull(
     return Pull(device, name, came, new)
 
 
-def _given(device: str, answer: Answer) -> Answer:
+def _given(device: str, answer: CommandAnswer) -> CommandAnswer:
     if answer.code == "ok":
         return answer
     if answer.data.get("reason") == REFUSED:
@@ -73,6 +73,6 @@ def _given(device: str, answer: Answer) -> Answer:
     raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
 
 
-def _goes_on(device: str, wish: Wish, page: Page) -> None:
+def _goes_on(device: str, wish: EnrollmentRequest, page: EnrollmentPage) -> None:
     if page.more and page.last == wish.after:
         raise TrustError(f"{device} answers with the same page again and again", "look at the device")

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.core import settings
+from edge.core.settings.messaging import HubSettings
+from edge.core.settings.schema import Settings
 from edge.core.types import IdentityState
 from edge.hub.databases import Transaction
-from edge.hub.store import Arrived, Store
+from edge.hub.store import Arrived, EventStore
 from edge.mqtt.erasure_notices import digest
-from edge.mqtt.messages import Farewells
+from edge.mqtt.messages import ErasureNotices
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +37,15 @@ Published = Callable[[Callable[[str], bool]], object]
 """forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
 
 
-class Forgetting:
+class FleetErasure:
     """Of one ingest. One thread; every method raises TransientError or InputError, ``told`` also as ``published``."""
 
-    def __init__(self, hub: settings.Hub, store: Store, published: Published | None = None) -> None:
+    def __init__(self, hub: HubSettings, store: EventStore, published: Published | None = None) -> None:
         self._hub, self._store, self._published = hub, store, published
         self._known: dict[str, dict[str, float]] | None = None
         """device -> digest -> when"""
 
-    def told(self, device: str, said: Farewells) -> None:
+    def told(self, device: str, said: ErasureNotices) -> None:
         """A device has forgotten these. Repetition does nothing."""
         if self._hub.forget == "off":
             return
@@ -150,16 +151,16 @@ class Forgetting:
             changed += len(found)
 
 
-def publisher(chosen: settings.Settings, state: Path) -> Published | None:
+def publisher(chosen: Settings, state: Path) -> Published | None:
     """What forgets subjects in the collections that this hub publishes; None where it publishes none."""
     folder = (chosen.hub.repository or state / "hub").expanduser()
     if not (folder / "private").is_dir():
         return None
 
     def forget(wanted: Callable[[str], bool]) -> None:
-        from edge.hub.publishing.publisher import Desk
+        from edge.hub.publishing.publisher import ReleasePublisher
 
-        desk = Desk(folder, chosen)
+        desk = ReleasePublisher(folder, chosen)
         for subject in filter(wanted, desk.subjects()):
             desk.forget(subject)
 

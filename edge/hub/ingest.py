@@ -12,16 +12,65 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from edge.core import settings
+from pydantic import Field, StrictInt
+
 from edge.core.errors import EdgeError, InputError, TransientError
-from edge.hub._arrivals import KINDS, event_of
-from edge.hub.erasure import Forgetting, Published
-from edge.hub.store import Arrived, Document, Epoch, Store
+from edge.core.settings.base import DEVICE_NAME
+from edge.core.settings.messaging import HubSettings, MqttSettings
+from edge.hub.erasure import FleetErasure, Published
+from edge.hub.store import Arrived, Document, Epoch, EventStore
 from edge.mqtt import topics
-from edge.mqtt.client import Client, Incoming
-from edge.mqtt.messages import Farewells, Mark, Status, parse, to_json
+from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.messages import (
+    DeliveryMark,
+    DeviceStatus,
+    ErasureNotices,
+    Info,
+    Reported,
+    Stats,
+    WireEvent,
+    parse,
+    to_json,
+)
 from edge.mqtt.topics import Address, Topics
+
+KINDS: dict[str, type[DeviceStatus | Info | Stats | Reported | ErasureNotices]] = {
+    "status": DeviceStatus,
+    "info": Info,
+    "stats": Stats,
+    "reported": Reported,
+    "forgotten": ErasureNotices,
+}
+"""documents: the latest of each device is kept; who was forgotten is acted on"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """What must be right in an event that can otherwise not be read, so that it is kept as it is."""
+
+    device: Annotated[str, Field(pattern=DEVICE_NAME)]
+    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
+    seq: Annotated[StrictInt, Field(ge=1, le=2**53)]
+    after: Annotated[StrictInt, Field(ge=0, le=2**53)] | None = None
+
+
+def event_of(address: Address, payload: bytes) -> Arrived:
+    """The event, or its key alone. Raises InputError for one that its topic does not vouch for."""
+    event: WireEvent | None = None
+    problem = ""
+    try:
+        event = parse(WireEvent, payload)
+        key = EventKey(event.device, event.epoch, event.seq, event.after)
+    except InputError as error:
+        problem, key = error.message, parse(EventKey, payload)
+    if key.device != address.device or (event and event.camera != address.name):
+        # the broker's ACL vouches for the topic, nobody for what is written inside
+        raise InputError(f"the event says that it is of {key.device}", "look for a stolen or misconfigured device")
+    text = payload.decode("utf-8", "replace")
+    return Arrived(key.device, key.epoch, key.seq, key.after, text, event, problem)
+
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +84,7 @@ RETRY = (0.5, 30.0)
 """seconds between two attempts at a database that refuses: at first, and at most"""
 GREETINGS = 50
 """at once: a fleet must not send all it has in the same moment"""
-NOTHING = Mark(1, 0)
+NOTHING = DeliveryMark(1, 0)
 FORGET_SECONDS = 3600.0
 
 
@@ -67,12 +116,12 @@ class Ingest:
     """Runs from ``start`` to ``stop``. Several may run at one broker and one database; each needs its own name."""
 
     def __init__(
-        self, mqtt: settings.Mqtt, hub: settings.Hub, store: Store, published: Published | None = None
+        self, mqtt: MqttSettings, hub: HubSettings, store: EventStore, published: Published | None = None
     ) -> None:
         self.counts = Counts()
         self._hub, self._store = hub, store
-        self._forgetting = Forgetting(hub, store, published)
-        self._farewells: dict[str, Farewells] = {}
+        self._forgetting = FleetErasure(hub, store, published)
+        self._farewells: dict[str, ErasureNotices] = {}
         """of devices that have forgotten somebody"""
         self._queue: queue.Queue[Received] = queue.Queue(WAITING)
         self._dirty: dict[Epoch, int] = {}
@@ -82,7 +131,7 @@ class Ingest:
         """devices to be told that a hub is there"""
         self._stopping = threading.Event()
         self._next_forget = time.monotonic()
-        self.client = Client(mqtt, f"edge-hub-{hub.name}", sink=self._take, session_seconds=hub.session_seconds)
+        self.client = MqttClient(mqtt, f"edge-hub-{hub.name}", sink=self._take, session_seconds=hub.session_seconds)
         share = f"$share/{hub.group}/" if hub.group else ""
         self.client.subscribe(f"{share}{topics.reports(kind='event')}", _nobody)
         for kind in KINDS:
@@ -201,10 +250,10 @@ class Ingest:
         if not payload:
             return None
         document: object = parse(KINDS[address.kind], payload)
-        if isinstance(document, Farewells):
+        if isinstance(document, ErasureNotices):
             self._farewells[address.device] = document
             return None
-        if isinstance(document, Status):
+        if isinstance(document, DeviceStatus):
             if not document.online and document.session < self._sessions.get(address.device, 0):
                 return None  # the will of a connection that has a successor
             self._sessions[address.device] = document.session
@@ -216,7 +265,7 @@ class Ingest:
         for epoch, mark in list(self._dirty.items()):
             device, number = epoch
             # QoS 0: a mark that is lost is said again when the device sends again
-            if not self.client.publish(Topics(device).ack, to_json(Mark(number, mark)), qos=0, retain=True):
+            if not self.client.publish(Topics(device).ack, to_json(DeliveryMark(number, mark)), qos=0, retain=True):
                 return
             self.counts.marks += 1
             del self._dirty[epoch]

@@ -15,7 +15,7 @@ from typing import Any
 
 from edge.core.errors import InputError, SettingsError
 from edge.core.storage import files
-from edge.hub.databases import Database
+from edge.hub.databases import HubDatabase
 
 PAGE = 5000
 """rows read at a time"""
@@ -23,7 +23,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventQuery:
     """Which events; empty and None: all. Times are seconds since the epoch."""
 
     device: str = ""
@@ -81,7 +81,9 @@ class DeviceState:
     """seconds since the epoch, of anything but events"""
 
 
-def events(database: Database, wanted: Wanted, limit: int | None = None, *, latest: bool = False) -> Iterator[Row]:
+def events(
+    database: HubDatabase, wanted: EventQuery, limit: int | None = None, *, latest: bool = False
+) -> Iterator[Row]:
     """The events that are wanted, oldest first; with ``latest`` the newest ``limit`` of them, newest first."""
     condition, values = _condition(wanted)
     columns = ", ".join(field.name for field in fields(Row))
@@ -104,7 +106,7 @@ def events(database: Database, wanted: Wanted, limit: int | None = None, *, late
         after = (last.time, last.device, last.epoch, last.seq)
 
 
-def _condition(wanted: Wanted) -> tuple[str, list[object]]:
+def _condition(wanted: EventQuery) -> tuple[str, list[object]]:
     parts, values = ["1 = 1"], []
     for name in ("device", "camera", "subject", "label", "type"):
         if value := getattr(wanted, name):
@@ -117,7 +119,7 @@ def _condition(wanted: Wanted) -> tuple[str, list[object]]:
     return " AND ".join(parts), values
 
 
-def fleet(database: Database) -> list[DeviceState]:
+def fleet(database: HubDatabase) -> list[DeviceState]:
     """Every device that the hub has heard of, by name."""
     with database.transaction(reading=True) as transaction:
         documents = transaction.execute("SELECT device, kind, received, body FROM documents")

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.hub.databases import Database, Row, Transaction
+from edge.hub.databases import HubDatabase, Row, Transaction
 from edge.mqtt.messages import WireEvent
 
 Epoch = tuple[str, int]
@@ -91,10 +91,10 @@ class Stored:
     """of the epochs that the batch touched and whose device asks for it"""
 
 
-class Store:
+class EventStore:
     """The hub's tables. Not for two threads at once; every method raises TransientError or InputError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: HubDatabase) -> None:
         self.database = database
         self._ready = False
 

@@ -8,7 +8,7 @@ from edge.core import plugins as registry
 from edge.core.errors import ModelError
 from edge.core.types import Box, Detection, Picture, Point
 from edge.inference import nms
-from edge.inference.decoders import Candidates, plain
+from edge.inference.decoders.base import Candidates, plain
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import Fit, Preparation

@@ -27,7 +27,7 @@ class Embedder:
     Raises ModelError where card and file disagree.
     """
 
-    def __init__(self, model: Model, interpreter: Interpreter, limits: quality.Limits = quality.USUAL) -> None:
+    def __init__(self, model: Model, interpreter: Interpreter, limits: quality.QualityLimits = quality.USUAL) -> None:
         card = model.card
         if card.kind != "embedder" or card.embedding is None:
             raise ModelError(f"model {card.name!r}: expected an embedder, got a {card.kind}", "choose another model")

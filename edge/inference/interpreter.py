@@ -9,7 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections.abc import Sequence
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +21,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.inference._chatter import without_greetings
-from edge.inference.tensors import Quantized
+from edge.inference.tensors import QuantizedTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.core.types import FloatArray
+
+
+GREETINGS = (b"INFO: Created TensorFlow Lite", b"INFO: Applying ")
+
+
+@contextmanager
+def without_greetings() -> Iterator[None]:
+    """While the block runs, stderr is held back; then everything but the greetings is written to it.
+
+    What other threads say meanwhile comes a moment later.
+    """
+    sys.stderr.flush()
+    descriptor = 2
+    try:
+        kept = os.dup(descriptor)
+    except OSError:
+        yield  # a process without stderr
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, descriptor)
+            os.close(kept)
+            held.seek(0)
+            said = b"".join(line for line in held if not line.startswith(GREETINGS))
+            if said:
+                os.write(descriptor, said)
+
 
 log = logging.getLogger(__name__)
 
@@ -110,14 +144,14 @@ class Interpreter:
         """An output as real values, its batch axis removed."""
         return self.output(position)[...]
 
-    def output(self, position: int) -> FloatArray | Quantized:
+    def output(self, position: int) -> FloatArray | QuantizedTensor:
         """An output, its batch axis removed: real values, or where it is quantized what gives them row by row."""
         stored = self.raw(position)
         tensor = self.outputs[position]
         if stored.ndim > 1 and stored.shape[0] == 1:
             stored = stored[0]
         if tensor.scale:
-            return Quantized(stored, tensor.scale, tensor.zero_point)
+            return QuantizedTensor(stored, tensor.scale, tensor.zero_point)
         return stored if stored.dtype == np.float32 else stored.astype(np.float32)
 
     def positions(self, names: Sequence[str]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference import model
 from edge.inference import validation as check
 from edge.inference.detector import Detector
@@ -12,19 +12,19 @@ from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
 
 
-def load_detector(name: str, settings: Models, state: Path) -> Detector:
+def load_detector(name: str, settings: ModelSettings, state: Path) -> Detector:
     """The detector of that name, tried in a child process first. Raises NotFoundError, ModelError."""
     found = trusted(name, settings, state)
     return Detector(found, interpreter(found.path, settings))
 
 
-def load_embedder(name: str, settings: Models, state: Path) -> Embedder:
+def load_embedder(name: str, settings: ModelSettings, state: Path) -> Embedder:
     """The embedder of that name, tried in a child process first. Raises NotFoundError, ModelError."""
     found = trusted(name, settings, state)
     return Embedder(found, interpreter(found.path, settings))
 
 
-def trusted(name: str, settings: Models, state: Path) -> model.Model:
+def trusted(name: str, settings: ModelSettings, state: Path) -> model.Model:
     """The model of that name, after its trial (unless ``models.check`` is off). Raises NotFoundError, ModelError."""
     found = model.find(name, model.folders(settings, state))
     if settings.check:
@@ -32,6 +32,6 @@ def trusted(name: str, settings: Models, state: Path) -> model.Model:
     return found
 
 
-def interpreter(path: Path, settings: Models) -> Interpreter:
+def interpreter(path: Path, settings: ModelSettings) -> Interpreter:
     """A file as the settings say: runtime, threads, delegate. Raises ModelError."""
     return Interpreter(path, settings.runtime, settings.threads, settings.delegate)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from edge.core.errors import EdgeError, ModelError, NotFoundError
 from edge.core.resources import CHECKOUT_MODELS, DATA
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files
 from edge.inference.card import CARD, NAME, Card, Decoder, read_card
 
-__all__ = ["Card", "Decoder", "Entry", "Model", "available", "find", "find_file", "folders", "opened"]
+__all__ = ["Card", "Decoder", "Model", "ModelEntry", "available", "find", "find_file", "folders", "opened"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """One line of what is available: a card that may lack its file, or a card that cannot be read."""
 
     name: str
@@ -40,7 +40,7 @@ class Entry:
     problem: str = ""
 
 
-def folders(settings: Models, state: Path) -> list[Path]:
+def folders(settings: ModelSettings, state: Path) -> list[Path]:
     """Where models are looked for, first come first."""
     package = DATA / "models"
     own = package if package.is_dir() else CHECKOUT_MODELS
@@ -81,9 +81,9 @@ def find_file(card: Card, folder: Path, folders: Sequence[Path]) -> Path | None:
     return next((place / card.file for place in places if (place / card.file).is_file()), None)
 
 
-def available(folders: Sequence[Path]) -> list[Entry]:
+def available(folders: Sequence[Path]) -> list[ModelEntry]:
     """Every card of the search path, by name; of two with one name the first counts, as for ``find``."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ModelEntry] = {}
     for folder in _card_folders(folders):
         if folder.name not in entries:
             entries[folder.name] = _entry(folder, folders)
@@ -105,10 +105,10 @@ def _card_folders(folders: Sequence[Path]) -> Iterator[Path]:
             yield from sorted(card.parent for card in base.glob(f"*/{CARD}") if re.fullmatch(NAME, card.parent.name))
 
 
-def _entry(folder: Path, folders: Sequence[Path]) -> Entry:
+def _entry(folder: Path, folders: Sequence[Path]) -> ModelEntry:
     try:
         card = read_card(folder / CARD)
     except EdgeError as error:
-        return Entry(folder.name, folder, None, None, error.message)
+        return ModelEntry(folder.name, folder, None, None, error.message)
     path = find_file(card, folder, folders)
-    return Entry(folder.name, folder, card, path, "" if path else f"{card.file} is not here")
+    return ModelEntry(folder.name, folder, card, path, "" if path else f"{card.file} is not here")

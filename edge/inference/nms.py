@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge.inference.decoders import Rows, plain
+from edge.inference.decoders.base import Rows, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

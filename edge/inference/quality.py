@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Limits:
+class QualityLimits:
     """What is not worth embedding."""
 
     size: float = 20.0
@@ -32,11 +32,11 @@ class Limits:
     """share of the box outside the frame"""
 
 
-USUAL = Limits()
+USUAL = QualityLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class HeadPose:
     """Degrees of a head.
 
     Yaw is positive where the nose points to the right of the image, pitch where it points up, roll where the head
@@ -48,10 +48,10 @@ class Pose:
     roll: float = 0.0
 
 
-def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: Limits) -> Quality:
+def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: QualityLimits) -> Quality:
     """The quality of a detection whose (height, width, 3) crop is at hand."""
     box = detection.box
-    face = pose(detection.landmarks, picture.width, picture.height) if len(detection.landmarks) == 5 else Pose()
+    face = pose(detection.landmarks, picture.width, picture.height) if len(detection.landmarks) == 5 else HeadPose()
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     middle = grey[
         grey.shape[0] // 8 : -(grey.shape[0] // 8) or None, grey.shape[1] // 8 : -(grey.shape[1] // 8) or None
@@ -70,7 +70,7 @@ def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: Lim
     )
 
 
-def pose(landmarks: Sequence[Point], width: int, height: int) -> Pose:
+def pose(landmarks: Sequence[Point], width: int, height: int) -> HeadPose:
     """The pose of a head from its five landmarks, in a picture of ``width`` x ``height`` pixels.
 
     Seen from the front, the nose lies in the middle between the eyes and half way to the mouth, and stands out by
@@ -79,13 +79,13 @@ def pose(landmarks: Sequence[Point], width: int, height: int) -> Pose:
     left, right, nose, mouth_left, mouth_right = (complex(p.x * width, p.y * height) for p in landmarks)
     across = right - left
     if abs(across) < 1e-6:
-        return Pose(yaw=90.0)
+        return HeadPose(yaw=90.0)
     upright = abs(across) / across  # turns the line of the eyes level
     middle = (left + right) / 2
     nose_at, mouth_at = (nose - middle) * upright, ((mouth_left + mouth_right) / 2 - middle) * upright
     aside = nose_at.real / (abs(across) / 2)
     down = nose_at.imag / mouth_at.imag - _NOSE_HEIGHT if mouth_at.imag > 1e-6 else math.inf
-    return Pose(
+    return HeadPose(
         yaw=math.degrees(math.atan(aside)),
         pitch=math.degrees(math.atan(-down * _FACE_DEPTH)),
         roll=math.degrees(math.atan2(across.imag, across.real)),
@@ -102,7 +102,7 @@ _SHARP = 250.0
 """variance of the Laplacian at sharpness 63"""
 
 
-def _reason(size: float, sharpness: float, brightness: float, face: Pose, box: Box, limits: Limits) -> str:
+def _reason(size: float, sharpness: float, brightness: float, face: HeadPose, box: Box, limits: QualityLimits) -> str:
     """The first rule that is broken; empty: none is."""
     inside = box.clipped().area / box.area if box.area > 0 else 0.0
     rules = (
@@ -120,7 +120,7 @@ def _sharpness(grey: cv2.typing.MatLike) -> float:
     return 100.0 * (1.0 - math.exp(-(float(deviation[0, 0]) ** 2) / _SHARP))
 
 
-def _score(size: float, sharpness: float, brightness: float, face: Pose, limits: Limits) -> float:
+def _score(size: float, sharpness: float, brightness: float, face: HeadPose, limits: QualityLimits) -> float:
     """0..1: the product of what size, sharpness, pose and light leave of it."""
     sharp = _ramp(sharpness, 0, 50)
     turned = math.cos(math.radians(face.yaw)) * math.cos(math.radians(face.pitch))

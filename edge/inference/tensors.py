@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Quantized:
+class QuantizedTensor:
     """A tensor of integers that stand for ``(stored - zero_point) * scale``; ``scale`` is above 0.
 
     Indexing it like an array gives real values, float32; so does ``np.asarray``.
@@ -40,8 +40,8 @@ class Quantized:
         return self.stored.ndim
 
     @property
-    def T(self) -> Quantized:  # noqa: N802
-        return Quantized(self.stored.T, self.scale, self.zero_point)
+    def T(self) -> QuantizedTensor:  # noqa: N802
+        return QuantizedTensor(self.stored.T, self.scale, self.zero_point)
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -73,13 +73,13 @@ class Quantized:
         return real
 
 
-Output: TypeAlias = "FloatArray | Quantized"
+Output: TypeAlias = "FloatArray | QuantizedTensor"
 """of a model: real values, or what gives them"""
 
 
 def at_least(values: NDArray[Any], output: Output, least: float) -> list[int]:
     """Where ``values`` stand for ``least`` or more: numbers of ``output``, stored ones where it is quantized."""
-    if isinstance(output, Quantized):
+    if isinstance(output, QuantizedTensor):
         least = output.least(least)
         if values.dtype.itemsize == 1:
             return _marked(values.tobytes().translate(_marks(int(least), values.dtype.kind == "i")))
@@ -89,12 +89,12 @@ def at_least(values: NDArray[Any], output: Output, least: float) -> list[int]:
 
 def row(output: Output, number: int) -> list[float]:
     """One row of an output of two dimensions, real values."""
-    return output.row(number) if isinstance(output, Quantized) else list(output[number].tolist())
+    return output.row(number) if isinstance(output, QuantizedTensor) else list(output[number].tolist())
 
 
 def numbers(output: Output) -> NDArray[Any]:
     """What is compared without converting: the stored numbers, or the values themselves."""
-    return output.stored if isinstance(output, Quantized) else output
+    return output.stored if isinstance(output, QuantizedTensor) else output
 
 
 def _marked(marks: bytes) -> list[int]:

@@ -24,7 +24,7 @@ PIECES = 0.2
 """the same for two pieces, each cut by its part's border"""
 
 
-class Detects(Protocol):
+class TiledDetector(Protocol):
     """``edge.inference.detector.Detector``, as far as it is needed here."""
 
     @property
@@ -33,7 +33,7 @@ class Detects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _TileDetections:
     detection: Detection
     part: Box | None
     """None: put together from several"""
@@ -51,7 +51,7 @@ class Tiling:
 
     def add(
         self,
-        detector: Detects,
+        detector: TiledDetector,
         found: Sequence[Detection],
         picture: Picture,
         regions: Sequence[Box] = (WHOLE,),
@@ -64,11 +64,11 @@ class Tiling:
         tiles = grid(picture.width, picture.height, *detector.size, self.most)
         chosen = [tile for tile in tiles if any(tile.intersection(region) > 0 for region in regions)]
         self.looks = len(chosen)
-        every = [_Found(detection, WHOLE, False) for detection in found]
+        every = [_TileDetections(detection, WHOLE, False) for detection in found]
         for tile in chosen:
             part, tile = _cut(picture, tile)
             seen = (_placed(detection, tile) for detection in detector.detect(part, scores))
-            every += [_Found(detection, tile, _is_cut(detection.box, tile)) for detection in seen]
+            every += [_TileDetections(detection, tile, _is_cut(detection.box, tile)) for detection in seen]
         return merged(every) if chosen else list(found)
 
 
@@ -91,7 +91,7 @@ def grid(width: int, height: int, input_width: int, input_height: int, most: int
     return tuple(Box(left, top, right, bottom) for top, bottom in _cuts(rows) for left, right in _cuts(columns))
 
 
-def merged(every: Iterable[_Found]) -> list[Detection]:
+def merged(every: Iterable[_TileDetections]) -> list[Detection]:
     """Of boxes that show the same thing the best one; pieces that no whole box holds are put together."""
     found = list(every)
     while len(kept := _once(found)) < len(found):
@@ -99,18 +99,18 @@ def merged(every: Iterable[_Found]) -> list[Detection]:
     return sorted((one.detection for one in kept), key=lambda detection: -detection.score)
 
 
-def _once(every: list[_Found]) -> list[_Found]:
-    kept: list[_Found] = []
+def _once(every: list[_TileDetections]) -> list[_TileDetections]:
+    kept: list[_TileDetections] = []
     for one in sorted(every, key=lambda one: (one.cut, -one.detection.score)):
         other = next((index for index, before in enumerate(kept) if _same(one, before)), None)
         if other is None:
             kept.append(one)
         elif one.cut and kept[other].cut:
-            kept[other] = _Found(_joined(kept[other].detection, one.detection), None, True)
+            kept[other] = _TileDetections(_joined(kept[other].detection, one.detection), None, True)
     return kept
 
 
-def _same(one: _Found, before: _Found) -> bool:
+def _same(one: _TileDetections, before: _TileDetections) -> bool:
     """Whether ``one`` shows what the better ``before`` does. Within a part the detector has decided that itself."""
     if (one.part is not None and one.part == before.part) or one.detection.label != before.detection.label:
         return False

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import ModelError
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files
 from edge.core.system import systemd as sdnotify
-from edge.inference._card_text import to_table
-from edge.inference.card import Card
+from edge.inference.card import Card, to_table
 from edge.inference.interpreter import choose
 from edge.inference.model import Model
 
@@ -63,7 +62,7 @@ class CheckReport:
     outputs: tuple[TensorReport, ...]
 
 
-def check(model: Model, settings: Models, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
+def check(model: Model, settings: ModelSettings, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
     """Load, allocate and invoke a model in a child process, and use it as its card says.
 
     Raises ModelError for a refusal, a crash, a timeout, too much memory, a card that lies.
@@ -71,12 +70,12 @@ def check(model: Model, settings: Models, seconds: float = SECONDS, memory: int 
     return _trial(model.path, model.card, model.sha256, settings, seconds, memory)
 
 
-def check_file(path: Path, settings: Models, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
+def check_file(path: Path, settings: ModelSettings, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
     """The same for a file that has no card: load, allocate and invoke. Raises ModelError."""
     return _trial(path, None, "", settings, seconds, memory)
 
 
-def ensure(model: Model, settings: Models, state: Path) -> None:
+def ensure(model: Model, settings: ModelSettings, state: Path) -> None:
     """``check`` once for each file, card, runtime and delegate; remembered in the state folder. Raises ModelError."""
     key = _key(model, settings)
     marker = state / "models" / "checked.json"
@@ -93,7 +92,7 @@ def ensure(model: Model, settings: Models, state: Path) -> None:
 _PASSED: set[str] = set()
 
 
-def _key(model: Model, settings: Models) -> str:
+def _key(model: Model, settings: ModelSettings) -> str:
     runtime = choose(settings.runtime)
     version = importlib.metadata.version(PACKAGES[runtime])
     card = hashlib.sha256(repr(model.card).encode()).hexdigest()
@@ -107,7 +106,9 @@ def _remembered(marker: Path) -> set[str]:
         return set()
 
 
-def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds: float, memory: int) -> CheckReport:
+def _trial(
+    path: Path, card: Card | None, sha256: str, settings: ModelSettings, seconds: float, memory: int
+) -> CheckReport:
     where = f"model {card.name!r}" if card else path.name
     task = {
         "path": str(path),
@@ -122,7 +123,7 @@ def _trial(path: Path, card: Card | None, sha256: str, settings: Models, seconds
     }
     command = [sys.executable, "-m", "edge.inference.validation_worker", json.dumps(task)]
     longest = PATIENCE * seconds
-    sdnotify.still_starting(longest + 10)
+    sdnotify.extend_start_timeout(longest + 10)
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=longest, check=False)
     except subprocess.TimeoutExpired as error:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.errors import NotFoundError, SettingsError, SpaceError, StoreError
+from edge.core.storage.layout import StateLayout
 from edge.core.types import WHOLE, Box, Detection, Picture
-from edge.pipeline.model_set import Teller
-from edge.releases.release_store import Slots
+from edge.labels.protocols import LabelClassifier
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera, Settings
+    from edge.core.settings.schema import Settings
+    from edge.core.settings.vision import CameraSettings
     from edge.core.types import FloatArray
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
-    from edge.labels import Head, Labels, Version
-    from edge.releases.shipped import ShippedLabels
+    from edge.labels.head import Head
+    from edge.labels.store import Labels
+    from edge.labels.version import Version
 
 REGION_SCORE = 0.25
 """lowest detector score of a region worth classifying"""
@@ -49,12 +51,12 @@ def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
     Those of ``release`` (the current one where none is named) come before those of the device. Raises NotFoundError,
     StoreError.
     """
-    from edge.labels import Labels
+    from edge.labels.store import Labels
 
     label, _, number = name.partition("/")
-    slots = Slots(state)
-    current = release or slots.current
-    stores = ([Labels(slots.path(current))] if current else []) + [Labels(state)]
+    layout = StateLayout(state)
+    current = release or layout.current_release
+    stores = ([Labels(layout.release(current))] if current else []) + [Labels(state)]
     for store in stores:
         try:
             return store.version(label, int(number) if number else None), store
@@ -74,7 +76,7 @@ def backbones(settings: Settings, state: Path) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def labels_of(camera: Camera, state: Path) -> tuple[str, ...]:
+def labels_of(camera: CameraSettings, state: Path) -> tuple[str, ...]:
     """The labels that the versions of a camera tell; versions that are not here tell none."""
     found: list[str] = []
     for name in camera.custom_labels:
@@ -90,7 +92,7 @@ def teller(
     release: str,
     replaces: Mapping[str, str],
     load_embedder: Callable[[str], Embedder],
-) -> Teller:
+) -> LabelClassifier:
     """A version with its backbone, ready for the cameras that name it. ``replaces``: as a release does.
 
     Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the one here,
@@ -102,7 +104,7 @@ def teller(
         raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
     embedder = load_embedder(version.base)
     check_space(version, embedder.space.fingerprint)
-    return Teller(f"{version.name}/{version.number}", embedder, store.head(version), version.regions)
+    return LabelClassifier(f"{version.name}/{version.number}", embedder, store.head(version), version.regions)
 
 
 def named(settings: Settings) -> list[str]:
@@ -113,13 +115,6 @@ def named(settings: Settings) -> list[str]:
 def part(name: str) -> str:
     """What health and doctor call the custom labels that a camera names so."""
     return f"custom_labels {name}"
-
-
-def blamed(problems: Mapping[str, str], shipped: Iterable[ShippedLabels]) -> dict[str, str]:
-    """The problems that a release answers for: not those of labels that it does not bring."""
-    brought = {one.name for one in shipped}
-    others = [one for one in problems if one.startswith(part("")) and one[len(part("")) :].split("/")[0] not in brought]
-    return {one: problem for one, problem in problems.items() if one not in others}
 
 
 def check_space(version: Version, space: str) -> None:

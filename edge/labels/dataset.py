@@ -18,8 +18,8 @@ from edge.core.imaging import image as pictures
 from edge.core.types import WHOLE, Box, Detection, Picture
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.labels import Example
 from edge.labels.classifier import regions, seen
+from edge.labels.examples import Example
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ SEED = 7
 
 
 @dataclass(slots=True)
-class Rows:
+class TrainingRows:
     """Embeddings with what they show; ``groups`` numbers the pictures they come from."""
 
     vectors: list[FloatArray] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Rows:
         """What the detectors call the regions that show a label, in alphabetical order."""
         return tuple(sorted({name for name, labels in zip(self.called, self.labels, strict=True) if name and labels}))
 
-    def within(self, regions: Sequence[str]) -> Rows:
+    def within(self, regions: Sequence[str]) -> TrainingRows:
         """Without the regions that are called something else: what they show is missed."""
         kept = [i for i, name in enumerate(self.called) if not name or name in regions]
         gone = [self.labels[i] for i in range(len(self.labels)) if i not in set(kept) and self.labels[i]]
@@ -87,9 +87,9 @@ def rows_of(
     variants: int,
     testing: bool = False,
     progress: Callable[[], None] = lambda: None,
-) -> Rows:
+) -> TrainingRows:
     """Look at every example. ``variants``: further versions of each place; ``testing``: only as a detector sees it."""
-    rows = Rows()
+    rows = TrainingRows()
     random = np.random.default_rng(SEED)
     for group, example in enumerate(examples):
         try:
@@ -123,7 +123,7 @@ def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArr
 
 
 def _places(
-    picture: Picture, example: Example, detectors: Sequence[Detector], testing: bool, rows: Rows
+    picture: Picture, example: Example, detectors: Sequence[Detector], testing: bool, rows: TrainingRows
 ) -> Iterator[tuple[Box, frozenset[str], str]]:
     """Each place with what it shows, and what a detector calls it."""
     if not detectors:

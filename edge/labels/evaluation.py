@@ -22,7 +22,7 @@ SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
-class LabelResult:
+class LabelMetrics:
     """One label on the test pictures. A share whose denominator is 0 is 0."""
 
     label: str
@@ -39,7 +39,7 @@ class LabelResult:
 class Evaluation:
     """All labels, and what was taken for what."""
 
-    labels: tuple[LabelResult, ...]
+    labels: tuple[LabelMetrics, ...]
     examples: int
     precision: float
     """mean over the labels that have examples, as the two below"""
@@ -96,7 +96,7 @@ def evaluate(
         precision, recall = _share(right[i], found[i]), _share(right[i], there[i])
         f1 = _share(2 * right[i], found[i] + there[i])
         reach = _share(proposed[i], there[i]) if there[i] else 1.0
-        results.append(LabelResult(label, int(there[i]), round(float(thresholds[i]), 4), precision, recall, f1, reach))
+        results.append(LabelMetrics(label, int(there[i]), round(float(thresholds[i]), 4), precision, recall, f1, reach))
     tested = [one for one in results if one.examples] or results
 
     def mean(values: Sequence[float]) -> float:

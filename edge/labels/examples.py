@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.core.errors import InputError
 from edge.core.types import Box
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
 
 LONGEST_LABEL = 255
 NEGATIVE = "_negative"
@@ -15,7 +19,7 @@ NEGATIVE = "_negative"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Annotation:
     """A label of a whole picture, or of a box in it."""
 
     label: str
@@ -27,7 +31,7 @@ class Example:
     """A picture and what it shows. No marks: none of the labels."""
 
     path: Path
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Annotation, ...] = ()
     source: str = ""
     """as the manifest names it"""
 
@@ -63,3 +67,13 @@ def box_of(left: float, top: float, right: float, bottom: float) -> Box:
     if left >= right or top >= bottom or box.area <= 0:
         raise InputError("a box is empty, or outside the picture", code="manifest")
     return box
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedExample:
+    """An embedding, and what it shows."""
+
+    question: int
+    label: str | None
+    """None: none of the labels"""
+    vector: FloatArray

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
-from edge.labels.examples import Example, Mark, box_of, label_name
+from edge.labels.examples import Annotation, Example, box_of, label_name
 
 LONGEST_SOURCE = 4096
 """characters of a source-ref"""
@@ -50,13 +50,13 @@ def parse(text: str, base: Path, buckets: Mapping[str, Path]) -> Example:
         raise InputError(f"is not JSON: {str(error)[:100]}", code="manifest") from error
     if not isinstance(document, dict) or not isinstance(document.get("source-ref"), str):
         raise InputError("expected an object with a source-ref", code="manifest")
-    marks: list[Mark] = []
+    marks: list[Annotation] = []
     for name, metadata in document.items():
         if name.startswith(PREDICTIONS):
             continue
         kind = metadata.get("type") if name.endswith("-metadata") and isinstance(metadata, dict) else None
         if kind == "groundtruth/image-classification":
-            marks.append(Mark(label_name(metadata.get("class-name"))))
+            marks.append(Annotation(label_name(metadata.get("class-name"))))
         elif kind == "groundtruth/object-detection":
             marks += _marks(document.get(name.removesuffix("-metadata")), metadata)
     path = located(document["source-ref"], base, buckets)
@@ -78,7 +78,7 @@ def located(source: str, base: Path, buckets: Mapping[str, Path]) -> Path:
     return path
 
 
-def _marks(value: Any, metadata: Mapping[str, Any]) -> list[Mark]:
+def _marks(value: Any, metadata: Mapping[str, Any]) -> list[Annotation]:
     try:
         size, names = value["image_size"][0], metadata["class-map"]
         width, height = float(size["width"]), float(size["height"])
@@ -86,14 +86,14 @@ def _marks(value: Any, metadata: Mapping[str, Any]) -> list[Mark]:
         for one in value["annotations"]:
             left, top = float(one["left"]) / width, float(one["top"]) / height
             right, bottom = left + float(one["width"]) / width, top + float(one["height"]) / height
-            found.append(Mark(label_name(names[str(one["class_id"])]), box_of(left, top, right, bottom)))
+            found.append(Annotation(label_name(names[str(one["class_id"])]), box_of(left, top, right, bottom)))
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise InputError(f"its boxes cannot be read ({type(error).__name__}: {error})", code="manifest") from error
     return found
 
 
 def _boxes(
-    marks: Sequence[Mark], size: tuple[int, int], common: Mapping[str, str]
+    marks: Sequence[Annotation], size: tuple[int, int], common: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     width, height = size
     names = list(dict.fromkeys(mark.label for mark in marks))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.errors import InputError
-from edge.labels.examples import NEGATIVE, Example, Mark, box_of, is_file_there, label_name
+from edge.labels.examples import NEGATIVE, Annotation, Example, box_of, is_file_there, label_name
 from edge.labels.ground_truth import MOST_LINE, located, parse
 
 MOST_LABELS = 250
@@ -60,7 +60,7 @@ def checked(found: Read, where: str) -> Read:
 
 def _of_folder(folder: Path) -> Iterator[Example]:
     for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        marks = () if below.name == NEGATIVE else (Mark(label_name(below.name)),)
+        marks = () if below.name == NEGATIVE else (Annotation(label_name(below.name)),)
         for file in sorted(path for path in below.rglob("*") if path.is_file() and not path.name.startswith(".")):
             yield Example(file, marks, str(file.relative_to(folder)))
 
@@ -111,7 +111,7 @@ def _row(row: Sequence[str], base: Path) -> Example:
     if row[1] in ("", NEGATIVE):
         return Example(path, (), row[0])
     box = box_of(*(float(value) for value in row[2:])) if len(row) == 6 else None
-    return Example(path, (Mark(label_name(row[1]), box),), row[0])
+    return Example(path, (Annotation(label_name(row[1]), box),), row[0])
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:

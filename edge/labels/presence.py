@@ -18,7 +18,7 @@ STAYS = 0.8
 """share of its threshold with which a label that is there goes on"""
 
 
-class Dwell:
+class LabelPresence:
     """The labels of one version in one camera's pictures; look after look, with the same cost for any number."""
 
     def __init__(

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.labels import Evaluation, Head, Labels, Made, Version, examine, fit
-from edge.labels.training_rows import Taught
-from edge.recognition.review import Confirmed
+from edge.labels.evaluation import Evaluation, examine
+from edge.labels.examples import ConfirmedExample
+from edge.labels.head import Head, fit
+from edge.labels.store import Labels
+from edge.labels.training_rows import StoredRows
+from edge.labels.version import Made, Version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +42,7 @@ class Refitted:
     """new labels with too few answers"""
 
 
-def refit(store: Labels, name: str, confirmed: Sequence[Confirmed], force: bool = False) -> Refitted:
+def refit(store: Labels, name: str, confirmed: Sequence[ConfirmedExample], force: bool = False) -> Refitted:
     """Learn ``name`` anew with what people said; used unless it does worse on the fixed test set, or ``force``.
 
     Raises NotFoundError, StoreError; InputError where there is nothing to learn from.
@@ -74,7 +77,7 @@ def refit(store: Labels, name: str, confirmed: Sequence[Confirmed], force: bool 
     return Refitted(store.version(name, saved.number), before, after, used, len(usable), tuple(sorted(few)))
 
 
-def _learned(taught: Taught, names: Sequence[str], confirmed: Sequence[Confirmed]) -> Head:
+def _learned(taught: StoredRows, names: Sequence[str], confirmed: Sequence[ConfirmedExample]) -> Head:
     own: FloatArray = np.repeat(np.stack([one.vector for one in confirmed]), WEIGHT, axis=0)
     said = np.repeat([[name == one.label for name in names] for one in confirmed], WEIGHT, axis=0)
     first = int(taught.groups.max(initial=-1)) + 1
@@ -82,7 +85,7 @@ def _learned(taught: Taught, names: Sequence[str], confirmed: Sequence[Confirmed
     return fit(names, np.vstack([taught.vectors, own]), np.vstack([taught.truth, said]), groups)
 
 
-def _wider(taught: Taught, labels: int) -> Taught:
+def _wider(taught: StoredRows, labels: int) -> StoredRows:
     """With a column for each new label, that no row shows."""
 
     def columns(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,9 +17,9 @@ import numpy as np
 
 from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.storage import files
-from edge.labels.examples import Example, Mark
+from edge.labels.examples import Annotation, Example
 from edge.labels.head import Head
-from edge.labels.training_rows import Taught, unpacked
+from edge.labels.training_rows import StoredRows, unpacked
 from edge.labels.version import CARD, EVALUATION, EXAMPLES, HEAD, ROWS, Made, Version, damaged, read, write
 
 FOLDER = "labels"
@@ -64,7 +64,7 @@ class Labels:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise damaged(version.folder / HEAD, str(error)) from error
 
-    def taught(self, version: Version) -> Taught | None:
+    def taught(self, version: Version) -> StoredRows | None:
         """What a version learned from; None where it was too much to keep, or travelled here. Raises StoreError."""
         try:
             return unpacked((version.folder / ROWS).read_bytes(), str(version.folder / ROWS))
@@ -79,7 +79,7 @@ class Labels:
         try:
             for line in (version.folder / EXAMPLES).read_text(encoding="utf-8").splitlines():
                 one = json.loads(line)
-                example = Example(Path(one["picture"]), tuple(Mark(label) for label in one["labels"]))
+                example = Example(Path(one["picture"]), tuple(Annotation(label) for label in one["labels"]))
                 found[one["part"]].append(example)
         except FileNotFoundError:
             return [], []

@@ -12,14 +12,17 @@ from edge.core.errors import InputError
 from edge.core.types import Picture
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.labels import Evaluation, Example, Head, Made, Version, examine, fit
 from edge.labels import classifier as custom_labels
-from edge.labels.dataset import Rows, rows_of
+from edge.labels.dataset import TrainingRows, rows_of
+from edge.labels.evaluation import Evaluation, examine
+from edge.labels.examples import Example
+from edge.labels.head import Head, fit
 from edge.labels.manifests import MOST_LABELS
-from edge.labels.training_rows import Taught
+from edge.labels.training_rows import StoredRows
+from edge.labels.version import Made, Version
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.labels.classifier import Prediction
 
 BASE = "mobilenet-v1-extractor-224"
@@ -28,7 +31,7 @@ VARIANTS = 3
 """further versions of each picture to learn from: mirrored, cropped, in another light"""
 
 
-class Teacher:
+class LabelTrainer:
     """Embeds examples and asks heads. One thread at a time."""
 
     def __init__(self, embedder: Embedder, detectors: Sequence[Detector] = ()) -> None:
@@ -41,7 +44,7 @@ class Teacher:
         test: Sequence[Example],
         variants: int = VARIANTS,
         progress: Callable[[], None] = lambda: None,
-    ) -> tuple[Made, Rows]:
+    ) -> tuple[Made, TrainingRows]:
         """A head and how well it does on ``test``; the rows of the test, to ask another head as well.
 
         ``progress`` is called after each picture. Raises InputError, ModelError.
@@ -61,7 +64,7 @@ class Teacher:
         head = fit(names, vectors, truth, groups)
         tested = self.test_rows(test, progress)
         within = tested.within(regions)
-        taught = Taught(vectors, truth, groups, within.stacked(dimensions, regions), within.truth(names))
+        taught = StoredRows(vectors, truth, groups, within.stacked(dimensions, regions), within.truth(names))
         made = Made(
             head=head,
             evaluation=examine(head, taught.test_vectors, taught.test_truth),
@@ -76,11 +79,11 @@ class Teacher:
         tested.problems = [*rows.problems, *tested.problems]
         return made, tested
 
-    def test_rows(self, examples: Sequence[Example], progress: Callable[[], None] = lambda: None) -> Rows:
+    def test_rows(self, examples: Sequence[Example], progress: Callable[[], None] = lambda: None) -> TrainingRows:
         """The rows to examine heads with."""
         return rows_of(examples, self.embedder, self.detectors, 0, testing=True, progress=progress)
 
-    def examine(self, head: Head, rows: Rows, regions: Sequence[str]) -> Evaluation:
+    def examine(self, head: Head, rows: TrainingRows, regions: Sequence[str]) -> Evaluation:
         """How well a head of these ``regions`` does on test rows. A box on which no region lies is not found."""
         told = rows.within(regions) if regions else rows
         return examine(head, told.stacked(self.embedder.space.dimensions, regions), told.truth(head.labels))
@@ -115,9 +118,9 @@ class Teacher:
             )
 
 
-def load(base: str, detectors: Sequence[str], settings: Settings, state: Path) -> Teacher:
+def load(base: str, detectors: Sequence[str], settings: Settings, state: Path) -> LabelTrainer:
     """The teacher of these models. Raises NotFoundError, ModelError."""
     from edge.inference.load import load_detector, load_embedder
 
     embedder = load_embedder(base, settings.models, state)
-    return Teacher(embedder, [load_detector(name, settings.models, state) for name in detectors])
+    return LabelTrainer(embedder, [load_detector(name, settings.models, state) for name in detectors])

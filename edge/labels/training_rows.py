@@ -23,7 +23,7 @@ MOST_NUMBERS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
+class StoredRows:
     """Rows of the labels of a version, in their order."""
 
     vectors: FloatArray
@@ -55,7 +55,7 @@ class Taught:
         return file.getvalue()
 
 
-def unpacked(data: bytes, where: str) -> Taught:
+def unpacked(data: bytes, where: str) -> StoredRows:
     """Raises StoreError for bytes that ``packed`` did not make."""
     try:
         arrays = np.load(io.BytesIO(data), allow_pickle=False)
@@ -64,7 +64,7 @@ def unpacked(data: bytes, where: str) -> Taught:
             truth = np.zeros(tuple(arrays[f"{name}_shape"]), bool)
             truth.reshape(-1)[arrays[f"{name}_there"]] = True
             truths.append(truth)
-        return Taught(
+        return StoredRows(
             _floats(arrays["vectors"]), truths[0], arrays["groups"], _floats(arrays["test_vectors"]), truths[1]
         )  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, zipfile.BadZipFile) as error:

@@ -20,7 +20,7 @@ from edge.core.storage import files
 from edge.labels.evaluation import Evaluation, picture
 from edge.labels.examples import Example
 from edge.labels.head import Head
-from edge.labels.training_rows import Taught
+from edge.labels.training_rows import StoredRows
 
 if TYPE_CHECKING:
     from edge.core.types import ByteArray
@@ -46,7 +46,7 @@ class Made:
     tested: Sequence[Example]
     regions: tuple[str, ...] = ()
     """what the detectors call the regions that show a label"""
-    taught: Taught | None = None
+    taught: StoredRows | None = None
     """to learn further from"""
     confirmed: int = 0
     """answers of people among what was learned"""

@@ -42,7 +42,7 @@ def topics() -> list[Topic]:
     """All of them, in the order of the README."""
     up, down = "edge/v1/{device}/up", "edge/v1/{device}/down"
     return [
-        Topic(f"{up}/status", "device", messages.Status, True, 1,
+        Topic(f"{up}/status", "device", messages.DeviceStatus, True, 1,
               "Online or not; also the will. An offline of an older session than the latest online is stale.",
               {"online": True, "session": 7, "reason": "", "v": 1}),
         Topic(f"{up}/info", "device", messages.Info, True, 1, "What the device is.",
@@ -58,7 +58,8 @@ def topics() -> list[Topic]:
                             "face_id": "f1", "collection": "staff"},
                "time": 1763800000.12, "started": 1763799999.8, "ended": None, "clock": "synced",
                "release": "2026-11-22.1", "after": 4710}),
-        Topic(f"{up}/state/{{camera}}", "device", messages.State, True, 1, "Who and what is present now.",
+        Topic(f"{up}/state/{{camera}}", "device", messages.CameraPresenceDocument, True, 1,
+              "Who and what is present now.",
               {"camera": "door", "status": "live", "time": 1763800000.12,
                "present": [{"track": "3-12", "label": "face", "state": "known", "subject": "alice",
                             "similarity": 0.83, "zones": ["mat"], "started": 1763799999.8}],
@@ -75,13 +76,13 @@ def topics() -> list[Topic]:
               "JPEG", "image/jpeg"),
         Topic(f"{up}/reported", "device", messages.Reported, True, 1, "The running release and where an update is.",
               {"release": "2026-11-22.1", "phase": "idle", "desired": "", "progress": 0.0, "error": "", "v": 1}),
-        Topic(f"{up}/forgotten", "device", messages.Farewells, True, 1,
+        Topic(f"{up}/forgotten", "device", messages.ErasureNotices, True, 1,
               "Who was forgotten on the device lately, by digest: SHA-256 of the device, a line feed and the subject.",
               {"forgotten": [{"digest": "042ac2b338838fb5382c01161c53ccb8411bbb4a2d737ee3dc14918b84aaa24c",
                               "time": 1763800000.12}], "v": 1}),
         Topic(f"{up}/rekognition/{{processor}}", "device", None, False, 1,
               "Records of a stream processor, in Amazon Rekognition's format.", {"FaceSearchResponse": []}),
-        Topic(f"{up}/rsp/{{operation}}", "device", commands.Answer, False, 1,
+        Topic(f"{up}/rsp/{{operation}}", "device", commands.CommandAnswer, False, 1,
               "The answer to a command, with its correlation data.",
               {"operation": "ping", "code": "ok", "message": "", "data": {"version": "0.1.0"}, "id": "", "v": 1}),
         Topic(f"{down}/cmd/{{operation}}", "hub", commands.Command, False, 1,
@@ -90,7 +91,8 @@ def topics() -> list[Topic]:
                "counter": 1763800000123456789, "expires": 1763800060, "key": "A" * 43 + "=",
                "signature": "A" * 86 + "=="}),
         Topic(f"{down}/desired", "hub", None, True, 1, "A hint that a deployment exists; it carries no authority.", {}),
-        Topic(f"{down}/ack", "hub", messages.Mark, True, 1, "The hub has every event of the epoch up to this seq.",
+        Topic(f"{down}/ack", "hub", messages.DeliveryMark, True, 1,
+              "The hub has every event of the epoch up to this seq.",
               {"epoch": 3, "seq": 4711}),
     ]  # fmt: skip
 

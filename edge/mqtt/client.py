@@ -21,18 +21,17 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 
 from edge.core.errors import SettingsError
-from edge.core.settings import Mqtt
-from edge.core.system.heartbeat import Pulse
+from edge.core.settings.messaging import MqttSettings
+from edge.core.system.heartbeat import Heartbeat
 from edge.mqtt import connection
-from edge.mqtt.connection import Presence
-from edge.mqtt.inflight import Ack, Acknowledged, Flight, Flights
-from edge.mqtt.link import Health, Link, of_connack, of_error
-from edge.mqtt.link_state import Record
-from edge.mqtt.messages import MAX_DOCUMENT, Status, to_json
-from edge.mqtt.subscriptions import Handler, Inbox, Incoming, Sink, read, understood
+from edge.mqtt.connection import BirthAndWill
+from edge.mqtt.inflight import Ack, Acknowledged, InflightPublish, InflightPublishes
+from edge.mqtt.link_state import Link, LinkHealth, LinkState, of_connack, of_error
+from edge.mqtt.messages import MAX_DOCUMENT, DeviceStatus, to_json
+from edge.mqtt.subscriptions import Handler, Incoming, Sink, Subscriptions, read, understood
 from edge.mqtt.topics import Topics
 
-__all__ = ["Ack", "Acknowledged", "Client", "Handler", "Incoming", "Sink", "of_device"]
+__all__ = ["Ack", "Acknowledged", "Handler", "Incoming", "MqttClient", "Sink", "of_device"]
 
 log = logging.getLogger(__name__)
 
@@ -40,25 +39,25 @@ TOO_LARGE = 149
 """reason code of MQTT 5: packet too large"""
 
 
-def of_device(settings: Mqtt, device: str, session: int) -> Client:
+def of_device(settings: MqttSettings, device: str, session: int) -> MqttClient:
     """The client of a device, with its birth, will and farewell. ``session`` grows with each start of the daemon."""
-    presence = Presence(
+    presence = BirthAndWill(
         topic=Topics(device).status,
-        online=to_json(Status(True, session)),
-        stopped=to_json(Status(False, session, "stopped")),
-        lost=to_json(Status(False, session, "lost")),
+        online=to_json(DeviceStatus(True, session)),
+        stopped=to_json(DeviceStatus(False, session, "stopped")),
+        lost=to_json(DeviceStatus(False, session, "lost")),
     )
-    return Client(settings, settings.client_id or f"edge-{device}", presence)
+    return MqttClient(settings, settings.client_id or f"edge-{device}", presence)
 
 
-class Client:
+class MqttClient:
     """``start`` never raises and never waits: broker, network and clock may all be absent."""
 
     def __init__(
         self,
-        settings: Mqtt,
+        settings: MqttSettings,
         client_id: str,
-        presence: Presence | None = None,
+        presence: BirthAndWill | None = None,
         *,
         sink: Sink | None = None,
         session_seconds: int = connection.SESSION_SECONDS,
@@ -69,11 +68,11 @@ class Client:
         """
         self.on_online: list[Callable[[], None]] = []
         """called on the work thread after each connect"""
-        self.work_pulse, self.network_pulse = Pulse(), Pulse()
+        self.work_pulse, self.network_pulse = Heartbeat(), Heartbeat()
         """of the work thread; of paho's while it is connected: a connect may wait for the resolver for long"""
         self._settings, self._client_id, self._presence = settings, client_id, presence
         self._sink, self._session_seconds = sink, session_seconds
-        self._record, self._inbox, self._flights = Record(settings), Inbox(), Flights()
+        self._record, self._inbox, self._flights = LinkState(settings), Subscriptions(), InflightPublishes()
         self._inflight = connection.INFLIGHT
         self._paho: paho.Client | None = None
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -98,7 +97,7 @@ class Client:
         """Counts connections: another number means that what was in flight may have been lost."""
         return self._record.connects
 
-    def health(self) -> Health:
+    def health(self) -> LinkHealth:
         return self._record.health()
 
     def start(self) -> None:
@@ -190,12 +189,12 @@ class Client:
         # NO_CONN at QoS 1 means "queued": paho sends it later
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN):
             return False
-        flight = Flight(topic, qos, self._record.connects, retain, acknowledged)
+        flight = InflightPublish(topic, qos, self._record.connects, retain, acknowledged)
         if early := self._flights.take_off(info.mid, flight):
             self._landed(flight, early)
         return True
 
-    def _landed(self, flight: Flight, ack: Ack) -> None:
+    def _landed(self, flight: InflightPublish, ack: Ack) -> None:
         if not ack.accepted and not ack.abandoned:
             self._record.refused(flight.topic, ack.reason)
         if flight.retained and flight.connection != self._record.connects and not ack.abandoned:

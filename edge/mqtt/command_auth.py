@@ -23,9 +23,8 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from edge.core.errors import EdgeError, InputError, NotFoundError, StoreError
 from edge.core.storage import files
-from edge.mqtt._documents import V1, VERSION
 from edge.mqtt.client import Incoming
-from edge.mqtt.messages import parse
+from edge.mqtt.messages import V1, VERSION, parse
 from edge.mqtt.topics import Topics
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """``up/rsp/<operation>``, or the response topic of MQTT 5."""
 
     operation: str
@@ -118,7 +117,7 @@ def sign(
     return Command(**(asdict(plain) | {"signature": signature}))
 
 
-def to_json(document: Command | Answer) -> bytes:
+def to_json(document: Command | CommandAnswer) -> bytes:
     """As it travels."""
     return json.dumps(asdict(document), separators=(",", ":"), allow_nan=False).encode()
 
@@ -176,9 +175,9 @@ class Gate:
         self._device, self._keys, self._handlers, self._counters = device, frozenset(keys), handlers, counters
         self._signed_seconds = signed_seconds
         self._free = UNSIGNED | frozenset(trusted)
-        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self._answers: OrderedDict[bytes, CommandAnswer] = OrderedDict()
 
-    def answer(self, operation: str, message: Incoming) -> tuple[Answer, Callable[[], None] | None]:
+    def answer(self, operation: str, message: Incoming) -> tuple[CommandAnswer, Callable[[], None] | None]:
         """Do what ``message`` asks for, once, or say why not; with what is to be done after the answer."""
         # the same correlation may come with everything that a flow sends: only the same command is one that came again
         again = hashlib.sha256(b"\0".join((operation.encode(), message.correlation, message.payload))).digest()
@@ -188,7 +187,7 @@ class Gate:
         try:
             command = parse(Command, message.payload or b"{}")
         except InputError as error:
-            answer, then = Answer(operation, "malformed", error.message), None
+            answer, then = CommandAnswer(operation, "malformed", error.message), None
         else:
             answer, then = self._decide(operation, command, message.retained)
             free = operation in self._free and not command.signature
@@ -198,26 +197,28 @@ class Gate:
             self._remember(again, answer)
         return answer, then
 
-    def _remember(self, command: bytes, answer: Answer) -> None:
+    def _remember(self, command: bytes, answer: CommandAnswer) -> None:
         if len(to_json(answer)) > LARGE:
             answer = replace(answer, message="done before; ask anew for the data", data={})
         self._answers[command] = answer
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
 
-    def _decide(self, operation: str, command: Command, retained: bool) -> tuple[Answer, Callable[[], None] | None]:
+    def _decide(
+        self, operation: str, command: Command, retained: bool
+    ) -> tuple[CommandAnswer, Callable[[], None] | None]:
         try:
             code, why = self._verdict(operation, command, retained)
             if code != "ok":
-                return Answer(operation, code, why, id=command.id), None
+                return CommandAnswer(operation, code, why, id=command.id), None
             done = self._handlers[operation](command.arguments)
         except NotFoundError as error:
-            return Answer(operation, "not_found", str(error), id=command.id), None
+            return CommandAnswer(operation, "not_found", str(error), id=command.id), None
         except InputError as error:
-            return Answer(operation, "invalid", error.message, {"reason": error.code}, command.id), None
+            return CommandAnswer(operation, "invalid", error.message, {"reason": error.code}, command.id), None
         except EdgeError as error:
-            return Answer(operation, "failed", str(error), id=command.id), None
-        return Answer(operation, "ok", data=done.data, id=command.id), done.then
+            return CommandAnswer(operation, "failed", str(error), id=command.id), None
+        return CommandAnswer(operation, "ok", data=done.data, id=command.id), done.then
 
     def _verdict(self, operation: str, command: Command, retained: bool) -> tuple[Code, str]:
         """``ok``, or why not. A signed command that is well is used up by this."""

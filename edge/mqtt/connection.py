@@ -14,8 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core.errors import SettingsError
-from edge.core.settings import Mqtt
-from edge.core.system.heartbeat import Pulse
+from edge.core.settings.messaging import MqttSettings
+from edge.core.system.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class BirthAndWill:
     """How a client says that it is there, retained: at each connect, at a clean stop, and by its will."""
 
     topic: str
@@ -43,10 +43,10 @@ class Presence:
     lost: bytes
 
 
-class Connection(paho.Client):
+class BrokerConnection(paho.Client):
     """A paho client whose thread says that it moves, while it is connected."""
 
-    pulse: Pulse | None = None
+    pulse: Heartbeat | None = None
 
     def loop_misc(self) -> MQTTErrorCode:
         """Paho calls it at the end of each round of its thread."""
@@ -56,11 +56,16 @@ class Connection(paho.Client):
 
 
 def build(
-    settings: Mqtt, client_id: str, version: str, presence: Presence | None, inflight: int, manual_ack: bool = False
-) -> Connection:
+    settings: MqttSettings,
+    client_id: str,
+    version: str,
+    presence: BirthAndWill | None,
+    inflight: int,
+    manual_ack: bool = False,
+) -> BrokerConnection:
     """A paho client, not yet connected. ``version``: ``5`` or ``3.1.1``. Raises SettingsError for unusable files."""
     modern = version == "5"
-    client = Connection(
+    client = BrokerConnection(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         # a 3.1.1 session has no end: commands of last year would wait in it
@@ -80,7 +85,7 @@ def build(
     return client
 
 
-def connect(client: paho.Client, settings: Mqtt, session_seconds: int = SESSION_SECONDS) -> None:
+def connect(client: paho.Client, settings: MqttSettings, session_seconds: int = SESSION_SECONDS) -> None:
     """Start paho's thread, which connects now and whenever the link is lost. Raises ValueError for a bad host."""
     options: dict[str, object] = {}
     if client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -101,7 +106,7 @@ def no_delay(_client: paho.Client, _data: object, sock: object) -> None:
         log.debug("TCP_NODELAY: %s", error)
 
 
-def tls(settings: Mqtt) -> ssl.SSLContext:
+def tls(settings: MqttSettings) -> ssl.SSLContext:
     """What to trust and what to show. Raises SettingsError naming the file."""
     try:
         context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from edge.core.errors import InputError
-from edge.core.system.heartbeat import Pulse
+from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Queued
 from edge.mqtt.client import Ack, Handler, Incoming
-from edge.mqtt.messages import Mark, event_json, parse
+from edge.mqtt.messages import DeliveryMark, event_json, parse
 from edge.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ OFFLINE = 5.0
 """seconds without a broker after which updates of one track take each other's place"""
 
 
-class Outbox(Protocol):
+class DeliveryQueue(Protocol):
     """What delivery needs of ``edge.mqtt.outbox.Outbox``."""
 
     coalesce: bool
@@ -69,8 +69,8 @@ class Outbox(Protocol):
     def passed(self, epoch: int, seq: int) -> bool: ...
 
 
-class Client(Protocol):
-    """What delivery needs of ``edge.mqtt.client.Client``."""
+class DeliveryClient(Protocol):
+    """What delivery needs of ``edge.mqtt.client.MqttClient``."""
 
     on_online: list[Callable[[], None]]
 
@@ -103,9 +103,13 @@ class Delivery:
     """Runs from ``start`` to ``stop``; what is not delivered by then stays in the outbox."""
 
     def __init__(
-        self, outbox: Outbox, client: Client, device: str, acknowledge: Literal["broker", "hub"] = "broker"
+        self,
+        outbox: DeliveryQueue,
+        client: DeliveryClient,
+        device: str,
+        acknowledge: Literal["broker", "hub"] = "broker",
     ) -> None:
-        self.pulse = Pulse()
+        self.pulse = Heartbeat()
         self._outbox, self._client, self._topics = outbox, client, Topics(device)
         self._hub = acknowledge == "hub"
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -170,7 +174,7 @@ class Delivery:
 
     def _on_mark(self, message: Incoming) -> None:
         try:
-            mark = parse(Mark, message.payload)
+            mark = parse(DeliveryMark, message.payload)
         except InputError as error:
             log.warning("delivery: not a mark of the hub: %s", error.message)
             return
@@ -329,7 +333,7 @@ class Delivery:
         self._resting[camera] = (time.monotonic() + seconds, seconds)
         self._page.clear()
 
-    def _marked(self, mark: Mark) -> None:
+    def _marked(self, mark: DeliveryMark) -> None:
         if not self._outbox.passed(mark.epoch, mark.seq):
             log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
             return

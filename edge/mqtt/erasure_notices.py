@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
-from edge.mqtt._documents import Farewell, Farewells
+from edge.mqtt.messages import ErasureNotice, ErasureNotices
 
 FILE = "forgotten.json"
 MOST = 500
@@ -38,12 +38,12 @@ def note(state: Path, device: str, subject: str) -> None:
         raise StoreError(f"{state / FILE}: cannot be written: {error.strerror}", "check the space on disk") from error
 
 
-def read(state: Path) -> Farewells:
+def read(state: Path) -> ErasureNotices:
     """Who was forgotten within DAYS; nobody where the file is not there or not ours."""
     since = time.time() - DAYS * 86400
     try:
         entries = json.loads((state / FILE).read_bytes())
-        found = [Farewell(str(one["digest"]), float(one["time"])) for one in entries]
+        found = [ErasureNotice(str(one["digest"]), float(one["time"])) for one in entries]
     except (OSError, ValueError, KeyError, TypeError):
-        return Farewells()
-    return Farewells(tuple(one for one in found if one.time > since))
+        return ErasureNotices()
+    return ErasureNotices(tuple(one for one in found if one.time > since))

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.types import Event, IdentityState
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class FrigateMessage:
     """Something to publish."""
 
     topic: str
@@ -48,7 +48,7 @@ class Translator:
     def available(self) -> str:
         return f"{self._prefix}/available"
 
-    def messages(self, event: Event) -> list[Message]:
+    def messages(self, event: Event) -> list[FrigateMessage]:
         """What there is to publish of an event."""
         key = (event.camera, event.track)
         story = self._stories.get(key)
@@ -63,13 +63,15 @@ class Translator:
         story.said = after
         if event.type == "end":
             del self._stories[key]
-        found = [Message(f"{self._prefix}/events", _json({"type": kind, "before": before or after, "after": after}))]
+        found = [
+            FrigateMessage(f"{self._prefix}/events", _json({"type": kind, "before": before or after, "after": after}))
+        ]
         return found + self._changed_counts(event)
 
-    def snapshot(self, camera: str, label: str, jpeg: bytes) -> list[Message]:
+    def snapshot(self, camera: str, label: str, jpeg: bytes) -> list[FrigateMessage]:
         """The picture of a new track."""
         topic = snapshot_topic(self._prefix, camera, label)
-        return [Message(topic, jpeg, retained=True)] if topic else []
+        return [FrigateMessage(topic, jpeg, retained=True)] if topic else []
 
     def erase(self, subject: str) -> None:
         """The subject is forgotten: what was said before is not said again with the name."""
@@ -127,14 +129,14 @@ class Translator:
             "recognized_license_plate": None,
         }  # fmt: skip
 
-    def _changed_counts(self, event: Event) -> list[Message]:
+    def _changed_counts(self, event: Event) -> list[FrigateMessage]:
         labels = [str(one.said["label"]) for (camera, _), one in self._stories.items() if camera == event.camera]
         found = []
         for name, count in ((event.label, labels.count(event.label)), ("all", len(labels))):
             if self._counts.get((event.camera, name), 0) != count:
                 self._counts[event.camera, name] = count
                 if topic := label_topic(self._prefix, event.camera, name):
-                    found.append(Message(topic, str(count).encode()))
+                    found.append(FrigateMessage(topic, str(count).encode()))
         return found
 
 

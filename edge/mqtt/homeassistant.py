@@ -28,7 +28,7 @@ class CameraEntities:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DeviceDescription:
     """A device as Home Assistant shall see it."""
 
     device: str
@@ -43,7 +43,7 @@ def config_topic(prefix: str, device: str) -> str:
     return f"{prefix}/device/{device}/config"
 
 
-def config(described: Described, gone: Mapping[str, str] | None = None) -> dict[str, Any]:
+def config(described: DeviceDescription, gone: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The discovery message. ``gone``: component -> platform of entities that were announced and are no more."""
     topics = Topics(described.device)
     components = _device_components(topics)
@@ -130,7 +130,7 @@ def _diagnostic(topics: Topics, name: str, template: str, unit: str = "", device
     )
 
 
-def _camera_components(topics: Topics, camera: CameraEntities, described: Described) -> dict[str, Component]:
+def _camera_components(topics: Topics, camera: CameraEntities, described: DeviceDescription) -> dict[str, Component]:
     name, state, event = camera.name, topics.state(camera.name), topics.event(camera.name)
     found: dict[str, Component] = {
         f"{name}_occupancy": {

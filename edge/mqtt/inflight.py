@@ -21,7 +21,7 @@ Acknowledged = Callable[[Ack], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class InflightPublish:
     """A publish on its way."""
 
     topic: str
@@ -32,15 +32,15 @@ class Flight:
     acknowledged: Acknowledged | None
 
 
-class Flights:
+class InflightPublishes:
     """For any thread; calls nobody, as paho holds its own locks when it tells us of an answer."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flying: dict[int, Flight] = {}
+        self._flying: dict[int, InflightPublish] = {}
         self._early: dict[int, Ack] = {}
 
-    def take_off(self, mid: int, flight: Flight) -> Ack | None:
+    def take_off(self, mid: int, flight: InflightPublish) -> Ack | None:
         """Remember a publish; its answer where that came before ``publish`` returned, and nothing is remembered."""
         with self._lock:
             early = self._early.pop(mid, None)
@@ -48,7 +48,7 @@ class Flights:
                 self._flying[mid] = flight
             return early
 
-    def land(self, mid: int, ack: Ack) -> Flight | None:
+    def land(self, mid: int, ack: Ack) -> InflightPublish | None:
         """The publish that was answered; None: it is not known yet, and the answer waits for it."""
         with self._lock:
             flight = self._flying.pop(mid, None)
@@ -61,7 +61,7 @@ class Flights:
         with self._lock:
             self._flying = {mid: flight for mid, flight in self._flying.items() if flight.qos}
 
-    def abandon(self) -> list[Flight]:
+    def abandon(self) -> list[InflightPublish]:
         """Forget all, as message ids begin anew; what was on its way."""
         with self._lock:
             flying, self._flying, self._early = list(self._flying.values()), {}, {}

@@ -3,12 +3,92 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import threading
 import time
+from dataclasses import dataclass
+from enum import StrEnum
 
-from edge.core.settings import Mqtt
+from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
-from edge.mqtt.link import Health, Link
+
+
+class Link(StrEnum):
+    """How the link to the broker is."""
+
+    OFF = "off"
+    """no broker is set"""
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    UNREACHABLE = "unreachable"
+    """no answer: name, route, port or time-out"""
+    UNTRUSTED = "untrusted"
+    """TLS failed: a certificate, a key, or the clock"""
+    UNAUTHORISED = "unauthorised"
+    """the broker knows neither the user nor the certificate, or the password is wrong"""
+    REFUSED = "refused"
+    """the broker answered, and does not want us"""
+    UNSUPPORTED = "unsupported"
+    """the broker does not speak the protocol version that is pinned"""
+    DUPLICATE = "duplicate_client_id"
+    """another client takes the connection over, again and again"""
+    STOPPED = "stopped"
+
+
+HINTS = {
+    Link.UNREACHABLE: "check mqtt.host and mqtt.port, and that the broker runs",
+    Link.UNTRUSTED: "check mqtt.ca, mqtt.certificate and mqtt.key, and this machine's clock",
+    Link.UNAUTHORISED: "check mqtt.username and mqtt.password",
+    Link.REFUSED: "look at the broker's log",
+    Link.UNSUPPORTED: "set mqtt.version to 'auto' or '3.1.1'",
+    Link.DUPLICATE: "give each device a name (or mqtt.client_id) of its own",
+}
+
+_CONNACK = {132: Link.UNSUPPORTED, 134: Link.UNAUTHORISED, 135: Link.UNAUTHORISED, 140: Link.UNAUTHORISED}
+"""reason codes of MQTT 5, to which paho translates those of 3.1.1"""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealth:
+    """How the link is, for the state document, the doctor and the log."""
+
+    link: Link
+    detail: str = ""
+    version: str = ""
+    """of the protocol: ``5`` or ``3.1.1``"""
+    heard: float | None = None
+    """seconds since the broker last answered anything; None: never"""
+    connects: int = 0
+    drops: int = 0
+    refused: int = 0
+    """publishes that the broker answered with an error"""
+
+    @property
+    def hint(self) -> str:
+        """What to try, empty when nothing is wrong."""
+        return HINTS.get(self.link, "")
+
+
+def of_error(error: BaseException | None) -> tuple[Link, str]:
+    """What an exception while connecting means. The detail names no secret."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Link.UNTRUSTED, f"the broker's certificate: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return Link.UNTRUSTED, f"TLS: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return Link.UNREACHABLE, f"the host name is not found: {error.strerror}"
+    if isinstance(error, TimeoutError):
+        return Link.UNREACHABLE, "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return Link.UNREACHABLE, "nothing listens on that port"
+    return Link.UNREACHABLE, str(error) if error else "no answer"
+
+
+def of_connack(code: int, text: str) -> tuple[Link, str]:
+    """What the broker's refusal means."""
+    return _CONNACK.get(code, Link.REFUSED), text
+
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +100,10 @@ TAKEN_OVER = 142
 """reason code of MQTT 5: session taken over"""
 
 
-class Record:
+class LinkState:
     """Times, counts, and failures in a row. For any thread; calls nobody."""
 
-    def __init__(self, settings: Mqtt) -> None:
+    def __init__(self, settings: MqttSettings) -> None:
         self.version = "3.1.1" if settings.version == "3.1.1" else "5"
         """of the protocol, to be spoken at the next connect"""
         self._settings = settings
@@ -50,11 +130,11 @@ class Record:
         with self._lock:
             return time.monotonic() - (self._heard or 0.0)
 
-    def health(self) -> Health:
+    def health(self) -> LinkHealth:
         with self._lock:
             heard = None if self._heard is None else time.monotonic() - self._heard
             version = self.version if self._connects else ""
-            return Health(self._link, self._detail, version, heard, self._connects, self._drops, self._refused)
+            return LinkHealth(self._link, self._detail, version, heard, self._connects, self._drops, self._refused)
 
     def become(self, link: Link, detail: str = "") -> None:
         with self._lock:

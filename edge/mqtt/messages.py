@@ -8,61 +8,263 @@ fields that it does not know, so fields can be added; ``v`` changes when one cha
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from edge.core.errors import InputError
 from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
-from edge.mqtt._documents import (
-    V1,
-    VERSION,
-    WIRE,
-    CameraStats,
-    Cosine,
-    Count,
-    Farewell,
-    Farewells,
-    Info,
-    Mark,
-    Present,
-    Reported,
-    Shed,
-    State,
-    Stats,
-    Status,
-    Time,
-    WireCustomLabel,
-)
-from edge.mqtt._event_document import event_document
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = [
-    "V1",
-    "VERSION",
-    "CameraStats",
-    "Farewell",
-    "Farewells",
-    "Info",
-    "Mark",
-    "Present",
-    "Reported",
-    "Shed",
-    "State",
-    "Stats",
-    "Status",
-    "WireBox",
-    "WireCustomLabel",
-    "WireEvent",
-    "WireIdentity",
-    "adapter",
-    "event_json",
-    "parse",
-    "to_json",
-]
+
+VERSION = 1
+
+WIRE = ConfigDict(extra="ignore", allow_inf_nan=False, str_max_length=1024, defer_build=True)
+
+Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
+Time = Annotated[float, Field(ge=0.0, le=1e11)]
+"""seconds since the epoch"""
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+V1 = Annotated[StrictInt, Field(ge=1, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """``up/status``, retained, and the will: whether the device is there."""
+
+    __pydantic_config__ = WIRE
+    online: StrictBool
+    session: Count
+    """of the daemon; ``online: false`` of an older session than the latest ``online: true`` is stale"""
+    reason: str = ""
+    """why it is not online: ``stopped``, or ``lost`` in the will"""
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """``up/info``, retained: what the device is."""
+
+    __pydantic_config__ = WIRE
+    device: str
+    version: str
+    session: Count
+    release: str = ""
+    hardware: str = ""
+    runtime: str = ""
+    cameras: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    custom_labels: tuple[str, ...] = ()
+    """versions that are told: ``helmets/3``"""
+    models: dict[str, str] = field(default_factory=dict)
+    """name -> sha256"""
+    capabilities: tuple[str, ...] = ()
+    acknowledge: Literal["broker", "hub"] = "broker"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class WireCustomLabel:
+    """What custom labels say of a track, or of the whole picture."""
+
+    __pydantic_config__ = WIRE
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    score: Annotated[float, Field(ge=0.0, le=1.0)]
+    version: Annotated[str, Field(max_length=128)] = ""
+    """``helmets/3``"""
+
+
+def wire_labels(found: Sequence[CustomLabel]) -> tuple[WireCustomLabel, ...]:
+    return tuple(WireCustomLabel(one.name[:255], round(one.score, 4), one.version) for one in found)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceEntry:
+    """A track that is there now."""
+
+    __pydantic_config__ = WIRE
+    track: str
+    label: str
+    state: IdentityState
+    subject: str | None = None
+    similarity: Cosine | None = None
+    zones: tuple[str, ...] = ()
+    started: Time = 0.0
+    custom_labels: tuple[WireCustomLabel, ...] = ()
+    whole: StrictBool = False
+    """it is a custom label of the picture as a whole, not of a place in it"""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPresenceDocument:
+    """``up/state/<camera>``, retained: who and what is present now."""
+
+    __pydantic_config__ = WIRE
+    camera: str
+    status: str
+    """of the camera: ``ok``, ``lost``, ``off``"""
+    time: Time
+    present: tuple[PresenceEntry, ...] = ()
+    counts: dict[str, Count] = field(default_factory=dict)
+    """label, custom or not -> tracks"""
+    subjects: tuple[str, ...] = ()
+    clock: Literal["synced", "unsynced"] = "synced"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStats:
+    """How one camera does."""
+
+    __pydantic_config__ = WIRE
+    status: str = ""
+    fps: float = 0.0
+    """frames a second lately, those in which nothing was to be looked at included"""
+    frames: Count = 0
+    dropped: Count = 0
+    looks: float = 0.0
+    """frames a second lately that a detector looked at"""
+    wanted: float = 0.0
+    """frames a second that the settings ask for"""
+    share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """of the thread that looks, lately"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShedReport:
+    """What a device does without, because it is hot or cannot keep up."""
+
+    __pydantic_config__ = WIRE
+    level: Count = 0
+    """0: nothing"""
+    most: Count = 0
+    """the level at which everything is given up that may be; 0 where nothing ever is"""
+    what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """``up/stats``: how the device does."""
+
+    __pydantic_config__ = WIRE
+    time: Time
+    uptime: float
+    """seconds"""
+    cameras: dict[str, CameraStats] = field(default_factory=dict)
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    """stage -> p50, p99"""
+    outbox: dict[str, Any] = field(default_factory=dict)
+    mqtt: dict[str, Any] = field(default_factory=dict)
+    memory_mb: float = 0.0
+    cpu_percent: float = 0.0
+    temperature: float | None = None
+    """degrees Celsius"""
+    throttled: tuple[str, ...] = ()
+    """what the board holds back now"""
+    shed: ShedReport = field(default_factory=ShedReport)
+    clock: Literal["synced", "unsynced"] = "synced"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """``up/reported``, retained: the running release and where an update is."""
+
+    __pydantic_config__ = WIRE
+    release: str
+    phase: Literal["idle", "downloading", "verifying", "staged", "probation", "committed", "failed", "rolled_back"] = (
+        "idle"
+    )
+    desired: str = ""
+    progress: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    error: str = ""
+    group: str = ""
+    """of the device, as its ``sync.group`` says"""
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureNotice:
+    """Somebody was forgotten."""
+
+    __pydantic_config__ = WIRE
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256, hex, of the device's name, a line feed, and the subject: no name travels"""
+    time: Time
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureNotices:
+    """``up/forgotten``, retained: who was forgotten on the device lately, so that hubs forget them as well."""
+
+    __pydantic_config__ = WIRE
+    forgotten: Annotated[tuple[ErasureNotice, ...], Field(max_length=1000)] = ()
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMark:
+    """``down/ack``: the hub has stored everything of ``epoch`` up to ``seq``."""
+
+    __pydantic_config__ = WIRE
+    epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
+    seq: Count
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """What an event says, without the key that the outbox gives it."""
+    document: dict[str, Any] = {
+        "type": event.type,
+        "camera": event.camera,
+        "track": event.track,
+        "label": event.label[:255],
+        "score": round(event.score, 4),
+        "box": _box(event.box),
+        "zones": list(event.zones),
+        "identity": _identity(event.identity),
+        "time": round(event.time, 3),
+        "started": round(event.started, 3),
+        "ended": None if event.ended is None else round(event.ended, 3),
+        "clock": event.clock,
+        "release": event.release,
+    }
+    if event.reason:
+        document["reason"] = event.reason
+    if event.video_time is not None:
+        document["video_time"] = round(event.video_time, 3)
+    if event.custom_labels:
+        document["custom_labels"] = [asdict(one) for one in wire_labels(event.custom_labels)]
+    if event.whole:
+        document["whole"] = True
+    return document
+
+
+def _box(box: Box) -> dict[str, float]:
+    sides = {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
+    return {name: round(value, 4) for name, value in sides.items()}
+
+
+def _identity(identity: Identity) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "state": identity.state,
+        "subject": identity.subject[:1024] if identity.subject else None,
+        "similarity": _rounded(identity.similarity),
+        "runner_up": _rounded(identity.runner_up),
+        "face_id": identity.face_id,
+        "collection": identity.collection,
+    }
+    return {**document, "pseudonym": identity.pseudonym} if identity.pseudonym else document
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
 
 MAX_EVENT = 16 << 10
 """bytes of an event; ours are below 1 kB but for long names"""
@@ -171,7 +373,9 @@ def event_json(device: str, queued: Queued, *, with_after: bool = False) -> byte
     return _dump(document)
 
 
-def to_json(document: Status | Info | State | Stats | Reported | Mark | Farewells) -> bytes:
+def to_json(
+    document: DeviceStatus | Info | CameraPresenceDocument | Stats | Reported | DeliveryMark | ErasureNotices,
+) -> bytes:
     """A document as it travels. Raises InputError for numbers that are not finite."""
     return _dump(asdict(document))
 

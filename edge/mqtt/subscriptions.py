@@ -43,7 +43,7 @@ def read(message: paho.MQTTMessage) -> Incoming:
     )
 
 
-class Inbox:
+class Subscriptions:
     """Handlers by topic filter, and how many messages wait for them. For any thread."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.core.settings import Camera, Label, Tracking
+from edge.core.settings.vision import CameraSettings, LabelSettings, TrackingSettings
 from edge.core.types import Box, CustomLabel, Event, EventType, Frame, Identity, IdentityState, Track
 
 UPDATE_SPACING = 1.0
@@ -31,7 +31,7 @@ Clock = Literal["synced", "unsynced"]
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class PresentTrack:
     """A reported track that is there now."""
 
     track: str
@@ -46,13 +46,13 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class CameraPresence:
     """Who and what a camera sees now: the document of ``up/state/<camera>``."""
 
     camera: str
     time: float
     """seconds since the epoch"""
-    tracks: tuple[Present, ...]
+    tracks: tuple[PresentTrack, ...]
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class Presence:
         labels = sorted(name for one in self.tracks for name in {one.label, *(own.name for own in one.custom_labels)})
         return {label: labels.count(label) for label in dict.fromkeys(labels)}
 
-    def says_the_same(self, other: Presence) -> bool:
+    def says_the_same(self, other: CameraPresence) -> bool:
         """Whether nobody and nothing came, left, was named or changed zones. Boxes and time do not count."""
         return [_story(one) for one in self.tracks] == [_story(one) for one in other.tracks]
 
@@ -82,10 +82,10 @@ class _Reported:
     """monotonic seconds of its latest event"""
 
 
-class Policy:
+class EventPolicy:
     """Turns the tracks of one camera, frame by frame, into events."""
 
-    def __init__(self, camera: Camera, labels: Mapping[str, Label], tracking: Tracking) -> None:
+    def __init__(self, camera: CameraSettings, labels: Mapping[str, LabelSettings], tracking: TrackingSettings) -> None:
         self._camera = camera
         self._labels = labels
         self._tracking = tracking
@@ -115,10 +115,10 @@ class Policy:
         rest = [one.track for one in self._reported.values()]
         return self._ends([*ended, *rest], _Moment(now, time, clock, release, video_time), reason)
 
-    def presence(self, time: float) -> Presence:
+    def presence(self, time: float) -> CameraPresence:
         """Who and what is there now, as far as it was reported; the longest there first."""
         tracks = sorted((one.track for one in self._reported.values()), key=lambda track: track.started)
-        return Presence(self._camera.name, time, tuple(_present(track) for track in tracks))
+        return CameraPresence(self._camera.name, time, tuple(_present(track) for track in tracks))
 
     def erase(self, subject: str) -> None:
         """The subject is forgotten: what was reported of him was nobody's."""
@@ -196,14 +196,14 @@ def _told(track: Track) -> frozenset[str]:
     return frozenset(one.name for one in track.custom_labels)
 
 
-def _present(track: Track) -> Present:
-    return Present(
+def _present(track: Track) -> PresentTrack:
+    return PresentTrack(
         track.id, track.label, track.box, track.identity, tuple(sorted(track.zones)), track.started_time,
         track.custom_labels, track.whole,
     )  # fmt: skip
 
 
-def _story(one: Present) -> tuple[object, ...]:
+def _story(one: PresentTrack) -> tuple[object, ...]:
     return one.track, *_who(one.identity), one.zones, [own.name for own in one.custom_labels]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import WHOLE, Box, Detection, Frame, Track
 from edge.inference.tiling import Tiling
-from edge.pipeline.load_shedding import LEAST_MOTION, NOTHING, Shed
-from edge.pipeline.motion import Motion, MotionResult
+from edge.pipeline.load_shedding import LEAST_MOTION, NOTHING, ShedLevel
+from edge.pipeline.motion import MotionDetector, MotionResult
 
 if TYPE_CHECKING:
-    from edge.pipeline.model_set import Detects
+    from edge.inference.protocols import DetectionModel
 
 LOOK_AT_NOTHING = 5.0
 """seconds between two looks at a still scene in which nothing is tracked"""
@@ -20,15 +20,15 @@ LOOK_AT_TRACKS = 1.0
 """seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
 
 
-class Attention:
+class FrameGate:
     """Of one camera. One thread at a time."""
 
-    def __init__(self, camera: Camera) -> None:
-        self.shed: Shed = NOTHING
+    def __init__(self, camera: CameraSettings) -> None:
+        self.shed: ShedLevel = NOTHING
         """what to do without, from the next frame on"""
         self.moving = True
         """whether something moved in the latest frame, as far as that was looked at"""
-        self._motion = Motion() if camera.motion else None
+        self._motion = MotionDetector() if camera.motion else None
         self._tiling = Tiling(camera.tiles) if camera.tiles else None
         self._regions: Sequence[Box] = (WHOLE,)
         self._looked = -1e9
@@ -50,7 +50,7 @@ class Attention:
         self._looked = frame.monotonic
 
     def closer(
-        self, detector: Detects, frame: Frame, found: list[Detection], scores: Mapping[str, float]
+        self, detector: DetectionModel, frame: Frame, found: list[Detection], scores: Mapping[str, float]
     ) -> list[Detection]:
         """``found`` in the whole frame, and what its parts show where something moves or is followed."""
         if self._tiling is None or not self.shed.regions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Cost:
+class FrameStats:
     """What one frame took, seconds by stage, and how much was done."""
 
     stages: dict[str, float] = field(default_factory=dict)
@@ -23,12 +23,12 @@ class Cost:
     """what could not be recognised, by part, and why"""
 
 
-class Stage:
+class StageTimer:
     """Adds the seconds inside the block to a stage of a frame's cost."""
 
     __slots__ = ("_began", "_cost", "_name")
 
-    def __init__(self, cost: Cost, name: str) -> None:
+    def __init__(self, cost: FrameStats, name: str) -> None:
         self._cost, self._name = cost, name
 
     def __enter__(self) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.system import hardware as board
-from edge.mqtt.messages import CameraStats, Shed, Stats
+from edge.mqtt.messages import CameraStats, ShedReport, Stats
 
 if TYPE_CHECKING:
-    from edge.pipeline.frame_stats import Cost
+    from edge.pipeline.frame_stats import FrameStats
     from edge.sources.base import CameraState
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Health:
         """what does not work, by part: a message that ends in what to try"""
         self.sys = sys
         """where the kernel shows what the board feels; None: where it always does"""
-        self.shed = Shed()
+        self.shed = ShedReport()
         """what the cameras do without"""
         self.building: tuple[str, ...] = ()
         """collections whose index is opened or built now; they are searched all the same"""
@@ -151,7 +151,7 @@ class Health:
         self.problems["outbox"] = problem
         return news
 
-    def processed(self, camera: str, cost: Cost, latency: float, dropped: int) -> None:
+    def processed(self, camera: str, cost: FrameStats, latency: float, dropped: int) -> None:
         """One frame went through; ``latency`` seconds from exposure to the outbox, ``dropped`` frames in all."""
         counted = self.cameras[camera]
         counted.frames += 1

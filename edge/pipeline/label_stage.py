@@ -16,15 +16,17 @@ import numpy as np
 from edge.core.errors import EdgeError
 from edge.core.types import WHOLE, CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
 from edge.labels.classifier import part, seen
-from edge.pipeline.frame_stats import Cost, Stage
-from edge.pipeline.tracking.embedding_schedule import SPACING, Looks, schedule
-from edge.pipeline.tracking.identity_voting import Rules
+from edge.pipeline.frame_stats import FrameStats, StageTimer
+from edge.pipeline.tracking.embedding_schedule import SPACING, EmbeddingScheduler, schedule
+from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera, Settings
+    from edge.core.settings.schema import Settings
+    from edge.core.settings.vision import CameraSettings
     from edge.core.types import FloatArray
-    from edge.labels.presence import Dwell
-    from edge.pipeline.model_set import Bundle, Teller
+    from edge.labels.presence import LabelPresence
+    from edge.labels.protocols import LabelClassifier
+    from edge.pipeline.model_set import ModelSet
 
 PICTURE = "picture"
 MIDDLE, DOUBT = 0.5, 0.1
@@ -34,10 +36,10 @@ FURTHER = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LabelResult:
     """One look of a version at a track, or at the picture."""
 
-    teller: Teller
+    teller: LabelClassifier
     track: Track | None
     """None: the whole picture"""
     embedding: Embedding
@@ -51,25 +53,25 @@ class Told:
 class _Whole:
     """A version that looks at whole pictures, and what it says is there."""
 
-    teller: Teller
-    dwell: Dwell
+    teller: LabelClassifier
+    dwell: LabelPresence
     looked: float = -1e9
     owed: bool = False
     """something has moved since"""
     there: dict[str, Track] = field(default_factory=dict)
 
 
-class Telling:
+class LabelStage:
     """The custom labels of one camera. One thread at a time."""
 
-    def __init__(self, camera: Camera, settings: Settings, ids: Iterator[str]) -> None:
-        self.told: list[Told] = []
+    def __init__(self, camera: CameraSettings, settings: Settings, ids: Iterator[str]) -> None:
+        self.told: list[LabelResult] = []
         """looks at the latest frame"""
         self._camera, self._ids = camera, ids
         self._recognition, self._tracking = settings.recognition, settings.tracking
-        self._tellers: dict[str, Teller] = {}
+        self._tellers: dict[str, LabelClassifier] = {}
         self._wholes: dict[str, _Whole] = {}
-        self._looks: dict[str, dict[str, Looks]] = {}
+        self._looks: dict[str, dict[str, EmbeddingScheduler]] = {}
         """by version as the camera names it, by track"""
         self._ended: list[Track] = []
 
@@ -83,7 +85,7 @@ class Telling:
         """Labels of detectors whose tracks are told."""
         return frozenset(label for teller in self._tellers.values() for label in teller.regions)
 
-    def switch(self, bundle: Bundle) -> None:
+    def switch(self, bundle: ModelSet) -> None:
         """Other versions, or other backbones, look from now on. What is there stays where they know it."""
         named = self._camera.custom_labels
         self._tellers = {name: bundle.tellers[name] for name in named if name in bundle.tellers}
@@ -100,7 +102,7 @@ class Telling:
             whole.owed |= moving
         return any((one.owed or one.dwell.undecided) and self._due(one, now) for one in self._wholes.values())
 
-    def look(self, frame: Frame, tracks: Sequence[Track], cost: Cost, budget: int) -> None:
+    def look(self, frame: Frame, tracks: Sequence[Track], cost: FrameStats, budget: int) -> None:
         """Tell what this frame's tracks and picture show, within the budget: sets ``custom_labels`` of the tracks."""
         for name, teller in self._tellers.items():
             try:
@@ -125,11 +127,11 @@ class Telling:
         for name, whole in self._wholes.items():
             self._wholes[name] = self._whole(whole.teller, None)
 
-    def _whole(self, teller: Teller, before: _Whole | None) -> _Whole:
-        from edge.labels.presence import Dwell
+    def _whole(self, teller: LabelClassifier, before: _Whole | None) -> _Whole:
+        from edge.labels.presence import LabelPresence
 
         rules = self._tracking
-        dwell = Dwell(
+        dwell = LabelPresence(
             teller.head.labels, teller.head.thresholds, self._recognition.votes, rules.confirm_seconds,
             rules.lost_seconds,
         )  # fmt: skip
@@ -144,17 +146,17 @@ class Telling:
         pause = SPACING if whole.dwell.undecided else self._recognition.picture_seconds
         return now - whole.looked >= pause
 
-    def _look_at_picture(self, whole: _Whole, frame: Frame, cost: Cost) -> None:
+    def _look_at_picture(self, whole: _Whole, frame: Frame, cost: FrameStats) -> None:
         if not self._due(whole, frame.monotonic):
             return
         whole.looked, whole.owed = frame.monotonic, False
         teller = whole.teller
-        with Stage(cost, "embed"):
+        with StageTimer(cost, "embed"):
             (embedding,) = teller.embedder.embed(frame.main, [Detection(PICTURE, 1.0, WHOLE)])
         cost.embeddings += 1
-        with Stage(cost, "tell"):
+        with StageTimer(cost, "tell"):
             answers = teller.head.answers(embedding.vector[np.newaxis])[0]
-            self.told.append(Told(teller, None, embedding, embedding.vector, answers))
+            self.told.append(LabelResult(teller, None, embedding, embedding.vector, answers))
             there = whole.dwell.look(answers, frame.monotonic)
             self._ended += [whole.there.pop(label) for label in list(whole.there) if label not in there]
             for label, score in there.items():
@@ -172,15 +174,21 @@ class Telling:
         track.seen, track.seen_time, track.custom_labels = frame.monotonic, frame.time, (label,)
 
     def _look_at_tracks(
-        self, looks: dict[str, Looks], teller: Teller, frame: Frame, tracks: Sequence[Track], cost: Cost, budget: int
+        self,
+        looks: dict[str, EmbeddingScheduler],
+        teller: LabelClassifier,
+        frame: Frame,
+        tracks: Sequence[Track],
+        cost: FrameStats,
+        budget: int,
     ) -> None:
         mine = [track for track in tracks if track.label in teller.regions]
         for track in mine:
             if track.id not in looks:
-                looks[track.id] = Looks(self._rules(), self._recognition, teller.version)
+                looks[track.id] = EmbeddingScheduler(self._rules(), self._recognition, teller.version)
         chosen = schedule(mine, looks, frame.monotonic, budget)
         worth: list[tuple[Track, Detection]] = []
-        with Stage(cost, "embed"):
+        with StageTimer(cost, "embed"):
             for track in chosen:
                 detection = Detection(track.label, track.score, track.box)
                 if teller.embedder.assess(frame.main, detection).reason:
@@ -191,12 +199,12 @@ class Telling:
         if not embeddings:
             return
         cost.embeddings += len(embeddings)
-        with Stage(cost, "tell"):
+        with StageTimer(cost, "tell"):
             called = [track.label for track, _ in worth]
             vectors = seen(np.stack([one.vector for one in embeddings]), called, teller.regions)
             answers = teller.head.answers(vectors)
             for (track, _), embedding, vector, row in zip(worth, embeddings, vectors, answers, strict=True):
-                self.told.append(Told(teller, track, embedding, vector, row))
+                self.told.append(LabelResult(teller, track, embedding, vector, row))
                 looks[track.id].count(track, votes_of(teller, row), embedding.quality.score, frame.monotonic)
                 track.custom_labels = self._said_of(track)
 
@@ -212,11 +220,11 @@ class Telling:
                 found.append(CustomLabel(identity.subject, score, teller.version))
         return tuple(found)
 
-    def _rules(self) -> Rules:
-        return Rules(MIDDLE, MIDDLE - DOUBT, 0.0, self._recognition.votes)
+    def _rules(self) -> VotingRules:
+        return VotingRules(MIDDLE, MIDDLE - DOUBT, 0.0, self._recognition.votes)
 
 
-def votes_of(teller: Teller, answers: FloatArray) -> list[Match]:
+def votes_of(teller: LabelClassifier, answers: FloatArray) -> list[Match]:
     """A look's probabilities as matches, the likeliest first, on one scale: each label's threshold lies at MIDDLE."""
     order = np.argsort(-answers)[: 1 + FURTHER].tolist()
     found: list[Match] = []

@@ -23,7 +23,7 @@ ROOM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Shed:
+class ShedLevel:
     """What the cameras do without."""
 
     rate: float = 1.0
@@ -34,13 +34,13 @@ class Shed:
     """of a frame, at most; None: as the settings say"""
 
 
-NOTHING = Shed()
+NOTHING = ShedLevel()
 LADDER = (
     NOTHING,
-    Shed(rate=0.5),
-    Shed(rate=0.25),
-    Shed(rate=0.25, regions=False),
-    Shed(rate=0.25, regions=False, embeddings=1),
+    ShedLevel(rate=0.5),
+    ShedLevel(rate=0.25),
+    ShedLevel(rate=0.25, regions=False),
+    ShedLevel(rate=0.25, regions=False, embeddings=1),
 )
 """by level: each gives up what the one before does, and more"""
 WORDS = ("", "half the rate", "most of the rate", "rate and small motion", "rate, small motion and embeddings")
@@ -48,7 +48,7 @@ WORDS = ("", "half the rate", "most of the rate", "rate and small motion", "rate
 TOP = len(LADDER) - 1
 
 
-class Limits(Protocol):
+class PipelineLimits(Protocol):
     """``edge.core.settings.Shedding``, as far as it is needed here."""
 
     @property
@@ -75,10 +75,10 @@ class Measured:
     """what holds the board back, ``edge.core.system.hardware.throttled``"""
 
 
-class Shedding:
+class LoadShedder:
     """Chooses the level. One thread at a time; times are monotonic seconds."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PipelineLimits) -> None:
         self.level = 0
         self.why = ""
         """what led to the level; empty at 0"""
@@ -93,7 +93,7 @@ class Shedding:
         """level -> steps back to it, one after the other, that did not hold"""
 
     @property
-    def shed(self) -> Shed:
+    def shed(self) -> ShedLevel:
         return LADDER[self.level]
 
     def step(self, now: float, measured: Measured) -> bool:
@@ -148,7 +148,7 @@ class Shedding:
         return True
 
 
-class Pace:
+class EmbeddingPace:
     """Lets the frames of one camera through at a share of its rate."""
 
     def __init__(self, fps: float) -> None:

@@ -15,16 +15,18 @@ from edge.inference import load
 from edge.inference import model as models
 from edge.inference import validation as check
 from edge.labels import classifier as custom_labels
-from edge.pipeline.model_set import Bundle, Recogniser, Teller
-from edge.pipeline.tracking.identity_voting import Rules
-from edge.recognition.review import Anchors
-from edge.recognition.store import Collections
+from edge.labels.protocols import LabelClassifier
+from edge.pipeline.model_set import FaceRecognizer, ModelSet
+from edge.pipeline.tracking.identity_voting import VotingRules
+from edge.recognition.review.rejections import RejectionIndex
+from edge.recognition.store.collections import Collections
 
 if TYPE_CHECKING:
-    from edge.core.settings import Label, Models, Settings
+    from edge.core.settings.schema import Settings
+    from edge.core.settings.vision import LabelSettings, ModelSettings
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
-    from edge.recognition.store import Collection
+    from edge.recognition.store.collection import Collection
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +39,23 @@ DOUBT = 0.9
 
 
 @dataclass(frozen=True)
-class Assembled:
+class LoadedModels:
     """A bundle, and what could not be part of it."""
 
-    bundle: Bundle
+    bundle: ModelSet
     problems: Mapping[str, str]
     """part -> what is wrong and what to try; the rest works"""
     models: Mapping[str, str]
     """name -> sha256 of what was loaded"""
 
 
-def assemble(
+def load_model_set(
     settings: Settings,
     state: Path,
     collections: Collections,
     release: str = "",
     replaces: Mapping[str, str] = MappingProxyType({}),
-) -> Assembled:
+) -> LoadedModels:
     """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
 
     A detector or a recogniser that cannot be used is a problem that is told; the daemon works on without it. Raises
@@ -61,7 +63,7 @@ def assemble(
     """
     problems: dict[str, str] = {}
     detectors = _detectors(settings, state, problems, replaces)
-    recognisers: dict[str, Recogniser] = {}
+    recognisers: dict[str, FaceRecognizer] = {}
     embedders: dict[str, Embedder] = {}
 
     def embedder_of(name: str) -> Embedder:
@@ -69,14 +71,14 @@ def assemble(
             embedders[name] = _tried(load.load_embedder, name, settings, state)
         return embedders[name]
 
-    anchors = Anchors(state)
+    anchors = RejectionIndex(state)
     for name, label in settings.labels.items():
         if not label.embedder:
             continue
         try:
             embedder = embedder_of(label.embedder)
             collection = _collection(collections, label, embedder)
-            recognisers[name] = Recogniser(embedder, collection, _rules(settings, label, embedder), anchors)
+            recognisers[name] = FaceRecognizer(embedder, collection, _rules(settings, label, embedder), anchors)
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
             log.error("%s is detected but not recognised: %s", name, error)
@@ -84,7 +86,7 @@ def assemble(
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
     used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
     loaded = {one.card.name: one.model.sha256 for one in used}
-    return Assembled(Bundle(release, detectors, scores, recognisers, tellers), problems, loaded)
+    return LoadedModels(ModelSet(release, detectors, scores, recognisers, tellers), problems, loaded)
 
 
 def _detectors(
@@ -112,9 +114,9 @@ def _tellers(
     replaces: Mapping[str, str],
     embedder_of: Callable[[str], Embedder],
     problems: dict[str, str],
-) -> dict[str, Teller]:
+) -> dict[str, LabelClassifier]:
     """The custom labels that cameras name."""
-    tellers: dict[str, Teller] = {}
+    tellers: dict[str, LabelClassifier] = {}
     for name in custom_labels.named(settings):
         try:
             tellers[name] = custom_labels.teller(name, settings, state, release, replaces, embedder_of)
@@ -124,28 +126,30 @@ def _tellers(
     return tellers
 
 
-def _tried(load_model: Callable[[str, Models, Path], Loaded], name: str, settings: Settings, state: Path) -> Loaded:
+def _tried(
+    load_model: Callable[[str, ModelSettings, Path], Loaded], name: str, settings: Settings, state: Path
+) -> Loaded:
     """Load a model, after a child process has survived it."""
     if settings.models.check:
         check.ensure(models.find(name, models.folders(settings.models, state)), settings.models, state)
     return load_model(name, settings.models, state)
 
 
-def _collection(collections: Collections, label: Label, embedder: Embedder) -> Collection:
+def _collection(collections: Collections, label: LabelSettings, embedder: Embedder) -> Collection:
     """The label's collection, made where it does not exist. Raises SpaceError for one of another space."""
-    sdnotify.still_starting(OPENING)
+    sdnotify.extend_start_timeout(OPENING)
     collection = collections.get_or_create(label.collection)
     collection.check_space(embedder.space)
     return collection
 
 
-def _rules(settings: Settings, label: Label, embedder: Embedder) -> Rules:
+def _rules(settings: Settings, label: LabelSettings, embedder: Embedder) -> VotingRules:
     similarity = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
     cosine = embedder.calibration.cosine
-    return Rules(cosine(similarity), cosine(similarity * DOUBT), label.margin, settings.recognition.votes)
+    return VotingRules(cosine(similarity), cosine(similarity * DOUBT), label.margin, settings.recognition.votes)
 
 
-def _score(name: str, label: Label, detectors: Mapping[str, Detector]) -> float:
+def _score(name: str, label: LabelSettings, detectors: Mapping[str, Detector]) -> float:
     """The score that starts a track: the label's own, or the highest of the cards that know it."""
     if label.score is not None:
         return label.score

@@ -32,7 +32,7 @@ class MotionResult:
 _NOTHING = MotionResult(False, ())
 
 
-class Motion:
+class MotionDetector:
     """The background of one camera. Brightness is in steps of 0..255, areas in shares of the picture."""
 
     def __init__(

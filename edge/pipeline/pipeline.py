@@ -7,7 +7,7 @@
 5. the crops of the frame are embedded, then matched in one batch
 6. each match is a vote in its track; the policy turns changes of tracks into events
 
-What looks is a ``Bundle``, replaced whole between two frames.
+What looks is a ``ModelSet``, replaced whole between two frames.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.errors import EdgeError
-from edge.core.settings import Camera, Label, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
 from edge.core.types import Detection, Event, Frame, Identity, Track
+from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.classifier import REGION_SCORE
-from edge.pipeline.event_policy import Clock, Policy, Presence
-from edge.pipeline.frame_gate import Attention
-from edge.pipeline.frame_stats import Cost, Stage
-from edge.pipeline.label_stage import Telling
-from edge.pipeline.model_set import Bundle, Detects, Embeds, Look, Recogniser, Remembers
-from edge.pipeline.tracking.embedding_schedule import Looks, schedule
-from edge.pipeline.tracking.face_person import Holders
-from edge.pipeline.tracking.faint import unfollowed
-from edge.pipeline.tracking.tracker import Tracker, scores_to_detect
+from edge.pipeline.event_policy import CameraPresence, Clock, EventPolicy
+from edge.pipeline.frame_gate import FrameGate
+from edge.pipeline.frame_stats import FrameStats, StageTimer
+from edge.pipeline.label_stage import LabelStage
+from edge.pipeline.model_set import FaceRecognizer, ModelSet, Observation, StrangerObserver
+from edge.pipeline.tracking.embedding_schedule import EmbeddingScheduler, schedule
+from edge.pipeline.tracking.face_person import FacePersonLinker
+from edge.pipeline.tracking.tracker import Tracker, scores_to_detect, unfollowed
 from edge.pipeline.zones import Zones
 
 if TYPE_CHECKING:
@@ -42,31 +43,31 @@ MATCHES = 32
 class Pipeline:
     """Turns frames of one camera into events. One thread at a time."""
 
-    def __init__(self, camera: Camera, settings: Settings, bundle: Bundle, ids: Iterator[str]) -> None:
-        labels: dict[str, Label] = settings.labels_of(camera)
+    def __init__(self, camera: CameraSettings, settings: Settings, bundle: ModelSet, ids: Iterator[str]) -> None:
+        labels: dict[str, LabelSettings] = settings.labels_of(camera)
         self.bundle = bundle
-        self.cost = Cost()
+        self.cost = FrameStats()
         """of the latest frame"""
-        self.looked: list[Look] = []
+        self.looked: list[Observation] = []
         """at tracks, in the latest frame"""
         self.faint: list[Detection] = []
         """in the latest frame: what scored too little to be followed, where the settings want to ask about it"""
-        self.strangers: Remembers | None = None
-        self.attention = Attention(camera)
+        self.strangers: StrangerObserver | None = None
+        self.attention = FrameGate(camera)
         """decides whether to look; its ``shed`` says what to do without"""
-        self.telling = Telling(camera, settings, ids)
+        self.telling = LabelStage(camera, settings, ids)
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
         self._tracker = Tracker(camera.name, settings.tracking, ids, bundle.scores)
-        self._policy = Policy(camera, labels, settings.tracking)
+        self._policy = EventPolicy(camera, labels, settings.tracking)
         self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
-        self._holders = Holders()
-        self._looks: dict[str, Looks] = {}
+        self._holders = FacePersonLinker()
+        self._looks: dict[str, EmbeddingScheduler] = {}
         self._cut_off: list[Track] = []
         self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
-        self._running: Bundle | None = None
-        self._asked: list[tuple[Detects, dict[str, float]]] = []
+        self._running: ModelSet | None = None
+        self._asked: list[tuple[DetectionModel, dict[str, float]]] = []
         self._faint = settings.review.faint if settings.review.enabled else 1.0
         self._wanted: dict[str, float] = {}
         """label -> lowest score that the tracker sees"""
@@ -78,25 +79,25 @@ class Pipeline:
         """What is followed now, of labels that matter or that custom labels say something of."""
         return [track for track in self._tracker.tracks if track.label in self._labels or track.custom_labels]
 
-    def presence(self, time: float) -> Presence:
+    def presence(self, time: float) -> CameraPresence:
         """Who and what is there now, as far as it was reported."""
         return self._policy.presence(time)
 
     def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
         """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
         bundle = self._switched()
-        self.cost, self.looked, self.faint = Cost(), [], []
+        self.cost, self.looked, self.faint = FrameStats(), [], []
         self.telling.told = []
         self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
             self.telling.cut()
-        with Stage(self.cost, "motion"):
+        with StageTimer(self.cost, "motion"):
             looking = self._worth_looking(frame)
         if looking:
-            with Stage(self.cost, "detect"):
+            with StageTimer(self.cost, "detect"):
                 detections = self._detect(frame)
-            with Stage(self.cost, "track"):
+            with StageTimer(self.cost, "track"):
                 followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
                 update = self._tracker.update(followed, frame.monotonic, frame.time)
                 self.faint = unfollowed(detections, update.tracks, self._doubted, bundle.scores)
@@ -108,7 +109,7 @@ class Pipeline:
             self._holders.name(update.tracks, frame.monotonic)
         else:
             update = self._tracker.still(frame.monotonic)
-        with Stage(self.cost, "report"):
+        with StageTimer(self.cost, "report"):
             ended, self._cut_off = [*self._cut_off, *update.ended], []
             self._left(ended)
             ended += self.telling.ended(ended)
@@ -143,7 +144,7 @@ class Pipeline:
             if self.strangers is not None:
                 self.strangers.left(track)
 
-    def _switched(self) -> Bundle:
+    def _switched(self) -> ModelSet:
         """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
         bundle = self.bundle
         if self._running is not bundle:
@@ -162,7 +163,7 @@ class Pipeline:
         self.cost.moving = self.attention.moving
         return self.telling.owes(self.cost.moving, frame.monotonic) or worth
 
-    def _questions(self, bundle: Bundle) -> Iterator[tuple[Detects, dict[str, float]]]:
+    def _questions(self, bundle: ModelSet) -> Iterator[tuple[DetectionModel, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
         starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
         self._wanted = scores_to_detect(starts)
@@ -190,12 +191,14 @@ class Pipeline:
         self.cost.looked, self.cost.detections = True, len(found)
         return found
 
-    def _recognise(self, bundle: Bundle, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
+    def _recognise(self, bundle: ModelSet, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
         for label, recogniser in bundle.recognisers.items():
             mine = [track for track in tracks if track.label == label]
             for track in mine:
                 if track.id not in self._looks:
-                    self._looks[track.id] = Looks(recogniser.rules, self._recognition, recogniser.collection.name)
+                    self._looks[track.id] = EmbeddingScheduler(
+                        recogniser.rules, self._recognition, recogniser.collection.name
+                    )
             chosen = schedule(mine, self._looks, frame.monotonic, budget)
             if chosen:
                 try:
@@ -206,14 +209,14 @@ class Pipeline:
                     for track in chosen:
                         self._looks[track.id].decline(frame.monotonic)
 
-    def _vote(self, recogniser: Recogniser, frame: Frame, tracks: Sequence[Track]) -> None:
-        with Stage(self.cost, "embed"):
+    def _vote(self, recogniser: FaceRecognizer, frame: Frame, tracks: Sequence[Track]) -> None:
+        with StageTimer(self.cost, "embed"):
             worth = self._worth_embedding(recogniser.embedder, frame, tracks)
             embeddings = recogniser.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
         self.cost.embeddings += len(embeddings)
-        with Stage(self.cost, "match"):
+        with StageTimer(self.cost, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
             matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
             if recogniser.anchors is not None:
@@ -221,13 +224,13 @@ class Pipeline:
                 matches = recogniser.anchors.held_away(name, space, vectors, matches)
             matches = recogniser.collection.by_subject(vectors, matches)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
-                self.looked.append(Look(track, embedding, found))
+                self.looked.append(Observation(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
                 if self.strangers is not None:
                     self.strangers.look(track, embedding, recogniser)
 
     def _worth_embedding(
-        self, embedder: Embeds, frame: Frame, tracks: Sequence[Track]
+        self, embedder: EmbeddingModel, frame: Frame, tracks: Sequence[Track]
     ) -> list[tuple[Track, Detection]]:
         worth = []
         for track in tracks:

@@ -15,13 +15,13 @@ import numpy as np
 
 from edge.core.errors import StoreError
 from edge.core.types import IdentityState
-from edge.recognition.review.stranger_store import RESERVED, Shelf, Stranger
-from edge.recognition.store.centroid import together
+from edge.recognition.review.stranger_store import RESERVED, Stranger, StrangerStore
+from edge.recognition.store.centroid import robust_centroid
 
 if TYPE_CHECKING:
-    from edge.core.settings import Strangers as StrangerSettings
+    from edge.core.settings.services import StrangerSettings
     from edge.core.types import Embedding, FloatArray, Space, Track
-    from edge.pipeline.model_set import Recogniser
+    from edge.pipeline.model_set import FaceRecognizer
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ class _Gathered:
     stranger: Stranger | None = None
 
 
-class Strangers:
+class StrangerRecognizer:
     """``look`` and ``left`` on the inference thread, ``flush`` and ``close`` on the main thread."""
 
-    def __init__(self, shelf: Shelf, settings: StrangerSettings) -> None:
+    def __init__(self, shelf: StrangerStore, settings: StrangerSettings) -> None:
         self._shelf, self._settings = shelf, settings
         self._lock = threading.Lock()
         self._tracks: dict[str, _Gathered] = {}
@@ -61,7 +61,7 @@ class Strangers:
         """by identity of the object"""
         self._failing = False
 
-    def look(self, track: Track, embedding: Embedding, recogniser: Recogniser) -> None:
+    def look(self, track: Track, embedding: Embedding, recogniser: FaceRecognizer) -> None:
         """Count a look at a track, after its vote; an unknown one that was here before gets its pseudonym."""
         if track.identity.state not in (IdentityState.UNKNOWN, IdentityState.PENDING):
             self._tracks.pop(track.id, None)
@@ -74,7 +74,7 @@ class Strangers:
         held = self._tracks.pop(track.id, None)
         if held is None or track.identity.state is not IdentityState.UNKNOWN:
             return
-        look = together(np.stack(held.vectors))
+        look = robust_centroid(np.stack(held.vectors))
         with self._lock:
             one = held.stranger
             if one is None:
@@ -116,7 +116,7 @@ class Strangers:
         if not self._failing:
             self._shelf.settle(self._next)
 
-    def _count(self, track: Track, embedding: Embedding, recogniser: Recogniser) -> None:
+    def _count(self, track: Track, embedding: Embedding, recogniser: FaceRecognizer) -> None:
         name = recogniser.collection.name
         held = self._tracks.setdefault(track.id, _Gathered(track.camera, name, embedding.space))
         held.vectors = [*held.vectors, embedding.vector][-GATHERED:]
@@ -138,12 +138,12 @@ class Strangers:
 
     def _find(self, held: _Gathered, least: float) -> Stranger | None:
         taken = {id(one.stranger) for one in self._tracks.values() if one is not held and one.camera == held.camera}
-        look = together(np.stack(held.vectors))
+        look = robust_centroid(np.stack(held.vectors))
         best, best_similarity = None, least
         for one in self._known:
             if one.collection != held.collection or one.space != held.space or id(one) in taken:
                 continue
-            similarity = max(float((one.looks @ look).max()), float(together(one.looks) @ look))
+            similarity = max(float((one.looks @ look).max()), float(robust_centroid(one.looks) @ look))
             if similarity >= best_similarity:
                 best, best_similarity = one, similarity
         return best
@@ -171,6 +171,6 @@ def _thinned(looks: FloatArray) -> FloatArray:
     while len(looks) > LOOKS:
         alike = looks @ looks.T - 3 * np.eye(len(looks), dtype=np.float32)
         first, second = divmod(int(alike.argmax()), len(looks))
-        merged = together(looks[[first, second]])
+        merged = robust_centroid(looks[[first, second]])
         looks = np.concatenate([np.delete(looks, (first, second), axis=0), merged[np.newaxis]])
     return looks

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge.core import subjects
-from edge.core.errors import InputError, SpaceError
+from edge.core.errors import ConflictError, InputError, NotFoundError, SpaceError
 from edge.core.imaging import image as pictures
 from edge.core.storage import files
-from edge.core.types import Detection, Face, Picture
-from edge.recognition.extraction import Finder, Seen, image_files
-from edge.recognition.store import Collection, NewFace
-from edge.recognition.store.face_rows import face_id
+from edge.core.types import WHOLE, Box, Detection, Face, Picture, Space
+from edge.recognition.enrollment_check import check_enrollment
+from edge.recognition.extraction import ExtractedFace, FaceExtractor, image_files
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace, face_id
+from edge.recognition.store.users import Users
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+    from edge.recognition.review.stranger_store import Stranger
+
 
 Status = Literal["added", "already_there", "skipped"]
 
@@ -72,7 +83,7 @@ def planned(path: Path, subject: str | None) -> list[ToEnroll]:
     return [ToEnroll(file, _folder_of(file, path)) for file in image_files(path)]
 
 
-def enroll_images(plan: Iterable[ToEnroll], finder: Finder, collection: Collection) -> Iterator[Outcome]:
+def enroll_images(plan: Iterable[ToEnroll], finder: FaceExtractor, collection: Collection) -> Iterator[Outcome]:
     """Enroll each picture's best detection; one outcome a picture, in order.
 
     Raises SpaceError, ModelError and StoreError, which would befall every other picture as well.
@@ -88,7 +99,7 @@ def enroll_images(plan: Iterable[ToEnroll], finder: Finder, collection: Collecti
 
 
 def enroll_picture(
-    picture: Picture, image_sha256: str, subject: str, finder: Finder, collection: Collection
+    picture: Picture, image_sha256: str, subject: str, finder: FaceExtractor, collection: Collection
 ) -> tuple[Face | None, bool, str, int]:
     """Store the best detection of one picture.
 
@@ -117,7 +128,7 @@ def best(detections: Iterable[Detection]) -> Detection:
     return max(detections, key=weight)
 
 
-def new_face(seen: Seen, image_sha256: str, subject: str) -> NewFace:
+def new_face(seen: ExtractedFace, image_sha256: str, subject: str) -> NewFace:
     """What is stored of a detection that has an embedding."""
     assert seen.embedding is not None  # noqa: S101
     return NewFace(
@@ -130,7 +141,7 @@ def new_face(seen: Seen, image_sha256: str, subject: str) -> NewFace:
     )
 
 
-def _enroll(one: ToEnroll, finder: Finder, collection: Collection) -> Outcome:
+def _enroll(one: ToEnroll, finder: FaceExtractor, collection: Collection) -> Outcome:
     if one.subject is None:
         return _skipped(one, "no_subject", finder.label)
     subject = subjects.checked(one.subject)
@@ -150,3 +161,94 @@ def _folder_of(file: Path, base: Path) -> str | None:
     parts = file.relative_to(base).parts
     # macOS writes decomposed names, everybody else composed ones: the same person
     return unicodedata.normalize("NFC", parts[0]) if len(parts) > 1 else None
+
+
+EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
+"""what Rekognition allows as an ExternalImageId"""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFace:
+    """An embedding of somebody, and what is known of the picture that it was made from."""
+
+    vector: FloatArray
+    box: Box = WHOLE
+    score: float = 0.0
+    quality: float = 0.0
+
+
+def index(collections: Collections, collection: Collection, subject: str, seen: EmbeddedFace, space: Space) -> str:
+    """Add a face of ``subject``, tie it to the subject's user where there is one; returns its FaceId.
+
+    Raises ConflictError where the very look is a face of somebody else already, SpaceError, StoreError.
+    """
+    others = collection.faces(limit=200, subject=subject)
+    new = NewFace(
+        seen.vector, subject, _sha256(seen.vector), seen.box, seen.score, seen.quality,
+        _external(collection, subject, [face.external_image_id for face in others]),
+    )  # fmt: skip
+    face = collection.add([new], space)[0]
+    if face.subject != subject:
+        raise ConflictError(f"this very look is a face of {face.subject} already", "delete that face first")
+    users = Users(collections.store, collection.name, collection.number)
+    user = _user(users, subject, [face.face_id for face in others])
+    if user is not None:
+        # a person has said who it is, and the gate has let it pass: likeness is not asked again
+        users.associate(user, [face.face_id], -1.0)
+    return face.face_id
+
+
+def fits(collection: Collection, space: Space, what: str, hint: str) -> None:
+    """Raises SpaceError where a look from before another embedder came is to become a face."""
+    if collection.count and collection.space not in (None, space.fingerprint):
+        raise SpaceError(
+            f"{what} seen by another embedder than the faces of {collection.name!r} are of now", hint, code="space"
+        )
+
+
+def name_stranger(
+    collections: Collections, stranger: Stranger, subject: str, match: float, force: bool = False
+) -> list[str]:
+    """Make the looks of a stranger faces of ``subject``: the FaceIds of those that tell something new.
+
+    ``match``: cosine that makes a match. Looks that would do harm are left out. Raises ConflictError where that is
+    all of them, NotFoundError for a collection that is gone, SpaceError for one of another embedder.
+    """
+    collection = collections.get(stranger.collection)
+    fits(collection, stranger.space, f"{stranger.name} was", "edge strangers forget, and name whoever comes again")
+    added, refused = [], []
+    for vector in stranger.looks:
+        verdict = check_enrollment(collection, vector, subject, match)
+        if verdict.harm and not force:
+            refused.append(verdict.harm)
+        elif not verdict.redundant:
+            added.append(
+                index(collections, collection, subject, EmbeddedFace(vector, quality=stranger.quality), stranger.space)
+            )
+    if len(refused) == len(stranger.looks):
+        raise ConflictError(f"{stranger.name}: {refused[0]}", "choose another name, or name it all the same: --force")
+    return added
+
+
+def _sha256(vector: FloatArray) -> str:
+    """Stands for the picture of a face of which only the embedding was kept: the same for the same look."""
+    return hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
+
+
+def _external(collection: Collection, subject: str, others: Sequence[str | None]) -> str | None:
+    known = [one for one in others if one is not None]
+    if known:
+        return Counter(known).most_common(1)[0][0]
+    managed = not others and any(face.external_image_id for face in collection.faces(limit=1))
+    return subject if managed and EXTERNAL.fullmatch(subject) else None
+
+
+def _user(users: Users, subject: str, face_ids: Sequence[str]) -> str | None:
+    """Whoever has most of the subject's faces; else the user of the same name."""
+    owners = Counter(users.owners(face_ids).values())
+    if owners:
+        return owners.most_common(1)[0][0]
+    try:
+        return users.get(subject).user_id
+    except NotFoundError:
+        return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.recognition.store import Collection
+from edge.recognition.store.collection import Collection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ LEAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EnrollmentCheck:
     """What the gate says of a face that is to be added."""
 
     harm: str = ""
@@ -36,26 +36,26 @@ class Verdict:
     """a face of the same subject is nearly the same look"""
 
 
-def judged(collection: Collection, vector: FloatArray, subject: str, match: float) -> Verdict:
+def check_enrollment(collection: Collection, vector: FloatArray, subject: str, match: float) -> EnrollmentCheck:
     """Whether one more face of ``subject`` would make the collection worse. ``match``: cosine that makes a match."""
     everything = collection.everything()
     names = np.array([name or face_id for name, face_id in zip(everything.subjects, everything.face_ids, strict=True)])
     if not len(names):
-        return Verdict()
+        return EnrollmentCheck()
     similarities = everything.vectors @ vector
     own, others = similarities[names == subject], similarities[names != subject]
     nearest_own = float(own.max()) if len(own) else -1.0
     if nearest_own >= SAME:
-        return Verdict(redundant=True)
+        return EnrollmentCheck(redundant=True)
     if len(own) and nearest_own < UNLIKE * match:
-        return Verdict(f"it looks nothing like {subject} ({nearest_own:.2f})")
+        return EnrollmentCheck(f"it looks nothing like {subject} ({nearest_own:.2f})")
     if not len(others):
-        return Verdict()
+        return EnrollmentCheck()
     rival, nearest = str(names[names != subject][int(others.argmax())]), float(others.max())
     if (nearest >= match and nearest > nearest_own) or (len(own) and nearest - nearest_own > LEAD):
-        return Verdict(f"it looks more like {rival} ({nearest:.2f}) than like {subject} ({nearest_own:.2f})")
+        return EnrollmentCheck(f"it looks more like {rival} ({nearest:.2f}) than like {subject} ({nearest_own:.2f})")
     stolen = _stolen(everything.vectors, names, similarities, subject, match)
-    return Verdict(f"a face of {stolen} would be taken for {subject}" if stolen else "")
+    return EnrollmentCheck(f"a face of {stolen} would be taken for {subject}" if stolen else "")
 
 
 def _stolen(vectors: FloatArray, named: NDArray[np.str_], similarities: FloatArray, subject: str, match: float) -> str:

@@ -17,7 +17,8 @@ from edge.mqtt import sealed_box as sealed
 from edge.recognition.store import segments
 
 if TYPE_CHECKING:
-    from edge.recognition.store import Collection, Collections
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.store.collections import Collections
     from edge.recognition.store.segments import Entry
 
 OPERATION = "enrolments"
@@ -31,7 +32,7 @@ REFUSED = "not_given"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EnrollmentRequest:
     """The faces of ``collection`` that were enrolled on ``device``, after the FaceId ``after``."""
 
     device: str
@@ -44,7 +45,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EnrollmentPage:
     """Some faces; ``last`` is the FaceId up to which the collection was gone through."""
 
     collection: str
@@ -68,7 +69,7 @@ def give(given: Mapping[str, Any], device: str, key: str, collections: Collectio
             raise InputError(f"{name}: expected text, got {str(value)[:40]!r}", f"give {name!r}", code=name)
     if not CHALLENGE.fullmatch(values["challenge"]):
         raise InputError("challenge: expected 32 to 64 hex digits", "use edge hub enrolments pull", code="challenge")
-    wish = Wish(device, values["collection"], values["after"], values["challenge"])
+    wish = EnrollmentRequest(device, values["collection"], values["after"], values["challenge"])
     name = wish.collection or usual
     if not name or name not in collections:
         raise NotFoundError(f"there is no collection {name!r} here", "name one with --collection")
@@ -76,7 +77,7 @@ def give(given: Mapping[str, Any], device: str, key: str, collections: Collectio
     return {"collection": name, "sealed": sealed.seal(key, _packed(page), wish.context())}
 
 
-def read(answer: Mapping[str, Any], key: str, wish: Wish) -> Page:
+def read(answer: Mapping[str, Any], key: str, wish: EnrollmentRequest) -> EnrollmentPage:
     """The page of an answer to ``wish``. Raises TrustError, InputError."""
     data = sealed.unseal(key, str(answer.get("sealed", "")), wish.context())
     line, _, rest = data.partition(b"\n")
@@ -84,7 +85,7 @@ def read(answer: Mapping[str, Any], key: str, wish: Wish) -> Page:
         head = json.loads(line)
         name, space, count = str(head["collection"]), str(head["space"]), head["count"]
         entries = segments.unpack(rest, name, space, head["dimensions"], count) if count else []
-        page = Page(name, entries, space, str(head["last"]), bool(head["more"]))
+        page = EnrollmentPage(name, entries, space, str(head["last"]), bool(head["more"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrustError(
             f"{wish.device} gives what is no page of faces: {error!r:.200}", "look at the device"
@@ -94,7 +95,7 @@ def read(answer: Mapping[str, Any], key: str, wish: Wish) -> Page:
     return page
 
 
-def _page(collection: Collection, after: str) -> Page:
+def _page(collection: Collection, after: str) -> EnrollmentPage:
     looked = collection.faces(after, LOOK)
     own = [face for face in looked if face.origin == "device" and face.subject]
     vectors = collection.vectors([face.face_id for face in own])
@@ -103,10 +104,10 @@ def _page(collection: Collection, after: str) -> Page:
     last = own[most - 1].face_id if len(own) > most else looked[-1].face_id if looked else after
     entries = list(zip(own[:most], vectors[:most], strict=True))
     more = len(own) > most or len(looked) == LOOK
-    return Page(collection.name, entries, collection.space or "", last, more)
+    return EnrollmentPage(collection.name, entries, collection.space or "", last, more)
 
 
-def _packed(page: Page) -> bytes:
+def _packed(page: EnrollmentPage) -> bytes:
     dimensions = len(page.entries[0][1]) if page.entries else 0
     head = {"collection": page.collection, "space": page.space, "dimensions": dimensions, "count": len(page.entries),
             "last": page.last, "more": page.more}  # fmt: skip

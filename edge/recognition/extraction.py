@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.errors import InputError, SettingsError
-from edge.core.settings import Label, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import LabelSettings
 from edge.core.types import Detection, Embedding, Picture, Quality
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.tiling import Tiling
 
-UNSET = Label()
+UNSET = LabelSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ExtractedFace:
     """A detection, and its embedding where it is worth one."""
 
     detection: Detection
@@ -28,7 +29,7 @@ class Seen:
     """why there is no embedding, a code of ``Quality.reason`` or ``low_quality``; else empty"""
 
 
-class Finder:
+class FaceExtractor:
     """Finds one label in pictures and embeds it. One thread at a time."""
 
     def __init__(
@@ -53,7 +54,7 @@ class Finder:
             found += seen
         return sorted(found, key=lambda detection: -detection.box.area)
 
-    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Seen]:
+    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[ExtractedFace]:
         """Each detection with its embedding or the reason why it has none, in order."""
         qualities = [self.embedder.assess(picture, detection) for detection in detections]
         reasons = [
@@ -62,12 +63,14 @@ class Finder:
         good = [detection for detection, reason in zip(detections, reasons, strict=True) if not reason]
         embeddings = iter(self.embedder.embed(picture, good, still=True))
         return [
-            Seen(detection, quality, None if reason else next(embeddings), reason)
+            ExtractedFace(detection, quality, None if reason else next(embeddings), reason)
             for detection, quality, reason in zip(detections, qualities, reasons, strict=True)
         ]
 
 
-def load(settings: Settings, state: Path, label: str, detectors: Sequence[str] = (), embedder: str = "") -> Finder:
+def load(
+    settings: Settings, state: Path, label: str, detectors: Sequence[str] = (), embedder: str = ""
+) -> FaceExtractor:
     """The finder of ``label``: the models that the settings name for it, or the given ones instead.
 
     Raises SettingsError where nothing finds or embeds the label, NotFoundError and ModelError for a model.
@@ -83,7 +86,7 @@ def load(settings: Settings, state: Path, label: str, detectors: Sequence[str] =
     able = [detector for detector in loaded if label in detector.labels]
     if not able:
         raise SettingsError(f"none of the detectors {', '.join(names)} finds {label!r}", "name one with --detector")
-    return Finder(
+    return FaceExtractor(
         label, able, load_embedder(name, settings.models, state), section.score, settings.recognition.min_quality
     )
 

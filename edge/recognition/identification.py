@@ -11,13 +11,14 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Label, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import LabelSettings
 from edge.core.types import Detection, Identity, IdentityState, Match, Picture, Space
 from edge.inference.calibration import Calibration
 from edge.inference.embedder import Embedder
-from edge.pipeline.model_set import HoldsAway
-from edge.recognition.extraction import Finder
-from edge.recognition.store import Collection
+from edge.recognition.extraction import FaceExtractor
+from edge.recognition.protocols import RejectionFilter
+from edge.recognition.store.collection import Collection
 from edge.recognition.store.subject_scoring import SUBJECTS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ FACES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MatchRule:
     """When a face has a name."""
 
     similarity: float
@@ -44,7 +45,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentifiedFace:
     """One detection and who it is."""
 
     detection: Detection
@@ -58,47 +59,47 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ImageIdentification:
     """Who is in one picture."""
 
     path: Path
-    faces: tuple[Identified, ...]
+    faces: tuple[IdentifiedFace, ...]
     reason: str = ""
     """why the picture could not be read: a code; else empty"""
     message: str = ""
 
     @property
-    def known(self) -> tuple[Identified, ...]:
+    def known(self) -> tuple[IdentifiedFace, ...]:
         return tuple(face for face in self.faces if face.identity.state is IdentityState.KNOWN)
 
 
 def identify_files(
     paths: Iterable[Path],
-    finder: Finder,
+    finder: FaceExtractor,
     collection: Collection,
-    rule: Rule,
+    rule: MatchRule,
     limit: int = 5,
-    anchors: HoldsAway | None = None,
-) -> Iterator[Answer]:
+    anchors: RejectionFilter | None = None,
+) -> Iterator[ImageIdentification]:
     """One answer a picture, in order; a bad picture never stops the run. Raises SpaceError, ModelError, StoreError."""
     collection.check_space(finder.embedder.space)
     for path in paths:
         try:
             picture = pictures.read(path)
         except InputError as error:
-            yield Answer(path, (), error.code, error.message)
+            yield ImageIdentification(path, (), error.code, error.message)
             continue
-        yield Answer(path, tuple(identify(picture, finder, collection, rule, limit, anchors)))
+        yield ImageIdentification(path, tuple(identify(picture, finder, collection, rule, limit, anchors)))
 
 
 def identify(
     picture: Picture,
-    finder: Finder,
+    finder: FaceExtractor,
     collection: Collection,
-    rule: Rule,
+    rule: MatchRule,
     limit: int = 5,
-    anchors: HoldsAway | None = None,
-) -> list[Identified]:
+    anchors: RejectionFilter | None = None,
+) -> list[IdentifiedFace]:
     """Every detection of the finder's label, largest first, with its identity.
 
     ``anchors`` hold looks away from whom somebody said that they are not.
@@ -110,12 +111,12 @@ def identify(
     for one in seen:
         matches = next(found) if one.embedding is not None else []
         who = identity(matches, rule, collection.name)
-        identified.append(Identified(one.detection, one.quality.score, who, tuple(matches[:limit]), one.reason))
+        identified.append(IdentifiedFace(one.detection, one.quality.score, who, tuple(matches[:limit]), one.reason))
     return identified
 
 
 def _matches(
-    vectors: FloatArray, space: Space, collection: Collection, anchors: HoldsAway | None, limit: int
+    vectors: FloatArray, space: Space, collection: Collection, anchors: RejectionFilter | None, limit: int
 ) -> list[list[Match]]:
     found = collection.search(vectors, FACES, space)
     if anchors is not None:
@@ -123,16 +124,16 @@ def _matches(
     return collection.by_subject(vectors, found, max(limit, SUBJECTS))
 
 
-def rule(settings: Settings, label: str, embedder: Embedder, similarity: float | None = None) -> Rule:
+def rule(settings: Settings, label: str, embedder: Embedder, similarity: float | None = None) -> MatchRule:
     """The rule of a label: ``similarity`` where given, else the label's setting, else the model card's."""
-    section = settings.labels.get(label, Label())
+    section = settings.labels.get(label, LabelSettings())
     lowest = next(
         value for value in (similarity, section.similarity, embedder.card.thresholds.similarity) if value is not None
     )
-    return Rule(lowest, section.margin, embedder.calibration)
+    return MatchRule(lowest, section.margin, embedder.calibration)
 
 
-def identity(matches: Sequence[Match], rule: Rule, collection: str) -> Identity:
+def identity(matches: Sequence[Match], rule: MatchRule, collection: str) -> Identity:
     if not matches:
         return Identity(IdentityState.UNKNOWN, collection=collection)
     best = matches[0]

@@ -21,11 +21,13 @@ from edge.releases.manifest import Release, ShippedCollection, subject_digest
 from edge.releases.release_store import TAXONOMY
 
 if TYPE_CHECKING:
-    from edge.core.settings import Models, Settings
-    from edge.recognition.store import Collection, Collections
+    from edge.core.settings.schema import Settings
+    from edge.core.settings.vision import ModelSettings
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.store.collections import Collections
     from edge.recognition.store.segments import Entry
-    from edge.releases.release_store import Slots
-    from edge.releases.update_state import Ledger
+    from edge.releases.release_store import ReleaseStore
+    from edge.releases.update_state import UpdateState
 
 APPLIED = "release"
 """in the store's ``meta``: the release whose collections it holds, by digest"""
@@ -36,7 +38,7 @@ log = logging.getLogger(__name__)
 Step = Callable[[int], None]
 
 
-def models_of(models: Models, folder: Path) -> Models:
+def models_of(models: ModelSettings, folder: Path) -> ModelSettings:
     """``models`` with those of a release before all others."""
     return models.model_copy(update={"path": (folder / "models", *models.path)})
 
@@ -62,9 +64,9 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
 
 def in_force(settings: Settings, state: Path) -> Settings:
     """The settings under the release that is in use here; unchanged where there is none that can be read."""
-    from edge.releases.release_store import Slots
+    from edge.releases.release_store import ReleaseStore
 
-    slots = Slots(state)
+    slots = ReleaseStore(state)
     current = slots.current
     if not current:
         return settings
@@ -81,7 +83,7 @@ def in_force(settings: Settings, state: Path) -> Settings:
 
 
 def prepare(
-    collections: Collections, release: Release, slots: Slots, ledger: Ledger, step: Step = lambda _: None
+    collections: Collections, release: Release, slots: ReleaseStore, ledger: UpdateState, step: Step = lambda _: None
 ) -> dict[str, str]:
     """Bring the store to what the release holds; told of each batch of faces.
 
@@ -124,7 +126,7 @@ def withdraw(collections: Collections) -> None:
         _remember(collections, "")
 
 
-def go_back(slots: Slots, ledger: Ledger, reason: str) -> str:
+def go_back(slots: ReleaseStore, ledger: UpdateState, reason: str) -> str:
     """Take the current release back and never again; the one in use now, empty for none.
 
     Raises ReleaseError where that would bring back somebody who was forgotten.
@@ -145,7 +147,7 @@ def go_back(slots: Slots, ledger: Ledger, reason: str) -> str:
     return good
 
 
-def commit(slots: Slots, ledger: Ledger) -> None:
+def commit(slots: ReleaseStore, ledger: UpdateState) -> None:
     """The current release has proved itself. Where somebody was forgotten, the one before it goes for good."""
     current = slots.current
     erasure = slots.manifest(current).erasure
@@ -160,7 +162,7 @@ def commit(slots: Slots, ledger: Ledger) -> None:
         log.debug("edge sync is at work and tidies up at its end: files that it has just fetched belong to nobody yet")
 
 
-def remember_erasures(release: Release, ledger: Ledger) -> None:
+def remember_erasures(release: Release, ledger: UpdateState) -> None:
     """Who is to be forgotten stays forgotten here, also if this release should not stay."""
     for shipped in release.collections:
         known = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
@@ -184,7 +186,9 @@ def _parked(name: str, space: str) -> str:
     return f"{name[:240]}.{hashlib.sha256(space.encode()).hexdigest()[:8]}"
 
 
-def _fill(collection: Collection, shipped: ShippedCollection, slots: Slots, ledger: Ledger, step: Step) -> None:
+def _fill(
+    collection: Collection, shipped: ShippedCollection, slots: ReleaseStore, ledger: UpdateState, step: Step
+) -> None:
     erased = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
     gone = {*shipped.tombstones, *erased["faces"]}
     forgotten = erased["subjects"] | {one.digest: one.time for one in shipped.forgotten}
@@ -210,7 +214,7 @@ def _fill(collection: Collection, shipped: ShippedCollection, slots: Slots, ledg
             collection.delete_faces(old)
 
 
-def _batches(shipped: ShippedCollection, slots: Slots) -> Iterator[list[Entry]]:
+def _batches(shipped: ShippedCollection, slots: ReleaseStore) -> Iterator[list[Entry]]:
     from edge.recognition.store import segments
 
     for one in shipped.segments:

@@ -27,7 +27,7 @@ Step = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """What a download may take."""
 
     rate: int = 0
@@ -43,7 +43,13 @@ class Downloads:
     """
 
     def __init__(
-        self, http: Http, url: str, folder: Path, limits: Limits, vault: Vault = PLAIN, private: Container[str] = ()
+        self,
+        http: Http,
+        url: str,
+        folder: Path,
+        limits: DownloadLimits,
+        vault: Vault = PLAIN,
+        private: Container[str] = (),
     ) -> None:
         self._http = http
         self._url = url.rstrip("/")
@@ -132,7 +138,7 @@ class Downloads:
     def _receive(self, sha256: str, part: Path, size: int, step: Step) -> None:
         start = _size(part)
         if start < size or not size:
-            pace = Pace(self._limits)
+            pace = TransferRate(self._limits)
             with self._http.get(f"{self._url}/{sha256}", start) as response, _writable(part, response) as file:
                 written = response.start
                 for piece in response.pieces():
@@ -168,10 +174,10 @@ class Downloads:
         return self._folder / f".part-{sha256}"
 
 
-class Pace:
+class TransferRate:
     """Holds a download below its cap, and gives one up that stays below its floor."""
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: DownloadLimits, now: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._now = now
         self._began = self._window = now()

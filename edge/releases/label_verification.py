@@ -16,9 +16,10 @@ import numpy as np
 from edge.core.errors import ModelError
 from edge.core.imaging import image as pictures
 from edge.core.types import WHOLE, Detection, Picture
-from edge.labels import Labels, Version
 from edge.labels.classifier import check_space, predict
-from edge.releases.shipped import Blob, LabelsProbe, ShippedLabels
+from edge.labels.store import Labels
+from edge.labels.version import Version
+from edge.releases.manifest import Blob, LabelsProbe, ShippedLabels
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -31,7 +32,7 @@ SEED, CELLS, SIDE = 7, 9, 224
 MOST_ANSWERS = 32
 
 
-class Tools(Protocol):
+class LabelTools(Protocol):
     """Models by name, loaded once."""
 
     def detector(self, name: str) -> Detector: ...
@@ -45,7 +46,9 @@ def pattern() -> Picture:
     return Picture(soft, "rgb", SIDE, SIDE)
 
 
-def golden(version: Version, store: Labels, tools: Tools, picture: Picture | None, blob: Blob | None) -> LabelsProbe:
+def golden(
+    version: Version, store: Labels, tools: LabelTools, picture: Picture | None, blob: Blob | None
+) -> LabelsProbe:
     """What a version must say everywhere, as it is here. Raises SpaceError, ModelError, StoreError."""
     embedder = tools.embedder(version.base)
     check_space(version, embedder.space.fingerprint)
@@ -54,7 +57,7 @@ def golden(version: Version, store: Labels, tools: Tools, picture: Picture | Non
     return LabelsProbe(embedding, blob, _said(version, store, tools, seen) if picture else ())
 
 
-def attempt(shipped: ShippedLabels, release: Path, tools: Tools, read: Callable[[str], bytes]) -> None:
+def attempt(shipped: ShippedLabels, release: Path, tools: LabelTools, read: Callable[[str], bytes]) -> None:
     """Try a version that lies in the folder of a release. ``read``: sha256 -> bytes of a file of the release.
 
     Raises SpaceError for another backbone, ModelError for other answers, StoreError for a damaged head.
@@ -85,7 +88,7 @@ def _embedded(embedder: Embedder, picture: Picture) -> FloatArray:
     return embedder.embed(picture, [Detection("picture", 1.0, WHOLE)])[0].vector
 
 
-def _said(version: Version, store: Labels, tools: Tools, picture: Picture) -> tuple[str, ...]:
+def _said(version: Version, store: Labels, tools: LabelTools, picture: Picture) -> tuple[str, ...]:
     detectors = [tools.detector(name) for name in version.detectors]
     found = predict(version, store.head(version), tools.embedder(version.base), detectors, picture)
     return tuple(dict.fromkeys(one.label for one in found))[:MOST_ANSWERS]

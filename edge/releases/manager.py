@@ -10,29 +10,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError, ReleaseError, StoreError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.storage import files
 from edge.core.system import hardware as board
 from edge.core.system import systemd as sdnotify
-from edge.labels import classifier as custom_labels
+from edge.labels.classifier import part as label_part
 from edge.mqtt.messages import Reported
 from edge.pipeline.health import Health
-from edge.pipeline.loader import Assembled, assemble
-from edge.recognition.store import Collections
+from edge.pipeline.loader import LoadedModels, load_model_set
+from edge.recognition.store.collections import Collections
 from edge.releases import activation as release_contents
+from edge.releases.manifest import ShippedLabels
 from edge.releases.probation import Probation
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 
 if TYPE_CHECKING:
-    from edge.daemon.engine import Watch
-    from edge.pipeline.model_set import Bundle
+    from edge.pipeline.model_set import ModelSet
 
 BOOTS = 3
 """starts of the daemon that may end in a crash or a hang before a release has proved itself"""
@@ -42,23 +42,23 @@ LOOK = 1.0
 log = logging.getLogger(__name__)
 
 
-class Switcher:
+class ReleaseManager:
     """Which release the daemon runs. The main thread calls; close it."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._state, self._collections, self._health = settings, state, collections, health
-        self._slots = Slots(state)
+        self._slots = ReleaseStore(state)
         self._used = self._slots.folder.is_dir() or bool(settings.sync.url)
-        self._ledger = Ledger(self._slots.folder) if self._used else None
+        self._ledger = UpdateState(self._slots.folder) if self._used else None
         self._probation = Probation(health, settings.sync.probation)
         self._running = ""
         self._thread: threading.Thread | None = None
-        self._loaded: Assembled | EdgeError | None = None
+        self._loaded: LoadedModels | EdgeError | None = None
         self._loading, self._share = "", 0.0
         self._said: Reported | None = None
         self._next, self._due = 0.0, True
 
-    def start(self) -> Assembled:
+    def start(self) -> LoadedModels:
         """What to begin with: the current release, the one before it where that fails, or the settings alone."""
         while self._ledger is not None and (current := self._slots.current):
             try:
@@ -74,7 +74,7 @@ class Switcher:
                     break
         return self._load("")
 
-    def tick(self, now: float, watch: Watch, changed: Callable[[Assembled], None]) -> None:
+    def tick(self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]) -> None:
         """Called often, looks once a second: a new release is taken over, a running one judged."""
         self._due = now >= self._next
         if self._ledger is None or not self._due:
@@ -83,7 +83,7 @@ class Switcher:
         if self._thread is not None:
             if not self._thread.is_alive():
                 self._thread = None
-                self._take_over(now, watch, changed)
+                self._take_over(now, switch, changed)
             return
         if self._slots.current != self._running:
             self._begin_loading(self._slots.current)
@@ -122,7 +122,7 @@ class Switcher:
                 self._ledger.put({"boots": max(0, int(self._ledger.get("boots", 0)) - 1)})
             self._ledger.close()
 
-    def _count_boot(self, ledger: Ledger, current: str) -> None:
+    def _count_boot(self, ledger: UpdateState, current: str) -> None:
         if ledger.get("good") == current:
             return
         boots = int(ledger.get("boots", 0)) + 1
@@ -161,18 +161,18 @@ class Switcher:
         self._thread.start()
 
     def _load_in_background(self) -> None:
-        board.step_back()
+        board.lower_priority()
         try:
             self._loaded = self._load(self._loading)
         except EdgeError as error:
             self._loaded = error
 
-    def _load(self, release: str) -> Assembled:
+    def _load(self, release: str) -> LoadedModels:
         """The bundle of a release, its faces in the store. Raises EdgeError where the release cannot be used."""
         if not release:
             if self._ledger is not None:
                 release_contents.withdraw(self._collections)
-            return assemble(self._settings, self._state, self._collections)
+            return load_model_set(self._settings, self._state, self._collections)
         assert self._ledger is not None  # noqa: S101
         manifest = self._slots.manifest(release)
         self._slots.verify(manifest)
@@ -183,7 +183,7 @@ class Switcher:
 
         def step(faces: int) -> None:
             self._share = min(1.0, self._share + faces / total)
-            sdnotify.still_starting()
+            sdnotify.extend_start_timeout()
 
         renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger, step)
         settings = release_contents.settings_of(self._settings, manifest, self._slots.path(release))
@@ -191,16 +191,16 @@ class Switcher:
             name: label.model_copy(update={"collection": renames.get(label.collection, label.collection)})
             for name, label in settings.labels.items()
         }
-        assembled = assemble(
+        assembled = load_model_set(
             settings.model_copy(update={"labels": prepared}), self._state, self._collections, release, manifest.replaces
         )
-        for part, problem in custom_labels.blamed(assembled.problems, manifest.custom_labels).items():
+        for part, problem in blamed(assembled.problems, manifest.custom_labels).items():
             raise ReleaseError(f"{part}: {problem}")
         release_contents.swap(self._collections, renames)
         log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)
         return replace(assembled, bundle=self._named(assembled, settings))
 
-    def _named(self, assembled: Assembled, settings: Settings) -> Bundle:
+    def _named(self, assembled: LoadedModels, settings: Settings) -> ModelSet:
         """The bundle with its collections under their own names, ready to be searched."""
         recognisers = {}
         for label, recogniser in assembled.bundle.recognisers.items():
@@ -209,10 +209,12 @@ class Switcher:
             recognisers[label] = replace(recogniser, collection=collection)
         return replace(assembled.bundle, recognisers=recognisers)
 
-    def _take_over(self, now: float, watch: Watch, changed: Callable[[Assembled], None]) -> None:
+    def _take_over(
+        self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]
+    ) -> None:
         loaded, release = self._loaded, self._loading
         self._loaded = None
-        if not isinstance(loaded, Assembled):
+        if not isinstance(loaded, LoadedModels):
             log.error("release %s cannot be used: %s", release or "of the settings", loaded)
             if release and release == self._slots.current:
                 self._away_from(release, loaded or ReleaseError("it could not be loaded"))
@@ -222,7 +224,7 @@ class Switcher:
             self._probation.begin(now, fresh=False)
         else:
             self._probation.end()
-        watch.switch(loaded.bundle)
+        switch(loaded.bundle)
         self._running = release
         log.info("release %s has taken over", release or "of the settings")
         changed(loaded)
@@ -244,3 +246,14 @@ class Switcher:
         if phase == "failed":
             return Reported(running, "failed", desired, error=error[:500], group=group)
         return Reported(running, "committed" if running else "idle", running, error=error[:500], group=group)
+
+
+def blamed(problems: Mapping[str, str], shipped: Iterable[ShippedLabels]) -> dict[str, str]:
+    """The problems that a release answers for: not those of labels that it does not bring."""
+    brought = {one.name for one in shipped}
+    others = [
+        one
+        for one in problems
+        if one.startswith(label_part("")) and one[len(label_part("")) :].split("/")[0] not in brought
+    ]
+    return {one: problem for one, problem in problems.items() if one not in others}

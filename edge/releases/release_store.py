@@ -15,22 +15,22 @@ from pathlib import Path
 
 from edge.core.errors import ConflictError, ReleaseError, StoreError
 from edge.core.storage import files, vault
+from edge.core.storage.layout import MANIFEST, StateLayout
 from edge.core.storage.vault import Resealing
 from edge.releases.manifest import Release, parse, to_bytes
 
-FOLDER = "sync"
-"""below the state folder"""
-MANIFEST, TAXONOMY = "manifest.json", "taxonomy.json"
+TAXONOMY = "taxonomy.json"
 BLOB = "blob"
 """place of a sealed value"""
 
 
-class Slots:
+class ReleaseStore:
     """The releases of one state folder. Raises StoreError where the disk does not do its part."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self.folder = state / FOLDER
+        self._layout = StateLayout(state)
+        self.folder = self._layout.sync
         self.blobs = self.folder / "blobs"
         self.releases = self.folder / "releases"
         self.hint = self.folder / "wanted"
@@ -200,11 +200,7 @@ class Slots:
             files.sync_folder(self.folder)
 
     def _target(self, link: str) -> str:
-        try:
-            name = (self.folder / link).readlink().name
-        except OSError:
-            return ""
-        return name if (self.path(name) / MANIFEST).is_file() else ""
+        return self._layout.linked_release(link)
 
     def _point(self, link: str, release: str) -> None:
         new = self.folder / f".{link}"

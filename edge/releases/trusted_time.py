@@ -10,7 +10,7 @@ import time
 
 from edge.core.errors import ClockError
 from edge.core.system import hardware as board
-from edge.releases.update_state import Ledger
+from edge.releases.update_state import UpdateState
 
 BUILT = 1793491200.0
 """2026-11-01: this code is not older"""
@@ -20,7 +20,7 @@ SIGNED = "signed_at"
 """in the hub's timestamp metadata: seconds since the epoch at which it was signed"""
 
 
-def ensure(ledger: Ledger, trusted: bool = False) -> float:
+def ensure(ledger: UpdateState, trusted: bool = False) -> float:
     """The time, seconds since the epoch. Raises ClockError while it cannot be trusted."""
     now, floor = time.time(), max(BUILT, float(ledger.get(TIME, 0.0)))
     if now < floor:
@@ -36,7 +36,7 @@ def ensure(ledger: Ledger, trusted: bool = False) -> float:
     return now
 
 
-def remember(ledger: Ledger, signed: object) -> None:
+def remember(ledger: UpdateState, signed: object) -> None:
     """It is not earlier than ``signed``, when the hub signed what was just verified; whole seconds since the epoch.
 
     Our own clock says nothing here: had it ever been ahead, the right time would count as wrong from then on.

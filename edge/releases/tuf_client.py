@@ -27,7 +27,7 @@ from edge.releases import trusted_time as clock
 from edge.releases.http import Http, RefusedError
 
 if TYPE_CHECKING:
-    from edge.releases.update_state import Ledger
+    from edge.releases.update_state import UpdateState
 
 DEADLINE = 30.0
 """seconds for one file of metadata; a gap at its end may come on top"""
@@ -38,7 +38,7 @@ FLOORS = "floors"
 class Metadata:
     """The hub's repository, seen from a device. One use: ``refresh``, then ``target``."""
 
-    def __init__(self, folder: Path, url: str, root: bytes, ledger: Ledger, http: Http) -> None:
+    def __init__(self, folder: Path, url: str, root: bytes, ledger: UpdateState, http: Http) -> None:
         self._folder = folder
         self._url = url.rstrip("/")
         self._root = root

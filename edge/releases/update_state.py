@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
+from edge.releases.manifest import subject_digest
+from edge.releases.release_store import ReleaseStore
 
 FILE = "releases.sqlite"
 WAIT = 10.0
 """seconds that a write waits for the other process"""
 
 
-class Ledger:
+class UpdateState:
     """Facts by name; a value is anything that JSON can hold. Threads may share it. Raises StoreError."""
 
     def __init__(self, folder: Path) -> None:
@@ -73,3 +76,14 @@ class Ledger:
 
     def _explained(self, error: Exception) -> StoreError:
         return StoreError(f"{self.path}: {error}", "check the disk and the owner of the state folder")
+
+
+def erase(state: Path, collection: str, subject: str) -> None:
+    """From now on no release brings back faces of ``subject`` that were made before. Raises StoreError."""
+    ledger = UpdateState(ReleaseStore(state).folder)
+    try:
+        known = ledger.get(f"erased {collection}", {"faces": [], "subjects": {}})
+        subjects = known["subjects"] | {subject_digest(collection, subject): time.time()}
+        ledger.put({f"erased {collection}": {**known, "subjects": subjects}})
+    finally:
+        ledger.close()

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edge import __version__
-from edge.core import extras
+from edge.core import plugins as extras
 from edge.core.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.core.storage import vault
 from edge.releases import trusted_time as clock
-from edge.releases.blob_download import Downloads, Limits
+from edge.releases.blob_download import DownloadLimits, Downloads
 from edge.releases.http import Http
 from edge.releases.manifest import MOST, Deployment, Release, parse
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.releases.tuf_client import Metadata
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ class Updater:
         extras.want("sync", "releases need")
         self._settings, self._sync, self._state = settings, settings.sync, state
         self._tell = tell
-        self._slots = Slots(state)
-        self._ledger = Ledger(self._slots.folder)
+        self._slots = ReleaseStore(state)
+        self._ledger = UpdateState(self._slots.folder)
         self._http = Http()
 
     def run(self, dry: bool = False) -> Synced:
@@ -147,7 +147,7 @@ class Updater:
         return release
 
     def _downloads(self, release: Release) -> Downloads:
-        limits = Limits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
+        limits = DownloadLimits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
         url = f"{self._sync.url.rstrip('/')}/blobs"
         return Downloads(self._http, url, self._slots.blobs, limits, vault.of(self._state), release.private())
 

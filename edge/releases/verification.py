@@ -21,7 +21,7 @@ from edge.core.storage import keys as vault_keys
 from edge.releases import label_verification as labels_trial
 
 if TYPE_CHECKING:
-    from edge.core.settings import Models
+    from edge.core.settings.vision import ModelSettings
     from edge.core.types import Detection, Picture
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
@@ -52,16 +52,18 @@ class Place:
     state: Path
 
 
-def attempt(place: Place, models: Models, embedders: Mapping[str, str], seconds: int = PATIENCE) -> dict[str, float]:
+def attempt(
+    place: Place, models: ModelSettings, embedders: Mapping[str, str], seconds: int = PATIENCE
+) -> dict[str, float]:
     """Try a release; milliseconds by model. ``embedders``: label -> the embedder that the settings name.
 
     Raises ReleaseError with the reason: a crash, a timeout, a model that is not what the release says.
     """
+    from edge.core.storage.layout import MANIFEST
     from edge.inference import model
     from edge.inference import validation as check
     from edge.releases.activation import models_of
     from edge.releases.manifest import Release, parse
-    from edge.releases.release_store import MANIFEST
 
     release = parse(Release, (place.folder / MANIFEST).read_bytes())
     chosen = models_of(models, place.folder)
@@ -108,7 +110,7 @@ def main() -> None:
     """What the child does."""
     import resource
 
-    from edge.core.settings import Models
+    from edge.core.settings.vision import ModelSettings
 
     task = json.loads(sys.argv[1])
     vault_keys.use(sys.stdin.read())
@@ -116,22 +118,22 @@ def main() -> None:
         resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
     place = Place(**{name: Path(path) for name, path in task["place"].items()})
     try:
-        answer: dict[str, Any] = {"milliseconds": _tried(place, Models(**task["models"]), task["embedders"])}
+        answer: dict[str, Any] = {"milliseconds": _tried(place, ModelSettings(**task["models"]), task["embedders"])}
     except EdgeError as error:
         answer = {"error": error.message, "hint": error.hint}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
 
 
-def _tried(place: Place, models: Models, embedders: Mapping[str, str]) -> dict[str, float]:
+def _tried(place: Place, models: ModelSettings, embedders: Mapping[str, str]) -> dict[str, float]:
+    from edge.core.storage.layout import MANIFEST
     from edge.releases.manifest import Release, parse
-    from edge.releases.release_store import MANIFEST
     from edge.releases.release_store import read as read_blob
 
     def read(sha256: str) -> bytes:
         return read_blob(place.blobs, place.state, sha256)
 
     release = parse(Release, (place.folder / MANIFEST).read_bytes())
-    tools = Tools(place, models)
+    tools = ModelTools(place, models)
     for shipped in release.models:
         tools.load(shipped.name, shipped.kind)
     for collection in release.collections:
@@ -146,10 +148,10 @@ def _tried(place: Place, models: Models, embedders: Mapping[str, str]) -> dict[s
     return tools.milliseconds
 
 
-class Tools:
+class ModelTools:
     """Models by name, loaded once."""
 
-    def __init__(self, place: Place, models: Models) -> None:
+    def __init__(self, place: Place, models: ModelSettings) -> None:
         self.milliseconds: dict[str, float] = {}
         self._place, self._models = place, models
         self._detectors: dict[str, Detector] = {}
@@ -204,7 +206,7 @@ def _fits(collection: ShippedCollection, label: str, embedder: Embedder) -> None
         )
 
 
-def _probe(probe: Probe, read: Read, tools: Tools) -> None:
+def _probe(probe: Probe, read: Read, tools: ModelTools) -> None:
     from edge.core.imaging import image as pictures
 
     picture = pictures.decode(read(probe.picture.sha256), f"probe {probe.picture.sha256[:12]}")

@@ -15,8 +15,8 @@ from edge.core.errors import SourceError
 from edge.core.types import Frame
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
-    from edge.sources.base import Source
+    from edge.core.settings.vision import CameraSettings
+    from edge.sources.base import FrameSource
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class Auto:
 
     live = True
 
-    def __init__(self, camera: Camera, target: str) -> None:  # noqa: ARG002
+    def __init__(self, camera: CameraSettings, target: str) -> None:  # noqa: ARG002
         self.name = "auto"
         self._camera = camera
-        self._chosen: Source | None = None
+        self._chosen: FrameSource | None = None
 
     def frames(self) -> Iterator[Frame]:
         self.close()
@@ -48,7 +48,7 @@ class Auto:
             self._chosen.close()
         self._chosen = None
 
-    def _choose(self) -> Source:
+    def _choose(self) -> FrameSource:
         if libcamera_sees_one():
             from edge.sources.picamera2 import PiCamera2
 

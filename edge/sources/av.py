@@ -14,20 +14,101 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
+import numpy as np
 
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
-from edge.core.types import Frame
-from edge.sources._decoded import luma, picture
-from edge.sources._timeline import Timeline
-from edge.sources.base import Rate, StoredClock, masked
-from edge.sources.scene_cuts import Shots
+from edge.core.types import Frame, Picture
+from edge.sources.base import FrameRate, StoredClock, mask_credentials
+from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
+    from av.video.plane import VideoPlane
     from av.video.stream import VideoStream
 
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
+    from edge.core.types import ByteArray
+
+
+LONGEST_STEP = 60.0
+"""seconds: a longer step between two frames is a broken timestamp, not a long wait"""
+
+
+class Timeline:
+    """Where each frame lies, given in the order of playing. Never goes back, and never far ahead at once."""
+
+    def __init__(self, period: float) -> None:
+        """``period``: seconds between frames where the timestamps do not say."""
+        self._period = period
+        self._stamp: float | None = None
+        self.reached = -period
+        """seconds of the latest frame; below 0 before the first"""
+
+    def at(self, stamp: float | None) -> float:
+        """Seconds from the first frame, of the next one with this timestamp (seconds from anywhere)."""
+        step = self._period
+        if stamp is not None and self._stamp is not None and 0 <= stamp - self._stamp <= LONGEST_STEP:
+            step = stamp - self._stamp
+        self._stamp = stamp if stamp is not None else None if self._stamp is None else self._stamp + self._period
+        self.reached = max(0.0, self.reached + step)
+        return self.reached
+
+
+def picture(frame: VideoFrame, rotation: int) -> Picture:
+    """The frame as i420, turned clockwise by ``rotation`` beyond what its own metadata asks for.
+
+    Odd dimensions lose their last row or column. Raises SourceError for a pixel format that cannot be converted.
+    """
+    turn = (rotation - frame.rotation) % 360  # the metadata turns counterclockwise
+    if frame.format.name != "yuv420p":
+        frame = _converted(frame)
+    width, height = frame.width // 2 * 2, frame.height // 2 * 2
+    packed = Picture(_packed(frame, width, height), "i420", width, height)
+    return pictures.rotated(packed, turn // 90 * 90)
+
+
+def luma(frame: VideoFrame) -> ByteArray:
+    """(height, width): the brightness as it was decoded; without a copy where the format has a plane for it."""
+    if not frame.format.name.startswith(("yuv4", "yuvj4", "nv")) or frame.format.components[0].bits != 8:
+        frame = _converted(frame)
+    return _rows(frame.planes[0])[: frame.height, : frame.width]
+
+
+def _converted(frame: VideoFrame) -> VideoFrame:
+    try:
+        return frame.reformat(format="yuv420p")
+    except (av.error.FFmpegError, ValueError) as error:
+        message = f"pictures of the format {frame.format.name} cannot be converted: {type(error).__name__}"
+        raise SourceError(message, "convert the video to H.264 with yuv420p") from None
+
+
+def _packed(frame: VideoFrame, width: int, height: int) -> ByteArray:
+    """(height * 3 // 2, stride): the planes one below the other, with the decoder's padding where that is even."""
+    y, u, v = (_rows(plane) for plane in frame.planes)
+    stride = y.shape[1]
+    if not (stride == 2 * u.shape[1] == 2 * v.shape[1]):
+        y, u, v = y[:, :width], u[:, : width // 2], v[:, : width // 2]
+        stride = width
+    parts = (y[:height], u[: height // 2], v[: height // 2])
+    packed: ByteArray = np.concatenate([part.reshape(-1) for part in parts]).reshape(height * 3 // 2, stride)
+    return packed
+
+
+def _rows(plane: VideoPlane) -> ByteArray:
+    flat: ByteArray = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)
+
+
+def seconds(path: Path) -> float | None:
+    """Length by the file's own word, which may be wrong; None where it says nothing or cannot be read."""
+    try:
+        with av.open(str(path)) as container:
+            return container.duration / 1_000_000 if container.duration else None
+    except (av.error.FFmpegError, ValueError):
+        return None
+
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +118,7 @@ class VideoFile:
 
     live = False
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         self.name = f"video {target}"
         self.damaged = 0
         """packets that could not be decoded so far"""
@@ -48,7 +129,7 @@ class VideoFile:
         clock, sequence, played = StoredClock(self._camera.realtime), 0, 0.0
         while True:
             length = 0.0
-            rate, shots, cut = Rate(self._camera.fps), Shots(), sequence > 0
+            rate, shots, cut = FrameRate(self._camera.fps), SceneCuts(), sequence > 0
             for video_time, decoded in self._pass():
                 length = video_time
                 cut = shots.begins(luma(decoded), video_time) or cut
@@ -104,8 +185,8 @@ class _LiveStream:
 
     live = True
 
-    def __init__(self, camera: Camera, target: str) -> None:
-        self.name = masked(target)
+    def __init__(self, camera: CameraSettings, target: str) -> None:
+        self.name = mask_credentials(target)
         self._camera, self._target = camera, target
         self._container: InputContainer | None = None
 
@@ -113,7 +194,7 @@ class _LiveStream:
         self.close()
         self._container = self._open()
         stream = _video_stream(self._container, self.name)
-        rate, sequence = Rate(self._camera.fps), 0
+        rate, sequence = FrameRate(self._camera.fps), 0
         for decoded in self._decoded(self._container, stream):
             now = time.monotonic()
             if rate.wants(now):
@@ -214,7 +295,7 @@ def _explained(error: Exception, name: str, stall: float) -> SourceError:
     for kind, (reason, hint) in _REASONS.items():
         if isinstance(error, kind):
             detail = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-            return SourceError(f"{name}: {reason}{masked(detail)}", hint)
+            return SourceError(f"{name}: {reason}{mask_credentials(detail)}", hint)
     return SourceError(f"{name}: cannot be read ({type(error).__name__})", "play it with ffplay to see what it holds")
 
 

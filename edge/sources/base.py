@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from edge.core.types import Frame
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """Where frames of one camera come from. Built as ``Source(camera, target)``, which opens nothing yet.
 
     ``target`` is what follows the first ':' of ``camera.source``, or the whole address where it is one.
@@ -25,7 +25,7 @@ class Source(Protocol):
     live: bool
     """a live source is reopened when it fails; a stored one ends"""
 
-    def __init__(self, camera: Camera, target: str) -> None: ...
+    def __init__(self, camera: CameraSettings, target: str) -> None: ...
 
     def frames(self) -> Iterator[Frame]:
         """Open the source and yield upright frames, at most ``camera.fps`` a second.
@@ -52,12 +52,12 @@ _USER = re.compile(r"(?<=://)[^\s'\"]+@")
 _SECRET = re.compile(r"\b((?:user|username|pass|passwd|password|pwd|token|auth)=)[^&\s'\"]+", re.IGNORECASE)
 
 
-def masked(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """``text`` without the credentials of addresses in it: ``rtsp://***@host/path``, ``?password=***``."""
     return _SECRET.sub(r"\1***", _USER.sub("***@", text))
 
 
-class Rate:
+class FrameRate:
     """Lets through at most ``fps`` frames a second, evenly."""
 
     def __init__(self, fps: float) -> None:

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from edge.core import plugins as registry
 from edge.core.errors import SettingsError
-from edge.sources.base import Source, masked
+from edge.sources.base import FrameSource, mask_credentials
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
 
 _ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp"}
 """sources that are named by the address itself"""
 
 
-def open(camera: Camera) -> Source:  # noqa: A001
+def open_source(camera: CameraSettings) -> FrameSource:
     """The source that ``camera.source`` names, not yet opened. Raises SettingsError."""
     name, target = split(camera.source)
-    source: Source = registry.load(_kind(camera), registry.SOURCES, name)(camera, target)
+    source: FrameSource = registry.load(_kind(camera), registry.SOURCES, name)(camera, target)
     return source
 
 
-def check(camera: Camera) -> None:
+def check(camera: CameraSettings) -> None:
     """Raises SettingsError where ``camera.source`` names no known kind of source; nothing is imported or opened."""
     registry.where(_kind(camera), registry.SOURCES, split(camera.source)[0])
 
@@ -40,10 +40,12 @@ def split(source: str) -> tuple[str, str]:
         return name, target
     if "://" in source:
         known = ", ".join(_ADDRESSES)
-        raise SettingsError(f"source {masked(source)!r}: the known kinds of address are {known}", "use one of them")
+        raise SettingsError(
+            f"source {mask_credentials(source)!r}: the known kinds of address are {known}", "use one of them"
+        )
     attribute, _, rest = target.partition(":")
     return (f"{name}:{attribute}" if target else name), rest
 
 
-def _kind(camera: Camera) -> str:
+def _kind(camera: CameraSettings) -> str:
     return f"source of camera {camera.name!r}"

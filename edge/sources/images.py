@@ -13,7 +13,7 @@ from edge.core.types import Frame
 from edge.sources.base import StoredClock
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class ImageFolder:
 
     live = False
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         self.name = f"images {target}"
         self.skipped = 0
         """pictures that could not be read so far"""

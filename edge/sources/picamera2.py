@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from edge.core.errors import SettingsError, SourceError
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Layout, Picture
-from edge.sources.base import Rate, fitted
+from edge.sources.base import FrameRate, fitted
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
     from edge.core.types import ByteArray
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class PiCamera2:
 
     live = True
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         if target and not target.isdecimal():
             raise SettingsError(
                 f"camera {camera.name!r}: expected picamera2:N with the camera's number, got {target!r}",
@@ -48,7 +48,7 @@ class PiCamera2:
         self._device = _device(self._number, self.name)
         streams = self._start()
         turn = self._camera.rotation if self._camera.rotation in (90, 270) else 0
-        rate, sequence = Rate(self._camera.fps), 0
+        rate, sequence = FrameRate(self._camera.fps), 0
         while True:
             request = self._next_request()
             try:
@@ -129,7 +129,7 @@ def _device(number: int, name: str) -> Any:
         ) from error
 
 
-def _controls(camera: Camera) -> dict[str, Any]:
+def _controls(camera: CameraSettings) -> dict[str, Any]:
     """The settings' controls; the frame rate is one of them unless they name it themselves."""
     duration = round(1_000_000 / camera.fps)  # microseconds, shortest and longest
     return {

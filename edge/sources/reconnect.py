@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import SourceError
 from edge.core.types import Frame
-from edge.sources.base import CameraState, masked
-from edge.sources.factory import open as open_source
+from edge.sources.base import CameraState, mask_credentials
+from edge.sources.factory import open_source as open_source
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ STEADY = 10.0
 
 
 def reconnecting(
-    camera: Camera,
+    camera: CameraSettings,
     stop: threading.Event,
     on_state: Callable[[CameraState], None],
     backoff: Backoff | None = None,
@@ -97,7 +97,7 @@ def reconnecting(
                 return
             reason = f"{source.name} ended"
         except SourceError as error:
-            reason = masked(error.message)
+            reason = mask_credentials(error.message)
             if not source.live:
                 on_state(CameraState(camera.name, "lost", reason))
                 raise

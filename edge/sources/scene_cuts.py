@@ -23,7 +23,7 @@ CONSECUTIVE = 0.12
 """seconds between pictures that can be compared: in a longer time a shot may change as a whole"""
 
 
-class Shots:
+class SceneCuts:
     """Looks at every picture of a video, in order."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from edge.sources import synthetic_script as visits
 from edge.sources.base import StoredClock, fitted
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
     from edge.core.types import ByteArray
 
 VISITS = 2
@@ -41,7 +41,7 @@ _NOISE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class PortraitPresence:
     """A subject in one frame."""
 
     subject: str
@@ -55,7 +55,9 @@ class Synthetic:
 
     live = False
 
-    def __init__(self, camera: Camera, target: str, *, seed: int = 1, layout: Literal["i420", "rgb"] = "i420") -> None:
+    def __init__(
+        self, camera: CameraSettings, target: str, *, seed: int = 1, layout: Literal["i420", "rgb"] = "i420"
+    ) -> None:
         self.name = f"synthetic {target}".rstrip()
         self._camera, self._seed, self._layout = camera, seed, layout
         self._folder = Path(target) if target else Path(str(resources.files("edge") / "data" / "portraits"))
@@ -84,13 +86,13 @@ class Synthetic:
         """Everybody who comes by."""
         return [portrait.subject for portrait in self._stage.portraits]
 
-    def truth(self, number: int) -> list[Presence]:
+    def truth(self, number: int) -> list[PortraitPresence]:
         """Who is in a frame, with at least half of the face, and where."""
         here = []
         for index, portrait, pose in self._present(number):
             if 0 <= pose.x <= 1:
                 box = scene.face_box(portrait, pose, self._width / self._height)
-                here.append(Presence(portrait.subject, box, index))
+                here.append(PortraitPresence(portrait.subject, box, index))
         return here
 
     def picture(self, number: int) -> Picture:
@@ -116,7 +118,7 @@ class Synthetic:
         room = scene.room(self._width + 2 * _SWAY, self._height + 2 * _SWAY, self._seed)
         return _Stage(portraits, plan, room, noise)
 
-    def _present(self, number: int) -> Iterator[tuple[int, scene.Portrait, visits.Pose]]:
+    def _present(self, number: int) -> Iterator[tuple[int, scene.Portrait, visits.PortraitPose]]:
         """(number of the visit, portrait, pose in the frame) of everybody who is there."""
         plan, seconds = self._stage.visits, self._stage.seconds
         again, now = divmod(number / self._camera.fps, seconds)

@@ -16,7 +16,7 @@ from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
 from edge.core.types import Box
 from edge.sources.images import ENDINGS
-from edge.sources.synthetic_script import Pose
+from edge.sources.synthetic_script import PortraitPose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,21 +139,21 @@ _LOWEST = 0.62
 _BOTTOM = 1.04
 
 
-def standing(portrait: Portrait, pose: Pose) -> Pose:
+def standing(portrait: Portrait, pose: PortraitPose) -> PortraitPose:
     """The pose with the photo reaching below the picture: lower, and nearer where that is not enough."""
     below = (1 - portrait.face.center.y) / portrait.face.height  # face heights from its centre to the photo's end
     size = max(pose.size, (_BOTTOM - _LOWEST) / below)
     return dataclasses.replace(pose, size=size, y=max(pose.y, _BOTTOM - below * size))
 
 
-def face_box(portrait: Portrait, pose: Pose, shape: float) -> Box:
+def face_box(portrait: Portrait, pose: PortraitPose, shape: float) -> Box:
     """Where the face is, fractions of a picture whose width is ``shape`` times its height."""
     photo_height, photo_width = portrait.rgb.shape[:2]
     width = pose.size * portrait.face.width * photo_width / (portrait.face.height * photo_height) / shape
     return Box(pose.x - width / 2, pose.y - pose.size / 2, pose.x + width / 2, pose.y + pose.size / 2)
 
 
-def add_person(canvas: ByteArray, portrait: Portrait, pose: Pose, exposure: float) -> None:
+def add_person(canvas: ByteArray, portrait: Portrait, pose: PortraitPose, exposure: float) -> None:
     """Paint a portrait into ``canvas`` (height, width, 3) where the pose says.
 
     What moves is smeared along its way by as much as it moves during ``exposure`` seconds.

@@ -35,7 +35,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class PortraitPose:
     """Where a visitor's face is at a moment, fractions of the frame."""
 
     x: float
@@ -66,7 +66,7 @@ def plan(subjects: Sequence[str], visits: int, seed: int, sizes: tuple[float, fl
     ]
 
 
-def pose(visit: Visit, now: float) -> Pose | None:
+def pose(visit: Visit, now: float) -> PortraitPose | None:
     """Where the visitor is; None before and after the visit."""
     if not visit.start <= now < visit.end:
         return None
@@ -75,7 +75,7 @@ def pose(visit: Visit, now: float) -> Pose | None:
     walked = _progress(visit, now)
     bob = 0.008 * abs(math.sin(math.tau * 1.1 * now + visit.phase)) * (1 - walked)
     nearer = 1 + 0.25 * math.sin(math.pi * (now - visit.start) / (visit.end - visit.start))
-    return Pose(
+    return PortraitPose(
         x=x,
         y=0.40 - bob + 0.012 * math.sin(0.9 * now + visit.phase),
         size=visit.size * nearer,

@@ -14,7 +14,7 @@ from edge.core.imaging import image as pictures
 from edge.core.types import Detection
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.recognition.store.centroid import together
+from edge.recognition.store.centroid import robust_centroid
 from edge.recognition.store.subject_scoring import likeness
 from training import data, measures
 
@@ -133,7 +133,7 @@ def identification(faces: Faces, strangers: set[str], gallery: int) -> Identific
 def _alike(faces: Faces, enrolled: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(N,) how like one subject, whose ``enrolled`` faces these are, every face is; as a collection tells it."""
     stills = faces.stills[enrolled]
-    whole = together(stills) if len(stills) > 1 else None
+    whole = robust_centroid(stills) if len(stills) > 1 else None
     nearest = (faces.vectors @ stills.T).max(axis=1)
     alike = [likeness(float(near), query, whole) for near, query in zip(nearest, faces.vectors, strict=True)]
     return np.where(faces.found, alike, MISSING).astype(np.float32)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import find, folders
 
 ROUNDS = 150
 
 
-def invokes(names: Sequence[str], settings: Models, state: Path) -> Iterator[tuple[str, float, str]]:
+def invokes(names: Sequence[str], settings: ModelSettings, state: Path) -> Iterator[tuple[str, float, str]]:
     """Name, median CPU seconds of an invoke in one thread, and how that compares to the others."""
     places = folders(settings, state)
     runners = [Interpreter(find(name, places).path, settings.runtime, 1) for name in names]

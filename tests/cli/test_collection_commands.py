@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from edge import cli
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
-from edge.recognition.store import Collections, NewFace
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 Run = Callable[..., "Done"]
 MODELS = ["--detector", "ulffd-landmark-320", "--embedder", "mobilefacenet-112-int8"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import SettingsError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -16,12 +16,12 @@ from rigs.events import ALICE, an_event
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import EdgeError
 from edge.core.settings import template as config_file
 from edge.core.types import Queued
 from edge.hub import databases
-from edge.hub.store import Arrived, Document, Store
+from edge.hub.store import Arrived, Document, EventStore
 from edge.mqtt.messages import WireEvent, event_json, parse
 
 Hub = Callable[..., Result]
@@ -45,7 +45,7 @@ def store(tmp_path: Path, count: int = 3) -> None:
         arrived.append(Arrived("porch", 3, seq, seq - 1, body.decode(), parse(WireEvent, body)))
     said = {"status": {"online": True}, "stats": {"outbox": {"waiting": 2, "lost": 0}}, "info": {"version": "1.2"}}
     documents = [Document("porch", kind, json.dumps(body), time.time()) for kind, body in said.items()]
-    Store(database).add(arrived, documents)
+    EventStore(database).add(arrived, documents)
     database.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from rigs.settings_files import write
 
-from edge.cli import edge
+from edge.cli.main import edge
 
 
 @pytest.fixture(scope="module")

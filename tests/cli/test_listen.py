@@ -14,7 +14,7 @@ from rigs.events import ALICE, an_event
 from rigs.mosquitto import Mosquitto, free_port
 
 from edge.cli.listen import line
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings
 from edge.core.types import Identity, IdentityState, Queued
 from edge.mqtt.messages import WireEvent, event_json, parse
 
@@ -26,7 +26,7 @@ def edge(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def porch(broker: Mosquitto, tmp_path: Path) -> Iterator[Device]:
-    one = Device.make(settings.Mqtt(host="127.0.0.1", port=broker.port), tmp_path / "state")
+    one = Device.make(MqttSettings(host="127.0.0.1", port=broker.port), tmp_path / "state")
     one.start()
     yield one
     one.stop()

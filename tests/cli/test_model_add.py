@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.cli.model_add import _asked, _labels
 from edge.core.errors import InputError, ModelError
 from edge.inference.onboarding.card_proposal import Hints, Proposal, Question

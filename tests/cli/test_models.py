@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import NotFoundError
 
 BROKEN = "kind = "

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rigs.release_simulator import Fleet, offering
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import EdgeError
 from edge.core.settings import template as config_file
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import extras
+from edge.core import plugins as extras
 from edge.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]

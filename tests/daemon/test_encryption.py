@@ -18,23 +18,26 @@ from click.testing import CliRunner
 from rigs.review_faces import BOX, CROP, SPACE, look
 from rigs.well_known import ANNOY, EXTERNAL, LOOKS, PROBE, SHIPPED, SUBJECT, USER, build, found
 
-from edge.api.rekognition.videos import JobStore
-from edge.cli import edge
+from edge.api.rekognition.videos.store import JobStore
+from edge.cli.main import edge
 from edge.core.errors import ConflictError, SettingsError, StoreError
-from edge.core.settings import Outbox as OutboxSettings
-from edge.core.settings import Review
+from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.services import ReviewSettings
 from edge.core.settings.template import written
 from edge.core.storage import keys as vault_keys
 from edge.core.storage import vault
 from edge.core.storage.lock import Lock
 from edge.daemon import encryption
 from edge.daemon.erasure import forget
-from edge.mqtt.outbox import Outbox
-from edge.recognition.review import Anchors, PortraitStore, ReviewQueue
-from edge.recognition.store import Collections, NewFace
+from edge.mqtt.outbox.outbox import Outbox
+from edge.recognition.review.face_crops import FaceCropStore
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.store import index_manager as upkeep
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.users import Users
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 KEY, OTHER = vault_keys.new_key(), vault_keys.new_key()
 FILES = {"collections.sqlite", "review.sqlite", "outbox.sqlite", "videos.sqlite", "api.sqlite"}
@@ -75,14 +78,14 @@ def what_is_known(state: Path) -> dict[str, object]:
             "user": [(face.external_image_id, owner) for face, owner in listed],
             "users": [user.user_id for user in users.page()], "user vector": users.vector(USER).tobytes(),  # type: ignore[union-attr]
         }  # fmt: skip
-    with ReviewQueue(state, Review()) as queue:
+    with ReviewQueue(state, ReviewSettings()) as queue:
         known["questions"] = [(one.subject, one.nearest, one.crop, one.vector.tobytes()) for one in queue.doubts()]
         known["answers"] = [(one.subject, one.crop) for one in queue.answers()]
         known["strangers"] = [(one.name, one.looks.tobytes()) for one in queue.strangers.all()]
-    anchors = Anchors(state)
+    anchors = RejectionIndex(state)
     known["held away"] = anchors.held_away("staff", SPACE, LOOKS[4][None], [staff_matches(state)])
     anchors.close()
-    portraits = PortraitStore(state)
+    portraits = FaceCropStore(state)
     known["portraits"] = {who: list(map(portraits.picture, kept.values())) for who, kept in portraits.all().items()}
     portraits.close()
     outbox = Outbox(state / "outbox.sqlite", OutboxSettings(commit_seconds=0))
@@ -92,7 +95,7 @@ def what_is_known(state: Path) -> dict[str, object]:
     known["findings"] = [one.document for one in videos.findings("j1", "time", 0, 10)]
     known["job"] = videos.get("j1").request  # type: ignore[union-attr]
     videos.close()
-    slots = Slots(state)
+    slots = ReleaseStore(state)
     known["blobs"] = {sha256: slots.read(sha256) for sha256 in slots.manifest("r1").private()}
     return known
 
@@ -147,7 +150,7 @@ def test_without_its_key_nothing_opens_nothing_is_lost_and_it_is_said(encrypted:
     for opening in (
         lambda: Collections(encrypted, ANNOY.collection),
         lambda: Outbox(encrypted / "outbox.sqlite", OutboxSettings()),
-        lambda: ReviewQueue(encrypted, Review()),
+        lambda: ReviewQueue(encrypted, ReviewSettings()),
         lambda: JobStore(encrypted),
         lambda: encryption.turn_on(ANNOY, encrypted),
         lambda: encryption.turn_off(ANNOY, encrypted),
@@ -312,9 +315,9 @@ def test_a_whole_life_on_the_command_line(state: Path, tmp_path: Path, monkeypat
 
 
 def test_the_kept_picture_of_an_answer_opens(encrypted: Path) -> None:
-    portraits = PortraitStore(encrypted)
+    portraits = FaceCropStore(encrypted)
     pictures = [portraits.picture(number) for faces in portraits.all().values() for number in faces.values()]
     portraits.close()
     assert pictures == [CROP]
-    slots = Slots(encrypted)
+    slots = ReleaseStore(encrypted)
     assert PROBE in [slots.read(sha256) for sha256 in slots.manifest("r1").private()]

@@ -10,21 +10,22 @@ from rigs.fakes import Breaks, Fails, Listens, SeesOneFace, Slow, a_bundle
 from rigs.waiting import eventually
 
 from edge.core.errors import NotFoundError
-from edge.core.settings import Camera, Label, Settings
-from edge.daemon.engine import Watch
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.daemon.engine import Engine
 from edge.pipeline.health import Health
 
-FACE = Label(embedder="fake", collection="staff")
+FACE = LabelSettings(embedder="fake", collection="staff")
 
 
-def a_watch(bundle: object, *cameras: Camera) -> tuple[Watch, Listens, Health]:
+def a_watch(bundle: object, *cameras: CameraSettings) -> tuple[Engine, Listens, Health]:
     reports, health = Listens(), Health([camera.name for camera in cameras])
     settings = Settings(cameras=cameras, labels={"face": FACE})
-    return Watch(settings, bundle, 1, health, reports), reports, health  # type: ignore[arg-type]
+    return Engine(settings, bundle, 1, health, reports), reports, health  # type: ignore[arg-type]
 
 
-def stored(name: str, frames: int = 40) -> Camera:
-    return Camera(name=name, source=f"fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
+def stored(name: str, frames: int = 40) -> CameraSettings:
+    return CameraSettings(name=name, source=f"fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
 
 
 def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track() -> None:
@@ -50,7 +51,7 @@ def test_two_cameras_share_the_thread_and_track_ids_are_unique() -> None:
 
 
 def test_a_camera_that_cannot_be_opened_is_a_problem_told_and_the_others_go_on() -> None:
-    missing = Camera(name="gone", source="video:/nowhere.mp4", detectors=("fake",))
+    missing = CameraSettings(name="gone", source="video:/nowhere.mp4", detectors=("fake",))
     watch, reports, health = a_watch(a_bundle(), missing, stored("door"))
     watch.start()
 
@@ -73,7 +74,7 @@ def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
 
 
 def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
-    endless = Camera(name="door", source="fakes:Frames:1000000", detectors=("fake",), realtime=False)
+    endless = CameraSettings(name="door", source="fakes:Frames:1000000", detectors=("fake",), realtime=False)
     watch, reports, _ = a_watch(a_bundle(SeesOneFace()), endless)
     before = threading.active_count()
     watch.start()
@@ -85,8 +86,8 @@ def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
     assert threading.active_count() == before
 
 
-def endless(name: str) -> Camera:
-    return Camera(name=name, source="fakes:Frames:100000", detectors=("fake",), fps=100, motion=False)
+def endless(name: str) -> CameraSettings:
+    return CameraSettings(name=name, source="fakes:Frames:100000", detectors=("fake",), fps=100, motion=False)
 
 
 def test_a_camera_that_is_told_to_look_away_ends_its_tracks_and_comes_back_when_told() -> None:
@@ -132,8 +133,8 @@ def test_a_bug_on_the_inference_thread_is_not_taken_for_the_end_of_the_footage()
 
 
 def test_cameras_get_the_thread_by_weight_and_one_that_fails_gets_no_more() -> None:
-    def camera(name: str, weight: float, detector: str = "fake") -> Camera:
-        return Camera(
+    def camera(name: str, weight: float, detector: str = "fake") -> CameraSettings:
+        return CameraSettings(
             name=name, source="fakes:Frames:1000000", detectors=(detector,), realtime=False, motion=False, weight=weight
         )
 

@@ -14,25 +14,26 @@ from click.testing import CliRunner
 from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.api.rekognition.state_store import ApiState
-from edge.api.rekognition.videos import Finding, Job, JobStore
-from edge.cli import edge
+from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
+from edge.cli.main import edge
 from edge.core.errors import ConflictError
-from edge.core.settings import Outbox as OutboxSettings
-from edge.core.settings import Settings
+from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.schema import Settings
 from edge.core.settings.template import written
 from edge.core.storage.lock import Lock
 from edge.core.types import Event, Identity, IdentityState
 from edge.daemon.erasure import forget
 from edge.mqtt import erasure_notices as farewells
-from edge.mqtt.outbox import Outbox
-from edge.recognition.review import ReviewQueue
-from edge.recognition.review.answers import Answers
+from edge.mqtt.outbox.outbox import Outbox
+from edge.recognition.review.answers import ReviewService
+from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collection, Collections
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.users import Users
 from edge.releases.manifest import subject_digest
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 
 SUBJECT = "Żaneta Müller"
 FACE_OF = [look(3, number) for number in range(3)]
@@ -49,7 +50,7 @@ def state(
     staff: Collection,
     collections: Collections,
     queue: ReviewQueue,
-    answers: Answers,
+    answers: ReviewService,
     ask: Callable[..., int],
 ) -> Path:
     """A state folder that knows somebody in every way there is."""
@@ -67,7 +68,7 @@ def state(
     api.close()
     videos = JobStore(tmp_path)
     videos.add(Job("j1", "StartFaceSearch", {}, "SUCCEEDED"))
-    videos.save(videos.get("j1"), [Finding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])  # type: ignore[arg-type]
+    videos.save(videos.get("j1"), [VideoFinding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])  # type: ignore[arg-type]
     videos.close()
     queue.close()
     collections.close()
@@ -157,7 +158,7 @@ def test_the_hub_is_told_without_the_name_and_faces_of_a_release_do_not_come_bac
     forget(SUBJECT, settings, state)
     (said,) = farewells.read(state).forgotten
     assert said.digest == farewells.digest("porch", SUBJECT)
-    ledger = Ledger(Slots(state).folder)
+    ledger = UpdateState(ReleaseStore(state).folder)
     erased = ledger.get("erased staff")["subjects"]
     ledger.close()
     assert set(erased) == {subject_digest("staff", SUBJECT)}

@@ -13,9 +13,9 @@ from edge.core.storage import files
 from edge.core.storage import keys as vault_keys
 from edge.core.storage.lock import Lock
 from edge.daemon import encryption
-from edge.recognition.store import Collections
 from edge.recognition.store import export as portable
-from edge.releases.update_state import Ledger
+from edge.recognition.store.collections import Collections
+from edge.releases.update_state import UpdateState
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def test_no_file_and_no_folder_of_the_state_is_open_to_others(tmp_path: Path) ->
     state = tmp_path / "deep" / "state"
     with Lock(state):
         build(state)
-        Ledger(state / "sync").close()
+        UpdateState(state / "sync").close()
         files.write_bytes(state / "models" / "tried" / "stamp", b"")
     assert open_to_others(state) == {}
 

@@ -15,7 +15,7 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings
 from edge.core.system import hardware as board
 from edge.hub.command_client import ask
 from edge.mqtt.command_auth import public_text, sign, to_json
@@ -62,7 +62,7 @@ def rubbish(rng: random.Random, good: list[bytes]) -> bytes:
 
 def test_hostile_messages_to_every_topic_that_is_heard_do_nothing(porch: tuple[Running, Mosquitto]) -> None:
     one, broker = porch
-    mqtt = settings.Mqtt(host="127.0.0.1", port=broker.port)
+    mqtt = MqttSettings(host="127.0.0.1", port=broker.port)
     assert ask(mqtt, "porch", "ping", {}, timeout=40).code == "ok"
     other = Subscriber(broker.port, "edge/v1/porch/up/status", "edge/v1/porch/up/state/door")
     rng = random.Random(11)

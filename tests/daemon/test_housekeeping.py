@@ -15,15 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from rigs.waiting import eventually
 
-from edge.core.settings import CollectionSettings, Review, Settings, Strangers
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings, StrangerSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.system import hardware as board
 from edge.core.types import Box, Space
 from edge.daemon import housekeeping
 from edge.daemon.housekeeping import SECONDS, Housekeeping
-from edge.recognition.review import Doubt, ReviewQueue
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collections, NewFace
 from edge.recognition.store import annoy_index as index
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 
 def test_it_begins_after_a_while_goes_on_regularly_and_never_twice_at_once() -> None:
@@ -50,22 +54,23 @@ def test_it_begins_after_a_while_goes_on_regularly_and_never_twice_at_once() -> 
     assert eventually(lambda: len(calls) == 2)
 
 
-def a_question(moment: float) -> Doubt:
+def a_question(moment: float) -> ReviewQuestion:
     vector = np.eye(1, 32, dtype=np.float32)[0]
     where = ("door", "1-1", "face", "staff", Space("ab" * 32, "litert", 1, 32), Box(0, 0, 1, 1))
-    return Doubt("uncertain", moment, *where, 0.9, 0.8, "alice", (), vector, b"jpeg")
+    return ReviewQuestion("uncertain", moment, *where, 0.9, 0.8, "alice", (), vector, b"jpeg")
 
 
 def test_what_is_too_old_goes_though_nothing_new_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Review(enabled=True, crops=True, days=30)
+    kept = ReviewSettings(enabled=True, crops=True, days=30)
     with ReviewQueue(tmp_path, kept) as queue:
         queue.put([a_question(time.time()), a_question(time.time())])
         queue.answer(queue.get(1), "discarded", None)
         now, look = time.time(), np.eye(1, 32, dtype=np.float32)
         queue.strangers.put(
-            [Stranger(0, 7, "staff", "face", Space("ab" * 32, "litert", 1, 32), now, now, 1, 0.9, look)], Strangers()
+            [Stranger(0, 7, "staff", "face", Space("ab" * 32, "litert", 1, 32), now, now, 1, 0.9, look)],
+            StrangerSettings(),
         )
-    settings = Settings(review=kept.model_copy(update={"enabled": False}), strangers=Strangers(days=30))
+    settings = Settings(review=kept.model_copy(update={"enabled": False}), strangers=StrangerSettings(days=30))
     later = time.time() + 31 * 86400
     monkeypatch.setattr(time, "time", lambda: later)
     made = Housekeeping(lambda: None, lambda: housekeeping.expire(settings, tmp_path))
@@ -84,14 +89,14 @@ def test_what_is_too_old_goes_though_nothing_new_comes(tmp_path: Path, monkeypat
 
 
 def test_pictures_go_when_the_settings_keep_none_any_more(tmp_path: Path) -> None:
-    kept = Review(enabled=True, crops=True)
+    kept = ReviewSettings(enabled=True, crops=True)
     with ReviewQueue(tmp_path, kept) as queue:
         queue.put([a_question(time.time()), a_question(time.time())])
         queue.answer(queue.get(1), "confirmed", "alice", "face-1")
     housekeeping.expire(Settings(review=kept), tmp_path)
     with ReviewQueue(tmp_path, kept) as queue:
         assert (queue.get(2).crop, queue.kept().pictures) == (b"jpeg", 1)
-    housekeeping.expire(Settings(review=Review(enabled=True)), tmp_path)
+    housekeeping.expire(Settings(review=ReviewSettings(enabled=True)), tmp_path)
     with ReviewQueue(tmp_path, kept) as queue:
         assert (queue.get(2).crop, queue.kept().pictures) == (b"", 0)
         assert [one.subject for one in queue.answers()] == ["alice"]
@@ -191,9 +196,9 @@ def test_a_mapped_index_is_brought_into_the_process_and_a_file_that_is_not_mappe
     assert manifest is not None
     tree = (folder / "indexes" / manifest.tree_file).resolve()
     gc.collect()
-    assert not board.populate(tree)
+    assert not board.prefault(tree)
     loaded = index.load(folder / "indexes", manifest)
     version = tuple(int(part) for part in os.uname().release.split(".")[:2])
     if version >= (5, 14):
-        assert board.populate(tree)
+        assert board.prefault(tree)
     assert loaded.tree.get_n_items() == 400

@@ -9,8 +9,8 @@ from typing import Any
 
 from rigs.events import an_event
 
-from edge.core.settings import Settings
-from edge.daemon.integrations import LOOK_SECONDS, FrigateEvents, HomeAssistant
+from edge.core.settings.schema import Settings
+from edge.daemon.integrations import LOOK_SECONDS, FrigateIntegration, HomeAssistantIntegration
 from edge.mqtt.client import Incoming
 
 TOPIC = "homeassistant/device/porch/config"
@@ -50,11 +50,11 @@ class Holds:
         return self.names
 
 
-def at_home(folder: Path, client: Says, holds: Holds, **chosen: Any) -> HomeAssistant:
+def at_home(folder: Path, client: Says, holds: Holds, **chosen: Any) -> HomeAssistantIntegration:
     settings = Settings.model_validate(
         {"device": {"name": "porch"}, "cameras": [{"name": "door"}], "homeassistant": {"enabled": True} | chosen}
     )
-    one = HomeAssistant(settings, folder, holds, client)  # type: ignore[arg-type]
+    one = HomeAssistantIntegration(settings, folder, holds, client)  # type: ignore[arg-type]
     one.start()
     return one
 
@@ -126,7 +126,7 @@ def test_never_switched_on_it_says_nothing(tmp_path: Path) -> None:
 def test_frigates_events_are_said_by_the_main_thread_alone() -> None:
     client = Says()
     settings = Settings.model_validate({"cameras": [{"name": "door"}], "frigate": {"enabled": True}})
-    frigate = FrigateEvents(settings, client, lambda _: b"")  # type: ignore[arg-type]
+    frigate = FrigateIntegration(settings, client, lambda _: b"")  # type: ignore[arg-type]
     frigate.start()
     frigate.listen([an_event("new"), an_event("end")])
     assert client.said == [("frigate/available", b"online")]

@@ -12,22 +12,27 @@ import pytest
 from rigs.fakes import SPACE, CountsEmbeddings, a_bundle
 from rigs.heads import a_version
 
-from edge.core.settings import Camera, Review, Settings
-from edge.daemon.label_updates import LOOK, Learning
-from edge.labels import Labels, Made, evaluate
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.vision import CameraSettings
+from edge.daemon.label_updates import LOOK, LabelUpdater
 from edge.labels import classifier as custom_labels
-from edge.labels.training_rows import Taught
-from edge.pipeline.model_set import Bundle, Teller
-from edge.recognition.review import ReviewQueue
+from edge.labels.evaluation import evaluate
+from edge.labels.protocols import LabelClassifier
+from edge.labels.store import Labels
+from edge.labels.training_rows import StoredRows
+from edge.labels.version import Made
+from edge.pipeline.model_set import ModelSet
+from edge.recognition.review.queue import ReviewQueue
 
 
 class Watched:
-    """What ``Learning`` needs of a watch."""
+    """What ``LabelUpdater`` needs of a watch."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: ModelSet) -> None:
         self.bundle = bundle
 
-    def switch(self, bundle: Bundle) -> None:
+    def switch(self, bundle: ModelSet) -> None:
         self.bundle = bundle
 
 
@@ -35,24 +40,25 @@ class Lesson:
     """A state folder with 'helmets' in use, a watch that tells them, and what learns."""
 
     def __init__(self, state: Path, monkeypatch: pytest.MonkeyPatch, refit: int = 4) -> None:
-        self.state, self.changed, self.now = state, list[Bundle](), 0.0
+        self.state, self.changed, self.now = state, list[ModelSet](), 0.0
         space = SPACE.fingerprint
         first = a_version(state, space=space)
         self.labels = Labels(state)
         head = self.labels.head(first)
         vectors = np.eye(2, 4, dtype=np.float32)
-        taught = Taught(vectors, np.eye(2, dtype=bool), np.arange(2), vectors, np.eye(2, dtype=bool))
+        taught = StoredRows(vectors, np.eye(2, dtype=bool), np.arange(2), vectors, np.eye(2, dtype=bool))
         result = evaluate(head.labels, head.thresholds, np.eye(2, dtype=np.float32), np.eye(2, dtype=bool))
         made = Made(head, result, "base", space, (), [], [], (), taught)
         self.labels.use(self.labels.save("helmets", made))
-        teller = Teller("helmets/2", CountsEmbeddings(), head)
+        teller = LabelClassifier("helmets/2", CountsEmbeddings(), head)
         self.watch = Watched(dataclasses.replace(a_bundle(), tellers={"helmets": teller}))
         self.settings = Settings(
-            cameras=(Camera(name="door", custom_labels=("helmets",)),), review=Review(enabled=True, refit=refit)
+            cameras=(CameraSettings(name="door", custom_labels=("helmets",)),),
+            review=ReviewSettings(enabled=True, refit=refit),
         )
         # the backbone is a stand-in: nothing is loaded
         monkeypatch.setattr("edge.inference.load.load_embedder", lambda *_: CountsEmbeddings())
-        self.learning = Learning(self.settings, state, self.watch, self.changed.append)  # type: ignore[arg-type]
+        self.learning = LabelUpdater(self.settings, state, self.watch, self.changed.append)  # type: ignore[arg-type]
 
     def pass_time(self) -> None:
         """Rounds until nothing is left to do."""

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from rigs import settings_files
+from rigs.over_the_air import Running, release
 from rigs.release_simulator import Site
 from rigs.waiting import eventually
-from test_over_the_air import Running, release
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.settings import loader as config
-from edge.hub.publishing.publisher import Desk
+from edge.hub.publishing.publisher import ReleasePublisher
 
 
 @pytest.fixture
-def running(tmp_path: Path, shared: Path) -> Iterator[tuple[Running, Desk, Path]]:
+def running(tmp_path: Path, shared: Path) -> Iterator[tuple[Running, ReleasePublisher, Path]]:
     """A daemon that looks at a hot dog and names labels that are not there yet; a hub that has learned them."""
     models = shared / "models"
     hub_file = settings_files.write(tmp_path / "hub", models)
@@ -30,7 +30,7 @@ def running(tmp_path: Path, shared: Path) -> Iterator[tuple[Running, Desk, Path]
     command = ["--config", str(hub_file), "labels", "train", "pets", str(tmp_path / "train")]
     learned = CliRunner().invoke(edge, [*command, "--test", str(tmp_path / "test")])
     assert learned.exit_code == 0, learned.output
-    desk = Desk(tmp_path / "hub" / "state" / "hub", config.read(hub_file))
+    desk = ReleasePublisher(tmp_path / "hub" / "state" / "hub", config.read(hub_file))
     root = desk.repository.init()
     site = Site(desk.folder / "public")
     seen = tmp_path / "seen"
@@ -64,7 +64,7 @@ def told(device: Running, version: str, release_id: str, after: int = 0) -> bool
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_labels_learned_at_the_hub_are_told_by_a_running_device(
-    running: tuple[Running, Desk, Path], shared: Path
+    running: tuple[Running, ReleasePublisher, Path], shared: Path
 ) -> None:
     device, desk, hub_file = running
     problems = device.daemon._health.problems

@@ -15,26 +15,27 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
 
-from edge.core.settings import Camera, Label, Settings, Shedding
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings, SheddingSettings
 from edge.core.types import Frame
-from edge.daemon.engine import Watch
-from edge.daemon.overload import LATELY, LOOK_SECONDS, Latencies, Overload
-from edge.mqtt.messages import Shed as Document
+from edge.daemon.engine import Engine
+from edge.daemon.overload import LATELY, LOOK_SECONDS, LatencyWindow, OverloadMonitor
+from edge.mqtt.messages import ShedReport as Document
 from edge.pipeline.health import Health
-from edge.pipeline.load_shedding import LADDER, NOTHING, TOP, Shed
+from edge.pipeline.load_shedding import LADDER, NOTHING, TOP, ShedLevel
 from edge.pipeline.pipeline import Pipeline
 
-FACE = Label(embedder="fake", collection="staff")
+FACE = LabelSettings(embedder="fake", collection="staff")
 
 
 class Remembers:
     """Cameras that remember what they were told to do without."""
 
     def __init__(self) -> None:
-        self.latencies = Latencies()
-        self.told: list[Shed] = []
+        self.latencies = LatencyWindow()
+        self.told: list[ShedLevel] = []
 
-    def shed(self, shed: Shed) -> None:
+    def shed(self, shed: ShedLevel) -> None:
         self.told.append(shed)
 
 
@@ -45,7 +46,7 @@ def board(tmp_path: Path) -> Board:
 
 def test_a_hot_board_sheds_in_order_and_says_why_and_a_cool_one_takes_it_up_again(board: Board) -> None:
     cameras, said = Remembers(), list[Document]()
-    overload = Overload(Shedding(board=board.folder), cameras, said.append)
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, said.append)
 
     board.has(83.0)
     for second in range(120):
@@ -62,7 +63,7 @@ def test_a_hot_board_sheds_in_order_and_says_why_and_a_cool_one_takes_it_up_agai
 
 def test_a_firmware_that_throttles_counts_as_heat(board: Board) -> None:
     cameras = Remembers()
-    overload = Overload(Shedding(board=board.folder), cameras, lambda _: None)
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, lambda _: None)
     board.holds_back(0b101)
     for second in range(10):
         overload.tick(float(second))
@@ -72,7 +73,7 @@ def test_a_firmware_that_throttles_counts_as_heat(board: Board) -> None:
 
 def test_frames_that_take_too_long_are_seen_and_those_before_the_change_are_forgotten(board: Board) -> None:
     cameras = Remembers()
-    overload = Overload(Shedding(board=board.folder), cameras, lambda _: None)
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, lambda _: None)
     for second in range(10):
         cameras.latencies.add(float(second), 2.0)
         overload.tick(float(second))
@@ -90,8 +91,8 @@ def test_a_pipeline_that_gives_up_small_motion_still_looks_at_large_motion_and_o
     large = a_picture(160, 120)
     large.data[20:100, 20:120] = 255
 
-    def looked(shed: Shed, picture: object) -> list[bool]:
-        camera, detector = Camera(name="door", detectors=("fake",), motion=True), SeesOneFace(range(0))
+    def looked(shed: ShedLevel, picture: object) -> list[bool]:
+        camera, detector = CameraSettings(name="door", detectors=("fake",), motion=True), SeesOneFace(range(0))
         pipeline = Pipeline(camera, Settings(cameras=(camera,), labels={"face": FACE}), a_bundle(detector), ids())
         pipeline.attention.shed = shed
         found = []
@@ -112,8 +113,8 @@ def test_a_pipeline_that_gives_up_embeddings_makes_one_a_frame() -> None:
 
             return [Detection("face", 0.9, Box(x, 0.3, x + 0.1, 0.5)) for x in (0.1, 0.3, 0.5, 0.7)]
 
-    def most(shed: Shed) -> int:
-        camera, embedder = Camera(name="door", detectors=("fake",), motion=False), CountsEmbeddings()
+    def most(shed: ShedLevel) -> int:
+        camera, embedder = CameraSettings(name="door", detectors=("fake",), motion=False), CountsEmbeddings()
         settings = Settings(cameras=(camera,), labels={"face": FACE})
         pipeline = Pipeline(camera, settings, a_bundle(SeesFour(), embedder), ids())
         pipeline.attention.shed = shed
@@ -140,12 +141,12 @@ class Steady(Listens):
 
 def test_a_camera_looks_at_fewer_frames_and_a_stored_source_read_at_speed_at_all_of_them() -> None:
     def seen(realtime: bool) -> list[float]:
-        camera = Camera(
+        camera = CameraSettings(
             name="door", source="fakes:Frames:60", detectors=("fake",), realtime=realtime, motion=False, fps=10
         )
         reports = Steady()
         settings = Settings(cameras=(camera,), labels={"face": FACE})
-        watch = Watch(settings, a_bundle(), 1, Health(["door"]), reports)
+        watch = Engine(settings, a_bundle(), 1, Health(["door"]), reports)
         watch.shed(LADDER[1])
         watch.start()
         assert watch.wait(30)

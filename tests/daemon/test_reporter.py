@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from rigs.fakes import SeesOneFace, a_bundle, a_frame, ids
 
-from edge.core import settings as sections
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera, Label, Settings
-from edge.daemon.reporter import DeviceReports
-from edge.mqtt.outbox import Outbox
+from edge.core.settings.messaging import OutboxSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.daemon.reporter import Reporter
+from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
 from edge.pipeline.health import Health
 from edge.pipeline.pipeline import Pipeline
-from edge.sources import CameraState
+from edge.sources.base import CameraState
 
 
 class Remembers:
@@ -37,11 +38,11 @@ class Desk:
     """Reports, and everything around them."""
 
     def __init__(self, folder: Path, *, snapshots: bool = False) -> None:
-        camera = Camera(name="door", detectors=("fake",), snapshots=snapshots)
-        settings = Settings(cameras=(camera,), labels={"face": Label(embedder="fake", collection="staff")})
+        camera = CameraSettings(name="door", detectors=("fake",), snapshots=snapshots)
+        settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
         self.client, self.health = Remembers(), Health(["door"])
-        self.outbox = Outbox(folder / "outbox.sqlite", sections.Outbox(commit_seconds=0))
-        self.reports = DeviceReports(settings, self.outbox, self.client, Topics("porch"), self.health)
+        self.outbox = Outbox(folder / "outbox.sqlite", OutboxSettings(commit_seconds=0))
+        self.reports = Reporter(settings, self.outbox, self.client, Topics("porch"), self.health)
         self.pipeline = Pipeline(camera, settings, a_bundle(SeesOneFace(range(20))), ids())
 
     def watch(self, frames: range) -> None:

@@ -15,11 +15,11 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
 
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.daemon import retained as leftovers
-from edge.daemon.integrations import FrigateEvents
-from edge.daemon.retained import Leftovers
-from edge.mqtt.client import Client, of_device
+from edge.daemon.integrations import FrigateIntegration
+from edge.daemon.retained import RetainedCleanup
+from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.topics import Topics
 
 UP = "edge/v1/porch/up"
@@ -43,10 +43,10 @@ DOOR, YARD = {"name": "door", "snapshots": True}, {"name": "yard"}
 
 
 @contextmanager
-def running(settings: Settings, state: Path) -> Iterator[tuple[Client, Leftovers]]:
+def running(settings: Settings, state: Path) -> Iterator[tuple[MqttClient, RetainedCleanup]]:
     client = of_device(settings.mqtt, "porch", 1)
     client.start()
-    one = Leftovers(settings, state, client, Topics("porch"))
+    one = RetainedCleanup(settings, state, client, Topics("porch"))
     one.start()
     one.tick(0.0)
     yield client, one
@@ -63,7 +63,7 @@ def kept(broker: Mosquitto) -> set[str]:
     return {topic for topic, payload, retained in other.messages if retained and payload} - {f"{UP}/status"}
 
 
-def say(client: Client, *topics: str) -> None:
+def say(client: MqttClient, *topics: str) -> None:
     assert eventually(lambda: client.online)
     said = []
     for topic in topics:
@@ -115,7 +115,7 @@ def test_frigates_picture_of_a_forgotten_person_is_taken_back(broker: Mosquitto,
     other = Subscriber(broker.port, "frigate/events")
     with running(settings, tmp_path) as (client, _):
         assert eventually(lambda: client.online)
-        frigate = FrigateEvents(settings, client, lambda _: b"jpeg")
+        frigate = FrigateIntegration(settings, client, lambda _: b"jpeg")
         frigate.listen([an_event("new", identity=ALICE)])
         frigate.tick(lambda _: object())  # type: ignore[arg-type, return-value]
         assert eventually(lambda: kept(broker) == {"frigate/door/face/snapshot"})

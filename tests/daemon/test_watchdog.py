@@ -14,10 +14,11 @@ from rigs.fakes import Frames, Listens, SeesOneFace, a_bundle
 from rigs.waiting import eventually
 
 from edge.core import plugins as registry
-from edge.core.settings import Camera, Label, Settings
-from edge.core.system.heartbeat import Pulse
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Detection, Frame, Picture
-from edge.daemon.engine import Watch
+from edge.daemon.engine import Engine
 from edge.daemon.watchdog import STAND_IN, STUCK, Watchdog
 from edge.pipeline.health import Health
 
@@ -53,7 +54,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 
 
 def test_a_pulse_is_silent_from_its_beat_on_and_never_while_it_rests() -> None:
-    pulse, later = Pulse(), time.monotonic() + 100
+    pulse, later = Heartbeat(), time.monotonic() + 100
     assert pulse.silent(later) == 0
 
     pulse.beat()
@@ -141,9 +142,9 @@ def test_opening_a_camera_may_take_minutes_and_not_for_ever(monkeypatch: pytest.
     monkeypatch.setitem(registry.SOURCES, "nowhere", "fakes:OpensForEver")
     monkeypatch.setattr("fakes.OpensForEver", OpensForEver, raising=False)
     watchdog, health = Watchdog(WATCHDOG_SEC), Health(["door"])
-    camera = Camera(name="door", source="nowhere:1", detectors=("fake",), motion=False)
-    settings = Settings(cameras=(camera,), labels={"face": Label(embedder="fake", collection="staff")})
-    watch = Watch(settings, a_bundle(), 1, health, Listens(), watchdog)  # type: ignore[arg-type]
+    camera = CameraSettings(name="door", source="nowhere:1", detectors=("fake",), motion=False)
+    settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
+    watch = Engine(settings, a_bundle(), 1, health, Listens(), watchdog)  # type: ignore[arg-type]
     watch.start()
     now = time.monotonic()
     assert eventually(lambda: watchdog.silent(now + 300))
@@ -169,9 +170,9 @@ class Hangs(SeesOneFace):
 
 def test_an_inference_that_does_not_come_back_is_silent_and_one_that_ended_is_not() -> None:
     detector, watchdog = Hangs(), Watchdog(WATCHDOG_SEC)
-    camera = Camera(name="door", source="fakes:Frames:3", detectors=("fake",), realtime=False, motion=False)
-    settings = Settings(cameras=(camera,), labels={"face": Label(embedder="fake", collection="staff")})
-    watch = Watch(settings, a_bundle(detector), 1, Health(["door"]), Listens(), watchdog)  # type: ignore[arg-type]
+    camera = CameraSettings(name="door", source="fakes:Frames:3", detectors=("fake",), realtime=False, motion=False)
+    settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
+    watch = Engine(settings, a_bundle(detector), 1, Health(["door"]), Listens(), watchdog)  # type: ignore[arg-type]
     watch.start()
     assert eventually(lambda: detector.calls)
 

@@ -10,18 +10,18 @@ from rigs.device import Device
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.hub import databases
 from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
-from edge.hub.store import Store
+from edge.hub.store import EventStore
 
 MakeDevice = Callable[..., Device]
 MakeIngest = Callable[..., Ingest]
 
 
-def mqtt(port: int, **chosen: object) -> settings.Mqtt:
-    return settings.Mqtt.model_validate({"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3} | chosen)
+def mqtt(port: int, **chosen: object) -> MqttSettings:
+    return MqttSettings.model_validate({"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3} | chosen)
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def ingest(tmp_path: Path, broker: Mosquitto) -> Iterator[MakeIngest]:
     made: list[Ingest] = []
 
     def make(name: str = "1", database: str = "", **chosen: object) -> Ingest:
-        store = Store(databases.connect(database, tmp_path))
-        made.append(Ingest(mqtt(broker.port, **chosen), settings.Hub(name=name, session_seconds=0), store))
+        store = EventStore(databases.connect(database, tmp_path))
+        made.append(Ingest(mqtt(broker.port, **chosen), HubSettings(name=name, session_seconds=0), store))
         made[-1].start()
         assert eventually(lambda: made[-1].client.online)
         return made[-1]
@@ -58,6 +58,6 @@ def ingest(tmp_path: Path, broker: Mosquitto) -> Iterator[MakeIngest]:
 def stored(tmp_path: Path) -> Iterator[Callable[[], list[reading.Row]]]:
     """Everything that is in the hub's file now."""
     database = databases.connect("", tmp_path)
-    Store(database).prepare()
-    yield lambda: list(reading.events(database, reading.Wanted()))
+    EventStore(database).prepare()
+    yield lambda: list(reading.events(database, reading.EventQuery()))
     database.close()

@@ -16,10 +16,10 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import ROOT, Running
 from rigs.waiting import eventually
 
-from edge.core import settings
 from edge.core.errors import ConflictError, DeliveryError, InputError
+from edge.core.settings.messaging import MqttSettings
 from edge.hub.command_client import ask, make_key, read_key
-from edge.mqtt.command_auth import Answer, public_text, sign, to_json
+from edge.mqtt.command_auth import CommandAnswer, public_text, sign, to_json
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PORTRAITS = ROOT / "edge/data/portraits"
@@ -41,8 +41,10 @@ def porch(tmp_path: Path, shared_models: Path, broker: Mosquitto) -> Iterator[Ru
     one.close()
 
 
-def asked(broker: Mosquitto, operation: str, private: Ed25519PrivateKey | None = KEY, **arguments: Any) -> Answer:
-    mqtt = settings.Mqtt(host="127.0.0.1", port=broker.port)
+def asked(
+    broker: Mosquitto, operation: str, private: Ed25519PrivateKey | None = KEY, **arguments: Any
+) -> CommandAnswer:
+    mqtt = MqttSettings(host="127.0.0.1", port=broker.port)
     return ask(mqtt, "porch", operation, arguments, private=private, timeout=40)
 
 
@@ -124,7 +126,7 @@ def test_a_command_that_is_sent_again_is_not_done_again(porch: Running, broker: 
 def test_a_device_that_is_not_there_is_told(broker: Mosquitto) -> None:
     began = time.monotonic()
     with pytest.raises(DeliveryError, match="did not answer"):
-        ask(settings.Mqtt(host="127.0.0.1", port=broker.port), "nowhere", "ping", {}, timeout=1.0)
+        ask(MqttSettings(host="127.0.0.1", port=broker.port), "nowhere", "ping", {}, timeout=1.0)
     assert time.monotonic() - began < 30
 
 

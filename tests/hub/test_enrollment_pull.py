@@ -17,10 +17,10 @@ from rigs.running import ROOT, Running
 from rigs.settings_files import DETECTOR, EMBEDDER
 from rigs.waiting import eventually
 
-from edge.core.settings import CollectionSettings
 from edge.core.settings import template as config_file
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Face
-from edge.recognition.store import Collections
+from edge.recognition.store.collections import Collections
 
 PORTRAITS = ROOT / "edge/data/portraits"
 SLOW = {"realtime": True, "loop": True, "fps": 2.0}

@@ -15,18 +15,17 @@ from rigs.events import ALICE, NOW, an_event
 from rigs.waiting import eventually
 
 from edge.core.errors import StoreError, TransientError
-from edge.core.settings import Hub, Mqtt
+from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.core.types import Identity, IdentityState, Queued
 from edge.hub import databases
 from edge.hub import queries as reading
-from edge.hub._arrivals import event_of
-from edge.hub.erasure import PAGE, Forgetting
-from edge.hub.ingest import Ingest
-from edge.hub.store import Arrived, Store
+from edge.hub.erasure import PAGE, FleetErasure
+from edge.hub.ingest import Ingest, event_of
+from edge.hub.store import Arrived, EventStore
 from edge.mqtt import erasure_notices as farewells
 from edge.mqtt.client import Incoming
 from edge.mqtt.erasure_notices import digest
-from edge.mqtt.messages import Farewell, Farewells, event_json, to_json
+from edge.mqtt.messages import ErasureNotice, ErasureNotices, event_json, to_json
 from edge.mqtt.topics import Topics, parse
 
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")
@@ -38,53 +37,53 @@ def arrived(device: str, seq: int, identity: Identity, moment: float = NOW) -> A
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(databases.connect("", tmp_path))
+def store(tmp_path: Path) -> EventStore:
+    made = EventStore(databases.connect("", tmp_path))
     made.add([arrived("porch", 1, ALICE), arrived("porch", 2, BOB), arrived("hall", 1, ALICE)])
     return made
 
 
-def said(*subjects: str, device: str = "porch", moment: float = NOW + 1) -> Farewells:
-    return Farewells(tuple(Farewell(digest(device, one), moment) for one in subjects))
+def said(*subjects: str, device: str = "porch", moment: float = NOW + 1) -> ErasureNotices:
+    return ErasureNotices(tuple(ErasureNotice(digest(device, one), moment) for one in subjects))
 
 
-def names(store: Store) -> list[tuple[str, str | None]]:
-    return [(row.device, row.subject) for row in reading.events(store.database, reading.Wanted())]
+def names(store: EventStore) -> list[tuple[str, str | None]]:
+    return [(row.device, row.subject) for row in reading.events(store.database, reading.EventQuery())]
 
 
 def files(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
-def test_a_devices_own_events_lose_the_name_and_no_file_holds_it_then(store: Store, tmp_path: Path) -> None:
+def test_a_devices_own_events_lose_the_name_and_no_file_holds_it_then(store: EventStore, tmp_path: Path) -> None:
     hall = tmp_path / "hall"
-    alone = Store(databases.connect(str(hall / "hub.sqlite"), hall))
+    alone = EventStore(databases.connect(str(hall / "hub.sqlite"), hall))
     alone.add([arrived("porch", n, ALICE) for n in range(1, 40)])
-    Forgetting(Hub(), alone).told("porch", said("alice"))
+    FleetErasure(HubSettings(), alone).told("porch", said("alice"))
     assert names(alone) == [("porch", None)] * 39
     assert b"alice" not in files(hall)
     assert b"face-1" not in files(hall)
-    Forgetting(Hub(), store).told("porch", said("alice"))
+    FleetErasure(HubSettings(), store).told("porch", said("alice"))
     assert names(store) == [("hall", "alice"), ("porch", None), ("porch", "bob")]
 
 
 @pytest.mark.parametrize(
     ("hub", "left"),
     [
-        (Hub(forget="off"), [("hall", "alice"), ("porch", "alice"), ("porch", "bob")]),
-        (Hub(forget="fleet"), [("hall", None), ("porch", None), ("porch", "bob")]),
-        (Hub(forgotten="delete"), [("hall", "alice"), ("porch", "bob")]),
+        (HubSettings(forget="off"), [("hall", "alice"), ("porch", "alice"), ("porch", "bob")]),
+        (HubSettings(forget="fleet"), [("hall", None), ("porch", None), ("porch", "bob")]),
+        (HubSettings(forgotten="delete"), [("hall", "alice"), ("porch", "bob")]),
     ],
     ids=["off", "fleet", "delete"],
 )
-def test_how_much_goes_is_the_hubs_to_say(store: Store, hub: Hub, left: list[Any]) -> None:
-    Forgetting(hub, store).told("porch", said("alice"))
+def test_how_much_goes_is_the_hubs_to_say(store: EventStore, hub: HubSettings, left: list[Any]) -> None:
+    FleetErasure(hub, store).told("porch", said("alice"))
     assert names(store) == left
 
 
-def test_what_comes_late_is_cleansed_also_after_a_restart_and_who_is_enrolled_again_is_not(store: Store) -> None:
-    Forgetting(Hub(), store).told("porch", said("alice"))
-    later = Forgetting(Hub(), store)
+def test_what_comes_late_is_cleansed_also_after_a_restart_and_who_is_enrolled_again_is_not(store: EventStore) -> None:
+    FleetErasure(HubSettings(), store).told("porch", said("alice"))
+    later = FleetErasure(HubSettings(), store)
     late, again, other = (
         arrived("porch", 5, ALICE, NOW), arrived("porch", 6, ALICE, NOW + 50), arrived("hall", 7, ALICE, NOW)
     )  # fmt: skip
@@ -104,19 +103,19 @@ def unread(device: str, seq: int, subject: str, **more: object) -> Arrived:
     return event_of(parse(Topics(device).event("door")), json.dumps(document).encode())
 
 
-def kept_unread(store: Store) -> dict[tuple[str, int], str]:
+def kept_unread(store: EventStore) -> dict[tuple[str, int], str]:
     with store.database.transaction() as transaction:
         rows = transaction.execute("SELECT device, seq, body FROM unreadable")
     return {(device, seq): body for device, seq, body in rows}
 
 
 @pytest.mark.parametrize("forgotten", ["unname", "delete"])
-def test_what_could_not_be_read_loses_the_name_as_well(store: Store, tmp_path: Path, forgotten: str) -> None:
+def test_what_could_not_be_read_loses_the_name_as_well(store: EventStore, tmp_path: Path, forgotten: str) -> None:
     hall = tmp_path / "hall"
-    store = Store(databases.connect(str(hall / "hub.sqlite"), hall))
+    store = EventStore(databases.connect(str(hall / "hub.sqlite"), hall))
     store.add([unread("porch", n, "alice") for n in range(10, 2 * PAGE)])
     store.add([unread("porch", 1, "bob"), unread("hall", 2, "alice"), unread("porch", 3, "x", identity=7)])
-    Forgetting(Hub(forgotten=forgotten), store).told("porch", said("alice"))
+    FleetErasure(HubSettings(forgotten=forgotten), store).told("porch", said("alice"))
     kept = kept_unread(store)
     assert "alice" in kept["hall", 2]
     assert "bob" in kept["porch", 1]
@@ -124,24 +123,24 @@ def test_what_could_not_be_read_loses_the_name_as_well(store: Store, tmp_path: P
         "alice" in body or "face-1" in body for key, body in kept.items() if key[0] == "porch" and key[1] > 3
     )
     assert len(kept) == (3 if forgotten == "delete" else 2 * PAGE - 10 + 3)
-    Forgetting(Hub(forget="fleet", forgotten=forgotten), store).told("porch", said("alice", moment=NOW + 2))
+    FleetErasure(HubSettings(forget="fleet", forgotten=forgotten), store).told("porch", said("alice", moment=NOW + 2))
     assert b"alice" not in files(hall)
 
 
-def test_what_comes_late_and_cannot_be_read_is_cleansed_too(store: Store) -> None:
-    Forgetting(Hub(), store).told("porch", said("alice"))
+def test_what_comes_late_and_cannot_be_read_is_cleansed_too(store: EventStore) -> None:
+    FleetErasure(HubSettings(), store).told("porch", said("alice"))
     late, again, other = (
         unread("porch", 5, "alice", time=NOW), unread("porch", 6, "alice", time=NOW + 50), unread("porch", 7, "bob")
     )  # fmt: skip
     untimed = unread("porch", 8, "alice")
-    bodies = [one.body for one in Forgetting(Hub(), store).cleansed([late, again, other, untimed])]
+    bodies = [one.body for one in FleetErasure(HubSettings(), store).cleansed([late, again, other, untimed])]
     assert ["alice" in body for body in bodies] == [False, True, False, False]
     assert "bob" in bodies[2]
 
 
-def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_again(store: Store) -> None:
-    Forgetting(Hub(), store).told("porch", said("alice"))
-    later, late = Forgetting(Hub(), store), arrived("porch", 5, ALICE)
+def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_again(store: EventStore) -> None:
+    FleetErasure(HubSettings(), store).told("porch", said("alice"))
+    later, late = FleetErasure(HubSettings(), store), arrived("porch", 5, ALICE)
     execute = databases._SqliteTransaction.execute
 
     def failing(self: databases._SqliteTransaction, statement: str, values: Sequence[object] = ()) -> list[Any]:
@@ -154,23 +153,23 @@ def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_agai
     assert "alice" not in later.cleansed([late])[0].body
 
 
-def test_a_published_subject_is_forgotten_only_where_the_fleet_may_be_told(store: Store) -> None:
+def test_a_published_subject_is_forgotten_only_where_the_fleet_may_be_told(store: EventStore) -> None:
     asked: list[list[str]] = []
 
     def published(wanted: Callable[[str], bool]) -> None:
         asked.append([name for name in ("alice", "bob") if wanted(name)])
 
-    Forgetting(Hub(), store, published).told("porch", said("alice"))
+    FleetErasure(HubSettings(), store, published).told("porch", said("alice"))
     assert asked == []
-    Forgetting(Hub(forget="fleet"), store, published).told("hall", said("bob", device="hall"))
+    FleetErasure(HubSettings(forget="fleet"), store, published).told("hall", said("bob", device="hall"))
     assert asked == [["bob"]]
 
 
-def test_what_is_published_cannot_be_changed_now_and_events_are_stored_all_the_same(store: Store) -> None:
+def test_what_is_published_cannot_be_changed_now_and_events_are_stored_all_the_same(store: EventStore) -> None:
     def refused(_wanted: Callable[[str], bool]) -> None:
         raise StoreError("no space left on the device")
 
-    one = Ingest(Mqtt(), Hub(forget="fleet"), store, refused)
+    one = Ingest(MqttSettings(), HubSettings(forget="fleet"), store, refused)
     topics = Topics("porch")
     one.start()
     one._take(Incoming(topics.forgotten, to_json(said("alice"))), lambda: None)
@@ -179,12 +178,14 @@ def test_what_is_published_cannot_be_changed_now_and_events_are_stored_all_the_s
     assert eventually(lambda: one.counts.stored == 1)
     one.stop()
     again: list[bool] = []
-    Forgetting(Hub(forget="fleet"), store, lambda wanted: again.append(wanted("alice"))).told("porch", said("alice"))
+    FleetErasure(HubSettings(forget="fleet"), store, lambda wanted: again.append(wanted("alice"))).told(
+        "porch", said("alice")
+    )
     assert again == [True], "the device says it again at the next connect, and it is still to be done"
 
 
-def test_a_device_can_make_the_hub_forget_nothing_of_another_device(store: Store) -> None:
-    Forgetting(Hub(), store).told("hall", said("bob", device="porch"))
+def test_a_device_can_make_the_hub_forget_nothing_of_another_device(store: EventStore) -> None:
+    FleetErasure(HubSettings(), store).told("hall", said("bob", device="porch"))
     assert ("porch", "bob") in names(store)
 
 

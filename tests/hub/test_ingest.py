@@ -19,7 +19,7 @@ from edge.hub import databases
 from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
 from edge.mqtt import delivery
-from edge.mqtt.messages import Status, event_json, to_json
+from edge.mqtt.messages import DeviceStatus, event_json, to_json
 
 MakeDevice = Callable[..., Device]
 MakeIngest = Callable[..., Ingest]
@@ -81,7 +81,7 @@ def test_a_database_that_refuses_loses_nothing(
     blocked.rmdir()
     assert eventually(lambda: porch.outbox.stats().waiting == 0, 40)
     database = databases.connect(str(blocked), tmp_path)
-    assert len(list(reading.events(database, reading.Wanted()))) == 20
+    assert len(list(reading.events(database, reading.EventQuery()))) == 20
     database.close()
     assert sum(record.levelname == "WARNING" and record.name == "edge.hub.ingest" for record in caplog.records) == 1
 
@@ -100,7 +100,7 @@ def test_a_postgresql_that_goes_away_and_comes_back_loses_nothing(
         server.start()
         assert eventually(lambda: porch.outbox.stats().waiting == 0, 60)
         database = databases.connect(url, tmp_path)
-        assert len(list(reading.events(database, reading.Wanted()))) == 31
+        assert len(list(reading.events(database, reading.EventQuery()))) == 31
         database.close()
         hub.stop()
 
@@ -186,7 +186,7 @@ def test_the_will_of_a_connection_that_has_a_successor_is_not_believed(
 ) -> None:
     ingest()
     sender = Subscriber(broker.port, "none")
-    for status in (Status(True, 7), Status(False, 6, "lost")):
+    for status in (DeviceStatus(True, 7), DeviceStatus(False, 6, "lost")):
         sender.client.publish("edge/v1/porch/up/status", to_json(status), qos=1, retain=True)
     sender.client.publish("edge/v1/porch/up/event/door", wire(1), qos=1)
     database = databases.connect("", tmp_path)

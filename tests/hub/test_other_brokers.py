@@ -11,13 +11,13 @@ from rigs.events import an_event
 from rigs.nats import Nats
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.hub import databases
 from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
-from edge.hub.store import Store
+from edge.hub.store import EventStore
 from edge.mqtt import delivery
-from edge.mqtt.client import Client, Incoming
+from edge.mqtt.client import Incoming, MqttClient
 
 
 def test_everything_arrives_through_nats_also_when_it_is_killed(
@@ -25,8 +25,8 @@ def test_everything_arrives_through_nats_also_when_it_is_killed(
 ) -> None:
     monkeypatch.setattr(delivery, "RESEND", (1.0, 4.0))
     with Nats(tmp_path / "nats") as broker:
-        mqtt = settings.Mqtt(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3, acknowledge="hub")
-        ingest = Ingest(mqtt, settings.Hub(), Store(databases.connect("", tmp_path)))
+        mqtt = MqttSettings(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3, acknowledge="hub")
+        ingest = Ingest(mqtt, HubSettings(), EventStore(databases.connect("", tmp_path)))
         ingest.start()
         porch = Device.make(mqtt, tmp_path, "porch")
         porch.start()
@@ -41,7 +41,7 @@ def test_everything_arrives_through_nats_also_when_it_is_killed(
         porch.outbox.put([an_event("end", track="0")])
         assert eventually(lambda: porch.outbox.stats().waiting == 0, 60)
         heard: list[Incoming] = []
-        late = Client(mqtt, "late")
+        late = MqttClient(mqtt, "late")
         late.subscribe("edge/v1/+/up/status", heard.append)
         late.start()
         assert eventually(lambda: heard and heard[-1].retained, 20)
@@ -49,5 +49,5 @@ def test_everything_arrives_through_nats_also_when_it_is_killed(
         for part in (porch, ingest, late):
             part.stop()
     database = databases.connect("", tmp_path)
-    assert len(list(reading.events(database, reading.Wanted()))) == 301
+    assert len(list(reading.events(database, reading.EventQuery()))) == 301
     database.close()

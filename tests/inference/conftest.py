@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference.card import parse_card
 from edge.inference.model import Model, opened
 from edge.inference.model import folders as search_path
@@ -174,11 +174,11 @@ def tiny(tmp_path: Path) -> Tiny:
 
 
 @pytest.fixture
-def settings(shared_models: Path) -> Models:
+def settings(shared_models: Path) -> ModelSettings:
     """Finds the models of ``../shared``; one thread, no trials."""
-    return Models(path=(shared_models,), threads=1, check=False)
+    return ModelSettings(path=(shared_models,), threads=1, check=False)
 
 
 @pytest.fixture
-def folders(settings: Models, tmp_path: Path) -> list[Path]:
+def folders(settings: ModelSettings, tmp_path: Path) -> list[Path]:
     return search_path(settings, tmp_path)

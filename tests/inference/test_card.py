@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from edge.core.errors import ModelError
-from edge.inference._card_text import to_table
-from edge.inference.card import parse_card, read_card
+from edge.inference.card import parse_card, read_card, to_table
 
 OWN = sorted((Path(__file__).resolve().parents[2] / "models").glob("*/card.toml"))
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.inference._card_text import dumps
+from edge.inference.card import dumps
 
 TEXT = st.characters(exclude_categories=("Cs",))
 KEYS = st.text(TEXT, min_size=1, max_size=8)

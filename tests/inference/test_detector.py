@@ -10,7 +10,7 @@ import pytest
 
 from edge.core.errors import ModelError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.types import Box, Detection, Picture
 from edge.inference.detector import Detector
 from edge.inference.interpreter import Interpreter
@@ -109,7 +109,9 @@ def test_a_decoder_that_finds_other_tensors_is_a_model_error(tiny: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_two_people_side_by_side_are_two_faces(name: str, settings: Models, shared_data: Path, tmp_path: Path) -> None:
+def test_two_people_side_by_side_are_two_faces(
+    name: str, settings: ModelSettings, shared_data: Path, tmp_path: Path
+) -> None:
     detector = load_detector(name, settings, tmp_path)
 
     found = sorted(detector.detect(pictures.read(shared_data / "face_pairs" / "couple.jpg")), key=lambda d: d.box.left)
@@ -129,7 +131,7 @@ def test_two_people_side_by_side_are_two_faces(name: str, settings: Models, shar
 
 
 @pytest.mark.parametrize("name", ["yolov8n-224", "yolov8n-416", "ssd-mobilenet-v1-coco"])
-def test_a_cat_is_a_cat_where_it_sits(name: str, settings: Models, shared_data: Path, tmp_path: Path) -> None:
+def test_a_cat_is_a_cat_where_it_sits(name: str, settings: ModelSettings, shared_data: Path, tmp_path: Path) -> None:
     detector = load_detector(name, settings, tmp_path)
 
     best = detector.detect(pictures.read(shared_data / "stills" / "cat_720p.jpg"))[0]
@@ -140,7 +142,7 @@ def test_a_cat_is_a_cat_where_it_sits(name: str, settings: Models, shared_data: 
 
 @pytest.mark.parametrize("name", ["ulffd-landmark-320", "yolov8n-224", "blazeface-full"])
 def test_a_picture_in_another_layout_gives_the_same_detections(
-    name: str, settings: Models, shared_data: Path, tmp_path: Path
+    name: str, settings: ModelSettings, shared_data: Path, tmp_path: Path
 ) -> None:
     import cv2
 

@@ -11,7 +11,7 @@ import pytest
 
 from edge.core.errors import ModelError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.types import Box, Detection, Picture, Space
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
@@ -97,7 +97,7 @@ def test_a_box_outside_the_picture_is_embedded_as_black_or_refused_but_never_bre
 
 def test_a_still_is_the_mean_with_its_mirror_image_where_the_card_says_so(tmp_path: Path) -> None:
     """The shipped embedder tells a picture from its mirror image; averaged, they are one."""
-    shipped = load_embedder("edge-face-embedder-1", Models(), tmp_path)
+    shipped = load_embedder("edge-face-embedder-1", ModelSettings(), tmp_path)
     shape = shipped.card.embedding
     assert shape is not None
     model, rgb = shipped.model, np.random.default_rng(3).integers(0, 255, (112, 112, 3), np.uint8)
@@ -117,7 +117,7 @@ def test_a_still_is_the_mean_with_its_mirror_image_where_the_card_says_so(tmp_pa
 
 
 @pytest.fixture
-def faces(settings: Models, shared_data: Path, tmp_path: Path) -> Any:
+def faces(settings: ModelSettings, shared_data: Path, tmp_path: Path) -> Any:
     detector = load_detector("ulffd-landmark-320", settings, tmp_path)
 
     def found(name: str) -> tuple[Picture, Detection]:
@@ -136,7 +136,7 @@ def people(shared_data: Path, count: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ["mobilefacenet-112-int8", "mobilefacenet-112-siriusai"])
 def test_80_and_the_calibration_tell_people_apart(
-    name: str, settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+    name: str, settings: ModelSettings, faces: Any, shared_data: Path, tmp_path: Path
 ) -> None:
     embedder = load_embedder(name, settings, tmp_path)
     pairs = np.array(
@@ -155,7 +155,7 @@ def test_80_and_the_calibration_tell_people_apart(
 
 
 def test_both_runtimes_give_nearly_the_same_embedding(
-    settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+    settings: ModelSettings, faces: Any, shared_data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("tflite_runtime")
     picture, face = faces(people(shared_data, 1)[0][0])
@@ -172,7 +172,7 @@ def test_both_runtimes_give_nearly_the_same_embedding(
 
 
 def test_landmarks_put_the_eyes_where_the_model_expects_them(
-    settings: Models, faces: Any, shared_data: Path, tmp_path: Path
+    settings: ModelSettings, faces: Any, shared_data: Path, tmp_path: Path
 ) -> None:
     embedder = load_embedder("mobilefacenet-112-int8", settings, tmp_path)
     picture, face = faces(people(shared_data, 1)[0][0])

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.inference._chatter import without_greetings
+from edge.inference.interpreter import without_greetings
 
 
 def test_greetings_are_dropped_and_everything_else_is_said(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.core.errors import ModelError, NotFoundError
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference.model import available, find, folders
 
 CARD = """
@@ -97,7 +97,7 @@ def test_a_broken_card_does_not_hide_the_others(tmp_path: Path) -> None:
 
 
 def test_the_settings_folders_come_before_the_state_folders_and_the_packages(tmp_path: Path) -> None:
-    path = folders(Models(path=(tmp_path / "mine",)), tmp_path / "state")
+    path = folders(ModelSettings(path=(tmp_path / "mine",)), tmp_path / "state")
 
     assert path[:2] == [tmp_path / "mine", tmp_path / "state" / "models"]
     assert (path[2] / "ulffd-landmark-320" / "card.toml").is_file()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.types import WHOLE, Box, Detection, Picture, Point
 from edge.inference.load import load_detector
 from edge.inference.tiling import OVERLAP, Tiling, grid
@@ -167,7 +167,7 @@ def test_i420_parts_are_the_same_places() -> None:
 
 
 def test_small_faces_of_a_group_are_found_by_the_shipped_detector(shared_data: Path, tmp_path: Path) -> None:
-    detector = load_detector("edge-face-detector-1", Models(threads=1), tmp_path)
+    detector = load_detector("edge-face-detector-1", ModelSettings(threads=1), tmp_path)
     picture = pictures.read(shared_data / "stills" / "crowd_1.jpg")  # 52 faces of 9 to 16 pixels of the whole's input
     scores = {"face": detector.card.thresholds.score}
     whole = detector.detect(picture, scores)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from edge.core.errors import ModelError
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference import validation as check
 
-ONE = Models(threads=1)
+ONE = ModelSettings(threads=1)
 
 
 def test_a_good_model_is_reported_with_its_tensors(tiny: Any) -> None:
@@ -100,7 +100,7 @@ def test_each_bad_model_ends_in_a_clear_error(shared_models: Path, runtime: str,
         pytest.importorskip("tflite_runtime")
 
     with pytest.raises(ModelError, match=said) as caught:
-        check.check_file(shared_models / f"{name}.tflite", Models(runtime=runtime))  # type: ignore[arg-type]
+        check.check_file(shared_models / f"{name}.tflite", ModelSettings(runtime=runtime))  # type: ignore[arg-type]
 
     assert name in caught.value.message
     assert caught.value.hint

@@ -12,14 +12,17 @@ from rigs.fakes import SPACE, CountsEmbeddings
 from rigs.heads import a_version
 
 from edge.core.errors import ModelError, NotFoundError, SettingsError, SpaceError, StoreError
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Embedding
 from edge.inference.embedder import Embedder
-from edge.labels import Labels, Version
 from edge.labels import classifier as custom_labels
+from edge.labels.store import Labels
+from edge.labels.version import Version
 from edge.releases import label_verification as labels_trial
+from edge.releases.manager import blamed
 from edge.releases.manifest import Blob, LabelsProbe, Release, ShippedLabels, parse, to_bytes
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 SPACE_NAME = SPACE.fingerprint
 
@@ -49,7 +52,7 @@ class Tools:
 
 
 def settings_of(*names: str, detectors: tuple[str, ...] = ()) -> Settings:
-    return Settings(cameras=(Camera(name="yard", detectors=detectors, custom_labels=names),))
+    return Settings(cameras=(CameraSettings(name="yard", detectors=detectors, custom_labels=names),))
 
 
 def backbone_of(name: str) -> Embedder:
@@ -57,7 +60,7 @@ def backbone_of(name: str) -> Embedder:
     return Backbone()  # type: ignore[return-value]
 
 
-def shipped(version: Version, store: Labels, slots: Slots, probe: LabelsProbe | None = None) -> ShippedLabels:
+def shipped(version: Version, store: Labels, slots: ReleaseStore, probe: LabelsProbe | None = None) -> ShippedLabels:
     """With its files among the blobs."""
     files = {}
     slots.prepare()
@@ -74,7 +77,7 @@ def test_a_name_is_the_version_in_use_and_a_number_that_version(tmp_path: Path) 
     second = a_version(tmp_path, labels=("cat", "bird"), space=SPACE_NAME)
     assert custom_labels.find("helmets", tmp_path)[0] == second
     assert custom_labels.find("helmets/1", tmp_path)[0].number == 1
-    assert custom_labels.labels_of(Camera(custom_labels=("helmets", "gone", "helmets/1")), tmp_path) == (
+    assert custom_labels.labels_of(CameraSettings(custom_labels=("helmets", "gone", "helmets/1")), tmp_path) == (
         "cat", "bird", "dog",
     )  # fmt: skip
     with pytest.raises(NotFoundError, match="no custom labels 'helmets/3'"):
@@ -85,7 +88,7 @@ def test_what_a_release_brings_comes_before_what_was_learned_here(tmp_path: Path
     a_version(tmp_path, space=SPACE_NAME)
     a_version(tmp_path, space=SPACE_NAME)
     hub = a_version(tmp_path / "hub", labels=("cat", "fish"), space=SPACE_NAME)
-    slots = Slots(tmp_path)
+    slots = ReleaseStore(tmp_path)
     release = Release("r1", 1.0, custom_labels=(shipped(hub, Labels(tmp_path / "hub"), slots),))
     assert parse(Release, to_bytes(release)) == release
     slots.install(release)
@@ -123,9 +126,9 @@ def test_a_camera_without_the_detector_is_refused_unless_a_release_put_it_in_pla
 def test_a_release_answers_for_the_labels_that_it_brings_alone(tmp_path: Path) -> None:
     problems = {"custom_labels helmets/1": "a", "custom_labels yard": "b", "labels.face": "c"}
     version = a_version(tmp_path, space=SPACE_NAME)
-    brought = [shipped(version, Labels(tmp_path), Slots(tmp_path))]
-    assert custom_labels.blamed(problems, brought).keys() == {"custom_labels helmets/1", "labels.face"}
-    assert custom_labels.blamed(problems, []).keys() == {"labels.face"}
+    brought = [shipped(version, Labels(tmp_path), ReleaseStore(tmp_path))]
+    assert blamed(problems, brought).keys() == {"custom_labels helmets/1", "labels.face"}
+    assert blamed(problems, []).keys() == {"labels.face"}
 
 
 def test_the_drawn_probe_is_the_same_everywhere() -> None:
@@ -138,7 +141,7 @@ def test_the_drawn_probe_is_the_same_everywhere() -> None:
 
 
 def test_a_version_passes_its_own_probe_and_fails_with_a_backbone_that_sees_something_else(tmp_path: Path) -> None:
-    store, slots = Labels(tmp_path / "hub"), Slots(tmp_path)
+    store, slots = Labels(tmp_path / "hub"), ReleaseStore(tmp_path)
     version = a_version(tmp_path / "hub", space=SPACE_NAME)
     good = Tools(Backbone())
     probe = labels_trial.golden(version, store, good, labels_trial.pattern(), None)
@@ -154,7 +157,7 @@ def test_a_version_passes_its_own_probe_and_fails_with_a_backbone_that_sees_some
 
 
 def test_a_version_of_another_runtime_fails_its_trial(tmp_path: Path) -> None:
-    store, slots = Labels(tmp_path / "hub"), Slots(tmp_path)
+    store, slots = Labels(tmp_path / "hub"), ReleaseStore(tmp_path)
     version = a_version(tmp_path / "hub", space="other/litert/p1/4")
     one = shipped(version, store, slots)
     folder = slots.install(Release("r1", 1.0, custom_labels=(one,)))

@@ -14,10 +14,10 @@ from rigs.fakes import SPACE
 from edge.core.errors import InputError
 from edge.core.imaging import image as pictures
 from edge.core.types import Box, Detection, Embedding, Picture, Quality
-from edge.labels import Example, Mark
 from edge.labels.classifier import OPINION
 from edge.labels.dataset import rows_of
-from edge.labels.trainer import Teacher
+from edge.labels.examples import Annotation, Example
+from edge.labels.trainer import LabelTrainer
 
 RED, BLUE = (250, 20, 20), (20, 20, 250)
 LEFT, RIGHT, TOP = Box(0.1, 0.3, 0.4, 0.9), Box(0.6, 0.3, 0.9, 0.9), Box(0.4, 0.0, 0.6, 0.2)
@@ -74,7 +74,7 @@ def rows(example: Example, detector: Proposes = FINDS, **more: object):
 
 def test_boxes_and_the_regions_on_them_are_examples_and_other_regions_are_not(tmp_path: Path) -> None:
     path = a_picture(tmp_path, "a.jpg", RED, BLUE)
-    found = rows(Example(path, (Mark("red", LEFT), Mark("blue", RIGHT))))
+    found = rows(Example(path, (Annotation("red", LEFT), Annotation("blue", RIGHT))))
     assert [(sorted(labels), called) for labels, called in zip(found.labels, found.called, strict=True)] == [
         (["red"], "car"), (["blue"], "truck"), (["red"], "car"), (["blue"], "truck"), ([], "car"),
     ]  # fmt: skip
@@ -87,28 +87,28 @@ def test_boxes_and_the_regions_on_them_are_examples_and_other_regions_are_not(tm
 def test_a_test_counts_each_box_once_and_what_is_not_proposed_as_missed(tmp_path: Path) -> None:
     path = a_picture(tmp_path, "a.jpg", RED, BLUE)
     twice = Proposes(Detection("car", 0.9, near(LEFT, 0.07)), Detection("car", 0.8, near(LEFT, -0.02)))
-    found = rows(Example(path, (Mark("red", LEFT), Mark("blue", RIGHT))), twice, testing=True)
+    found = rows(Example(path, (Annotation("red", LEFT), Annotation("blue", RIGHT))), twice, testing=True)
     assert [sorted(labels) for labels in found.labels] == [["red"]]
     assert found.missed == [frozenset({"blue"})]
 
 
 def test_a_region_that_is_called_something_else_is_not_told_and_what_it_shows_is_missed(tmp_path: Path) -> None:
     path = a_picture(tmp_path, "a.jpg", RED, BLUE)
-    found = rows(Example(path, (Mark("red", LEFT), Mark("blue", RIGHT))), testing=True).within(("car",))
+    found = rows(Example(path, (Annotation("red", LEFT), Annotation("blue", RIGHT))), testing=True).within(("car",))
     assert set(found.called) == {"car"}
     assert found.missed == [frozenset({"blue"})]
 
 
 def examples(folder: Path, count: int) -> list[Example]:
     return [
-        Example(a_picture(folder, f"{number}.jpg", RED, BLUE), (Mark("red", LEFT), Mark("blue", RIGHT)))
+        Example(a_picture(folder, f"{number}.jpg", RED, BLUE), (Annotation("red", LEFT), Annotation("blue", RIGHT)))
         for number in range(count)
     ]
 
 
 def test_an_object_head_is_learned_and_its_reach_is_the_detectors(tmp_path: Path) -> None:
     blind = Proposes(Detection("car", 0.9, LEFT), Detection("car", 0.7, TOP))
-    made, _ = Teacher(Colours(), [blind]).train(examples(tmp_path, 6), examples(tmp_path, 3))  # type: ignore[list-item,arg-type]
+    made, _ = LabelTrainer(Colours(), [blind]).train(examples(tmp_path, 6), examples(tmp_path, 3))  # type: ignore[list-item,arg-type]
     results = {one.label: one for one in made.evaluation.labels}
     assert (results["red"].f1, results["red"].reach) == (1.0, 1.0)
     assert (results["blue"].recall, results["blue"].reach) == (0.0, 0.0)
@@ -117,6 +117,6 @@ def test_an_object_head_is_learned_and_its_reach_is_the_detectors(tmp_path: Path
 
 
 def test_boxes_where_a_detector_finds_nothing_end_in_words(tmp_path: Path) -> None:
-    teacher = Teacher(Colours(), [Proposes(Detection("car", 0.7, TOP))])  # type: ignore[list-item,arg-type]
+    teacher = LabelTrainer(Colours(), [Proposes(Detection("car", 0.7, TOP))])  # type: ignore[list-item,arg-type]
     with pytest.raises(InputError, match="find nothing where the boxes are"):
         teacher.train(examples(tmp_path, 4), examples(tmp_path, 2))

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.types import Box
-from edge.labels import Example, Head, Labels, Mark, evaluate, fit, ground_truth, manifests, split
-from edge.labels.evaluation import NONE, picture, summary
-from edge.labels.head import best_threshold
+from edge.labels import ground_truth, manifests
+from edge.labels.evaluation import NONE, evaluate, picture, split, summary
+from edge.labels.examples import Annotation, Example
+from edge.labels.head import Head, best_threshold, fit
+from edge.labels.store import Labels
 from edge.labels.version import HEAD, Made
 
 
@@ -102,7 +104,9 @@ def test_an_evaluation_counts_what_was_said() -> None:
 
 def test_the_split_keeps_every_label_on_both_sides_and_is_the_same_again() -> None:
     examples = [
-        Example(Path(f"{label}{i}"), (Mark(label),)) for label, n in (("a", 10), ("b", 2), ("c", 1)) for i in range(n)
+        Example(Path(f"{label}{i}"), (Annotation(label),))
+        for label, n in (("a", 10), ("b", 2), ("c", 1))
+        for i in range(n)
     ]
     learn, test = split(examples)
     assert sorted(len([e for e in test if e.labels == {label}]) for label in "abc") == [0, 1, 2]
@@ -112,7 +116,9 @@ def test_the_split_keeps_every_label_on_both_sides_and_is_the_same_again() -> No
 
 def test_a_manifest_line_that_was_written_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
-    example = Example(tmp_path / "a.jpg", (Mark("cup", Box(0.25, 0.5, 0.5, 0.75)), Mark("kitchen")), "a.jpg")
+    example = Example(
+        tmp_path / "a.jpg", (Annotation("cup", Box(0.25, 0.5, 0.5, 0.75)), Annotation("kitchen")), "a.jpg"
+    )
     text = ground_truth.line(example, (400, 200))
     assert json.loads(text)["boxes"]["annotations"][0] == {
         "class_id": 0,
@@ -179,13 +185,13 @@ def test_csv_has_labels_and_boxes(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "m.csv").write_text("picture,label\na.jpg,cat\na.jpg,cup,0.1,0.1,0.5,0.5\n")
     (example,) = manifests.read(tmp_path / "m.csv").examples
-    assert example.marks == (Mark("cat"), Mark("cup", Box(0.1, 0.1, 0.5, 0.5)))
+    assert example.marks == (Annotation("cat"), Annotation("cup", Box(0.1, 0.1, 0.5, 0.5)))
 
 
 def made() -> Made:
     head, vectors, truth = learned()
     result = evaluate(head.labels, head.thresholds, head.probabilities(vectors), truth)
-    return Made(head, result, "base", "space", (), [Example(Path("a.jpg"), (Mark("cat"),))], [])
+    return Made(head, result, "base", "space", (), [Example(Path("a.jpg"), (Annotation("cat"),))], [])
 
 
 def test_versions_are_kept_chosen_and_deleted(tmp_path: Path) -> None:
@@ -206,7 +212,10 @@ def test_versions_are_kept_chosen_and_deleted(tmp_path: Path) -> None:
 
 def test_the_pictures_of_a_version_are_known_again_whatever_their_files_are_called(tmp_path: Path) -> None:
     store = Labels(tmp_path)
-    odd = [Example(Path(name), (Mark("cat"),)) for name in (os.fsdecode(b"caf\xe9.jpg"), "a\u2028b.jpg", "c\x85\n.jpg")]
+    odd = [
+        Example(Path(name), (Annotation("cat"),))
+        for name in (os.fsdecode(b"caf\xe9.jpg"), "a\u2028b.jpg", "c\x85\n.jpg")
+    ]
     version = store.save("pets", replace(made(), learned=odd[:2], tested=odd[2:]))
     assert store.examples(version) == (odd[:2], odd[2:])
 

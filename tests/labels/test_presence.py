@@ -6,16 +6,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.labels.presence import STAYS, Dwell
+from edge.labels.presence import STAYS, LabelPresence
 
 THRESHOLDS = np.array([0.5, 0.3], np.float32)
 
 
-def a_dwell() -> Dwell:
-    return Dwell(("cat", "dog"), THRESHOLDS, votes=2, confirm_seconds=0.3, lost_seconds=2.0)
+def a_dwell() -> LabelPresence:
+    return LabelPresence(("cat", "dog"), THRESHOLDS, votes=2, confirm_seconds=0.3, lost_seconds=2.0)
 
 
-def look(dwell: Dwell, cat: float, dog: float, now: float) -> set[str]:
+def look(dwell: LabelPresence, cat: float, dog: float, now: float) -> set[str]:
     return set(dwell.look(np.array([cat, dog], np.float32), now))
 
 

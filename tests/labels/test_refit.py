@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError, StoreError
-from edge.labels import Example, Labels, Made, Mark, evaluate, fit
+from edge.labels.evaluation import evaluate
+from edge.labels.examples import Annotation, ConfirmedExample, Example
+from edge.labels.head import fit
 from edge.labels.refit import refit
-from edge.labels.training_rows import Taught, unpacked
-from edge.labels.version import ROWS
-from edge.recognition.review import Confirmed
+from edge.labels.store import Labels
+from edge.labels.training_rows import StoredRows, unpacked
+from edge.labels.version import ROWS, Made
 
 DIMENSIONS = 16
 CENTRES = np.eye(3, DIMENSIONS)
@@ -34,8 +36,8 @@ def taught_with(state: Path, learn: int, rows: bool = True) -> Labels:
     tests, tested = np.vstack([some(0, 30, 0.3, 3), some(1, 30, 0.3, 4)]), [0] * 30 + [1] * 30
     head = fit(["cat", "dog"], vectors, truth_of(kinds), np.arange(len(kinds)))
     result = evaluate(head.labels, head.thresholds, head.answers(tests), truth_of(tested))
-    rest = Taught(vectors, truth_of(kinds), np.arange(len(kinds)), tests, truth_of(tested))
-    example = Example(Path("a.jpg"), (Mark("cat"),))
+    rest = StoredRows(vectors, truth_of(kinds), np.arange(len(kinds)), tests, truth_of(tested))
+    example = Example(Path("a.jpg"), (Annotation("cat"),))
     store = Labels(state)
     store.use(
         store.save("pets", Made(head, result, "base", "space", (), [example], [example], (), rest if rows else None))
@@ -43,11 +45,13 @@ def taught_with(state: Path, learn: int, rows: bool = True) -> Labels:
     return store
 
 
-def answered(count: int, wrong: bool = False) -> list[Confirmed]:
+def answered(count: int, wrong: bool = False) -> list[ConfirmedExample]:
     found = []
     for kind, label in ((0, "cat"), (1, "dog")):
         for vector in some(kind, count, 0.3, 10 + kind):
-            found.append(Confirmed(len(found) + 1, ("dog" if label == "cat" else "cat") if wrong else label, vector))
+            found.append(
+                ConfirmedExample(len(found) + 1, ("dog" if label == "cat" else "cat") if wrong else label, vector)
+            )
     return found
 
 
@@ -74,8 +78,8 @@ def test_wrong_answers_are_learned_and_not_used(tmp_path: Path) -> None:
 
 def test_a_new_label_needs_two_answers(tmp_path: Path) -> None:
     store = taught_with(tmp_path, 4)
-    birds = [Confirmed(100 + i, "bird", vector) for i, vector in enumerate(some(2, 5, 0.2, 9))]
-    lonely = Confirmed(200, "fish", birds[0].vector)
+    birds = [ConfirmedExample(100 + i, "bird", vector) for i, vector in enumerate(some(2, 5, 0.2, 9))]
+    lonely = ConfirmedExample(200, "fish", birds[0].vector)
     done = refit(store, "pets", [*answered(4), *birds, lonely])
     assert done.left_out == ("fish",)
     assert done.version.labels == ("cat", "dog", "bird")
@@ -85,7 +89,7 @@ def test_a_new_label_needs_two_answers(tmp_path: Path) -> None:
 
 def test_what_shows_none_of_the_labels_is_an_example_too(tmp_path: Path) -> None:
     store = taught_with(tmp_path, 8)
-    nothing = [Confirmed(i + 1, None, vector) for i, vector in enumerate(some(2, 6, 0.2, 9))]
+    nothing = [ConfirmedExample(i + 1, None, vector) for i, vector in enumerate(some(2, 6, 0.2, 9))]
     done = refit(store, "pets", nothing)
     assert store.head(done.version).answers(some(2, 1, 0.1, 20)).max() < 0.5
 
@@ -95,7 +99,7 @@ def test_nothing_to_learn_from_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing was confirmed"):
         refit(store, "pets", [])
     with pytest.raises(InputError, match="nothing was confirmed"):
-        refit(store, "pets", [Confirmed(1, "cat", np.ones(3, np.float32))])
+        refit(store, "pets", [ConfirmedExample(1, "cat", np.ones(3, np.float32))])
     other = taught_with(tmp_path / "other", 2, rows=False)
     with pytest.raises(InputError, match="keep no rows"):
         refit(other, "pets", answered(2))
@@ -111,7 +115,9 @@ def test_damaged_rows_are_told(tmp_path: Path) -> None:
 
 
 def test_rows_come_back_as_they_were_kept() -> None:
-    rows = Taught(some(0, 3, 0.1, 1), truth_of([0, 1, 2]), np.array([0, 0, 1]), some(1, 2, 0.1, 2), truth_of([1, 1, 0]))
+    rows = StoredRows(
+        some(0, 3, 0.1, 1), truth_of([0, 1, 2]), np.array([0, 0, 1]), some(1, 2, 0.1, 2), truth_of([1, 1, 0])
+    )
     back = unpacked(rows.packed(), "rows")
     np.testing.assert_allclose(back.vectors, rows.vectors, atol=1e-3)
     np.testing.assert_array_equal(back.truth, rows.truth)

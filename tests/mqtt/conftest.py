@@ -9,7 +9,7 @@ import pytest
 from rigs.device import Device, Subscriber
 from rigs.mosquitto import Mosquitto
 
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings
 
 MakeDevice = Callable[..., Device]
 
@@ -20,7 +20,7 @@ def device(tmp_path: Path) -> Iterator[MakeDevice]:
     made: list[Device] = []
 
     def make(port: int, name: str = "porch", **chosen: object) -> Device:
-        mqtt = settings.Mqtt.model_validate({"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3} | chosen)
+        mqtt = MqttSettings.model_validate({"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3} | chosen)
         made.append(Device.make(mqtt, tmp_path / f"state-{len(made)}", name))
         made[-1].start()
         return made[-1]

@@ -15,10 +15,10 @@ from rigs.events import an_event
 from rigs.mosquitto import Mosquitto, program
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.hub import databases
 from edge.hub.ingest import Ingest
-from edge.hub.store import Store
+from edge.hub.store import EventStore
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MakeDevice = Callable[..., Device]
@@ -161,8 +161,8 @@ def test_device_and_ingest_meet_at_it_each_with_its_certificate(
         names = {"ca": "ca.crt", "certificate": f"{name}.crt", "key": f"{name}.key"}
         return {setting: certificates / file for setting, file in names.items()}
 
-    mqtt = settings.Mqtt.model_validate({"host": "localhost", "port": broker.port, "tls": True, **files("hub")})
-    ingest = Ingest(mqtt, settings.Hub(), Store(databases.connect("", tmp_path)))
+    mqtt = MqttSettings.model_validate({"host": "localhost", "port": broker.port, "tls": True, **files("hub")})
+    ingest = Ingest(mqtt, HubSettings(), EventStore(databases.connect("", tmp_path)))
     ingest.start()
     assert eventually(lambda: ingest.client.online)
     porch = device(broker.port, "porch", host="localhost", tls=True, acknowledge="hub", **files("porch"))

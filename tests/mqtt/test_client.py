@@ -16,23 +16,23 @@ from rigs.old_broker import OldBroker
 from rigs.tcp_proxy import TcpProxy
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
-from edge.mqtt.client import Ack, Client, Incoming, of_device
-from edge.mqtt.link import Link
+from edge.mqtt.client import Ack, Incoming, MqttClient, of_device
+from edge.mqtt.link_state import Link
 
 STATUS = "edge/v1/porch/up/status"
-MakeClient = Callable[..., Client]
+MakeClient = Callable[..., MqttClient]
 
 
 @pytest.fixture
 def client() -> Iterator[MakeClient]:
     """Makes and starts device clients; ``client(port, **mqtt_settings)``. They are stopped at the end."""
-    made: list[Client] = []
+    made: list[MqttClient] = []
 
-    def make(port: int, session: int = 1, **chosen: object) -> Client:
+    def make(port: int, session: int = 1, **chosen: object) -> MqttClient:
         values = {"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3, **chosen}
-        made.append(of_device(settings.Mqtt.model_validate(values), "porch", session))
+        made.append(of_device(MqttSettings.model_validate(values), "porch", session))
         made[-1].start()
         return made[-1]
 
@@ -41,7 +41,7 @@ def client() -> Iterator[MakeClient]:
         one.stop(1.0)
 
 
-def becomes(client: Client, link: Link) -> bool:
+def becomes(client: MqttClient, link: Link) -> bool:
     return eventually(lambda: client.health().link is link)
 
 
@@ -154,7 +154,7 @@ def test_a_request_carries_where_to_answer_and_the_answer_its_correlation(
     broker: Mosquitto, client: MakeClient
 ) -> None:
     porch = client(broker.port)
-    hub = Client(settings.Mqtt(host="127.0.0.1", port=broker.port), "hub")
+    hub = MqttClient(MqttSettings(host="127.0.0.1", port=broker.port), "hub")
     answers: list[Incoming] = []
     porch.subscribe(
         "edge/v1/porch/down/cmd/+",

@@ -17,8 +17,8 @@ from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.mqtt.client import Incoming
 from edge.mqtt.command_auth import (
     REMEMBERED,
-    Answer,
     Command,
+    CommandAnswer,
     Counters,
     Done,
     Gate,
@@ -65,7 +65,7 @@ def gate(deeds: Deeds, tmp_path: Path) -> Gate:
 
 def ask(
     gate: Gate, operation: str, payload: bytes | Command, correlation: bytes = b"", retained: bool = False
-) -> Answer:
+) -> CommandAnswer:
     body = to_json(payload) if isinstance(payload, Command) else payload
     message = Incoming(f"edge/v1/porch/down/cmd/{operation}", body, retained, "", correlation)
     return gate.answer(operation, message)[0]

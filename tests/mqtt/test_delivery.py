@@ -17,10 +17,10 @@ from rigs.mosquitto import ACL, Mosquitto
 from rigs.tcp_proxy import TcpProxy
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings
 from edge.core.types import Queued
 from edge.mqtt import delivery
-from edge.mqtt.messages import Mark, to_json
+from edge.mqtt.messages import DeliveryMark, to_json
 
 MakeDevice = Callable[..., Device]
 DURABLE = "autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0"
@@ -40,7 +40,7 @@ def tracks(documents: list[bytes]) -> dict[str, list[str]]:
 
 @pytest.fixture
 def hub(broker: Mosquitto) -> Iterator[Hub]:
-    one = Hub(settings.Mqtt(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3))
+    one = Hub(MqttSettings(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3))
     assert eventually(lambda: one.client.online)
     yield one
     one.stop()
@@ -133,7 +133,13 @@ def test_a_mark_that_nobody_can_have_deletes_nothing(broker: Mosquitto, hub: Hub
     porch = device(broker.port, acknowledge="hub")
     porch.outbox.put([an_event("new")])
     assert eventually(lambda: hub.received == 1)
-    for payload in (to_json(Mark(porch.outbox.epoch, 10**9)), to_json(Mark(5, 1)), b"\xff{", b"", b'{"epoch": "x"}'):
+    for payload in (
+        to_json(DeliveryMark(porch.outbox.epoch, 10**9)),
+        to_json(DeliveryMark(5, 1)),
+        b"\xff{",
+        b"",
+        b'{"epoch": "x"}',
+    ):
         hub.client.publish("edge/v1/porch/down/ack", payload)
     hub.muted = False
     porch.outbox.put([an_event("end")])

@@ -8,7 +8,7 @@ from typing import Any
 from rigs.events import ALICE, an_event
 
 from edge.core.types import Box, Event
-from edge.mqtt.frigate import Message, Translator
+from edge.mqtt.frigate import FrigateMessage, Translator
 
 FIELDS = {
     "id", "camera", "frame_time", "snapshot", "label", "sub_label", "top_score", "false_positive", "start_time",
@@ -79,4 +79,6 @@ def test_no_label_reaches_a_topic_that_does_not_fit_in_one() -> None:
     messages = a_translator().messages(an_event("new", label="a/#+b"))
     assert {one.topic for one in messages} == {"frigate/events", "frigate/door/all"}
     assert a_translator().snapshot("door", "a/b", b"jpeg") == []
-    assert a_translator().snapshot("door", "face", b"jpeg") == [Message("frigate/door/face/snapshot", b"jpeg", True)]
+    assert a_translator().snapshot("door", "face", b"jpeg") == [
+        FrigateMessage("frigate/door/face/snapshot", b"jpeg", True)
+    ]

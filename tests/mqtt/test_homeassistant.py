@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.mqtt import homeassistant as discovery
-from edge.mqtt.homeassistant import CameraEntities, Described
+from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
 
 REQUIRED = {
     "binary_sensor": {"state_topic"},
@@ -28,10 +28,10 @@ KNOWN = {
 }  # fmt: skip
 
 
-def described(**changes: object) -> Described:
+def described(**changes: object) -> DeviceDescription:
     cameras = (CameraEntities("door", ("face", "person"), True), CameraEntities("yard", ("person",)))
     values: dict[str, object] = {"subjects": ("alice", "bob"), "switches": True, "cameras": cameras} | changes
-    return Described("porch", "1.2", "Raspberry Pi 5", **values)  # type: ignore[arg-type]
+    return DeviceDescription("porch", "1.2", "Raspberry Pi 5", **values)  # type: ignore[arg-type]
 
 
 def test_every_entity_has_what_its_platform_needs_and_an_id_of_its_own() -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from edge.mqtt import homeassistant as discovery
-from edge.mqtt.homeassistant import CameraEntities, Described
+from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
 
 pytest.importorskip("homeassistant.components.mqtt", reason="needs homeassistant, which needs Python 3.13 or newer")
 
 CAMERAS = (
     CameraEntities("door", ("face", "person"), True), CameraEntities("yard", ("person",), custom_labels=("forklift",)),
 )  # fmt: skip
-DESCRIBED = Described("porch", "1.2", "Raspberry Pi 5", CAMERAS, ("alice", "al'ice \" }} ü"), True)
+DESCRIBED = DeviceDescription("porch", "1.2", "Raspberry Pi 5", CAMERAS, ("alice", "al'ice \" }} ü"), True)
 
 
 def parsed() -> tuple[Any, dict[str, Any], dict[str, Any]]:

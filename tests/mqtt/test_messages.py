@@ -16,28 +16,30 @@ from edge.core.errors import InputError
 from edge.core.types import CustomLabel, IdentityState, Queued
 from edge.mqtt import messages
 from edge.mqtt.messages import (
+    CameraPresenceDocument,
     CameraStats,
+    DeliveryMark,
+    DeviceStatus,
     Info,
-    Mark,
-    Present,
+    PresenceEntry,
     Reported,
-    State,
     Stats,
-    Status,
     WireEvent,
     event_json,
     parse,
     to_json,
 )
-from edge.mqtt.outbox import codec
+from edge.mqtt.outbox import store as codec
 
 DOCUMENTS = [
-    Status(True, 3),
+    DeviceStatus(True, 3),
     Info("porch", "0.1.0", 3, cameras=("door",), models={"face": "ab"}, capabilities=("snapshots",)),
-    State("door", "ok", 1763800000.1, (Present("3-1", "face", IdentityState.KNOWN, "alice", 0.83),), {"face": 1}),
+    CameraPresenceDocument(
+        "door", "ok", 1763800000.1, (PresenceEntry("3-1", "face", IdentityState.KNOWN, "alice", 0.83),), {"face": 1}
+    ),
     Stats(1763800000.1, 12.5, {"door": CameraStats("ok", 4.9, 100, 2)}, {"detect": {"p50": 12.0}}, {"waiting": 0}),
     Reported("2026-11-22.1", "probation", progress=0.5),
-    Mark(3, 4711),
+    DeliveryMark(3, 4711),
 ]
 
 
@@ -175,7 +177,7 @@ JSON = st.recursive(
 @example(b'"\\ud800"')
 @example(b"")
 def test_any_bytes_are_a_document_or_an_input_error(payload: bytes) -> None:
-    for kind in (WireEvent, Status, Info, State, Stats, Reported, Mark):
+    for kind in (WireEvent, DeviceStatus, Info, CameraPresenceDocument, Stats, Reported, DeliveryMark):
         try:
             parse(kind, payload)
         except InputError:

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.settings import Camera, Label, Tracking
+from edge.core.settings.vision import CameraSettings, LabelSettings, TrackingSettings
 from edge.core.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
-from edge.pipeline.event_policy import UPDATE_SPACING, Policy
+from edge.pipeline.event_policy import UPDATE_SPACING, EventPolicy
 
 KNOWN = Identity(IdentityState.KNOWN, "ann", 0.6, 0.2, "f-1", "staff")
 UNCERTAIN, UNKNOWN = Identity(IdentityState.UNCERTAIN, "ann", 0.3), Identity(IdentityState.UNKNOWN)
 RETRACTED = Identity(IdentityState.RETRACTED, "ann", 0.6)
-LABELS = {"face": Label(), "person": Label(score=0.5, min_size=0.1, max_size=0.9)}
+LABELS = {"face": LabelSettings(), "person": LabelSettings(score=0.5, min_size=0.1, max_size=0.9)}
 
 
 def a_frame(now: float) -> Frame:
@@ -23,8 +23,8 @@ def a_track(name: str = "1-1", label: str = "face", height: float = 0.2, confirm
     return Track(name, "door", label, box, 0.8, 0.0, 0.0, 1e9, 1e9, hits=3, top_score=0.8, confirmed=confirmed)
 
 
-def a_policy(**camera: object) -> Policy:
-    return Policy(Camera(name="door", **camera), LABELS, Tracking(update_seconds=60))  # type: ignore[arg-type]
+def a_policy(**camera: object) -> EventPolicy:
+    return EventPolicy(CameraSettings(name="door", **camera), LABELS, TrackingSettings(update_seconds=60))  # type: ignore[arg-type]
 
 
 def told(events: list[Event]) -> list[tuple[str, str]]:

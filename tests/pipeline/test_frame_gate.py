@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from rigs.fakes import a_frame, a_picture
 
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Detection, Picture, Track
-from edge.pipeline.frame_gate import LOOK_AT_NOTHING, Attention
+from edge.pipeline.frame_gate import LOOK_AT_NOTHING, FrameGate
 from edge.pipeline.load_shedding import LADDER
 
 
@@ -35,7 +35,7 @@ def a_scene(block: tuple[int, int] | None = None) -> Picture:
     return picture
 
 
-def parts(attention: Attention, number: int, picture: Picture, tracks: tuple[Track, ...] = ()) -> int:
+def parts(attention: FrameGate, number: int, picture: Picture, tracks: tuple[Track, ...] = ()) -> int:
     """Parts that are looked at in a frame."""
     frame, detector = a_frame(number, picture=picture), Counts()
     if not attention.worth(frame, tracks):
@@ -50,7 +50,7 @@ def a_track(box: Box, seen: float) -> Track:
 
 
 def test_parts_are_looked_at_where_something_moves_and_all_of_them_where_nothing_is_known() -> None:
-    attention = Attention(Camera(name="door", tiles=16, motion=True))
+    attention = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
 
     assert parts(attention, 0, a_scene()) == 16
     assert parts(attention, 1, a_scene()) == 0
@@ -59,7 +59,7 @@ def test_parts_are_looked_at_where_something_moves_and_all_of_them_where_nothing
 
 
 def test_a_small_face_that_stands_still_is_looked_at_closely_too() -> None:
-    attention = Attention(Camera(name="door", tiles=16, motion=True))
+    attention = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
     parts(attention, 0, a_scene())
     track = a_track(Box(0.8, 0.8, 0.85, 0.9), 1000.0)
 
@@ -68,7 +68,7 @@ def test_a_small_face_that_stands_still_is_looked_at_closely_too() -> None:
 
 
 def test_without_motion_every_part_is_looked_at_and_none_while_regions_are_given_up() -> None:
-    attention = Attention(Camera(name="door", tiles=9, motion=False))
+    attention = FrameGate(CameraSettings(name="door", tiles=9, motion=False))
 
     assert parts(attention, 0, a_scene()) == 9
     attention.shed = LADDER[3]
@@ -76,7 +76,7 @@ def test_without_motion_every_part_is_looked_at_and_none_while_regions_are_given
 
 
 def test_a_camera_without_tiles_looks_at_the_whole_only() -> None:
-    attention, seen = Attention(Camera(name="door")), [Detection("face", 0.9, Box(0, 0, 1, 1))]
+    attention, seen = FrameGate(CameraSettings(name="door")), [Detection("face", 0.9, Box(0, 0, 1, 1))]
     frame = a_frame(0, picture=Picture(np.zeros((900, 1600, 3), np.uint8), "rgb", 1600, 900))
 
     assert attention.worth(frame, ())

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from edge.pipeline.frame_stats import Cost
+from edge.pipeline.frame_stats import FrameStats
 from edge.pipeline.health import CameraHealth, Health, Meter, Processed, Rates
-from edge.sources import CameraState
+from edge.sources.base import CameraState
 
 
 def test_percentiles_are_of_the_latest_values() -> None:
@@ -28,7 +28,7 @@ def test_stats_tell_frames_latency_and_why_crops_were_declined() -> None:
     health = Health(["door"])
     health.camera_changed(CameraState("door", "live"))
     for _ in range(3):
-        health.processed("door", Cost({"detect": 0.004}, looked=True, declined={"blurred": 1}), 0.01, 2)
+        health.processed("door", FrameStats({"detect": 0.004}, looked=True, declined={"blurred": 1}), 0.01, 2)
 
     stats = health.stats({"waiting": 0}, {"sent": 1})
 
@@ -81,7 +81,7 @@ def test_stats_tell_what_each_camera_gets_of_what_it_wants() -> None:
     health = Health(["door", "yard"])
     health.cameras["door"].wanted = 5.0
     for looked in (True, False, True):
-        health.processed("door", Cost({"detect": 0.001}, looked=looked), 0.01, 0)
+        health.processed("door", FrameStats({"detect": 0.001}, looked=looked), 0.01, 0)
 
     door = health.stats({}, {}).cameras["door"]
 

@@ -9,31 +9,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rigs.fakes import SPACE, SeesOneFace, a_bundle, a_frame, ids
-from test_telling import HEAD, Shows
+from rigs.shown_labels import HEAD, Shows
 
 from edge.core.errors import InputError
-from edge.core.settings import Camera, CollectionSettings, Review, Settings
-from edge.labels import Head
-from edge.pipeline.model_set import Teller
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.vision import CameraSettings, CollectionSettings
+from edge.labels.examples import ConfirmedExample
+from edge.labels.head import Head
+from edge.labels.protocols import LabelClassifier
 from edge.pipeline.pipeline import Pipeline
-from edge.pipeline.review_sampling import Doubts
-from edge.recognition.review import Confirmed, Doubt, ReviewQueue
-from edge.recognition.review.answers import Answers, document
-from edge.recognition.store import Collections
+from edge.pipeline.review_sampling import ReviewSampler
+from edge.recognition.review.answers import ReviewService, document
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.store.collections import Collections
 
 UNSURE = dataclasses.replace(HEAD, weights=HEAD.weights / 9, thresholds=np.array([0.5, 0.5], np.float32))
 """says .58 of what it knows best: near its thresholds"""
 
 
-def asked(state: Path, head: Head, frames: int, shown: str = "helmet", crops: bool = False) -> list[Doubt]:
+def asked(state: Path, head: Head, frames: int, shown: str = "helmet", crops: bool = False) -> list[ReviewQuestion]:
     """The questions about whole pictures, of a camera that sees ``shown`` at five frames a second."""
-    camera = Camera(name="door", detectors=("fake",), custom_labels=("helmets",))
-    settings = Settings(cameras=(camera,), review=Review(enabled=True, crops=crops))
-    teller = Teller("helmets/1", Shows(shown), head)
+    camera = CameraSettings(name="door", detectors=("fake",), custom_labels=("helmets",))
+    settings = Settings(cameras=(camera,), review=ReviewSettings(enabled=True, crops=crops))
+    teller = LabelClassifier("helmets/1", Shows(shown), head)
     bundle = dataclasses.replace(a_bundle(SeesOneFace(range(0))), tellers={"helmets": teller})
     pipeline = Pipeline(camera, settings, bundle, ids())
     with ReviewQueue(state, settings.review) as queue:
-        doubts = Doubts(queue, settings)
+        doubts = ReviewSampler(queue, settings)
         for number in range(frames):
             frame = dataclasses.replace(a_frame(number), time=1.0e10 + number)
             doubts.ended(pipeline.process(frame))
@@ -63,20 +67,23 @@ def test_a_picture_is_kept_where_the_settings_say_so(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def reviewed(tmp_path: Path) -> Iterator[tuple[Answers, ReviewQueue, Doubt]]:
+def reviewed(tmp_path: Path) -> Iterator[tuple[ReviewService, ReviewQueue, ReviewQuestion]]:
     (one,) = asked(tmp_path, UNSURE, 20)
-    with ReviewQueue(tmp_path, Review(enabled=True)) as queue, Collections(tmp_path, CollectionSettings()) as faces:
-        yield Answers(queue, faces, {}), queue, one
+    with (
+        ReviewQueue(tmp_path, ReviewSettings(enabled=True)) as queue,
+        Collections(tmp_path, CollectionSettings()) as faces,
+    ):
+        yield ReviewService(queue, faces, {}), queue, one
 
 
 def examples(queue: ReviewQueue) -> list[tuple[int, str | None]]:
-    found: list[Confirmed] = queue.examples.of("helmets", SPACE.fingerprint)
+    found: list[ConfirmedExample] = queue.examples.of("helmets", SPACE.fingerprint)
     assert all(one.vector.shape == (4,) for one in found)
     return [(one.question, one.label) for one in found]
 
 
 def test_a_confirmed_label_is_an_example_of_it_and_can_be_taken_back(
-    reviewed: tuple[Answers, ReviewQueue, Doubt],
+    reviewed: tuple[ReviewService, ReviewQueue, ReviewQuestion],
 ) -> None:
     answers, queue, one = reviewed
     assert answers.confirm(one.id) == "helmet"
@@ -88,14 +95,18 @@ def test_a_confirmed_label_is_an_example_of_it_and_can_be_taken_back(
 
 
 @pytest.mark.parametrize("how", ["rename", "new"])
-def test_another_label_is_an_example_of_that(reviewed: tuple[Answers, ReviewQueue, Doubt], how: str) -> None:
+def test_another_label_is_an_example_of_that(
+    reviewed: tuple[ReviewService, ReviewQueue, ReviewQuestion], how: str
+) -> None:
     answers, queue, one = reviewed
     getattr(answers, how)(one.id, "cap")
     assert examples(queue) == [(one.id, "cap")]
     assert queue.answers()[0].subject == "cap"
 
 
-def test_what_it_is_not_is_an_example_of_none_and_no_anchor(reviewed: tuple[Answers, ReviewQueue, Doubt]) -> None:
+def test_what_it_is_not_is_an_example_of_none_and_no_anchor(
+    reviewed: tuple[ReviewService, ReviewQueue, ReviewQuestion],
+) -> None:
     answers, queue, one = reviewed
     assert answers.reject(one.id) == "helmet"
     assert examples(queue) == [(one.id, None)]
@@ -103,7 +114,7 @@ def test_what_it_is_not_is_an_example_of_none_and_no_anchor(reviewed: tuple[Answ
         assert db.execute("SELECT count(*) FROM anchors").fetchone()[0] == 0
 
 
-def test_a_discarded_question_teaches_nothing(reviewed: tuple[Answers, ReviewQueue, Doubt]) -> None:
+def test_a_discarded_question_teaches_nothing(reviewed: tuple[ReviewService, ReviewQueue, ReviewQuestion]) -> None:
     answers, queue, one = reviewed
     answers.discard(one.id)
     assert examples(queue) == []
@@ -111,7 +122,7 @@ def test_a_discarded_question_teaches_nothing(reviewed: tuple[Answers, ReviewQue
 
 
 def test_what_is_no_name_of_a_label_is_refused_and_the_question_stays(
-    reviewed: tuple[Answers, ReviewQueue, Doubt],
+    reviewed: tuple[ReviewService, ReviewQueue, ReviewQuestion],
 ) -> None:
     answers, queue, one = reviewed
     with pytest.raises(InputError, match="expected a label"):

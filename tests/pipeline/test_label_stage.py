@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from rigs.fakes import SPACE, SeesOneFace, a_bundle, a_frame, a_picture, ids
+from rigs.fakes import SeesOneFace, a_bundle, a_frame, a_picture, ids
+from rigs.shown_labels import HEAD, Shows
 
 from edge.core.errors import ModelError
-from edge.core.settings import Camera, Label, Settings
-from edge.core.types import Box, Detection, Embedding, Event, Picture, Quality
-from edge.labels import Head
-from edge.pipeline.model_set import Bundle, Teller
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.core.types import Box, Detection, Event, Picture
+from edge.labels.protocols import LabelClassifier
+from edge.pipeline.model_set import ModelSet
 from edge.pipeline.pipeline import Pipeline
 
-HEAD = Head(
-    ("helmet", "none"), np.array([[9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 9, 0]], np.float32), np.zeros(3, np.float32),
-    np.array([0.5, 0.5], np.float32), exclusive=True,
-)  # fmt: skip
 """with a negative class"""
-VECTORS = {"helmet": [1, 0, 0, 0], "none": [0, 1, 0, 0], "": [0, 0, 1, 0]}
-
-
-class Shows:
-    """An embedder of what ``shown`` says, look after look; the last goes on."""
-
-    space = SPACE
-
-    def __init__(self, *shown: str, error: Exception | None = None) -> None:
-        self.calls = 0
-        self._shown, self._error = shown, error
-
-    def assess(self, picture: Picture, detection: Detection) -> Quality:
-        return Quality(0.9)
-
-    def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[Embedding]:
-        if self._error and detections:
-            raise self._error
-        made = []
-        for _ in detections:
-            shown = self._shown[min(self.calls, len(self._shown) - 1)]
-            made.append(Embedding(np.array(VECTORS[shown], np.float32), SPACE, Quality(0.9)))
-            self.calls += 1
-        return made
 
 
 class SeesATruck:
@@ -61,16 +34,16 @@ class SeesATruck:
         return [Detection("truck", 0.3, Box(0.2, 0.2, 0.6, 0.8))] if seen else []
 
 
-def bundle_of(embedder: Shows, regions: tuple[str, ...], version: int = 1, detector: object | None = None) -> Bundle:
+def bundle_of(embedder: Shows, regions: tuple[str, ...], version: int = 1, detector: object | None = None) -> ModelSet:
     wide = dataclasses.replace(HEAD, weights=np.pad(HEAD.weights, ((0, 0), (0, len(regions)))))
-    teller = Teller(f"helmets/{version}", embedder, wide, regions)
+    teller = LabelClassifier(f"helmets/{version}", embedder, wide, regions)
     return dataclasses.replace(a_bundle(detector or SeesOneFace(range(0))), tellers={"helmets": teller})
 
 
-def a_pipeline(bundle: Bundle, **camera: object) -> Pipeline:
+def a_pipeline(bundle: ModelSet, **camera: object) -> Pipeline:
     values = {"name": "door", "detectors": ("fake",), "custom_labels": ("helmets",)} | camera
-    one = Camera.model_validate(values)
-    settings = Settings(cameras=(one,), labels={"face": Label(embedder="fake", collection="staff")})
+    one = CameraSettings.model_validate(values)
+    settings = Settings(cameras=(one,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
     return Pipeline(one, settings, bundle, ids())
 
 
@@ -200,8 +173,8 @@ def test_a_thing_in_no_required_zone_is_not_reported_whatever_it_shows() -> None
 
 
 def test_a_camera_needs_a_detector_or_custom_labels() -> None:
-    assert Camera(detectors=(), custom_labels=("helmets/3",)).detectors == ()
+    assert CameraSettings(detectors=(), custom_labels=("helmets/3",)).detectors == ()
     with pytest.raises(ValueError, match="detectors is empty"):
-        Camera(detectors=())
+        CameraSettings(detectors=())
     with pytest.raises(ValueError, match="custom_labels"):
-        Camera(custom_labels=("helmets/0",))
+        CameraSettings(custom_labels=("helmets/0",))

@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.settings import Shedding as Limits
+from edge.core.settings.vision import SheddingSettings as Limits
 from edge.pipeline import load_shedding as shedding
-from edge.pipeline.load_shedding import LADDER, NOTHING, STEADY, TOP, WORDS, Measured, Pace, Shedding
+from edge.pipeline.load_shedding import LADDER, NOTHING, STEADY, TOP, WORDS, EmbeddingPace, LoadShedder, Measured
 
 LIMITS = Limits()
 TICK = 2.0
@@ -25,7 +25,7 @@ weather = st.lists(st.tuples(st.integers(1, 60), measured), max_size=12)
 """how often each state of the board is seen, one after the other"""
 
 
-def changes(made: Shedding, seen: Iterable[Measured], start: float = 0.0) -> list[tuple[float, int]]:
+def changes(made: LoadShedder, seen: Iterable[Measured], start: float = 0.0) -> list[tuple[float, int]]:
     """(time, new level) of each change while the board is seen so, every two seconds."""
     found = []
     for number, one in enumerate(seen):
@@ -41,7 +41,7 @@ def spread(phases: list[tuple[int, Measured]]) -> list[Measured]:
 
 def reacting(board: Callable[[int], Measured], seconds: float) -> list[tuple[float, int]]:
     """The changes before a board whose state follows from the level."""
-    made = Shedding(LIMITS)
+    made = LoadShedder(LIMITS)
     moments = (TICK * number for number in range(int(seconds / TICK)))
     return [(now, made.level) for now in moments if made.step(now, board(made.level))]
 
@@ -49,7 +49,7 @@ def reacting(board: Callable[[int], Measured], seconds: float) -> list[tuple[flo
 @settings(deadline=None, max_examples=60)
 @given(weather)
 def test_each_change_is_one_step_of_the_declared_order(phases: list[tuple[int, Measured]]) -> None:
-    levels = [0, *(level for _, level in changes(Shedding(LIMITS), spread(phases)))]
+    levels = [0, *(level for _, level in changes(LoadShedder(LIMITS), spread(phases)))]
 
     assert all(abs(after - before) == 1 and 0 <= after <= TOP for before, after in pairwise(levels))
 
@@ -68,7 +68,7 @@ def test_each_level_gives_up_what_the_one_before_does_and_more() -> None:
     assert len(WORDS) == len(LADDER)
 
 
-def _whole(shed: shedding.Shed) -> tuple[bool, bool, bool]:
+def _whole(shed: shedding.ShedLevel) -> tuple[bool, bool, bool]:
     return shed.rate == 1, shed.regions, shed.embeddings is None
 
 
@@ -77,7 +77,7 @@ def _whole(shed: shedding.Shed) -> tuple[bool, bool, bool]:
 def test_a_step_waits_for_lasting_pressure_and_a_step_back_for_lasting_room(
     phases: list[tuple[int, Measured]],
 ) -> None:
-    timed = [(0.0, 0), *changes(Shedding(LIMITS), spread(phases))]
+    timed = [(0.0, 0), *changes(LoadShedder(LIMITS), spread(phases))]
 
     for (earlier, before), (later, after) in pairwise(timed):
         assert later - earlier >= (LIMITS.worsen_seconds if after > before else LIMITS.recover_seconds)
@@ -88,7 +88,7 @@ def test_a_step_waits_for_lasting_pressure_and_a_step_back_for_lasting_room(
 def test_whatever_was_once_the_board_is_cool_and_quick_everything_is_taken_up_again(
     phases: list[tuple[int, Measured]], temperature: float | None
 ) -> None:
-    made, seen = Shedding(LIMITS), spread(phases)
+    made, seen = LoadShedder(LIMITS), spread(phases)
     changes(made, seen)
     start = TICK * len(seen)
     calm = [Measured(0.1, temperature)] * int((TOP + 1) * STEADY / TICK)
@@ -113,7 +113,7 @@ def test_a_load_at_the_edge_does_not_make_it_swing(latencies: list[float], hot: 
 
 
 def test_what_is_between_pressure_and_room_changes_nothing() -> None:
-    made = Shedding(LIMITS)
+    made = LoadShedder(LIMITS)
     changes(made, [Measured(temperature=85.0)] * 4)
     level = made.level
 
@@ -124,11 +124,11 @@ def test_what_is_between_pressure_and_room_changes_nothing() -> None:
 def test_one_slow_moment_costs_nothing() -> None:
     slow, quick = Measured(latency=3.0), Measured(latency=0.1)
 
-    assert changes(Shedding(LIMITS), [slow, slow, quick] * 100) == []
+    assert changes(LoadShedder(LIMITS), [slow, slow, quick] * 100) == []
 
 
 def test_why_is_told_in_words_and_with_the_latest_figures() -> None:
-    made = Shedding(LIMITS)
+    made = LoadShedder(LIMITS)
     changes(made, [Measured(0.2, 82.4, ("under_voltage",))] * 4)
     assert made.why == "82 °C, 80 at most, under voltage"
 
@@ -137,8 +137,8 @@ def test_why_is_told_in_words_and_with_the_latest_figures() -> None:
 
 
 def test_heat_is_given_time_to_fall_before_the_next_step() -> None:
-    hot = changes(Shedding(LIMITS), [Measured(temperature=90.0)] * 60)
-    slow = changes(Shedding(LIMITS), [Measured(latency=9.0)] * 60)
+    hot = changes(LoadShedder(LIMITS), [Measured(temperature=90.0)] * 60)
+    slow = changes(LoadShedder(LIMITS), [Measured(latency=9.0)] * 60)
 
     assert [level for _, level in hot] == [level for _, level in slow] == [1, 2, 3, 4]
     assert hot[-1][0] >= 3 * shedding.HEAT_SECONDS > slow[-1][0]
@@ -149,7 +149,7 @@ def test_heat_is_given_time_to_fall_before_the_next_step() -> None:
 def test_a_camera_keeps_its_share_of_frames_and_one_a_second_where_it_has_that(
     fps: float, share: float, jitter: float
 ) -> None:
-    pace, frames = Pace(fps), max(10, int(60 * fps))
+    pace, frames = EmbeddingPace(fps), max(10, int(60 * fps))
     moments = [(number + jitter * (number % 3 - 1)) / fps for number in range(frames)]
     through = sum(pace.due(moment, share) for moment in moments)
 
@@ -158,6 +158,6 @@ def test_a_camera_keeps_its_share_of_frames_and_one_a_second_where_it_has_that(
 
 
 def test_every_frame_is_due_while_nothing_is_shed() -> None:
-    pace = Pace(5.0)
+    pace = EmbeddingPace(5.0)
 
     assert all(pace.due(moment, 1.0) for moment in (0.0, 0.01, 0.02, 0.02, 5.0))

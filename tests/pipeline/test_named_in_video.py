@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera, Label, Models, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings, ModelSettings
 from edge.core.types import Event, IdentityState
-from edge.pipeline.loader import assemble
-from edge.pipeline.model_set import Recogniser
+from edge.pipeline.loader import load_model_set
+from edge.pipeline.model_set import FaceRecognizer
 from edge.pipeline.pipeline import Pipeline
-from edge.recognition.store import Collections, NewFace
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.sources.av import VideoFile
 
 DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
@@ -24,7 +26,7 @@ AUDIENCE = 7.0
 """seconds from which only the audience is seen"""
 
 
-def enroll(pipeline: Pipeline, recogniser: Recogniser, folder: Path) -> None:
+def enroll(pipeline: Pipeline, recogniser: FaceRecognizer, folder: Path) -> None:
     for subject in (SINGER, PIANIST):
         portrait = pictures.read(folder / f"{subject}.png")
         found = pipeline.bundle.detectors[DETECTOR].detect(portrait)
@@ -37,15 +39,15 @@ def enroll(pipeline: Pipeline, recogniser: Recogniser, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def story(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Event]]:
     state, videos = tmp_path_factory.mktemp("state"), shared / "data" / "video"
-    camera = Camera(name="stage", fps=5, realtime=False, detectors=(DETECTOR,))
+    camera = CameraSettings(name="stage", fps=5, realtime=False, detectors=(DETECTOR,))
     settings = Settings(
         state=state,
-        models=Models(path=(shared / "models",), check=False),
+        models=ModelSettings(path=(shared / "models",), check=False),
         cameras=(camera,),
-        labels={"face": Label(embedder=EMBEDDER, collection="band")},
+        labels={"face": LabelSettings(embedder=EMBEDDER, collection="band")},
     )
     with Collections(state, settings.collection) as collections:
-        bundle = assemble(settings, state, collections).bundle
+        bundle = load_model_set(settings, state, collections).bundle
         pipeline = Pipeline(camera, settings, bundle, (f"1-{n}" for n in itertools.count(1)))
         enroll(pipeline, bundle.recognisers["face"], videos)
         source = VideoFile(camera, str(videos / "short_hamilton_clip.mp4"))

@@ -18,15 +18,16 @@ from rigs.fakes import (
 )
 
 from edge.core.errors import ModelError, SpaceError
-from edge.core.settings import Camera, Label, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, LabelSettings
 from edge.core.types import Event, IdentityState, Quality
 from edge.pipeline.pipeline import Pipeline
 
-FACE = Label(embedder="fake", collection="staff")
+FACE = LabelSettings(embedder="fake", collection="staff")
 
 
-def a_pipeline(bundle: object, *, motion: bool = True, labels: dict[str, Label] | None = None) -> Pipeline:
-    camera = Camera(name="door", detectors=("fake",), motion=motion)
+def a_pipeline(bundle: object, *, motion: bool = True, labels: dict[str, LabelSettings] | None = None) -> Pipeline:
+    camera = CameraSettings(name="door", detectors=("fake",), motion=motion)
     settings = Settings(cameras=(camera,), labels=labels or {"face": FACE})
     return Pipeline(camera, settings, bundle, ids())  # type: ignore[arg-type]
 
@@ -125,7 +126,7 @@ def test_a_detector_that_fails_is_an_error_and_the_next_frame_is_as_good_as_befo
 
 
 def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
-    camera = Camera(name="door", detectors=("missing", "fake"))
+    camera = CameraSettings(name="door", detectors=("missing", "fake"))
     settings = Settings(cameras=(camera,), labels={"face": FACE})
     pipeline = Pipeline(camera, settings, a_bundle(), ids())
 
@@ -135,7 +136,7 @@ def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
 
 
 def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> None:
-    labels = {"face": FACE, "person": Label()}
+    labels = {"face": FACE, "person": LabelSettings()}
     pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels=labels)
 
     events = [event for number in range(30) for event in pipeline.process(a_frame(number))]
@@ -146,7 +147,7 @@ def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> 
 
 
 def test_a_label_that_the_camera_does_not_want_is_not_reported() -> None:
-    pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels={"person": Label()})
+    pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels={"person": LabelSettings()})
 
     events = [event for number in range(10) for event in pipeline.process(a_frame(number))]
 

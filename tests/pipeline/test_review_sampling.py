@@ -8,23 +8,26 @@ from pathlib import Path
 import pytest
 from rigs.fakes import FACE, CountsEmbeddings, KnowsAlice, SeesOneFace, a_bundle, a_frame, ids
 
-from edge.core.settings import Camera, Review, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Detection, Event, Picture, Quality
 from edge.pipeline.pipeline import Pipeline
-from edge.pipeline.review_sampling import Doubts
-from edge.recognition.review import Doubt, ReviewQueue
+from edge.pipeline.review_sampling import ReviewSampler
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
 
 
-def questions(tmp_path: Path, similarity: float, quality: float = 0.9, **review: object) -> list[Doubt]:
+def questions(tmp_path: Path, similarity: float, quality: float = 0.9, **review: object) -> list[ReviewQuestion]:
     """Of one face that stands before the camera for two seconds, ``similarity`` to alice and .1 to bob."""
     settings = Settings(
-        cameras=(Camera(name="door", detectors=("fake",)),),
-        review=Review(enabled=True, **review),  # type: ignore[arg-type]
+        cameras=(CameraSettings(name="door", detectors=("fake",)),),
+        review=ReviewSettings(enabled=True, **review),  # type: ignore[arg-type]
     )
     bundle = a_bundle(embedder=CountsEmbeddings(Quality(quality)), collection=KnowsAlice(similarity))
     pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
     with ReviewQueue(tmp_path, settings.review) as queue:
-        doubts = Doubts(queue, settings)
+        doubts = ReviewSampler(queue, settings)
         for number in range(10):
             frame = a_frame(number)
             frame = type(frame)(frame.camera, number, frame.monotonic, 1.0e10 + number, frame.main)
@@ -78,14 +81,14 @@ class SeesFaintly(SeesOneFace):
         return [one for one in found if one.score >= (scores or {})["face"]]
 
 
-def glimpsed(tmp_path: Path, detector: SeesFaintly, **review: object) -> tuple[list[Doubt], list[Event]]:
+def glimpsed(tmp_path: Path, detector: SeesFaintly, **review: object) -> tuple[list[ReviewQuestion], list[Event]]:
     settings = Settings(
-        cameras=(Camera(name="door", detectors=("fake",)),),
-        review=Review(enabled=True, **review),  # type: ignore[arg-type]
+        cameras=(CameraSettings(name="door", detectors=("fake",)),),
+        review=ReviewSettings(enabled=True, **review),  # type: ignore[arg-type]
     )
     pipeline = Pipeline(settings.cameras[0], settings, a_bundle(detector), ids())
     with ReviewQueue(tmp_path, settings.review) as queue:
-        doubts, events = Doubts(queue, settings), []
+        doubts, events = ReviewSampler(queue, settings), []
         for number in range(10):
             frame = a_frame(number)
             frame = type(frame)(frame.camera, number, frame.monotonic, 1.0e10 + number, frame.main)

@@ -15,18 +15,21 @@ from click.testing import CliRunner
 from rigs.fakes import RULES, SeesOneFace, a_frame
 from rigs.review_faces import SPACE, look
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import NotFoundError
-from edge.core.settings import Camera, CollectionSettings, Review, Settings
-from edge.core.settings import Strangers as StrangerSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings, StrangerSettings
 from edge.core.settings.template import written
+from edge.core.settings.vision import CameraSettings, CollectionSettings
 from edge.core.types import Box, Detection, Embedding, Event, Picture, Quality
-from edge.pipeline.model_set import Bundle, Recogniser
+from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.pipeline import Pipeline
-from edge.pipeline.strangers import LOOKS, Strangers
-from edge.recognition.review import ReviewQueue
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.pipeline.strangers import LOOKS, StrangerRecognizer
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.export import export
+from edge.recognition.store.face_rows import NewFace
 
 SETTINGS = StrangerSettings(enabled=True, again=0)
 ALICE, MARIA, OTTO = 0, 1, 2
@@ -52,15 +55,15 @@ class House:
     """A camera, a collection that knows alice, and what remembers strangers."""
 
     def __init__(self, state: Path, settings: StrangerSettings = SETTINGS) -> None:
-        self.settings = Settings(cameras=(Camera(name="door", detectors=("fake",)),))
+        self.settings = Settings(cameras=(CameraSettings(name="door", detectors=("fake",)),))
         self.collections = Collections(state, CollectionSettings(), maintain=False)
         self.staff: Collection = self.collections.get_or_create("staff")
         new = [NewFace(look(ALICE, n), "alice", f"{n}" * 64, Box(0, 0, 1, 1)) for n in (0, 1)]
         self.staff.add(new, SPACE)
-        self.embeds, self.queue = Embeds(), ReviewQueue(state, Review())
-        self.strangers = Strangers(self.queue.strangers, settings)
-        recogniser = Recogniser(self.embeds, self.staff, RULES)  # type: ignore[arg-type]
-        self.bundle = Bundle("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recogniser})
+        self.embeds, self.queue = Embeds(), ReviewQueue(state, ReviewSettings())
+        self.strangers = StrangerRecognizer(self.queue.strangers, settings)
+        recogniser = FaceRecognizer(self.embeds, self.staff, RULES)  # type: ignore[arg-type]
+        self.bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recogniser})
         self.clock = time.time() - 86400
         self.ids = (f"1-{number}" for number in itertools.count(1))
 

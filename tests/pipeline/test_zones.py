@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Point, Track
 from edge.pipeline.zones import Zones, holds
 
@@ -124,11 +124,11 @@ def test_where_a_polygon_starts_and_which_way_it_goes_does_not_matter(
 )
 def test_a_zone_without_an_inside_or_outside_the_frame_is_refused(corners: list[tuple[float, float]]) -> None:
     with pytest.raises(ValueError, match=r"zone|less than or equal"):
-        Camera(zones={"mat": corners})
+        CameraSettings(zones={"mat": corners})
 
 
 def test_a_zone_may_cross_itself_or_repeat_a_corner() -> None:
-    bow = Camera(zones={"bow": [(0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9)]})
+    bow = CameraSettings(zones={"bow": [(0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9)]})
     assert Zones(bow.zones).of(Point(0.5, 0.15)) == frozenset()
     assert Zones(bow.zones).of(Point(0.8, 0.5)) == {"bow"}
-    assert Camera(zones={"mat": [(0.1, 0.1), (0.1, 0.1), (0.9, 0.1), (0.5, 0.9)]}).zones
+    assert CameraSettings(zones={"mat": [(0.1, 0.1), (0.1, 0.1), (0.9, 0.1), (0.5, 0.9)]}).zones

@@ -11,21 +11,23 @@ import pytest
 
 from edge.core.errors import InputError, SettingsError, SpaceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import CollectionSettings, Models, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CollectionSettings, ModelSettings
 from edge.core.storage import files
 from edge.core.types import Box, Detection
 from edge.recognition import enrollment as enroll
 from edge.recognition import extraction as finder
 from edge.recognition.enrollment import Outcome, enroll_images, planned
-from edge.recognition.extraction import Finder
-from edge.recognition.store import Collection, Collections
+from edge.recognition.extraction import FaceExtractor
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 
 DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
 
 
 @pytest.fixture(scope="module")
-def faces(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Finder:
-    settings = Settings(models=Models(path=(shared_models,), check=False))
+def faces(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> FaceExtractor:
+    settings = Settings(models=ModelSettings(path=(shared_models,), check=False))
     return finder.load(settings, tmp_path_factory.mktemp("state"), "face", [DETECTOR], EMBEDDER)
 
 
@@ -40,12 +42,12 @@ def gallery(shared_data: Path) -> Path:
     return shared_data / "tv_cast" / "gallery"
 
 
-def run(path: Path, subject: str | None, faces: Finder, collection: Collection) -> list[Outcome]:
+def run(path: Path, subject: str | None, faces: FaceExtractor, collection: Collection) -> list[Outcome]:
     return list(enroll_images(planned(path, subject), faces, collection))
 
 
 def test_a_folder_with_a_folder_a_subject_is_enrolled_whole_and_once(
-    gallery: Path, faces: Finder, collection: Collection
+    gallery: Path, faces: FaceExtractor, collection: Collection
 ) -> None:
     outcomes = run(gallery, None, faces, collection)
     assert [outcome.status for outcome in outcomes] == ["added"] * 40
@@ -57,7 +59,7 @@ def test_a_folder_with_a_folder_a_subject_is_enrolled_whole_and_once(
 
 
 def test_a_bad_picture_never_stops_the_run_and_says_why(
-    gallery: Path, faces: Finder, collection: Collection, tmp_path: Path
+    gallery: Path, faces: FaceExtractor, collection: Collection, tmp_path: Path
 ) -> None:
     folder = tmp_path / "photos"
     (folder / "amy" / "2024").mkdir(parents=True)
@@ -91,7 +93,9 @@ def test_a_bad_picture_never_stops_the_run_and_says_why(
     assert collection.subjects() == {"amy": 1}
 
 
-def test_one_picture_of_two_people_is_not_relabelled(gallery: Path, faces: Finder, collection: Collection) -> None:
+def test_one_picture_of_two_people_is_not_relabelled(
+    gallery: Path, faces: FaceExtractor, collection: Collection
+) -> None:
     picture = gallery / "amy" / "amy1.png"
     assert run(picture, "amy", faces, collection)[0].status == "added"
     second = run(picture, "penny", faces, collection)[0]
@@ -101,7 +105,7 @@ def test_one_picture_of_two_people_is_not_relabelled(gallery: Path, faces: Finde
 
 
 def test_the_same_picture_under_two_names_is_one_face(
-    gallery: Path, faces: Finder, collection: Collection, tmp_path: Path
+    gallery: Path, faces: FaceExtractor, collection: Collection, tmp_path: Path
 ) -> None:
     for name in ("one.png", "two.png"):
         shutil.copy(gallery / "raj" / "raj1.png", tmp_path / name)
@@ -110,7 +114,7 @@ def test_the_same_picture_under_two_names_is_one_face(
 
 
 def test_a_group_photo_enrolls_its_largest_face_and_counts_the_others(
-    shared_data: Path, faces: Finder, collection: Collection
+    shared_data: Path, faces: FaceExtractor, collection: Collection
 ) -> None:
     picture = shared_data / "tv_cast" / "group" / "bbt4.jpg"
     outcome = run(picture, "leonard", faces, collection)[0]
@@ -159,7 +163,7 @@ def test_linked_folders_are_followed_and_a_circle_of_links_ends(tmp_path: Path) 
 
 
 def test_a_collection_of_another_space_is_refused_before_the_first_picture(
-    gallery: Path, faces: Finder, collection: Collection
+    gallery: Path, faces: FaceExtractor, collection: Collection
 ) -> None:
     run(gallery / "amy" / "amy1.png", "amy", faces, collection)
     own = faces.embedder.space
@@ -172,7 +176,7 @@ def test_a_collection_of_another_space_is_refused_before_the_first_picture(
     assert collection.count == 1
 
 
-def test_what_is_stored_is_what_the_models_saw(gallery: Path, faces: Finder, collection: Collection) -> None:
+def test_what_is_stored_is_what_the_models_saw(gallery: Path, faces: FaceExtractor, collection: Collection) -> None:
     picture = gallery / "howard" / "howard2.png"
     face = run(picture, "howard", faces, collection)[0].face
     assert face is not None
@@ -186,7 +190,7 @@ def test_what_is_stored_is_what_the_models_saw(gallery: Path, faces: Finder, col
 
 
 def test_a_label_that_nothing_finds_or_embeds_is_refused(shared_models: Path, tmp_path: Path) -> None:
-    settings = Settings(models=Models(path=(shared_models,), check=False))
+    settings = Settings(models=ModelSettings(path=(shared_models,), check=False))
     with pytest.raises(SettingsError, match="no embedder"):
         finder.load(settings, tmp_path, "car", [DETECTOR])
     with pytest.raises(SettingsError, match="finds 'car'"):

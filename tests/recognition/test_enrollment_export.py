@@ -13,11 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.core.errors import InputError, NotFoundError, TrustError
-from edge.core.settings import CollectionSettings, Commands
+from edge.core.settings.messaging import CommandSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Face, Space
 from edge.mqtt import sealed_box as sealed
-from edge.recognition.enrollment_export import LOOK, Page, Wish, give, read
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.enrollment_export import LOOK, EnrollmentPage, EnrollmentRequest, give, read
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 HUB = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = sealed.key_of(HUB, "porch")
@@ -41,8 +44,8 @@ def enrol(collection: Collection, count: int, seed: int = 0) -> list[Face]:
     return collection.add(new, SPACE)
 
 
-def ask(collections: Collections, after: str = "", **changes: str) -> tuple[Wish, dict[str, Any]]:
-    wish = Wish("porch", "", after, CHALLENGE)
+def ask(collections: Collections, after: str = "", **changes: str) -> tuple[EnrollmentRequest, dict[str, Any]]:
+    wish = EnrollmentRequest("porch", "", after, CHALLENGE)
     given = {"collection": "", "after": after, "challenge": CHALLENGE} | changes
     return wish, give(given, "porch", KEY, collections, "faces")
 
@@ -50,7 +53,7 @@ def ask(collections: Collections, after: str = "", **changes: str) -> tuple[Wish
 def test_page_by_page_the_hub_gets_each_face_once_with_its_id_and_embedding(collections: Collections) -> None:
     faces = enrol(collections.create("faces"), 700)
     came: list[tuple[Face, Any]] = []
-    pages, page = 0, Page("", [], "", "", True)
+    pages, page = 0, EnrollmentPage("", [], "", "", True)
     while page.more:
         wish, answer = ask(collections, page.last)
         assert len(answer["sealed"]) < 200_000
@@ -62,7 +65,7 @@ def test_page_by_page_the_hub_gets_each_face_once_with_its_id_and_embedding(coll
     assert [face for face, _ in came] == faces
     vectors = collections.get("faces").vectors([face.face_id for face in faces])
     assert np.array_equal(np.stack([vector for _, vector in came]), vectors)
-    assert read(ask(collections, page.last)[1], KEY, Wish("porch", "", page.last, CHALLENGE)).entries == []
+    assert read(ask(collections, page.last)[1], KEY, EnrollmentRequest("porch", "", page.last, CHALLENGE)).entries == []
 
 
 def test_faces_of_releases_and_faces_without_a_name_stay(collections: Collections) -> None:
@@ -94,7 +97,7 @@ def test_without_the_owner_s_key_nothing_is_given(collections: Collections) -> N
     enrol(collections.create("faces"), 1)
     with pytest.raises(InputError, match="not given away"):
         give({"challenge": CHALLENGE}, "porch", "", collections, "faces")
-    assert Commands().enrolments_key.get_secret_value() == ""
+    assert CommandSettings().enrolments_key.get_secret_value() == ""
 
 
 @pytest.mark.parametrize(
@@ -130,16 +133,16 @@ def test_nobody_without_the_hub_s_key_can_read_change_or_make_an_answer(collecti
     ids=range(8),
 )  # fmt: skip
 def test_a_stolen_device_that_seals_nonsense_is_found_out(page: bytes) -> None:
-    wish = Wish("porch", "", "", CHALLENGE)
+    wish = EnrollmentRequest("porch", "", "", CHALLENGE)
     with pytest.raises((TrustError, InputError)):
         read({"sealed": sealed.seal(KEY, page, wish.context())}, KEY, wish)
 
 
 def test_keys_are_one_device_s_own_and_the_same_each_time() -> None:
     assert sealed.key_of(HUB, "porch") == KEY != sealed.key_of(HUB, "hall")
-    assert Commands(enrolments_key=KEY).enrolments_key.get_secret_value() == KEY  # type: ignore[arg-type]
+    assert CommandSettings(enrolments_key=KEY).enrolments_key.get_secret_value() == KEY  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="32 bytes"):
-        Commands(enrolments_key="short")  # type: ignore[arg-type]
+        CommandSettings(enrolments_key="short")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", [{"challenge": "short"}, {"after": 5}, {"collection": ["x"]}, {"after": "x" * 300}])

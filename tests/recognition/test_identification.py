@@ -6,17 +6,22 @@ from pathlib import Path
 import pytest
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import CollectionSettings, Label, Models, Review, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.vision import CollectionSettings, LabelSettings, ModelSettings
 from edge.core.types import IdentityState, Match
 from edge.inference.calibration import Calibration
 from edge.recognition import extraction as finder
 from edge.recognition import identification as identify
 from edge.recognition.enrollment import enroll_images, planned
-from edge.recognition.extraction import Finder
-from edge.recognition.identification import Rule, identify_files
-from edge.recognition.review import Anchors, Doubt, ReviewQueue
-from edge.recognition.store import Collection, Collections
-from edge.recognition.store.centroid import together
+from edge.recognition.extraction import FaceExtractor
+from edge.recognition.identification import MatchRule, identify_files
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.review.rejections import RejectionIndex
+from edge.recognition.store.centroid import robust_centroid
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.subject_scoring import likeness
 
 EXPECTED = {
@@ -31,17 +36,17 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def settings(shared_models: Path) -> Settings:
-    return Settings(models=Models(path=(shared_models,), check=False))
+    return Settings(models=ModelSettings(path=(shared_models,), check=False))
 
 
 @pytest.fixture(scope="module")
-def faces(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Finder:
+def faces(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> FaceExtractor:
     state = tmp_path_factory.mktemp("state")
     return finder.load(settings, state, "face", ["ulffd-landmark-320"], "mobilefacenet-112-int8")
 
 
 @pytest.fixture(scope="module")
-def cast(faces: Finder, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+def cast(faces: FaceExtractor, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
     with Collections(tmp_path_factory.mktemp("collections"), CollectionSettings()) as opened:
         collection = opened.create("cast")
         for _ in enroll_images(planned(shared_data / "tv_cast" / "gallery", None), faces, collection):
@@ -50,7 +55,7 @@ def cast(faces: Finder, shared_data: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_faces_of_group_photos_are_named_and_none_wrongly(
-    faces: Finder, cast: Collection, settings: Settings, shared_data: Path
+    faces: FaceExtractor, cast: Collection, settings: Settings, shared_data: Path
 ) -> None:
     rule = identify.rule(settings, "face", faces.embedder)
     assert rule.similarity == 80
@@ -60,7 +65,7 @@ def test_the_faces_of_group_photos_are_named_and_none_wrongly(
 
 
 def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
-    faces: Finder, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
+    faces: FaceExtractor, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff")
     good = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
@@ -71,10 +76,12 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
     identity = answer.known[0].identity
     own = cast.vectors([identity.face_id or ""])[0]
     others = cast.vectors([face.face_id for face in cast.faces(subject="amy")])
-    assert identity.similarity == pytest.approx(likeness(1.0, own, together(others)), abs=1e-3)
+    assert identity.similarity == pytest.approx(likeness(1.0, own, robust_centroid(others)), abs=1e-3)
 
 
-def test_an_empty_collection_knows_nobody(faces: Finder, settings: Settings, shared_data: Path, tmp_path: Path) -> None:
+def test_an_empty_collection_knows_nobody(
+    faces: FaceExtractor, settings: Settings, shared_data: Path, tmp_path: Path
+) -> None:
     rule = identify.rule(settings, "face", faces.embedder)
     with Collections(tmp_path, CollectionSettings()) as opened:
         path = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
@@ -97,13 +104,15 @@ def test_the_threshold_and_the_margin_decide(
     cosines: dict[str, float], state: IdentityState, subject: str | None
 ) -> None:
     matches = [Match(f"id-{name}", name, cosine) for name, cosine in cosines.items()]
-    found = identify.identity(matches, Rule(80, 0.06, Calibration()), "staff")
+    found = identify.identity(matches, MatchRule(80, 0.06, Calibration()), "staff")
     assert (found.state, found.subject, found.collection) == (state, subject, "staff")
     assert found.runner_up == (cosines.get("bob"))
 
 
-def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(faces: Finder, settings: Settings) -> None:
-    label = Label(embedder="x", collection="y", similarity=91, margin=0.2)
+def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(
+    faces: FaceExtractor, settings: Settings
+) -> None:
+    label = LabelSettings(embedder="x", collection="y", similarity=91, margin=0.2)
     own = settings.model_copy(update={"labels": {"face": label}})
     assert identify.rule(own, "face", faces.embedder, 95.0).similarity == 95
     assert (
@@ -114,18 +123,18 @@ def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(fac
 
 
 def test_a_look_that_somebody_rejected_is_not_named(
-    faces: Finder, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
+    faces: FaceExtractor, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
 ) -> None:
     rule = identify.rule(settings, "face", faces.embedder)
     path = shared_data / "tv_cast" / "group" / "bbt2.jpg"
-    (before,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    (before,) = identify_files([path], faces, cast, rule, anchors=RejectionIndex(tmp_path))
     picture = pictures.read(path)
     raj = next(face for face in before.known if face.identity.subject == "raj")
     (embedding,) = faces.embedder.embed(picture, [raj.detection])
     where = ("door", "1-1", "face", cast.name, embedding.space, raj.detection.box, 0.9, 0.9)
-    with ReviewQueue(tmp_path, Review()) as queue:
-        queue.put([Doubt("audit", 4e9, *where, "raj", (), embedding.vector)])
+    with ReviewQueue(tmp_path, ReviewSettings()) as queue:
+        queue.put([ReviewQuestion("audit", 4e9, *where, "raj", (), embedding.vector)])
         queue.answer(queue.doubts()[0], "rejected", "raj")
-    (after,) = identify_files([path], faces, cast, rule, anchors=Anchors(tmp_path))
+    (after,) = identify_files([path], faces, cast, rule, anchors=RejectionIndex(tmp_path))
     assert {face.identity.subject for face in before.known} == {"sheldon", "leonard", "raj"}
     assert {face.identity.subject for face in after.known} == {"sheldon", "leonard"}

@@ -11,13 +11,14 @@ import pytest
 from rigs.release_simulator import SPACE, some_faces
 
 from edge.core.errors import InputError, ReleaseError, StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Face
-from edge.recognition.store import Collections, segments
+from edge.recognition.store import segments
+from edge.recognition.store.collections import Collections
 from edge.releases import activation as contents
-from edge.releases.manifest import Forgotten, Release, Segment, ShippedCollection, subject_digest
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.manifest import ErasedSubject, Release, Segment, ShippedCollection, subject_digest
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 
 OTHER = "cd" * 8 + "/litert/p1/4"
 
@@ -27,8 +28,8 @@ class Board:
     """A device's store and slots, with hand-made releases."""
 
     collections: Collections
-    slots: Slots
-    ledger: Ledger
+    slots: ReleaseStore
+    ledger: UpdateState
 
     def release(self, name: str, *parts: list[tuple[Face, Any]], space: str = SPACE, **changes: Any) -> Release:
         made = []
@@ -52,10 +53,10 @@ class Board:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
-    slots = Slots(tmp_path)
+    slots = ReleaseStore(tmp_path)
     slots.prepare()
     collections = Collections(tmp_path, CollectionSettings(), maintain=False)
-    ledger = Ledger(slots.folder)
+    ledger = UpdateState(slots.folder)
     yield Board(collections, slots, ledger)
     collections.close()
     ledger.close()
@@ -132,7 +133,7 @@ def test_a_tombstone_removes_a_face_whoever_enrolled_it(board: Board) -> None:
 
 def test_a_forgotten_subject_goes_under_every_face_id_and_may_come_again_later(board: Board) -> None:
     enroll(board, some_faces(2, 5, subject="alice") + some_faces(1, 6, subject="bob"))
-    forgotten = Forgotten(subject_digest("staff", "alice"), 1.791e9)
+    forgotten = ErasedSubject(subject_digest("staff", "alice"), 1.791e9)
     board.use(board.release("r2", some_faces(1, 7), forgotten=(forgotten,)))
     assert board.collections.get("staff").subjects() == {"bob": 1, "p0": 1}
     again = [(replace(face, created=1.792e9), vector) for face, vector in some_faces(1, 8, subject="alice")]

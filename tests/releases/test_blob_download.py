@@ -20,7 +20,7 @@ from edge.core.storage import files, vault
 from edge.core.storage import keys as vault_keys
 from edge.releases import blob_download as download
 from edge.releases import release_store as slots
-from edge.releases.blob_download import Downloads, Limits, Pace
+from edge.releases.blob_download import DownloadLimits, Downloads, TransferRate
 from edge.releases.http import Http
 
 SIZE = 3_000_000
@@ -49,7 +49,7 @@ def offer(site: Site, data: bytes) -> str:
 
 
 def downloads(site: Site, here: Path, **limits: int) -> Downloads:
-    return Downloads(Http(), site.url, here, Limits(**limits))
+    return Downloads(Http(), site.url, here, DownloadLimits(**limits))
 
 
 def test_what_is_here_is_not_fetched_again(site: Site, here: Path) -> None:
@@ -166,7 +166,7 @@ def test_on_a_disk_that_is_really_short_not_a_byte_is_asked_for(tmp_path: Path) 
 def test_slower_than_the_floor_is_given_up_and_faster_than_the_cap_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, waited = [0.0], []
     monkeypatch.setattr(time, "sleep", waited.append)
-    slow = Pace(Limits(), lambda: clock[0])
+    slow = TransferRate(DownloadLimits(), lambda: clock[0])
 
     def drip() -> None:
         for _ in range(200):
@@ -177,7 +177,7 @@ def test_slower_than_the_floor_is_given_up_and_faster_than_the_cap_waits(monkeyp
         drip()
     assert clock[0] <= download.WINDOW + 0.5
     assert not waited
-    fast = Pace(Limits(rate=10_000), lambda: clock[0])
+    fast = TransferRate(DownloadLimits(rate=10_000), lambda: clock[0])
     fast.keep(5_000)
     assert waited == [0.5]
 
@@ -234,7 +234,7 @@ def test_what_shows_people_is_sealed_before_a_disk_sees_it(site: Site, here: Pat
     private, public = digests
     vault.write_state(here, key.name, changing=False)
     for received in (len(face) + len(model), 0):
-        fetching = Downloads(Http(), site.url, here, Limits(), vault.of(here), {private})
+        fetching = Downloads(Http(), site.url, here, DownloadLimits(), vault.of(here), {private})
         assert fetching.fetch(digests) == received, "the second time all is there"
     assert slots.read(here, here, private) == face
     assert (here / public).read_bytes() == model

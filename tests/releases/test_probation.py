@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.core.system.hardware import Memory
-from edge.pipeline.frame_stats import Cost
+from edge.core.system.hardware import MemoryUsage
+from edge.pipeline.frame_stats import FrameStats
 from edge.pipeline.health import Health
 from edge.releases.probation import Measures, Probation, complaint, leak
 
@@ -48,7 +48,7 @@ def test_a_leak_too_small_for_the_limit_is_found_out_at_the_end(monkeypatch: pyt
     daemon = Clockwork(60.0)
     daemon.run(30, 5, 0.1)
     monkeypatch.setattr(
-        "edge.core.system.hardware.memory", lambda: Memory((100 << 20) + int(daemon.now * (500 << 10)), 0)
+        "edge.core.system.hardware.memory", lambda: MemoryUsage((100 << 20) + int(daemon.now * (500 << 10)), 0)
     )
     daemon.probation.begin(daemon.now, fresh=False)
     assert daemon.run(59, 5, 0.1) is None
@@ -70,7 +70,7 @@ class Clockwork:
         for _ in range(seconds):
             self.now += 1.0
             for _ in range(fps):
-                self.health.processed("door", Cost(looked=True), latency, 0)
+                self.health.processed("door", FrameStats(looked=True), latency, 0)
             verdict = self.probation.look(self.now)
             if verdict is not None:
                 return verdict

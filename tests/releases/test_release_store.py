@@ -16,7 +16,7 @@ from rigs.release_simulator import Fleet, some_faces
 
 from edge.core.storage import files
 from edge.releases.manifest import Blob, ShippedModel, to_bytes
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 from edge.releases.updater import Updater
 
 SQLITE = "releases.sqlite"
@@ -75,7 +75,7 @@ def cut_power(state: Path, log: Path, before: set[int]) -> None:
                 os.truncate(path, 0)
 
 
-def assert_whole(slots: Slots, release: str) -> None:
+def assert_whole(slots: ReleaseStore, release: str) -> None:
     manifest = slots.manifest(release)
     slots.verify(manifest)
     for sha256, size in manifest.blobs().items():
@@ -104,7 +104,7 @@ def test_killed_at_any_step_and_power_lost_the_device_has_a_whole_release_and_ge
         if not killed:
             break
         cut_power(state, log, before)
-        slots = Slots(state)
+        slots = ReleaseStore(state)
         ended[slots.current] = ended.get(slots.current, 0) + 1
         assert_whole(slots, slots.current)
         if step % 4 == 1 or slots.current == "r2":
@@ -165,7 +165,7 @@ def test_killed_by_the_system_at_any_call_that_changes_files(fleet: Fleet, tmp_p
             if run(state, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}") == 0:
                 break
             points += 1
-            slots = Slots(state)
+            slots = ReleaseStore(state)
             assert slots.current in ("r1", "r2"), f"{call} {number}"
             assert_whole(slots, slots.current)
             subprocess.run([sys.executable, "-c", INSTALL, str(state), str(manifest)], check=True)
@@ -178,7 +178,7 @@ def test_killed_by_the_system_at_any_call_that_changes_files(fleet: Fleet, tmp_p
 def test_a_release_that_is_here_with_other_contents_is_refused(fleet: Fleet, tmp_path: Path) -> None:
     from edge.core.errors import ReleaseError
 
-    slots = Slots(tmp_path / "device")
+    slots = ReleaseStore(tmp_path / "device")
     other = fleet.release("r1")
     with pytest.raises(ReleaseError, match="other contents"):
         slots.install(other)
@@ -186,7 +186,7 @@ def test_a_release_that_is_here_with_other_contents_is_refused(fleet: Fleet, tmp
 
 
 def test_a_file_that_the_disk_damaged_is_fetched_again_with_the_next_release(fleet: Fleet, tmp_path: Path) -> None:
-    slots = Slots(tmp_path / "device")
+    slots = ReleaseStore(tmp_path / "device")
     segment = slots.manifest("r1").collections[0].segments[0]
     slots.blob(segment.sha256).write_bytes(b"\0" * segment.size)
     with mock.patch("edge.releases.verification.attempt"):
@@ -197,14 +197,14 @@ def test_a_file_that_the_disk_damaged_is_fetched_again_with_the_next_release(fle
 def test_a_damaged_model_of_the_release_in_use_is_noticed(fleet: Fleet, tmp_path: Path) -> None:
     from edge.core.errors import StoreError
 
-    slots = Slots(tmp_path / "device")
+    slots = ReleaseStore(tmp_path / "device")
     (slots.path("r1") / "models/m/model.tflite").write_bytes(b"damaged")
     with pytest.raises(StoreError, match="damaged"):
         slots.verify(slots.manifest("r1"))
 
 
 def test_old_releases_and_their_files_go(fleet: Fleet, tmp_path: Path) -> None:
-    slots = Slots(tmp_path / "device")
+    slots = ReleaseStore(tmp_path / "device")
     with mock.patch("edge.releases.verification.attempt"):
         fleet.sync(tmp_path / "device")
         fleet.publish(fleet.release("r3", fleet.segment(some_faces(2, 9))))

@@ -13,7 +13,7 @@ from rigs.running import Running
 from rigs.waiting import eventually
 from rigs.wallclock import WallClock
 
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 
 @dataclass
@@ -33,7 +33,7 @@ class World:
 
     @property
     def current(self) -> str:
-        return Slots(self.device.folder / "state").current
+        return ReleaseStore(self.device.folder / "state").current
 
 
 @pytest.fixture

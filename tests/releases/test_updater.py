@@ -11,10 +11,10 @@ import pytest
 from rigs.release_simulator import Fleet, cut, offering, some_faces
 
 from edge.core.errors import ClockError, ConflictError, FetchError, ReleaseError, SettingsError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.releases import trusted_time as clock
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 from edge.releases.updater import Progress, Updater
 
 
@@ -36,7 +36,7 @@ def test_a_clock_that_jumps_installs_nothing_until_it_is_right_again(fleet: Flee
     with mock.patch("edge.core.system.hardware.clock", return_value="unsynced"):
         with pytest.raises(ClockError):
             fleet.sync(state)
-        assert Slots(state).current == ""
+        assert ReleaseStore(state).current == ""
         assert fleet.sync(state, trust_clock=True).outcome == "installed"
 
 
@@ -46,7 +46,7 @@ def test_a_clock_that_was_ahead_does_not_make_the_right_one_wrong(fleet: Fleet, 
         assert fleet.sync(state).outcome == "installed"
     fleet.publish(fleet.release("r2", fleet.segment(some_faces(5, 3))))
     assert fleet.sync(state).release == "r2"
-    ledger = Ledger(state / "sync")
+    ledger = UpdateState(state / "sync")
     assert ledger.get(clock.TIME) == pytest.approx(time.time(), abs=60)
     with mock.patch("edge.releases.trusted_time.time.time", return_value=time.time() - 3600), pytest.raises(ClockError):
         fleet.sync(state)
@@ -87,7 +87,7 @@ def test_pins_and_holds_and_other_groups(fleet: Fleet, state: Path) -> None:
 def test_a_dry_run_says_what_would_come_and_leaves_no_release(fleet: Fleet, state: Path) -> None:
     seen = Updater(fleet.settings(), state).run(dry=True)
     assert seen.planned == sum(path.stat().st_size for path in fleet.repository.blobs.iterdir())
-    assert Slots(state).installed() == []
+    assert ReleaseStore(state).installed() == []
     assert not any("/blobs/" in path for path in fleet.site.requests)
 
 
@@ -98,13 +98,13 @@ def test_progress_is_told_and_remembered_for_the_daemon(fleet: Fleet, state: Pat
     assert {one.phase for one in told} == {"downloading", "verifying", "staged"}
     shares = [one.share for one in told if one.phase == "downloading"]
     assert shares == sorted(shares)
-    ledger = Ledger(state / "sync")
+    ledger = UpdateState(state / "sync")
     assert ledger.get("progress")["desired"] == "r1"
     ledger.close()
 
 
 def test_two_at_once_are_one_too_many(fleet: Fleet, state: Path) -> None:
-    with Slots(state).locked(), pytest.raises(ConflictError, match="at work"):
+    with ReleaseStore(state).locked(), pytest.raises(ConflictError, match="at work"):
         fleet.sync(state)
 
 

@@ -20,9 +20,9 @@ from rigs.running import ROOT, Running
 from rigs.waiting import eventually
 
 from edge.core.settings import loader as config
-from edge.hub.publishing.publisher import Desk
+from edge.hub.publishing.publisher import ReleasePublisher
 from edge.releases.manifest import Blob, Deployment, Release, ShippedModel, to_bytes
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 FACES, OBJECTS, HEAVY, EMBEDDER = "edge-face-detector-1", "yolov8n-224", "yolov8n-416", "edge-face-embedder-1"
 CAMERA = {"detectors": [FACES, OBJECTS], "fps": 100.0, "width": 320, "height": 180, "realtime": True, "loop": True}
@@ -62,7 +62,7 @@ class World:
     def __init__(self, folder: Path, models: Path) -> None:
         self._models = models
         hub = settings_files.write(folder / "desk", models, CAMERA, labels=LABELS)
-        self.desk = Desk(folder / "hub", config.read(hub))
+        self.desk = ReleasePublisher(folder / "hub", config.read(hub))
         root = self.desk.repository.init()
         for name in (FACES, OBJECTS, EMBEDDER):
             self.desk.add_model(name)
@@ -75,7 +75,7 @@ class World:
         settings = {"labels": LABELS, "sync": sync, "log": {"repeat_seconds": 0.0}}
         """each takeover says the same line, and is waited for"""
         self.device = Running(folder / "device", models, CAMERA, settings)
-        self.slots = Slots(folder / "device/state")
+        self.slots = ReleaseStore(folder / "device/state")
         self.surroundings = {"PYTHONPATH": f"{Path(__file__).parent}"}
         self.device.config()
         self.device.start(**self.surroundings)

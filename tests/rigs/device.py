@@ -11,21 +11,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from rigs.waiting import eventually
 
-from edge.core import settings
-from edge.mqtt.client import Client, of_device
+from edge.core.settings.messaging import MqttSettings, OutboxSettings
+from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.outbox import Outbox
 
 
 @dataclass
 class Device:
     outbox: Outbox
-    client: Client
+    client: MqttClient
     delivery: Delivery
 
     @classmethod
-    def make(cls, chosen: settings.Mqtt, folder: Path, name: str = "porch") -> Device:
-        outbox = Outbox(folder / name / "outbox.db", settings.Outbox(commit_seconds=0))
+    def make(cls, chosen: MqttSettings, folder: Path, name: str = "porch") -> Device:
+        outbox = Outbox(folder / name / "outbox.db", OutboxSettings(commit_seconds=0))
         client = of_device(chosen, name, outbox.session)
         return cls(outbox, client, Delivery(outbox, client, name, chosen.acknowledge))
 

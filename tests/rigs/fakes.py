@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Detection, Embedding, Event, Frame, Match, Picture, Quality, Space
-from edge.pipeline.model_set import Bundle, Recogniser
-from edge.pipeline.tracking.identity_voting import Rules
+from edge.pipeline.model_set import FaceRecognizer, ModelSet
+from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 SPACE = Space("ab" * 32, "litert", 1, 4)
-RULES = Rules(match=0.5, uncertain=0.35, margin=0.06, votes=2)
+RULES = VotingRules(match=0.5, uncertain=0.35, margin=0.06, votes=2)
 FACE = Box(0.4, 0.3, 0.5, 0.5)
 
 
@@ -133,10 +133,10 @@ class KnowsAlice:
 
 def a_bundle(
     detector: object | None = None, embedder: CountsEmbeddings | None = None, collection: KnowsAlice | None = None
-) -> Bundle:
-    recogniser = Recogniser(embedder or CountsEmbeddings(), collection or KnowsAlice(), RULES)
+) -> ModelSet:
+    recogniser = FaceRecognizer(embedder or CountsEmbeddings(), collection or KnowsAlice(), RULES)
     detectors = {"fake": detector or SeesOneFace()}
-    return Bundle("r7", detectors, {"face": 0.5, "person": 0.5}, {"face": recogniser})  # type: ignore[dict-item]
+    return ModelSet("r7", detectors, {"face": 0.5, "person": 0.5}, {"face": recogniser})  # type: ignore[dict-item]
 
 
 def ids() -> Iterator[str]:
@@ -148,7 +148,7 @@ class Frames:
 
     live = False
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         self.name = f"fake {target}"
         self._camera, self._count = camera, int(target)
 

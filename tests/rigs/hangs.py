@@ -88,7 +88,7 @@ def main() -> int:
     capture()
     slow_trials()
     threading.Thread(target=keep_the_interpreter, daemon=True).start()
-    from edge.cli import main as edge
+    from edge.cli.main import main as edge
 
     return edge()
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.labels import Example, Head, Labels, Made, Mark, Version, evaluate
+from edge.labels.evaluation import evaluate
+from edge.labels.examples import Annotation, Example
+from edge.labels.head import Head
+from edge.labels.store import Labels
+from edge.labels.version import Made, Version
 
 
 def a_head(labels: Sequence[str] = ("cat", "dog"), dimensions: int = 4) -> Head:
@@ -29,7 +33,7 @@ def a_version(
     head = a_head(labels, dimensions)
     truth = np.eye(len(labels), dtype=bool)
     result = evaluate(head.labels, head.thresholds, truth.astype(np.float32), truth)
-    example = Example(Path("a.jpg"), (Mark(labels[0]),))
+    example = Example(Path("a.jpg"), (Annotation(labels[0]),))
     made = Made(head, result, base, space, detectors, [example], [example], ("truck",) if detectors else ())
     store = Labels(state)
     version = store.save(name, made)

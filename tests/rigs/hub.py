@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from edge.core.settings import Mqtt
+from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import topics
-from edge.mqtt.client import Client, Incoming
-from edge.mqtt.messages import Mark, WireEvent, parse, to_json
+from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.messages import DeliveryMark, WireEvent, parse, to_json
 from edge.mqtt.topics import Topics
 
 
 class Hub:
     """A contiguous mark: an event with ``after`` a and ``seq`` s moves a mark m with a <= m < s to s."""
 
-    def __init__(self, settings: Mqtt) -> None:
+    def __init__(self, settings: MqttSettings) -> None:
         self.events: list[WireEvent] = []
         """in the order in which they came, each once"""
         self.received = 0
@@ -26,7 +26,7 @@ class Hub:
         self._gaps: dict[tuple[str, int], list[tuple[int, int]]] = {}
         self._marks: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
-        self.client = Client(settings, "hub")
+        self.client = MqttClient(settings, "hub")
         self.client.subscribe(topics.reports(kind="event"), self._on_event)
         self.client.start()
 
@@ -45,7 +45,7 @@ class Hub:
         assert event.after is not None
         mark = self._advance((event.device, event.epoch), event.after, event.seq)
         if not self.muted:
-            self.client.publish(Topics(event.device).ack, to_json(Mark(event.epoch, mark)))
+            self.client.publish(Topics(event.device).ack, to_json(DeliveryMark(event.epoch, mark)))
 
     def _advance(self, key: tuple[str, int], after: int, seq: int) -> int:
         gaps = self._gaps.setdefault(key, [])

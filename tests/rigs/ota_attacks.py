@@ -28,7 +28,7 @@ from rigs.release_simulator import (
 from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
 from edge.core.errors import ClockError, EdgeError, FetchError, ReleaseError, TrustError
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 from edge.releases.updater import Updater
 
 QUICK = {
@@ -233,9 +233,9 @@ def _renamed(world: World) -> None:
 
 
 def _before_erasure(world: World) -> None:
-    from edge.releases.update_state import Ledger
+    from edge.releases.update_state import UpdateState
 
-    ledger = Ledger(world.state / "sync")
+    ledger = UpdateState(world.state / "sync")
     ledger.put({"erasure": 1})
     ledger.close()
 
@@ -362,7 +362,7 @@ def carry_out(attack: Attack, prepared: Path, folder: Path, quick: bool = True) 
     fleet.site = Site(fleet.repository.public)
     old = {path.name: path.read_bytes() for path in (prepared / "old").iterdir()}
     world = World(fleet, folder / "device", old)
-    slots = Slots(world.state)
+    slots = ReleaseStore(world.state)
     before = _contents(slots.releases)
     patches = [mock.patch(name, value) for name, value in QUICK.items() if quick]
     try:

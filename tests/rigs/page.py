@@ -16,13 +16,16 @@ import pytest
 from rigs.review_faces import BOX, SPACE, look
 
 from edge.api.rekognition.endpoint import ApiServer
-from edge.api.web import StatusPage
+from edge.api.web.routes import StatusPage
 from edge.core.imaging.image import encode_jpeg
-from edge.core.settings import Review, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings
 from edge.core.types import Box, Event, Frame, Identity, IdentityState, Picture, Track
 from edge.pipeline.health import Health
-from edge.recognition.review import Doubt, Nearest, ReviewQueue
-from edge.recognition.store import Collections, NewFace
+from edge.recognition.review.question import Nearest, ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "edge/data/portraits/grace-hopper/1.jpg"
@@ -136,6 +139,6 @@ def asked(folder: Path, count: int, people: tuple[str, ...] = PEOPLE, crops: boo
             "score": 0.9, "quality": 0.8, "subject": people[who], "nearest": tuple(near),
             "vector": look(who, 2 + number // len(people)), "crop": crop_of(number) if crops else b"",
         }  # fmt: skip
-        doubts.append(Doubt(**{**values, **more}))
-    with ReviewQueue(folder, Review(enabled=True, crops=crops, most=100_000)) as queue:
+        doubts.append(ReviewQuestion(**{**values, **more}))
+    with ReviewQueue(folder, ReviewSettings(enabled=True, crops=crops, most=100_000)) as queue:
         queue.put(doubts)

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.types import Face
 from edge.hub.publishing.keys import Keys
 from edge.hub.publishing.repository import Repository

@@ -33,11 +33,11 @@ def gains_execution() -> bool:
 
 def infer(portrait: Path) -> None:
     from edge.core.imaging import image as pictures
-    from edge.core.settings import Models
+    from edge.core.settings.vision import ModelSettings
     from edge.inference.load import load_detector
 
     with tempfile.TemporaryDirectory() as state:
-        detector = load_detector("edge-face-detector-1", Models(check=False), Path(state))
+        detector = load_detector("edge-face-detector-1", ModelSettings(check=False), Path(state))
         assert detector.detect(pictures.read(portrait)), "no face in a portrait"
 
 

@@ -11,19 +11,24 @@ from pathlib import Path
 from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
 
 from edge.api.rekognition.state_store import ApiState
-from edge.api.rekognition.videos import Finding, Job, JobStore
-from edge.core.settings import CollectionSettings, Review, Settings, Strangers
-from edge.core.settings import Outbox as OutboxSettings
+from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
+from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ReviewSettings, StrangerSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.storage import files
 from edge.core.types import Event, Face, Identity, IdentityState
-from edge.mqtt.outbox import Outbox
-from edge.recognition.review import Doubt, Nearest, ReviewQueue
-from edge.recognition.review.answers import Answers
+from edge.mqtt.outbox.outbox import Outbox
+from edge.recognition.review.answers import ReviewService
+from edge.recognition.review.question import Nearest, ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collections, NewFace, segments
+from edge.recognition.store import segments
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.users import Users
 from edge.releases.manifest import Blob, Probe, Release, Segment, ShippedCollection
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 SUBJECT, USER, EXTERNAL, SHIPPED = "Żaneta Müller", "user-of-zaneta", "external-of-zaneta", "somebody-shipped"
 ANNOY = Settings(collection=CollectionSettings(index="annoy"))
@@ -54,16 +59,16 @@ def build(state: Path) -> None:
         users = Users(collections.store, "staff", staff.number)
         users.create(USER)
         users.associate(USER, [faces[-1].face_id], -1.0)
-        with ReviewQueue(state, Review(enabled=True, crops=True)) as queue:
-            answers = Answers(queue, collections, {"face": MATCH})
+        with ReviewQueue(state, ReviewSettings(enabled=True, crops=True)) as queue:
+            answers = ReviewService(queue, collections, {"face": MATCH})
             for vector in LOOKS[3:]:
                 near = (Nearest(SUBJECT, faces[-1].face_id, 0.5),)
                 where = ("door", "1-1", "face", "staff", SPACE, BOX)
-                queue.put([Doubt("uncertain", time.time(), *where, 0.9, 0.8, SUBJECT, near, vector, CROP)])
+                queue.put([ReviewQuestion("uncertain", time.time(), *where, 0.9, 0.8, SUBJECT, near, vector, CROP)])
             first, second, _ = queue.doubts()
             answers.confirm(first.id)
             answers.reject(second.id)
-            shelf = Strangers(enabled=True)
+            shelf = StrangerSettings(enabled=True)
             now = time.time()
             queue.strangers.put([Stranger(0, 7, "staff", "face", SPACE, now, now, 2, 0.8, LOOKS[5][None])], shelf)
         staff.rebuild()
@@ -76,7 +81,7 @@ def build(state: Path) -> None:
     videos = JobStore(state)
     job = Job("j1", "StartFaceSearch", {"of": SUBJECT}, "SUCCEEDED")
     videos.add(job)
-    videos.save(job, [Finding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])
+    videos.save(job, [VideoFinding(0, "", {"FaceMatches": [{"Face": {"UserId": SUBJECT}}]})])
     videos.close()
     _release(state)
 
@@ -100,7 +105,7 @@ def _event(kind: str, track: str, subject: str) -> Event:
 
 
 def _release(state: Path) -> None:
-    slots = Slots(state)
+    slots = ReleaseStore(state)
     slots.prepare()
     face = Face("0" * 8 + "-0000-0000-0000-" + "0" * 12, "fleet", SHIPPED, "", None, BOX, 0.9, 0.9, 1.0, "hub")
     data = segments.pack("fleet", SPACE.fingerprint, [(face, LOOKS[0])])

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from edge import sources
 from edge.core.errors import SettingsError
-from edge.core.settings import Camera
-from edge.sources.base import Rate, StoredClock, masked
-from edge.sources.factory import split
+from edge.core.settings.vision import CameraSettings
+from edge.sources.base import FrameRate, StoredClock, mask_credentials
+from edge.sources.factory import open_source, split
 
 
 @pytest.mark.parametrize(
@@ -33,19 +32,19 @@ def test_a_source_is_split_into_name_and_target(source: str, name: str, target: 
     "source", ["video:film.mp4", "images:.", "rtsp://host/s", "v4l2:/dev/video0", "auto", "synthetic"]
 )
 def test_nothing_is_opened_before_frames_are_wanted(source: str) -> None:
-    opened = sources.open(Camera(source=source))
+    opened = open_source(CameraSettings(source=source))
     opened.close()
     assert opened.live == (source.split(":")[0] in {"rtsp", "v4l2", "auto"})
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"picamera2.*video"):
-        sources.open(Camera(name="door", source="webcam"))
+        open_source(CameraSettings(name="door", source="webcam"))
 
 
 def test_an_address_of_an_unknown_kind_is_refused_without_its_password() -> None:
     with pytest.raises(SettingsError, match="rtsp") as caught:
-        sources.open(Camera(source="http://admin:hunter2@host/s"))
+        open_source(CameraSettings(source="http://admin:hunter2@host/s"))
     assert "hunter2" not in str(caught.value)
 
 
@@ -61,11 +60,11 @@ def test_an_address_of_an_unknown_kind_is_refused_without_its_password() -> None
     ],
 )
 def test_credentials_are_masked(text: str, expected: str) -> None:
-    assert masked(text) == expected
+    assert mask_credentials(text) == expected
 
 
 def test_a_source_does_not_show_credentials() -> None:
-    source = sources.open(Camera(source="rtsp://admin:hunter2@host/s"))
+    source = open_source(CameraSettings(source="rtsp://admin:hunter2@host/s"))
     assert "hunter2" not in f"{source.name} {source!r} {source}"
 
 
@@ -73,13 +72,13 @@ def test_a_source_does_not_show_credentials() -> None:
     ("given", "wanted", "expected"), [(30, 5, 5), (25, 5, 5), (30, 25, 25), (10, 30, 10), (29.97, 10, 10)]
 )
 def test_a_rate_lets_through_what_is_wanted(given: float, wanted: float, expected: float) -> None:
-    rate = Rate(wanted)
+    rate = FrameRate(wanted)
     passed = sum(rate.wants(100 + number / given) for number in range(int(given * 20)))
     assert abs(passed / 20 - expected) <= 0.06 * expected
 
 
 def test_a_rate_survives_a_clock_that_goes_back() -> None:
-    rate = Rate(5)
+    rate = FrameRate(5)
     assert rate.wants(100.0)
     assert rate.wants(3.0)
     assert not rate.wants(3.1)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame
+from edge.sources.factory import open_source
 from edge.sources.images import ImageFolder
 
 
@@ -27,8 +27,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def frames_of(folder: Path, **changes: object) -> list[Frame]:
-    camera = Camera.model_validate({"source": f"images:{folder}", "realtime": False, "fps": 2, **changes})
-    return list(sources.open(camera).frames())
+    camera = CameraSettings.model_validate({"source": f"images:{folder}", "realtime": False, "fps": 2, **changes})
+    return list(open_source(camera).frames())
 
 
 def brightness(frame: Frame) -> int:
@@ -47,7 +47,7 @@ def test_a_bad_picture_in_the_middle_is_skipped_counted_and_reported(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "b.jpg").write_bytes(a_picture(90)[:200])
-    source = ImageFolder(Camera(source="images:x", realtime=False), str(folder))
+    source = ImageFolder(CameraSettings(source="images:x", realtime=False), str(folder))
     assert [brightness(frame) for frame in source.frames()] == [30, 150]
     assert source.skipped == 1
     assert "b.jpg" in caplog.text
@@ -58,7 +58,7 @@ def test_one_picture_is_a_source_too(folder: Path) -> None:
 
 
 def test_a_loop_starts_again_and_time_goes_on(folder: Path) -> None:
-    source = ImageFolder(Camera(source="images:x", realtime=False, loop=True, fps=2), str(folder))
+    source = ImageFolder(CameraSettings(source="images:x", realtime=False, loop=True, fps=2), str(folder))
     frames = [frame for frame, _ in zip(source.frames(), range(7), strict=False)]
     assert [brightness(frame) for frame in frames] == [30, 90, 150, 30, 90, 150, 30]
     assert frames[6].monotonic - frames[0].monotonic == pytest.approx(3.0)
@@ -83,7 +83,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path, what: str) -> Non
 
 def test_a_loop_complains_once_about_a_bad_picture(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "b.jpg").write_bytes(b"nothing")
-    source = ImageFolder(Camera(source="images:x", realtime=False, loop=True), str(folder))
+    source = ImageFolder(CameraSettings(source="images:x", realtime=False, loop=True), str(folder))
     assert len([frame for frame, _ in zip(source.frames(), range(9), strict=False)]) == 9
     assert source.skipped >= 4
     assert caplog.text.count("skipped") == 1

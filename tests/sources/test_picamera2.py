@@ -10,24 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SettingsError, SourceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame, Picture
-from edge.sources.base import fitted
+from edge.sources.base import CameraState, fitted
+from edge.sources.factory import open_source
 from edge.sources.picamera2 import PiCamera2
+from edge.sources.reconnect import Backoff, reconnecting
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
 
 
-def a_camera(**changes: Any) -> Camera:
-    return Camera(
+def a_camera(**changes: Any) -> CameraSettings:
+    return CameraSettings(
         name="door", **{"source": "picamera2", "width": 320, "height": 240, "fps": 100, "stall": 0.2, **changes}
     )
 
 
-def first(camera: Camera, count: int = 1) -> list[Frame]:
+def first(camera: CameraSettings, count: int = 1) -> list[Frame]:
     with closing(PiCamera2(camera, "")) as source:
         return list(itertools.islice(source.frames(), count))
 
@@ -109,10 +110,10 @@ def test_a_stalled_camera_is_an_error_and_can_be_opened_again(board: Any) -> Non
 
 def test_reconnecting_survives_stalls(board: Any) -> None:
     board.frames_until_stall, board.clock_offset, board.frame_seconds = 4, -5.0, 0.05
-    states: list[sources.CameraState] = []
+    states: list[CameraState] = []
     stop = threading.Event()
-    backoff = sources.reconnect.Backoff(first=0.01, most=0.01)
-    frames: Iterator[Frame] = sources.reconnecting(a_camera(), stop, states.append, backoff)
+    backoff = Backoff(first=0.01, most=0.01)
+    frames: Iterator[Frame] = reconnecting(a_camera(), stop, states.append, backoff)
     got = list(itertools.islice(frames, 10))
     assert [frame.sequence for frame in got] == list(range(10))
     words = [state.state for state in states]
@@ -171,7 +172,7 @@ def test_no_camera_with_that_number_is_an_error(board: Any) -> None:
 
 def test_a_number_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="picamera2:N"):
-        sources.open(Camera(source="picamera2:left"))
+        open_source(CameraSettings(source="picamera2:left"))
 
 
 def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +183,7 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 def test_auto_takes_the_csi_camera(board: Any) -> None:
-    source = sources.open(a_camera(source="auto"))
+    source = open_source(a_camera(source="auto"))
     with closing(source):
         assert close_to(colours(next(iter(source.frames())).main), [RED, GREEN, BLUE, BLUE])
         assert "picamera2" in source.name
@@ -193,5 +194,5 @@ def test_auto_leaves_usb_cameras_to_v4l2(board: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("edge.sources.auto.DEVICES", tmp_path)
     (tmp_path / "video0").write_bytes(b"not a device")
     with pytest.raises(SourceError, match="no camera") as caught:
-        next(iter(sources.open(Camera(source="auto")).frames()))
+        next(iter(open_source(CameraSettings(source="auto")).frames()))
     assert "source" in caught.value.hint

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import sources
 from edge.core import plugins as registry
 from edge.core.errors import SourceError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame, Picture
-from edge.sources.reconnect import Backoff
+from edge.sources.base import CameraState
+from edge.sources.reconnect import Backoff, reconnecting
 
 PICTURE = Picture(np.zeros((2, 2, 3), np.uint8), "rgb", 2, 2)
 
@@ -28,7 +28,7 @@ class Flaky:
     plan: list[tuple[int, str | None]] = []  # noqa: RUF012
     opened = closed = 0
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         self._camera = camera
 
     def frames(self) -> Iterator[Frame]:
@@ -64,11 +64,11 @@ QUICK = {"first": 0.001, "most": 0.001}
 
 def run(
     plan: list[tuple[int, str | None]], count: int, source: str = "flaky:x"
-) -> tuple[list[Frame], list[sources.CameraState]]:
+) -> tuple[list[Frame], list[CameraState]]:
     Flaky.plan = Stored.plan = plan
-    states: list[sources.CameraState] = []
-    frames = sources.reconnecting(
-        Camera(name="door", source=source), threading.Event(), states.append, Backoff(**QUICK)
+    states: list[CameraState] = []
+    frames = reconnecting(
+        CameraSettings(name="door", source=source), threading.Event(), states.append, Backoff(**QUICK)
     )
     return list(itertools.islice(frames, count)), states
 
@@ -125,8 +125,11 @@ def test_a_stored_source_that_cannot_be_read_is_not_tried_again() -> None:
 def test_stopping_ends_the_wait_at_once() -> None:
     Flaky.plan = [(0, "gone")]
     stop = threading.Event()
-    frames = sources.reconnecting(
-        Camera(source="flaky:x"), stop, lambda state: stop.set() if state.state == "lost" else None, Backoff(first=3600)
+    frames = reconnecting(
+        CameraSettings(source="flaky:x"),
+        stop,
+        lambda state: stop.set() if state.state == "lost" else None,
+        Backoff(first=3600),
     )
     assert list(frames) == []
 
@@ -134,7 +137,7 @@ def test_stopping_ends_the_wait_at_once() -> None:
 def test_stopping_ends_a_camera_that_delivers() -> None:
     Flaky.plan = [(10**9, None)]
     stop = threading.Event()
-    frames = sources.reconnecting(Camera(source="flaky:x"), stop, lambda _: None)
+    frames = reconnecting(CameraSettings(source="flaky:x"), stop, lambda _: None)
     next(frames)
     stop.set()
     assert len(list(frames)) <= 1

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame
-from edge.sources.reconnect import Backoff
+from edge.sources.base import CameraState
+from edge.sources.factory import open_source
+from edge.sources.reconnect import Backoff, reconnecting
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).resolve().parent.parent / "rigs" / "rtsp_server.py"
@@ -56,9 +57,9 @@ class RtspCamera:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
-    def settings(self, password: str = SECRET, path: str = "camera", **changes: Any) -> Camera:
+    def settings(self, password: str = SECRET, path: str = "camera", **changes: Any) -> CameraSettings:
         address = f"rtsp://admin:{password}@127.0.0.1:{self.port}/{path}"
-        return Camera(**{"name": "gate", "source": address, "stall": 5.0, "fps": 25, **changes})
+        return CameraSettings(**{"name": "gate", "source": address, "stall": 5.0, "fps": 25, **changes})
 
 
 @functools.cache
@@ -105,7 +106,7 @@ def test_frames_arrive_and_nobody_hears_the_password(
     camera: RtspCamera, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with closing(sources.open(camera.settings())) as source:
+    with closing(open_source(camera.settings())) as source:
         frames = list(itertools.islice(source.frames(), 5))
     assert all(shows_the_test_pattern(frame) for frame in frames)
     assert [frame.sequence for frame in frames] == list(range(5))
@@ -120,7 +121,7 @@ def test_frames_arrive_and_nobody_hears_the_password(
 )
 def test_a_refusal_says_why_without_the_password(camera: RtspCamera, changes: dict[str, str], reason: str) -> None:
     with pytest.raises(SourceError, match=reason) as caught:
-        next(iter(sources.open(camera.settings(**changes)).frames()))
+        next(iter(open_source(camera.settings(**changes)).frames()))
     assert caught.value.hint
     assert caught.value.__cause__ is None  # FFmpeg's own error quotes the address
     assert not any(word in str(caught.value) for word in (SECRET, "wr0ng-w0rd"))
@@ -128,12 +129,12 @@ def test_a_refusal_says_why_without_the_password(camera: RtspCamera, changes: di
 
 def test_a_camera_that_is_not_there_says_so() -> None:
     with pytest.raises(SourceError, match="nothing listens there"):
-        next(iter(sources.open(Camera(source=f"rtsp://admin:{SECRET}@127.0.0.1:1/camera")).frames()))
+        next(iter(open_source(CameraSettings(source=f"rtsp://admin:{SECRET}@127.0.0.1:1/camera")).frames()))
 
 
 @pytest.mark.long
 def test_a_camera_that_freezes_is_an_error_after_the_stall_time(own_camera: RtspCamera) -> None:
-    source = sources.open(own_camera.settings(stall=2.0))
+    source = open_source(own_camera.settings(stall=2.0))
     frames = source.frames()
     assert len(list(itertools.islice(frames, 5))) == 5
     own_camera.freeze()
@@ -144,8 +145,8 @@ def test_a_camera_that_freezes_is_an_error_after_the_stall_time(own_camera: Rtsp
 @pytest.mark.long
 def test_a_camera_that_comes_back_is_live_again(own_camera: RtspCamera, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    states: list[sources.CameraState] = []
-    frames = sources.reconnecting(
+    states: list[CameraState] = []
+    frames = reconnecting(
         own_camera.settings(stall=2.0), threading.Event(), states.append, Backoff(first=0.2, most=0.5)
     )
     before = list(itertools.islice(frames, 5))

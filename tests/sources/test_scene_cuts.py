@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.sources.av import VideoFile
-from edge.sources.scene_cuts import Shots
+from edge.sources.scene_cuts import SceneCuts
 
 
 def a_room(seed: int) -> np.ndarray:
@@ -18,7 +18,7 @@ def a_room(seed: int) -> np.ndarray:
 
 
 def cuts(pictures: list[np.ndarray], interval: float = 0.04) -> list[int]:
-    shots = Shots()
+    shots = SceneCuts()
     return [n for n, picture in enumerate(pictures) if shots.begins(picture, n * interval)]
 
 
@@ -56,14 +56,14 @@ def test_plain_pictures_of_any_size_are_no_cuts(height: int, width: int, first: 
 def test_the_cuts_of_real_videos_are_found_at_the_frame_that_follows(
     shared_data: Path, name: str, expected: list[float]
 ) -> None:
-    source = VideoFile(Camera(fps=5, realtime=False), str(shared_data / "video" / f"{name}.mp4"))
+    source = VideoFile(CameraSettings(fps=5, realtime=False), str(shared_data / "video" / f"{name}.mp4"))
     found = [frame.video_time for frame in source.frames() if frame.cut]
     assert found == pytest.approx(expected, abs=0.02)
 
 
 def test_a_video_that_starts_again_is_cut(shared_data: Path) -> None:
     source = VideoFile(
-        Camera(fps=1, realtime=False, loop=True), str(shared_data / "video" / "car-detection.mp4")
+        CameraSettings(fps=1, realtime=False, loop=True), str(shared_data / "video" / "car-detection.mp4")
     ).frames()
     starts = []
     for frame in source:

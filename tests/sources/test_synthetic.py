@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera
+from edge.core.resources import DATA
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Frame
+from edge.sources.factory import open_source
 from edge.sources.synthetic import VISITS, Synthetic
 
 WIDTH, HEIGHT = 1280, 720
@@ -20,7 +21,7 @@ WIDTH, HEIGHT = 1280, 720
 
 @pytest.fixture(scope="module")
 def synthetic() -> Synthetic:
-    return Synthetic(Camera(source="synthetic", realtime=False, fps=5), "")
+    return Synthetic(CameraSettings(source="synthetic", realtime=False, fps=5), "")
 
 
 def pixels(box: Box) -> tuple[float, float]:
@@ -43,7 +44,7 @@ def test_the_small_plane_shows_the_same(synthetic: Synthetic) -> None:
 
 
 def test_the_same_seed_films_the_same_whatever_was_filmed_before() -> None:
-    camera = Camera(source="synthetic", width=320, height=180)
+    camera = CameraSettings(source="synthetic", width=320, height=180)
     one, other = Synthetic(camera, ""), Synthetic(camera, "")
     other.picture(3)
     assert np.array_equal(one.picture(40).data, other.picture(40).data)
@@ -76,7 +77,7 @@ def test_faces_are_large_enough_and_inside_while_they_stay(synthetic: Synthetic)
 
 def test_the_true_box_holds_the_face(synthetic: Synthetic) -> None:
     """The face of the portrait, found by correlation in the frame, lies where the truth says."""
-    folder = Path(str(sources.__file__)).parent.parent / "data" / "portraits"
+    folder = DATA / "portraits"
     number, presence = next(
         (number, found[0])
         for number in range(20, synthetic.length)
@@ -103,7 +104,7 @@ def test_light_and_sharpness_change(synthetic: Synthetic) -> None:
 
 
 def test_a_loop_goes_on_after_the_scene() -> None:
-    looped = Synthetic(Camera(source="synthetic", loop=True, width=160, height=96), "")
+    looped = Synthetic(CameraSettings(source="synthetic", loop=True, width=160, height=96), "")
     later = looped.length + 20
     assert [presence.subject for presence in looped.truth(later)] == [presence.subject for presence in looped.truth(20)]
     assert {presence.visit for presence in looped.truth(later)}.isdisjoint(
@@ -118,15 +119,15 @@ def test_a_folder_of_ones_own_portraits_is_filmed_without_a_list_of_faces(tmp_pa
         cv2.ellipse(rgb, (50, 48), (20, 26), 0, 0, 360, colour, -1)
         cv2.rectangle(rgb, (15, 85), (85, 120), colour, -1)
         (tmp_path / name / "1.jpg").write_bytes(pictures.encode_jpeg(rgb))
-    camera = Camera(source=f"synthetic:{tmp_path}", realtime=False, width=320, height=180)
-    source = sources.open(camera)
+    camera = CameraSettings(source=f"synthetic:{tmp_path}", realtime=False, width=320, height=180)
+    source = open_source(camera)
     assert sum(1 for _ in source.frames()) > 50
     assert isinstance(source, Synthetic)
     assert source.subjects == ["ada", "bob"]
 
 
 def test_rgb_shows_what_i420_shows() -> None:
-    camera = Camera(source="synthetic", width=320, height=180)
+    camera = CameraSettings(source="synthetic", width=320, height=180)
     rgb = pictures.to_rgb(Synthetic(camera, "", layout="rgb").picture(20)).astype(int)
     planar = pictures.to_rgb(Synthetic(camera, "").picture(20))
     assert np.abs(rgb - planar).mean() < 6
@@ -142,5 +143,5 @@ def test_a_folder_that_cannot_be_filmed_is_an_error(tmp_path: Path, what: str) -
     if what == "broken list":
         (folder / "faces.toml").write_text('"ada/1.jpg" = [1, 2]')
     with pytest.raises(SourceError) as caught:
-        next(iter(sources.open(Camera(source=f"synthetic:{folder}")).frames()))
+        next(iter(open_source(CameraSettings(source=f"synthetic:{folder}")).frames()))
     assert caught.value.hint

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sources._timeline import LONGEST_STEP, Timeline
+from edge.sources.av import LONGEST_STEP, Timeline
 
 
 def times(*stamps: float | None) -> list[float]:

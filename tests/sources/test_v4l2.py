@@ -13,10 +13,10 @@ import av.error
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SourceError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.sources import auto
+from edge.sources.factory import open_source
 
 
 class FakeDevice:
@@ -65,12 +65,12 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     return fake
 
 
-def a_camera(device: str = "/dev/null", **changes: Any) -> Camera:
-    return Camera(**{"source": f"v4l2:{device}", "fps": 120, "stall": 0.3, **changes})
+def a_camera(device: str = "/dev/null", **changes: Any) -> CameraSettings:
+    return CameraSettings(**{"source": f"v4l2:{device}", "fps": 120, "stall": 0.3, **changes})
 
 
 def test_frames_arrive_although_most_reads_find_nothing(device: FakeDevice) -> None:
-    with closing(sources.open(a_camera(fps=100, width=64, height=64))) as source:
+    with closing(open_source(a_camera(fps=100, width=64, height=64))) as source:
         frames = list(itertools.islice(source.frames(), 2))
     assert [(frame.main.layout, frame.main.width) for frame in frames] == [("i420", 64)] * 2
     assert device.options["options"]["video_size"] == "64x64"
@@ -79,7 +79,7 @@ def test_frames_arrive_although_most_reads_find_nothing(device: FakeDevice) -> N
 
 
 def test_a_camera_that_falls_silent_is_an_error_and_does_not_hang(device: FakeDevice) -> None:
-    source = sources.open(a_camera())
+    source = open_source(a_camera())
     with pytest.raises(SourceError, match=r"nothing came for 0\.3 seconds"), closing(source):
         list(source.frames())
     assert device.closed
@@ -87,14 +87,14 @@ def test_a_camera_that_falls_silent_is_an_error_and_does_not_hang(device: FakeDe
 
 def test_a_device_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no device") as caught:
-        next(iter(sources.open(a_camera(str(tmp_path / "video9"))).frames()))
+        next(iter(open_source(a_camera(str(tmp_path / "video9"))).frames()))
     assert caught.value.hint
 
 
 def test_a_file_that_is_no_camera_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "video0").write_bytes(b"no camera")
     with pytest.raises(SourceError):
-        next(iter(sources.open(a_camera(str(tmp_path / "video0"))).frames()))
+        next(iter(open_source(a_camera(str(tmp_path / "video0"))).frames()))
 
 
 class FakeKernel:
@@ -130,7 +130,7 @@ def test_auto_looks_again_at_each_opening(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(auto, "DEVICES", tmp_path)
     monkeypatch.setattr(auto, "libcamera_sees_one", lambda: False)
     monkeypatch.setattr(auto, "fcntl", FakeKernel({"video0": ("uvcvideo", 1)}))
-    source = sources.open(a_camera(source="auto"))
+    source = open_source(a_camera(source="auto"))
     with pytest.raises(SourceError, match="no camera"):
         next(iter(source.frames()))
     (tmp_path / "video0").touch()

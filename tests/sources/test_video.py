@@ -10,13 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from edge import sources
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame
-from edge.sources._decoded import picture
-from edge.sources.av import VideoFile
+from edge.sources.av import VideoFile, picture
+from edge.sources.factory import open_source
 
 RED, GREEN = (200, 40, 40), (40, 200, 40)
 
@@ -46,8 +45,8 @@ def write_video(
 
 
 def frames_of(path: Path, **changes: object) -> list[Frame]:
-    camera = Camera.model_validate({"source": f"video:{path}", "realtime": False, "fps": 100, **changes})
-    return list(sources.open(camera).frames())
+    camera = CameraSettings.model_validate({"source": f"video:{path}", "realtime": False, "fps": 100, **changes})
+    return list(open_source(camera).frames())
 
 
 def number_of(frame: Frame) -> int:
@@ -99,7 +98,7 @@ def test_odd_dimensions_lose_a_row_and_a_column() -> None:
 
 
 def test_a_loop_starts_again_and_monotonic_time_goes_on(tmp_path: Path) -> None:
-    camera = Camera(source="x", realtime=False, loop=True, fps=25)
+    camera = CameraSettings(source="x", realtime=False, loop=True, fps=25)
     frames = list(itertools.islice(VideoFile(camera, str(write_video(tmp_path / "a.mp4", frames=10))).frames(), 25))
     assert [number_of(frame) for frame in frames] == [*range(10), *range(10), *range(5)]
     assert np.allclose(np.diff([frame.monotonic for frame in frames]), 0.04)

@@ -6,10 +6,10 @@ import ipaddress
 import socket
 
 from edge.core.errors import SettingsError
-from edge.core.settings import Api
+from edge.core.settings.services import ApiSettings
 
 
-def refuse_open_door(api: Api) -> None:
+def refuse_open_door(api: ApiSettings) -> None:
     """Raises SettingsError where anybody who reaches the address could do anything."""
     if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
         return
@@ -19,7 +19,7 @@ def refuse_open_door(api: Api) -> None:
     )
 
 
-def listening(api: Api, backlog: int) -> socket.socket:
+def listening(api: ApiSettings, backlog: int) -> socket.socket:
     """The listening socket: bound here, because uvicorn ends the whole process where it cannot bind.
 
     Raises SettingsError.

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from edge.core.errors import BusyError
-from edge.core.system.heartbeat import Pulse
+from edge.core.system.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ NICENESS = 10
 Job = tuple[Future[Any], Callable[[], Any]]
 
 
-class Lane:
+class WorkQueue:
     """Threads that take jobs from one bounded queue.
 
     ``share``: of one core, 0..1, that each thread may use over time; after a job it rests as long as that takes.
@@ -39,7 +39,7 @@ class Lane:
         self._share = share
         self._niceness = niceness
         self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
-        self.pulses = {f"api-{name}-{number}": Pulse() for number in range(threads)}
+        self.pulses = {f"api-{name}-{number}": Heartbeat() for number in range(threads)}
         """by thread; it rests while it waits for a job"""
         self._threads = [
             threading.Thread(target=self._work, args=(pulse,), name=thread, daemon=True)
@@ -74,7 +74,7 @@ class Lane:
     def waiting(self) -> int:
         return self._jobs.qsize()
 
-    def _work(self, pulse: Pulse) -> None:
+    def _work(self, pulse: Heartbeat) -> None:
         if self._niceness:
             _lower_priority(self._niceness)
         while (job := self._jobs.get()) is not None:

@@ -16,11 +16,11 @@ from edge.api.http import bodies, listener
 from edge.api.rekognition import constraints, sigv4
 from edge.api.rekognition.call import Call
 from edge.api.rekognition.errors import ApiError, translated
-from edge.api.rekognition.operations import NOT_HERE, OPERATIONS
+from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
 from edge.api.rekognition.service import Service
 from edge.core.errors import EdgeError, TransientError
-from edge.core.settings import Settings
-from edge.core.system.heartbeat import Pulse
+from edge.core.settings.schema import Settings
+from edge.core.system.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -54,7 +54,7 @@ class ApiServer:
         self.service = Service(settings, state, share=share, feeding=with_cameras, **parts)
         self.processors = self.service.processors
         self.port = settings.api.port
-        self.pulse = Pulse()
+        self.pulse = Heartbeat()
         """of the loop that answers"""
         self._server: Any = None
         self._thread: threading.Thread | None = None
@@ -181,7 +181,7 @@ class Endpoint:
             _refuse_browsers(headers)
             return sigv4.parsed(headers.get("authorization"))
         path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
-        message = sigv4.Message(request.method, path, request.url.query, headers, body)
+        message = sigv4.RequestParts(request.method, path, request.url.query, headers, body)
         secrets = {key: secret.get_secret_value() for key, secret in api.keys.items()}
         return sigv4.verify(message, secrets, time.time(), api.clock_skew)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.api.rekognition.shapes import Seen
+from edge.api.rekognition.shapes import DetectedFace
 
 REASONS = {
     "too_small": "SMALL_BOUNDING_BOX",
@@ -18,7 +18,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Bar:
+class QualityBar:
     """What a face must reach to pass."""
 
     quality: float
@@ -30,42 +30,42 @@ class Bar:
 
 
 BARS = {
-    "NONE": Bar(0.0, 0.0, refuse_reasons=False),
-    "LOW": Bar(0.05, 0.0),
-    "AUTO": Bar(0.15, 0.5),
-    "MEDIUM": Bar(0.35, 0.6),
-    "HIGH": Bar(0.6, 0.7),
+    "NONE": QualityBar(0.0, 0.0, refuse_reasons=False),
+    "LOW": QualityBar(0.05, 0.0),
+    "AUTO": QualityBar(0.15, 0.5),
+    "MEDIUM": QualityBar(0.35, 0.6),
+    "HIGH": QualityBar(0.6, 0.7),
 }
 
 
 @dataclass(frozen=True)
-class Refused:
+class UnindexedFace:
     """A face that was left out, with at least one reason."""
 
-    seen: Seen
+    seen: DetectedFace
     reasons: tuple[str, ...]
 
 
-def sort_out(faces: Sequence[Seen], level: str) -> tuple[list[Seen], list[Refused]]:
+def sort_out(faces: Sequence[DetectedFace], level: str) -> tuple[list[DetectedFace], list[UnindexedFace]]:
     """Faces that pass ``level`` and those that do not, each in their order."""
     passed, refused = [], []
     for seen in faces:
         reasons = _reasons(seen, BARS[level])
         if reasons:
-            refused.append(Refused(seen, reasons))
+            refused.append(UnindexedFace(seen, reasons))
         else:
             passed.append(seen)
     return passed, refused
 
 
-def best_of(faces: Sequence[Seen], most: int) -> tuple[list[Seen], list[Refused]]:
+def best_of(faces: Sequence[DetectedFace], most: int) -> tuple[list[DetectedFace], list[UnindexedFace]]:
     """At most ``most`` faces, largest first: the lowest quality goes first, of equals the smallest box."""
     ranked = sorted(faces, key=lambda seen: (round(seen.quality.score, 2), seen.area), reverse=True)
     kept = sorted(ranked[:most], key=lambda seen: seen.area, reverse=True)
-    return kept, [Refused(seen, ("EXCEEDS_MAX_FACES",)) for seen in ranked[most:]]
+    return kept, [UnindexedFace(seen, ("EXCEEDS_MAX_FACES",)) for seen in ranked[most:]]
 
 
-def _reasons(seen: Seen, bar: Bar) -> tuple[str, ...]:
+def _reasons(seen: DetectedFace, bar: QualityBar) -> tuple[str, ...]:
     reasons = []
     if bar.refuse_reasons and seen.quality.reason:
         reasons.append(REASONS.get(seen.quality.reason, "LOW_FACE_QUALITY"))

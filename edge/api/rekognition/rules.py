@@ -30,7 +30,7 @@ def refused(where: str, expected: str, code: str = "InvalidParameterException") 
 
 
 @dataclass(frozen=True)
-class Text:
+class StringRule:
     """A string of ``low``..``high`` characters that matches ``pattern`` as a whole, or is one of ``choices``."""
 
     low: int = 0
@@ -59,7 +59,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Blob:
+class BytesRule:
     """Standard base64 with padding, of ``low``..``high`` bytes. Comes back as bytes."""
 
     low: int
@@ -82,7 +82,7 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Whole:
+class IntegerRule:
     """An integer in ``low``..``high``."""
 
     low: int
@@ -99,7 +99,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Real:
+class FloatRule:
     """A finite number in ``low``..``high``."""
 
     low: float = -math.inf
@@ -114,7 +114,7 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Flag:
+class BooleanRule:
     """true or false."""
 
     def checked(self, value: object, where: str) -> bool:
@@ -124,7 +124,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Many:
+class ListRule:
     """A list of ``low``..``high`` members that all follow one rule."""
 
     member: Rule
@@ -140,7 +140,7 @@ class Many:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class MapRule:
     """A map of at most ``high`` pairs."""
 
     key: Rule
@@ -159,7 +159,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Record:
+class StructureRule:
     """A structure. A name that ends in ``*`` is required; ``union`` names members of which exactly one must be set.
 
     Members that the table does not know are left out: newer clients may send them.

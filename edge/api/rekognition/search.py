@@ -15,7 +15,7 @@ from edge.recognition.review.rejections import without
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
     from edge.api.rekognition.service import Service
-    from edge.api.rekognition.shapes import Seen
+    from edge.api.rekognition.shapes import DetectedFace
     from edge.core.types import FloatArray, Match, Picture
     from edge.recognition.store.collection import Collection
 
@@ -23,7 +23,7 @@ DEFAULT_THRESHOLD = 80.0
 DEFAULT_MATCHES = 100
 
 
-def largest_face(call: Call, picture: Picture) -> Seen:
+def largest_face(call: Call, picture: Picture) -> DetectedFace:
     """The largest face that passes the QualityFilter. Raises ApiError where there is none."""
     passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
     if not passed:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.api.http.work_queue import Lane
+from edge.api.http.work_queue import WorkQueue
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import data_of, picture
 from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.taxonomy import Taxonomy
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -46,10 +46,11 @@ class Service:
         feeding: bool = False,
         pages: Sequence[BaseRoute] = (),
     ) -> None:
-        from edge.api.rekognition.custom import Projects, Training
+        from edge.api.rekognition.custom.projects import Projects
+        from edge.api.rekognition.custom.training import Training
         from edge.api.rekognition.streams.processors import StreamProcessors
-        from edge.api.rekognition.videos import VideoJobs
-        from edge.recognition.review import Anchors
+        from edge.api.rekognition.videos.jobs import VideoJobs
+        from edge.recognition.review.rejections import RejectionIndex
         from edge.recognition.store.collections import Collections
 
         self.settings, self.state = settings, state
@@ -62,12 +63,12 @@ class Service:
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
         self.lanes = {
-            "models": Lane("models", settings.api.queue, share=share, niceness=NICENESS),
-            "store": Lane("store", 8 * settings.api.queue, threads=STORE_THREADS),
+            "models": WorkQueue("models", settings.api.queue, share=share, niceness=NICENESS),
+            "store": WorkQueue("store", 8 * settings.api.queue, threads=STORE_THREADS),
         }
         self.processors = StreamProcessors(self, state, publish, feeding)
         self.videos = VideoJobs(self, state, publish)
-        self.anchors = Anchors(state)
+        self.anchors = RejectionIndex(state)
         self._users: dict[str, Users] = {}
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 
 
 @dataclass(frozen=True)
-class Seen:
+class DetectedFace:
     """A face in a picture, with what its crop is worth."""
 
     detection: Detection
@@ -39,7 +39,7 @@ def box(found: Box) -> dict[str, float]:
     }
 
 
-def compared_face(seen: Seen) -> dict[str, Any]:
+def compared_face(seen: DetectedFace) -> dict[str, Any]:
     """ComparedFace: box, confidence, landmarks, pose, quality."""
     marks = zip(LANDMARKS, seen.detection.landmarks, strict=False)
     quality = seen.quality

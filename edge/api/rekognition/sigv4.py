@@ -40,7 +40,7 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Message:
+class RequestParts:
     """The parts of a request that a signature covers. Header names are in lower case."""
 
     method: str
@@ -59,7 +59,7 @@ def parsed(authorization: str | None) -> Signed | None:
     return Signed(match["key"], match["date"], match["region"], match["service"], names, match["signature"])
 
 
-def verify(message: Message, secrets: Mapping[str, str], now: float, skew: float) -> Signed:
+def verify(message: RequestParts, secrets: Mapping[str, str], now: float, skew: float) -> Signed:
     """Who signed. Raises ApiError AccessDeniedException with what is wrong, never with what would be right.
 
     ``secrets``: access key id -> secret. ``now``: seconds since the epoch. ``skew``: seconds its time may be off.
@@ -80,7 +80,7 @@ def verify(message: Message, secrets: Mapping[str, str], now: float, skew: float
     return signed
 
 
-def signature(message: Message, signed: Signed, secret: str, stamp: str) -> str:
+def signature(message: RequestParts, signed: Signed, secret: str, stamp: str) -> str:
     """The hex signature that ``secret`` gives this message."""
     headers = "".join(f"{name}:{' '.join(message.headers.get(name, '').split())}\n" for name in signed.headers)
     query = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in parse_qsl(message.query, True))

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from edge.api.rekognition.rules import Many, Record, Rule, Text, Whole
+from edge.api.rekognition.rules import IntegerRule, ListRule, Rule, StringRule, StructureRule
 
 
-def inputs(s3_object: Record, percent: Rule, collection: Rule, general_labels: Rule, page: Rule) -> dict[str, Record]:
+def inputs(
+    s3_object: StructureRule, percent: Rule, collection: Rule, general_labels: Rule, page: Rule
+) -> dict[str, StructureRule]:
     """By operation; the shapes that other operations have as well are given."""
-    word = Text(1, 64, r"[a-zA-Z0-9\-_]+")
-    channel = Record(
+    word = StringRule(1, 64, r"[a-zA-Z0-9\-_]+")
+    channel = StructureRule(
         {
-            "SNSTopicArn*": Text(pattern=r"arn:aws:sns:.*:\w{12}:.+"),
-            "RoleArn*": Text(pattern=r"arn:aws:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"),
+            "SNSTopicArn*": StringRule(pattern=r"arn:aws:sns:.*:\w{12}:.+"),
+            "RoleArn*": StringRule(pattern=r"arn:aws:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"),
         }
     )
     start: dict[str, Rule] = {
-        "Video*": Record({"S3Object": s3_object}),
+        "Video*": StructureRule({"S3Object": s3_object}),
         "ClientRequestToken": word,
         "NotificationChannel": channel,
-        "JobTag": Text(1, 1024, r"[a-zA-Z0-9_.\-:+=\/]+"),
+        "JobTag": StringRule(1, 1024, r"[a-zA-Z0-9_.\-:+=\/]+"),
     }
-    get: dict[str, Rule] = {"JobId*": word, "MaxResults": Whole(1), "NextToken": page}
+    get: dict[str, Rule] = {"JobId*": word, "MaxResults": IntegerRule(1), "NextToken": page}
     return {
-        "StartFaceSearch": Record({**start, "FaceMatchThreshold": percent, "CollectionId*": collection}),
-        "GetFaceSearch": Record({**get, "SortBy": Text(choices=("INDEX", "TIMESTAMP"))}),
-        "StartFaceDetection": Record({**start, "FaceAttributes": Text(choices=("DEFAULT", "ALL"))}),
-        "GetFaceDetection": Record(get),
-        "StartLabelDetection": Record(
+        "StartFaceSearch": StructureRule({**start, "FaceMatchThreshold": percent, "CollectionId*": collection}),
+        "GetFaceSearch": StructureRule({**get, "SortBy": StringRule(choices=("INDEX", "TIMESTAMP"))}),
+        "StartFaceDetection": StructureRule({**start, "FaceAttributes": StringRule(choices=("DEFAULT", "ALL"))}),
+        "GetFaceDetection": StructureRule(get),
+        "StartLabelDetection": StructureRule(
             {
                 **start,
                 "MinConfidence": percent,
-                "Features": Many(Text(choices=("GENERAL_LABELS",)), 0, 1),
-                "Settings": Record({"GeneralLabels": general_labels}),
+                "Features": ListRule(StringRule(choices=("GENERAL_LABELS",)), 0, 1),
+                "Settings": StructureRule({"GeneralLabels": general_labels}),
             }
         ),
-        "GetLabelDetection": Record(
+        "GetLabelDetection": StructureRule(
             {
                 **get,
-                "SortBy": Text(choices=("NAME", "TIMESTAMP")),
-                "AggregateBy": Text(choices=("TIMESTAMPS", "SEGMENTS")),
+                "SortBy": StringRule(choices=("NAME", "TIMESTAMP")),
+                "AggregateBy": StringRule(choices=("TIMESTAMPS", "SEGMENTS")),
             }
         ),
     }

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.api.rekognition.shapes import Seen, model_version
+from edge.api.rekognition.shapes import DetectedFace, model_version
 from edge.core.errors import SettingsError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.inference.tiling import Tiling
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Vision:
         """Of new collections: digits and dots."""
         return model_version(self.space.fingerprint)
 
-    def faces(self, picture: Picture) -> list[Seen]:
+    def faces(self, picture: Picture) -> list[DetectedFace]:
         """The faces of a picture with their quality, largest first, at most MOST_FACES."""
         detector, tiles = self.face_detector(), self._settings.api.tiles
         seen = detector.detect(picture)
@@ -66,9 +66,9 @@ class Vision:
         found = [one for one in seen if one.label == self._settings.api.label]
         found.sort(key=lambda one: one.box.area, reverse=True)
         embedder = self.embedder()
-        return [Seen(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
+        return [DetectedFace(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
 
-    def embed(self, picture: Picture, faces: Sequence[Seen], *, still: bool) -> list[Embedding]:
+    def embed(self, picture: Picture, faces: Sequence[DetectedFace], *, still: bool) -> list[Embedding]:
         """Their embeddings, in order; ``still``: as Embedder.embed."""
         return self.embedder().embed(picture, [one.detection for one in faces], still=still)
 

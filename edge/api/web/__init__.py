@@ -2,7 +2,3 @@
 
 Served by the endpoint's own thread. The pipeline pays one look at an empty dict a frame while nobody watches.
 """
-
-from edge.api.web.routes import StatusPage
-
-__all__ = ["StatusPage"]

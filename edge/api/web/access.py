@@ -18,9 +18,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from edge.api.http import bodies_rest as bodies
+from edge.api.http import bodies as bodies
 from edge.core.errors import InputError
-from edge.core.settings import Page
+from edge.core.settings.services import PageSettings
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,10 +52,10 @@ HEADERS = {
 }
 
 
-class Door:
+class AccessControl:
     """Decides about one request at a time, on the endpoint's loop."""
 
-    def __init__(self, settings: Page, device: str) -> None:
+    def __init__(self, settings: PageSettings, device: str) -> None:
         self._token = settings.token.get_secret_value()
         names = {"localhost", device, f"{device}.local", socket.gethostname(), *settings.hosts}
         self._names = {name.lower() for name in names}

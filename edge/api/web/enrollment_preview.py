@@ -21,8 +21,8 @@ from edge.recognition.identification import FACES
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray, Match, Picture
-    from edge.recognition.extraction import Finder, Seen
-    from edge.recognition.store import Collection
+    from edge.recognition.extraction import ExtractedFace, FaceExtractor
+    from edge.recognition.store.collection import Collection
 
 MOST_HELD = 64
 HELD_SECONDS = 15 * 60.0
@@ -37,23 +37,23 @@ SIDE, AROUND = 200, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EnrollmentPreview:
     """What was found in one picture."""
 
     collection: str
     label: str
     digest: str
     """of the picture"""
-    seen: tuple[Seen, ...]
+    seen: tuple[ExtractedFace, ...]
 
 
-class Looks:
+class EnrollmentPreviews:
     """The looks that wait for a name. On one thread."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[str, tuple[float, Look]] = OrderedDict()
+        self._held: OrderedDict[str, tuple[float, EnrollmentPreview]] = OrderedDict()
 
-    def keep(self, look: Look) -> str:
+    def keep(self, look: EnrollmentPreview) -> str:
         """Hold it. Returns the word to ask for it by."""
         now, word = time.monotonic(), secrets.token_urlsafe(12)
         self._held[word] = now + HELD_SECONDS, look
@@ -61,7 +61,7 @@ class Looks:
             self._held.popitem(last=False)
         return word
 
-    def get(self, word: str) -> Look:
+    def get(self, word: str) -> EnrollmentPreview:
         """Raises NotFoundError for one that was held too long."""
         until, look = self._held.get(word, (0.0, None))
         if look is None or until < time.monotonic():
@@ -74,13 +74,13 @@ def digest_of(picture: Picture) -> str:
     return hashlib.sha256(np.ascontiguousarray(picture.data).tobytes()).hexdigest()
 
 
-def look(picture: Picture, digest: str, finder: Finder, collection: Collection) -> Look:
+def look(picture: Picture, digest: str, finder: FaceExtractor, collection: Collection) -> EnrollmentPreview:
     """Find and embed the largest detections."""
     found = finder.detect(picture)[:MOST_FACES]
-    return Look(collection.name, finder.label, digest, tuple(finder.embed(picture, found)))
+    return EnrollmentPreview(collection.name, finder.label, digest, tuple(finder.embed(picture, found)))
 
 
-def document(look: Look, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
+def document(look: EnrollmentPreview, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
     """What the page shows of it, pictures included."""
     width = min(WIDTH, picture.width)
     shown = pictures.resized_rgb(picture, width, max(1, round(picture.height * width / picture.width)))
@@ -99,7 +99,7 @@ def document(look: Look, picture: Picture, collection: Collection, match: float)
     }
 
 
-def nearest(seen: Seen, collection: Collection) -> list[Match]:
+def nearest(seen: ExtractedFace, collection: Collection) -> list[Match]:
     """The nearest subjects, most alike first."""
     if seen.embedding is None:
         return []
@@ -107,7 +107,7 @@ def nearest(seen: Seen, collection: Collection) -> list[Match]:
     return collection.by_subject(query, collection.search(query, FACES, seen.embedding.space))[0]
 
 
-def _face(seen: Seen, label: str, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
+def _face(seen: ExtractedFace, label: str, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
     box = seen.detection.box.clipped()
     return {
         "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],

@@ -16,20 +16,21 @@ from edge.api.web.access import said
 from edge.core import subjects
 from edge.core.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.recognition import extraction as finder
 from edge.recognition import identification as identify
 from edge.recognition.enrollment import HINTS, enroll_picture, new_face
-from edge.recognition.enrollment_check import judged
+from edge.recognition.enrollment_check import check_enrollment
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edge.api.http.work_queue import Lane
+    from edge.api.http.work_queue import WorkQueue
     from edge.core.types import Frame, Picture
-    from edge.recognition.extraction import Seen
-    from edge.recognition.store import Collection, Collections
+    from edge.recognition.extraction import ExtractedFace
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.store.collections import Collections
 
 MOST_BYTES = 16 << 20
 """of one picture"""
@@ -45,18 +46,18 @@ class _Told:
     document: dict[str, Any]
 
 
-class Enrolment:
+class EnrollmentRoutes:
     """Only the lane's one thread touches the models. ``latest``: the newest frame of a camera."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
-        self.lane: Lane | None = None
+        self.lane: WorkQueue | None = None
         self.latest: Callable[[str], Frame | None] = lambda _: None
         # the cameras' interpreters are theirs; these take one core at most, and are loaded when first asked for
         models = settings.models.model_copy(update={"threads": 1})
         self._settings = settings.model_copy(update={"models": models})
         self._state, self._collections = state, collections
-        self._finders: dict[str, finder.Finder] = {}
-        self._looks = looks.Looks()
+        self._finders: dict[str, finder.FaceExtractor] = {}
+        self._looks = looks.EnrollmentPreviews()
 
     def collections(self) -> list[str]:
         """Collections that a label is recognised by."""
@@ -120,7 +121,7 @@ class Enrolment:
                 return name, label
         raise NotFoundError(f"no label is recognised by a collection {name[:64]!r}", "look at [labels]")
 
-    def _finder(self, label: str) -> finder.Finder:
+    def _finder(self, label: str) -> finder.FaceExtractor:
         if label not in self._finders:
             self._finders[label] = finder.load(self._settings, self._state, label)
         return self._finders[label]
@@ -165,14 +166,16 @@ class Enrolment:
         status = "added" if collection.count > before else "already_there"
         return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id})
 
-    def _match(self, found: finder.Finder) -> float:
+    def _match(self, found: finder.FaceExtractor) -> float:
         return identify.rule(self._settings, found.label, found.embedder).cosine
 
-    def _refuse_harm(self, seen: Seen, subject: str, collection: Collection, match: float) -> None:
+    def _refuse_harm(self, seen: ExtractedFace, subject: str, collection: Collection, match: float) -> None:
         """The gate of ``edge review``. Raises ConflictError."""
         near = looks.nearest(seen, collection)
         if near and near[0].name != subject and near[0].similarity >= match:
             words = f"it looks like {near[0].name}, who is enrolled already ({near[0].similarity:.2f})"
             raise ConflictError(words, "take that name, or enroll it all the same")
-        if seen.embedding is not None and (harm := judged(collection, seen.embedding.vector, subject, match).harm):
+        if seen.embedding is not None and (
+            harm := check_enrollment(collection, seen.embedding.vector, subject, match).harm
+        ):
             raise ConflictError(harm, "take another picture, or enroll it all the same")

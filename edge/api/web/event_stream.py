@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from edge.core.subjects import nameless
 from edge.core.types import Event
-from edge.mqtt._event_document import event_document
+from edge.mqtt.messages import event_document
 
 RECENT = 200
 """events that are kept for a page that opens"""
@@ -22,7 +22,7 @@ HEARTBEAT = 15.0
 """seconds of silence after which something is sent, so that a lost browser is noticed"""
 
 
-class Feed:
+class EventStream:
     """``listen`` is called on the inference thread; ``stream`` runs on the endpoint's loop."""
 
     def __init__(self) -> None:

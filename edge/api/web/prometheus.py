@@ -21,7 +21,7 @@ Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """A metric and its values."""
 
     name: str
@@ -30,7 +30,7 @@ class Family:
     samples: Iterable[tuple[Labels, float]]
 
 
-def text(families: Iterable[Family]) -> str:
+def text(families: Iterable[MetricFamily]) -> str:
     """The page; a family without values is left out."""
     lines: list[str] = []
     for family in families:
@@ -42,50 +42,58 @@ def text(families: Iterable[Family]) -> str:
 
 def of_daemon(
     health: Health, outbox: Mapping[str, object], mqtt: Mapping[str, object], faces: Mapping[str, int], release: str
-) -> Iterator[Family]:
+) -> Iterator[MetricFamily]:
     """Everything that is counted. ``outbox`` and ``mqtt`` are the documents of ``up/stats``."""
     now, cameras = time.monotonic(), health.cameras
-    yield Family("edge_build_info", "gauge", "1, with what runs.", [({"version": __version__, "release": release}, 1)])
+    yield MetricFamily(
+        "edge_build_info", "gauge", "1, with what runs.", [({"version": __version__, "release": release}, 1)]
+    )
     for name, kind, words, field in CAMERAS:
-        yield Family(name, kind, words, [({"camera": c}, float(getattr(one, field))) for c, one in cameras.items()])
+        yield MetricFamily(
+            name, kind, words, [({"camera": c}, float(getattr(one, field))) for c, one in cameras.items()]
+        )
     rates = {name: one.rates(now) for name, one in cameras.items()}
     for name, words, field in RATES:
-        yield Family(name, "gauge", words, [({"camera": c}, float(getattr(one, field))) for c, one in rates.items()])
+        yield MetricFamily(
+            name, "gauge", words, [({"camera": c}, float(getattr(one, field))) for c, one in rates.items()]
+        )
     live = [({"camera": name}, float(one.state == "live")) for name, one in cameras.items()]
-    yield Family("edge_camera_live", "gauge", "1 while the camera delivers.", live)
+    yield MetricFamily("edge_camera_live", "gauge", "1 while the camera delivers.", live)
     stages = [
         ({"stage": stage, "quantile": quantile}, known[key] / 1e3)
         for stage, known in health.latency_ms().items()
         for quantile, key in (("0.5", "p50"), ("0.99", "p99"))
     ]
-    yield Family("edge_stage_seconds", "gauge", "Time of each stage a frame, of the latest 512.", stages)
+    yield MetricFamily("edge_stage_seconds", "gauge", "Time of each stage a frame, of the latest 512.", stages)
     declined = [({"reason": reason}, float(count)) for reason, count in list(health.declined.items())]
-    yield Family("edge_crops_declined_total", "counter", "Crops not worth embedding.", declined)
+    yield MetricFamily("edge_crops_declined_total", "counter", "Crops not worth embedding.", declined)
     for name, kind, words, key in OUTBOX:
-        yield Family(name, kind, words, _numbers(outbox, key))
-    yield Family(
+        yield MetricFamily(name, kind, words, _numbers(outbox, key))
+    yield MetricFamily(
         "edge_outbox_ok", "gauge", "1 while the disk takes events.", [({}, float(outbox.get("state") == "ok"))]
     )
     for name, kind, words, key in MQTT:
-        yield Family(name, kind, words, _numbers(mqtt, key))
+        yield MetricFamily(name, kind, words, _numbers(mqtt, key))
     counts = [({"collection": name}, float(count)) for name, count in faces.items()]
-    yield Family("edge_collection_faces", "gauge", "Faces of a collection.", counts)
-    yield Family("edge_problems", "gauge", "Parts that do not work.", [({}, float(len(health.problems)))])
+    yield MetricFamily("edge_collection_faces", "gauge", "Faces of a collection.", counts)
+    yield MetricFamily("edge_problems", "gauge", "Parts that do not work.", [({}, float(len(health.problems)))])
     level = [({"what": health.shed.what}, float(health.shed.level))]
-    yield Family("edge_shedding_level", "gauge", "Steps of work given up: heat, or no room.", level)
+    yield MetricFamily("edge_shedding_level", "gauge", "Steps of work given up: heat, or no room.", level)
     yield from _of_board(health.sys)
 
 
-def _of_board(sys: Path | None) -> Iterator[Family]:
+def _of_board(sys: Path | None) -> Iterator[MetricFamily]:
     heat = board.temperature(sys)
-    yield Family("edge_board_temperature_celsius", "gauge", "The hottest zone.", [] if heat is None else [({}, heat)])
+    yield MetricFamily(
+        "edge_board_temperature_celsius", "gauge", "The hottest zone.", [] if heat is None else [({}, heat)]
+    )
     flags = [({"flag": flag}, 1.0) for flag in board.throttled(sys)]
-    yield Family("edge_board_throttled", "gauge", "What the firmware holds back now.", flags)
+    yield MetricFamily("edge_board_throttled", "gauge", "What the firmware holds back now.", flags)
     synced = float(board.clock() == "synced")
-    yield Family("edge_clock_synced", "gauge", "1 where wall time can be trusted.", [({}, synced)])
+    yield MetricFamily("edge_clock_synced", "gauge", "1 where wall time can be trusted.", [({}, synced)])
     resident = float(board.memory().resident)
-    yield Family("process_resident_memory_bytes", "gauge", "Resident memory of the daemon.", [({}, resident)])
-    yield Family("process_cpu_seconds_total", "counter", "CPU time of the daemon.", [({}, time.process_time())])
+    yield MetricFamily("process_resident_memory_bytes", "gauge", "Resident memory of the daemon.", [({}, resident)])
+    yield MetricFamily("process_cpu_seconds_total", "counter", "CPU time of the daemon.", [({}, time.process_time())])
 
 
 Row = tuple[str, Literal["counter", "gauge"], str, str]

@@ -8,27 +8,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.api.http import bodies_rest as bodies
+from edge.api.http import bodies as bodies
 from edge.api.web.access import said
 from edge.api.web.texts import question, why
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.labels.store import Labels
-from edge.recognition.review import Doubt, Portraits, PortraitStore, ReviewQueue, answers
-from edge.recognition.review.answers import Answers
+from edge.recognition.review import answers
+from edge.recognition.review.answers import ReviewService
 from edge.recognition.review.database import FILE
+from edge.recognition.review.face_crops import FaceCrops, FaceCropStore
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
 
 AT_ONCE = 500
 """questions of one answer"""
 MOST_ANSWERS = 100
 """in one request: others wait no longer than these take"""
-Work = Callable[[Answers, int, str, bool], str | None]
+Work = Callable[[ReviewService, int, str, bool], str | None]
 WORK: dict[str, Work] = {
     "confirm": lambda given, number, _, force: given.confirm(number, force),
     "rename": lambda given, number, subject, force: given.rename(number, subject, force),
@@ -41,15 +44,15 @@ NAMING = ("rename", "new")
 """answers that want a name"""
 
 
-class Questions:
+class ReviewRoutes:
     """One at a time touches the queue. The file of the queue is made only where the settings want one."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
         self._settings, self._state, self._collections = settings, state, collections
         self._lock = threading.Lock()
         self._queue: ReviewQueue | None = None
-        self._portraits: PortraitStore | None = None
-        self._answers: Answers | None = None
+        self._portraits: FaceCropStore | None = None
+        self._answers: ReviewService | None = None
         self._match: dict[str, float] = {}
 
     def summary(self) -> dict[str, Any]:
@@ -148,7 +151,7 @@ class Questions:
     def _opened(self) -> bool:
         if self._queue is None and (self._settings.review.enabled or (self._state / FILE).exists()):
             self._queue = ReviewQueue(self._state, self._settings.review)
-            self._portraits = PortraitStore(self._state)
+            self._portraits = FaceCropStore(self._state)
         return self._queue is not None
 
     def _needed(self) -> ReviewQueue:
@@ -156,10 +159,10 @@ class Questions:
             raise NotFoundError("there is no review queue", "set review.enabled = true")
         return self._queue
 
-    def _applying(self) -> Answers:
+    def _applying(self) -> ReviewService:
         if self._answers is None:
             self._match = answers.matches(self._settings, self._state)
-            self._answers = Answers(self._needed(), self._collections, self._match)
+            self._answers = ReviewService(self._needed(), self._collections, self._match)
         return self._answers
 
     def _list(self, after: int) -> dict[str, Any]:
@@ -169,7 +172,7 @@ class Questions:
         undoable = self._applying().undoable
         return {"questions": self._documents(found), "more": len(found) == AT_ONCE, "undoable": undoable}
 
-    def _documents(self, found: Sequence[Doubt]) -> list[dict[str, Any]]:
+    def _documents(self, found: Sequence[ReviewQuestion]) -> list[dict[str, Any]]:
         portraits = self._portraits.all() if self._portraits else {}
         choices = {version: self._labels(version) for version in {one.version for one in found} if version}
         return [
@@ -210,7 +213,7 @@ class Questions:
         return {"id": number, "ok": True, "question": self._documents([doubt])[0]}
 
 
-def _document(doubt: Doubt, portraits: Portraits, match: float | None) -> dict[str, Any]:
+def _document(doubt: ReviewQuestion, portraits: FaceCrops, match: float | None) -> dict[str, Any]:
     known: dict[str, Any] = answers.document(doubt)
     for one in known["nearest"]:
         pictures = portraits.get((doubt.collection, one["subject"]), {})

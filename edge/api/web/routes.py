@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from edge import __version__
 from edge.api.web import prometheus as metrics
-from edge.api.web.access import Door, said
-from edge.api.web.enrollment_routes import Enrolment
-from edge.api.web.event_stream import Feed
+from edge.api.web.access import AccessControl, said
+from edge.api.web.enrollment_routes import EnrollmentRoutes
+from edge.api.web.event_stream import EventStream
 from edge.api.web.live import LiveView
-from edge.api.web.review_routes import Questions
+from edge.api.web.review_routes import ReviewRoutes
 from edge.core.errors import NotFoundError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
-from edge.pipeline.event_policy import Presence
+from edge.pipeline.event_policy import CameraPresence
 from edge.pipeline.health import Health
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from edge.api.http.work_queue import Lane
+    from edge.api.http.work_queue import WorkQueue
     from edge.core.types import Frame
     from edge.mqtt.messages import Stats
-    from edge.recognition.store import Collections
+    from edge.recognition.store.collections import Collections
 
 SCRIPTS = (
     "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
@@ -53,20 +53,20 @@ class StatusPage:
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._health, self._collections = settings, health, collections
-        self._door = Door(settings.page, settings.device.name)
+        self._door = AccessControl(settings.page, settings.device.name)
         self.live = LiveView(settings.page.width)
-        self.feed = Feed()
-        self._enrolment = Enrolment(settings, state, collections)
-        self._questions = Questions(settings, state, collections)
+        self.feed = EventStream()
+        self._enrolment = EnrollmentRoutes(settings, state, collections)
+        self._questions = ReviewRoutes(settings, state, collections)
         self._stats: Callable[[], Stats] | None = None
-        self._present: Callable[[], Sequence[Presence]] = tuple
+        self._present: Callable[[], Sequence[CameraPresence]] = tuple
         self._latest: Callable[[str], Frame | None] = lambda _: None
         self._release: Callable[[], str] = str
 
     def begin(
         self,
         stats: Callable[[], Stats],
-        present: Callable[[], Sequence[Presence]],
+        present: Callable[[], Sequence[CameraPresence]],
         latest: Callable[[str], Frame | None],
         release: Callable[[], str],
     ) -> None:
@@ -74,7 +74,7 @@ class StatusPage:
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
         self._enrolment.latest = self._camera
 
-    def serve(self, lane: Lane) -> None:
+    def serve(self, lane: WorkQueue) -> None:
         """``lane`` runs the models that enroll."""
         self._enrolment.lane = lane
 
@@ -207,7 +207,7 @@ class StatusPage:
         }
 
 
-def _document(presence: Presence) -> dict[str, Any]:
+def _document(presence: CameraPresence) -> dict[str, Any]:
     tracks = [
         {
             "track": one.track,

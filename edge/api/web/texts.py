@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.recognition.review import Doubt
+from edge.recognition.review.question import ReviewQuestion
 
 TRY = {
     "no_face": "come nearer, and look into the camera",
@@ -18,7 +18,7 @@ TRY = {
 """reason why nothing can be enrolled -> what helps"""
 
 
-def question(doubt: Doubt) -> str:
+def question(doubt: ReviewQuestion) -> str:
     """What is asked."""
     if doubt.pseudonym:
         return f"Who is {doubt.pseudonym}?"
@@ -27,13 +27,13 @@ def question(doubt: Doubt) -> str:
     return f"Is it {doubt.subject}?" if doubt.subject else "Who is it?"
 
 
-def why(doubt: Doubt, match: float | None) -> str:
+def why(doubt: ReviewQuestion, match: float | None) -> str:
     """Why somebody is asked. ``match``: cosine that makes a match; None where it is not known here."""
     says = WHY.get(doubt.reason)
     return says(doubt, match) if says else f"The device asks because of: {doubt.reason}."
 
 
-def _uncertain(doubt: Doubt, match: float | None) -> str:
+def _uncertain(doubt: ReviewQuestion, match: float | None) -> str:
     if not doubt.nearest or match is None:
         return f"The looks speak for {doubt.subject}, but too weakly."
     best = doubt.nearest[0].similarity
@@ -42,7 +42,7 @@ def _uncertain(doubt: Doubt, match: float | None) -> str:
     return f"The looks speak for {doubt.subject}, but too weakly: {best:.2f}, and {match:.2f} makes a match."
 
 
-def _margin(doubt: Doubt, _: float | None) -> str:
+def _margin(doubt: ReviewQuestion, _: float | None) -> str:
     if len(doubt.nearest) < 2:
         return "Two subjects are nearly as near."
     first, second = doubt.nearest[:2]
@@ -51,7 +51,7 @@ def _margin(doubt: Doubt, _: float | None) -> str:
     )
 
 
-def _unmatched(doubt: Doubt, match: float | None) -> str:
+def _unmatched(doubt: ReviewQuestion, match: float | None) -> str:
     if not doubt.nearest:
         return "A good look at somebody, and the collection has nobody to compare with."
     best = doubt.nearest[0]
@@ -59,26 +59,26 @@ def _unmatched(doubt: Doubt, match: float | None) -> str:
     return f"A good look that nobody matches: the nearest is {best.subject} with {best.similarity:.2f}{needed}."
 
 
-def _retracted(doubt: Doubt, _: float | None) -> str:
+def _retracted(doubt: ReviewQuestion, _: float | None) -> str:
     return f"The device called this {doubt.subject}, and a later look disproved it."
 
 
-def _audit(doubt: Doubt, _: float | None) -> str:
+def _audit(doubt: ReviewQuestion, _: float | None) -> str:
     return f"A sample: the device is sure that this is {doubt.subject}. Is it right?"
 
 
-def _faint(doubt: Doubt, _: float | None) -> str:
+def _faint(doubt: ReviewQuestion, _: float | None) -> str:
     near = f" If it is one: the nearest is {doubt.nearest[0].subject}." if doubt.nearest else ""
     return f"The detector is not sure that this is a {doubt.label} at all ({doubt.score:.2f}).{near}"
 
 
-def _threshold(doubt: Doubt, _: float | None) -> str:
+def _threshold(doubt: ReviewQuestion, _: float | None) -> str:
     score = next((one.similarity for one in doubt.nearest if one.subject == doubt.subject), None)
     near = f": {score:.2f} is near the threshold" if score is not None else ""
     return f"The custom labels {doubt.version} are not sure of {doubt.subject}{near}."
 
 
-WHY: dict[str, Callable[[Doubt, float | None], str]] = {
+WHY: dict[str, Callable[[ReviewQuestion, float | None], str]] = {
     "uncertain": _uncertain,
     "margin": _margin,
     "unmatched": _unmatched,

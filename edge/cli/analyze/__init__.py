@@ -2,8 +2,3 @@
 
 ``analysis`` runs it, ``appearances`` remembers who was there and when, ``page`` and ``annotated`` show it to people.
 """
-
-from edge.cli.analyze.analysis import Analysis, Step
-from edge.cli.analyze.appearances import Appearance, Appearances
-
-__all__ = ["Analysis", "Appearance", "Appearances", "Step"]

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Event, Frame, Track
-from edge.pipeline.loader import assemble
+from edge.pipeline.loader import load_model_set
 from edge.pipeline.pipeline import Pipeline
 from edge.recognition.extraction import image_files
-from edge.recognition.store import Collections
+from edge.recognition.store.collections import Collections
 from edge.sources.av import VideoFile
 from edge.sources.images import ENDINGS
 
@@ -43,13 +44,13 @@ class Step:
 class Analysis:
     """Looks through stored sources with the models, labels and thresholds of one camera's settings.
 
-    ``problems`` says what of the settings could not be used. Raises what ``assemble`` raises.
+    ``problems`` says what of the settings could not be used. Raises what ``load_model_set`` raises.
     """
 
-    def __init__(self, settings: Settings, state: Path, collections: Collections, camera: Camera) -> None:
+    def __init__(self, settings: Settings, state: Path, collections: Collections, camera: CameraSettings) -> None:
         self._camera = camera.model_copy(update={"realtime": False, "loop": False, "enabled": True})
         self._settings = settings.model_copy(update={"cameras": (self._camera,)})
-        assembled = assemble(self._settings, state, collections)
+        assembled = load_model_set(self._settings, state, collections)
         self._ids = (f"1-{number}" for number in itertools.count(1))
         self.problems = assembled.problems
         self.bundle = assembled.bundle
@@ -82,7 +83,7 @@ class Analysis:
 
         yield from self._ended(self._begun(camera), path, frames())
 
-    def _begun(self, camera: Camera) -> Pipeline:
+    def _begun(self, camera: CameraSettings) -> Pipeline:
         pipeline = Pipeline(camera, self._settings, self.bundle, self._ids)
         for listener in self.begun:
             listener(pipeline)

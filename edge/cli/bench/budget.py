@@ -11,23 +11,23 @@ from statistics import median
 from typing import Any, cast
 
 from edge.cli.bench.cycle import ids
-from edge.cli.bench.stand import Stand
+from edge.cli.bench.stand import BenchSetup
 from edge.core.resources import DATA
-from edge.core.settings import Recognition
+from edge.core.settings.vision import RecognitionSettings
 from edge.core.types import Identity, IdentityState
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.pipeline.pipeline import Pipeline
 from edge.recognition.enrollment import enroll_images, planned
-from edge.recognition.extraction import Finder
-from edge.recognition.store import Collection
+from edge.recognition.extraction import FaceExtractor
+from edge.recognition.store.collection import Collection
 
 PORTRAITS = DATA / "portraits"
 EVERYTHING = {"budget": 10_000, "attempts": 1_000_000, "refresh_seconds": 1e-3}
 """settings by which a face is embedded whenever it is seen"""
 
 
-def beside_everything(stand: Stand) -> dict[str, Any]:
+def beside_everything(stand: BenchSetup) -> dict[str, Any]:
     """Embeddings, names and how long the first one took: by the budget, and without one."""
     pictures = _enrolled(stand)
     recognition = stand.settings.recognition
@@ -45,7 +45,7 @@ def beside_everything(stand: Stand) -> dict[str, Any]:
 
 
 @dataclass
-class _Run:
+class _BudgetRun:
     """What one run came to, by track."""
 
     faces: int = 0
@@ -70,26 +70,26 @@ class _Run:
         }
 
 
-def _enrolled(stand: Stand) -> int:
+def _enrolled(stand: BenchSetup) -> int:
     """Add the plan's people to the collections of the bundle: how many pictures were good for it."""
     count, bundle = 0, stand.assembled.bundle
     for label, recogniser in bundle.recognisers.items():
         detectors = [cast("Detector", bundle.detectors[name]) for name in stand.camera.detectors]
         able = [detector for detector in detectors if label in detector.labels]
         score, least = stand.settings.labels[label].score, stand.settings.recognition.min_quality
-        finder = Finder(label, able, cast("Embedder", recogniser.embedder), score, least)
+        finder = FaceExtractor(label, able, cast("Embedder", recogniser.embedder), score, least)
         collection = cast("Collection", recogniser.collection)
         plan = planned(stand.plan.people or PORTRAITS, None)
         count += sum(one.face is not None for one in enroll_images(plan, finder, collection))
     return count
 
 
-def _run(stand: Stand, recognition: Recognition) -> _Run:
+def _run(stand: BenchSetup, recognition: RecognitionSettings) -> _BudgetRun:
     settings = stand.settings.model_copy(update={"recognition": recognition})
     camera = stand.camera.model_copy(update={"motion": False})
     recognised = stand.assembled.bundle.recognisers
     pipeline = Pipeline(camera, settings, stand.assembled.bundle, ids())
-    run, started = _Run(), dict[str, float]()
+    run, started = _BudgetRun(), dict[str, float]()
     cpu = time.process_time()
     for frame in stand.film:
         events = pipeline.process(frame)

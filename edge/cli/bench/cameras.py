@@ -15,12 +15,12 @@ from typing import Any
 from edge.cli.bench.live import ToOutbox
 from edge.cli.bench.replay import Film, held, still
 from edge.cli.bench.setup import held_bytes
-from edge.cli.bench.stand import Stand
-from edge.core.settings import Camera
+from edge.cli.bench.stand import BenchSetup
+from edge.core.settings.vision import CameraSettings
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame
-from edge.daemon.engine import Watch
-from edge.mqtt.outbox import Outbox
+from edge.daemon.engine import Engine
+from edge.mqtt.outbox.outbox import Outbox
 from edge.pipeline.health import Health
 from edge.pipeline.pipeline import Pipeline
 
@@ -57,7 +57,7 @@ LOADS = (
 )
 
 
-def by_count(stand: Stand, fps: float) -> dict[str, Any]:
+def by_count(stand: BenchSetup, fps: float) -> dict[str, Any]:
     """By number of cameras and load. ``fps``: frames a second that the thread can take."""
     with ExitStack() as stack:
         films = {
@@ -96,7 +96,9 @@ class Ages(ToOutbox):
             self.taken.append(age - sum(pipeline.cost.stages.values()))
 
 
-def _cameras(count: int, load: Load, like: Camera, fps: float, films: Mapping[bool, str]) -> list[Camera]:
+def _cameras(
+    count: int, load: Load, like: CameraSettings, fps: float, films: Mapping[bool, str]
+) -> list[CameraSettings]:
     wanted = like.fps if load.demand is None else min(MOST_FPS, load.demand * fps / -(-count // load.moving))
     return [
         like.model_copy(
@@ -113,10 +115,10 @@ def _cameras(count: int, load: Load, like: Camera, fps: float, films: Mapping[bo
     ]
 
 
-def _watched(stand: Stand, cameras: Sequence[Camera]) -> dict[str, Any]:
+def _watched(stand: BenchSetup, cameras: Sequence[CameraSettings]) -> dict[str, Any]:
     alone = stand.settings.model_copy(update={"cameras": tuple(cameras)})
     health, reports = Health([camera.name for camera in cameras]), Ages(stand.outbox)
-    watch = Watch(alone, stand.assembled.bundle, 1, health, reports)
+    watch = Engine(alone, stand.assembled.bundle, 1, health, reports)
     watch.start()
     watch.wait(WARM_UP)
     reports.taken.clear()
@@ -150,7 +152,7 @@ class _Rate:
     dropped: float
 
 
-def _told(cameras: Sequence[Camera], rates: Mapping[str, _Rate]) -> dict[str, Any]:
+def _told(cameras: Sequence[CameraSettings], rates: Mapping[str, _Rate]) -> dict[str, Any]:
     """Rates of all, of the least and the most served, and how fair that is by weight."""
     moving = [camera for camera in cameras if f":{FILM}:" in camera.source]
     looked = [rates[camera.name].looked for camera in moving]
@@ -173,7 +175,7 @@ def _told(cameras: Sequence[Camera], rates: Mapping[str, _Rate]) -> dict[str, An
     return told
 
 
-def _busiest(stand: Stand) -> Frame:
+def _busiest(stand: BenchSetup) -> Frame:
     """Of a few frames, the one in which most is detected: somebody sits in the still scene."""
     detectors = [stand.assembled.bundle.detectors[name] for name in stand.camera.detectors]
 

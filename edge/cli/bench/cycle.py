@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.cli.bench.cpu import Threads
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Event, Frame
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.outbox import Outbox
 from edge.pipeline.health import Meter
-from edge.pipeline.loader import Assembled
+from edge.pipeline.loader import LoadedModels
 from edge.pipeline.pipeline import Pipeline
 
 WARM_UP = 5
@@ -34,9 +35,9 @@ class Invokes:
 
 
 def run_cycle(
-    camera: Camera,
+    camera: CameraSettings,
     settings: Settings,
-    assembled: Assembled,
+    assembled: LoadedModels,
     frames: Sequence[Frame],
     outbox: Outbox,
     progress: Callable[[float], None],
@@ -83,7 +84,7 @@ def run_cycle(
 class counted:  # noqa: N801
     """While the block runs, every invoke of the bundle's models is counted and timed."""
 
-    def __init__(self, assembled: Assembled, invokes: Invokes) -> None:
+    def __init__(self, assembled: LoadedModels, invokes: Invokes) -> None:
         bundle = assembled.bundle
         models = [*bundle.detectors.values(), *(one.embedder for one in bundle.recognisers.values())]
         models += [one.embedder for one in bundle.tellers.values()]

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.cli.bench.cpu import Threads
 from edge.cli.bench.cycle import ids
-from edge.cli.bench.stand import Stand
+from edge.cli.bench.stand import BenchSetup
 from edge.core.types import Box, Frame
 from edge.pipeline.pipeline import Pipeline
 
@@ -18,7 +18,7 @@ HELD = 0.5
 """share of a track's frames in which it must be followed to count as found"""
 
 
-def beside_every_frame(stand: Stand) -> dict[str, Any]:
+def beside_every_frame(stand: BenchSetup) -> dict[str, Any]:
     """Looks, and of the tracks of a run that looks at every frame, those that were followed and how late."""
     frames = stand.film
     gated, every = _run(stand, motion=True), _run(stand, motion=False)
@@ -38,7 +38,7 @@ def beside_every_frame(stand: Stand) -> dict[str, Any]:
 
 
 @dataclass
-class _Run:
+class _GatingRun:
     """Where the reported tracks were."""
 
     looks: int = 0
@@ -49,9 +49,9 @@ class _Run:
     """label and box of all that was followed, frame by frame"""
 
 
-def _run(stand: Stand, motion: bool) -> _Run:
+def _run(stand: BenchSetup, motion: bool) -> _GatingRun:
     camera = stand.camera.model_copy(update={"motion": motion})
-    pipeline, run = Pipeline(camera, stand.settings, stand.assembled.bundle, ids()), _Run()
+    pipeline, run = Pipeline(camera, stand.settings, stand.assembled.bundle, ids()), _GatingRun()
     seen: dict[str, dict[int, tuple[str, Box]]] = {}
     threads = Threads()
     for at, frame in enumerate(stand.film):
@@ -69,7 +69,7 @@ def _run(stand: Stand, motion: bool) -> _Run:
     return run
 
 
-def _followed(run: _Run, at: int, one: tuple[str, Box]) -> bool:
+def _followed(run: _GatingRun, at: int, one: tuple[str, Box]) -> bool:
     label, box = one
     return any(label == other and box.iou(place) >= SAME for other, place in run.there[at])
 

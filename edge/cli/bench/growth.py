@@ -14,15 +14,15 @@ import numpy as np
 
 from edge.cli.bench import rival
 from edge.cli.bench.cycle import WARM_UP, run_cycle
-from edge.cli.bench.stand import Stand
+from edge.cli.bench.stand import BenchSetup
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera, Label
+from edge.core.settings.vision import CameraSettings, LabelSettings
 from edge.core.types import Frame, Picture
 from edge.inference import model as models
-from edge.pipeline.loader import assemble
+from edge.pipeline.loader import load_model_set
 from edge.sources import synthetic_scene as scene
 from edge.sources.base import fitted
-from edge.sources.synthetic_script import Pose
+from edge.sources.synthetic_script import PortraitPose
 
 if TYPE_CHECKING:
     from edge.core.types import ByteArray
@@ -35,7 +35,7 @@ SWAY = 0.01
 KEPT = ("fps", "cpu_ms_per_frame", "invoke_cpu_ms_per_frame", "cpu_over_invokes", "fps_share")
 
 
-def by_faces(stand: Stand) -> dict[str, Any]:
+def by_faces(stand: BenchSetup) -> dict[str, Any]:
     """By number of people who stand in view; each beside a plain script on the same frames."""
     found = {}
     for count in stand.plan.in_view:
@@ -54,21 +54,21 @@ def by_faces(stand: Stand) -> dict[str, Any]:
     return found
 
 
-def by_detector(stand: Stand) -> dict[str, Any]:
+def by_detector(stand: BenchSetup) -> dict[str, Any]:
     """By detector, in place of those of the settings; all that it can find matters."""
     found = {}
     for name in stand.plan.detectors:
         decoder = models.find(name, models.folders(stand.settings.models, stand.state)).card.decoder
-        labels = {label: Label() for label in (decoder.labels if decoder else ())} | stand.settings.labels
+        labels = {label: LabelSettings() for label in (decoder.labels if decoder else ())} | stand.settings.labels
         camera = stand.camera.model_copy(update={"detectors": (name,)})
         chosen = stand.settings.model_copy(update={"cameras": (camera,), "labels": labels})
-        assembled = assemble(chosen, stand.state, stand.collections)
+        assembled = load_model_set(chosen, stand.state, stand.collections)
         cycle, _, _ = run_cycle(camera, chosen, assembled, stand.frames, stand.outbox, lambda _: stand.progress(0))
         found[name] = _kept(cycle)
     return found
 
 
-def crowded(camera: Camera, people: int, count: int) -> list[Frame]:
+def crowded(camera: CameraSettings, people: int, count: int) -> list[Frame]:
     """Frames of so many people who stand side by side in rows and sway a little."""
     folder = Path(str(resources.files("edge") / "data" / "portraits"))
     portraits = scene.portraits(folder)
@@ -84,7 +84,7 @@ def crowded(camera: Camera, people: int, count: int) -> list[Frame]:
         for index, (x, y) in enumerate(_places(people)):
             portrait = portraits[index % len(portraits)]
             sway = SWAY * math.sin(1.3 * at + index)
-            pose = Pose(x + sway, y, FACE, 3.0 * math.sin(0.7 * at + index), 0.0)
+            pose = PortraitPose(x + sway, y, FACE, 3.0 * math.sin(0.7 * at + index), 0.0)
             scene.add_person(canvas, portrait, pose, 0.0)
         planes = cast("ByteArray", cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420))
         cv2.add(planes[:height], np.roll(grain, 37 * number), dst=planes[:height])

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.types import Event, Frame
-from edge.daemon.engine import Watch
-from edge.mqtt.outbox import Outbox
+from edge.daemon.engine import Engine
+from edge.mqtt.outbox.outbox import Outbox
 from edge.pipeline.health import Health
-from edge.pipeline.loader import Assembled
+from edge.pipeline.loader import LoadedModels
 from edge.pipeline.pipeline import Pipeline
 
 OPENING = 60.0
@@ -19,7 +19,7 @@ OPENING = 60.0
 
 
 def watch_live(
-    settings: Settings, assembled: Assembled, outbox: Outbox, seconds: float, progress: Callable[[float], None]
+    settings: Settings, assembled: LoadedModels, outbox: Outbox, seconds: float, progress: Callable[[float], None]
 ) -> dict[str, Any]:
     """The daemon's threads on the source at its own pace: what is dropped, and how old a frame's events are."""
     if not seconds:
@@ -27,7 +27,7 @@ def watch_live(
     camera = settings.cameras[0].model_copy(update={"realtime": True, "loop": True})
     alone = settings.model_copy(update={"cameras": (camera,)})
     health = Health([camera.name])
-    watch = Watch(alone, assembled.bundle, 1, health, ToOutbox(outbox))
+    watch = Engine(alone, assembled.bundle, 1, health, ToOutbox(outbox))
     watch.start()
     opened = time.monotonic() + OPENING
     while not health.cameras[camera.name].frames and time.monotonic() < opened and not watch.wait(0.02):

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.cli.bench.setup import SEED
-from edge.cli.bench.stand import Stand
-from edge.core.settings import Settings
+from edge.cli.bench.stand import BenchSetup
+from edge.core.settings.schema import Settings
 from edge.core.types import WHOLE, Space
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -30,7 +32,7 @@ STEP = 5_000
 """faces added at a time"""
 
 
-def by_size(stand: Stand) -> dict[str, Any]:
+def by_size(stand: BenchSetup) -> dict[str, Any]:
     """By number of faces, for the first recogniser's space. Empty where nothing is recognised."""
     for recogniser in stand.assembled.bundle.recognisers.values():
         space = recogniser.embedder.space

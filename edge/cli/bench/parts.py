@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.core.settings import Outbox as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings as OutboxSettings
 from edge.core.types import Event
-from edge.mqtt.outbox import Outbox
+from edge.mqtt.outbox.outbox import Outbox
 
 IO = Path("/proc/self/io")
 REPEATS = 50

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.cli.bench.cpu import Threads
 from edge.cli.bench.cycle import WARM_UP, ids
-from edge.cli.bench.stand import Stand
+from edge.cli.bench.stand import BenchSetup
 from edge.inference.detector import Detector
 from edge.inference.preprocess import Preparation
 from edge.pipeline.pipeline import Pipeline
@@ -33,8 +33,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "tracks": (
         "edge.pipeline.tracking.tracker:Tracker.update",
         "edge.pipeline.zones:Zones.update",
-        "edge.pipeline.tracking.face_person:Holders.update",
-        "edge.pipeline.tracking.face_person:Holders.name",
+        "edge.pipeline.tracking.face_person:FacePersonLinker.update",
+        "edge.pipeline.tracking.face_person:FacePersonLinker.name",
     ),
     "which to embed": ("edge.pipeline.pipeline:schedule",),
     "crops": ("edge.inference.embedder:Embedder.crop",),
@@ -43,11 +43,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     "match": (
         "edge.recognition.store.collection:Collection.search",
         "edge.recognition.store.collection:Collection.by_subject",
-        "edge.recognition.review.rejections:Anchors.held_away",
+        "edge.recognition.review.rejections:RejectionIndex.held_away",
     ),
-    "votes": ("edge.pipeline.tracking.embedding_schedule:Looks.add",),
-    "custom labels": ("edge.pipeline.label_stage:Telling.look", "edge.pipeline.label_stage:Telling.ended"),
-    "events": ("edge.pipeline.event_policy:Policy.events",),
+    "votes": ("edge.pipeline.tracking.embedding_schedule:EmbeddingScheduler.add",),
+    "custom labels": ("edge.pipeline.label_stage:LabelStage.look", "edge.pipeline.label_stage:LabelStage.ended"),
+    "events": ("edge.pipeline.event_policy:EventPolicy.events",),
     "outbox": ("edge.mqtt.outbox:Outbox.put",),
     "the rest of the pipeline": ("edge.pipeline.pipeline:Pipeline.process",),
 }
@@ -56,7 +56,7 @@ CALIBRATION = 1000
 """calls of nothing, to know what the clock takes"""
 
 
-def profiled(stand: Stand) -> dict[str, Any]:
+def profiled(stand: BenchSetup) -> dict[str, Any]:
     """Microseconds of CPU and calls by stage, of a frame, and the smallest loop around the detector beside it."""
     camera = stand.camera.model_copy(update={"motion": False})
     pipeline = Pipeline(camera, stand.settings, stand.assembled.bundle, ids())
@@ -138,7 +138,7 @@ def _place(where: str) -> tuple[Any, str, Callable[..., Any]]:
     return owner, name, getattr(owner, name)
 
 
-def _smallest(stand: Stand) -> dict[str, float]:
+def _smallest(stand: BenchSetup) -> dict[str, float]:
     """The first detector with nothing but a resize, the outputs and a maximum around its invoke, beside that alone."""
     detector = stand.assembled.bundle.detectors.get(stand.camera.detectors[0])
     if not isinstance(detector, Detector):

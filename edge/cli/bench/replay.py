@@ -15,7 +15,7 @@ from edge.core.types import Frame, Picture
 from edge.sources.base import StoredClock
 
 if TYPE_CHECKING:
-    from edge.core.settings import Camera
+    from edge.core.settings.vision import CameraSettings
 
 GOLDEN = 0.6180339887
 """multiples of it, whole numbers taken off, are spread evenly over 0..1 however many there are"""
@@ -53,7 +53,7 @@ class Replay:
 
     live = False
 
-    def __init__(self, camera: Camera, target: str) -> None:
+    def __init__(self, camera: CameraSettings, target: str) -> None:
         name, _, number = target.partition(":")
         if name not in _HELD:
             raise SourceError(f"replay {name}: no frames are held under that name", "choose another source")

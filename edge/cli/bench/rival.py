@@ -16,11 +16,13 @@ import numpy as np
 from edge.cli.bench.cycle import WARM_UP
 from edge.core.errors import EdgeError
 from edge.core.imaging import image as pictures
-from edge.core.settings import Camera, Mqtt, Settings
+from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Detection, Frame, Picture
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.pipeline.loader import Assembled
+from edge.pipeline.loader import LoadedModels
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -31,8 +33,8 @@ TOPIC = "edge-bench/rival"
 
 def beside(
     settings: Settings,
-    camera: Camera,
-    assembled: Assembled,
+    camera: CameraSettings,
+    assembled: LoadedModels,
     frames: Sequence[Frame],
     cycle: Mapping[str, Any],
     progress: Callable[[float], None],
@@ -68,7 +70,7 @@ def beside(
 class _Script:
     """The script itself."""
 
-    def __init__(self, camera: Camera, assembled: Assembled, publish: Publish) -> None:
+    def __init__(self, camera: CameraSettings, assembled: LoadedModels, publish: Publish) -> None:
         bundle = assembled.bundle
         self._detectors = [cast("Detector", bundle.detectors[name]) for name in camera.detectors]
         self._embedders = {label: cast("Embedder", one.embedder) for label, one in bundle.recognisers.items()}
@@ -111,7 +113,7 @@ def _everything(collection: Any) -> FloatArray:
     return np.ascontiguousarray(vectors)
 
 
-def _publisher(settings: Mqtt) -> tuple[Publish, Callable[[], object]]:
+def _publisher(settings: MqttSettings) -> tuple[Publish, Callable[[], object]]:
     """Paho as its examples use it; nothing where no broker is set."""
     if not settings.host:
         return lambda _: None, lambda: None

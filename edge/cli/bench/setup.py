@@ -11,21 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from edge import sources
-from edge.cli.bench.stand import Stand
+from edge.cli.bench.stand import BenchSetup
 from edge.core.errors import InputError
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.system import hardware as board
 from edge.core.types import WHOLE, Frame, Space
-from edge.pipeline.loader import Assembled
-from edge.recognition.store import Collections, NewFace
+from edge.pipeline.loader import LoadedModels
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
+from edge.sources.base import mask_credentials
+from edge.sources.factory import open_source
 
 SEED = 7
 
 
-def film_of(camera: Camera, most: int) -> list[Frame]:
+def film_of(camera: CameraSettings, most: int) -> list[Frame]:
     """The first frames of the source, in memory; fewer where it ends early. Raises InputError where it gives none."""
-    source = sources.open(camera)
+    source = open_source(camera)
     try:
         found = list(itertools.islice(source.frames(), most))
     finally:
@@ -35,7 +38,7 @@ def film_of(camera: Camera, most: int) -> list[Frame]:
     return found
 
 
-def repeated(film: Sequence[Frame], camera: Camera, count: int) -> list[Frame]:
+def repeated(film: Sequence[Frame], camera: CameraSettings, count: int) -> list[Frame]:
     """So many frames: the film again and again, time going on, a cut before each beginning."""
     period, start, wall = 1 / camera.fps, time.monotonic(), time.time()
     return [
@@ -50,7 +53,7 @@ def repeated(film: Sequence[Frame], camera: Camera, count: int) -> list[Frame]:
     ]
 
 
-def held_bytes(stand: Stand) -> int:
+def held_bytes(stand: BenchSetup) -> int:
     """Of the frames in memory, which a daemon does not hold."""
     held = {
         id(picture): picture.data.nbytes for frame in stand.film for picture in (frame.main, frame.small) if picture
@@ -58,7 +61,7 @@ def held_bytes(stand: Stand) -> int:
     return sum(held.values())
 
 
-def fill(assembled: Assembled, collections: Collections, settings: Settings, faces: int) -> None:
+def fill(assembled: LoadedModels, collections: Collections, settings: Settings, faces: int) -> None:
     """Random faces, so that matching has its share of the cycle."""
     random = np.random.default_rng(SEED)
     for name, recogniser in assembled.bundle.recognisers.items():
@@ -71,7 +74,9 @@ def fill(assembled: Assembled, collections: Collections, settings: Settings, fac
             collection.add(new[start : start + 1000], space)
 
 
-def machine(settings: Settings, assembled: Assembled, camera: Camera, frames: Sequence[Frame]) -> dict[str, Any]:
+def machine(
+    settings: Settings, assembled: LoadedModels, camera: CameraSettings, frames: Sequence[Frame]
+) -> dict[str, Any]:
     main, small = frames[0].main, frames[0].small
     return {
         "board": board.model(),
@@ -80,7 +85,7 @@ def machine(settings: Settings, assembled: Assembled, camera: Camera, frames: Se
         or [settings.models.runtime],
         "threads": settings.models.threads,
         "models": {name: digest[:12] for name, digest in assembled.models.items()},
-        "source": sources.masked(camera.source),
+        "source": mask_credentials(camera.source),
         "picture": f"{main.width}x{main.height} {main.layout}",
         "small": f"{small.width}x{small.height} {small.layout}" if small else None,
     }

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame
-from edge.mqtt.outbox import Outbox
-from edge.pipeline.loader import Assembled
-from edge.recognition.store import Collections
+from edge.mqtt.outbox.outbox import Outbox
+from edge.pipeline.loader import LoadedModels
+from edge.recognition.store.collections import Collections
 
 Progress = Callable[[float], None]
 
@@ -50,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Stand:
+class BenchSetup:
     """What every part of a bench measures on."""
 
     plan: Plan
@@ -59,10 +60,10 @@ class Stand:
     """where models are looked for"""
     folder: Path
     """a temporary one, for everything else"""
-    camera: Camera
+    camera: CameraSettings
     """the first one of the settings, as fast as possible"""
     collections: Collections
-    assembled: Assembled
+    assembled: LoadedModels
     film: Sequence[Frame]
     """the source's own frames and times, each once"""
     frames: Sequence[Frame]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.system import hardware as board
 from edge.releases.trusted_time import BUILT
 
@@ -22,7 +22,7 @@ FLAGS = {
 }
 
 
-def clock(patient: Patient) -> Iterator[Finding]:
+def clock(patient: DoctorContext) -> Iterator[Finding]:
     """Whether the time can be trusted."""
     now, said = time.time(), time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     if now < BUILT:
@@ -41,7 +41,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "clock", f"{said} UTC")
 
 
-def condition(patient: Patient) -> Iterator[Finding]:
+def condition(patient: DoctorContext) -> Iterator[Finding]:
     """Heat, what the board holds back, and what the daemon gives up for it."""
     shedding = patient.settings.shedding
     flags, heat = board.throttled(shedding.board), board.temperature(shedding.board)
@@ -58,7 +58,7 @@ def condition(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "board", board.model() + (f", {heat:.0f} °C" if heat is not None else ""))
 
 
-def memory(patient: Patient) -> Iterator[Finding]:
+def memory(patient: DoctorContext) -> Iterator[Finding]:
     """Free memory, and whether the unit's limit holds."""
     numbers = _meminfo()
     free = numbers.get("MemAvailable", 0)

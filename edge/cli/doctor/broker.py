@@ -14,18 +14,18 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import SettingsError
-from edge.core.settings import Mqtt
+from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
-from edge.mqtt.link import HINTS, Link, of_connack, of_error
+from edge.mqtt.link_state import HINTS, Link, of_connack, of_error
 from edge.mqtt.topics import Topics
 
 PROBE = "doctor"
 """last level of the topics that are tried: nothing listens there"""
 
 
-def broker(patient: Patient) -> Iterator[Finding]:
+def broker(patient: DoctorContext) -> Iterator[Finding]:
     """Connects beside the daemon, under a client id of its own."""
     settings = patient.settings.mqtt
     where = f"{settings.host}:{settings.effective_port}"
@@ -81,7 +81,7 @@ def _access(visit: _Visit, topics: Topics) -> Iterator[Finding]:
         yield Finding(Level.OK, "broker", "the access list gives this device exactly its own half")
 
 
-def hub(patient: Patient) -> Iterator[Finding]:
+def hub(patient: DoctorContext) -> Iterator[Finding]:
     """Whether a hub has ever said how far it stored this device's events (its mark is retained)."""
     settings = patient.settings.mqtt
     if not settings.host or settings.acknowledge != "hub":
@@ -113,7 +113,7 @@ def hub(patient: Patient) -> Iterator[Finding]:
 class _Visit:
     """One short connection. Paho's callbacks only put what they heard into queues."""
 
-    settings: Mqtt
+    settings: MqttSettings
     device: str
     seconds: float
     version: str = "5"

@@ -18,12 +18,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from edge import __version__
-from edge.cli.doctor.finding import Finding, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding
 from edge.core.errors import EdgeError, StoreError
 from edge.core.storage import vault
 from edge.core.system import hardware as board
 from edge.recognition.store.store import FILE
-from edge.sources import masked
+from edge.sources.base import mask_credentials
 
 LINES = 1000
 """of the log"""
@@ -31,7 +31,7 @@ PACKAGES = ("ai-edge-litert", "tflite-runtime", "annoy", "numpy", "paho-mqtt", "
 COVERED = "***"
 
 
-def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str]:
+def write(path: Path, patient: DoctorContext, findings: Sequence[Finding]) -> list[str]:
     """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
     subjects = _subjects(patient.state)
     hidden = sorted({*_secrets(patient.settings), *(subjects or ())}, key=len, reverse=True)
@@ -56,7 +56,7 @@ def write(path: Path, patient: Patient, findings: Sequence[Finding]) -> list[str
 
 
 def _cleaned(text: str, hidden: Sequence[str]) -> str:
-    text = "\n".join(masked(line) for line in text.splitlines())
+    text = "\n".join(mask_credentials(line) for line in text.splitlines())
     for secret in hidden:
         text = text.replace(secret, COVERED).replace(json.dumps(secret)[1:-1], COVERED)
     return text

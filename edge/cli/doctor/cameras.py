@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from edge import sources
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError, SourceError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame
-from edge.sources.factory import split
+from edge.sources.base import FrameSource
+from edge.sources.factory import open_source, split
 
 DEVICES = Path("/dev")
 DARK = 4.0
 """mean of the Y plane below which a picture is black"""
 
 
-def cameras(patient: Patient) -> Iterator[Finding]:
+def cameras(patient: DoctorContext) -> Iterator[Finding]:
     """Each enabled camera: opened for a moment, unless the daemon has it."""
     enabled = [camera for camera in patient.settings.cameras if camera.enabled]
     if not enabled:
@@ -43,7 +43,7 @@ def cameras(patient: Patient) -> Iterator[Finding]:
             yield _delivers(camera, patient.seconds)
 
 
-def _device(camera: Camera) -> Iterator[Finding]:
+def _device(camera: CameraSettings) -> Iterator[Finding]:
     """What can be said without opening it."""
     name, target = split(camera.source)
     if name == "v4l2":
@@ -67,12 +67,12 @@ def _device(camera: Camera) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _delivers(camera: Camera, seconds: float) -> Finding:
+def _delivers(camera: CameraSettings, seconds: float) -> Finding:
     """Whether a frame comes within ``seconds``, and is more than black."""
     from edge.core.imaging import image as pictures
 
     try:
-        source = sources.open(camera.model_copy(update={"realtime": False, "loop": False}))
+        source = open_source(camera.model_copy(update={"realtime": False, "loop": False}))
         began = time.monotonic()
         frame = _first(source, max(seconds, camera.stall + 2))
     except EdgeError as error:
@@ -87,7 +87,7 @@ def _delivers(camera: Camera, seconds: float) -> Finding:
     return Finding(Level.OK, "cameras", f"{camera.name} delivers {size}, the first frame after {took:.1f} s")
 
 
-def _first(source: sources.Source, seconds: float) -> Frame:
+def _first(source: FrameSource, seconds: float) -> Frame:
     """The first frame. Raises SourceError; a driver that hangs is left behind in its thread."""
     found: list[Frame | EdgeError] = []
 

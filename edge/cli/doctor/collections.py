@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError, NotFoundError, StoreError
-from edge.core.storage.keys import Key
-from edge.recognition.store import Collections
+from edge.core.storage.keys import EncryptionKey
 from edge.recognition.store import annoy_index as index
-from edge.recognition.store.collections import INDEXES
+from edge.recognition.store.collections import INDEXES, Collections
 from edge.recognition.store.store import FILE
 
 
-def collections(patient: Patient) -> Iterator[Finding]:
+def collections(patient: DoctorContext) -> Iterator[Finding]:
     """Whether each collection can be opened, holds faces of the right space, and has a sound index."""
     if not any(label.embedder for label in patient.settings.labels.values()):
         return
@@ -25,7 +24,7 @@ def collections(patient: Patient) -> Iterator[Finding]:
             yield from _collection(patient, opened, label.collection, label.embedder)
 
 
-def _collection(patient: Patient, opened: Collections, name: str, embedder: str) -> Iterator[Finding]:
+def _collection(patient: DoctorContext, opened: Collections, name: str, embedder: str) -> Iterator[Finding]:
     try:
         collection = opened.get(name)
     except NotFoundError:
@@ -47,7 +46,7 @@ def _collection(patient: Patient, opened: Collections, name: str, embedder: str)
     yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
 
 
-def _index(patient: Patient, name: str, number: int, key: Key | None) -> Iterator[Finding]:
+def _index(patient: DoctorContext, name: str, number: int, key: EncryptionKey | None) -> Iterator[Finding]:
     folder = patient.state / INDEXES
     if not index.manifest_path(folder, number).exists():
         return

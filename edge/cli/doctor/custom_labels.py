@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError
 from edge.labels import classifier as versions
 
 
-def custom_labels(patient: Patient) -> Iterator[Finding]:
+def custom_labels(patient: DoctorContext) -> Iterator[Finding]:
     """Whether each version can be used with the models that are here."""
     from edge.core.types import Space
     from edge.inference import model

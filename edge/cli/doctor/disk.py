@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.storage import files
 from edge.mqtt.outbox.store import FILE as OUTBOX
 
@@ -21,7 +21,7 @@ WAITED = 600.0
 """seconds after which a waiting event is a sign of trouble"""
 
 
-def state(patient: Patient) -> Iterator[Finding]:
+def state(patient: DoctorContext) -> Iterator[Finding]:
     """Whether the state folder is there, private and writable."""
     folder = patient.state
     if not folder.is_dir():
@@ -56,7 +56,7 @@ def state(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "state", f"{folder} can be written; a durable write takes {1e3 * took:.0f} ms")
 
 
-def space(patient: Patient) -> Iterator[Finding]:
+def space(patient: DoctorContext) -> Iterator[Finding]:
     """Free bytes, against what the outbox leaves free."""
     folder = next(path for path in (patient.state, *patient.state.parents) if path.is_dir())
     found = os.statvfs(folder)
@@ -75,7 +75,7 @@ def space(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "disk", f"{free >> 20} MiB are free below {folder}")
 
 
-def outbox(patient: Patient) -> Iterator[Finding]:
+def outbox(patient: DoctorContext) -> Iterator[Finding]:
     """Whether the file of waiting events is whole, and whether events wait for too long."""
     path = patient.state / OUTBOX
     if not path.exists():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.storage import keys as vault_keys
 from edge.core.storage import vault
 
 
-def encryption(patient: Patient) -> Iterator[Finding]:
+def encryption(patient: DoctorContext) -> Iterator[Finding]:
     """Nothing is said where it is off and no key is set."""
     found = vault.state(patient.state)
     vault.of(patient.state)  # raises what is wrong, in the words of the error

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from edge.core.errors import EdgeError
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
     from edge.core.settings.loader import Loaded
+    from edge.core.settings.schema import Settings
 
 
 class Level(enum.StrEnum):
@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
+class DoctorContext:
     """A device: its settings, its state folder, and whether its daemon runs."""
 
     loaded: Loaded

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError
 from edge.labels import classifier as custom_labels
 
 
-def models(patient: Patient) -> Iterator[Finding]:
+def models(patient: DoctorContext) -> Iterator[Finding]:
     """Whether each model that the settings name is here and runs; a bad one kills only its child."""
     from edge.inference import model
     from edge.inference import validation as check
@@ -36,7 +36,7 @@ def models(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "models", f"{name} runs in {report.invoke_ms:.1f} ms ({report.engine or runtime})")
 
 
-def _named(patient: Patient) -> list[str]:
+def _named(patient: DoctorContext) -> list[str]:
     """Every model that the settings name, once."""
     settings = patient.settings
     detectors = [name for camera in settings.cameras if camera.enabled for name in camera.detectors]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
-from edge.cli.doctor.finding import Finding, Level, Patient
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import FetchError, TrustError
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 
-def releases(patient: Patient) -> Iterator[Finding]:
+def releases(patient: DoctorContext) -> Iterator[Finding]:
     """What ``edge sync --dry-run`` would say."""
     settings = patient.settings
     if not settings.sync.url:
@@ -32,7 +32,7 @@ def releases(patient: Patient) -> Iterator[Finding]:
     except FetchError as error:
         yield Finding.of("sync", error, f"the release server {settings.sync.url} does not answer as it should")
         return
-    running = Slots(patient.state).current or "none"
+    running = ReleaseStore(patient.state).current or "none"
     waits = f"; {done.release} waits to be fetched ({done.planned} bytes)" if done.planned else ""
     if done.outcome == "held":
         yield Finding(

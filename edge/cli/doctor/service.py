@@ -8,14 +8,14 @@ import subprocess
 from collections.abc import Iterator
 
 from edge.api.http.listener import refuse_open_door
-from edge.cli.doctor.finding import Finding, Level, Patient
-from edge.core.settings import Settings
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
+from edge.core.settings.schema import Settings
 from edge.pipeline.health import SHEDS
 
 SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "WatchdogUSec", "StatusText")
 
 
-def configuration(patient: Patient) -> Iterator[Finding]:
+def configuration(patient: DoctorContext) -> Iterator[Finding]:
     """The file was read before: whether it is private, and whether what it turns on is installed and may be.
 
     Raises SettingsError where the daemon would refuse to begin.
@@ -41,7 +41,7 @@ def configuration(patient: Patient) -> Iterator[Finding]:
         refuse_open_door(settings.api)
 
 
-def service(patient: Patient) -> Iterator[Finding]:
+def service(patient: DoctorContext) -> Iterator[Finding]:
     """Whether the unit runs, and whether it had to be started again."""
     shown = _shown(patient.unit)
     if shown.get("LoadState") != "loaded":
@@ -69,7 +69,7 @@ def service(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.OK, "service", f"{patient.unit} is {active}: {shown.get('StatusText', '')}".rstrip(": "))
 
 
-def watchdog(patient: Patient) -> Iterator[Finding]:
+def watchdog(patient: DoctorContext) -> Iterator[Finding]:
     """Whether systemd watches the daemon, and the hardware watches systemd."""
     shown = _shown(patient.unit)
     if shown.get("LoadState") != "loaded":
@@ -100,7 +100,7 @@ def _shown(unit: str) -> dict[str, str]:
     return said | dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
 
 
-def _has_secret(settings: Settings, patient: Patient) -> bool:
+def _has_secret(settings: Settings, patient: DoctorContext) -> bool:
     in_file = patient.loaded.file.get("mqtt", {})
     return (
         (isinstance(in_file, dict) and bool(in_file.get("password")))

@@ -70,7 +70,7 @@ _OTHERS = {b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypmif1": "HEIC", b"ftyp
 def _header(data: bytes, where: str) -> Header:
     try:
         found = picture_headers.header(data)
-    except picture_headers.Damaged as error:
+    except picture_headers.DamagedImageError as error:
         code = "truncated" if error.truncated else "unsupported"
         raise InputError(f"{where}: {error}", _AGAIN if error.truncated else _OTHER, code=code) from error
     if found is None:

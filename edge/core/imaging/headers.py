@@ -17,7 +17,7 @@ MOST_SCANS = 100
 """A progressive JPEG has about ten scans; a small file with thousands of them costs minutes."""
 
 
-class Damaged(Exception):  # noqa: N818
+class DamagedImageError(Exception):
     """The header does not hold together. ``truncated`` says that bytes are missing at the end."""
 
     def __init__(self, reason: str, truncated: bool = False) -> None:
@@ -46,7 +46,7 @@ def header(data: bytes) -> Header | None:
             try:
                 return parse(data)
             except (struct.error, IndexError) as error:
-                raise Damaged("it ends within its header", truncated=True) from error
+                raise DamagedImageError("it ends within its header", truncated=True) from error
     return None
 
 
@@ -64,13 +64,13 @@ def _jpeg(data: bytes) -> Header:
         if marker in _START_OF_FRAME:
             precision, height, width, components = struct.unpack_from(">BHHB", data, start)
             if precision != 8:
-                raise Damaged(f"it has {precision} bits a sample, only 8 are supported")
+                raise DamagedImageError(f"it has {precision} bits a sample, only 8 are supported")
         elif marker == _APP1 and data[start : start + 6] == b"Exif\0\0":
             orientation = _exif_orientation(data[start + 6 : end])
         elif marker == _START_OF_SCAN:
             _check_scans(data, end)
             return Header("jpeg", width, height, components, orientation)
-    raise Damaged("it has no picture data", truncated=True)
+    raise DamagedImageError("it has no picture data", truncated=True)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -78,7 +78,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     position = 2
     while True:
         if data[position] != 0xFF:
-            raise Damaged(f"byte {position} should begin a JPEG segment")
+            raise DamagedImageError(f"byte {position} should begin a JPEG segment")
         while data[position] == 0xFF:
             position += 1
         marker = data[position]
@@ -91,10 +91,10 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _check_scans(data: bytes, start: int) -> None:
     if data.rfind(b"\xff\xd9", start) < 0:
-        raise Damaged("the end of its picture data is missing", truncated=True)
+        raise DamagedImageError("the end of its picture data is missing", truncated=True)
     scans = data.count(b"\xff\xda", start)
     if scans > MOST_SCANS:
-        raise Damaged(f"it has {scans} scans, more than {MOST_SCANS}")
+        raise DamagedImageError(f"it has {scans} scans, more than {MOST_SCANS}")
 
 
 def _exif_orientation(tiff: bytes) -> int:
@@ -125,7 +125,7 @@ def _png(data: bytes) -> Header:
             width, height = struct.unpack_from(">II", data, start)
         (stated,) = struct.unpack_from(">I", data, start + length)
         if name in (b"IHDR", b"IDAT") and zlib.crc32(data[start - 4 : start + length]) != stated:
-            raise Damaged(f"the checksum of its {name.decode()} chunk is wrong")
+            raise DamagedImageError(f"the checksum of its {name.decode()} chunk is wrong")
     return Header("png", width, height)
 
 
@@ -135,7 +135,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
         if position + 12 + length > len(data):
-            raise Damaged("it ends within its picture data", truncated=True)
+            raise DamagedImageError("it ends within its picture data", truncated=True)
         yield name, position + 8, length
         position += 12 + length
 
@@ -143,20 +143,20 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _bmp(data: bytes) -> Header:
     offset, size, width, height, _, bits, compression = struct.unpack_from("<10xIIiiHHI", data)
     if size < 40 or compression not in (0, 3):
-        raise Damaged("only uncompressed BMP with a header of 40 bytes or more is supported")
+        raise DamagedImageError("only uncompressed BMP with a header of 40 bytes or more is supported")
     if width <= 0 or height == 0:
-        raise Damaged(f"its dimensions are {width} x {height}")
+        raise DamagedImageError(f"its dimensions are {width} x {height}")
     if offset + (width * bits + 31) // 32 * 4 * abs(height) > len(data):
-        raise Damaged("it ends within its picture data", truncated=True)
+        raise DamagedImageError("it ends within its picture data", truncated=True)
     return Header("bmp", width, abs(height))
 
 
 def _webp(data: bytes) -> Header:
     (size,) = struct.unpack_from("<I", data, 4)
     if data[8:12] != b"WEBP":
-        raise Damaged("it is RIFF, but not WebP")
+        raise DamagedImageError("it is RIFF, but not WebP")
     if size + 8 > len(data):
-        raise Damaged("it ends within its picture data", truncated=True)
+        raise DamagedImageError("it ends within its picture data", truncated=True)
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
@@ -167,7 +167,7 @@ def _webp(data: bytes) -> Header:
     if kind == b"VP8X":
         low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", data, 24)
         return Header("webp", (high_width << 16 | low_width) + 1, (high_height << 16 | low_height) + 1)
-    raise Damaged(f"it is a WebP of an unknown kind {kind!r}")
+    raise DamagedImageError(f"it is a WebP of an unknown kind {kind!r}")
 
 
 _PARSERS = {b"\xff\xd8\xff": _jpeg, b"\x89PNG\r\n\x1a\n": _png, b"BM": _bmp, b"RIFF": _webp}

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.core.errors import SettingsError
-from edge.core.settings import Settings
 from edge.core.settings.locations import Location, line_of, locate
+from edge.core.settings.schema import Settings
 from edge.core.storage import keys as vault_keys
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pydantic import (
 from edge.core.settings.base import Seconds, Section
 
 
-class Mqtt(Section):
+class MqttSettings(Section):
     """[mqtt]: the broker."""
 
     host: str = Field("", description="Host name or address of the broker; empty: no broker, events stay here.")
@@ -44,7 +44,7 @@ class Mqtt(Section):
     stats_seconds: Seconds = Field(30.0, description="Seconds between two messages of up/stats.")
 
     @model_validator(mode="after")
-    def _tls(self) -> Mqtt:
+    def _tls(self) -> MqttSettings:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together: set both or neither")
         if not self.tls and (self.ca or self.certificate or self.insecure):
@@ -56,7 +56,7 @@ class Mqtt(Section):
         return self.port or (8883 if self.tls else 1883)
 
 
-class Outbox(Section):
+class OutboxSettings(Section):
     """[outbox]: events that wait for the broker."""
 
     max_bytes: int = Field(
@@ -73,7 +73,7 @@ class Outbox(Section):
     )
 
 
-class Commands(Section):
+class CommandSettings(Section):
     """[commands]: what may be asked of this device over MQTT."""
 
     enabled: bool = Field(True, description="Answer commands at all.")
@@ -97,7 +97,7 @@ class Commands(Section):
         return key
 
 
-class HomeAssistant(Section):
+class HomeAssistantSettings(Section):
     """[homeassistant]: entities in Home Assistant by MQTT discovery."""
 
     enabled: bool = Field(False, description="Announce this device; off again: take the announcement back.")
@@ -114,14 +114,14 @@ class HomeAssistant(Section):
     )
 
 
-class Frigate(Section):
+class FrigateSettings(Section):
     """[frigate]: events in the shape of Frigate, for flows and blueprints made for it."""
 
     enabled: bool = Field(False, description="Publish them, live and at most once, beside our own.")
     prefix: str = Field("frigate", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First level of the topics.")
 
 
-class Hub(Section):
+class HubSettings(Section):
     """[hub]: the fleet's side: where events are stored. The broker is that of [mqtt]."""
 
     database: str = Field(

@@ -17,7 +17,7 @@ from pydantic import (
 from edge.core.settings.base import Fraction, Seconds, Section
 
 
-class Sync(Section):
+class SyncSettings(Section):
     """[sync]: releases over the air ('edge sync'). The README tells how: Releases over the air."""
 
     url: str = Field(
@@ -42,7 +42,7 @@ class Sync(Section):
     )
 
     @model_validator(mode="after")
-    def _anchored(self) -> Sync:
+    def _anchored(self) -> SyncSettings:
         if self.url and self.root is None:
             raise ValueError("url needs root: the hub's first root.json")
         return self
@@ -58,7 +58,7 @@ def _key_pairs(value: object) -> object:
     return {line[0]: line[1] for line in lines}
 
 
-class Api(Section):
+class ApiSettings(Section):
     """[api]: the Rekognition endpoint."""
 
     enabled: bool = Field(False, description="Serve Amazon Rekognition's protocol from inside the daemon.")
@@ -97,7 +97,7 @@ class Api(Section):
     )
 
 
-class Page(Section):
+class PageSettings(Section):
     """[page]: the status page and /metrics, served by the endpoint of [api] inside the daemon."""
 
     enabled: bool = Field(True, description="Serve them, where api.enabled is true.")
@@ -114,7 +114,7 @@ class Page(Section):
     width: int = Field(960, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
 
 
-class Review(Section):
+class ReviewSettings(Section):
     """[review]: doubtful matches, kept on the device until a person answers ('edge review')."""
 
     enabled: bool = Field(False, description="Keep the embedding of doubtful tracks. Off: nothing is kept.")
@@ -137,7 +137,7 @@ class Review(Section):
     )
 
 
-class Strangers(Section):
+class StrangerSettings(Section):
     """[strangers]: names for unknown faces that come again: unknown-7, until a person says who it is."""
 
     enabled: bool = Field(False, description="Keep embeddings of unknown faces, to know them again. Off: none is kept.")
@@ -155,7 +155,7 @@ def _keys(value: SecretStr) -> SecretStr:
     return value
 
 
-class Encryption(Section):
+class EncryptionSettings(Section):
     """[encryption]: of names, embeddings and pictures in the state folder ('edge encryption on')."""
 
     key: Annotated[SecretStr, AfterValidator(_keys)] = Field(
@@ -165,7 +165,7 @@ class Encryption(Section):
     )
 
 
-class Log(Section):
+class LogSettings(Section):
     """[log]: what the daemon says."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is written.")

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from edge.core.settings import Section, Settings
+from edge.core.settings.base import Section
+from edge.core.settings.schema import Settings
 
 WIDTH = 100
 """columns of a comment"""

@@ -33,10 +33,10 @@ def _zone(polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
     return polygon
 
 
-Zone = Annotated[tuple[Vertex, ...], AfterValidator(_zone)]
+ZoneSettings = Annotated[tuple[Vertex, ...], AfterValidator(_zone)]
 
 
-class Device(Section):
+class DeviceSettings(Section):
     """[device]: which device this is."""
 
     name: str = Field(
@@ -47,7 +47,7 @@ class Device(Section):
     )
 
 
-class Models(Section):
+class ModelSettings(Section):
     """[models]: where models are and what runs them."""
 
     path: tuple[Path, ...] = Field(
@@ -63,7 +63,7 @@ class Models(Section):
     check: bool = Field(True, description="Try each model in a child process before the daemon loads it.")
 
 
-class Label(Section):
+class LabelSettings(Section):
     """[labels.<name>]: one label that matters, and how it is recognised."""
 
     score: Fraction | None = Field(
@@ -83,7 +83,7 @@ class Label(Section):
     margin: float = Field(0.06, ge=0, le=1, description="Cosine by which the best subject must lead the second best.")
 
     @model_validator(mode="after")
-    def _whole(self) -> Label:
+    def _whole(self) -> LabelSettings:
         if bool(self.embedder) != bool(self.collection):
             raise ValueError("embedder and collection go together: set both or neither")
         if self.min_size >= self.max_size:
@@ -91,10 +91,10 @@ class Label(Section):
         return self
 
 
-FACE = Label(embedder="edge-face-embedder-1", collection="faces")
+FACE = LabelSettings(embedder="edge-face-embedder-1", collection="faces")
 
 
-class Camera(Section):
+class CameraSettings(Section):
     """[[cameras]]: where frames come from and what is looked for in them."""
 
     name: str = Field("camera", pattern=CAMERA_NAME, description="Name in topics: letters, digits, '_' and '-'.")
@@ -129,7 +129,7 @@ class Camera(Section):
         examples=[{"AeEnable": True}],
         description="picamera2 controls, by libcamera's names (AeEnable, Contrast, ...).",
     )
-    zones: dict[str, Zone] = Field(
+    zones: dict[str, ZoneSettings] = Field(
         {},
         examples=[{"mat": ((0.3, 0.7), (0.7, 0.7), (0.5, 1.0))}],
         description="Polygons in fractions of the frame, entered by the bottom centre of a box.",
@@ -143,13 +143,13 @@ class Camera(Section):
     snapshots: bool = Field(False, description="Publish a picture of each new track. Off: no picture leaves.")
 
     @model_validator(mode="after")
-    def _looks_for_something(self) -> Camera:
+    def _looks_for_something(self) -> CameraSettings:
         if not self.detectors and not self.custom_labels:
             raise ValueError("detectors is empty: name one, or custom_labels")
         return self
 
     @model_validator(mode="after")
-    def _zones_exist(self) -> Camera:
+    def _zones_exist(self) -> CameraSettings:
         missing = [zone for zone in self.required_zones if zone not in self.zones]
         if missing:
             raise ValueError(f"required_zones names {missing[0]!r}, which [cameras.zones] does not have")
@@ -159,7 +159,7 @@ class Camera(Section):
         return self
 
 
-class Tracking(Section):
+class TrackingSettings(Section):
     """[tracking]: when detections are the same thing."""
 
     confirm_seconds: float = Field(0.3, ge=0, description="A track is reported after this long (and 2 detections).")
@@ -168,7 +168,7 @@ class Tracking(Section):
     update_seconds: Seconds = Field(60.0, description="An update of a track that does not change, at most this often.")
 
 
-class Recognition(Section):
+class RecognitionSettings(Section):
     """[recognition]: when an embedding is worth its price, and how votes decide."""
 
     budget: int = Field(4, ge=1, le=64, description="Embeddings a frame, at most.")
@@ -182,7 +182,7 @@ class Recognition(Section):
     )
 
 
-class Shedding(Section):
+class SheddingSettings(Section):
     """[shedding]: what is given up when the board gets hot or cannot keep up. The order is fixed; see the README."""
 
     enabled: bool = Field(True, description="Off: a board that gets hot is left to its own means.")

@@ -30,7 +30,7 @@ def given() -> str:
     return _given
 
 
-def known() -> dict[str, Key]:
+def known() -> dict[str, EncryptionKey]:
     """The keys of this process by their id, in the order in which they were given. Raises SettingsError."""
     return {key.name: key for key in _parsed(_given)}
 
@@ -41,7 +41,7 @@ def new_key() -> str:
 
 
 @dataclass(frozen=True)
-class Key:
+class EncryptionKey:
     """What follows from its 32 bytes (HKDF-SHA256): a secret for each use."""
 
     id: bytes
@@ -56,11 +56,11 @@ class Key:
 
 
 @lru_cache(maxsize=8)
-def _parsed(keys: str) -> tuple[Key, ...]:
+def _parsed(keys: str) -> tuple[EncryptionKey, ...]:
     return tuple(_derived(line.strip()) for line in keys.splitlines() if line.strip())
 
 
-def _derived(line: str) -> Key:
+def _derived(line: str) -> EncryptionKey:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV, ChaCha20Poly1305
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -79,4 +79,4 @@ def _derived(line: str) -> Key:
         return HKDF(SHA256(), length, None, b"edge " + use_).derive(secret)
 
     values, names = ChaCha20Poly1305(derived(b"values", 32)), AESSIV(derived(b"names", 64))
-    return Key(derived(b"id", ID_BYTES), values, names, derived(b"files", 32))
+    return EncryptionKey(derived(b"id", ID_BYTES), values, names, derived(b"files", 32))

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
-from edge.core.storage.keys import Key
+from edge.core.storage.keys import EncryptionKey
 from edge.core.storage.vault import HEAD, MAGIC
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def memory(name: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def write(source: Path, target: Path, key: Key, place: str) -> None:
+def write(source: Path, target: Path, key: EncryptionKey, place: str) -> None:
     """Seal ``source`` into ``target``, whole or not at all. Raises OSError."""
     salt = os.urandom(SALT)
     cipher = _cipher(key, salt)
@@ -49,7 +49,7 @@ def write(source: Path, target: Path, key: Key, place: str) -> None:
             number, piece = number + 1, following
 
 
-def read(source: Path, target: Path, key: Key, place: str) -> None:
+def read(source: Path, target: Path, key: EncryptionKey, place: str) -> None:
     """Open ``source`` into ``target``. Raises StoreError where it was not sealed so, OSError."""
     with source.open("rb") as file, target.open("wb") as out:
         head, salt = file.read(HEAD), file.read(SALT)
@@ -89,7 +89,7 @@ def _nonce(number: int, last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([last])
 
 
-def _cipher(key: Key, salt: bytes) -> ChaCha20Poly1305:
+def _cipher(key: EncryptionKey, salt: bytes) -> ChaCha20Poly1305:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

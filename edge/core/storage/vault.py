@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.core.errors import SettingsError, StoreError
 from edge.core.storage import files
-from edge.core.storage.keys import ID_BYTES, Key, known
+from edge.core.storage.keys import ID_BYTES, EncryptionKey, known
 
 FILE = "encryption.json"
 FORMAT = 1
@@ -50,7 +50,7 @@ def of(folder: Path) -> Vault:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class VaultState:
     """What ``encryption.json`` says."""
 
     key: str
@@ -58,11 +58,11 @@ class State:
     changing: bool
 
 
-def state(folder: Path) -> State | None:
+def state(folder: Path) -> VaultState | None:
     """None where a folder is not encrypted. Raises StoreError."""
     try:
         data: Any = json.loads((folder / FILE).read_bytes())
-        found = State(str(data["key"]), bool(data["changing"]))
+        found = VaultState(str(data["key"]), bool(data["changing"]))
         if data["format"] != FORMAT:
             raise StoreError(f"{folder / FILE}: expected format {FORMAT}, got {data['format']!r:.40}", "update edge")
     except (FileNotFoundError, NotADirectoryError):
@@ -83,7 +83,7 @@ def write_state(folder: Path, key: str, changing: bool) -> None:
 class Vault:
     """Leaves everything as it is. ``Sealing`` does not; a value of one is damage to the other."""
 
-    key: Key | None = None
+    key: EncryptionKey | None = None
 
     def name(self, text: str | None) -> Stored | None:
         """A name as it is stored and looked up."""
@@ -119,9 +119,9 @@ PLAIN = Vault()
 class Sealing(Vault):
     """Seals with one key, and opens what that key has sealed."""
 
-    key: Key
+    key: EncryptionKey
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: EncryptionKey) -> None:
         self.key = key
         self._head = MAGIC + key.id
 

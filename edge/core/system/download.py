@@ -26,7 +26,7 @@ CHUNK = 64 << 10
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadRequest:
     """What is to be fetched."""
 
     url: str
@@ -35,7 +35,7 @@ class Wanted:
     most_bytes: int = MOST_BYTES
 
 
-def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None] = lambda *_: None) -> None:
+def fetch(wanted: DownloadRequest, target: Path, progress: Callable[[int, int], None] = lambda *_: None) -> None:
     """Download to ``target``. What came so far stays beside it as ``.part``, and the next call goes on from there.
 
     ``progress(bytes so far, bytes in all or 0)``. Raises NotFoundError (404), TransientError (the network, a stop in
@@ -63,7 +63,7 @@ def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None] = l
         ) from error
 
 
-def _receive(wanted: Wanted, part: Path, progress: Callable[[int, int], None]) -> None:
+def _receive(wanted: DownloadRequest, part: Path, progress: Callable[[int, int], None]) -> None:
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "edge", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(wanted.url, headers=headers)  # noqa: S310 - http and https alone come here
@@ -83,7 +83,7 @@ def _receive(wanted: Wanted, part: Path, progress: Callable[[int, int], None]) -
         ) from error
 
 
-def _write(wanted: Wanted, part: Path, response: Any, have: int, progress: Callable[[int, int], None]) -> None:
+def _write(wanted: DownloadRequest, part: Path, response: Any, have: int, progress: Callable[[int, int], None]) -> None:
     resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT and _starts_at(response) == have
     have = have if resumed else 0
     length = int(response.headers.get("Content-Length") or 0)

@@ -28,7 +28,7 @@ COLDEST, HOTTEST = -60.0, 150.0
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryUsage:
     """Memory of a process, bytes."""
 
     resident: int
@@ -71,11 +71,11 @@ def throttled(sys: Path | None = None) -> tuple[str, ...]:
     return tuple(name for name in THROTTLE_FLAGS.values() if name in found)
 
 
-def memory(pid: int | str = "self") -> Memory:
+def memory(pid: int | str = "self") -> MemoryUsage:
     """Memory of a process. Zeros where /proc does not tell."""
     fields = (_read(Path(f"/proc/{pid}/statm")) or "0 0 0").split()
     resident, shared = int(fields[1]) * PAGE, int(fields[2]) * PAGE
-    return Memory(resident, resident - shared)
+    return MemoryUsage(resident, resident - shared)
 
 
 def available() -> int:
@@ -86,7 +86,7 @@ def available() -> int:
     return 1 << 40
 
 
-def give_back() -> bool:
+def trim_heap() -> bool:
     """Let the system have the memory that was freed and is kept for later; where the C library can. Milliseconds.
 
     Each thread of glibc keeps a heap of its own: one large picture, or a scene that was made, would stay for ever.
@@ -97,7 +97,7 @@ def give_back() -> bool:
         return False
 
 
-def populate(path: Path) -> bool:
+def prefault(path: Path) -> bool:
     """Bring all pages of a file that this process has mapped into its memory; whether the kernel can (5.14 on).
 
     May wait for the disk. A query that meets pages one by one pays for each, in the page cache or not.
@@ -115,7 +115,7 @@ def populate(path: Path) -> bool:
     )
 
 
-def step_back(nice: int = 10) -> None:
+def lower_priority(nice: int = 10) -> None:
     """The calling thread, and those it starts, leave the processor to others; where the system allows it."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Pulse:
+class Heartbeat:
     """One thread beats. While it rests (it has not begun, it ended, it waits for work) its silence means nothing."""
 
     __slots__ = ("_beat",)

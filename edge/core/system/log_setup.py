@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.core.settings import Log
 from edge.core.settings.loader import masked
+from edge.core.settings.services import LogSettings
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 BURST = 20
@@ -25,13 +25,13 @@ REMEMBERED = 1024
 """lines and places that are remembered; the oldest are forgotten first"""
 
 
-def to_stderr(settings: Log) -> None:
+def to_stderr(settings: LogSettings) -> None:
     """Write to stderr from now on. SIGUSR2 switches to debug and back, where this is the main thread."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines(journal=_is_journal()))
-    handler.addFilter(Repeats(settings.repeat_seconds))
+    handler.setFormatter(LineFormatter(journal=_is_journal()))
+    handler.addFilter(RepeatFilter(settings.repeat_seconds))
     root = logging.getLogger()
-    root.handlers[:] = [other for other in root.handlers if not isinstance(other.formatter, Lines)] + [handler]
+    root.handlers[:] = [other for other in root.handlers if not isinstance(other.formatter, LineFormatter)] + [handler]
     root.setLevel(settings.level.upper())
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGUSR2, lambda *_: _toggle(settings.level))
@@ -52,7 +52,7 @@ def _toggle(level: str) -> None:
     logging.getLogger(__name__).warning("the log's level is now %s", logging.getLevelName(root.level).lower())
 
 
-class Lines(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """``<priority>message`` as sd-daemon(3) wants it, or a line with time and level for people."""
 
     def __init__(self, journal: bool) -> None:
@@ -78,7 +78,7 @@ class _Seen:
     held: int = 0
 
 
-class Repeats(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets the same line through once in ``seconds``, and at most ``BURST`` of one place in the code."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 
 START_SECONDS = 180
-"""that a start or a reload may take without a word; ``still_starting`` buys more of it"""
+"""that a start or a reload may take without a word; ``extend_start_timeout`` buys more of it"""
 
 
 def notify(**fields: str | int) -> bool:
@@ -35,7 +35,7 @@ def starting() -> bool:
     return notify(WATCHDOG_USEC=START_SECONDS * 1_000_000)
 
 
-def still_starting(seconds: float = 60) -> bool:
+def extend_start_timeout(seconds: float = 60) -> bool:
     """The start has come further: it may take ``seconds`` more, whatever TimeoutStartSec says.
 
     Only from the main thread, which does nothing but wait once the daemon is ready: what another thread does in the
@@ -60,7 +60,7 @@ def alive() -> bool:
     return notify(WATCHDOG=1)
 
 
-def hopeless() -> bool:
+def trigger_watchdog() -> bool:
     """Something hangs for good: systemd's watchdog acts at once."""
     return notify(WATCHDOG="trigger")
 

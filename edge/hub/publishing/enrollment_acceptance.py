@@ -7,38 +7,43 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge.core.errors import NotFoundError
-from edge.recognition.enrollment_check import judged
+from edge.recognition.enrollment_check import check_enrollment
 from edge.recognition.review.answers import matches
 from edge.releases.manifest import subject_digest
 
 if TYPE_CHECKING:
     from edge.hub.publishing.draft import Draft
-    from edge.hub.publishing.pending_enrollments import Pulled, Waiting
-    from edge.hub.publishing.publisher import Desk
-    from edge.recognition.store import Collection
+    from edge.hub.publishing.pending_enrollments import PendingEnrollments, PendingFace
+    from edge.hub.publishing.publisher import ReleasePublisher
+    from edge.recognition.store.collection import Collection
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedFace:
     """A face that waits, and why it should not be taken; empty: it may."""
 
-    one: Pulled
+    one: PendingFace
     harm: str
 
 
-def judge(desk: Desk, ones: Sequence[Pulled], label: str, name: str = "") -> list[Judged]:
+def judge(desk: ReleasePublisher, ones: Sequence[PendingFace], label: str, name: str = "") -> list[JudgedFace]:
     """What the gate says of each face, beside what the fleet has now. ``name``: a collection other than its own."""
     draft, match = desk.draft(), _match(desk, label)
     with desk.collections() as collections:
         found = {}
         for place in {name or one.collection for one in ones}:
             found[place] = collections.get(place) if place in collections else None
-        return [Judged(one, _harm(one, found[name or one.collection], draft, match)) for one in ones]
+        return [JudgedFace(one, _harm(one, found[name or one.collection], draft, match)) for one in ones]
 
 
 def accept(
-    desk: Desk, waiting: Waiting, ones: Sequence[Pulled], label: str, name: str = "", force: bool = False
-) -> list[Judged]:
+    desk: ReleasePublisher,
+    waiting: PendingEnrollments,
+    ones: Sequence[PendingFace],
+    label: str,
+    name: str = "",
+    force: bool = False,
+) -> list[JudgedFace]:
     """Take faces into the fleet's collections; the next release brings them. Returns those that were left waiting.
 
     ``force``: also what the gate is against, except whom the fleet has forgotten since. Raises SpaceError where they
@@ -52,7 +57,7 @@ def accept(
             erased = _forgotten(one, draft, place)
             harm = erased or _harm(one, collection, draft, match)
             if harm and (erased or not force):
-                left.append(Judged(one, harm))
+                left.append(JudgedFace(one, harm))
                 continue
             face = replace(one.face, collection=place)
             collection.merge([(face, one.vector)], one.space, len(one.vector))
@@ -63,22 +68,22 @@ def accept(
     return left
 
 
-def _match(desk: Desk, label: str) -> float:
+def _match(desk: ReleasePublisher, label: str) -> float:
     if label not in desk.settings.labels:
         raise NotFoundError(f"there is no label {label!r}", f"add a section [labels.{label}], or name another --label")
     return matches(desk.settings, desk.private).get(label, 1.0)
 
 
-def _harm(one: Pulled, collection: Collection | None, draft: Draft, match: float) -> str:
+def _harm(one: PendingFace, collection: Collection | None, draft: Draft, match: float) -> str:
     if collection is None or not collection.count:
         return _forgotten(one, draft, one.collection)
     if collection.space != one.space:
         return f"it was embedded in {one.space}, and the fleet's faces in {collection.space}"
-    verdict = judged(collection, one.vector, one.face.subject or "", match)
+    verdict = check_enrollment(collection, one.vector, one.face.subject or "", match)
     return _forgotten(one, draft, collection.name) or verdict.harm
 
 
-def _forgotten(one: Pulled, draft: Draft, place: str) -> str:
+def _forgotten(one: PendingFace, draft: Draft, place: str) -> str:
     """A word where the subject was forgotten after this face was enrolled; devices would not take it either."""
     shipped = draft.collection(place)
     digest = subject_digest(place, one.face.subject or "")

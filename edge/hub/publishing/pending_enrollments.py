@@ -16,11 +16,11 @@ import numpy as np
 
 from edge.core.storage.sqlite import Database
 from edge.core.types import Face
-from edge.recognition.store.portable_faces import from_line, to_line
+from edge.recognition.store.export import from_line, to_line
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.enrollment_export import Page
+    from edge.recognition.enrollment_export import EnrollmentPage
 
 FILE = "enrolments.sqlite"
 SCHEMA = """
@@ -35,7 +35,7 @@ DECIDE = "UPDATE faces SET state = ?, subject = NULL, space = NULL, face = NULL,
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PendingFace:
     """A face that waits for a word."""
 
     number: int
@@ -48,7 +48,7 @@ class Pulled:
     vector: FloatArray = field(repr=False)
 
 
-class Waiting:
+class PendingEnrollments:
     """The file in a hub's private folder. Close it. Raises StoreError."""
 
     def __init__(self, private: Path) -> None:
@@ -60,7 +60,7 @@ class Waiting:
             row = db.execute("SELECT last FROM places WHERE device = ? AND asked = ?", (device, asked)).fetchone()
         return str(row[0]) if row else ""
 
-    def take(self, device: str, asked: str, page: Page) -> int:
+    def take(self, device: str, asked: str, page: EnrollmentPage) -> int:
         """Keep a page; how many faces were new. Those that came before, decided or not, stay as they are."""
         now = time.time()
         rows = [
@@ -84,7 +84,7 @@ class Waiting:
         with self._database.writing() as db:
             db.execute("DELETE FROM places WHERE device = ? AND asked = ?", (device, asked))
 
-    def waiting(self) -> list[Pulled]:
+    def waiting(self) -> list[PendingFace]:
         """All that waits, in the order in which it came."""
         with self._database.reading() as db:
             rows = db.execute(
@@ -92,7 +92,9 @@ class Waiting:
                 "ORDER BY number"
             ).fetchall()
         return [
-            Pulled(number, device, collection, moment, space, from_line(face, collection), np.frombuffer(data, "<f4"))
+            PendingFace(
+                number, device, collection, moment, space, from_line(face, collection), np.frombuffer(data, "<f4")
+            )
             for number, device, collection, moment, space, face, data in rows
         ]
 

@@ -13,15 +13,15 @@ from edge.core.types import Box
 from edge.hub.publishing.repository import Repository
 from edge.releases import verification as release_trial
 from edge.releases.manifest import Probe, Release
-from edge.releases.release_store import Slots
+from edge.releases.release_store import ReleaseStore
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.core.types import Detection
-    from edge.recognition.extraction import Finder
+    from edge.recognition.extraction import FaceExtractor
 
 
-def expected(release: Release, repository: Repository, finder_of: Callable[[str], Finder]) -> tuple[Probe, ...]:
+def expected(release: Release, repository: Repository, finder_of: Callable[[str], FaceExtractor]) -> tuple[Probe, ...]:
     """The probes with what this release's models make of them. ``finder_of``: label -> finder of these models."""
     made = []
     for probe in release.probes:
@@ -38,7 +38,7 @@ def expected(release: Release, repository: Repository, finder_of: Callable[[str]
 
 def prove(release: Release, repository: Repository, private: Path, settings: Settings) -> None:
     """The same trial that every device makes. Raises ReleaseError."""
-    slots = Slots(private)
+    slots = ReleaseStore(private)
     slots.blobs = repository.blobs
     slots.prepare()
     shutil.rmtree(slots.path(release.id), ignore_errors=True)

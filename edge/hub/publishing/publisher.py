@@ -19,13 +19,13 @@ from edge.hub.publishing import probes as proving
 from edge.hub.publishing import ship_collections as shipping
 from edge.hub.publishing import ship_models as shipped_models
 from edge.hub.publishing.keys import Keys
-from edge.hub.publishing.pending_enrollments import Waiting
+from edge.hub.publishing.pending_enrollments import PendingEnrollments
 from edge.hub.publishing.repository import Repository
 from edge.releases.manifest import (
     MOST,
     Blob,
     Deployment,
-    Forgotten,
+    ErasedSubject,
     Probe,
     ProbeBox,
     Release,
@@ -36,10 +36,10 @@ from edge.releases.manifest import (
 )
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
+    from edge.core.settings.schema import Settings
     from edge.recognition.enrollment import Outcome
-    from edge.recognition.extraction import Finder
-    from edge.recognition.store import Collections
+    from edge.recognition.extraction import FaceExtractor
+    from edge.recognition.store.collections import Collections
 
 PULLED = "waiting enrolments"
 COMPACT_DAYS = 7.0
@@ -47,7 +47,7 @@ COMPACT_DAYS = 7.0
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedRelease:
     """What a release would bring, or brought, to devices that have the one before."""
 
     release: Release
@@ -61,7 +61,7 @@ class Published:
         return sum(self.new_blobs.values()) + self.manifest_bytes
 
 
-class Desk:
+class ReleasePublisher:
     """One hub's folder. Not for two processes at once, but that ``edge hub ingest`` may ``forget`` meanwhile."""
 
     def __init__(self, folder: Path, settings: Settings, offline: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class Desk:
         self.repository = Repository(folder, Keys(folder / "keys" / "online", offline or folder / "keys" / "offline"))
         self.settings = settings
 
-    def opened(self) -> Desk:
+    def opened(self) -> ReleasePublisher:
         """Itself. Raises NotFoundError where there is no repository."""
         if not self.repository.exists:
             raise NotFoundError(
@@ -86,7 +86,7 @@ class Desk:
 
     def collections(self) -> Collections:
         """The hub's own faces. Close it."""
-        from edge.recognition.store import Collections
+        from edge.recognition.store.collections import Collections
 
         return Collections(self.private, self.settings.collection, maintain=False)
 
@@ -98,7 +98,7 @@ class Desk:
         with self.changing() as draft:
             return shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
 
-    def finder(self, label: str) -> Finder:
+    def finder(self, label: str) -> FaceExtractor:
         """What devices of the next release will find and embed ``label`` with. Raises as ``extraction.load``."""
         return shipped_models.finder(self.draft().release, label, self.settings, self.private)
 
@@ -162,7 +162,7 @@ class Desk:
 
     def subjects(self) -> set[str]:
         """Everybody whose faces are here: in a collection, or waiting for a word."""
-        with self.collections() as collections, closing(Waiting(self.private)) as waiting:
+        with self.collections() as collections, closing(PendingEnrollments(self.private)) as waiting:
             found = {subject for name in collections.names() for subject in collections.get(name).subjects()}
             return found | waiting.subjects()
 
@@ -177,13 +177,13 @@ class Desk:
                 if shipped := draft.collection(name):
                     digest = subject_digest(name, subject)
                     others = tuple(one for one in shipped.forgotten if one.digest != digest)
-                    draft.put(replace(shipped, forgotten=(*others, Forgotten(digest, now))))
-        with closing(Waiting(self.private)) as waiting:
+                    draft.put(replace(shipped, forgotten=(*others, ErasedSubject(digest, now))))
+        with closing(PendingEnrollments(self.private)) as waiting:
             if count := waiting.forget(subject):
                 gone[PULLED] = count
         return gone
 
-    def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS, minimum: str = "") -> Published:
+    def publish(self, dry: bool = False, compact_days: float = COMPACT_DAYS, minimum: str = "") -> PublishedRelease:
         """Sign the draft as a release, for devices of edge ``minimum`` or newer.
 
         Raises ConflictError where nothing changed, SpaceError, ReleaseError.
@@ -219,7 +219,7 @@ class Desk:
             with self.changing() as latest:
                 latest.take_over(draft)
             self._tidy()
-        return Published(release, new, len(data), written=not dry)
+        return PublishedRelease(release, new, len(data), written=not dry)
 
     def release(self, release: str) -> Release:
         """A published release. Raises NotFoundError."""

@@ -27,7 +27,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RolloutPolicy:
     """When a rollout grows and when it stops."""
 
     steps: tuple[float, ...] = (5.0, 50.0, 100.0)
@@ -39,7 +39,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RolloutVerdict:
     """What to do now, and the counts that say so."""
 
     action: Literal["wait", "grow", "stop", "done"]
@@ -67,7 +67,7 @@ def start(
     return replace(deployment, canaries=(*canaries, first)) if first else deployment
 
 
-def judge(deployment: Deployment, words: Mapping[str, Word], policy: Policy) -> Verdict:
+def judge(deployment: Deployment, words: Mapping[str, Word], policy: RolloutPolicy) -> RolloutVerdict:
     """How the present step does, from what the devices of the group said last."""
     chosen = [d for d in words if d not in deployment.pins and deployment.wanted(d) == deployment.release]
     committed = [d for d in chosen if words[d].release == deployment.release and words[d].phase in ("idle", *DONE)]
@@ -76,13 +76,13 @@ def judge(deployment: Deployment, words: Mapping[str, Word], policy: Policy) -> 
     counts = (len(chosen), len(committed), len(failed), reasons)
     tried = len(committed) + len(failed)
     if failed and len(failed) / tried > policy.failures:
-        return Verdict("stop", *counts)
+        return RolloutVerdict("stop", *counts)
     if not chosen or len(committed) < policy.success * len(chosen):
-        return Verdict("wait", *counts)
-    return Verdict("done" if deployment.percent >= 100 else "grow", *counts)
+        return RolloutVerdict("wait", *counts)
+    return RolloutVerdict("done" if deployment.percent >= 100 else "grow", *counts)
 
 
-def grown(deployment: Deployment, policy: Policy) -> Deployment:
+def grown(deployment: Deployment, policy: RolloutPolicy) -> Deployment:
     """The next step."""
     return replace(deployment, percent=next((s for s in sorted(policy.steps) if s > deployment.percent), 100.0))
 

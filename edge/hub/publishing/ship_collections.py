@@ -18,8 +18,8 @@ from edge.recognition.store import segments
 from edge.releases.manifest import Release, Segment, ShippedCollection
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.recognition.store import Collection
+    from edge.core.settings.schema import Settings
+    from edge.recognition.store.collection import Collection
     from edge.recognition.store.segments import Entry
 
 

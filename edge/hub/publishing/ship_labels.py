@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from edge.core.errors import SpaceError
 from edge.core.imaging import image as pictures
 from edge.hub.publishing.ship_models import SHIPPED
-from edge.labels import Labels
+from edge.labels.store import Labels
 from edge.releases import label_verification as labels_trial
 from edge.releases.manifest import ShippedLabels
-from edge.releases.verification import Place, Tools
+from edge.releases.verification import ModelTools, Place
 
 if TYPE_CHECKING:
-    from edge.hub.publishing.publisher import Desk
-    from edge.labels import Version
+    from edge.hub.publishing.publisher import ReleasePublisher
+    from edge.labels.version import Version
 
 
-def ship(desk: Desk, name: str, state: Path, probe: Path | None = None) -> ShippedLabels:
+def ship(desk: ReleasePublisher, name: str, state: Path, probe: Path | None = None) -> ShippedLabels:
     """Put a version of the labels in ``state`` into the draft, in the place of an older one of its name.
 
     Raises NotFoundError, InputError for a probe that is no picture, SpaceError for a backbone that has changed since.
@@ -34,7 +34,7 @@ def ship(desk: Desk, name: str, state: Path, probe: Path | None = None) -> Shipp
     own = desk.settings.models.model_copy(
         update={"path": (desk.private / SHIPPED, *desk.settings.models.path), "threads": 1}
     )
-    tools = Tools(Place(desk.private, desk.repository.blobs, desk.private), own)
+    tools = ModelTools(Place(desk.private, desk.repository.blobs, desk.private), own)
     golden = labels_trial.golden(version, store, tools, picture, blob)
     shipped = ShippedLabels(label, version.number, version.space, files, golden)
     with desk.changing() as draft:
@@ -43,7 +43,7 @@ def ship(desk: Desk, name: str, state: Path, probe: Path | None = None) -> Shipp
     return shipped
 
 
-def _add_backbone(desk: Desk, version: Version) -> None:
+def _add_backbone(desk: ReleasePublisher, version: Version) -> None:
     """The embedder that the version was learned on travels with it. Raises SpaceError where it is another by now."""
     model = next((one for one in desk.draft().release.models if one.name == version.base), None)
     model = model or desk.add_model(version.base)

@@ -12,8 +12,8 @@ from edge.hub.publishing.repository import Repository
 from edge.releases.manifest import Release, ShippedModel
 
 if TYPE_CHECKING:
-    from edge.core.settings import Settings
-    from edge.recognition.extraction import Finder
+    from edge.core.settings.schema import Settings
+    from edge.recognition.extraction import FaceExtractor
 
 SHIPPED = "shipped"
 """below the private folder: the models of the draft"""
@@ -46,7 +46,7 @@ def ship(
     return shipped
 
 
-def finder(release: Release, label: str, settings: Settings, private: Path) -> Finder:
+def finder(release: Release, label: str, settings: Settings, private: Path) -> FaceExtractor:
     """What devices of ``release`` find and embed ``label`` with. Raises as ``edge.recognition.extraction.load``."""
     from edge.recognition import extraction as finder
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from edge.core.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import NOTHING, Candidates, expect
+from edge.inference.decoders.base import NOTHING, Candidates, expect
 from edge.inference.tensors import Output, at_least, numbers, row
 
 Cell = tuple[float, float, float, float]

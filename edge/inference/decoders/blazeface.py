@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.core.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import NOTHING, Candidates, corners, expect
+from edge.inference.decoders.base import NOTHING, Candidates, corners, expect
 from edge.inference.decoders.prior_box_faces import priors
 from edge.inference.tensors import Output
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.core.errors import ModelError
 from edge.inference.card import Decoder, Priors
-from edge.inference.decoders import NOTHING, Candidates, corners, expect
+from edge.inference.decoders.base import NOTHING, Candidates, corners, expect
 from edge.inference.tensors import Output, at_least, numbers
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.inference.card import Decoder
-from edge.inference.decoders import Candidates, expect
+from edge.inference.decoders.base import Candidates, expect
 from edge.inference.tensors import Output
 
 _CORNERS = (1, 0, 3, 2)

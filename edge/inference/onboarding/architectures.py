@@ -21,7 +21,7 @@ UNIT = (0.0, 255.0)
 
 
 @dataclass(frozen=True)
-class Family:
+class Architecture:
     """What a model seems to be."""
 
     name: str
@@ -40,12 +40,12 @@ class Family:
     """more keys of [decoder]"""
 
 
-def recognised(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Family]:
+def recognised(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Architecture]:
     """Every family that fits; several where shapes alone cannot tell them apart."""
     return [family for recognise in RECOGNISERS for family in recognise(width, height, outputs)]
 
 
-def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[Family]:
+def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
     boxes = [t for t in outputs if len(t.shape) == 3 and t.shape[-1] == 4]
     rows = [t for t in outputs if len(t.shape) == 2 and boxes and t.shape[1] == boxes[0].shape[1]]
     count = [t for t in outputs if math.prod(t.shape) == 1]
@@ -53,21 +53,21 @@ def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[
         return
     ordered = _classes_first(rows)
     tensors = tuple(t.name for t in (boxes[0], *ordered, count[0]))
-    yield Family("ssd", "ssd_postprocessed", tensors, 0, normalisation=HALF, iou=0.6)
+    yield Architecture("ssd", "ssd_postprocessed", tensors, 0, normalisation=HALF, iou=0.6)
 
 
-def yolov8(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Family]:
+def yolov8(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
     anchors = cells(width, height, (8, 16, 32))
     if len(outputs) != 1 or len(outputs[0].shape) != 3 or anchors not in outputs[0].shape[1:]:
         return
     rows = math.prod(outputs[0].shape[1:]) // anchors
     if rows > 4:
         extra = {"options": {"units": "pixel"}} if outputs[0].high > 2 else {}
-        yield Family("yolov8", "yolov8", ("#0",), rows - 4, "letterbox", UNIT, score=0.35, iou=0.5, extra=extra)
+        yield Architecture("yolov8", "yolov8", ("#0",), rows - 4, "letterbox", UNIT, score=0.35, iou=0.5, extra=extra)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedModel:
     """The priors that a family of face detectors was published with."""
 
     name: str
@@ -83,22 +83,24 @@ def _squares(*sides: float) -> Sizes:
 
 
 PRIOR_BOX_FACES = (
-    Published(
+    PublishedModel(
         "ultra-light-fast",
         {8: _squares(10, 16, 24), 16: _squares(32, 48), 32: _squares(64, 96), 64: _squares(128, 192, 256)},
         (127.0, 128.0),
     ),
-    Published(
+    PublishedModel(
         "ultra-light-fast-landmark",
         {8: ((17, 13), (38, 28)), 16: ((98, 74), (161, 119)), 32: ((217, 171), (299, 234))},
         (127.5, 255.0),
         (320, 240),
     ),
-    Published("retinaface", {8: _squares(16, 32), 16: _squares(64, 128), 32: _squares(256, 512)}, None, color="bgr"),
+    PublishedModel(
+        "retinaface", {8: _squares(16, 32), 16: _squares(64, 128), 32: _squares(256, 512)}, None, color="bgr"
+    ),
 )
 
 
-def prior_box_faces(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Family]:
+def prior_box_faces(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
     by_columns = {t.shape[-1]: t for t in outputs if len(t.shape) == 3}
     if set(by_columns) not in ({4, 2}, {4, 2, 10}) or len(outputs) != len(by_columns):
         return
@@ -108,7 +110,7 @@ def prior_box_faces(width: int, height: int, outputs: Sequence[TensorReport]) ->
         count = sum(len(sizes) * cells(width, height, (stride,)) for stride, sizes in published.priors.items())
         if count == scores.shape[1] and published.size in (None, (width, height)):
             priors = [{"stride": s, "sizes": [list(size) for size in sizes]} for s, sizes in published.priors.items()]
-            yield Family(
+            yield Architecture(
                 published.name,
                 "prior_box_faces",
                 tuple(by_columns[columns].name for columns in (4, 2, 10) if columns in by_columns),
@@ -123,7 +125,7 @@ BLAZEFACE = {896: (128, {8: 2, 16: 6}), 2304: (192, {4: 1})}
 """anchors -> (side of the input, anchors a cell by stride)"""
 
 
-def blazeface(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Family]:
+def blazeface(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
     by_columns = {t.shape[-1]: t for t in outputs if len(t.shape) == 3}
     if set(by_columns) != {16, 1} or len(outputs) != 2 or by_columns[16].shape[1] not in BLAZEFACE:
         return
@@ -131,19 +133,19 @@ def blazeface(width: int, height: int, outputs: Sequence[TensorReport]) -> Itera
     if (width, height) == (side, side):
         priors = [{"stride": stride, "sizes": [[side, side]] * many} for stride, many in levels.items()]
         tensors = by_columns[16].name, by_columns[1].name
-        yield Family("blazeface", "blazeface", tensors, 1, "letterbox", HALF, extra={"priors": priors})
+        yield Architecture("blazeface", "blazeface", tensors, 1, "letterbox", HALF, extra={"priors": priors})
 
 
-def anchor_free_faces(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Family]:
+def anchor_free_faces(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
     by_columns = {t.shape[-1]: t for t in outputs if len(t.shape) == 3}
     if set(by_columns) != {1, 4, 10} or by_columns[1].shape[1] != cells(width, height, (8, 16, 32)):
         return
     tensors = tuple(by_columns[columns].name for columns in (1, 4, 10))
     extra = {"options": {"strides": [8, 16, 32]}}
-    yield Family("anchor-free-faces", "anchor_free_faces", tensors, 1, "letterbox", None, iou=0.4, extra=extra)
+    yield Architecture("anchor-free-faces", "anchor_free_faces", tensors, 1, "letterbox", None, iou=0.4, extra=extra)
 
 
-RECOGNISERS: tuple[Callable[[int, int, Sequence[TensorReport]], Iterator[Family]], ...] = (
+RECOGNISERS: tuple[Callable[[int, int, Sequence[TensorReport]], Iterator[Architecture]], ...] = (
     ssd,
     yolov8,
     prior_box_faces,

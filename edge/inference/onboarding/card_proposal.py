@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.inference.onboarding.architectures import HALF, Family, Normalisation, recognised
+from edge.inference.onboarding.architectures import HALF, Architecture, Normalisation, recognised
 from edge.inference.validation import CheckReport, TensorReport
 
 USUAL: tuple[Normalisation, ...] = ((0.0, 255.0), HALF, (128.0, 128.0), (127.5, 255.0), (127.0, 128.0), (0.0, 1.0))
@@ -88,7 +88,7 @@ def propose(
 
 
 def _detector(
-    proposal: Proposal, families: list[Family], path: Path, hints: Hints, known_labels: dict[int, tuple[str, ...]]
+    proposal: Proposal, families: list[Architecture], path: Path, hints: Hints, known_labels: dict[int, tuple[str, ...]]
 ) -> None:
     table, family = proposal.table, families[0]
     table["kind"] = "detector"
@@ -138,7 +138,7 @@ def _vector(proposal: Proposal, report: CheckReport, width: int, height: int, hi
         proposal.notes.append("calibration: a general one; scripts/calibrate fits it to this model")
 
 
-def _normalise(proposal: Proposal, picture: TensorReport, family: Family | None, hints: Hints) -> None:
+def _normalise(proposal: Proposal, picture: TensorReport, family: Architecture | None, hints: Hints) -> None:
     """Mean and std, from what was said, the quantization of the input, or how the family was published."""
     chosen: Normalisation | None = None
     if hints.mean is not None and hints.std:

@@ -70,14 +70,14 @@ def fetch(found: Offer, sha256: str, folder: Path, progress: Callable[[int, int]
     if found.member:
         return _from_archive(found, digest, target, progress)
     if not (target.is_file() and files.sha256(target) == digest):
-        download.fetch(download.Wanted(found.url, digest), target, progress)
+        download.fetch(download.DownloadRequest(found.url, digest), target, progress)
     return target
 
 
 def _from_archive(found: Offer, digest: str, target: Path, progress: Callable[[int, int], None]) -> Path:
     """The digest is the member's, so that of the archive is not known before it is here: it is unpacked to see."""
     archive = target.with_suffix(".zip")
-    download.fetch(download.Wanted(found.url, ""), archive, progress)
+    download.fetch(download.DownloadRequest(found.url, ""), archive, progress)
     try:
         with zipfile.ZipFile(archive) as bundle, bundle.open(found.member) as reader, files.replacing(target) as writer:
             if bundle.getinfo(found.member).file_size > download.MOST_BYTES:

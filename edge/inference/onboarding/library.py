@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from edge.core.errors import ConflictError, ModelError, StoreError
 from edge.core.imaging.drawing import drawn
 from edge.core.imaging.image import to_rgb
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files
 from edge.core.types import Box, Detection, Picture
 from edge.inference import validation as check
-from edge.inference._card_text import dumps, to_table
-from edge.inference.card import CARD, Card, parse_card
+from edge.inference.card import CARD, Card, dumps, parse_card, to_table
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.load import interpreter
@@ -56,7 +55,7 @@ class Tried:
         return parse_card(self.proposal.table, f"proposed for {self.path.name}")
 
 
-def tried(path: Path, settings: Models, folders: Sequence[Path], hints: Hints) -> Tried:
+def tried(path: Path, settings: ModelSettings, folders: Sequence[Path], hints: Hints) -> Tried:
     """Try a file in a child process and propose a card for it. Raises ModelError."""
     if not files.is_file(path):
         raise ModelError(f"{path}: there is no such file", "check the path")
@@ -71,7 +70,7 @@ def tried(path: Path, settings: Models, folders: Sequence[Path], hints: Hints) -
     return Tried(path, report, propose.propose(path, report, digest, hints, labels), None)
 
 
-def shown(model: Model, settings: Models, picture: Picture) -> tuple[ByteArray, list[Detection]]:
+def shown(model: Model, settings: ModelSettings, picture: Picture) -> tuple[ByteArray, list[Detection]]:
     """What a model sees in a picture: boxes drawn, or the crop that an embedder gets. Raises ModelError.
 
     The model must have passed its trial: this runs in our own process.

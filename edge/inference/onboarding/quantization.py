@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.core.errors import InputError, ModelError
 from edge.core.imaging.image import read
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files
 from edge.core.types import Box, Detection, Picture
 from edge.inference.card import Card
@@ -45,7 +45,7 @@ Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Quantized:
+class QuantizedModel:
     """A quantized model beside its original."""
 
     model: Model
@@ -63,11 +63,11 @@ def pictures_in(folder: Path, most: int, seed: int = 1) -> list[Path]:
 def quantize(
     original: Model,
     paths: Sequence[Path],
-    settings: Models,
+    settings: ModelSettings,
     target: Path,
     finder: Detector | None = None,
     step: Step = lambda: None,
-) -> Quantized:
+) -> QuantizedModel:
     """Write the int8 model of ``original`` to ``target`` and compare the two on the pictures.
 
     ``finder`` finds what an embedder is to embed; without it the whole picture counts. ``step`` is called for each
@@ -80,14 +80,14 @@ def quantize(
     inputs = list(_inputs(original, runs, paths, finder, step))
     files.write_bytes(target, _converted(original, runs, inputs), mode=0o644)
     model = opened(_card(original.card, target, len(inputs)), target)
-    return Quantized(model, compare(original, model, paths, settings, finder, step))
+    return QuantizedModel(model, compare(original, model, paths, settings, finder, step))
 
 
 def compare(
     original: Model,
     other: Model,
     paths: Sequence[Path],
-    settings: Models,
+    settings: ModelSettings,
     finder: Detector | None = None,
     step: Step = lambda: None,
 ) -> Agreement:

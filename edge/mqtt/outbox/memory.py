@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from edge.core.types import Queued
-from edge.mqtt.outbox.rows import PLAIN, NewRow
+from edge.mqtt.outbox.store import UPDATE, NewRow
 
 MOST = 10_000
 """events; about 10 MB"""
@@ -15,7 +15,7 @@ Key = tuple[int, int]
 """epoch, seq"""
 
 
-class Memory:
+class MemoryQueue:
     """Rows by position. They have an epoch of their own, so that no key comes twice after a power cut."""
 
     def __init__(self, most: int = MOST) -> None:
@@ -42,7 +42,7 @@ class Memory:
             row.epoch, row.seq = self.epoch, last
             self._rows[last] = row
         while len(self._rows) > self._most:
-            plain = (position for position, row in self._rows.items() if row.kind == PLAIN)
+            plain = (position for position, row in self._rows.items() if row.kind == UPDATE)
             del self._rows[next(plain, next(iter(self._rows)))]
             self.lost += 1
         return last

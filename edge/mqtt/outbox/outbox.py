@@ -21,15 +21,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.core import settings
 from edge.core.errors import InputError, StoreError
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.storage import vault
-from edge.core.system.heartbeat import Pulse
+from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Event, Queued
-from edge.mqtt.outbox import codec
-from edge.mqtt.outbox.memory import Key, Memory
-from edge.mqtt.outbox.rows import IDENTITY, LIFE, PLAIN, Batch, Change, NewRow, TrackKey, is_damage, reason_of
-from edge.mqtt.outbox.store import Store
+from edge.mqtt.outbox.memory import Key, MemoryQueue
+from edge.mqtt.outbox.store import (
+    IDENTITY,
+    LIFE,
+    UPDATE,
+    Batch,
+    Change,
+    NewRow,
+    OutboxStore,
+    TrackKey,
+    dump,
+    is_damage,
+    load,
+    reason_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +82,7 @@ class OutboxStats:
 class Outbox:
     """``put`` events here; delivery ``read``s them and says when they are ``done``. For any thread."""
 
-    def __init__(self, path: Path, settings: settings.Outbox) -> None:
+    def __init__(self, path: Path, settings: OutboxSettings) -> None:
         """``path``: the file. Does not raise for a disk that refuses: ``stats().state`` says so.
 
         Raises SettingsError, StoreError where its folder is encrypted and cannot be opened.
@@ -84,14 +95,14 @@ class Outbox:
         """the highest position that can be read"""
         self.changed: list[Callable[[], None]] = []
         """called, on the outbox's thread, when there may be more to read; must not wait"""
-        self.pulse = Pulse()
+        self.pulse = Heartbeat()
         """of the thread that writes"""
         self._path, self._settings, self._vault = path, settings, vault.of(path.parent)
         self._disk = threading.RLock()
         """guards the store and the memory; taken before ``_changed`` where both are"""
         self._changed = threading.Condition()
-        self._store: Store | None = None
-        self._memory = Memory()
+        self._store: OutboxStore | None = None
+        self._memory = MemoryQueue()
         self._fresh: list[NewRow] = []
         self._open: dict[TrackKey, Event] = {}
         self._journal: dict[TrackKey, str | None] = {}
@@ -124,7 +135,7 @@ class Outbox:
     def put(self, events: Sequence[Event]) -> None:
         """Take ``events`` over. Raises InputError for one that cannot be written as JSON; takes none then."""
         try:
-            bodies = [codec.dump(event) for event in events]
+            bodies = [dump(event) for event in events]
         except (ValueError, TypeError) as error:
             raise InputError(f"event of camera {events[0].camera}: {error}", "report this as a bug") from error
         with self._changed:
@@ -177,7 +188,7 @@ class Outbox:
             return True
 
     def rewrite(self, change: Change) -> int:
-        """Change what waits; ``change`` gives a body (by ``codec``) anew, or None where it stays. How many changed.
+        """Change what waits; ``change`` gives a body (by ``dump``) anew, or None where it stays. How many changed.
 
         The file is then written anew, without what was in it. Raises StoreError where the disk refuses.
         """
@@ -186,8 +197,8 @@ class Outbox:
                 rows = [*self._fresh, *self._memory.rows]
                 changed = sum(row.rewrite(change) for row in rows)
                 for key, event in self._open.items():
-                    if (body := change(codec.dump(event))) is not None:
-                        self._open[key] = codec.load(body)
+                    if (body := change(dump(event))) is not None:
+                        self._open[key] = load(body)
                 for key, text in self._journal.items():
                     self._journal[key] = text and (change(text) or text)
             self.generation += 1
@@ -246,14 +257,14 @@ class Outbox:
             self._open[key] = event
         self._journal[key] = None if event.type == "end" else body
         same = before is not None and _name(before) == _name(event)
-        kind = LIFE if event.type != "update" else PLAIN if same else IDENTITY
+        kind = LIFE if event.type != "update" else UPDATE if same else IDENTITY
         return NewRow(event, kind, body, coalesce=self.coalesce and event.type != "new")
 
     def _page(self, after: int, limit: int, without: Sequence[str]) -> list[Queued]:
         found = self._from_store(lambda store: store.read(after, limit, without))
         return found + self._memory.read(after, limit - len(found), without) if len(found) < limit else found
 
-    def _from_store(self, query: Callable[[Store], list[Queued]]) -> list[Queued]:
+    def _from_store(self, query: Callable[[OutboxStore], list[Queued]]) -> list[Queued]:
         if self._store is None:
             return []
         try:
@@ -324,11 +335,11 @@ class Outbox:
                 self.generation += 1
         self._written(store, batch)
 
-    def _opened(self, batch: Batch) -> tuple[Store, list[NewRow]]:
+    def _opened(self, batch: Batch) -> tuple[OutboxStore, list[NewRow]]:
         """The store, opened if it is not; the rows that close the tracks an earlier process left open."""
         if self._store is not None:
             return self._store, []
-        store = Store(self._path, self._settings.max_bytes, self._settings.reserve_bytes, self._vault)
+        store = OutboxStore(self._path, self._settings.max_bytes, self._settings.reserve_bytes, self._vault)
         try:
             left = [event for event in store.journal() if (event.camera, event.track) not in batch.journal]
         except sqlite3.Error:
@@ -337,14 +348,14 @@ class Outbox:
         closing = []
         for event in left:
             end = dataclasses.replace(event, type="end", ended=event.time, reason="restart")
-            closing.append(NewRow(end, LIFE, codec.dump(end)))
+            closing.append(NewRow(end, LIFE, dump(end)))
             batch.journal[event.camera, event.track] = None
         if left:
             log.info("outbox: closed %d tracks that the last run left open", len(left))
         self._store = store
         return store, closing
 
-    def _written(self, store: Store, batch: Batch) -> None:
+    def _written(self, store: OutboxStore, batch: Batch) -> None:
         with self._changed:
             for key, body in batch.journal.items():
                 if self._journal.get(key) == body:
@@ -373,7 +384,7 @@ class Outbox:
             self._store = None
             with self._changed:
                 for key, event in self._open.items():
-                    self._journal[key] = codec.dump(event)
+                    self._journal[key] = dump(event)
 
 
 def _name(event: Event) -> tuple[str, str | None, str | None]:

@@ -8,22 +8,118 @@ again that a receiver knows.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import json
 import logging
 import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
 from edge.core.storage.sqlite import Connection, connect
 from edge.core.storage.vault import PLAIN, Stored, Vault
-from edge.core.types import Event, Queued
-from edge.mqtt.outbox import codec
-from edge.mqtt.outbox.rows import Batch, Change, NewRow, TrackKey, is_damage
+from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
+
+EVENT_FIELDS = {field.name for field in dataclasses.fields(Event)}
+IDENTITY_FIELDS = {field.name for field in dataclasses.fields(Identity)}
+
+
+def dump(event: Event) -> str:
+    """One line of JSON. Raises ValueError for numbers that are not finite."""
+    return json.dumps(dataclasses.asdict(event), allow_nan=False, separators=(",", ":"))
+
+
+def load(text: str) -> Event:
+    """The event of ``dump``. Raises ValueError where the text is not one."""
+    try:
+        values: dict[str, Any] = json.loads(text)
+        identity = {name: value for name, value in values.pop("identity").items() if name in IDENTITY_FIELDS}
+        identity["state"] = IdentityState(identity["state"])
+        box = Box(**values.pop("box"))
+        known = {name: value for name, value in values.items() if name in EVENT_FIELDS}
+        known["zones"] = tuple(known["zones"])
+        if "custom_labels" in known:
+            known["custom_labels"] = tuple(CustomLabel(**one) for one in known["custom_labels"])
+        return Event(box=box, identity=Identity(**identity), **known)
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"not an event of the outbox: {error!r}") from error
+
+
+UPDATE, IDENTITY, LIFE = 0, 1, 2
+"""kinds of rows: an update that names nobody anew, one that does, and ``new`` or ``end``"""
+
+TrackKey = tuple[str, str]
+"""camera, track"""
+Change = Callable[[str], str | None]
+"""a body (by ``dump``) anew, or None where it stays as it is"""
+
+
+@dataclass(slots=True)
+class NewRow:
+    """An event on its way into the file."""
+
+    event: Event
+    kind: int
+    body: str
+    """``event`` by ``dump``"""
+    epoch: int = 0
+    """0: the file's own, and ``seq`` is the row's position"""
+    seq: int = 0
+    coalesce: bool = False
+    """the plain updates of its track that still wait may go: this event says all that they did"""
+
+    def rewrite(self, change: Change) -> bool:
+        """Whether ``change`` gave another body."""
+        if (body := change(self.body)) is None:
+            return False
+        self.body, self.event = body, load(body)
+        return True
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction does."""
+
+    rows: Sequence[NewRow] = ()
+    journal: dict[TrackKey, str | None] = field(default_factory=dict)
+    """the body of the latest event of a track that is open; None: it ended"""
+    done: AbstractSet[tuple[int, int]] = frozenset()
+    """keys that were delivered"""
+    passed: Mapping[int, int] = field(default_factory=dict)
+    """epoch -> seq up to which everything was delivered"""
+    lost: int = 0
+    """events that were dropped in memory"""
+    expired_before: float = 0.0
+    """seconds since the epoch: plain updates older than this go"""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expired_before)
+
+
+def reason_of(error: Exception) -> str:
+    """Why the disk refused: ``full``, ``readonly`` or ``failing``."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    number = getattr(error, "errno", 0)
+    if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "full"
+    if code == sqlite3.SQLITE_READONLY or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "readonly"
+    return "failing"
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is broken, so that trying again is of no use."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +164,7 @@ EVENT, JOURNAL = "event", "journal"
 """places of sealed values"""
 
 
-class Store:
+class OutboxStore:
     """The file, opened. Not for two threads at once.
 
     Raises sqlite3.OperationalError or OSError where the disk does not let us.
@@ -153,7 +249,7 @@ class Store:
         events = []
         for camera, track, body in self._db.execute("SELECT camera, track, body FROM journal ORDER BY camera, track"):
             try:
-                events.append(codec.load(self._vault.open_text(body, JOURNAL, camera, track)))
+                events.append(load(self._vault.open_text(body, JOURNAL, camera, track)))
             except (ValueError, StoreError):
                 log.exception("outbox %s: the journal of track %s of camera %s is damaged", self.path, track, camera)
         return events
@@ -284,7 +380,7 @@ class Store:
         events, bad = [], []
         for position, epoch, seq, after, body in self._db.execute(query, values).fetchall():
             try:
-                event = codec.load(self._vault.open_text(body, EVENT, position))
+                event = load(self._vault.open_text(body, EVENT, position))
                 events.append(Queued(position, epoch, seq, after, event))
             except (ValueError, StoreError):
                 bad.append((position,))

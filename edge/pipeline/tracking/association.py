@@ -17,7 +17,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.core.types import Box
-from edge.pipeline.tracking.assignment import cheapest_columns
+
+
+def cheapest_columns(matrix: Sequence[Sequence[float]]) -> list[int]:
+    """The column of each row such that no column is used twice and the sum is least.
+
+    Needs at least as many columns as rows, and finite costs.
+    """
+    height, width = len(matrix), len(matrix[0]) if matrix else 0
+    row_price, column_price = [0.0] * height, [0.0] * width
+    owner = [-1] * width
+    for row in range(height):
+        _admit(row, matrix, row_price, column_price, owner)
+    chosen = [-1] * height
+    for column, row in enumerate(owner):
+        if row >= 0:
+            chosen[row] = column
+    return chosen
+
+
+def _admit(
+    start: int,
+    matrix: Sequence[Sequence[float]],
+    row_price: list[float],
+    column_price: list[float],
+    owner: list[int],
+) -> None:
+    """Give row ``start`` a column, moving earlier rows along the cheapest path where that is cheaper."""
+    width = len(column_price)
+    distance, previous, done = [math.inf] * width, [-1] * width, [False] * width
+    row, column = start, -1
+    while row >= 0:
+        for j in range(width):
+            cost = matrix[row][j] - row_price[row] - column_price[j]
+            if not done[j] and cost < distance[j]:
+                distance[j], previous[j] = cost, column
+        column = min((j for j in range(width) if not done[j]), key=distance.__getitem__)
+        step = distance[column]
+        row_price[start] += step
+        for j in range(width):
+            if done[j]:
+                row_price[owner[j]] += step
+                column_price[j] -= step
+            else:
+                distance[j] -= step
+        done[column] = True
+        row = owner[column]
+    while column >= 0:
+        before = previous[column]
+        owner[column] = owner[before] if before >= 0 else start
+        column = before
+
 
 VELOCITY_SECONDS = 0.4
 """time constant of the smoothed velocity"""
@@ -38,7 +88,7 @@ FORBIDDEN = 1e6
 
 
 @dataclass(slots=True)
-class Motion:
+class MotionModel:
     """Where a thing is and where it goes. Fractions of the frame; seconds."""
 
     x: float
@@ -51,7 +101,7 @@ class Motion:
     looks: int = 1
 
     @classmethod
-    def starting(cls, box: Box, at: float) -> Motion:
+    def starting(cls, box: Box, at: float) -> MotionModel:
         return cls(*_center_size(box), at)
 
     def expected(self, at: float) -> tuple[float, float, float, float]:
@@ -83,7 +133,7 @@ class Motion:
         self.looks += 1
 
 
-def associate(motions: Sequence[Motion], boxes: Sequence[Box], at: float, tight: bool = False) -> dict[int, int]:
+def associate(motions: Sequence[MotionModel], boxes: Sequence[Box], at: float, tight: bool = False) -> dict[int, int]:
     """Index of the motion -> index of the box it continues in. ``tight``: only pairs that clearly overlap."""
     if not motions or not boxes:
         return {}

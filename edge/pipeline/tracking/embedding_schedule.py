@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from edge.core.settings import Recognition
+from edge.core.settings.vision import RecognitionSettings
 from edge.core.types import Identity, IdentityState, Match, Track
-from edge.pipeline.tracking.identity_voting import Rules, Votes
+from edge.pipeline.tracking.identity_voting import IdentityVotes, VotingRules
 
 SPACING = 0.15
 """seconds between two embeddings of a track, at least: frames that are closer show the same"""
@@ -30,11 +30,11 @@ DECLINED_LATER = 1.5
 """by which such a track's priority is lower, so that the budget goes to those whose crops are good"""
 
 
-class Looks:
+class EmbeddingScheduler:
     """The looks at one track: their rhythm, and the votes that come of them. ``track.identity`` follows the votes."""
 
-    def __init__(self, rules: Rules, settings: Recognition, collection: str | None = None) -> None:
-        self.votes = Votes(rules, collection)
+    def __init__(self, rules: VotingRules, settings: RecognitionSettings, collection: str | None = None) -> None:
+        self.votes = IdentityVotes(rules, collection)
         self._settings = settings
         self._best_view = 0.0
         self._latest: float | None = None
@@ -84,7 +84,7 @@ class Looks:
         if track.identity.subject == subject:
             track.identity = self.votes.identity
 
-    def reopen(self, rules: Rules | None = None) -> None:
+    def reopen(self, rules: VotingRules | None = None) -> None:
         """The collection, or the embedder and with it the rules, changed: look again."""
         self.votes.forget(rules)
         self._latest, self._tries, self._spent, self._declines, self._best_view = None, 0, 0, 0, 0.0
@@ -114,7 +114,7 @@ class Looks:
         return 1.5 + _quality(track) / 2 if better else None
 
 
-def schedule(tracks: Iterable[Track], looks: Mapping[str, Looks], now: float, budget: int) -> list[Track]:
+def schedule(tracks: Iterable[Track], looks: Mapping[str, EmbeddingScheduler], now: float, budget: int) -> list[Track]:
     """The tracks that get an embedding in this frame: those with the highest priority, ``budget`` at most.
 
     ``looks`` by track id; tracks without are not recognised.

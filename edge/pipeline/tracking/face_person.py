@@ -22,18 +22,18 @@ CLEARLY = 0.15
 
 
 @dataclass(slots=True)
-class _Wish:
+class _LinkCandidate:
     holder: str
     since: float
 
 
-class Holders:
+class FacePersonLinker:
     """Which person's track holds which face's track; one of the faces seen at a time, others are on their own."""
 
     def __init__(self, held: str = "face", holding: str = "person") -> None:
         self._held = held
         self._holding = holding
-        self._wishes: dict[str, _Wish] = {}
+        self._wishes: dict[str, _LinkCandidate] = {}
         self._named_by: dict[str, str] = {}
 
     def update(self, tracks: Sequence[Track], now: float) -> None:
@@ -86,7 +86,7 @@ class Holders:
             return held
         wish = self._wishes.get(face.id)
         if wish is None or wish.holder != best:
-            self._wishes[face.id] = _Wish(best, now)
+            self._wishes[face.id] = _LinkCandidate(best, now)
             return held
         if now - wish.since < CHANGE_SECONDS:
             return held

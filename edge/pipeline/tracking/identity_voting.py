@@ -34,7 +34,7 @@ LEAST_WEIGHT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class VotingRules:
     """When votes make a name. Cosines are those of the embedder's space."""
 
     match: float
@@ -71,7 +71,7 @@ class Vote:
     unknown: bool
 
     @classmethod
-    def of(cls, matches: Sequence[Match], quality: float, rules: Rules) -> Vote:
+    def of(cls, matches: Sequence[Match], quality: float, rules: VotingRules) -> Vote:
         """The vote of one search result: any number of faces, several of them perhaps of one subject."""
         best: Match | None = None
         similarities: dict[str, float] = {}
@@ -92,10 +92,10 @@ class Vote:
         )  # fmt: skip
 
 
-class Votes:
+class IdentityVotes:
     """The votes of one track. Reading ``identity`` costs nothing; ``add`` decides anew."""
 
-    def __init__(self, rules: Rules, collection: str | None = None) -> None:
+    def __init__(self, rules: VotingRules, collection: str | None = None) -> None:
         self._rules = rules
         self._collection = collection
         self._votes = deque[Vote](maxlen=rules.window)
@@ -108,7 +108,7 @@ class Votes:
         self.identity = self._still_known() if known else self._decided()
         return self.identity
 
-    def forget(self, rules: Rules | None = None) -> None:
+    def forget(self, rules: VotingRules | None = None) -> None:
         """Start again, by other rules perhaps: the collection or the embedder changed. A name stays until disproved."""
         self._rules = rules or self._rules
         self._votes = deque(maxlen=self._rules.window)

@@ -10,10 +10,23 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.core.settings import Tracking
+from edge.core.settings.vision import TrackingSettings
 from edge.core.types import Detection, Track
-from edge.pipeline.tracking.association import Motion, associate, duplicates, touches
+from edge.pipeline.tracking.association import MotionModel, associate, duplicates, touches
 from edge.pipeline.tracking.label_groups import by_family
+
+SAME_PLACE = 0.2
+"""intersection over union from which a detection is of a track that is followed"""
+
+
+def unfollowed(
+    detections: Sequence[Detection], tracks: Sequence[Track], lowest: Mapping[str, float], starts: Mapping[str, float]
+) -> list[Detection]:
+    """Those of the labels of ``lowest`` that score from it on and below ``starts``, and are of no track. Best first."""
+    found = [one for one in detections if lowest.get(one.label, 2.0) <= one.score < starts.get(one.label, 0.0)]
+    alone = [one for one in found if all(one.box.iou(track.box) < SAME_PLACE for track in tracks)]
+    return sorted(alone, key=lambda one: -one.score)
+
 
 CONTINUES = 0.6
 """A track lives on with this share of the score that starts one: a thing half hidden scores low, but is still there."""
@@ -35,7 +48,7 @@ def scores_to_detect(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class TrackerUpdate:
     """What one frame did to the tracks."""
 
     tracks: list[Track]
@@ -46,7 +59,7 @@ class Update:
 @dataclass(slots=True)
 class _Followed:
     track: Track
-    motion: Motion
+    motion: MotionModel
     family: str
     labels: dict[str, float]
     """sum of the scores by label; the greatest one names the track when it is confirmed"""
@@ -61,7 +74,7 @@ class Tracker:
     """
 
     def __init__(
-        self, camera: str, settings: Tracking, ids: Iterator[str], scores: Mapping[str, float] | None = None
+        self, camera: str, settings: TrackingSettings, ids: Iterator[str], scores: Mapping[str, float] | None = None
     ) -> None:
         self._camera = camera
         self._settings = settings
@@ -82,25 +95,25 @@ class Tracker:
         ordered = sorted(self._intervals)
         return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2 if ordered else 0.0
 
-    def update(self, detections: Sequence[Detection], now: float, time: float) -> Update:
+    def update(self, detections: Sequence[Detection], now: float, time: float) -> TrackerUpdate:
         """Take in what was detected in the frame of ``now`` (monotonic seconds; ``time`` is the wall's)."""
         now = self._pass_time(now)
         if not detections and not self._followed:
-            return Update([], [])
+            return TrackerUpdate([], [])
         ended = self._end_after_pause(now)
         found = by_family(detections)
         for name in {one.family: None for one in self._followed} | dict.fromkeys(found):
             self._follow(name, found.get(name, []), now, time)
         ended += self._end_lost(now)
-        return Update(self.tracks, ended)
+        return TrackerUpdate(self.tracks, ended)
 
-    def still(self, now: float) -> Update:
+    def still(self, now: float) -> TrackerUpdate:
         """A frame in which nothing moved and no detector looked: what was there is there, and does not age."""
         before = self._latest
         if before is not None and now > before:
             self._still += now - before
             self._latest = now
-        return Update(self.tracks, [])
+        return TrackerUpdate(self.tracks, [])
 
     def cut(self) -> list[Track]:
         """The picture is of another place or time from here on: end all tracks; returns them."""
@@ -184,7 +197,7 @@ class Tracker:
                 started=now, seen=now, started_time=time, seen_time=time, top_score=detection.score,
                 landmarks=detection.landmarks, path=[box.bottom_center],
             )  # fmt: skip
-            motion = Motion.starting(box, self._age(now))
+            motion = MotionModel.starting(box, self._age(now))
             self._followed.append(_Followed(track, motion, name, {detection.label: detection.score}))
 
     def _end_after_pause(self, now: float) -> list[Track]:

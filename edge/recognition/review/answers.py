@@ -9,17 +9,18 @@ from pathlib import Path
 
 from edge.core import subjects
 from edge.core.errors import ConflictError, InputError, ModelError, NotFoundError, SpaceError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.storage import files
 from edge.inference import model
-from edge.labels import Example, Mark, ground_truth
-from edge.labels.examples import label_name
-from edge.recognition.enrollment_check import Verdict, judged
-from edge.recognition.naming import Seen, fits, index, name_stranger
-from edge.recognition.review import Answered, Doubt, ReviewQueue
-from edge.recognition.review.queue import Answer
+from edge.labels import ground_truth
+from edge.labels.examples import Annotation, Example, label_name
+from edge.recognition.enrollment import EmbeddedFace, fits, index, name_stranger
+from edge.recognition.enrollment_check import EnrollmentCheck, check_enrollment
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import Answer, AnsweredQuestion, ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collection, Collections
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 
 SIDE = 160
 """pixels of a kept picture"""
@@ -29,14 +30,14 @@ MOST_UNDOABLE = 500
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    doubt: Doubt
+    doubt: ReviewQuestion
     faces: tuple[str, ...] = ()
     """that were added"""
     stranger: Stranger | None = None
     """who was named by it"""
 
 
-class Answers:
+class ReviewService:
     """Applies answers to the collections of a state folder. ``match``: cosine that makes a match, by label.
 
     Raises NotFoundError for a question that is gone, ConflictError where the gate says no, SpaceError, StoreError.
@@ -90,7 +91,7 @@ class Answers:
         """Nothing is to be learned from it."""
         self._given(self._queue.get(number), "discarded", None)
 
-    def undo(self, number: int | None = None) -> Doubt:
+    def undo(self, number: int | None = None) -> ReviewQuestion:
         """Take back an answer that was given here, the last one where no number is told: the question waits again.
 
         Raises NotFoundError for one that was not given here, or lies too far back.
@@ -111,18 +112,18 @@ class Answers:
         """Numbers of the questions whose answers can be taken back, the last one last."""
         return list(self._undoable)
 
-    def verdict(self, doubt: Doubt, subject: str) -> Verdict:
+    def verdict(self, doubt: ReviewQuestion, subject: str) -> EnrollmentCheck:
         """What the gate says of adding this look to ``subject``."""
-        return judged(self._collection(doubt), doubt.vector, subject, self._match.get(doubt.label, 1.0))
+        return check_enrollment(self._collection(doubt), doubt.vector, subject, self._match.get(doubt.label, 1.0))
 
-    def _learned(self, doubt: Doubt, answer: Answer, label: str | None) -> str:
+    def _learned(self, doubt: ReviewQuestion, answer: Answer, label: str | None) -> str:
         """An example of custom labels, from which the next refit learns. ``label``: None for none of them."""
         name = label_name(label) if label is not None else None
         self._queue.examples.put(doubt.id, doubt.version.partition("/")[0], name, doubt.space.fingerprint, doubt.vector)
         self._given(doubt, answer, label)
         return label or ""
 
-    def _add(self, doubt: Doubt, answer: Answer, subject: str, force: bool) -> str:
+    def _add(self, doubt: ReviewQuestion, answer: Answer, subject: str, force: bool) -> str:
         collection = self._collection(doubt)
         fits(collection, doubt.space, f"question {doubt.id}: it was", "discard it, and answer newer ones")
         verdict = self.verdict(doubt, subject)
@@ -132,13 +133,13 @@ class Answers:
             )
         faces: list[str] = []
         if not verdict.redundant:
-            seen = Seen(doubt.vector, doubt.box, doubt.score, doubt.quality)
+            seen = EmbeddedFace(doubt.vector, doubt.box, doubt.score, doubt.quality)
             faces = [index(self._collections, collection, subject, seen, doubt.space)]
         stranger = self._named(doubt, subject, faces)
         self._given(doubt, answer, subject, _Given(doubt, tuple(faces), stranger))
         return subject
 
-    def _named(self, doubt: Doubt, subject: str, faces: list[str]) -> Stranger | None:
+    def _named(self, doubt: ReviewQuestion, subject: str, faces: list[str]) -> Stranger | None:
         """Whoever was known by a pseudonym is known by the name now, with all looks that do no harm."""
         with suppress(NotFoundError, ConflictError, SpaceError):
             stranger = self._queue.strangers.get(doubt.pseudonym)
@@ -147,14 +148,14 @@ class Answers:
             return stranger
         return None
 
-    def _given(self, doubt: Doubt, answer: Answer, subject: str | None, given: _Given | None = None) -> None:
+    def _given(self, doubt: ReviewQuestion, answer: Answer, subject: str | None, given: _Given | None = None) -> None:
         given = given or _Given(doubt)
         self._queue.answer(doubt, answer, subject, given.faces[0] if given.faces else None)
         self._undoable[doubt.id] = given
         while len(self._undoable) > MOST_UNDOABLE:
             del self._undoable[next(iter(self._undoable))]
 
-    def _collection(self, doubt: Doubt) -> Collection:
+    def _collection(self, doubt: ReviewQuestion) -> Collection:
         return self._collections.get(doubt.collection)
 
 
@@ -173,7 +174,7 @@ def matches(settings: Settings, state: Path) -> dict[str, float]:
     return found
 
 
-def export(folder: Path, answers: Sequence[Answered], when: float | None = None) -> int:
+def export(folder: Path, answers: Sequence[AnsweredQuestion], when: float | None = None) -> int:
     """Pictures of what was confirmed, and ``output.manifest`` beside them. Returns the number of lines.
 
     Answers whose picture was not kept are left out. Raises OSError.
@@ -184,13 +185,13 @@ def export(folder: Path, answers: Sequence[Answered], when: float | None = None)
             continue
         name = f"{one.id}.jpg"
         files.write_bytes(folder / name, one.crop)
-        example = Example(folder / name, (Mark(one.subject),), name)
+        example = Example(folder / name, (Annotation(one.subject),), name)
         lines.append(ground_truth.line(example, (SIDE, SIDE), "edge-review", when or one.time))
     files.write_bytes(folder / "output.manifest", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
 
 
-def document(doubt: Doubt) -> dict[str, object]:
+def document(doubt: ReviewQuestion) -> dict[str, object]:
     """A question as commands and pages show it, without the embedding and the picture."""
     return {
         "id": doubt.id,

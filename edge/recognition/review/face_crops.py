@@ -10,20 +10,20 @@ from pathlib import Path
 from edge.core.errors import NotFoundError
 from edge.recognition.review.database import ANSWER, opened, opened_crop
 
-Portraits = dict[tuple[str, str], dict[str, int]]
+FaceCrops = dict[tuple[str, str], dict[str, int]]
 """(collection, subject) -> FaceId -> number of its picture, the oldest first"""
 
 
-class PortraitStore:
+class FaceCropStore:
     """The pictures of a state folder. Any thread. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:
         self._db = opened(state)
 
-    def all(self) -> Portraits:
+    def all(self) -> FaceCrops:
         """Which faces have a picture."""
         sql = "SELECT collection, subject, face_id, id FROM answers WHERE face_id IS NOT NULL AND length(crop) > 0"
-        found: Portraits = {}
+        found: FaceCrops = {}
         with self._db.reading() as db:
             for collection, stored, face_id, number in db.execute(f"{sql} ORDER BY time, id"):
                 subject = db.vault.named(stored) or ""

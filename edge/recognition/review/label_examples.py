@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.core.storage.sqlite import Database
+from edge.labels.examples import ConfirmedExample
 from edge.recognition.review.database import EXAMPLE
 
 if TYPE_CHECKING:
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 """of all labels; the oldest go"""
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """An embedding, and what it shows."""
-
-    question: int
-    label: str | None
-    """None: none of the labels"""
-    vector: FloatArray
 
 
 class Examples:
@@ -44,12 +34,14 @@ class Examples:
                 "DELETE FROM examples WHERE id <= (SELECT id FROM examples ORDER BY id DESC LIMIT 1 OFFSET ?)", (MOST,)
             )
 
-    def of(self, name: str, space: str) -> list[Confirmed]:
+    def of(self, name: str, space: str) -> list[ConfirmedExample]:
         """Those of custom labels in a space, in the order of their questions."""
         with self._db.reading() as db:
             sql = "SELECT id, label, vector FROM examples WHERE name = ? AND space = ? ORDER BY id"
             return [
-                Confirmed(number, label, np.frombuffer(db.vault.open(blob, EXAMPLE, number), "<f4").astype(np.float32))
+                ConfirmedExample(
+                    number, label, np.frombuffer(db.vault.open(blob, EXAMPLE, number), "<f4").astype(np.float32)
+                )
                 for number, label, blob in db.execute(sql, (name, space)).fetchall()
             ]
 

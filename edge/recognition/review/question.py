@@ -30,7 +30,7 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class ReviewQuestion:
     """A question to a person: is it ``subject`` that is seen here."""
 
     reason: Reason
@@ -66,7 +66,7 @@ def nearest_of(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
     return tuple(Nearest(match.name, match.face_id, match.similarity) for match in matches[:most])
 
 
-def row_of(vault: Vault, doubt: Doubt) -> tuple[object, ...]:
+def row_of(vault: Vault, doubt: ReviewQuestion) -> tuple[object, ...]:
     """A row of the table ``doubts``."""
     number = doubt.id
     document = vault.seal_text(_document(doubt), database.DOCUMENT, number)
@@ -75,16 +75,18 @@ def row_of(vault: Vault, doubt: Doubt) -> tuple[object, ...]:
     return number, doubt.time, doubt.reason, vault.name(doubt.subject), document, vector, crop
 
 
-def doubt_of(vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None) -> Doubt:
+def doubt_of(vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None) -> ReviewQuestion:
     """The doubt of a row. Raises StoreError."""
     values: dict[str, Any] = json.loads(vault.open_text(document, database.DOCUMENT, number))
     values["space"], values["box"] = Space(**values["space"]), Box(**values["box"])
     values["nearest"] = tuple(Nearest(**one) for one in values["nearest"])
     vector = np.frombuffer(vault.open(blob, database.VECTOR, number), "<f4").astype(np.float32)
-    return Doubt(**values, vector=vector, crop=database.opened_crop(vault, crop, database.CROP, number), id=number)
+    return ReviewQuestion(
+        **values, vector=vector, crop=database.opened_crop(vault, crop, database.CROP, number), id=number
+    )
 
 
-def _document(doubt: Doubt) -> str:
+def _document(doubt: ReviewQuestion) -> str:
     values = asdict(replace(doubt, vector=np.zeros(0, np.float32), crop=b""))
     return json.dumps({name: value for name, value in values.items() if name not in ("vector", "crop", "id")},
                       ensure_ascii=False)  # fmt: skip

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from edge.core.errors import NotFoundError
-from edge.core.settings import Review
+from edge.core.settings.services import ReviewSettings
 from edge.core.storage.sqlite import Connection
 from edge.core.storage.vault import Vault
 from edge.recognition.review import database
 from edge.recognition.review.label_examples import Examples
-from edge.recognition.review.question import Doubt, doubt_of, row_of
-from edge.recognition.review.stranger_store import Shelf
+from edge.recognition.review.question import ReviewQuestion, doubt_of, row_of
+from edge.recognition.review.stranger_store import StrangerStore
 
 LARGEST = 1 << 63
 """SQLite takes no integer from this on"""
@@ -25,7 +25,7 @@ Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredQuestion:
     """What a person said."""
 
     id: int
@@ -40,7 +40,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class QueuedQuestion:
     """How much a queue holds."""
 
     waiting: int
@@ -54,13 +54,13 @@ class Kept:
 class ReviewQueue:
     """The doubts of one state folder. Threads and processes may share it. Raises StoreError."""
 
-    def __init__(self, state: Path, settings: Review) -> None:
+    def __init__(self, state: Path, settings: ReviewSettings) -> None:
         self._settings = settings
         self._db = database.opened(state)
-        self.strangers = Shelf(self._db)
+        self.strangers = StrangerStore(self._db)
         self.examples = Examples(self._db)
 
-    def put(self, doubts: Sequence[Doubt]) -> None:
+    def put(self, doubts: Sequence[ReviewQuestion]) -> None:
         """Keep them; the oldest, and those that are too old, go."""
         if not doubts:
             return
@@ -71,7 +71,7 @@ class ReviewQueue:
                 db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, kept))
             self._expire(db)
 
-    def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[Doubt]:
+    def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[ReviewQuestion]:
         """The oldest first, past the one with the id ``after``."""
         sql = (
             "SELECT id, document, vector, crop FROM doubts "
@@ -80,7 +80,7 @@ class ReviewQueue:
         with self._db.reading() as db:
             return [doubt_of(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
 
-    def get(self, number: int) -> Doubt:
+    def get(self, number: int) -> ReviewQuestion:
         """Raises NotFoundError for one that was answered, or has expired."""
         with self._db.reading() as db:
             known = abs(number) < LARGEST
@@ -94,7 +94,7 @@ class ReviewQueue:
         with self._db.reading() as db:
             return int(db.execute("SELECT count(*) FROM doubts").fetchone()[0])
 
-    def answer(self, doubt: Doubt, answer: Answer, subject: str | None, face_id: str | None = None) -> None:
+    def answer(self, doubt: ReviewQuestion, answer: Answer, subject: str | None, face_id: str | None = None) -> None:
         """Take a doubt out of the queue, keep what was said, and for ``rejected`` an anchor. Raises NotFoundError."""
         now = time.time()
         with self._db.writing() as db:
@@ -113,7 +113,7 @@ class ReviewQueue:
                 db.execute("INSERT INTO anchors (collection, subject, space, time, vector) VALUES (?,?,?,?,?)", anchor)
             self._expire(db)
 
-    def restore(self, doubt: Doubt) -> None:
+    def restore(self, doubt: ReviewQuestion) -> None:
         """Take back what was said: the question waits again, and its anchor is gone. Raises NotFoundError."""
         with self._db.writing() as db:
             if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
@@ -140,15 +140,15 @@ class ReviewQueue:
         self.compact()
         return gone
 
-    def kept(self) -> Kept:
+    def kept(self) -> QueuedQuestion:
         with self._db.reading() as db:
             waiting, newest = db.execute("SELECT count(*), coalesce(max(id), 0) FROM doubts").fetchone()
             answered, pictures = db.execute(
                 "SELECT count(*), coalesce(sum(length(crop) > 0), 0) FROM answers"
             ).fetchone()
-        return Kept(waiting, newest, answered, pictures)
+        return QueuedQuestion(waiting, newest, answered, pictures)
 
-    def answers(self) -> list[Answered]:
+    def answers(self) -> list[AnsweredQuestion]:
         """What was said, oldest first, as long as it is kept."""
         with self._db.reading() as db:
             return [_answered(db.vault, row) for row in db.execute("SELECT * FROM answers ORDER BY time, id")]
@@ -197,13 +197,13 @@ class ReviewQueue:
             )
 
 
-def _answered(vault: Vault, row: Sequence[Any]) -> Answered:
-    found = Answered(*row)
+def _answered(vault: Vault, row: Sequence[Any]) -> AnsweredQuestion:
+    found = AnsweredQuestion(*row)
     picture = database.opened_crop(vault, found.crop, database.ANSWER, found.id)
     return replace(found, subject=vault.named(found.subject), crop=picture)
 
 
-def _take_back_anchor(db: Connection, doubt: Doubt) -> None:
+def _take_back_anchor(db: Connection, doubt: ReviewQuestion) -> None:
     place = (doubt.collection, doubt.subject, doubt.space.fingerprint)
     where = (doubt.collection, db.vault.name(doubt.subject), doubt.space.fingerprint)
     sql = "SELECT id, vector FROM anchors WHERE collection = ? AND subject = ? AND space = ? ORDER BY id DESC"

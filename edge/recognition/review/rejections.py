@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 
-class Anchors:
+class RejectionIndex:
     """The anchors of a state folder; sees what another process adds. Any thread. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.core.errors import NotFoundError
-from edge.core.settings import Strangers
+from edge.core.settings.services import StrangerSettings
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Vault
 from edge.core.types import Space
@@ -57,7 +57,7 @@ class Stranger:
         return None if self.number is None else f"{PREFIX}{self.number}"
 
 
-class Shelf:
+class StrangerStore:
     """The strangers of a state folder's ``review.sqlite``. Any thread. Raises StoreError."""
 
     def __init__(self, database: Database) -> None:
@@ -78,7 +78,7 @@ class Shelf:
                 raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows those that are kept")
             return _stranger(db.vault, row)
 
-    def put(self, strangers: Sequence[Stranger], settings: Strangers) -> None:
+    def put(self, strangers: Sequence[Stranger], settings: StrangerSettings) -> None:
         """Store them; ids are set. One that was deleted meanwhile stays deleted. Those too old, or too many, go."""
         with self._db.writing() as db:
             for one in strangers:
@@ -91,7 +91,7 @@ class Shelf:
                     (settings.most,),
                 )
 
-    def expire(self, settings: Strangers) -> None:
+    def expire(self, settings: StrangerSettings) -> None:
         """Those too old go, also where nobody comes."""
         with self._db.writing() as db:
             _expire(db, settings)
@@ -125,7 +125,7 @@ class Shelf:
         return self._db.version()
 
 
-def _expire(db: Connection, settings: Strangers) -> None:
+def _expire(db: Connection, settings: StrangerSettings) -> None:
     db.execute("DELETE FROM strangers WHERE last < ?", (time.time() - settings.days * 86400,))
 
 

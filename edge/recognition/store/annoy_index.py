@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge.core.errors import StoreError
 from edge.core.storage import files
 from edge.core.storage import sealed_files as vault_files
-from edge.core.storage.keys import Key
+from edge.core.storage.keys import EncryptionKey
 from edge.core.system import hardware as board
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class IndexManifest:
     """What was built of what, and how well it finds."""
 
     format: int
@@ -65,10 +65,10 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class VectorIndex:
     """A mapped index and the rows of its positions."""
 
-    manifest: Manifest
+    manifest: IndexManifest
     tree: AnnoyIndex
     rows: NDArray[np.int64]
     """``faces.row`` of each position, rising"""
@@ -84,23 +84,23 @@ def manifest_path(folder: Path, collection: int) -> Path:
     return folder / f"{collection}.json"
 
 
-def read_manifest(folder: Path, collection: int) -> Manifest | None:
+def read_manifest(folder: Path, collection: int) -> IndexManifest | None:
     """The manifest, or None where there is none. Raises StoreError where it cannot be used."""
     path = manifest_path(folder, collection)
     try:
         values = json.loads(path.read_bytes())
-        manifest = Manifest(**values)
+        manifest = IndexManifest(**values)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{path}: is not a manifest: {error}", "it is built again by itself") from error
-    mistyped = [key for key, value in values.items() if type(value).__name__ != Manifest.__annotations__[key]]
+    mistyped = [key for key, value in values.items() if type(value).__name__ != IndexManifest.__annotations__[key]]
     if mistyped:
         raise StoreError(f"{path}: {mistyped[0]} has the wrong type", "it is built again by itself")
     return manifest
 
 
-def load(folder: Path, manifest: Manifest, key: Key | None = None) -> Index:
+def load(folder: Path, manifest: IndexManifest, key: EncryptionKey | None = None) -> VectorIndex:
     """Verify the files of a manifest, then map them. Reading them for the digest also warms the page cache.
 
     What was sealed is mapped from memory: it takes as much as the file has bytes, and no disk sees it.
@@ -126,10 +126,10 @@ def load(folder: Path, manifest: Manifest, key: Key | None = None) -> Index:
         _expect("items", tree.get_n_items(), manifest.count)
     except OSError as error:
         raise StoreError(f"{folder}: the index cannot be read: {error}", "it is built again by itself") from error
-    return Index(manifest, tree, rows)
+    return VectorIndex(manifest, tree, rows)
 
 
-def keep_warm(folder: Path, manifest: Manifest) -> None:
+def keep_warm(folder: Path, manifest: IndexManifest) -> None:
     """Have the kernel read again what it let go of a mapped index, lest a frame waits for it.
 
     Where memory is so short that it would go again at once, it is left alone.
@@ -138,7 +138,7 @@ def keep_warm(folder: Path, manifest: Manifest) -> None:
     try:
         if 2 * path.stat().st_size > board.available():
             return
-        if board.populate(path.resolve()):
+        if board.prefault(path.resolve()):
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -163,7 +163,7 @@ def remove(folder: Path, collection: int) -> None:
     sweep(folder, collection, keep=set())
 
 
-def _map(tree: AnnoyIndex, path: Path, key: Key | None) -> None:
+def _map(tree: AnnoyIndex, path: Path, key: EncryptionKey | None) -> None:
     if key is not None:
         with vault_files.memory(path.name) as plain:
             vault_files.read(path, plain, key, path.name)

@@ -82,7 +82,7 @@ def audit(collection: Collection, similar: float = SIMILAR, duplicate: float = D
     names = [subject or face_id for subject, face_id in zip(rows.subjects, rows.face_ids, strict=True)]
     number = {name: i for i, name in enumerate(dict.fromkeys(names))}
     codes = np.array([number[name] for name in names], np.int64)
-    found = _Found({}, [], {})
+    found = _SearchedFaces({}, [], {})
     for part, own, other in _nearest(rows.vectors, codes, chosen):
         _note(found, rows.face_ids, rows.subjects, part, own, other, duplicate)
     pairs = sorted(found.confusable.values(), key=lambda pair: -pair.similarity)
@@ -100,7 +100,7 @@ def audit(collection: Collection, similar: float = SIMILAR, duplicate: float = D
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _SearchedFaces:
     confusable: dict[tuple[str, str], Pair]
     outliers: list[Outlier]
     duplicates: dict[tuple[str, str], Pair]
@@ -135,7 +135,7 @@ def _largest(similarities: FloatArray) -> _Near:
 
 
 def _note(
-    found: _Found,
+    found: _SearchedFaces,
     face_ids: list[str],
     subjects: list[str | None],
     part: NDArray[np.int64],

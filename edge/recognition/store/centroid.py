@@ -14,7 +14,7 @@ WEIGHINGS = 3
 LEAST_WEIGHT = np.float32(1e-3)
 
 
-def together(vectors: FloatArray) -> FloatArray:
+def robust_centroid(vectors: FloatArray) -> FloatArray:
     """(dimensions,) of length 1 for (k, dimensions) embeddings of one person, k >= 1."""
     centre = _unit(vectors.sum(axis=0), vectors[0])
     for _ in range(WEIGHINGS):

@@ -20,13 +20,13 @@ from edge.recognition.store import collection_row as own_row
 from edge.recognition.store import face_rows as stored
 from edge.recognition.store import snapshot as views
 from edge.recognition.store.face_rows import NewFace
-from edge.recognition.store.index_manager import IndexState, Upkeep
-from edge.recognition.store.store import Store
-from edge.recognition.store.subject_scoring import SUBJECTS, Likeness
+from edge.recognition.store.index_manager import IndexManager, IndexState
+from edge.recognition.store.store import CollectionStore
+from edge.recognition.store.subject_scoring import SUBJECTS, SubjectScorer
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
-    from edge.core.settings import CollectionSettings
+    from edge.core.settings.vision import CollectionSettings
     from edge.core.types import FloatArray
 
 
@@ -34,15 +34,15 @@ class Collection:
     """Faces of one embedding space, by subject. ``Collections`` makes it; threads may share it."""
 
     def __init__(
-        self, name: str, store: Store, folder: Path, settings: CollectionSettings, maintain: bool = True
+        self, name: str, store: CollectionStore, folder: Path, settings: CollectionSettings, maintain: bool = True
     ) -> None:
         self.name = name
         self._store = store
         self._lock = threading.RLock()
-        self._view: views.View | None = None
+        self._view: views.Snapshot | None = None
         self._version = -1
-        self._likeness = Likeness(store)
-        self._upkeep = Upkeep(name, store, folder, settings, self._current, self._replace_view, maintain)
+        self._likeness = SubjectScorer(store)
+        self._upkeep = IndexManager(name, store, folder, settings, self._current, self._replace_view, maintain)
         self._upkeep.warm()
 
     @property
@@ -170,7 +170,7 @@ class Collection:
         dimensions = self._current().dimensions
         return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
 
-    def everything(self) -> views.Everything:
+    def everything(self) -> views.FullSnapshot:
         """All faces with their embeddings, from one look at the database."""
         with self._store.reading() as db:
             row = own_row.get(db, self.name)
@@ -208,7 +208,7 @@ class Collection:
     def close(self) -> None:
         self._upkeep.close()
 
-    def _current(self) -> views.View:
+    def _current(self) -> views.Snapshot:
         version = self._store.version()
         view = self._view
         if view is not None and version == self._version:
@@ -223,7 +223,7 @@ class Collection:
         self._upkeep.look(view)
         return view
 
-    def _next_view(self, view: views.View | None) -> views.View:
+    def _next_view(self, view: views.Snapshot | None) -> views.Snapshot:
         with self._store.reading() as db:
             row = own_row.find(db, self.name)
             if row is None:
@@ -233,7 +233,7 @@ class Collection:
                 view = self._upkeep.open(db, number, space, dimensions)
             return views.catch_up(view, db)
 
-    def _replace_view(self, view: views.View) -> None:
+    def _replace_view(self, view: views.Snapshot) -> None:
         """Take a view that was made beside this one; what was committed meanwhile is read first."""
         with self._lock:
             with self._store.reading() as db:

@@ -9,7 +9,7 @@ from edge.core.storage.sqlite import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRow:
+class CollectionRow:
     """What the store says of a collection."""
 
     number: int
@@ -21,14 +21,14 @@ class OwnRow:
     """0 before the first face"""
 
 
-def find(db: Connection, name: str) -> OwnRow | None:
+def find(db: Connection, name: str) -> CollectionRow | None:
     """None where there is no such collection."""
     sql = "SELECT id, created, space, coalesce(dimensions, 0) FROM collections WHERE name = ?"
     row = db.execute(sql, (name,)).fetchone()
-    return None if row is None else OwnRow(*row)
+    return None if row is None else CollectionRow(*row)
 
 
-def get(db: Connection, name: str) -> OwnRow:
+def get(db: Connection, name: str) -> CollectionRow:
     """Raises NotFoundError."""
     row = find(db, name)
     if row is None:

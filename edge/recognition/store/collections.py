@@ -15,10 +15,10 @@ from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.recognition.store import annoy_index as indexes
 from edge.recognition.store import collection_row as own_row
 from edge.recognition.store.collection import Collection
-from edge.recognition.store.store import Store
+from edge.recognition.store.store import CollectionStore
 
 if TYPE_CHECKING:
-    from edge.core.settings import CollectionSettings
+    from edge.core.settings.vision import CollectionSettings
 
 INDEXES = "indexes"
 
@@ -31,7 +31,7 @@ class Collections:
     """
 
     def __init__(self, folder: Path, settings: CollectionSettings, maintain: bool = True) -> None:
-        self.store = Store(folder, aside=maintain)
+        self.store = CollectionStore(folder, aside=maintain)
         self._indexes = folder / INDEXES
         self._settings = settings
         self._maintain = maintain
@@ -40,7 +40,9 @@ class Collections:
 
     def create(self, name: str) -> Collection:
         """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
-        from edge.core.settings import NAME  # here, for the process that builds an index does without typed settings
+        from edge.core.settings.base import (
+            NAME,  # here, for the process that builds an index does without typed settings
+        )
 
         if not re.fullmatch(NAME, name):
             shown = name if len(name) <= 40 else f"{name[:40]}... ({len(name)} characters)"

@@ -9,25 +9,98 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.core import subjects
 from edge.core.errors import InputError, StoreError
 from edge.core.storage import files
-from edge.core.types import Face
+from edge.core.types import Box, Face
 from edge.recognition.store.collection import Collection
-from edge.recognition.store.portable_faces import from_line, to_line
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
+
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
+
+
+def to_line(face: Face) -> bytes:
+    """One line of ``faces.jsonl``."""
+    values = asdict(face)
+    del values["collection"]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes, collection: str) -> Face:
+    """The face of a line. Raises InputError naming the value that breaks its rule."""
+    try:
+        values: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"a face is not a line of JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"expected a JSON object a line, got {type(values).__name__}")
+    box = values.get("box")
+    face = Face(
+        face_id=values.get("face_id", ""),
+        collection=collection,
+        subject=values.get("subject"),
+        image_id=values.get("image_id", ""),
+        external_image_id=values.get("external_image_id"),
+        box=None if box is None else _box(box),
+        confidence=values.get("confidence", 0.0),
+        quality=values.get("quality", 0.0),
+        created=values.get("created", 0.0),
+        origin=values.get("origin", "device"),
+    )
+    broken = next((name for name, kept in _rules(face) if not kept), None)
+    if broken:
+        raise InputError(f"{broken} of a face breaks its rule: {getattr(face, broken)!r:.60}")
+    if face.subject is not None:
+        subjects.checked(face.subject)
+    return face
+
+
+def _rules(face: Face) -> list[tuple[str, bool]]:
+    external = face.external_image_id
+    return [
+        ("face_id", _matches(UUID, face.face_id)),
+        ("image_id", face.image_id == "" or _matches(UUID, face.image_id)),
+        ("external_image_id", external is None or _matches(EXTERNAL, external)),
+        ("subject", face.subject is None or isinstance(face.subject, str)),
+        ("confidence", _number(face.confidence, 0, 1)),
+        ("quality", _number(face.quality, 0, 1)),
+        ("created", _number(face.created, 0, 1e12)),
+        ("origin", face.origin in ("device", "hub")),
+    ]
+
+
+def _box(values: Any) -> Box:
+    """Fractions; a face may reach beyond the border, but not far."""
+    names = ("left", "top", "right", "bottom")
+    if not isinstance(values, dict) or not all(_number(values.get(name), -10, 10) for name in names):
+        raise InputError(f"box of a face breaks its rule: {values!r:.60}")
+    return Box(*(float(values[name]) for name in names))
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _number(value: object, low: float, high: float) -> bool:
+    # NaN compares false; True is no number
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
 
 FORMAT, VERSION = "edge-collection", 1
 MANIFEST, FACES, VECTORS = "manifest.json", "faces.jsonl", "vectors.f32"
@@ -40,7 +113,7 @@ Opener = Callable[[str], IO[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ExportManifest:
     """What a portable collection says of itself."""
 
     collection: str
@@ -52,14 +125,14 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportReport:
     """What an import did."""
 
     read: int
     added: int
 
 
-def export(collection: Collection, path: Path) -> Manifest:
+def export(collection: Collection, path: Path) -> ExportManifest:
     """Write a collection to ``path``: into it where it is a folder, else as one file. Raises StoreError, InputError."""
     found = collection.everything()
     faces = collection.known(found.face_ids)
@@ -68,8 +141,8 @@ def export(collection: Collection, path: Path) -> Manifest:
     lines = b"".join(to_line(faces[found.face_ids[i]]) for i in kept)
     vectors = found.vectors[kept].astype("<f4").tobytes()
     digests = {FACES: hashlib.sha256(lines).hexdigest(), VECTORS: hashlib.sha256(vectors).hexdigest()}
-    manifest = Manifest(collection.name, collection.space or "", found.vectors.shape[1], len(kept), digests)
-    document = {"format": FORMAT, "version": VERSION, **{n: getattr(manifest, n) for n in Manifest.__slots__}}
+    manifest = ExportManifest(collection.name, collection.space or "", found.vectors.shape[1], len(kept), digests)
+    document = {"format": FORMAT, "version": VERSION, **{n: getattr(manifest, n) for n in ExportManifest.__slots__}}
     parts = {MANIFEST: json.dumps(document, indent=1).encode(), FACES: lines, VECTORS: vectors}
     try:
         if path.is_dir():
@@ -84,13 +157,13 @@ def export(collection: Collection, path: Path) -> Manifest:
     return manifest
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> ExportManifest:
     """What lies at ``path``. Raises InputError."""
     with _opened(path) as opener:
         return _manifest(path, opener)
 
 
-def import_into(collection: Collection, path: Path, step: Callable[[int], None] = lambda _: None) -> Imported:
+def import_into(collection: Collection, path: Path, step: Callable[[int], None] = lambda _: None) -> ImportReport:
     """Verify all of ``path``, then store what is not there yet. ``step`` is told of each batch.
 
     Raises InputError where the file is not what its manifest says, SpaceError, StoreError.
@@ -105,10 +178,10 @@ def import_into(collection: Collection, path: Path, step: Callable[[int], None] 
             collection.merge(batch, manifest.space, manifest.dimensions)
             read += len(batch)
             step(len(batch))
-    return Imported(read, added)
+    return ImportReport(read, added)
 
 
-def _verify(path: Path, opener: Opener, manifest: Manifest) -> None:
+def _verify(path: Path, opener: Opener, manifest: ExportManifest) -> None:
     sizes = {FACES: manifest.count * MOST_LINE, VECTORS: manifest.count * manifest.dimensions * 4}
     for name, most in sizes.items():
         digest, size = hashlib.sha256(), 0
@@ -125,7 +198,7 @@ def _verify(path: Path, opener: Opener, manifest: Manifest) -> None:
         raise _bad(path, f"expected {manifest.count} faces, got {found}")
 
 
-def _batches(path: Path, opener: Opener, manifest: Manifest) -> Iterator[list[tuple[Face, FloatArray]]]:
+def _batches(path: Path, opener: Opener, manifest: ExportManifest) -> Iterator[list[tuple[Face, FloatArray]]]:
     width = manifest.dimensions * 4
     with opener(FACES) as lines, opener(VECTORS) as vectors:
         number = 0
@@ -144,7 +217,7 @@ def _batches(path: Path, opener: Opener, manifest: Manifest) -> Iterator[list[tu
             raise _bad(path, f"{FACES} ends before {VECTORS}")
 
 
-def _manifest(path: Path, opener: Opener) -> Manifest:
+def _manifest(path: Path, opener: Opener) -> ExportManifest:
     with opener(MANIFEST) as file:
         data = file.read(MOST_MANIFEST + 1)
     try:
@@ -155,7 +228,7 @@ def _manifest(path: Path, opener: Opener) -> Manifest:
         raise _bad(path, f"{MANIFEST} is not of an exported collection")
     if values.get("version") != VERSION:
         raise _bad(path, f"expected version {VERSION} of the format, got {values.get('version')!r:.40}")
-    found = Manifest(*(values.get(name) for name in Manifest.__slots__))  # type: ignore[arg-type]
+    found = ExportManifest(*(values.get(name) for name in ExportManifest.__slots__))  # type: ignore[arg-type]
     digests = found.sha256 if isinstance(found.sha256, dict) else {}
     rules = {
         "collection": isinstance(found.collection, str) and 1 <= len(found.collection) <= 255,

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from edge.core.errors import StoreError
 from edge.core.storage import files
 from edge.core.storage import sealed_files as vault_files
-from edge.core.storage.keys import Key
-from edge.recognition.store.annoy_index import FORMAT, Manifest, manifest_path, sweep
+from edge.core.storage.keys import EncryptionKey
+from edge.recognition.store.annoy_index import FORMAT, IndexManifest, manifest_path, sweep
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ MOST_TREES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class IndexSource:
     """The faces that an index is to be built of, from one look at the database."""
 
     store: str
@@ -57,7 +57,9 @@ class Source:
     """All faces in the order of their rows, in pieces of (m,) rows and (m, D) vectors; called twice."""
 
 
-def build(folder: Path, source: Source, recall: float, key: Key | None = None, on_disk: bool = False) -> Manifest:
+def build(
+    folder: Path, source: IndexSource, recall: float, key: EncryptionKey | None = None, on_disk: bool = False
+) -> IndexManifest:
     """Build, measure, tune and write an index, sealed with ``key``. Raises StoreError where it cannot be written.
 
     ``on_disk``: grow it in its file, for a process that may be killed: a full disk ends it by SIGBUS.
@@ -78,7 +80,7 @@ def build(folder: Path, source: Source, recall: float, key: Key | None = None, o
             tree.build(trees, n_jobs=1)
             search_k, reached = _tune(tree, probes, nearest, trees, recall)
         files.write_bytes(folder / row_file, rows.astype("<i8").tobytes())
-        manifest = Manifest(
+        manifest = IndexManifest(
             format=FORMAT, store=source.store, collection=source.collection, space=source.space,
             dimensions=source.dimensions, count=len(rows), last_row=source.last_row,
             last_removal=source.last_removal, trees=trees, search_k=search_k, seed=SEED, recall=reached,
@@ -106,7 +108,7 @@ def turned(vectors: FloatArray, cosine: float, random: np.random.Generator) -> F
     return checked(probes / np.linalg.norm(probes, axis=1, keepdims=True))
 
 
-def _survey(source: Source, random: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray]:
+def _survey(source: IndexSource, random: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray]:
     """The rows of all faces, and the vectors of a random sample of them."""
     rows: list[NDArray[np.int64]] = []
     keys = np.zeros(0)
@@ -120,7 +122,7 @@ def _survey(source: Source, random: np.random.Generator) -> tuple[NDArray[np.int
     return np.concatenate(rows) if rows else np.zeros(0, np.int64), sample
 
 
-def _fill(tree: AnnoyIndex, source: Source, probes: FloatArray) -> NDArray[np.int64]:
+def _fill(tree: AnnoyIndex, source: IndexSource, probes: FloatArray) -> NDArray[np.int64]:
     """Add all vectors; on the way find the positions of the probes' true nearest neighbours."""
     top = np.full(len(probes), -np.inf, np.float32)
     nearest = np.zeros(len(probes), np.int64)
@@ -163,7 +165,7 @@ def _misses(tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], se
 
 
 @contextmanager
-def _growing(path: Path, dimensions: int, key: Key | None, on_disk: bool) -> Iterator[AnnoyIndex]:
+def _growing(path: Path, dimensions: int, key: EncryptionKey | None, on_disk: bool) -> Iterator[AnnoyIndex]:
     """A tree to fill; it is on disk, whole and synced, when the block has ended well."""
     from annoy import AnnoyIndex
 

@@ -19,10 +19,10 @@ from edge.core.system import hardware as board
 from edge.recognition.store import annoy_index as indexes
 from edge.recognition.store import index_worker as apart
 from edge.recognition.store import snapshot as views
-from edge.recognition.store.store import Store
+from edge.recognition.store.store import CollectionStore
 
 if TYPE_CHECKING:
-    from edge.core.settings import CollectionSettings
+    from edge.core.settings.vision import CollectionSettings
 
 LEAST_TAIL = 256
 TAIL_SHARE = 0.05
@@ -58,17 +58,17 @@ class IndexState:
     search_k: int | None
 
 
-class Upkeep:
+class IndexManager:
     """Looks after the index of one collection. ``replace`` takes a new view."""
 
     def __init__(
         self,
         name: str,
-        store: Store,
+        store: CollectionStore,
         folder: Path,
         settings: CollectionSettings,
-        current: Callable[[], views.View],
-        replace: Callable[[views.View], None],
+        current: Callable[[], views.Snapshot],
+        replace: Callable[[views.Snapshot], None],
         maintain: bool,
     ) -> None:
         self._name = name
@@ -82,7 +82,7 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._trouble = ""
 
-    def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.View:
+    def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.Snapshot:
         """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
         if space is None or self._settings.index == "exact":
             return views.empty(collection, space, dimensions)
@@ -102,12 +102,12 @@ class Upkeep:
         if self._maintain and self._folder.is_dir() and any(self._folder.glob("*.json")):
             self._start("open", self._current)
 
-    def keep_warm(self, view: views.View) -> None:
+    def keep_warm(self, view: views.Snapshot) -> None:
         """Keep the index at hand; may wait for the disk. A sealed one lies in memory anyway."""
         if view.base is not None and self._store.vault.key is None:
             indexes.keep_warm(self._folder, view.base.manifest)
 
-    def state(self, view: views.View) -> IndexState:
+    def state(self, view: views.Snapshot) -> IndexState:
         manifest = view.base.manifest if view.base else None
         return IndexState(
             kind="annoy" if manifest else "exact",
@@ -121,7 +121,7 @@ class Upkeep:
             search_k=manifest.search_k if manifest else None,
         )
 
-    def due(self, view: views.View) -> bool:
+    def due(self, view: views.Snapshot) -> bool:
         """Whether another index, or none, would serve this view better."""
         if view.collection is None or view.space is None:
             return False
@@ -132,7 +132,7 @@ class Upkeep:
         base = view.base.manifest.count
         return view.tail_count > max(LEAST_TAIL, TAIL_SHARE * base) or len(view.base_gone) > GONE_SHARE * base
 
-    def look(self, view: views.View) -> None:
+    def look(self, view: views.Snapshot) -> None:
         """Start a build in the background if one is due."""
         if self._maintain and self.due(view):
             self._start("build", self._rebuild_if_due)
@@ -182,7 +182,7 @@ class Upkeep:
     def _run(self, what: str, work: Callable[[], object]) -> None:
         """Do it, and try again with growing pauses while it fails."""
         if what == "build":
-            board.step_back()
+            board.lower_priority()
         pause = FIRST_PAUSE
         while not self._closed.is_set():
             try:
@@ -197,7 +197,9 @@ class Upkeep:
             else:
                 return
 
-    def _check(self, db: Connection, manifest: indexes.Manifest, collection: int, space: str, dimensions: int) -> None:
+    def _check(
+        self, db: Connection, manifest: indexes.IndexManifest, collection: int, space: str, dimensions: int
+    ) -> None:
         """Raises StoreError for a manifest of something else: another database, space, or an older state of this."""
         newest = dict(db.execute("SELECT name, seq FROM sqlite_sequence WHERE name IN ('faces', 'removed')").fetchall())
         store = db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0]
@@ -207,7 +209,7 @@ class Upkeep:
         if manifest.last_row > newest.get("faces", 0) or manifest.last_removal > newest.get("removed", 0):
             raise StoreError("index: is newer than the database", "it is built again by itself")
 
-    def _newer(self, view: views.View) -> indexes.Index | None:
+    def _newer(self, view: views.Snapshot) -> indexes.VectorIndex | None:
         """What another process has built meanwhile, where it serves."""
         try:
             manifest = indexes.read_manifest(self._folder, view.collection or 0)
@@ -222,10 +224,10 @@ class Upkeep:
         except StoreError:
             return None
 
-    def _load(self, manifest: indexes.Manifest) -> indexes.Index:
+    def _load(self, manifest: indexes.IndexManifest) -> indexes.VectorIndex:
         return indexes.load(self._folder, manifest, self._store.vault.key)
 
-    def _build(self, view: views.View) -> indexes.Manifest:
+    def _build(self, view: views.Snapshot) -> indexes.IndexManifest:
         if view.count * view.dimensions <= APART:
             return apart.build(self._store, self._folder, view, self._settings.recall)
         apart.build_apart(self._store, self._folder, view, self._settings.recall, self._closed)

@@ -25,11 +25,11 @@ from edge.core.storage import keys as vault_keys
 from edge.core.system import hardware as board
 from edge.recognition.store import index_builder as building
 from edge.recognition.store import snapshot as views
-from edge.recognition.store.store import Store
+from edge.recognition.store.store import CollectionStore
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.store.annoy_index import Manifest
+    from edge.recognition.store.annoy_index import IndexManifest
 
 NICE = 15
 CHILD = (
@@ -44,7 +44,9 @@ _HINT = "it is tried again by itself; edge doctor tells whether disk and memory 
 log = logging.getLogger(__name__)
 
 
-def build(store: Store, folder: Path, view: views.View, recall: float, on_disk: bool = False) -> Manifest:
+def build(
+    store: CollectionStore, folder: Path, view: views.Snapshot, recall: float, on_disk: bool = False
+) -> IndexManifest:
     """The index of a collection's faces as they are now, in this process. Raises StoreError."""
     with closing(store.connect()) as db:
         db.execute("BEGIN")
@@ -57,13 +59,15 @@ def build(store: Store, folder: Path, view: views.View, recall: float, on_disk: 
         last_row = db.execute("SELECT max(row) FROM faces WHERE collection = ?", (collection,)).fetchone()[0] or 0
         sql = "SELECT max(sequence) FROM removed WHERE collection = ?"
         last_removal = db.execute(sql, (collection,)).fetchone()[0] or 0
-        source = building.Source(
+        source = building.IndexSource(
             store.identity, collection, view.space or "", dimensions, last_row, last_removal, pieces
         )
         return building.build(folder, source, recall, store.vault.key, on_disk)
 
 
-def build_apart(store: Store, folder: Path, view: views.View, recall: float, stop: threading.Event) -> None:
+def build_apart(
+    store: CollectionStore, folder: Path, view: views.Snapshot, recall: float, stop: threading.Event
+) -> None:
     """The same in a child process. Raises StoreError where it fails or is killed, BusyError once ``stop`` is set."""
     task = {
         "state": str(store.path.parent), "folder": str(folder), "collection": view.collection, "space": view.space,
@@ -115,9 +119,9 @@ def _judge(code: int, said: bytes, trouble: bytes) -> None:
 def child(asked: str) -> int:
     """Build what the task ``asked`` says, and tell on stdout how it went. The exit status."""
     task = json.loads(asked)
-    board.step_back(NICE)
+    board.lower_priority(NICE)
     try:
-        store = Store(Path(task["state"]))
+        store = CollectionStore(Path(task["state"]))
         with closing(store):
             view = views.empty(task["collection"], task["space"], task["dimensions"])
             manifest = build(store, Path(task["folder"]), view, task["recall"], on_disk=True)

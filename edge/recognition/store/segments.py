@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.types import Face
-from edge.recognition.store.portable_faces import from_line, to_line
+from edge.recognition.store.export import from_line, to_line
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:

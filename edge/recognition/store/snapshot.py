@@ -17,8 +17,8 @@ from edge.core.storage.vault import Vault
 from edge.core.types import Match, Space
 from edge.recognition.store import collection_row as own_row
 from edge.recognition.store import face_rows as stored
-from edge.recognition.store.annoy_index import Index
-from edge.recognition.store.vectors import GONE, LEAST, MOST, Rows, best
+from edge.recognition.store.annoy_index import VectorIndex
+from edge.recognition.store.vectors import GONE, LEAST, MOST, VectorRows, best
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -35,27 +35,27 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class PendingRows:
     """Rows that are searched exactly. Views share it: it only grows, and each view knows how far it reads."""
 
-    vectors: Rows
+    vectors: VectorRows
     rows: list[int] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
     subjects: list[str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Snapshot:
     """One state of a collection. ``catch_up`` makes the next."""
 
     collection: int | None
     """its number in the database; None: it is not there any more"""
     space: str | None
     dimensions: int
-    base: Index | None
+    base: VectorIndex | None
     base_gone: NDArray[np.int64]
     """positions in the base that were removed, rising"""
-    tail: Tail
+    tail: PendingRows
     tail_count: int
     tail_gone: NDArray[np.int64]
     """positions in the tail that were removed"""
@@ -70,7 +70,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
+class FullSnapshot:
     """All faces of a collection, in the order of enrollment."""
 
     face_ids: list[str]
@@ -79,14 +79,14 @@ class Everything:
     """(n, D) float32, length 1"""
 
 
-def empty(collection: int | None, space: str | None, dimensions: int, base: Index | None = None) -> View:
+def empty(collection: int | None, space: str | None, dimensions: int, base: VectorIndex | None = None) -> Snapshot:
     """A view of an index alone, or of nothing; ``catch_up`` brings the rest."""
     last_row, last_removal = (base.manifest.last_row, base.manifest.last_removal) if base else (0, 0)
-    tail = Tail(Rows(max(1, dimensions)))
-    return View(collection, space, dimensions, base, NONE, tail, 0, NONE, last_row, last_removal)
+    tail = PendingRows(VectorRows(max(1, dimensions)))
+    return Snapshot(collection, space, dimensions, base, NONE, tail, 0, NONE, last_row, last_removal)
 
 
-def catch_up(view: View, db: Connection) -> View:
+def catch_up(view: Snapshot, db: Connection) -> Snapshot:
     """``view`` with everything that was committed since. Reads only what is new."""
     tail = view.tail
     last_row = view.last_row
@@ -119,7 +119,7 @@ def pieces(
         yield rows, vectors, face_ids, subjects
 
 
-def of_subject(db: Connection, view: View, subject: str, most: int) -> FloatArray:
+def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> FloatArray:
     """(m, D) embeddings of a subject's newest faces, at most ``most``, newest first. A damaged one is left out."""
     sql = (
         "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
@@ -143,7 +143,7 @@ def _sound(
     return whole, vectors.astype(np.float32, copy=False)
 
 
-def everything(db: Connection, collection: int, dimensions: int) -> Everything:
+def everything(db: Connection, collection: int, dimensions: int) -> FullSnapshot:
     """All faces of a collection."""
     face_ids: list[str] = []
     subjects: list[str | None] = []
@@ -152,16 +152,16 @@ def everything(db: Connection, collection: int, dimensions: int) -> Everything:
         found.append(vectors)
         face_ids += more_ids
         subjects += more_subjects
-    return Everything(face_ids, subjects, np.concatenate(found))
+    return FullSnapshot(face_ids, subjects, np.concatenate(found))
 
 
-def check_space(name: str, view: View, space: Space) -> None:
+def check_space(name: str, view: Snapshot, space: Space) -> None:
     """Raises SpaceError where embeddings of ``space`` cannot be compared with those of the collection ``name``."""
     if view.space is not None and view.space != space.fingerprint and view.count:
         raise own_row.other_space(name, view.space, space.fingerprint)
 
 
-def search(view: View, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
+def search(view: Snapshot, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
     """The best ``limit`` faces of each query, best first. ``names_of`` names the rows that the index finds."""
     found = _search_tail(view, queries, limit)
     if view.base is None:
@@ -187,12 +187,12 @@ def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
     return named
 
 
-def compacted(view: View) -> View:
+def compacted(view: Snapshot) -> Snapshot:
     """The same view, its tail without the rows that are gone."""
     gone = set(view.tail_gone.tolist())
     kept = [position for position in range(view.tail_count) if position not in gone]
-    tail = Tail(
-        Rows(view.dimensions),
+    tail = PendingRows(
+        VectorRows(view.dimensions),
         [view.tail.rows[i] for i in kept],
         [view.tail.face_ids[i] for i in kept],
         [view.tail.subjects[i] for i in kept],
@@ -219,7 +219,7 @@ def _is_whole(entry: tuple[Any, ...], dimensions: int) -> bool:
     return named and isinstance(vector, bytes) and len(vector) == 4 * dimensions
 
 
-def _without(view: View, removed: list[tuple[int, int]]) -> View:
+def _without(view: Snapshot, removed: list[tuple[int, int]]) -> Snapshot:
     base, tail = set(view.base_gone.tolist()), set(view.tail_gone.tolist())
     for _, row in removed:
         if view.base is not None and row <= view.base.manifest.last_row:
@@ -239,7 +239,7 @@ def _without(view: View, removed: list[tuple[int, int]]) -> View:
     return compacted(view) if len(tail) > max(MOST_DEAD, DEAD_SHARE * view.tail_count) else view
 
 
-def _search_tail(view: View, queries: FloatArray, limit: int) -> list[list[Match]]:
+def _search_tail(view: Snapshot, queries: FloatArray, limit: int) -> list[list[Match]]:
     if view.tail_count == len(view.tail_gone):
         return [[] for _ in queries]
     similarities = view.tail.vectors.similarities(queries, view.tail_count)
@@ -250,7 +250,7 @@ def _search_tail(view: View, queries: FloatArray, limit: int) -> list[list[Match
     return [[Match(face_ids[i], subjects[i], value) for value, i in row] for row in best(similarities, limit)]
 
 
-def _search_base(view: View, query: list[float], limit: int) -> list[tuple[int, float]]:
+def _search_base(view: Snapshot, query: list[float], limit: int) -> list[tuple[int, float]]:
     """(row, cosine) of what the index finds and is not gone."""
     assert view.base is not None  # noqa: S101
     count, wanted = view.base.manifest.count, limit + min(len(view.base_gone), 4 * limit)

@@ -20,7 +20,7 @@ from edge.core.storage import files
 from edge.core.storage import vault as vaults
 from edge.core.storage.sqlite import BUSY_SECONDS, Connection, connect
 from edge.recognition.store.schema import MIGRATIONS, SEALED_ONLY
-from edge.recognition.store.wal_checkpointer import BACKSTOP_PAGES, Checkpoints
+from edge.recognition.store.wal_checkpointer import BACKSTOP_PAGES, WalCheckpointer
 
 FILE = "collections.sqlite"
 CHECKED_BYTES = 32 << 20
@@ -29,7 +29,7 @@ CHECKED_BYTES = 32 << 20
 log = logging.getLogger(__name__)
 
 
-class Store:
+class CollectionStore:
     """The database of one state folder. Threads may share it.
 
     Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written; SettingsError where
@@ -44,7 +44,7 @@ class Store:
         self.vault = vaults.of(folder)
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
-        self._checkpoints = Checkpoints(self.connect, self._write_lock) if aside else None
+        self._checkpoints = WalCheckpointer(self.connect, self._write_lock) if aside else None
         with _explained(self.path):
             self._writer = self._open()
             try:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from edge.core.types import Match
 from edge.recognition.store import snapshot as views
-from edge.recognition.store.centroid import together
+from edge.recognition.store.centroid import robust_centroid
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.store.store import Store
+    from edge.recognition.store.store import CollectionStore
 
 SUBJECTS = 5
 """the nearest, of which it is asked how alike they are"""
@@ -31,22 +31,22 @@ _State = tuple[int | None, int, int]
 def likeness(nearest: float, query: FloatArray, whole: FloatArray | None) -> float:
     """Cosine, -1..1, of a (dimensions,) query to a subject.
 
-    ``nearest``: to its nearest face. ``whole``: all its faces ``together``; None: it has but one.
+    ``nearest``: to its nearest face. ``whole``: all its faces ``robust_centroid``; None: it has but one.
     """
     return nearest if whole is None else (nearest + float(query @ whole)) / 2.0
 
 
-class Likeness:
+class SubjectScorer:
     """The subjects of one collection, each with all its faces together. Threads may share it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CollectionStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._state: _State = (None, 0, 0)
         self._wholes: dict[str, FloatArray | None] = {}
 
     def by_subject(
-        self, view: views.View, queries: FloatArray, found: Sequence[Sequence[Match]], most: int
+        self, view: views.Snapshot, queries: FloatArray, found: Sequence[Sequence[Match]], most: int
     ) -> list[list[Match]]:
         """For each of the (k, dimensions) queries: a match for each of the ``most`` nearest subjects, most alike first.
 
@@ -57,7 +57,7 @@ class Likeness:
         wholes = self._of(view, named) if named else {}
         return [_ranked(query, matches, wholes) for query, matches in zip(queries, nearest, strict=True)]
 
-    def _of(self, view: views.View, names: Iterable[str]) -> dict[str, FloatArray | None]:
+    def _of(self, view: views.Snapshot, names: Iterable[str]) -> dict[str, FloatArray | None]:
         state = (view.collection, view.last_row, view.last_removal)
         with self._lock:
             if self._state != state or len(self._wholes) > MOST_SUBJECTS:
@@ -67,13 +67,13 @@ class Likeness:
                 self._wholes.update(self._read(view, missing))
             return {name: self._wholes[name] for name in names}
 
-    def _read(self, view: views.View, names: Sequence[str]) -> dict[str, FloatArray | None]:
+    def _read(self, view: views.Snapshot, names: Sequence[str]) -> dict[str, FloatArray | None]:
         with self._store.reading() as db:
             return {name: _whole(views.of_subject(db, view, name, MOST_FACES)) for name in names}
 
 
 def _whole(vectors: FloatArray) -> FloatArray | None:
-    return together(vectors) if len(vectors) > 1 else None
+    return robust_centroid(vectors) if len(vectors) > 1 else None
 
 
 def _nearest(matches: Sequence[Match], most: int) -> list[Match]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,13 +19,61 @@ from edge.core.errors import ConflictError, NotFoundError
 from edge.core.storage.sqlite import Connection
 from edge.core.types import Face
 from edge.recognition.store import face_rows as rows_of
-from edge.recognition.store.centroid import together
-from edge.recognition.store.store import Store
-from edge.recognition.store.user_words import Change, Refusal, User, UserMatch
+from edge.recognition.store.centroid import robust_centroid
+from edge.recognition.store.store import CollectionStore
 from edge.recognition.store.vectors import best, checked
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
+
+
+Status = Literal["CREATED", "ACTIVE"]
+Reason = Literal["FACE_NOT_FOUND", "ASSOCIATED_TO_A_DIFFERENT_USER", "LOW_MATCH_CONFIDENCE", "FULL"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A named person of a collection."""
+
+    row: int
+    """grows in the order of creation"""
+    user_id: str
+    faces: int
+
+    @property
+    def status(self) -> Status:
+        return "ACTIVE" if self.faces else "CREATED"
+
+
+@dataclass(frozen=True, slots=True)
+class UserMatch:
+    """A user beside its similarity to a query."""
+
+    user_id: str
+    similarity: float
+    """cosine, -1..1"""
+
+
+@dataclass(frozen=True, slots=True)
+class UserRefusal:
+    """A face that was not tied to a user, or not untied."""
+
+    face_id: str
+    reason: Reason
+    user_id: str | None = None
+    """who has it instead"""
+    similarity: float | None = None
+    """cosine to the user's vector, where that was the reason"""
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What became of the faces of one call. A face that already was as asked is in neither list."""
+
+    done: tuple[str, ...]
+    refused: tuple[UserRefusal, ...]
+    user: User
+
 
 MOST_FACES = 100
 """of one user"""
@@ -43,7 +91,7 @@ class _View:
 class Users:
     """The users of the collection ``name``, whose number in the store is ``number``. Threads may share it."""
 
-    def __init__(self, store: Store, name: str, number: int) -> None:
+    def __init__(self, store: CollectionStore, name: str, number: int) -> None:
         self.number = number
         self._store = store
         self._name = name
@@ -84,7 +132,7 @@ class Users:
         with self._store.reading() as db:
             return {face_id: user_id for _, face_id, _, user_id in self._ties(db, face_ids) if user_id}
 
-    def associate(self, user_id: str, face_ids: Sequence[str], lowest: float) -> Change:
+    def associate(self, user_id: str, face_ids: Sequence[str], lowest: float) -> UserChange:
         """Tie faces to a user. ``lowest``: cosine to the user's vector, asked of faces once it has some.
 
         Raises NotFoundError.
@@ -94,38 +142,38 @@ class Users:
             mean = self._mean(db, user.row)
             found = {face_id: (row, vector, owner) for row, face_id, vector, owner in self._ties(db, face_ids)}
             done: list[str] = []
-            refused: list[Refusal] = []
+            refused: list[UserRefusal] = []
             for face_id in dict.fromkeys(face_ids):
                 row, vector, owner = found.get(face_id, (0, b"", None))
                 if owner == user_id:
                     continue
                 refusal = _refusal(face_id, row, vector, owner, mean, lowest)
                 if refusal is None and user.faces + len(done) >= MOST_FACES:
-                    refusal = Refusal(face_id, "FULL")
+                    refusal = UserRefusal(face_id, "FULL")
                 if refusal is None:
                     db.execute("INSERT INTO user_faces (face, user) VALUES (?, ?)", (row, user.row))
                     done.append(face_id)
                 else:
                     refused.append(refusal)
-            return Change(tuple(done), tuple(refused), self._get(db, user_id))
+            return UserChange(tuple(done), tuple(refused), self._get(db, user_id))
 
-    def disassociate(self, user_id: str, face_ids: Sequence[str]) -> Change:
+    def disassociate(self, user_id: str, face_ids: Sequence[str]) -> UserChange:
         """Untie faces from a user. Raises NotFoundError."""
         with self._store.writing() as db:
             self._get(db, user_id)
             found = {face_id: (row, owner) for row, face_id, _, owner in self._ties(db, face_ids)}
             done: list[str] = []
-            refused: list[Refusal] = []
+            refused: list[UserRefusal] = []
             for face_id in dict.fromkeys(face_ids):
                 row, owner = found.get(face_id, (0, None))
                 if row == 0:
-                    refused.append(Refusal(face_id, "FACE_NOT_FOUND"))
+                    refused.append(UserRefusal(face_id, "FACE_NOT_FOUND"))
                 elif owner == user_id:
                     db.execute("DELETE FROM user_faces WHERE face = ?", (row,))
                     done.append(face_id)
                 elif owner is not None:
-                    refused.append(Refusal(face_id, "ASSOCIATED_TO_A_DIFFERENT_USER", owner))
-            return Change(tuple(done), tuple(refused), self._get(db, user_id))
+                    refused.append(UserRefusal(face_id, "ASSOCIATED_TO_A_DIFFERENT_USER", owner))
+            return UserChange(tuple(done), tuple(refused), self._get(db, user_id))
 
     def delete_untied(self, face_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         """Delete the faces that are nobody's: their ids, and FaceId -> user of those that are somebody's."""
@@ -197,7 +245,7 @@ class Users:
         sql = "SELECT f.vector, f.face_id, f.subject FROM user_faces u JOIN faces f ON f.row = u.face WHERE u.user = ?"
         found = [rows_of.opened(db.vault, blob, self.number, *names) for blob, *names in db.execute(sql, (row,))]
         vectors = [rows_of.vector(data) for data in found]
-        return together(np.stack(vectors)) if vectors else None
+        return robust_centroid(np.stack(vectors)) if vectors else None
 
     def _get(self, db: Connection, user_id: str) -> User:
         self._must_exist(db)
@@ -236,13 +284,13 @@ class Users:
 
 def _refusal(
     face_id: str, row: int, vector: bytes, owner: str | None, mean: FloatArray | None, lowest: float
-) -> Refusal | None:
+) -> UserRefusal | None:
     if row == 0:
-        return Refusal(face_id, "FACE_NOT_FOUND")
+        return UserRefusal(face_id, "FACE_NOT_FOUND")
     if owner is not None:
-        return Refusal(face_id, "ASSOCIATED_TO_A_DIFFERENT_USER", owner)
+        return UserRefusal(face_id, "ASSOCIATED_TO_A_DIFFERENT_USER", owner)
     if mean is not None:
         similarity = float(np.dot(mean, rows_of.vector(vector)))
         if similarity < lowest:
-            return Refusal(face_id, "LOW_MATCH_CONFIDENCE", similarity=similarity)
+            return UserRefusal(face_id, "LOW_MATCH_CONFIDENCE", similarity=similarity)
     return None

@@ -47,7 +47,7 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
     return array
 
 
-class Rows:
+class VectorRows:
     """A matrix in blocks: appending never copies what is there, whatever its size.
 
     One thread appends; others may read any count of rows that they were told of.

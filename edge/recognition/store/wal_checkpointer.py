@@ -25,7 +25,7 @@ BACKSTOP_PAGES = 16_384
 log = logging.getLogger(__name__)
 
 
-class Checkpoints:
+class WalCheckpointer:
     """Of one database. ``connect`` makes the thread's own connection; ``lock`` is held by whoever writes."""
 
     def __init__(self, connect: Callable[[], Connection], lock: threading.RLock) -> None:

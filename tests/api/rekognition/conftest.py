@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from edge.api.rekognition.endpoint import ApiServer
-from edge.core.settings import Api, Camera, Label, Models, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.settings.vision import CameraSettings, LabelSettings, ModelSettings
 
 # under importlib mode the folder of a test is not on the path; these two are helpers of several files
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,14 +28,16 @@ Told = list[tuple[str, dict[str, Any]]]
 def settings_for(models: Path, **api: Any) -> Settings:
     """Settings with the models of a folder, one camera and a free port."""
     return Settings(
-        models=Models(path=(models,), check=False),
-        cameras=(Camera(name="door", source="synthetic:none", detectors=("ulffd-landmark-320", "yolov8n-416")),),
+        models=ModelSettings(path=(models,), check=False),
+        cameras=(
+            CameraSettings(name="door", source="synthetic:none", detectors=("ulffd-landmark-320", "yolov8n-416")),
+        ),
         labels={
-            "face": Label(embedder="mobilefacenet-112-int8", collection="faces"),
-            "person": Label(),
-            "cat": Label(),
+            "face": LabelSettings(embedder="mobilefacenet-112-int8", collection="faces"),
+            "person": LabelSettings(),
+            "cat": LabelSettings(),
         },
-        api=Api(port=0, **api),
+        api=ApiSettings(port=0, **api),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import Shape
 from botocore.session import Session
 
-from edge.api.rekognition.operations import NOT_HERE, OPERATIONS
+from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
 
 MODEL = Session().get_service_model("rekognition")
 ALWAYS = {"SerializationException", "InvalidParameterException"}

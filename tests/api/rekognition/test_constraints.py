@@ -11,8 +11,18 @@ from botocore.session import Session
 
 from edge.api.rekognition import constraints
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.operations import NOT_HERE, OPERATIONS
-from edge.api.rekognition.rules import Blob, Flag, Many, Pairs, Real, Record, Rule, Text, Whole
+from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
+from edge.api.rekognition.rules import (
+    BooleanRule,
+    BytesRule,
+    FloatRule,
+    IntegerRule,
+    ListRule,
+    MapRule,
+    Rule,
+    StringRule,
+    StructureRule,
+)
 
 MODEL = Session().get_service_model("rekognition")
 WIDER = {"FaceIds": "FaceIdList of ListFaces and DeleteFaces is the wider one"}
@@ -35,26 +45,26 @@ def differences(rule: Rule, shape: Shape, where: str) -> list[str]:
     if not isinstance(rule, kind):
         return [f"{where}: {type(rule).__name__} for {shape.type_name}"]
     found = [f"{where}: {a!r} is not {b!r}" for a, b in facts(rule, shape) if a != b]
-    if isinstance(rule, Record):
+    if isinstance(rule, StructureRule):
         ours = {name.removesuffix("*"): one for name, one in rule.members.items()}
         required = sorted(name.removesuffix("*") for name in rule.members if name.endswith("*"))
         if set(ours) != set(shape.members) or required != sorted(shape.required_members):
             return [f"{where}: members {sorted(ours)}, required {required}"]
         return found + [text for name, one in ours.items() for text in differences(one, shape.members[name], name)]
-    if isinstance(rule, Many):
+    if isinstance(rule, ListRule):
         return found + differences(rule.member, shape.member, f"{where}[]")
-    if isinstance(rule, Pairs):
+    if isinstance(rule, MapRule):
         return found + differences(rule.key, shape.key, "key") + differences(rule.value, shape.value, "value")
     return found
 
 
-def _text(rule: Text, shape: Any) -> list[tuple[Any, Any]]:
+def _text(rule: StringRule, shape: Any) -> list[tuple[Any, Any]]:
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
     pairs = [(rule.low, low), (rule.high, high), (sorted(rule.choices), sorted(shape.enum))]
     return [*pairs, (bool(rule.pattern), "pattern" in shape.metadata)]
 
 
-def _many(rule: Many, shape: Any) -> list[tuple[Any, Any]]:
+def _many(rule: ListRule, shape: Any) -> list[tuple[Any, Any]]:
     return [(rule.low, shape.metadata.get("min", 0)), (rule.high, shape.metadata.get("max"))]
 
 
@@ -65,15 +75,15 @@ def _number(rule: Any, shape: Any) -> list[tuple[Any, Any]]:
 
 
 _FACTS: dict[str, tuple[type, Any]] = {
-    "structure": (Record, lambda rule, shape: []),
-    "string": (Text, _text),
-    "blob": (Blob, lambda rule, shape: [(rule.low, shape.metadata["min"]), (rule.high, shape.metadata["max"])]),
-    "integer": (Whole, _number),
-    "long": (Whole, _number),
-    "float": (Real, _number),
-    "boolean": (Flag, lambda rule, shape: []),
-    "list": (Many, _many),
-    "map": (Pairs, lambda rule, shape: [(rule.high, shape.metadata["max"])]),
+    "structure": (StructureRule, lambda rule, shape: []),
+    "string": (StringRule, _text),
+    "blob": (BytesRule, lambda rule, shape: [(rule.low, shape.metadata["min"]), (rule.high, shape.metadata["max"])]),
+    "integer": (IntegerRule, _number),
+    "long": (IntegerRule, _number),
+    "float": (FloatRule, _number),
+    "boolean": (BooleanRule, lambda rule, shape: []),
+    "list": (ListRule, _many),
+    "map": (MapRule, lambda rule, shape: [(rule.high, shape.metadata["max"])]),
 }
 
 IMAGE = {"Bytes": base64.b64encode(b"x").decode()}

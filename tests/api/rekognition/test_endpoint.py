@@ -14,12 +14,14 @@ import service_model
 from botocore.exceptions import ClientError
 
 from edge.api.http import bodies
-from edge.api.http.work_queue import Lane
+from edge.api.http.work_queue import WorkQueue
 from edge.api.rekognition.endpoint import ApiServer
 from edge.api.rekognition.errors import ApiError, translated
-from edge.api.rekognition.operations import NOT_HERE
+from edge.api.rekognition.operations.table import NOT_HERE
 from edge.core.errors import BusyError, InputError, ModelError, NotFoundError, SettingsError, SpaceError, StoreError
-from edge.core.settings import Api, Label, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.settings.vision import LabelSettings
 
 
 def post(server: ApiServer, target: str, body: bytes, path: str = "/") -> tuple[int, dict[str, Any]]:
@@ -160,7 +162,7 @@ def test_more_pictures_than_fit_the_queue_are_told_to_come_back(server: ApiServe
 def test_a_lane_keeps_to_its_share() -> None:
     import time
 
-    lane = Lane("test", 100, share=0.25)
+    lane = WorkQueue("test", 100, share=0.25)
     lane.start()
 
     def burn() -> None:
@@ -179,7 +181,7 @@ def test_a_lane_keeps_to_its_share() -> None:
 
 
 def test_what_waits_when_the_endpoint_stops_is_refused() -> None:
-    lane = Lane("test", 10)
+    lane = WorkQueue("test", 10)
     release = threading.Event()
     first = lane.submit(lambda: release.wait(30))
     second = lane.submit(lambda: None)
@@ -196,7 +198,7 @@ def test_what_waits_when_the_endpoint_stops_is_refused() -> None:
 
 
 def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tmp_path: Path) -> None:
-    server = ApiServer(Settings(labels={"car": Label()}, api=Api(port=0)), tmp_path)
+    server = ApiServer(Settings(labels={"car": LabelSettings()}, api=ApiSettings(port=0)), tmp_path)
     server.start()
     try:
         asked = service_model.client(server.port)
@@ -211,17 +213,17 @@ def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tm
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::"])
 def test_an_open_address_without_keys_is_refused(tmp_path: Path, host: str) -> None:
     with pytest.raises(SettingsError, match="anybody"):
-        ApiServer(Settings(api=Api(host=host)), tmp_path)
+        ApiServer(Settings(api=ApiSettings(host=host)), tmp_path)
 
 
 def test_the_owner_may_say_so(tmp_path: Path) -> None:
-    server = ApiServer(Settings(api=Api(host="0.0.0.0", unsigned_anywhere=True)), tmp_path)
+    server = ApiServer(Settings(api=ApiSettings(host="0.0.0.0", unsigned_anywhere=True)), tmp_path)
     server.service.start()
     server.stop()
 
 
 def test_a_port_that_is_taken_says_what_to_do(server: ApiServer, tmp_path: Path) -> None:
-    other = ApiServer(Settings(api=Api(port=server.port)), tmp_path)
+    other = ApiServer(Settings(api=ApiSettings(port=server.port)), tmp_path)
     with pytest.raises(SettingsError, match="cannot listen") as caught:
         other.start()
     assert "api.port" in caught.value.hint

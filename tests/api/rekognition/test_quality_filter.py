@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.rekognition.quality_filter import BARS, REASONS, best_of, sort_out
-from edge.api.rekognition.shapes import Seen
+from edge.api.rekognition.shapes import DetectedFace
 from edge.core.types import Box, Detection, Quality
 
 LEVELS = ("NONE", "LOW", "AUTO", "MEDIUM", "HIGH")
 
 
-def seen(size: float = 0.2, quality: float = 0.9, score: float = 0.95, reason: str = "") -> Seen:
-    return Seen(Detection("face", score, Box(0, 0, size, size)), Quality(quality, reason))
+def seen(size: float = 0.2, quality: float = 0.9, score: float = 0.95, reason: str = "") -> DetectedFace:
+    return DetectedFace(Detection("face", score, Box(0, 0, size, size)), Quality(quality, reason))
 
 
 @pytest.mark.parametrize(("reason", "told"), REASONS.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.api.rekognition.operations import NOT_HERE, OPERATIONS
+from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
 
 README = Path(__file__).parents[3] / "README.md"
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from edge.api.rekognition.endpoint import ApiServer
-from edge.core.settings import Review
+from edge.core.settings.services import ReviewSettings
 from edge.core.types import Box
-from edge.recognition.review import Doubt, ReviewQueue
+from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
 
 People = Callable[[int], list[bytes]]
 ANYTHING = {"FaceMatchThreshold": 0}
@@ -38,9 +39,9 @@ def reject(server: ApiServer, rekognition: Any, collection: str, picture: bytes,
     vector = server.service.collections.get(collection).vectors([face_id])[0]
     rekognition.delete_faces(CollectionId=collection, FaceIds=[face_id])
     space = server.service.vision.space
-    with ReviewQueue(server.service.collections.store.path.parent, Review()) as queue:
+    with ReviewQueue(server.service.collections.store.path.parent, ReviewSettings()) as queue:
         where = ("door", "1-1", "face", collection, space, Box(0, 0, 1, 1), 0.9, 0.9)
-        queue.put([Doubt("audit", time.time(), *where, subject, (), vector)])
+        queue.put([ReviewQuestion("audit", time.time(), *where, subject, (), vector)])
         queue.answer(queue.doubts(limit=1000)[-1], "rejected", subject)
 
 

@@ -20,8 +20,9 @@ from pydantic import SecretStr
 from edge.api.rekognition import sigv4
 from edge.api.rekognition.endpoint import ApiServer
 from edge.api.rekognition.errors import ApiError
-from edge.core.settings import Api, Settings
 from edge.core.settings import loader as config
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 BODY = b'{"CollectionId": "staff"}'
@@ -38,7 +39,7 @@ def signed(url: str = "http://device.local:8480/", body: bytes = BODY, key: str 
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers.setdefault("host", url.split("/")[2])
     path, _, query = ("/" + url.split("/", 3)[3]).partition("?")
-    return sigv4.Message("POST", path, query, headers, body)
+    return sigv4.RequestParts("POST", path, query, headers, body)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +56,13 @@ def test_any_body_is_covered(body: bytes) -> None:
     message = signed(body=body)
     sigv4.verify(message, {KEY: SECRET}, time.time(), 900)
 
-    changed = sigv4.Message(message.method, message.path, message.query, message.headers, body + b" ")
+    changed = sigv4.RequestParts(message.method, message.path, message.query, message.headers, body + b" ")
     with pytest.raises(ApiError):
         sigv4.verify(changed, {KEY: SECRET}, time.time(), 900)
 
 
-def altered(message: sigv4.Message, **headers: str) -> sigv4.Message:
-    return sigv4.Message(message.method, message.path, message.query, {**message.headers, **headers}, message.body)
+def altered(message: sigv4.RequestParts, **headers: str) -> sigv4.RequestParts:
+    return sigv4.RequestParts(message.method, message.path, message.query, {**message.headers, **headers}, message.body)
 
 
 def test_what_is_not_rightly_signed_is_denied() -> None:
@@ -75,7 +76,7 @@ def test_what_is_not_rightly_signed_is_denied() -> None:
         "an unknown key without secret": signed(key="OTHER", secret=""),
         "another operation": altered(good, **{"x-amz-target": "RekognitionService.DeleteCollection"}),
         "another host": altered(good, host="elsewhere"),
-        "another path": sigv4.Message("POST", "/x", "", good.headers, good.body),
+        "another path": sigv4.RequestParts("POST", "/x", "", good.headers, good.body),
         "a bad date": altered(good, **{"x-amz-date": "yesterday"}),
         "another service": altered(good, authorization=authorization.replace("/rekognition/", "/s3/")),
         "too few headers": altered(good, authorization=authorization.replace(";x-amz-target", "")),
@@ -99,7 +100,7 @@ def test_the_clock_may_be_off_by_the_skew_and_no_more() -> None:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    settings = Settings(api=Api(port=0, keys={KEY: SecretStr(SECRET)}))
+    settings = Settings(api=ApiSettings(port=0, keys={KEY: SecretStr(SECRET)}))
     made = ApiServer(settings, tmp_path_factory.mktemp("state"))
     made.start()
     yield made

@@ -17,7 +17,9 @@ from rigs.heads import a_version
 from edge.api.rekognition.endpoint import ApiServer
 from edge.api.rekognition.streams import processor, records, regions
 from edge.core.imaging import image as pictures
-from edge.core.settings import Api, Camera, Label, Models, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.settings.vision import CameraSettings, LabelSettings, ModelSettings
 from edge.core.types import Box, Frame, Point, Track
 
 People = Callable[[int], list[bytes]]
@@ -70,17 +72,17 @@ def server(shared: Path, state: Path, published: Published, bucket: Path) -> Ite
 
 def _settings(shared: Path, bucket: Path) -> Settings:
     return Settings(
-        models=Models(path=(shared / "models",), check=False),
+        models=ModelSettings(path=(shared / "models",), check=False),
         cameras=(
-            Camera(name="door", source="synthetic:none", detectors=("ulffd-landmark-320", "yolov8n-416")),
-            Camera(name="yard", source="synthetic:none", detectors=("yolov8n-416",), labels=("cat",)),
+            CameraSettings(name="door", source="synthetic:none", detectors=("ulffd-landmark-320", "yolov8n-416")),
+            CameraSettings(name="yard", source="synthetic:none", detectors=("yolov8n-416",), labels=("cat",)),
         ),
         labels={
-            "face": Label(embedder="mobilefacenet-112-int8", collection="faces"),
-            "person": Label(),
-            "cat": Label(),
+            "face": LabelSettings(embedder="mobilefacenet-112-int8", collection="faces"),
+            "person": LabelSettings(),
+            "cat": LabelSettings(),
         },
-        api=Api(port=0, buckets={"heroes": bucket}, records="all", share=1.0),
+        api=ApiSettings(port=0, buckets={"heroes": bucket}, records="all", share=1.0),
     )
 
 
@@ -195,7 +197,7 @@ def test_requests_that_make_no_label_processor_say_why(rekognition: Any, change:
 
 def test_a_custom_label_of_a_camera_can_be_a_package(server: ApiServer, state: Path) -> None:
     a_version(state, "parcels", labels=("parcel", "other"))
-    camera = Camera(name="yard", detectors=("yolov8n-416",), labels=("cat",), custom_labels=("parcels",))
+    camera = CameraSettings(name="yard", detectors=("yolov8n-416",), labels=("cat",), custom_labels=("parcels",))
     seen = processor.looked_for(camera, server.service.settings, state)
     wanted = processor.Processor("p", "yard", label_processor("p", Settings={"ConnectedHome": {"Labels": ["ALL"]}}))
     assert processor.home_classes(wanted, seen) == {"cat": "PET", "parcel": "PACKAGE"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import ConflictError, NotFoundError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace

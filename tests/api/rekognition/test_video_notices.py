@@ -17,10 +17,14 @@ from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
 from edge.api.rekognition.endpoint import ApiServer
-from edge.api.rekognition.videos import Finding, Job, JobStore, jobs
-from edge.core import settings
+from edge.api.rekognition.videos import jobs
+from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.core.errors import StoreError
-from edge.mqtt.client import Client
+from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.settings.vision import ModelSettings
+from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,7 +37,7 @@ TOPIC = "edge/v1/porch/up/rekognition/done"
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Client], ApiServer]:
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[MqttClient], ApiServer]:
     """Starts an endpoint that publishes by a client, on the same state folder each time."""
     monkeypatch.setattr(jobs, "TELL_SECONDS", 0.2)
     folder = tmp_path / "videos"
@@ -45,11 +49,9 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Clien
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))  # type: ignore[attr-defined]
         container.mux(stream.encode())  # type: ignore[attr-defined]
-    chosen = settings.Settings(
-        models=settings.Models(check=False, threads=1), api=settings.Api(port=0, buckets={"videos": folder})
-    )
+    chosen = Settings(models=ModelSettings(check=False, threads=1), api=ApiSettings(port=0, buckets={"videos": folder}))
 
-    def start(client: Client) -> ApiServer:
+    def start(client: MqttClient) -> ApiServer:
         def publish(processor: str, payload: bytes) -> bool:
             return client.publish(Topics("porch").rekognition(processor), payload)
 
@@ -72,10 +74,10 @@ def tags(subscriber: Subscriber) -> list[str]:
 
 
 def test_each_end_is_told_once_also_after_the_broker_or_the_endpoint_was_away(
-    endpoint: Callable[[Client], ApiServer], tmp_path: Path
+    endpoint: Callable[[MqttClient], ApiServer], tmp_path: Path
 ) -> None:
     with Mosquitto(tmp_path / "broker", persistence=True) as broker:
-        client = Client(settings.Mqtt(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3), "edge-porch")
+        client = MqttClient(MqttSettings(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3), "edge-porch")
         client.start()
         other = Subscriber(broker.port, TOPIC)
         assert eventually(lambda: client.online)
@@ -105,14 +107,14 @@ def test_each_end_is_told_once_also_after_the_broker_or_the_endpoint_was_away(
 
 
 def test_a_disk_that_is_full_for_a_while_delays_jobs_and_ends_none(
-    endpoint: Callable[[Client], ApiServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: Callable[[MqttClient], ApiServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
-        client = Client(settings.Mqtt(host="127.0.0.1", port=broker.port), "edge-porch")
+        client = MqttClient(MqttSettings(host="127.0.0.1", port=broker.port), "edge-porch")
         server = endpoint(client)
         refused = []
 
-        def save(store: JobStore, job: Job, findings: Sequence[Finding] = ()) -> None:
+        def save(store: JobStore, job: Job, findings: Sequence[VideoFinding] = ()) -> None:
             if len(refused) < 4:  # what was found, and that the job failed; twice
                 refused.append(job.id)
                 raise StoreError("videos.sqlite: database or disk is full")

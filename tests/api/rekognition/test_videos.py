@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from edge.api.rekognition.endpoint import ApiServer
-from edge.api.rekognition.videos import JobStore, jobs
+from edge.api.rekognition.videos import jobs
+from edge.api.rekognition.videos.store import JobStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -16,9 +16,9 @@ from rigs.browser import Browser, browsing
 from rigs.page import PORTRAIT, Served, asked, enrolled, event, served
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import Review
+from edge.core.settings.services import ReviewSettings
 from edge.core.types import CustomLabel, Frame, Identity, IdentityState
-from edge.recognition.review import ReviewQueue
+from edge.recognition.review.queue import ReviewQueue
 
 ON = {"enabled": True, "crops": True, "most": 100_000}
 NASTY = '<img src=x onerror="window.owned=1">'
@@ -94,7 +94,7 @@ def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browse
     settled(browser, 5)
     browser.press("d")
     settled(browser, 4)
-    with ReviewQueue(tmp_path, Review()) as queue:
+    with ReviewQueue(tmp_path, ReviewSettings()) as queue:
         assert [one.answer for one in queue.answers()] == ["confirmed", "rejected", "confirmed", "discarded"]
     assert review.collections.get("faces").subjects() == {"alice": 3, "bob": 2, "carol": 2, "dave": 3}
     browser.press("u")
@@ -160,7 +160,7 @@ def test_questions_that_come_and_go_elsewhere_come_and_go_here(
 ) -> None:
     asked(tmp_path, 2)
     browser.until(f"{ROWS} === 10")
-    with ReviewQueue(tmp_path, Review(enabled=True)) as queue:
+    with ReviewQueue(tmp_path, ReviewSettings(enabled=True)) as queue:
         for one in queue.doubts()[:3]:
             queue.answer(one, "discarded", None)
     browser.until(f"{ROWS} === 7")
@@ -353,7 +353,7 @@ def test_a_hostile_page_in_the_same_browser_learns_and_changes_nothing(
         said = browser.js("window.said")
         server.shutdown()
     assert not [one for one in said if one.startswith("read") or one == "picture loaded"]
-    with ReviewQueue(tmp_path, Review()) as queue:
+    with ReviewQueue(tmp_path, ReviewSettings()) as queue:
         assert queue.count() == 8
         assert queue.answers() == []
     browser.console.clear()  # what the hostile page was refused

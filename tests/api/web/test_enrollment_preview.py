@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rigs.page import MARK, PORTRAIT, ROOT, Served, served
 
-from edge.api.web.enrollment_preview import Look, Looks
+from edge.api.web.enrollment_preview import EnrollmentPreview, EnrollmentPreviews
 from edge.api.web.texts import TRY
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Picture
@@ -144,12 +144,12 @@ def test_looks_are_held_for_a_while_and_not_without_end(monkeypatch: pytest.Monk
     from edge.api.web import enrollment_preview as looks
     from edge.core.errors import NotFoundError
 
-    held = Looks()
-    words = [held.keep(Look("faces", "face", "", ())) for _ in range(looks.MOST_HELD + 1)]
+    held = EnrollmentPreviews()
+    words = [held.keep(EnrollmentPreview("faces", "face", "", ())) for _ in range(looks.MOST_HELD + 1)]
     with pytest.raises(NotFoundError):
         held.get(words[0])
     assert held.get(words[-1]).collection == "faces"
     monkeypatch.setattr(looks, "HELD_SECONDS", -1.0)
-    late = held.keep(Look("faces", "face", "", ()))
+    late = held.keep(EnrollmentPreview("faces", "face", "", ()))
     with pytest.raises(NotFoundError):
         held.get(late)

@@ -14,9 +14,9 @@ from rigs.page import MARK, PEOPLE, Served, asked, crop_of, enrolled, served
 from rigs.review_faces import look
 
 from edge.api.web.review_routes import MOST_ANSWERS, WORK
-from edge.core.settings import Review
-from edge.recognition.review import Nearest, ReviewQueue
-from edge.recognition.review.question import Reason
+from edge.core.settings.services import ReviewSettings
+from edge.recognition.review.question import Nearest, Reason
+from edge.recognition.review.queue import ReviewQueue
 
 ON = {"enabled": True, "crops": True, "most": 100_000}
 
@@ -177,7 +177,7 @@ def test_questions_from_before_review_was_switched_off_can_still_be_answered(tmp
 
 
 def test_a_face_that_another_program_answered_about_is_told_as_gone(page: Served, tmp_path: Path) -> None:
-    with ReviewQueue(tmp_path, Review()) as queue:
+    with ReviewQueue(tmp_path, ReviewSettings()) as queue:
         queue.answer(queue.get(1), "discarded", None)
     (said,) = answer(page, {"id": 1, "answer": "confirm"})
     assert (said["ok"], said["code"]) == (False, "gone")

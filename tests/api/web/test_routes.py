@@ -17,7 +17,7 @@ from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, ser
 from edge.api.http import bodies
 from edge.api.web.access import COOKIE, TRIES
 from edge.api.web.routes import ASSETS
-from edge.mqtt.messages import Shed
+from edge.mqtt.messages import ShedReport
 
 pytest.importorskip("uvicorn", reason="needs the extra edge[api]")
 
@@ -135,9 +135,11 @@ def test_the_metrics_are_prometheus_text(open_page: Served) -> None:
 
 
 def test_metrics_escape_what_would_break_their_lines() -> None:
-    from edge.api.web.prometheus import Family, text
+    from edge.api.web.prometheus import MetricFamily, text
 
-    page = text([Family("a", "gauge", "x\ny", [({"name": 'say "no"\\\n'}, 1.5)]), Family("b", "gauge", "none", [])])
+    page = text(
+        [MetricFamily("a", "gauge", "x\ny", [({"name": 'say "no"\\\n'}, 1.5)]), MetricFamily("b", "gauge", "none", [])]
+    )
     assert page == '# HELP a x\\ny\n# TYPE a gauge\na{name="say \\"no\\"\\\\\\n"} 1.5\n'
 
 
@@ -315,12 +317,12 @@ def test_the_dashboard_asks_for_metrics_that_exist(open_page: Served) -> None:
 
 def test_what_a_hot_board_gives_up_is_told_in_the_state_and_the_metrics_and_shown(open_page: Served) -> None:
     health = open_page.page._health
-    health.shed = Shed(1, 4, "half the rate", "84 °C, 80 at most")
+    health.shed = ShedReport(1, 4, "half the rate", "84 °C, 80 at most")
     try:
         _, _, state = open_page.ask("GET", "/page/state")
         _, _, metrics = open_page.ask("GET", "/metrics")
     finally:
-        health.shed = Shed()
+        health.shed = ShedReport()
 
     assert json.loads(state)["shed"] == "half the rate: 84 °C, 80 at most"
     assert 'edge_shedding_level{what="half the rate"} 1' in metrics.decode()

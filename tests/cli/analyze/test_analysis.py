@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from rigs.fakes import a_bundle, a_frame, ids
 from rigs.settings_files import write
 
-from edge.cli import edge
 from edge.cli.analyze.analysis import Step, stored_files
 from edge.cli.analyze.appearances import Appearances
 from edge.cli.analyze.page import moment, page
+from edge.cli.main import edge
 from edge.core.errors import InputError
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.pipeline.pipeline import Pipeline
 
 DETECTOR = {"detectors": ["ulffd-landmark-320"]}
@@ -25,7 +26,7 @@ LABELS = {"face": {"embedder": "mobilefacenet-112-int8", "collection": "faces"}}
 
 
 def steps_of(count: int, source: Path = Path("a.mp4")) -> list[Step]:
-    settings = Settings(cameras=(Camera(name="door", detectors=("fake",)),))
+    settings = Settings(cameras=(CameraSettings(name="door", detectors=("fake",)),))
     pipeline = Pipeline(settings.cameras[0], settings, a_bundle(), ids())
     found = []
     for number in range(count):

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from rigs import settings_files
 
-from edge import sources
 from edge.cli.bench.cameras import jain
 from edge.cli.bench.compare import changes
 from edge.cli.bench.cpu import Threads
@@ -24,10 +23,11 @@ from edge.cli.bench.profile import INVOKES, STAGES, Clock, timed_stages
 from edge.cli.bench.replay import Film, held, still
 from edge.cli.bench.setup import repeated
 from edge.core.errors import SourceError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame, Picture
 from edge.inference import nms
 from edge.pipeline.tracking.tracker import Tracker
+from edge.sources.factory import open_source
 
 plain_update = Tracker.update
 
@@ -137,15 +137,15 @@ def a_still_frame(number: int) -> Frame:
 def test_a_film_begins_again_with_a_cut_and_its_cameras_are_apart() -> None:
     film = Film([a_still_frame(number) for number in range(3)])
     with held("test", film) as source:
-        camera = Camera(name="door", source=f"{source}:0", fps=100)
-        frames = list(itertools.islice(sources.open(camera).frames(), 7))
-        other = next(iter(sources.open(camera.model_copy(update={"source": f"{source}:1"})).frames()))
+        camera = CameraSettings(name="door", source=f"{source}:0", fps=100)
+        frames = list(itertools.islice(open_source(camera).frames(), 7))
+        other = next(iter(open_source(camera.model_copy(update={"source": f"{source}:1"})).frames()))
 
     assert [frame.main.data[0, 0] for frame in frames] == [100, 101, 102, 100, 101, 102, 100]
     assert [frame.sequence for frame in frames if frame.cut] == [3, 6]
     assert other.main.data[0, 0] != 100
     with pytest.raises(SourceError, match="no frames"):
-        sources.open(camera)
+        open_source(camera)
 
 
 def test_a_still_film_differs_by_noise_alone() -> None:
@@ -158,7 +158,7 @@ def test_a_still_film_differs_by_noise_alone() -> None:
 
 
 def test_a_source_that_ends_early_is_shown_again_after_a_cut() -> None:
-    frames = repeated([a_still_frame(number) for number in range(2)], Camera(fps=5), 5)
+    frames = repeated([a_still_frame(number) for number in range(2)], CameraSettings(fps=5), 5)
 
     assert [frame.sequence for frame in frames if frame.cut] == [2, 4]
     assert [round(b.monotonic - a.monotonic, 6) for a, b in itertools.pairwise(frames)] == [0.2] * 4

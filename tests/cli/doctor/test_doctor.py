@@ -17,26 +17,15 @@ from click.testing import CliRunner
 from rigs.heads import a_version
 from rigs.mosquitto import ACL, Certificates, Mosquitto, free_port
 
-from edge.cli.doctor import (
-    PARTS,
-    Finding,
-    Level,
-    Patient,
-    board,
-    broker,
-    cameras,
-    collections,
-    disk,
-    examine,
-    models,
-    releases,
-)
+from edge.cli.doctor import board, broker, cameras, collections, disk, models, releases
 from edge.cli.doctor import bundle as bundles
 from edge.cli.doctor import service as services
+from edge.cli.doctor.examination import PARTS, examine
+from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.cli.doctor_command import doctor
 from edge.core.errors import EdgeError, StoreError
-from edge.core.settings import Settings
 from edge.core.settings import loader as config
+from edge.core.settings.schema import Settings
 from edge.core.storage import keys as vault_keys
 from edge.core.storage import lock, vault
 from edge.core.system import hardware as the_board
@@ -46,22 +35,22 @@ ROOT = Path(__file__).parents[3]
 DETECTOR = "edge-face-detector-1"
 
 
-def patient(tmp_path: Path, **sections: object) -> Patient:
+def patient(tmp_path: Path, **sections: object) -> DoctorContext:
     sections = {"labels": {"person": {}}, "device": {"name": "porch"}, **sections}
     loaded = config.Loaded(Settings.model_validate(sections), None, {}, {}, {}, {})
     state = tmp_path / "state"
     state.mkdir(mode=0o700, exist_ok=True)
-    return Patient(loaded, state, seconds=3.0)
+    return DoctorContext(loaded, state, seconds=3.0)
 
 
-def seen(part: str, who: Patient) -> list[Finding]:
+def seen(part: str, who: DoctorContext) -> list[Finding]:
     try:
         return list(PARTS[part](who))
     except EdgeError as error:
         return [Finding.of(part, error)]
 
 
-def worst(part: str, who: Patient) -> Finding:
+def worst(part: str, who: DoctorContext) -> Finding:
     wrong = [finding for finding in seen(part, who) if finding.wrong]
     assert len(wrong) == 1, seen(part, who)
     assert wrong[0].try_, "a finding says what to try"
@@ -118,7 +107,7 @@ def test_a_password_in_a_file_that_everybody_may_read(tmp_path: Path) -> None:
     file = tmp_path / "edge.toml"
     file.write_text('[mqtt]\nhost = "h"\npassword = "hunter2"\n')
     file.chmod(0o644)
-    who = Patient(config.load(file), tmp_path)
+    who = DoctorContext(config.load(file), tmp_path)
     assert "everybody may read it" in worst("configuration", who).what
     file.chmod(0o640)
     assert [finding.level for finding in seen("configuration", who)] == [Level.OK]
@@ -160,7 +149,9 @@ def test_a_state_folder_that_cannot_even_be_entered_is_told_by_every_part_and_en
     monkeypatch.setattr(Path, "unlink", refuse)
     assert "cannot be written: Permission denied" in worst("state", who).what
 
-    monkeypatch.setattr("edge.cli.doctor.PARTS", {"outbox": lambda _: refuse(who.state), "clock": PARTS["clock"]})
+    monkeypatch.setattr(
+        "edge.cli.doctor.examination.PARTS", {"outbox": lambda _: refuse(who.state), "clock": PARTS["clock"]}
+    )
     outbox, *rest = examine(who)
     assert (outbox.level, outbox.part) == (Level.ERROR, "outbox")
     assert "Permission denied" in outbox.what
@@ -184,7 +175,7 @@ def outbox_with(path: Path, age: float, lost: int = 0) -> None:
 
 
 def test_the_doctor_reads_the_outbox_that_edge_writes(tmp_path: Path) -> None:
-    from edge.mqtt.outbox import Outbox
+    from edge.mqtt.outbox.outbox import Outbox
 
     who = patient(tmp_path)
     Outbox(who.state / "outbox.sqlite", who.settings.outbox).close()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.core.settings import Section, Settings
 from edge.core.settings import loader as config
 from edge.core.settings import template as config_file
+from edge.core.settings.base import Section
+from edge.core.settings.schema import Settings
 
 FILE = Path(__file__).resolve().parents[3] / "config" / "edge.toml"
 COMMENTED_KEY = re.compile(r"^# (\[\[?[a-z.]+\]\]?|[a-z_]+ = .*)$", re.MULTILINE)

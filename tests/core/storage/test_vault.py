@@ -14,13 +14,13 @@ from edge.core.settings import loader as config
 from edge.core.storage import keys as vault_keys
 from edge.core.storage import sealed_files as vault_files
 from edge.core.storage import vault
-from edge.core.storage.keys import Key
+from edge.core.storage.keys import EncryptionKey
 from edge.core.storage.vault import PLAIN, Opening, Sealing
 
 TEXTS = [vault_keys.new_key(), vault_keys.new_key()]
 
 
-def keys(*texts: str) -> list[Key]:
+def keys(*texts: str) -> list[EncryptionKey]:
     vault_keys.use("\n".join(texts))
     found = list(vault_keys.known().values())
     vault_keys.use("")

@@ -11,7 +11,7 @@ import pytest
 from rigs.file_server import FileServer, serving
 
 from edge.core.errors import InputError, NotFoundError, StoreError, TransientError
-from edge.core.system.download import Wanted, fetch
+from edge.core.system.download import DownloadRequest, fetch
 
 BODY = random.Random(1).randbytes(300_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -29,8 +29,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "downloads" / "model.tflite"
 
 
-def wanted(server: FileServer, sha256: str = DIGEST, **limits: int) -> Wanted:
-    return Wanted(f"{server.url}/model", sha256, **limits)
+def wanted(server: FileServer, sha256: str = DIGEST, **limits: int) -> DownloadRequest:
+    return DownloadRequest(f"{server.url}/model", sha256, **limits)
 
 
 def test_a_file_arrives_whole_and_progress_is_told(server: FileServer, target: Path) -> None:
@@ -104,7 +104,7 @@ def test_other_bytes_than_wanted_are_refused_and_nothing_stays(server: FileServe
 
 def test_what_is_not_there_is_not_found(server: FileServer, target: Path) -> None:
     with pytest.raises(NotFoundError, match="404"):
-        fetch(Wanted(f"{server.url}/nothing", DIGEST), target)
+        fetch(DownloadRequest(f"{server.url}/nothing", DIGEST), target)
 
     assert not target.exists()
 
@@ -119,7 +119,7 @@ def test_a_server_in_trouble_may_work_later(server: FileServer, target: Path, st
 
 def test_a_server_that_is_not_there_may_work_later(target: Path) -> None:
     with pytest.raises(TransientError, match="refused"):
-        fetch(Wanted("http://127.0.0.1:9/model", DIGEST), target)
+        fetch(DownloadRequest("http://127.0.0.1:9/model", DIGEST), target)
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -136,7 +136,7 @@ def test_more_bytes_than_allowed_are_not_written(server: FileServer, target: Pat
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "model.tflite", ""])
 def test_other_addresses_than_http_are_refused(target: Path, url: str) -> None:
     with pytest.raises(InputError, match="http or https"):
-        fetch(Wanted(url, DIGEST), target)
+        fetch(DownloadRequest(url, DIGEST), target)
 
 
 def test_a_folder_that_cannot_be_written_is_a_store_error(server: FileServer, tmp_path: Path) -> None:

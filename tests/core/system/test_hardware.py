@@ -97,7 +97,7 @@ def test_a_thread_that_steps_back_leaves_its_process_as_it_is() -> None:
     seen: list[int] = []
 
     def work() -> None:
-        board.step_back(5)
+        board.lower_priority(5)
         seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     before = os.getpriority(os.PRIO_PROCESS, 0)
@@ -115,7 +115,7 @@ def test_memory_that_was_freed_in_pieces_goes_back_to_the_system() -> None:
     del kept
     before = board.memory().resident
 
-    assert isinstance(board.give_back(), bool)
+    assert isinstance(board.trim_heap(), bool)
     assert board.memory().resident <= before
     assert len(held) == 8
     assert resident > 0

@@ -9,23 +9,25 @@ from pathlib import Path
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge.api.http.work_queue import Lane
+from edge.api.http.work_queue import WorkQueue
 from edge.api.rekognition.endpoint import ApiServer
-from edge.core.settings import Api, Mqtt, Settings
-from edge.core.system.heartbeat import Pulse
-from edge.mqtt.client import Client
+from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.system.heartbeat import Heartbeat
+from edge.mqtt.client import MqttClient
 
 HOUR = 3600.0
 
 
-def beats(pulse: Pulse) -> bool:
+def beats(pulse: Heartbeat) -> bool:
     """Whether silence from now on would be noticed."""
     return pulse.silent(time.monotonic() + HOUR) > 0
 
 
 def test_the_threads_of_the_link_beat_and_the_network_rests_while_there_is_no_broker(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
-        client = Client(Mqtt(host="127.0.0.1", port=broker.port, reconnect_seconds=1.0), "porch")
+        client = MqttClient(MqttSettings(host="127.0.0.1", port=broker.port, reconnect_seconds=1.0), "porch")
         assert not beats(client.work_pulse)
         client.start()
         assert eventually(lambda: client.online)
@@ -41,7 +43,7 @@ def test_the_threads_of_the_link_beat_and_the_network_rests_while_there_is_no_br
 
 
 def test_the_loop_of_the_endpoint_beats_until_it_stops(tmp_path: Path) -> None:
-    server = ApiServer(Settings(api=Api(port=0)), tmp_path, with_cameras=False)
+    server = ApiServer(Settings(api=ApiSettings(port=0)), tmp_path, with_cameras=False)
     server.start()
     try:
         assert eventually(lambda: beats(server.pulse))
@@ -51,7 +53,7 @@ def test_the_loop_of_the_endpoint_beats_until_it_stops(tmp_path: Path) -> None:
 
 
 def test_a_lane_beats_while_it_does_a_job_and_rests_while_it_waits_for_one() -> None:
-    lane, let_go = Lane("models", 4), threading.Event()
+    lane, let_go = WorkQueue("models", 4), threading.Event()
     (pulse,) = lane.pulses.values()
     lane.start()
     assert not beats(pulse)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core.settings import Log
+from edge.core.settings.services import LogSettings
 from edge.core.system import log_setup as logs
 
 
@@ -39,35 +39,35 @@ def _restored() -> Iterator[None]:
 
 def test_a_line_that_repeats_itself_is_written_once_and_then_with_a_count() -> None:
     clock = Clock()
-    repeats = logs.Repeats(60.0, clock)
+    repeats = logs.RepeatFilter(60.0, clock)
     assert [repeats.filter(record("no route")) for _ in range(5)] == [True, False, False, False, False]
     clock.now += 61
     again = record("no route")
     assert repeats.filter(again)
-    assert logs.Lines(journal=True).format(again) == "<4>edge.test: no route (4 more like it since the last)"
+    assert logs.LineFormatter(journal=True).format(again) == "<4>edge.test: no route (4 more like it since the last)"
 
 
 def test_other_lines_pass_until_one_place_in_the_code_floods() -> None:
-    repeats = logs.Repeats(60.0, Clock())
+    repeats = logs.RepeatFilter(60.0, Clock())
     passed = [repeats.filter(record(f"bad message {number}")) for number in range(100)]
     assert sum(passed) == logs.BURST
     assert repeats.filter(record("something else", line=2))
 
 
 def test_debug_lines_and_a_limit_of_zero_hold_nothing_back() -> None:
-    assert all(logs.Repeats(60.0, Clock()).filter(record("x", logging.DEBUG)) for _ in range(3))
-    assert all(logs.Repeats(0.0, Clock()).filter(record("x")) for _ in range(3))
+    assert all(logs.RepeatFilter(60.0, Clock()).filter(record("x", logging.DEBUG)) for _ in range(3))
+    assert all(logs.RepeatFilter(0.0, Clock()).filter(record("x")) for _ in range(3))
 
 
 def test_what_is_remembered_of_lines_is_bounded() -> None:
-    repeats = logs.Repeats(60.0, Clock())
+    repeats = logs.RepeatFilter(60.0, Clock())
     for number in range(3 * logs.REMEMBERED):
         repeats.filter(record(f"line {number}", line=number))
     assert len(repeats._seen) <= logs.REMEMBERED
 
 
 def test_no_line_holds_the_password_of_an_address() -> None:
-    line = logs.Lines(journal=True).format(record("cannot open rtsp://admin:hunter2@192.0.2.1/stream"))
+    line = logs.LineFormatter(journal=True).format(record("cannot open rtsp://admin:hunter2@192.0.2.1/stream"))
     assert "hunter2" not in line
     assert "192.0.2.1" in line
 
@@ -75,12 +75,12 @@ def test_no_line_holds_the_password_of_an_address() -> None:
 def test_every_line_of_a_traceback_tells_journald_its_level() -> None:
     one = record("failed", logging.ERROR)
     one.exc_text = "Traceback:\n  somewhere\nValueError: no"
-    assert all(line.startswith("<3>") for line in logs.Lines(journal=True).format(one).splitlines())
+    assert all(line.startswith("<3>") for line in logs.LineFormatter(journal=True).format(one).splitlines())
 
 
 @pytest.mark.usefixtures("_restored")
 def test_sigusr2_switches_to_debug_and_back() -> None:
-    logs.to_stderr(Log(level="warning"))
+    logs.to_stderr(LogSettings(level="warning"))
     os.kill(os.getpid(), signal.SIGUSR2)
     assert logging.getLogger().level == logging.DEBUG
     os.kill(os.getpid(), signal.SIGUSR2)
@@ -96,7 +96,7 @@ def test_levels_in_brackets_are_for_the_journal_alone_and_a_file_gets_the_time(
             said = os.fstat(stream.fileno())
             monkeypatch.setattr(sys, "stderr", stream)
             monkeypatch.setenv("JOURNAL_STREAM", f"{said.st_dev}:{said.st_ino + (not connected)}")
-            logs.to_stderr(Log())
+            logs.to_stderr(LogSettings())
             logging.getLogger("edge.test").warning("no route to %s", connected)
             line = (tmp_path / "log").read_text()
         if connected:

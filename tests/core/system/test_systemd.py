@@ -38,18 +38,18 @@ def test_ready_gives_the_watchdog_the_time_back_that_a_start_was_lent(
 
 
 def test_a_start_that_gets_on_may_take_longer_and_work_in_the_background_is_no_start(systemd: socket.socket) -> None:
-    assert sdnotify.still_starting(60)
+    assert sdnotify.extend_start_timeout(60)
     assert systemd.recv(4096) == b"EXTEND_TIMEOUT_USEC=60000000\nWATCHDOG=1"
 
     said: list[bool] = []
-    thread = threading.Thread(target=lambda: said.append(sdnotify.still_starting()))
+    thread = threading.Thread(target=lambda: said.append(sdnotify.extend_start_timeout()))
     thread.start()
     thread.join()
     assert said == [False]
 
 
 def test_what_hangs_for_good_is_for_systemd_to_end(systemd: socket.socket) -> None:
-    assert sdnotify.hopeless()
+    assert sdnotify.trigger_watchdog()
     assert systemd.recv(4096) == b"WATCHDOG=trigger"
 
 

@@ -17,16 +17,16 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.errors import NotFoundError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.types import Box, Face
 from edge.hub.erasure import publisher
 from edge.hub.publishing import draft as drafts
 from edge.hub.publishing.enrollment_acceptance import accept, judge
-from edge.hub.publishing.pending_enrollments import FILE, Waiting
-from edge.hub.publishing.publisher import Desk
-from edge.recognition.enrollment_export import Page
+from edge.hub.publishing.pending_enrollments import FILE, PendingEnrollments
+from edge.hub.publishing.publisher import ReleasePublisher
+from edge.recognition.enrollment_export import EnrollmentPage
 from edge.recognition.store.face_rows import NewFace, from_new
-from edge.releases.manifest import Forgotten, ShippedCollection, subject_digest
+from edge.releases.manifest import ErasedSubject, ShippedCollection, subject_digest
 
 SPACE, D = "ab" * 8 + "/litert/p1/8", 8
 
@@ -42,29 +42,31 @@ def entry(subject: str, vector: NDArray[np.float32], name: str = "") -> tuple[Fa
     return from_new("faces", SPACE, NewFace(vector, subject, sha256, Box(0, 0, 1, 1), 0.9, 0.8)), vector
 
 
-def a_page(*entries: tuple[Face, NDArray[np.float32]], space: str = SPACE) -> Page:
-    return Page("faces", list(entries), space, "x", more=False)
+def a_page(*entries: tuple[Face, NDArray[np.float32]], space: str = SPACE) -> EnrollmentPage:
+    return EnrollmentPage("faces", list(entries), space, "x", more=False)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "hub", Settings())
+def desk(tmp_path: Path) -> ReleasePublisher:
+    desk = ReleasePublisher(tmp_path / "hub", Settings())
     desk.repository.init()
     return desk
 
 
 @pytest.fixture
-def waiting(desk: Desk) -> Iterator[Waiting]:
-    with closing(Waiting(desk.private)) as one:
+def waiting(desk: ReleasePublisher) -> Iterator[PendingEnrollments]:
+    with closing(PendingEnrollments(desk.private)) as one:
         yield one
 
 
-def subjects(desk: Desk) -> dict[str, int]:
+def subjects(desk: ReleasePublisher) -> dict[str, int]:
     with desk.collections() as collections:
         return collections.get("faces").subjects() if "faces" in collections else {}
 
 
-def test_what_is_accepted_is_in_the_next_release_once_and_waits_no_more(desk: Desk, waiting: Waiting) -> None:
+def test_what_is_accepted_is_in_the_next_release_once_and_waits_no_more(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     page = a_page(entry("alice", unit(0)), entry("bob", unit(1)))
     assert waiting.take("porch", "", page) == 2
     assert accept(desk, waiting, waiting.waiting(), "face") == []
@@ -79,7 +81,9 @@ def test_what_is_accepted_is_in_the_next_release_once_and_waits_no_more(desk: De
     assert waiting.place("porch", "") == "x"
 
 
-def test_another_s_face_under_a_name_is_held_back_until_it_is_forced(desk: Desk, waiting: Waiting) -> None:
+def test_another_s_face_under_a_name_is_held_back_until_it_is_forced(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
     accept(desk, waiting, waiting.waiting(), "face")
     waiting.take("hall", "", a_page(entry("alice", unit(1), "forged")))
@@ -92,9 +96,11 @@ def test_another_s_face_under_a_name_is_held_back_until_it_is_forced(desk: Desk,
     assert subjects(desk) == {"alice": 2, "bob": 1}
 
 
-def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force(desk: Desk, waiting: Waiting) -> None:
+def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     draft = desk.draft()
-    stone = Forgotten(subject_digest("faces", "alice"), time.time() + 10)
+    stone = ErasedSubject(subject_digest("faces", "alice"), time.time() + 10)
     draft.put(ShippedCollection("faces", SPACE, D, forgotten=(stone,)))
     drafts.write(desk.private, draft)
     face, vector = entry("alice", unit(0))
@@ -106,7 +112,7 @@ def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force
     assert subjects(desk) == {"alice": 1}
 
 
-def test_of_another_embedder_nothing_is_taken(desk: Desk, waiting: Waiting) -> None:
+def test_of_another_embedder_nothing_is_taken(desk: ReleasePublisher, waiting: PendingEnrollments) -> None:
     waiting.take("porch", "", a_page(entry("alice", unit(0))))
     accept(desk, waiting, waiting.waiting(), "face")
     waiting.take("hall", "", a_page(entry("bob", unit(1)), space="cd" * 8 + "/litert/p1/8"))
@@ -114,7 +120,9 @@ def test_of_another_embedder_nothing_is_taken(desk: Desk, waiting: Waiting) -> N
     assert "was embedded in" in left.harm
 
 
-def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(desk: Desk, waiting: Waiting) -> None:
+def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     vector = np.random.default_rng(3).standard_normal(D).astype(np.float32)
     vector /= np.linalg.norm(vector)
     waiting.take("porch", "", a_page(entry("a visitor", vector), entry("somebody", unit(2))))
@@ -132,7 +140,7 @@ def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(desk: D
 
 
 def test_who_is_forgotten_by_a_device_does_not_wait_for_the_fleet_either(
-    desk: Desk, waiting: Waiting, tmp_path: Path
+    desk: ReleasePublisher, waiting: PendingEnrollments, tmp_path: Path
 ) -> None:
     waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
     accept(desk, waiting, waiting.waiting()[1:], "face")
@@ -144,7 +152,9 @@ def test_who_is_forgotten_by_a_device_does_not_wait_for_the_fleet_either(
     assert [one.face.subject for one in waiting.waiting()] == ["carol"]
 
 
-def test_who_is_forgotten_while_a_release_is_proved_stays_forgotten(desk: Desk, waiting: Waiting) -> None:
+def test_who_is_forgotten_while_a_release_is_proved_stays_forgotten(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     waiting.take("porch", "", a_page(entry("alice", unit(0)), entry("bob", unit(1))))
     accept(desk, waiting, waiting.waiting(), "face")
     desk.publish(dry=True)
@@ -152,7 +162,7 @@ def test_who_is_forgotten_while_a_release_is_proved_stays_forgotten(desk: Desk, 
         desk.publish()
 
     def meanwhile(*_: object) -> None:
-        Desk(desk.folder, desk.settings).forget("alice")
+        ReleasePublisher(desk.folder, desk.settings).forget("alice")
 
     waiting.take("hall", "", a_page(entry("carol", unit(2))))
     accept(desk, waiting, waiting.waiting(), "face")
@@ -176,7 +186,9 @@ def test_two_who_change_the_draft_at_once_both_have_changed_it(tmp_path: Path) -
     assert len(drafts.read(tmp_path).release.labels) == 40
 
 
-def test_a_label_that_is_not_set_is_refused_before_anything_is_taken(desk: Desk, waiting: Waiting) -> None:
+def test_a_label_that_is_not_set_is_refused_before_anything_is_taken(
+    desk: ReleasePublisher, waiting: PendingEnrollments
+) -> None:
     waiting.take("porch", "", a_page(entry("alice", unit(0))))
     with pytest.raises(NotFoundError, match="label"):
         accept(desk, waiting, waiting.waiting(), "dog")

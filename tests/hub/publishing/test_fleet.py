@@ -11,16 +11,16 @@ import pytest
 from rigs.release_simulator import Fleet, some_faces
 
 from edge.core.errors import ReleaseError
-from edge.hub.publishing.rollout import Policy, Word, grown, judge, start, stopped
+from edge.hub.publishing.rollout import RolloutPolicy, Word, grown, judge, start, stopped
 from edge.releases import activation as release_contents
 from edge.releases.manifest import Deployment
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 from edge.releases.updater import Updater
 from edge.releases.verification import Place
 
 GROUPS = {"cameras": 60, "doors": 30, "lab": 10}
-POLICY = Policy()
+POLICY = RolloutPolicy()
 
 
 class Device:
@@ -35,7 +35,7 @@ class Device:
         """What the device then says."""
         with suppress(ReleaseError):
             Updater(self._settings, self._state).run()
-        slots, ledger = Slots(self._state), Ledger(self._state / "sync")
+        slots, ledger = ReleaseStore(self._state), UpdateState(self._state / "sync")
         told = ledger.get("progress")
         if told["phase"] == "staged":
             release_contents.commit(slots, ledger)

@@ -15,17 +15,17 @@ import pytest
 from rigs.release_simulator import Site
 
 from edge.core.errors import ConflictError, EdgeError, ReleaseError, SpaceError
-from edge.core.settings import Settings
-from edge.hub.publishing.publisher import Desk
+from edge.core.settings.schema import Settings
+from edge.hub.publishing.publisher import ReleasePublisher
 from edge.pipeline.health import Health
-from edge.pipeline.model_set import Bundle
-from edge.recognition.store import Collections
+from edge.pipeline.model_set import ModelSet
+from edge.recognition.store.collections import Collections
 from edge.releases import activation as release_contents
 from edge.releases import verification as release_trial
-from edge.releases.manager import Switcher
+from edge.releases.manager import ReleaseManager
 from edge.releases.manifest import Blob, Deployment, Release, to_bytes
-from edge.releases.release_store import Slots
-from edge.releases.update_state import Ledger
+from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 from edge.releases.updater import Synced, Updater
 
 PORTRAITS = Path(__file__).parents[3] / "edge/data/portraits"
@@ -34,7 +34,7 @@ DETECTOR, EMBEDDER, OTHER = "rfb-320", "mobilefacenet-112-int8", "mobilefacenet-
 
 @dataclass
 class World:
-    desk: Desk
+    desk: ReleasePublisher
     settings: Settings
     site: Site
     state: Path
@@ -68,7 +68,7 @@ class World:
 def published(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Path:
     """A hub that has published its first release: two models, a subject, a probe."""
     folder = tmp_path_factory.mktemp("desk")
-    desk = Desk(folder / "hub", settings(shared_models, "", None))
+    desk = ReleasePublisher(folder / "hub", settings(shared_models, "", None))
     desk.repository.init()
     desk.add_model(DETECTOR)
     desk.add_model(EMBEDDER)
@@ -94,7 +94,7 @@ def world(published: Path, tmp_path: Path, shared_models: Path) -> Iterator[Worl
     shutil.copytree(published / "hub", tmp_path / "hub")
     site = Site(tmp_path / "hub/public")
     chosen = settings(shared_models, site.url, tmp_path / "hub/public/metadata/1.root.json")
-    yield World(Desk(tmp_path / "hub", chosen), chosen, site, tmp_path / "device")
+    yield World(ReleasePublisher(tmp_path / "hub", chosen), chosen, site, tmp_path / "device")
     site.close()
 
 
@@ -111,7 +111,7 @@ def bad(world: World, release: Release, words: str) -> None:
     world.publish(release)
     with pytest.raises(ReleaseError, match=words):
         world.sync()
-    assert Slots(world.state).current == good.id
+    assert ReleaseStore(world.state).current == good.id
     assert world.sync().outcome == "held"
     assert world.sync().received == 0
 
@@ -140,10 +140,10 @@ def test_the_daemon_s_side_loads_it_and_finds_who_came_with_it(world: World) -> 
     world.deploy(release.id)
     world.sync()
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
-        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
         assembled = switcher.start()
         assert assembled.bundle.release == release.id
-        assert str(Slots(world.state).path(release.id)) in str(assembled.bundle.detectors[DETECTOR].model.path)  # type: ignore[attr-defined]
+        assert str(ReleaseStore(world.state).path(release.id)) in str(assembled.bundle.detectors[DETECTOR].model.path)  # type: ignore[attr-defined]
         assert collections.get("staff").subjects() == {"grace": 1}
         said = switcher.report()
         assert said
@@ -157,7 +157,7 @@ class Switched:
     def __init__(self) -> None:
         self.bundles: list[str] = []
 
-    def switch(self, bundle: Bundle) -> None:
+    def switch(self, bundle: ModelSet) -> None:
         self.bundles.append(bundle.release)
 
 
@@ -165,7 +165,7 @@ def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: W
     health, watch, phases = Health(["door"]), Switched(), list[str]()
     now = 1000.0
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
-        switcher = Switcher(world.settings, world.state, collections, health)
+        switcher = ReleaseManager(world.settings, world.state, collections, health)
 
         def run(until: Callable[[], bool]) -> None:
             nonlocal now
@@ -207,7 +207,7 @@ def test_three_starts_without_proof_and_the_release_is_taken_back(world: World) 
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
         seen = []
         for _ in range(4):
-            switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+            switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
             seen.append(switcher.start().bundle.release)
             said = switcher.report()  # and no close: it was killed
         assert seen == [release.id] * 3 + [""]
@@ -221,16 +221,16 @@ def test_a_release_that_the_disk_damaged_is_left_and_fetched_again(world: World)
     release = first(world)
     world.deploy(release.id)
     world.sync()
-    file = Slots(world.state).path(release.id) / "models" / EMBEDDER / "emb_mobilefacenet_112_int8.tflite"
+    file = ReleaseStore(world.state).path(release.id) / "models" / EMBEDDER / "emb_mobilefacenet_112_int8.tflite"
     data = bytearray(file.read_bytes())
     data[5000] ^= 1
     file.write_bytes(data)
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
-        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
         assert switcher.start().bundle.release == ""
         switcher.close()
         assert world.sync().outcome == "installed"
-        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
         assert switcher.start().bundle.release == release.id
         switcher.close()
 
@@ -241,7 +241,7 @@ def test_starts_that_end_as_they_should_say_nothing_against_a_release(world: Wor
     world.sync()
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
         for _ in range(5):
-            switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+            switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
             assert switcher.start().bundle.release == first(world).id
             switcher.close()
 
@@ -257,10 +257,10 @@ def test_forgetting_somebody_reaches_the_device_and_the_bytes_go(world: World) -
     world.deploy(release.id)
     world.sync()
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
-        switcher = Switcher(world.settings, world.state, collections, Health(["door"]))
+        switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
         switcher.start()
         assert collections.get("staff").subjects() == {"eileen": 1}
-        release_contents.commit(Slots(world.state), Ledger(world.state / "sync"))
+        release_contents.commit(ReleaseStore(world.state), UpdateState(world.state / "sync"))
         switcher.close()
     compacted = world.desk.publish(compact_days=0.0).release
     assert compacted.collections[0].tombstones == ()
@@ -279,7 +279,7 @@ def test_a_collection_is_not_published_with_an_embedder_that_did_not_make_it(wor
     assert release.replaces == {EMBEDDER: OTHER}
     world.deploy(release.id)
     world.sync()
-    assert Slots(world.state).current == release.id
+    assert ReleaseStore(world.state).current == release.id
 
 
 def test_a_trial_that_is_killed_says_by_what() -> None:
@@ -324,7 +324,7 @@ def test_a_release_for_a_newer_edge_is_refused_and_taken_once_it_fits(world: Wor
     world.publish(replace(first(world), id="later", minimum="99.0"))
     with pytest.raises(EdgeError, match=r"needs edge 99\.0"):
         world.sync()
-    assert Slots(world.state).current == ""
+    assert ReleaseStore(world.state).current == ""
 
 
 def without_digest(card: bytes) -> bytes:

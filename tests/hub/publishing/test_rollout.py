@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from edge.core.errors import InputError
-from edge.hub.publishing.rollout import Policy, Word, grown, judge, start, stopped
+from edge.hub.publishing.rollout import RolloutPolicy, Word, grown, judge, start, stopped
 from edge.releases.manifest import Deployment
 
 GROUPS = {"cameras": 60, "doors": 30, "lab": 10}
-POLICY = Policy()
+POLICY = RolloutPolicy()
 
 
 @dataclass

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from edge.core.errors import ModelError
 from edge.inference.card import Decoder
-from edge.inference.decoders import plain
 from edge.inference.decoders.anchor_free_faces import cells, decode
-from edge.inference.tensors import Quantized, at_least
+from edge.inference.decoders.base import plain
+from edge.inference.tensors import QuantizedTensor, at_least
 
 CELLS = 40 * 30 + 20 * 15 + 10 * 8
 
@@ -55,7 +55,7 @@ def test_each_cell_is_read_as_arrays_would_read_it(least: float, seed: int) -> N
     random = np.random.default_rng(seed)
     stored = [random.integers(-128, 128, (CELLS, width), np.int8) for width in (1, 4, 10)]
     scores, distances, landmarks = (
-        Quantized(one, scale, zero)
+        QuantizedTensor(one, scale, zero)
         for one, scale, zero in zip(stored, (1 / 256, 0.03, 0.02), (-128, -120, 3), strict=True)
     )
     found = decode([scores, distances, landmarks], card(), least)

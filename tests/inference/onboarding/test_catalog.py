@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from rigs.file_server import FileServer, serving
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import EdgeError, InputError, NotFoundError, TransientError
 from edge.inference.onboarding import catalog as catalogue
 

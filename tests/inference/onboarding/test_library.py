@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import ConflictError, ModelError
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.core.types import Picture
 from edge.inference.card import parse_card
 from edge.inference.model import find, folders
@@ -48,7 +48,7 @@ def installed(state: Path) -> list[str]:
 def test_an_installed_model_is_found_by_its_name(tmp_path: Path, state: Path) -> None:
     model_library.install(source(tmp_path), CARD, state)
 
-    found = find("mine", folders(Models(), state))
+    found = find("mine", folders(ModelSettings(), state))
     assert found.path == state / "models" / "mine" / "model.tflite"
     assert installed(state) == ["models/mine/card.toml", "models/mine/model.tflite"]
 
@@ -59,7 +59,7 @@ def test_a_name_that_is_taken_is_refused_and_the_old_model_stays(tmp_path: Path,
     with pytest.raises(ConflictError, match="'mine' is installed already"):
         model_library.install(source(tmp_path, b"two"), CARD, state)
 
-    assert find("mine", folders(Models(), state)).path.read_bytes() == b"one"
+    assert find("mine", folders(ModelSettings(), state)).path.read_bytes() == b"one"
 
 
 def test_a_replaced_model_leaves_nothing_of_the_old_one(tmp_path: Path, state: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_replaced_model_leaves_nothing_of_the_old_one(tmp_path: Path, state: P
 
     model_library.install(source(tmp_path, b"two"), CARD, state, overwrite=True)
 
-    assert find("mine", folders(Models(), state)).path.read_bytes() == b"two"
+    assert find("mine", folders(ModelSettings(), state)).path.read_bytes() == b"two"
     assert len(installed(state)) == 2
 
 
@@ -87,13 +87,13 @@ def test_a_stop_before_the_card_is_written_leaves_no_model(
     with pytest.raises(ZeroDivisionError):
         model_library.install(source(tmp_path, b"two"), CARD, state, overwrite=True)
 
-    assert find("mine", folders(Models(), state)).path.read_bytes() == b"one"
+    assert find("mine", folders(ModelSettings(), state)).path.read_bytes() == b"one"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x1c\0\0\0TFL3" + b"\xff" * 100])
 def test_hostile_files_are_refused_before_anything_is_proposed(tmp_path: Path, state: Path, content: bytes) -> None:
     with pytest.raises(ModelError, match=r"source\.tflite"):
-        model_library.tried(source(tmp_path, content), Models(), [state / "models"], Hints())
+        model_library.tried(source(tmp_path, content), ModelSettings(), [state / "models"], Hints())
 
     assert not state.exists()
 
@@ -104,12 +104,12 @@ def test_a_shared_detector_is_tried_shown_and_installed(
     from edge.core.imaging import image as pictures
 
     path = source(tmp_path, (shared_models / "face_rfb320_int8.tflite").read_bytes() + b"\0")
-    search = folders(Models(), state)
+    search = folders(ModelSettings(), state)
 
-    found = model_library.tried(path, Models(), search, Hints(name="faces"))
+    found = model_library.tried(path, ModelSettings(), search, Hints(name="faces"))
     model = model_library.install(path, found.card, state)
     picture = pictures.read(shared_data / "face_pairs" / "couple.jpg")
-    pixels, seen = model_library.shown(model, Models(), picture)
+    pixels, seen = model_library.shown(model, ModelSettings(), picture)
 
     assert found.known is None
     assert [d.label for d in seen] == ["face", "face"]
@@ -120,7 +120,7 @@ def test_a_shared_detector_is_tried_shown_and_installed(
 def test_a_file_whose_digest_a_card_knows_gets_that_card(shared_models: Path, state: Path) -> None:
     path = shared_models / "face_rfb320_int8.tflite"
 
-    found = model_library.tried(path, Models(), folders(Models(), state), Hints(name="other"))
+    found = model_library.tried(path, ModelSettings(), folders(ModelSettings(), state), Hints(name="other"))
 
     assert found.known is not None
     assert (found.card.name, found.card.licence) == ("other", "MIT")
@@ -129,7 +129,7 @@ def test_a_file_whose_digest_a_card_knows_gets_that_card(shared_models: Path, st
 def test_open_questions_are_an_error_that_names_the_options(tmp_path: Path, state: Path, shared_models: Path) -> None:
     path = source(tmp_path, (shared_models / "emb_mobilefacenet_112_float32.tflite").read_bytes() + b"\0")
 
-    found = model_library.tried(path, Models(), [state], Hints())
+    found = model_library.tried(path, ModelSettings(), [state], Hints())
 
     with pytest.raises(ModelError, match="--mean and --std") as caught:
         assert found.card
@@ -146,5 +146,5 @@ def test_an_embedder_is_shown_as_the_crop_it_gets(shared_models: Path, state: Pa
 
 
 @pytest.fixture
-def settings_with(shared_models: Path) -> Models:
-    return Models(path=(shared_models,), threads=1)
+def settings_with(shared_models: Path) -> ModelSettings:
+    return ModelSettings(path=(shared_models,), threads=1)

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import edge
+from edge.cli.main import edge
 from edge.core.errors import InputError, ModelError
-from edge.core.settings import Models
+from edge.core.settings.vision import ModelSettings
 from edge.inference.load import load_detector
 from edge.inference.model import find, folders, opened
 from edge.inference.onboarding import quantization
 
 
 @pytest.fixture
-def settings(shared_models: Path) -> Models:
-    return Models(path=(shared_models,), threads=1, check=False)
+def settings(shared_models: Path) -> ModelSettings:
+    return ModelSettings(path=(shared_models,), threads=1, check=False)
 
 
 @pytest.fixture
-def search(settings: Models, tmp_path: Path) -> list[Path]:
+def search(settings: ModelSettings, tmp_path: Path) -> list[Path]:
     return folders(settings, tmp_path / "state")
 
 
@@ -51,7 +51,7 @@ def test_pictures_are_drawn_by_chance_but_the_same_each_time(tmp_path: Path) -> 
 
 
 def test_the_gate_lets_a_good_quantization_through_and_stops_a_degraded_one(
-    settings: Models, search: list[Path], people: list[Path], shared_models: Path
+    settings: ModelSettings, search: list[Path], people: list[Path], shared_models: Path
 ) -> None:
     original, good = find("rfb-320-float", search), find("rfb-320", search)
     bad = opened(replace(good.card, sha256=""), shared_models / "neg_degraded_face_slim320_int8.tflite")
@@ -64,19 +64,21 @@ def test_the_gate_lets_a_good_quantization_through_and_stops_a_degraded_one(
     assert lost.figures()["recall"] < 0.6
 
 
-def test_two_kinds_cannot_be_compared(settings: Models, search: list[Path]) -> None:
+def test_two_kinds_cannot_be_compared(settings: ModelSettings, search: list[Path]) -> None:
     with pytest.raises(ModelError, match="detector, embedder"):
         quantization.compare(find("rfb-320", search), find("mobilefacenet-112-int8", search), [], settings)
 
 
-def test_a_model_that_is_quantized_already_is_refused(settings: Models, search: list[Path], tmp_path: Path) -> None:
+def test_a_model_that_is_quantized_already_is_refused(
+    settings: ModelSettings, search: list[Path], tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="expected a float model, its input is int8"):
         quantization.quantize(find("rfb-320", search), [], settings, tmp_path / "out.tflite")
 
     assert not (tmp_path / "out.tflite").exists()
 
 
-def test_pictures_that_show_nothing_are_refused(settings: Models, search: list[Path], tmp_path: Path) -> None:
+def test_pictures_that_show_nothing_are_refused(settings: ModelSettings, search: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_quantizer")
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 128, np.uint8))
     finder = load_detector("ulffd-landmark-320", settings, tmp_path)
@@ -97,7 +99,7 @@ def run(shared_models: Path, *arguments: str) -> dict[str, object]:
 
 
 def test_a_float_detector_becomes_an_int8_one_that_is_installed(
-    shared_models: Path, shared_data: Path, settings: Models, tmp_path: Path
+    shared_models: Path, shared_data: Path, settings: ModelSettings, tmp_path: Path
 ) -> None:
     pytest.importorskip("ai_edge_quantizer")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rigs.events import an_event
 
-from edge.core import settings
-from edge.mqtt.outbox import Outbox
+from edge.core.settings.messaging import OutboxSettings
+from edge.mqtt.outbox.outbox import Outbox
 
 
 def main() -> None:
     run, path = sys.argv[1], Path(sys.argv[2])
-    outbox = Outbox(path, settings.Outbox(commit_seconds=0))
+    outbox = Outbox(path, OutboxSettings(commit_seconds=0))
     print("open", flush=True)
     for number in itertools.count():
         track = f"{run}-{number}"

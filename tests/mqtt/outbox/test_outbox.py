@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from rigs.events import ALICE, an_event
 from rigs.waiting import eventually
 
-from edge.core import settings
 from edge.core.errors import InputError
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.types import Box, Event, Identity, IdentityState, Queued
-from edge.mqtt.outbox import Outbox, codec
+from edge.mqtt.outbox import store as codec
+from edge.mqtt.outbox.outbox import Outbox
 
-NOW = settings.Outbox(commit_seconds=0)
+NOW = OutboxSettings(commit_seconds=0)
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from rigs import powercut
 from rigs.events import an_event
 from rigs.waiting import eventually
 
-from edge.core import settings
-from edge.mqtt.outbox import Outbox, outbox
+from edge.core.settings.messaging import OutboxSettings
+from edge.mqtt.outbox import outbox
+from edge.mqtt.outbox.outbox import Outbox
 
-NOW = settings.Outbox(commit_seconds=0)
+NOW = OutboxSettings(commit_seconds=0)
 PUTTER = Path(__file__).with_name("putter.py")
 TESTS = Path(__file__).parents[2]
 
@@ -174,7 +175,7 @@ def test_a_full_disk_is_said_and_events_wait_in_memory_until_there_is_room(small
 
 @pytest.mark.usefixtures("impatient")
 def test_the_outbox_leaves_the_reserve_of_the_disk_free(small_disk: Path) -> None:
-    box = Outbox(small_disk / "outbox.db", settings.Outbox(commit_seconds=0.01, reserve_bytes=1 << 30))
+    box = Outbox(small_disk / "outbox.db", OutboxSettings(commit_seconds=0.01, reserve_bytes=1 << 30))
     for number in range(200):
         box.put([an_event(kind, f"{number}-{more}") for more in range(10) for kind in ("new", "end")])
     assert eventually(lambda: box.stats().lost > 0)
@@ -260,7 +261,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
         "from edge import settings; from edge.mqtt.outbox import Outbox;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
-        "box = Outbox(Path(sys.argv[1]), settings.Outbox(commit_seconds=0));"
+        "box = Outbox(Path(sys.argv[1]), OutboxSettings(commit_seconds=0));"
         "[box.put([an_event('new', str(number))] * 20) for number in range(60)];"
         "print(box.stats().state, len(box.read(0, 9999)), box.stats().lost)"
     )

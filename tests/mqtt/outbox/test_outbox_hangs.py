@@ -11,24 +11,24 @@ import pytest
 from rigs.events import an_event
 from rigs.waiting import eventually
 
-from edge.core.settings import Outbox as Settings
-from edge.mqtt.outbox import Outbox
-from edge.mqtt.outbox.store import Store
+from edge.core.settings.messaging import OutboxSettings as Settings
+from edge.mqtt.outbox.outbox import Outbox
+from edge.mqtt.outbox.store import OutboxStore
 
 
 def test_stats_do_not_wait_for_a_write_that_hangs_and_the_writer_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, let_go = threading.Event(), threading.Event()
-    write = Store.write
+    write = OutboxStore.write
 
-    def hangs(self: Store, batch: Any) -> Any:
+    def hangs(self: OutboxStore, batch: Any) -> Any:
         entered.set()
         let_go.wait(60)
         return write(self, batch)
 
     outbox = Outbox(tmp_path / "outbox.sqlite", Settings())
-    monkeypatch.setattr(Store, "write", hangs)
+    monkeypatch.setattr(OutboxStore, "write", hangs)
     outbox.put([an_event("new")])
     assert entered.wait(10)
 

@@ -11,14 +11,13 @@ from rigs.hub import Hub
 from rigs.mosquitto import Mosquitto
 from rigs.waiting import eventually
 
-from edge.core import settings
+from edge.core.settings.messaging import MqttSettings, OutboxSettings
 from edge.mqtt.client import of_device
 from edge.mqtt.delivery import Delivery
-from edge.mqtt.outbox import Outbox
-from edge.mqtt.outbox.rows import LIFE, Batch, NewRow
-from edge.mqtt.outbox.store import Store
+from edge.mqtt.outbox.outbox import Outbox
+from edge.mqtt.outbox.store import LIFE, Batch, NewRow, OutboxStore
 
-NOW = settings.Outbox(commit_seconds=0)
+NOW = OutboxSettings(commit_seconds=0)
 
 
 def put(path: Path, *tracks: str) -> set[tuple[int, int]]:
@@ -44,7 +43,7 @@ def test_no_key_comes_twice_from_a_file_that_was_put_back(tmp_path: Path) -> Non
 
 
 def test_a_hub_has_every_event_of_a_device_whose_disk_went_back(broker: Mosquitto, tmp_path: Path) -> None:
-    mqtt = settings.Mqtt(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3, acknowledge="hub")
+    mqtt = MqttSettings(host="127.0.0.1", port=broker.port, reconnect_seconds=0.3, acknowledge="hub")
     hub = Hub(mqtt)
     path, backup = tmp_path / "outbox.db", tmp_path / "backup.db"
 
@@ -110,7 +109,7 @@ def test_what_was_delivered_is_found_without_reading_all_that_waits(tmp_path: Pa
     def row(epoch: int = 0, seq: int = 0) -> NewRow:
         return NewRow(an_event("new"), LIFE, "{}", epoch=epoch, seq=seq)
 
-    store = Store(tmp_path / "outbox.db", 64 << 20, 0)
+    store = OutboxStore(tmp_path / "outbox.db", 64 << 20, 0)
     store.write(Batch([row() for _ in range(3000)]))
     store.write(Batch([row(7, 1 + number) for number in range(50)]))
     steps = 0

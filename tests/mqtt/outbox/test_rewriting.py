@@ -7,10 +7,11 @@ from pathlib import Path
 
 from rigs.events import ALICE, an_event
 
-from edge.core.settings import Outbox as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings as OutboxSettings
 from edge.core.subjects import nameless
 from edge.core.types import Identity, IdentityState
-from edge.mqtt.outbox import Outbox, codec
+from edge.mqtt.outbox import store as codec
+from edge.mqtt.outbox.outbox import Outbox
 
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")
 

@@ -3,7 +3,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.pipeline.tracking.assignment import cheapest_columns
+from edge.pipeline.tracking.association import cheapest_columns
 
 COSTS = st.one_of(st.floats(0, 3), st.just(1e6))
 

@@ -3,12 +3,12 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.settings import Recognition
+from edge.core.settings.vision import RecognitionSettings
 from edge.core.types import Box, IdentityState, Match, Point, Track
-from edge.pipeline.tracking.embedding_schedule import SPACING, Looks, frontality, schedule
-from edge.pipeline.tracking.identity_voting import Rules
+from edge.pipeline.tracking.embedding_schedule import SPACING, EmbeddingScheduler, frontality, schedule
+from edge.pipeline.tracking.identity_voting import VotingRules
 
-RULES = Rules(match=0.4, uncertain=0.28, margin=0.06, votes=2)
+RULES = VotingRules(match=0.4, uncertain=0.28, margin=0.06, votes=2)
 ANN, BOB, STRANGER, TWINS = (
     [Match("1", "ann", 0.6), Match("2", "bob", 0.2)],
     [Match("2", "bob", 0.6), Match("1", "ann", 0.2)],
@@ -27,8 +27,8 @@ class Watched:
     """A track that is looked at whenever it asks, at 10 frames a second."""
 
     def __init__(self, **changes: float) -> None:
-        self.settings = Recognition(**changes)
-        self.looks = Looks(RULES, self.settings, "staff")
+        self.settings = RecognitionSettings(**changes)
+        self.looks = EmbeddingScheduler(RULES, self.settings, "staff")
         self.track = a_track()
         self.now = 0.0
         self.asked: list[float] = []
@@ -53,14 +53,14 @@ def test_somebody_who_stays_costs_two_embeddings_and_a_refresh() -> None:
 
 
 def test_a_track_that_is_not_seen_in_the_frame_asks_for_nothing() -> None:
-    looks = Looks(RULES, Recognition())
+    looks = EmbeddingScheduler(RULES, RecognitionSettings())
     assert looks.wants(a_track(seen=1.0), 1.5) is None
     assert looks.wants(a_track(seen=1.5), 1.5) is not None
 
 
 def test_a_first_sighting_waits_for_the_second_unless_one_vote_is_enough() -> None:
-    assert Looks(RULES, Recognition()).wants(a_track(hits=1), 0.0) is None
-    assert Looks(RULES, Recognition(votes=1)).wants(a_track(hits=1), 0.0) is not None
+    assert EmbeddingScheduler(RULES, RecognitionSettings()).wants(a_track(hits=1), 0.0) is None
+    assert EmbeddingScheduler(RULES, RecognitionSettings(votes=1)).wants(a_track(hits=1), 0.0) is not None
 
 
 def test_an_undecided_track_asks_at_growing_intervals_and_rests_after_its_attempts() -> None:
@@ -127,7 +127,7 @@ def test_a_known_track_is_looked_at_again_once_it_has_left_another() -> None:
 
 
 def test_a_crop_not_worth_embedding_waits_but_costs_no_attempt() -> None:
-    looks, track = Looks(RULES, Recognition(attempts=1)), a_track()
+    looks, track = EmbeddingScheduler(RULES, RecognitionSettings(attempts=1)), a_track()
     looks.decline(0.0)
     track.seen = SPACING / 2
     assert looks.wants(track, track.seen) is None
@@ -137,7 +137,7 @@ def test_a_crop_not_worth_embedding_waits_but_costs_no_attempt() -> None:
 
 
 def test_whoever_turned_away_for_long_is_seen_within_a_second_of_turning_back() -> None:
-    looks, track, now = Looks(RULES, Recognition()), a_track(), 0.0
+    looks, track, now = EmbeddingScheduler(RULES, RecognitionSettings()), a_track(), 0.0
     for _ in range(200):
         now = track.seen = now + 0.1
         if looks.wants(track, now) is not None:
@@ -149,7 +149,7 @@ def test_whoever_turned_away_for_long_is_seen_within_a_second_of_turning_back() 
 
 def test_tracks_whose_crops_are_declined_leave_the_budget_to_others() -> None:
     away, new = a_track(1, size=0.5), a_track(2)
-    looks = {track.id: Looks(RULES, Recognition()) for track in (away, new)}
+    looks = {track.id: EmbeddingScheduler(RULES, RecognitionSettings()) for track in (away, new)}
     looks[away.id].decline(0.0)
     away.seen = new.seen = 1.0
     assert schedule([away, new], looks, 1.0, 1) == [new]
@@ -165,7 +165,7 @@ def test_a_changed_collection_is_asked_at_once() -> None:
 
 def test_the_budget_goes_to_the_open_questions_first() -> None:
     known, new = a_track(1), a_track(2)
-    looks = {track.id: Looks(RULES, Recognition(refresh_seconds=10)) for track in (known, new)}
+    looks = {track.id: EmbeddingScheduler(RULES, RecognitionSettings(refresh_seconds=10)) for track in (known, new)}
     for now in (0.0, 1.0):
         looks[known.id].add(known, ANN, 0.8, now)
     known.seen = new.seen = 20.0
@@ -195,7 +195,11 @@ def test_whatever_is_seen_a_track_keeps_within_its_attempts(
     frames: list[tuple[list[Match], float]], attempts: int, interval: float
 ) -> None:
     refresh = 5.0
-    looks, track, asked = Looks(RULES, Recognition(attempts=attempts, refresh_seconds=refresh)), a_track(), []
+    looks, track, asked = (
+        EmbeddingScheduler(RULES, RecognitionSettings(attempts=attempts, refresh_seconds=refresh)),
+        a_track(),
+        [],
+    )
     for n, (matches, size) in enumerate(frames):
         now = n * interval
         track.seen, track.box = now, Box(0.1, 0.1, 0.1 + size, 0.1 + size)

@@ -1,7 +1,7 @@
 import pytest
 
 from edge.core.types import Box, Identity, IdentityState, Track
-from edge.pipeline.tracking.face_person import CHANGE_SECONDS, Holders, fit, merged
+from edge.pipeline.tracking.face_person import CHANGE_SECONDS, FacePersonLinker, fit, merged
 
 PENDING, KNOWN, UNKNOWN = Identity(), Identity(IdentityState.KNOWN, "ann", 0.6), Identity(IdentityState.UNKNOWN)
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7)
@@ -28,7 +28,7 @@ def see(now: float, *tracks: Track) -> None:
 
 def test_a_face_belongs_to_the_person_whose_box_holds_it_and_names_the_track() -> None:
     ann, bob, seen = person("p1", 0.3), person("p2", 0.7), face("f1", 0.31)
-    holders = Holders()
+    holders = FacePersonLinker()
     holders.update([ann, bob, seen], 0.0)
     seen.identity = KNOWN
     holders.name([ann, bob, seen], 0.0)
@@ -38,20 +38,20 @@ def test_a_face_belongs_to_the_person_whose_box_holds_it_and_names_the_track() -
 
 def test_a_face_without_a_person_has_no_holder() -> None:
     ann, seen = person("p1", 0.3), face("f1", 0.8)
-    Holders().update([ann, seen], 0.0)
+    FacePersonLinker().update([ann, seen], 0.0)
     assert seen.holder is None
 
 
 def test_of_two_boxes_that_hold_a_face_the_one_with_the_face_on_top_wins() -> None:
     large, small = a_track("p1", "person", Box(0.2, 0.0, 0.6, 1.0)), a_track("p2", "person", Box(0.3, 0.35, 0.5, 1.0))
     seen = face("f1", 0.4, 0.45)
-    Holders().update([large, small, seen], 0.0)
+    FacePersonLinker().update([large, small, seen], 0.0)
     assert seen.holder == "p2"
 
 
 def test_a_person_holds_one_face_and_the_second_stays_on_its_own() -> None:
     ann, first, second = person("p1", 0.3), face("f1", 0.3), face("f2", 0.4)
-    holders = Holders()
+    holders = FacePersonLinker()
     for now in (0.0, 1.0):
         see(now, ann, first, second)
         holders.update([ann, second, first], now)
@@ -60,7 +60,7 @@ def test_a_person_holds_one_face_and_the_second_stays_on_its_own() -> None:
 
 def test_passing_another_person_does_not_take_the_face_along() -> None:
     ann, bob, seen = person("p1", 0.3), person("p2", 0.8), face("f1", 0.3)
-    holders = Holders()
+    holders = FacePersonLinker()
     held = []
     for n, x in enumerate((0.8, 0.6, 0.4, 0.3, 0.1, -0.2)):
         now = n * CHANGE_SECONDS / 3
@@ -73,7 +73,7 @@ def test_passing_another_person_does_not_take_the_face_along() -> None:
 
 def test_a_face_changes_hands_when_another_person_holds_it_better_for_long() -> None:
     ann, bob, seen = person("p1", 0.3), person("p2", 0.5), face("f1", 0.3)
-    holders = Holders()
+    holders = FacePersonLinker()
     for n in range(10):
         now = n * CHANGE_SECONDS / 4
         x = 0.3 if n == 0 else 0.43
@@ -86,7 +86,7 @@ def test_a_face_changes_hands_when_another_person_holds_it_better_for_long() -> 
 
 def test_a_holder_that_is_hidden_for_a_moment_keeps_its_face() -> None:
     ann, seen = person("p1", 0.3), face("f1", 0.3)
-    holders = Holders()
+    holders = FacePersonLinker()
     holders.update([ann, seen], 0.0)
     see(1.0, seen)
     holders.update([ann, seen], 1.0)
@@ -97,7 +97,7 @@ def test_a_holder_that_is_hidden_for_a_moment_keeps_its_face() -> None:
 
 def test_a_person_keeps_the_name_when_the_face_turns_away() -> None:
     ann, seen = person("p1", 0.3), face("f1", 0.3)
-    holders = Holders()
+    holders = FacePersonLinker()
     holders.update([ann, seen], 0.0)
     seen.identity = KNOWN
     holders.name([ann, seen], 0.0)
@@ -109,7 +109,7 @@ def test_a_person_keeps_the_name_when_the_face_turns_away() -> None:
 
 def test_a_further_face_of_somebody_else_takes_the_name_back_before_it_gives_its_own() -> None:
     ann, seen = person("p1", 0.3), face("f1", 0.3)
-    holders = Holders()
+    holders = FacePersonLinker()
     holders.update([ann, seen], 0.0)
     seen.identity = KNOWN
     holders.name([ann, seen], 0.0)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.types import Identity, IdentityState, Match
-from edge.pipeline.tracking.identity_voting import Rules, Votes
+from edge.pipeline.tracking.identity_voting import IdentityVotes, VotingRules
 
-RULES = Rules(match=0.4, uncertain=0.28, margin=0.06, votes=2)
+RULES = VotingRules(match=0.4, uncertain=0.28, margin=0.06, votes=2)
 NAMES = ("ann", "bob", "cid", "dan")
 KNOWN, RETRACTED, UNKNOWN = IdentityState.KNOWN, IdentityState.RETRACTED, IdentityState.UNKNOWN
 
@@ -22,17 +22,17 @@ STRANGER = looks_like(ann=0.15, bob=0.12)
 ANN, BOB = looks_like(ann=0.62, bob=0.2), looks_like(bob=0.6, ann=0.22)
 
 
-def after(*votes: Sequence[Match], quality: float = 0.8, rules: Rules = RULES) -> Identity:
+def after(*votes: Sequence[Match], quality: float = 0.8, rules: VotingRules = RULES) -> Identity:
     return [*all_after(*votes, quality=quality, rules=rules)][-1]
 
 
-def all_after(*votes: Sequence[Match], quality: float = 0.8, rules: Rules = RULES) -> list[Identity]:
-    counted = Votes(rules, "staff")
+def all_after(*votes: Sequence[Match], quality: float = 0.8, rules: VotingRules = RULES) -> list[Identity]:
+    counted = IdentityVotes(rules, "staff")
     return [counted.add(vote, quality) for vote in votes]
 
 
 def test_a_track_without_votes_is_pending() -> None:
-    assert Votes(RULES, "staff").identity == Identity(collection="staff")
+    assert IdentityVotes(RULES, "staff").identity == Identity(collection="staff")
 
 
 def test_two_agreeing_votes_make_a_name_with_its_evidence() -> None:
@@ -43,7 +43,7 @@ def test_two_agreeing_votes_make_a_name_with_its_evidence() -> None:
 
 def test_one_vote_is_enough_only_where_the_setting_says_so() -> None:
     assert after(looks_like(ann=0.95)).state is IdentityState.PENDING
-    assert after(ANN, rules=Rules(0.4, 0.28, 0.06, votes=1)).subject == "ann"
+    assert after(ANN, rules=VotingRules(0.4, 0.28, 0.06, votes=1)).subject == "ann"
 
 
 def test_five_unknown_votes_and_one_strong_wrong_one_are_unknown() -> None:
@@ -98,7 +98,7 @@ def test_poor_looks_that_still_lean_to_the_name_leave_it() -> None:
 
 
 def test_a_blurred_look_weighs_less_than_a_sharp_one() -> None:
-    votes = Votes(RULES)
+    votes = IdentityVotes(RULES)
     for matches, quality in ((ANN, 0.9), (ANN, 0.9), (STRANGER, 0.2), (STRANGER, 0.2), (STRANGER, 0.2)):
         identity = votes.add(matches, quality)
     assert identity.state is KNOWN
@@ -118,7 +118,7 @@ def test_a_track_that_a_stranger_takes_over_ends_unknown_by_way_of_retracted() -
 
 
 def test_after_a_change_of_the_collection_one_look_does_not_take_the_name() -> None:
-    votes = Votes(RULES)
+    votes = IdentityVotes(RULES)
     votes.add(ANN, 0.8)
     votes.add(ANN, 0.8)
     votes.forget()
@@ -130,19 +130,19 @@ cosines = st.floats(-1, 1, allow_nan=False)
 matches = st.dictionaries(st.sampled_from(NAMES), cosines, max_size=4).map(lambda found: looks_like(**found))
 looks = st.lists(st.tuples(matches, st.floats(0, 1)), max_size=25)
 rules = st.builds(
-    lambda match, gap, margin, votes: Rules(match, match - gap, margin, votes),
+    lambda match, gap, margin, votes: VotingRules(match, match - gap, margin, votes),
     st.floats(0.1, 0.7), st.floats(0.02, 0.3), st.floats(0, 0.2), st.integers(1, 4),
 )  # fmt: skip
 
 
-def played(played_looks: list[tuple[list[Match], float]], by: Rules) -> list[Identity]:
-    votes = Votes(by)
+def played(played_looks: list[tuple[list[Match], float]], by: VotingRules) -> list[Identity]:
+    votes = IdentityVotes(by)
     return [votes.add(found, quality) for found, quality in played_looks]
 
 
 @given(looks, rules, st.permutations(NAMES))
 def test_what_subjects_are_called_never_matters(
-    seen: list[tuple[list[Match], float]], by: Rules, others: list[str]
+    seen: list[tuple[list[Match], float]], by: VotingRules, others: list[str]
 ) -> None:
     other = dict(zip(NAMES, others, strict=True))
     renamed = [([Match(m.face_id, other[m.name], m.similarity) for m in found], q) for found, q in seen]
@@ -151,8 +151,8 @@ def test_what_subjects_are_called_never_matters(
 
 
 @given(st.lists(st.floats(0, 1), max_size=20), rules, st.data())
-def test_unknown_votes_never_make_a_name(qualities: list[float], by: Rules, data: st.DataObject) -> None:
-    votes = Votes(by)
+def test_unknown_votes_never_make_a_name(qualities: list[float], by: VotingRules, data: st.DataObject) -> None:
+    votes = IdentityVotes(by)
     for quality in qualities:
         below = st.dictionaries(st.sampled_from(NAMES), st.floats(-1, by.uncertain, exclude_max=True), max_size=4)
         identity = votes.add(looks_like(**data.draw(below)), quality)
@@ -161,9 +161,9 @@ def test_unknown_votes_never_make_a_name(qualities: list[float], by: Rules, data
 
 @given(looks, rules, matches)
 def test_unknown_votes_never_turn_what_is_not_a_name_into_one(
-    seen: list[tuple[list[Match], float]], by: Rules, found: list[Match]
+    seen: list[tuple[list[Match], float]], by: VotingRules, found: list[Match]
 ) -> None:
-    votes = Votes(by)
+    votes = IdentityVotes(by)
     for one, quality in seen:
         votes.add(one, quality)
     before = votes.identity
@@ -172,7 +172,7 @@ def test_unknown_votes_never_turn_what_is_not_a_name_into_one(
 
 
 @given(looks, rules)
-def test_a_name_always_has_its_match_and_its_margin(seen: list[tuple[list[Match], float]], by: Rules) -> None:
+def test_a_name_always_has_its_match_and_its_margin(seen: list[tuple[list[Match], float]], by: VotingRules) -> None:
     for identity in played(seen, by):
         if identity.state is KNOWN:
             assert identity.similarity is not None
@@ -181,7 +181,7 @@ def test_a_name_always_has_its_match_and_its_margin(seen: list[tuple[list[Match]
 
 
 @given(looks, rules)
-def test_a_name_ends_only_by_being_retracted(seen: list[tuple[list[Match], float]], by: Rules) -> None:
+def test_a_name_ends_only_by_being_retracted(seen: list[tuple[list[Match], float]], by: VotingRules) -> None:
     before = Identity()
     for identity in played(seen, by):
         if before.state is KNOWN:
@@ -194,5 +194,5 @@ def test_a_name_ends_only_by_being_retracted(seen: list[tuple[list[Match], float
 
 @pytest.mark.parametrize("votes", [1, 2, 3, 5])
 def test_fewer_votes_than_set_never_make_a_name(votes: int) -> None:
-    identities = all_after(*[ANN] * votes, rules=Rules(0.4, 0.28, 0.06, votes))
+    identities = all_after(*[ANN] * votes, rules=VotingRules(0.4, 0.28, 0.06, votes))
     assert [i.state is KNOWN for i in identities] == [False] * (votes - 1) + [True]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.settings import Tracking
+from edge.core.settings.vision import TrackingSettings
 from edge.core.types import Box, Detection, Track
 from edge.pipeline.tracking.association import associate, duplicates
 from edge.pipeline.tracking.tracker import PATH_POINTS, Tracker, scores_to_detect
@@ -17,7 +17,7 @@ RATES = [1, 2, 5, 12, 30]
 
 
 def a_tracker(scores: dict[str, float] | None = None, **changes: float) -> Tracker:
-    return Tracker("door", Tracking(**changes), (f"1-{n}" for n in itertools.count(1)), scores)
+    return Tracker("door", TrackingSettings(**changes), (f"1-{n}" for n in itertools.count(1)), scores)
 
 
 def box_at(x: float, y: float = 0.5, width: float = 0.1, height: float = 0.3) -> Box:

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
 
-from edge.core.settings import CollectionSettings, Review
-from edge.recognition.review import Doubt, Nearest, ReviewQueue
-from edge.recognition.review.answers import Answers
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.vision import CollectionSettings
+from edge.recognition.review.answers import ReviewService
+from edge.recognition.review.question import Nearest, ReviewQuestion
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 
 @pytest.fixture
@@ -36,13 +40,13 @@ def staff(collections: Collections) -> Collection:
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[ReviewQueue]:
-    with ReviewQueue(tmp_path, Review(enabled=True, crops=True)) as made:
+    with ReviewQueue(tmp_path, ReviewSettings(enabled=True, crops=True)) as made:
         yield made
 
 
 @pytest.fixture
-def answers(queue: ReviewQueue, collections: Collections, staff: Collection) -> Answers:
-    return Answers(queue, collections, {"face": MATCH})
+def answers(queue: ReviewQueue, collections: Collections, staff: Collection) -> ReviewService:
+    return ReviewService(queue, collections, {"face": MATCH})
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def ask(queue: ReviewQueue, staff: Collection) -> Callable[..., int]:
         found = staff.search(vector[np.newaxis], 5)[0]
         nearest = tuple(Nearest(match.name, match.face_id, match.similarity) for match in found)
         where = ("door", "1-1", "face", "staff", SPACE, BOX)
-        queue.put([Doubt("uncertain", time.time(), *where, 0.9, 0.8, subject, nearest, vector, CROP)])
+        queue.put([ReviewQuestion("uncertain", time.time(), *where, 0.9, 0.8, subject, nearest, vector, CROP)])
         return queue.doubts(limit=1000)[-1].id
 
     return asked

@@ -13,18 +13,24 @@ import pytest
 from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.core.errors import ConflictError, NotFoundError
-from edge.core.settings import Review
-from edge.core.settings import Strangers as StrangerSettings
-from edge.recognition.review import Anchors, PortraitStore, ReviewQueue
-from edge.recognition.review.answers import Answers, export
+from edge.core.settings.services import ReviewSettings
+from edge.core.settings.services import StrangerSettings as StrangerSettings
+from edge.recognition.review.answers import ReviewService, export
+from edge.recognition.review.face_crops import FaceCropStore
+from edge.recognition.review.queue import ReviewQueue
+from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.users import Users
 
 Ask = Callable[..., int]
 
 
-def test_what_is_confirmed_is_found_at_once(answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask) -> None:
+def test_what_is_confirmed_is_found_at_once(
+    answers: ReviewService, staff: Collection, queue: ReviewQueue, ask: Ask
+) -> None:
     other_side = look(0, 5)
     number = ask(other_side)
     assert answers.confirm(number) == "alice"
@@ -35,7 +41,7 @@ def test_what_is_confirmed_is_found_at_once(answers: Answers, staff: Collection,
         answers.confirm(number)
 
 
-def test_a_new_subject_and_another_one(answers: Answers, staff: Collection, ask: Ask) -> None:
+def test_a_new_subject_and_another_one(answers: ReviewService, staff: Collection, ask: Ask) -> None:
     answers.new(ask(look(4)), "carol")
     answers.rename(ask(look(1, 6)), "bob")
     assert staff.subjects() == {"alice": 2, "bob": 3, "carol": 1}
@@ -46,7 +52,7 @@ def test_a_new_subject_and_another_one(answers: Answers, staff: Collection, ask:
 
 
 def test_a_wrong_answer_that_would_make_two_people_confusable_is_refused(
-    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask
+    answers: ReviewService, staff: Collection, queue: ReviewQueue, ask: Ask
 ) -> None:
     number = ask(look(1, 5, like=0, share=0.6))
     with pytest.raises(ConflictError, match="more like bob"):
@@ -59,15 +65,15 @@ def test_a_wrong_answer_that_would_make_two_people_confusable_is_refused(
     assert staff.subjects()["alice"] == 3
 
 
-def test_a_look_that_a_face_shows_already_adds_none(answers: Answers, staff: Collection, ask: Ask) -> None:
+def test_a_look_that_a_face_shows_already_adds_none(answers: ReviewService, staff: Collection, ask: Ask) -> None:
     answers.confirm(ask(look(0, 0)))
     assert staff.count == 4
 
 
 def test_a_rejected_look_alike_is_held_away_from_the_name_and_the_subject_is_not(
-    answers: Answers, staff: Collection, ask: Ask, tmp_path: Path
+    answers: ReviewService, staff: Collection, ask: Ask, tmp_path: Path
 ) -> None:
-    anchors = Anchors(tmp_path)
+    anchors = RejectionIndex(tmp_path)
     alike = look(5, 0, like=0, share=0.9)
 
     def named(vector: np.ndarray) -> list[str]:
@@ -82,7 +88,7 @@ def test_a_rejected_look_alike_is_held_away_from_the_name_and_the_subject_is_not
 
 
 def test_an_answer_is_taken_back_with_all_that_came_of_it(
-    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
+    answers: ReviewService, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
 ) -> None:
     confirmed, rejected, discarded = ask(look(0, 5)), ask(look(5, 0, like=0, share=0.9)), ask(look(3))
     before = [(one.id, one.subject, one.crop, one.nearest) for one in queue.doubts()]
@@ -96,7 +102,7 @@ def test_an_answer_is_taken_back_with_all_that_came_of_it(
     assert [(one.id, one.subject, one.crop, one.nearest) for one in queue.doubts()] == before
     assert (staff.count, queue.answers()) == (4, [])
     alike = look(5, 2, like=0, share=0.9)
-    anchors = Anchors(tmp_path)
+    anchors = RejectionIndex(tmp_path)
     found = staff.search(alike[np.newaxis], 5)
     assert anchors.held_away("staff", SPACE, alike[np.newaxis], found) == found
     anchors.close()
@@ -105,7 +111,7 @@ def test_an_answer_is_taken_back_with_all_that_came_of_it(
 
 
 def test_taking_back_an_answer_leaves_the_face_that_was_there_before(
-    answers: Answers, staff: Collection, ask: Ask
+    answers: ReviewService, staff: Collection, ask: Ask
 ) -> None:
     answers.confirm(ask(look(0, 0)))
     answers.undo()
@@ -113,7 +119,7 @@ def test_taking_back_an_answer_leaves_the_face_that_was_there_before(
 
 
 def test_deleting_all_questions_leaves_no_picture_in_the_file(
-    answers: Answers, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
+    answers: ReviewService, staff: Collection, queue: ReviewQueue, ask: Ask, tmp_path: Path
 ) -> None:
     answers.confirm(ask(look(0, 5)))
     ask(look(0, 6))
@@ -126,11 +132,11 @@ def test_deleting_all_questions_leaves_no_picture_in_the_file(
 
 
 def test_a_face_has_the_picture_that_it_was_confirmed_by(
-    answers: Answers, staff: Collection, ask: Ask, tmp_path: Path
+    answers: ReviewService, staff: Collection, ask: Ask, tmp_path: Path
 ) -> None:
     number = ask(look(0, 5))
     answers.confirm(number)
-    portraits = PortraitStore(tmp_path)
+    portraits = FaceCropStore(tmp_path)
     (face_id,) = portraits.all()["staff", "alice"]
     assert staff.face(face_id).subject == "alice"
     assert portraits.picture(number) == CROP
@@ -139,7 +145,9 @@ def test_a_face_has_the_picture_that_it_was_confirmed_by(
     portraits.close()
 
 
-def test_what_was_confirmed_becomes_a_manifest(answers: Answers, queue: ReviewQueue, ask: Ask, tmp_path: Path) -> None:
+def test_what_was_confirmed_becomes_a_manifest(
+    answers: ReviewService, queue: ReviewQueue, ask: Ask, tmp_path: Path
+) -> None:
     number = ask(look(0, 5))
     answers.confirm(number)
     answers.discard(ask(look(3)))
@@ -151,14 +159,14 @@ def test_what_was_confirmed_becomes_a_manifest(answers: Answers, queue: ReviewQu
 
 
 def test_the_queue_is_bounded_expires_and_keeps_no_picture_unless_asked(tmp_path: Path, staff: Collection) -> None:
-    from edge.recognition.review import Doubt
+    from edge.recognition.review.question import ReviewQuestion
 
-    def doubt(number: int, when: float) -> Doubt:
-        return Doubt(
+    def doubt(number: int, when: float) -> ReviewQuestion:
+        return ReviewQuestion(
             "audit", when, "door", f"1-{number}", "face", "staff", SPACE, BOX, 0.9, 0.8, "alice", (), look(0), CROP
         )
 
-    with ReviewQueue(tmp_path / "other", Review(most=3, days=1)) as queue:
+    with ReviewQueue(tmp_path / "other", ReviewSettings(most=3, days=1)) as queue:
         queue.put([doubt(number, time.time()) for number in range(5)])
         assert [one.track for one in queue.doubts()] == ["1-2", "1-3", "1-4"]
         assert not any(one.crop for one in queue.doubts())
@@ -167,7 +175,7 @@ def test_the_queue_is_bounded_expires_and_keeps_no_picture_unless_asked(tmp_path
 
 
 def test_a_confirmed_face_is_tied_to_the_user_of_its_subject_and_has_the_external_id_of_the_others(
-    answers: Answers, collections: Collections, staff: Collection, ask: Ask
+    answers: ReviewService, collections: Collections, staff: Collection, ask: Ask
 ) -> None:
     users = Users(collections.store, "staff", staff.number)
     users.create("employee-17")
@@ -188,7 +196,7 @@ def test_a_confirmed_face_is_tied_to_the_user_of_its_subject_and_has_the_externa
 
 
 def test_an_answer_that_names_a_stranger_names_all_that_is_kept_of_him_and_can_be_taken_back(
-    answers: Answers, queue: ReviewQueue, staff: Collection, ask: Ask
+    answers: ReviewService, queue: ReviewQueue, staff: Collection, ask: Ask
 ) -> None:
     looks = np.stack([look(5, 1), look(5, 2)])
     stranger = Stranger(0, 7, "staff", "face", SPACE, time.time(), time.time(), 2, 0.9, looks)

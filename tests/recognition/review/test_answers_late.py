@@ -11,11 +11,13 @@ from rigs.review_faces import BOX, MATCH, look
 
 from edge.core.errors import NotFoundError, SpaceError
 from edge.core.types import Space
-from edge.recognition.naming import name_stranger
-from edge.recognition.review import ReviewQueue
-from edge.recognition.review.answers import Answers
+from edge.recognition.enrollment import name_stranger
+from edge.recognition.review.answers import ReviewService
+from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 Ask = Callable[..., int]
 
@@ -23,7 +25,7 @@ Ask = Callable[..., int]
 @pytest.mark.parametrize("dimensions", [8, 16], ids=["other dimensions", "as many dimensions"])
 @pytest.mark.parametrize("answer", ["confirm", "rename", "new"])
 def test_a_question_of_another_embedder_is_refused_with_the_reason_and_can_still_be_answered_otherwise(
-    answers: Answers, collections: Collections, queue: ReviewQueue, ask: Ask, dimensions: int, answer: str
+    answers: ReviewService, collections: Collections, queue: ReviewQueue, ask: Ask, dimensions: int, answer: str
 ) -> None:
     number, other = ask(look(0, 5)), ask(look(0, 6))
     collections.delete("staff")
@@ -47,7 +49,7 @@ def test_a_question_of_another_embedder_is_refused_with_the_reason_and_can_still
 
 
 def test_a_subject_that_is_gone_is_enrolled_anew_by_a_person_who_says_so(
-    answers: Answers, staff: Collection, ask: Ask
+    answers: ReviewService, staff: Collection, ask: Ask
 ) -> None:
     number = ask(look(0, 5))
     staff.delete_subject("alice")
@@ -56,7 +58,7 @@ def test_a_subject_that_is_gone_is_enrolled_anew_by_a_person_who_says_so(
 
 
 def test_a_question_of_a_collection_that_is_gone_can_be_discarded(
-    answers: Answers, collections: Collections, queue: ReviewQueue, ask: Ask
+    answers: ReviewService, collections: Collections, queue: ReviewQueue, ask: Ask
 ) -> None:
     number = ask(look(0, 5))
     collections.delete("staff")
@@ -76,6 +78,6 @@ def test_a_stranger_of_another_embedder_is_told_to_be_one(collections: Collectio
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 2**63, -(2**64), 10**30])
-def test_a_question_that_never_was_is_told_to_be_none(answers: Answers, number: int) -> None:
+def test_a_question_that_never_was_is_told_to_be_none(answers: ReviewService, number: int) -> None:
     with pytest.raises(NotFoundError, match=f"there is no question {number}"):
         answers.discard(number)

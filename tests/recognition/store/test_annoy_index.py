@@ -10,31 +10,32 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.errors import StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.storage import files
 from edge.core.types import Space
-from edge.recognition.store import Collections, NewFace
 from edge.recognition.store import annoy_index as index
 from edge.recognition.store import index_builder as building
-from edge.recognition.store.annoy_index import Manifest
-from edge.recognition.store.index_builder import Source
+from edge.recognition.store.annoy_index import IndexManifest
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
+from edge.recognition.store.index_builder import IndexSource
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]
 D = 32
 
 
-def source(vectors: NDArray[np.float32]) -> Source:
+def source(vectors: NDArray[np.float32]) -> IndexSource:
     def pieces() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         for start in range(0, len(vectors), 500):
             piece = vectors[start : start + 500]
             yield np.arange(start, start + len(piece), dtype=np.int64) * 3 + 1, piece
 
-    return Source("store", 1, "space", vectors.shape[1], 3 * len(vectors), 0, pieces)
+    return IndexSource("store", 1, "space", vectors.shape[1], 3 * len(vectors), 0, pieces)
 
 
 @pytest.fixture
-def built(tmp_path: Path, unit: Units) -> Manifest:
+def built(tmp_path: Path, unit: Units) -> IndexManifest:
     return building.build(tmp_path, source(unit(1200)), 0.99)
 
 
@@ -54,7 +55,7 @@ def test_full_recall_is_reached_by_looking_at_everything(tmp_path: Path, unit: U
     assert building.build(tmp_path, source(unit(1500)), 1.0).recall == 1.0
 
 
-def test_positions_lead_to_rows_and_distances_to_cosines(tmp_path: Path, built: Manifest, unit: Units) -> None:
+def test_positions_lead_to_rows_and_distances_to_cosines(tmp_path: Path, built: IndexManifest, unit: Units) -> None:
     loaded = index.load(tmp_path, built)
     query = unit(1200)[77]
     positions, cosines = loaded.nearest(query.tolist(), 5)
@@ -70,7 +71,7 @@ def test_the_same_faces_make_the_same_file(tmp_path: Path, unit: Units) -> None:
 
 
 def test_a_new_index_leaves_nothing_of_the_old_one_or_of_interrupted_builds(
-    tmp_path: Path, built: Manifest, unit: Units
+    tmp_path: Path, built: IndexManifest, unit: Units
 ) -> None:
     loaded = index.load(tmp_path, built)
     for name in (".1-dead.annoy", "1-dead.rows", ".1-dead.rows.x7"):
@@ -85,7 +86,7 @@ def test_a_new_index_leaves_nothing_of_the_old_one_or_of_interrupted_builds(
 @pytest.mark.parametrize("part", ["tree_file", "row_file"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "empty"])
 def test_a_file_that_is_not_the_manifests_is_never_mapped(
-    tmp_path: Path, built: Manifest, part: str, damage: str
+    tmp_path: Path, built: IndexManifest, part: str, damage: str
 ) -> None:
     path = tmp_path / getattr(built, part)
     data = bytearray(path.read_bytes())
@@ -109,7 +110,9 @@ def test_a_file_that_is_not_the_manifests_is_never_mapped(
         {"tree_file": "/etc/passwd"}, {"dimensions": 33}, {"row_sha256": "0" * 64},
     ],
 )  # fmt: skip
-def test_a_manifest_that_does_not_fit_is_refused(tmp_path: Path, built: Manifest, change: dict[str, object]) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(
+    tmp_path: Path, built: IndexManifest, change: dict[str, object]
+) -> None:
     with pytest.raises(StoreError):
         index.load(tmp_path, dataclasses.replace(built, **change))  # type: ignore[arg-type]
 
@@ -123,8 +126,8 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
         index.read_manifest(tmp_path, 1)
 
 
-def test_a_manifest_with_a_value_of_another_type_is_refused(tmp_path: Path, built: Manifest) -> None:
-    for field in dataclasses.fields(Manifest):
+def test_a_manifest_with_a_value_of_another_type_is_refused(tmp_path: Path, built: IndexManifest) -> None:
+    for field in dataclasses.fields(IndexManifest):
         values = {**dataclasses.asdict(built), field.name: None}
         (tmp_path / "1.json").write_text(json.dumps(values))
         with pytest.raises(StoreError, match=field.name):

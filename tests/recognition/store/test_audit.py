@@ -9,12 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.imaging import image as pictures
-from edge.core.settings import CollectionSettings, Models, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CollectionSettings, ModelSettings
 from edge.core.types import Space
 from edge.recognition import extraction as finder
 from edge.recognition.enrollment import enroll_images, planned
-from edge.recognition.store import Collection, Collections, NewFace, audit
+from edge.recognition.store import audit
 from edge.recognition.store import index_builder as building
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]
@@ -85,7 +89,7 @@ def test_a_wrong_picture_and_a_double_are_found_among_real_ones(shared_data: Pat
     (tmp_path / "people" / names[0] / "wrong.jpg").symlink_to(people[names[1]][5])
     double = pictures.to_rgb(pictures.read(people[names[2]][0]))
     (tmp_path / "people" / names[2] / "double.jpg").write_bytes(pictures.encode_jpeg(double, 60))
-    looks = finder.load(Settings(models=Models(check=False)), tmp_path, "face")
+    looks = finder.load(Settings(models=ModelSettings(check=False)), tmp_path, "face")
     with Collections(tmp_path, CollectionSettings()) as collections:
         made = collections.create("real")
         outcomes = {one.path.name: one.face for one in enroll_images(planned(tmp_path / "people", None), looks, made)}

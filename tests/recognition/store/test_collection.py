@@ -12,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.errors import ConflictError, InputError, NotFoundError, SpaceError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
-from edge.recognition.store import Collection, Collections, NewFace
 from edge.recognition.store import index_manager as upkeep
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
-from edge.recognition.store import Collection, Collections, NewFace
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 D = 8
 SPACE = Space("cd" * 32, "litert", 1, D)

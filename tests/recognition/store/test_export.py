@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.core.errors import InputError, SpaceError, StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Space
-from edge.recognition.store import Collection, Collections, NewFace
 from edge.recognition.store import export as portable
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.export import FACES, MANIFEST, VECTORS
+from edge.recognition.store.face_rows import NewFace
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]
@@ -52,7 +54,7 @@ def test_what_is_exported_comes_back_the_same(
         exported.mkdir()
         portable.export(staff, exported)
         assert {path.name for path in exported.iterdir()} == {MANIFEST, FACES, VECTORS}
-    assert portable.import_into(target, exported) == portable.Imported(12, 12)
+    assert portable.import_into(target, exported) == portable.ImportReport(12, 12)
     originals = staff.faces()
     assert target.faces() == [dataclasses.replace(face, collection="copy") for face in originals]
     ids = [face.face_id for face in originals]
@@ -74,7 +76,7 @@ def test_an_import_can_be_repeated_and_merges(
 
 def test_an_empty_collection_can_travel(collections: Collections, target: Collection, tmp_path: Path) -> None:
     portable.export(collections.create("empty"), tmp_path / "x")
-    assert portable.import_into(target, tmp_path / "x") == portable.Imported(0, 0)
+    assert portable.import_into(target, tmp_path / "x") == portable.ImportReport(0, 0)
 
 
 def test_an_import_into_another_space_is_refused(

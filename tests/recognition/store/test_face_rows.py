@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 from edge.recognition.store import face_rows as stored
 from edge.recognition.store.collections import Collections

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from rigs.waiting import eventually
 
 from edge.core.errors import BusyError, StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Space
-from edge.recognition.store import Collections, NewFace
 from edge.recognition.store import annoy_index as index
 from edge.recognition.store import index_manager as upkeep
 from edge.recognition.store import index_worker as apart
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.core.settings import CollectionSettings
-from edge.recognition.store import Collections
+from edge.core.settings.vision import CollectionSettings
+from edge.recognition.store.collections import Collections
 from edge.recognition.store.store import FILE
 
 ADD_AND_DELETE = """

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.core.errors import BusyError, EdgeError, StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Space
-from edge.recognition.store import Collection, Collections, NewFace
 from edge.recognition.store import store as stores
-from edge.recognition.store.store import FILE, Store
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
+from edge.recognition.store.store import FILE, CollectionStore
 
 Units = Callable[..., NDArray[np.float32]]
 Faces = Callable[..., list[NewFace]]
@@ -35,7 +37,7 @@ def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
 
 
 def test_commits_survive_a_power_cut_by_settings(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CollectionStore(tmp_path)
     with store.writing() as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
@@ -45,11 +47,11 @@ def test_commits_survive_a_power_cut_by_settings(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_edge_is_left_alone(tmp_path: Path) -> None:
-    Store(tmp_path).close()
+    CollectionStore(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("PRAGMA user_version = 999")
     with pytest.raises(StoreError, match="newer edge"):
-        Store(tmp_path)
+        CollectionStore(tmp_path)
 
 
 def test_migrations_run_once_when_many_processes_start_together(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Match, Space
-from edge.recognition.store import Collection, Collections, NewFace
-from edge.recognition.store.centroid import together
+from edge.recognition.store.centroid import robust_centroid
+from edge.recognition.store.collection import Collection
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.store import FILE
 from edge.recognition.store.subject_scoring import MOST_FACES, likeness
 
@@ -50,7 +52,7 @@ def test_several_faces_count_half_by_the_nearest_and_half_together(
     staff.add(faces(alice, "alice"), space)
     (match,) = asked(staff, query)
     cosines = alice @ query
-    assert match.similarity == pytest.approx((cosines.max() + together(alice) @ query) / 2, abs=1e-5)
+    assert match.similarity == pytest.approx((cosines.max() + robust_centroid(alice) @ query) / 2, abs=1e-5)
     assert match.face_id == staff.search(query[np.newaxis], 1)[0][0].face_id
 
 
@@ -90,7 +92,7 @@ def test_faces_that_come_and_go_count_at_once(staff: Collection, unit: Units, fa
     first = staff.add(faces(alice[:1], "alice"), space)
     assert asked(staff, query)[0].similarity == pytest.approx(float(alice[0] @ query), abs=1e-5)
     more = staff.add(faces(alice[1:], "alice", start=1), space)
-    together_now = likeness(float((alice @ query).max()), query, together(alice))
+    together_now = likeness(float((alice @ query).max()), query, robust_centroid(alice))
     assert asked(staff, query)[0].similarity == pytest.approx(together_now, abs=1e-5)
     staff.delete_faces([face.face_id for face in more])
     assert asked(staff, query)[0].face_id == first[0].face_id
@@ -104,7 +106,7 @@ def test_another_process_changes_what_counts(tmp_path: Path, unit: Units, faces:
         staff.add(faces(alice[:1], "alice"), space)
         before = asked(staff, query)[0].similarity
         there.get("staff").add(faces(alice[1:], "alice", start=1), space)
-        expected = likeness(float((alice @ query).max()), query, together(alice))
+        expected = likeness(float((alice @ query).max()), query, robust_centroid(alice))
         assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
         assert before != pytest.approx(expected, abs=1e-3)
 
@@ -114,7 +116,7 @@ def test_of_very_many_faces_the_newest_are_taken_together(
 ) -> None:
     alice, query = unit(MOST_FACES + 20, seed=3), unit(1, seed=9)[0]
     staff.add(faces(alice, "alice"), space)
-    expected = likeness(float((alice @ query).max()), query, together(alice[-MOST_FACES:][::-1]))
+    expected = likeness(float((alice @ query).max()), query, robust_centroid(alice[-MOST_FACES:][::-1]))
     assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
 
 
@@ -130,5 +132,5 @@ def test_a_face_that_was_damaged_on_disk_spoils_nothing_of_its_subject(
     with Collections(tmp_path, CollectionSettings()) as opened:
         (match,) = asked(opened.get("staff"), query)
     whole = alice[1:]
-    expected = likeness(float((whole @ query).max()), query, together(whole[::-1]))
+    expected = likeness(float((whole @ query).max()), query, robust_centroid(whole[::-1]))
     assert match.similarity == pytest.approx(expected, abs=1e-5)

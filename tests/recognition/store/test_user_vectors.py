@@ -13,7 +13,7 @@ from conftest import settings_for
 
 from edge.api.rekognition.vision import Vision
 from edge.core.imaging import image as pictures
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace

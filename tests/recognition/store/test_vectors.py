@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.core.errors import InputError
 from edge.recognition.store import vectors
-from edge.recognition.store.vectors import Rows
+from edge.recognition.store.vectors import VectorRows
 
 Units = Callable[..., NDArray[np.float32]]
 
@@ -44,7 +44,7 @@ def test_one_bad_row_among_good_ones_is_named(unit: Units) -> None:
 
 def test_rows_that_were_read_never_move_while_the_matrix_grows(unit: Units, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors, "BLOCK_NUMBERS", 256 * 8)
-    rows, data = Rows(8), unit(1500, dimensions=8)
+    rows, data = VectorRows(8), unit(1500, dimensions=8)
     queries = unit(3, seed=1, dimensions=8)
     for start in range(0, 1500, 37):
         rows.append(data[start : start + 37])

@@ -12,12 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.errors import StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.storage.sqlite import Connection
 from edge.core.types import Space
-from edge.recognition.store import Collections, NewFace
 from edge.recognition.store import wal_checkpointer as checkpoints
-from edge.recognition.store.store import FILE, Store
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
+from edge.recognition.store.store import FILE, CollectionStore
 from edge.recognition.store.wal_checkpointer import ROWS
 
 Units = Callable[..., NDArray[np.float32]]
@@ -56,7 +57,7 @@ def test_what_was_added_comes_into_the_file_beside_the_commits(
 def test_a_commit_does_not_empty_the_log_itself_where_a_thread_does(
     tmp_path: Path, space: Space, faces: Faces, unit: Units, aside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints.Checkpoints, "_run", lambda _: None)  # a thread that is never on
+    monkeypatch.setattr(checkpoints.WalCheckpointer, "_run", lambda _: None)  # a thread that is never on
     with Collections(tmp_path, CollectionSettings(), maintain=aside) as opened:
         staff = opened.create("staff")
         with closing(opened.store.connect()) as db:
@@ -107,7 +108,7 @@ def test_trouble_with_the_disk_is_said_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "AGAIN", 0.02)
-    store, failures = Store(tmp_path), [3]
+    store, failures = CollectionStore(tmp_path), [3]
 
     def connect() -> Connection:
         if failures[0]:
@@ -118,7 +119,7 @@ def test_trouble_with_the_disk_is_said_once_and_tried_again(
     with closing(store), caplog.at_level(logging.WARNING):
         with store.writing() as db:
             db.execute("INSERT INTO meta (key, value) VALUES ('a', 'b')")
-        tried = checkpoints.Checkpoints(connect, store._write_lock)
+        tried = checkpoints.WalCheckpointer(connect, store._write_lock)
         tried.wrote(ROWS)
         immutable = f"{store.path.as_uri()}?immutable=1"
 

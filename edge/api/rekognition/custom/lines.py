@@ -7,22 +7,22 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edge.api.rekognition.custom.projects import Entry
+from edge.api.rekognition.custom.projects import DatasetEntry
 from edge.core.errors import InputError
-from edge.labels import Example, ground_truth, manifests
-from edge.labels.examples import is_file_there
+from edge.labels import ground_truth, manifests
+from edge.labels.examples import Example, is_file_there
 
 MOST_INVALID = manifests.MOST_INVALID
 
 
-def entries_of(data: bytes, buckets: Mapping[str, Path]) -> list[Entry]:
+def entries_of(data: bytes, buckets: Mapping[str, Path]) -> list[DatasetEntry]:
     """One entry a line; a line that cannot be used has its error. Blank lines are passed."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     # not splitlines: it ends a line at characters that JSON may hold
     return [_entry(line, buckets) for line in text.split("\n") if line.strip()]
 
 
-def too_many_errors(entries: list[Entry]) -> str:
+def too_many_errors(entries: list[DatasetEntry]) -> str:
     """What to say where more than a fifth cannot be used; empty where all is well."""
     bad = [one for one in entries if one.error]
     if not entries:
@@ -32,12 +32,12 @@ def too_many_errors(entries: list[Entry]) -> str:
     return f"The manifest file contains too many invalid lines ({len(bad)} of {len(entries)}): {bad[0].error}"
 
 
-def examples_of(entries: Iterator[Entry], buckets: Mapping[str, Path]) -> list[Example]:
+def examples_of(entries: Iterator[DatasetEntry], buckets: Mapping[str, Path]) -> list[Example]:
     """The examples of entries without errors."""
     return [ground_truth.parse(one.line, Path(), buckets) for one in entries if not one.error]
 
 
-def shown(entry: Entry) -> str:
+def shown(entry: DatasetEntry) -> str:
     """The line as it is listed: one that cannot be used says why."""
     if not entry.error:
         return entry.line
@@ -50,7 +50,7 @@ def shown(entry: Entry) -> str:
     return json.dumps({**document, "errors": [{"code": "ERROR_INVALID_LINE", "message": entry.error}]})
 
 
-def _entry(line: str, buckets: Mapping[str, Path]) -> Entry:
+def _entry(line: str, buckets: Mapping[str, Path]) -> DatasetEntry:
     error, source = "", hashlib.sha256(line.encode()).hexdigest()
     labels: dict[str, int] = {}
     try:
@@ -62,4 +62,4 @@ def _entry(line: str, buckets: Mapping[str, Path]) -> Entry:
             error = "The picture does not exist."
     except InputError as wrong:
         error = wrong.message
-    return Entry(0, source, line, labels, error)
+    return DatasetEntry(0, source, line, labels, error)

@@ -55,7 +55,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DatasetEntry:
     """A line of a dataset's manifest."""
 
     position: int
@@ -147,7 +147,7 @@ class Projects:
         with self._db.writing() as db:
             db.execute("DELETE FROM datasets WHERE project=? AND kind=?", (dataset.project, dataset.kind))
 
-    def put_entries(self, dataset: Dataset, entries: Sequence[Entry], status: str, message: str = "") -> None:
+    def put_entries(self, dataset: Dataset, entries: Sequence[DatasetEntry], status: str, message: str = "") -> None:
         """Add or replace entries by their source, and say how it went."""
         place = (dataset.project, dataset.kind)
         with self._db.writing() as db:
@@ -163,13 +163,13 @@ class Projects:
                 (status, message, time.time(), *place),
             )
 
-    def entries(self, dataset: Dataset, after: int = 0) -> Iterator[Entry]:
+    def entries(self, dataset: Dataset, after: int = 0) -> Iterator[DatasetEntry]:
         """In the order in which they came."""
         sql = "SELECT position, source, line, labels, error FROM entries WHERE project=? AND kind=? AND position>?"
         with self._db.reading() as db:
             rows = db.execute(f"{sql} ORDER BY position", (dataset.project, dataset.kind, after)).fetchall()
         for position, source, line, labels, error in rows:
-            yield Entry(position, source, line, json.loads(labels), error)
+            yield DatasetEntry(position, source, line, json.loads(labels), error)
 
     def move(self, positions: Sequence[int], dataset: Dataset) -> None:
         """Entries into another dataset of the project."""

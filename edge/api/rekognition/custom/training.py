@@ -13,16 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.api.rekognition.buckets import path_of
 from edge.api.rekognition.custom.projects import Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.images import path_of
 from edge.core.errors import EdgeError
-from edge.core.settings import Settings
+from edge.core.settings.schema import Settings
 from edge.core.storage import files
-from edge.labels import Example, Labels, split
 from edge.labels import classifier as custom_labels
 from edge.labels import trainer as teach
-from edge.labels.evaluation import summary
+from edge.labels.evaluation import split, summary
+from edge.labels.examples import Example
+from edge.labels.store import Labels
 
 if TYPE_CHECKING:
     from edge.core.types import Picture
@@ -44,7 +45,7 @@ class Training:
         self._state, self._projects = state, projects
         self.heads = Labels(state / FOLDER)
         self._one = threading.Lock()
-        self._teachers: dict[tuple[str, ...], teach.Teacher] = {}
+        self._teachers: dict[tuple[str, ...], teach.LabelTrainer] = {}
 
     def start(
         self, version: ProjectVersion, arn: str, learn: Sequence[Example], test: Sequence[Example]
@@ -66,7 +67,7 @@ class Training:
         custom_labels.check_space(found, teacher.embedder.space.fingerprint)
         return teacher.predict(found, self.heads.head(found), picture, least)
 
-    def _teacher(self, detectors: Sequence[str]) -> teach.Teacher:
+    def _teacher(self, detectors: Sequence[str]) -> teach.LabelTrainer:
         return teach.load(teach.BASE, detectors, self._settings, self._state)
 
     def _detectors(self) -> tuple[str, ...]:

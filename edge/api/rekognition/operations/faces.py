@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.quality_filter import Refused, best_of, sort_out
+from edge.api.rekognition.quality_filter import UnindexedFace, best_of, sort_out
 from edge.api.rekognition.search import (
     DEFAULT_MATCHES,
     DEFAULT_THRESHOLD,
@@ -21,7 +21,7 @@ from edge.api.rekognition.vision import MOST_FACES
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.shapes import Seen
+    from edge.api.rekognition.shapes import DetectedFace
     from edge.core.types import Embedding, Face, Picture
     from edge.recognition.store.collection import Collection
 
@@ -97,11 +97,13 @@ def search_faces_by_image(call: Call) -> dict[str, Any]:
     }
 
 
-def unindexed(one: Refused) -> dict[str, Any]:
+def unindexed(one: UnindexedFace) -> dict[str, Any]:
     return {"Reasons": list(one.reasons), "FaceDetail": shapes.face_detail(one.seen)}
 
 
-def _stored(call: Call, collection: Collection, digest: str, picture: Picture, chosen: list[Seen]) -> list[Face]:
+def _stored(
+    call: Call, collection: Collection, digest: str, picture: Picture, chosen: list[DetectedFace]
+) -> list[Face]:
     if not chosen:
         return []
     collection.check_space(call.service.vision.space)
@@ -113,7 +115,7 @@ def _stored(call: Call, collection: Collection, digest: str, picture: Picture, c
     return collection.add(new, call.service.vision.space)
 
 
-def _new_face(call: Call, digest: str, seen: Seen, embedding: Embedding) -> Any:
+def _new_face(call: Call, digest: str, seen: DetectedFace, embedding: Embedding) -> Any:
     from edge.recognition.store.face_rows import NewFace
 
     name = call.get("ExternalImageId")

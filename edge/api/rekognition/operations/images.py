@@ -13,7 +13,7 @@ from edge.api.rekognition.search import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.shapes import Seen
+    from edge.api.rekognition.shapes import DetectedFace
     from edge.core.types import Embedding
 
 
@@ -48,7 +48,7 @@ def compare_faces(call: Call) -> dict[str, Any]:
     }
 
 
-def _embedded(call: Call, member: str, most: int | None) -> tuple[list[Seen], list[Embedding]]:
+def _embedded(call: Call, member: str, most: int | None) -> tuple[list[DetectedFace], list[Embedding]]:
     """The ``most`` largest faces of an image and their embeddings. Raises ApiError where there are none."""
     _, picture = call.service.image(call[member])
     passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))

@@ -12,7 +12,7 @@ from edge.api.rekognition.images import s3_object
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.custom.projects import Dataset, Entry, Kind
+    from edge.api.rekognition.custom.projects import Dataset, DatasetEntry, Kind
 
 PAGE = 100
 TEST_SHARE = 5
@@ -65,7 +65,7 @@ def delete_project(call: Call) -> dict[str, Any]:
 
 def create_dataset(call: Call) -> dict[str, Any]:
     project, source = arns.project(call), call.get("DatasetSource", {})
-    entries: list[Entry] = []
+    entries: list[DatasetEntry] = []
     if "DatasetArn" in source:
         entries = list(call.service.projects.entries(arns.dataset(call, source["DatasetArn"])))
     elif "GroundTruthManifest" in source:
@@ -153,7 +153,7 @@ def delete_dataset(call: Call) -> dict[str, Any]:
     return {}
 
 
-def _put(call: Call, dataset: Dataset, entries: list[Entry], verb: str, must: bool) -> None:
+def _put(call: Call, dataset: Dataset, entries: list[DatasetEntry], verb: str, must: bool) -> None:
     wrong = too_many_errors(entries) if must else ""
     status = f"{verb}_{'FAILED' if wrong else 'COMPLETE'}"
     call.service.projects.put_entries(dataset, [] if wrong else entries, status, wrong)
@@ -166,7 +166,7 @@ def _status(dataset: Dataset) -> dict[str, Any]:
     return {"Status": dataset.status, "StatusMessage": message, "StatusMessageCode": code}
 
 
-def _wanted(call: Call, entries: Iterable[Entry]) -> Iterator[Entry]:
+def _wanted(call: Call, entries: Iterable[DatasetEntry]) -> Iterator[DatasetEntry]:
     labels, part = call.get("ContainsLabels"), call.get("SourceRefContains")
     labeled, errors = call.get("Labeled"), call.get("HasErrors")
     for one in entries:

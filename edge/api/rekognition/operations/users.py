@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.quality_filter import Refused, sort_out
+from edge.api.rekognition.quality_filter import UnindexedFace, sort_out
 from edge.api.rekognition.search import DEFAULT_THRESHOLD, collection_version, held_away, vector_of
 from edge.core.errors import ConflictError, NotFoundError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
     from edge.core.types import FloatArray
     from edge.recognition.store.collection import Collection
-    from edge.recognition.store.user_words import Change, Refusal, UserMatch
+    from edge.recognition.store.users import UserChange, UserMatch, UserRefusal
 
 DEFAULT_PAGE = 500
 DEFAULT_USERS = 100
@@ -75,7 +75,7 @@ def search_users_by_image(call: Call) -> dict[str, Any]:
     collection = call.service.collection(call["CollectionId"])
     _, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
-    others = [*(Refused(seen, ("FACE_NOT_LARGEST",)) for seen in passed[1:]), *refused]
+    others = [*(UnindexedFace(seen, ("FACE_NOT_LARGEST",)) for seen in passed[1:]), *refused]
     answer: dict[str, Any] = {
         "UserMatches": [],
         "UnsearchedFaces": [
@@ -121,7 +121,7 @@ def _associate(call: Call) -> dict[str, Any]:
 
 def _disassociate(call: Call) -> dict[str, Any]:
     users = call.service.users(call.service.collection(call["CollectionId"]))
-    change: Change = _found(call, lambda: users.disassociate(call["UserId"], call["FaceIds"]))
+    change: UserChange = _found(call, lambda: users.disassociate(call["UserId"], call["FaceIds"]))
     return {
         "DisassociatedFaces": [{"FaceId": face_id} for face_id in change.done],
         "UnsuccessfulFaceDisassociations": [_unsuccessful(call, one) for one in change.refused],
@@ -177,7 +177,7 @@ def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found
     return [one for one in found if not away & {one.user_id, *subjects(one.user_id)}]
 
 
-def _unsuccessful(call: Call, one: Refusal) -> dict[str, Any]:
+def _unsuccessful(call: Call, one: UserRefusal) -> dict[str, Any]:
     """A user that is full has no Reason of its own: the list of reasons is empty."""
     answer: dict[str, Any] = {"FaceId": one.face_id, "Reasons": [] if one.reason == "FULL" else [one.reason]}
     if one.user_id is not None:

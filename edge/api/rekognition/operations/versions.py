@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
-from edge.api.rekognition.buckets import path_of
 from edge.api.rekognition.custom import arns
 from edge.api.rekognition.custom.lines import entries_of, examples_of, too_many_errors
 from edge.api.rekognition.custom.projects import new_version
 from edge.api.rekognition.custom.training import head_name
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.images import s3_object
+from edge.api.rekognition.images import path_of, s3_object
 from edge.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from edge.api.rekognition.call import Call
     from edge.api.rekognition.custom.projects import ProjectVersion
-    from edge.labels import Example
+    from edge.labels.examples import Example
 
 PAGE = 100
 PATIENCE = 2.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.api.rekognition.buckets import path_of
 from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.images import path_of
 from edge.api.rekognition.operations.labels import MODEL_VERSION
 from edge.labels.examples import is_file_there
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.videos.store import Finding, Job, Order
+    from edge.api.rekognition.videos.store import Job, Order, VideoFinding
 
 PAGE = 1000
 GAP = 450
@@ -117,7 +117,7 @@ def _segments(call: Call, sort: str) -> dict[str, Any]:
     return _cut(call, _about(job), "Labels", segments[start : start + size + 1], start, size)
 
 
-def _segment(one: Finding) -> dict[str, Any]:
+def _segment(one: VideoFinding) -> dict[str, Any]:
     label = {**one.document["Label"], "Instances": []}
     return {"Timestamp": one.time, "StartTimestampMillis": one.time, "EndTimestampMillis": one.time, "Label": label}
 

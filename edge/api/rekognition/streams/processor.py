@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.streams import regions
-from edge.core.settings import Camera, Settings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings
 from edge.labels.classifier import labels_of
 
 FACE_THRESHOLD = 80.0
@@ -82,7 +83,7 @@ def home_classes(processor: Processor, seen: Mapping[str, Any]) -> dict[str, str
     return {label: name for name, labels in names.items() for label in labels if label in seen}
 
 
-def looked_for(camera: Camera, settings: Settings, state: Path) -> dict[str, Any]:
+def looked_for(camera: CameraSettings, settings: Settings, state: Path) -> dict[str, Any]:
     """The labels that a camera may report: of detectors, and custom ones."""
     return {**settings.labels_of(camera), **dict.fromkeys(labels_of(camera, state))}
 
@@ -143,7 +144,7 @@ def _check_home(request: Mapping[str, Any]) -> None:
     check_regions(request.get("RegionsOfInterest", []))
 
 
-def _camera(request: Mapping[str, Any], settings: Settings) -> Camera:
+def _camera(request: Mapping[str, Any], settings: Settings) -> CameraSettings:
     arn = request["Input"].get("KinesisVideoStream", {}).get("Arn", "")
     match = _STREAM.fullmatch(arn)
     name = match[1] if match else ""

@@ -72,7 +72,7 @@ def _matched(match: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionInfo:
     """One run of a label detection processor."""
 
     id: str
@@ -97,14 +97,14 @@ class Sighting:
     crop_uri: str = ""
 
 
-def label_event(session: Session, sightings: Sequence[Sighting]) -> dict[str, Any]:
+def label_event(session: SessionInfo, sightings: Sequence[Sighting]) -> dict[str, Any]:
     """LABEL_DETECTED: camelCase, unlike everything else."""
     message = _message(session, "LABEL_DETECTED", {"streamArn": session.stream})
     message["labels"] = [_label(sighting) for sighting in sightings]
     return {"Subject": SUBJECT, "Message": message}
 
 
-def completed(session: Session, milliseconds: int, outcome: str) -> dict[str, Any]:
+def completed(session: SessionInfo, milliseconds: int, outcome: str) -> dict[str, Any]:
     """STREAM_PROCESSING_COMPLETE: the end of a session."""
     video = {"streamArn": session.stream, "processedVideoDurationMillis": milliseconds}
     message = _message(session, "STREAM_PROCESSING_COMPLETE", video)
@@ -112,7 +112,7 @@ def completed(session: Session, milliseconds: int, outcome: str) -> dict[str, An
     return {"Subject": SUBJECT, "Message": message}
 
 
-def _message(session: Session, kind: str, video: dict[str, Any]) -> dict[str, Any]:
+def _message(session: SessionInfo, kind: str, video: dict[str, Any]) -> dict[str, Any]:
     return {
         "inputInformation": {"kinesisVideo": video},
         "eventNamespace": {"type": kind},

@@ -80,7 +80,7 @@ class FaceSession:
         self, shot: Shot, faces: Sequence[tuple[str, Detection]]
     ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         vision = self._service.vision
-        seen = [shapes.Seen(thing, vision.embedder().assess(shot.picture, thing)) for _, thing in faces]
+        seen = [shapes.DetectedFace(thing, vision.embedder().assess(shot.picture, thing)) for _, thing in faces]
         now = time.monotonic()
         asked = [i for i, (track, _) in enumerate(faces) if now - self._known.get(track, (-1e9, []))[0] > LOOK_AGAIN]
         if asked:
@@ -114,7 +114,7 @@ class LabelSession:
         camera = next(one for one in service.settings.cameras if one.name == processor.camera)
         self._classes = home_classes(processor, looked_for(camera, service.settings, service.state))
         tags = service.store.tags(f"streamprocessor/{processor.name}")
-        self._session = records.Session(processor.session, processor.stream, tags, processor.start)
+        self._session = records.SessionInfo(processor.session, processor.stream, tags, processor.start)
 
     def work(self, shot: Shot) -> list[dict[str, Any]]:
         self._began = shot.captured if self._began is None else self._began

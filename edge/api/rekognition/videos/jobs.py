@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.videos.store import Finding, Job, JobStore
+from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import EdgeError, StoreError
-from edge.core.settings import Camera
+from edge.core.settings.vision import CameraSettings
 
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
@@ -110,7 +110,7 @@ class VideoJobs:
         from edge.api.rekognition.videos.looking import looks_of, milliseconds
 
         look = looks_of(job, self._service, self._vision)
-        waiting: list[Finding] = []
+        waiting: list[VideoFinding] = []
         saved = time.monotonic()
         for frame in self._frames(job):
             if self._stop.is_set():
@@ -131,7 +131,7 @@ class VideoJobs:
         from edge.api.rekognition.videos.looking import FPS
         from edge.sources.av import VideoFile
 
-        source = VideoFile(Camera(name="video", fps=FPS, realtime=False), job.request["path"])
+        source = VideoFile(CameraSettings(name="video", fps=FPS, realtime=False), job.request["path"])
         try:
             yield from source.frames()
         finally:

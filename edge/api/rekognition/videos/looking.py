@@ -13,7 +13,7 @@ import av.error
 from edge.api.rekognition import shapes
 from edge.api.rekognition.operations.labels import filtered, labels_of
 from edge.api.rekognition.search import DEFAULT_MATCHES, DEFAULT_THRESHOLD, face_matches
-from edge.api.rekognition.videos.store import Finding, Job
+from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError
 from edge.core.types import Frame
 from edge.pipeline.tracking.tracker import Tracker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FPS = 5.0
 """frames a second of a video that are looked at"""
 LABEL_CONFIDENCE = 50.0
-Looks = Callable[[Frame], list[Finding]]
+Looks = Callable[[Frame], list[VideoFinding]]
 
 
 def looks_of(job: Job, service: Service, vision: Vision) -> Looks:
@@ -54,10 +54,10 @@ def metadata(path: Path) -> dict[str, Any]:
 
 
 def _faces(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
-    def look(frame: Frame) -> list[Finding]:
+    def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
         details = [shapes.face_detail(one) for one in vision.faces(frame.main)]
-        return [Finding(at, "", {"Timestamp": at, "Face": detail}) for detail in details]
+        return [VideoFinding(at, "", {"Timestamp": at, "Face": detail}) for detail in details]
 
     return look
 
@@ -72,7 +72,7 @@ def _search(job: Job, service: Service, vision: Vision) -> Looks:
     first = max(0, job.seen)
     tracker = Tracker("video", service.settings.tracking, map(str, itertools.count(first)), {label: 0.5})
 
-    def look(frame: Frame) -> list[Finding]:
+    def look(frame: Frame) -> list[VideoFinding]:
         if frame.cut:
             tracker.cut()
         at, seen = milliseconds(frame), vision.faces(frame.main)
@@ -87,7 +87,7 @@ def _search(job: Job, service: Service, vision: Vision) -> Looks:
                 "Face": shapes.face_detail(one),
             }
             document = {"Timestamp": at, "Person": person, "FaceMatches": matches}
-            found.append(Finding(at, f"{person['Index']:012}", document))
+            found.append(VideoFinding(at, f"{person['Index']:012}", document))
         return found
 
     return look
@@ -97,10 +97,10 @@ def _labels(job: Job, service: Service, vision: Vision) -> Looks:
     lowest = job.request.get("MinConfidence", LABEL_CONFIDENCE) / 100
     filters = job.request.get("Settings", {}).get("GeneralLabels", {})
 
-    def look(frame: Frame) -> list[Finding]:
+    def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
         labels = labels_of(vision.things(frame.main, max(0.05, lowest)), service.taxonomy)
-        return [Finding(at, one["Name"], {"Timestamp": at, "Label": one}) for one in filtered(labels, filters)]
+        return [VideoFinding(at, one["Name"], {"Timestamp": at, "Label": one}) for one in filtered(labels, filters)]
 
     return look
 

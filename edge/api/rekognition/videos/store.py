@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VideoFinding:
     """What was there at a moment of the video."""
 
     time: int
@@ -94,7 +94,7 @@ class JobStore:
             opened = ((status, seen, db.vault.open_text(text, JOB, number)) for number, status, seen, text in rows)
             return [_job(*one) for one in opened]
 
-    def save(self, job: Job, findings: Sequence[Finding] = ()) -> None:
+    def save(self, job: Job, findings: Sequence[VideoFinding] = ()) -> None:
         """How far a job is, with what was found since the last time."""
         with self._db.writing() as db:
             row = (job.status, job.seen, db.vault.seal_text(_document(job), JOB, job.id), job.id)
@@ -112,14 +112,14 @@ class JobStore:
                 ],
             )
 
-    def findings(self, job: str, order: Order, after: int, limit: int) -> list[Finding]:
+    def findings(self, job: str, order: Order, after: int, limit: int) -> list[VideoFinding]:
         """A page: ``limit`` findings past the first ``after``."""
         columns = "time, position" if order == "time" else "name, time, position"
         sql = f"SELECT time, name, document FROM findings WHERE job=? ORDER BY {columns} LIMIT ? OFFSET ?"  # noqa: S608
         with self._db.reading() as db:
             rows = db.execute(sql, (job, limit, after))
             opened = ((time, name, db.vault.open_text(text, FINDING, job, time)) for time, name, text in rows)
-            return [Finding(time, name, json.loads(text)) for time, name, text in opened]
+            return [VideoFinding(time, name, json.loads(text)) for time, name, text in opened]
 
 
 def reseal(db: Connection, change: Resealing) -> int:

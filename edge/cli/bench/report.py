@@ -1,0 +1,119 @@
+"""How close the whole cycle is to its floor: the daemon's own ``pipeline.process`` beside the bare invokes.
+
+All is measured in one run, on the same frames: a frame costs its invokes, and everything else is overhead that is
+told here, and what a plain script would have cost stands beside it. CPU is that of the whole process, all threads;
+ratios of one run are what counts, absolute times are the machine's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.cli.bench import budget, cameras, gating, growth, matching, parts, profile, rival
+from edge.cli.bench.cycle import WARM_UP, run_cycle
+from edge.cli.bench.live import watch_live
+from edge.cli.bench.setup import fill, film_of, held_bytes, machine, repeated
+from edge.cli.bench.stand import BenchSetup, Plan, Progress
+from edge.core.settings.schema import Settings
+from edge.core.system import hardware as board
+from edge.core.types import Event
+from edge.mqtt.outbox.outbox import Outbox
+from edge.pipeline.loader import load_model_set
+from edge.recognition.store.collections import Collections
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, part by part. ``document`` is what ``--json`` prints.
+
+    The memory is the bench's: the frames that it holds, which a daemon does not, are told beside it.
+    """
+
+    document: dict[str, Any]
+
+
+def bench(settings: Settings, state: Path, plan: Plan, progress: Progress) -> Report:
+    """Measure the first camera of ``settings``. Models come from ``state``, everything else from a temporary folder.
+
+    Raises InputError where the source gives no frames, and what assembling a bundle raises.
+    """
+    camera = settings.cameras[0].model_copy(update={"realtime": False})
+    began = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="edge-bench-") as name,
+        Collections(Path(name), settings.collection) as collections,
+    ):
+        folder = Path(name)
+        started = time.perf_counter()
+        assembled = load_model_set(settings, state, collections)
+        load_seconds = time.perf_counter() - started
+        fill(assembled, collections, settings, plan.faces)
+        film = film_of(camera, plan.frames + WARM_UP)
+        frames = repeated(film, camera, plan.frames + WARM_UP)
+        outbox = Outbox(folder / "outbox.sqlite", settings.outbox)
+        stand = BenchSetup(
+            plan, settings, state, folder, camera, collections, assembled, film, frames, outbox, progress
+        )  # fmt: skip
+        try:
+            document = _measured(stand)
+        finally:
+            outbox.close()
+    if plan.start:
+        document["start_ms"] = parts.start()
+    document["cycle"]["load_seconds"] = round(load_seconds, 3)
+    document["cycle"]["bench_seconds"] = round(time.perf_counter() - began, 1)
+    return Report(document)
+
+
+def _measured(stand: BenchSetup) -> dict[str, Any]:
+    plan, camera, settings = stand.plan, stand.camera, stand.settings
+    cycle, latency, events = run_cycle(camera, settings, stand.assembled, stand.frames, stand.outbox, stand.progress)
+    document = {"machine": machine(settings, stand.assembled, camera, stand.frames), "cycle": cycle}
+    document["latency_ms"] = latency
+    if plan.rival:
+        document["rival"] = rival.beside(settings, camera, stand.assembled, stand.frames, cycle, stand.progress)
+    document["live"] = watch_live(settings, stand.assembled, stand.outbox, plan.live_seconds, stand.progress)
+    document["memory_mb"] = _memory(stand)
+    for title, wanted, measure in FURTHER:
+        if wanted(plan):
+            document[title] = measure(stand, cycle, events)
+    return document
+
+
+def _memory(stand: BenchSetup) -> dict[str, float]:
+    memory = board.memory()
+    counts = {"resident": memory.resident, "private": memory.private, "frames_held": held_bytes(stand)}
+    return {name: round(count / 1e6, 1) for name, count in counts.items()}
+
+
+def _by_threads(stand: BenchSetup) -> dict[str, Any]:
+    """The cycle with other numbers of threads, models loaded anew for each."""
+    found: dict[str, Any] = {}
+    for threads in stand.plan.threads:
+        models = stand.settings.models.model_copy(update={"threads": threads})
+        chosen = stand.settings.model_copy(update={"models": models})
+        assembled = load_model_set(chosen, stand.state, stand.collections)
+        cycle, _, _ = run_cycle(stand.camera, chosen, assembled, stand.frames, stand.outbox, lambda _: None)
+        names = ("fps", "fps_of_invokes_alone", "fps_share", "cpu_over_invokes", "cpu_ms_per_frame")
+        found[str(threads)] = {name: cycle[name] for name in names}
+    return found
+
+
+Measure = Callable[[BenchSetup, dict[str, Any], list[Event]], dict[str, Any]]
+FURTHER: tuple[tuple[str, Callable[[Plan], object], Measure], ...] = (
+    ("outbox", lambda _: True, lambda stand, _, events: parts.written(events, stand.folder, stand.settings.outbox)),
+    ("profile", lambda plan: plan.profile, lambda stand, _cycle, _events: profile.profiled(stand)),
+    ("motion", lambda plan: plan.motion, lambda stand, _cycle, _events: gating.beside_every_frame(stand)),
+    ("threads", lambda plan: plan.threads, lambda stand, _cycle, _events: _by_threads(stand)),
+    ("cameras", lambda plan: plan.cameras, lambda stand, cycle, _: cameras.by_count(stand, cycle["fps"])),
+    ("in_view", lambda plan: plan.in_view, lambda stand, _cycle, _events: growth.by_faces(stand)),
+    ("detectors", lambda plan: plan.detectors, lambda stand, _cycle, _events: growth.by_detector(stand)),
+    ("budget", lambda plan: plan.budget, lambda stand, _cycle, _events: budget.beside_everything(stand)),
+    ("collections", lambda plan: plan.sizes, lambda stand, _cycle, _events: matching.by_size(stand)),
+)
+"""title, whether the plan asks for it, what measures it; people are enrolled late, so that the rest stays comparable"""

@@ -1,0 +1,91 @@
+"""The door: one console script, ``edge``. Commands are imported when they are called.
+
+Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr), 2 wrong usage, 3 nothing found.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from edge import __version__
+from edge.cli.lazy import LazyGroup
+from edge.core.errors import EdgeError
+
+FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
+
+COMMANDS = {
+    "run": ("edge.cli.run:run", "The daemon: watch the cameras and report events."),
+    "listen": ("edge.cli.listen:listen", "Print what a device reports."),
+    "enroll": ("edge.cli.enroll:enroll", "Index images into a collection."),
+    "search": ("edge.cli.search:search", "Who is in these pictures."),
+    "analyze": (
+        "edge.cli.analyze_command:analyze",
+        "Stored videos and pictures: events, annotated video, summary.",
+    ),
+    "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
+    "labels": ("edge.cli.labels:labels", "Custom labels from a few examples: train, evaluate, predict, list."),
+    "review": ("edge.cli.review:review", "Answer doubtful matches: who is it."),
+    "strangers": ("edge.cli.strangers:strangers", "Unknown faces that came again: list, name, forget."),
+    "forget": ("edge.cli.forget:forget", "Remove a subject everywhere on this device."),
+    "encryption": ("edge.cli.encryption:encryption", "Encrypt the state folder: key, on, off, rotate, status."),
+    "models": ("edge.cli.models:models", "Model cards and files: list, show, check, add, get, quantize."),
+    "sync": ("edge.cli.sync:sync", "Fetch, verify and install the release that this device is to run."),
+    "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),
+    "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
+    "hub": ("edge.cli.hub:hub", "The fleet's side: store events, look at the fleet, command devices."),
+    "doctor": ("edge.cli.doctor_command:doctor", "What is wrong with this device, why, and what to try."),
+    "config": ("edge.cli.config:config", "What is set: show, check, schema."),
+    "bench": ("edge.cli.bench_command:bench", "How fast this machine runs the whole cycle."),
+}
+"""command -> (where it lives, its line in the help)"""
+
+
+class ExampleFormatter(click.HelpFormatter):
+    """Lets examples keep their lines: click wants a backspace character before them, and our docstrings are raw."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("\\b\n", "\b\n"))
+
+
+click.Context.formatter_class = ExampleFormatter
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge")
+@click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (TOML).")
+@click.pass_context
+def edge(ctx: click.Context, config: str | None) -> None:
+    r"""Amazon Rekognition for the device itself.
+
+    \b
+    Example:
+      edge enroll staff photos/          index a folder with a folder per subject
+      edge --config config/edge.toml run
+    """
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line; errors become words and exit codes."""
+    # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        code = edge.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except EdgeError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"try: {error.hint}", err=True)
+        code = FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)
