@@ -1,4 +1,4 @@
-"""What scripts/quickstart does once it has an environment: broker, enrolment, daemon, subscriber.
+"""What scripts/quickstart does once it has an environment: broker, enrollment, daemon, subscriber.
 
 Everything it starts it ends, and everything it writes is in a temporary folder.
 """
@@ -53,7 +53,7 @@ class Heard:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/quickstart", description="Watch the daemon recognise people.")
+    parser = argparse.ArgumentParser(prog="scripts/quickstart", description="Watch the daemon recognize people.")
     parser.add_argument("--serve", action="store_true", help="go on until Ctrl-C")
     serve = parser.parse_args().serve
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -66,7 +66,7 @@ def main() -> int:
     except EdgeError as error:
         print(f"error: {error.message}\ntry: {error.hint}", file=sys.stderr)
         return 1
-    print(f"quickstart: {heard.events} events, {len(heard.subjects)} subjects recognised")
+    print(f"quickstart: {heard.events} events, {len(heard.subjects)} subjects recognized")
     return 0 if heard.subjects or serve else 1
 
 

@@ -96,11 +96,11 @@ def _queued(event: messages.WireEvent) -> Queued:
 
 
 def test_the_output_of_the_readme_has_the_form_that_listen_prints() -> None:
-    (text,) = [block for block in blocks("") if "subjects recognised" in block]
+    (text,) = [block for block in blocks("") if "subjects recognized" in block]
     shown = [row for row in text.splitlines() if not row.startswith(("quickstart:", "  "))]
     assert len(shown) >= 4
     assert [row for row in shown if not EVENT_LINE.fullmatch(row)] == []
-    assert f"quickstart: {len(shown)} events, 2 subjects recognised" in text
+    assert f"quickstart: {len(shown)} events, 2 subjects recognized" in text
     (example,) = blocks("json")
     event = messages.parse(messages.WireEvent, example.encode())
     renamed = line(event).replace("porch  door", "quickstart  demo")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--cameras", help="Watch with these numbers of cameras, for --live seconds a load: 1,4,16.")
 @click.option("--in-view", help="Run the cycle on so many people who stand in view: 1,4,16.")
 @click.option("--detectors", help="Run the cycle with each of these detectors: NAME,NAME.")
-@click.option("--sizes", help="Match and enrol in collections of these numbers of faces: 1000,10000,100000.")
+@click.option("--sizes", help="Match and enroll in collections of these numbers of faces: 1000,10000,100000.")
 @click.option("--rival", is_flag=True, help="Also run a plain script, without tracks, on the same frames.")
 @click.option("--motion", is_flag=True, help="Also compare looking where something moves with looking at every frame.")
 @click.option("--budget", is_flag=True, help="Also compare the embedding budget with embedding every face.")

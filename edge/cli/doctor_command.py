@@ -81,8 +81,8 @@ def _examined(patient: DoctorContext, findings: list[Finding]) -> Iterator[Findi
 
 
 def _show(finding: Finding) -> None:
-    mark, colour = MARKS[finding.level]
-    click.echo(f"{click.style(mark, fg=colour)}  {finding.part:<14} {finding.what}")
+    mark, color = MARKS[finding.level]
+    click.echo(f"{click.style(mark, fg=color)}  {finding.part:<14} {finding.what}")
     for word, text in (("why", finding.why), ("try", finding.try_)):
         if text:
             click.echo(f"{'':25}{word}: {text}")

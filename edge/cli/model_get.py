@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--sha256", default="", help="Digest the file must have; needed where the catalogue has none.")
-@click.option("--catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another catalogue.")
+@click.option("--sha256", default="", help="Digest the file must have; needed where the catalog has none.")
+@click.option("--catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another catalog.")
 @click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
 @json_option
 @click.pass_context
 def get(
-    ctx: click.Context, /, name: str | None, sha256: str, catalogue: Path | None, overwrite: bool, as_json: bool
+    ctx: click.Context, /, name: str | None, sha256: str, catalog: Path | None, overwrite: bool, as_json: bool
 ) -> None:
-    r"""Download a model of the catalogue, verify it, try it, install it. Without a name: show the catalogue.
+    r"""Download a model of the catalog, verify it, try it, install it. Without a name: show the catalog.
 
     A download that stopped goes on where it stopped when the command is run again.
 
@@ -37,7 +37,7 @@ def get(
     """
     from edge.inference.onboarding import catalog as shop
 
-    path = catalogue or shop.FILE
+    path = catalog or shop.FILE
     if name is None:
         _show(list(shop.offers(path).values()), as_json)
         return
@@ -80,7 +80,7 @@ def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Pa
 
 
 def _card(found: Offer, file: Path, chosen: Settings) -> Card:
-    """The ready card of the catalogue's entry, or a proposed one."""
+    """The ready card of the catalog's entry, or a proposed one."""
     from dataclasses import replace
 
     from edge.core.settings import loader as config

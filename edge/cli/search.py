@@ -38,7 +38,7 @@ def search(
 ) -> None:
     r"""Who is in these pictures: every face of IMAGES (files or folders) against COLLECTION.
 
-    Exit code 3: nobody was recognised.
+    Exit code 3: nobody was recognized.
 
     \b
     Example:

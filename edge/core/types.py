@@ -302,7 +302,7 @@ class Track:
     """it is a custom label of the picture as a whole, followed like a thing; ``box`` is the whole frame"""
     zones: frozenset[str] = frozenset()
     path: list[Point] = field(default_factory=list)
-    """bottom centres, oldest first, bounded"""
+    """bottom centers, oldest first, bounded"""
     mingled: float | None = None
     """monotonic seconds when it last touched another track or came out of hiding: it may have changed hands then"""
 

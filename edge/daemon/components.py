@@ -167,7 +167,7 @@ def forgetting(parts: DeviceContext, stack: ExitStack) -> Forgets:
     return eraser.forget
 
 
-def neighbours(parts: DeviceContext, stack: ExitStack) -> Round | None:
+def neighbors(parts: DeviceContext, stack: ExitStack) -> Round | None:
     """The systems next door; None where none is on, and none was that must be told so."""
     settings = parts.settings
     announced = (parts.state / ANNOUNCED).exists()

@@ -113,7 +113,7 @@ class Daemon:
             rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
             rounds += [housekeeping.of(parts).tick, leftovers.started(parts)]
             shedding = overload.of(parts)
-            extras = [shedding.tick if shedding else None, optional.neighbours(parts, stack)]
+            extras = [shedding.tick if shedding else None, optional.neighbors(parts, stack)]
             extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]
             rounds += [one for one in extras if one]
             stack.callback(parts.watch.stop)

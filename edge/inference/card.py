@@ -44,7 +44,7 @@ class Input:
     mean: PerChannel = (0.0, 0.0, 0.0)
     std: PerChannel = (1.0, 1.0, 1.0)
     pad: Annotated[int, Field(ge=0, le=255)] = 114
-    """grey of the letterbox bars"""
+    """gray of the letterbox bars"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Decoder:
     labels_file: str = ""
     """instead of ``labels``: a file beside the card, one label a line"""
     variances: tuple[float, float] = (0.1, 0.2)
-    """of prior boxes: centres, sizes"""
+    """of prior boxes: centers, sizes"""
     priors: tuple[Priors, ...] = ()
     """of prior boxes"""
     scores: Literal["probability", "logit"] = "probability"
@@ -172,7 +172,7 @@ def read_card(path: Path) -> Card:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"card {path}: cannot be read: {error}", "correct the card") from error
-    return _labelled(parse_card(table, str(path)), path.parent)
+    return _labeled(parse_card(table, str(path)), path.parent)
 
 
 def parse_card(table: Mapping[str, Any], where: str) -> Card:
@@ -212,7 +212,7 @@ def _rules(card: Card) -> Iterator[tuple[bool, str]]:
             yield True, error.message
 
 
-def _labelled(card: Card, folder: Path) -> Card:
+def _labeled(card: Card, folder: Path) -> Card:
     if card.decoder is None or not card.decoder.labels_file:
         return card
     path = folder / card.decoder.labels_file

@@ -65,7 +65,7 @@ def fit(card: Input, width: int, height: int) -> Fit:
 class Preparation:
     """Makes a model's input of a picture, in one preallocated buffer.
 
-    Normalisation and quantization are one table of 256 entries a channel. Raises ModelError where the input
+    Normalization and quantization are one table of 256 entries a channel. Raises ModelError where the input
     tensor is not what the card says.
     """
 
@@ -133,7 +133,7 @@ class Preparation:
             out[:] = cv2.LUT(np.ascontiguousarray(pixels), self._table)
 
     def _cropping(self) -> FloatArray:
-        """Source pixel centres to input pixel centres."""
+        """Source pixel centers to input pixel centers."""
         (width, height), card = self._size, self.card
         scale_x, scale_y = self._fit.scale_x * card.width / width, self._fit.scale_y * card.height / height
         shift_x, shift_y = self._fit.offset_x * card.width, self._fit.offset_y * card.height
@@ -175,7 +175,7 @@ def _shift(values: NDArray[Any]) -> int | None:
 
 
 def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int) -> FloatArray:
-    """(2, 3) from source pixel centres to the crop's: the similarity that brings the landmarks nearest the template.
+    """(2, 3) from source pixel centers to the crop's: the similarity that brings the landmarks nearest the template.
 
     Least squares after Umeyama (1991), which in the plane is one complex division.
     """
@@ -202,7 +202,7 @@ def _template(width: int, height: int) -> tuple[complex, tuple[complex, ...]]:
 
 
 def squaring(picture: Picture, box: Box, margin: float, width: int, height: int) -> FloatArray:
-    """(2, 3) from source pixel centres to the crop's: the box, ``margin`` of its longer side around it, not distorted.
+    """(2, 3) from source pixel centers to the crop's: the box, ``margin`` of its longer side around it, not distorted.
 
     What lies outside the picture stays black.
     """

@@ -52,9 +52,9 @@ def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: Qua
     """The quality of a detection whose (height, width, 3) crop is at hand."""
     box = detection.box
     face = pose(detection.landmarks, picture.width, picture.height) if len(detection.landmarks) == 5 else HeadPose()
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    middle = grey[
-        grey.shape[0] // 8 : -(grey.shape[0] // 8) or None, grey.shape[1] // 8 : -(grey.shape[1] // 8) or None
+    gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    middle = gray[
+        gray.shape[0] // 8 : -(gray.shape[0] // 8) or None, gray.shape[1] // 8 : -(gray.shape[1] // 8) or None
     ]
     size, sharpness = min(box.width * picture.width, box.height * picture.height), _sharpness(middle)
     brightness = cv2.mean(middle)[0] / 2.55
@@ -95,7 +95,7 @@ def pose(landmarks: Sequence[Point], width: int, height: int) -> HeadPose:
 _NOSE_HEIGHT = 0.494
 """of the way from eyes to mouth, in the ArcFace template"""
 _FACE_DEPTH = 65 / 30
-"""millimetres from eyes to mouth over those by which a nose stands out"""
+"""millimeters from eyes to mouth over those by which a nose stands out"""
 _GOOD_SIZE = 80.0
 """pixels from which size no longer matters"""
 _SHARP = 250.0
@@ -115,8 +115,8 @@ def _reason(size: float, sharpness: float, brightness: float, face: HeadPose, bo
     return next((code for broken, code in rules if broken), "")
 
 
-def _sharpness(grey: cv2.typing.MatLike) -> float:
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+def _sharpness(gray: cv2.typing.MatLike) -> float:
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))
     return 100.0 * (1.0 - math.exp(-(float(deviation[0, 0]) ** 2) / _SHARP))
 
 

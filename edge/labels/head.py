@@ -111,13 +111,13 @@ def _targets(truth: NDArray[np.bool_], exclusive: bool, negative: bool) -> NDArr
 def _solved(vectors: FloatArray, targets: NDArray[np.float64], exclusive: bool) -> tuple[FloatArray, FloatArray]:
     """Weights and bias in the space of the raw vectors.
 
-    The vectors are centred and scaled first: the base's embeddings all point one way, and a step that fits would be
+    The vectors are centered and scaled first: the base's embeddings all point one way, and a step that fits would be
     tiny. With fewer rows than dimensions all happens in the rows' own space, which is exact and far smaller.
     """
     mean = vectors.mean(axis=0, dtype=np.float64)
-    centred = vectors.astype(np.float64) - mean
-    scale = 1.0 / max(1e-9, float(np.sqrt((centred**2).sum(axis=1).mean())))
-    rows, basis = centred * scale, None
+    centered = vectors.astype(np.float64) - mean
+    scale = 1.0 / max(1e-9, float(np.sqrt((centered**2).sum(axis=1).mean())))
+    rows, basis = centered * scale, None
     if rows.shape[0] < rows.shape[1]:
         left, singular, basis = np.linalg.svd(rows, full_matrices=False)
         rows = left * singular

@@ -65,7 +65,7 @@ class Labels:
             raise damaged(version.folder / HEAD, str(error)) from error
 
     def taught(self, version: Version) -> StoredRows | None:
-        """What a version learned from; None where it was too much to keep, or travelled here. Raises StoreError."""
+        """What a version learned from; None where it was too much to keep, or traveled here. Raises StoreError."""
         try:
             return unpacked((version.folder / ROWS).read_bytes(), str(version.folder / ROWS))
         except FileNotFoundError:

@@ -1,6 +1,6 @@
 """Who was forgotten here, without the names: what a hub is told, so that it can forget them as well.
 
-A digest stands for a subject of this device; it can only be recognised by who knows the name. The list is published
+A digest stands for a subject of this device; it can only be recognized by who knows the name. The list is published
 retained, so a hub that was away hears of it when it is back, and reading it twice changes nothing.
 """
 

@@ -25,7 +25,7 @@ class Link(StrEnum):
     """no answer: name, route, port or time-out"""
     UNTRUSTED = "untrusted"
     """TLS failed: a certificate, a key, or the clock"""
-    UNAUTHORISED = "unauthorised"
+    UNAUTHORISED = "unauthorized"
     """the broker knows neither the user nor the certificate, or the password is wrong"""
     REFUSED = "refused"
     """the broker answered, and does not want us"""

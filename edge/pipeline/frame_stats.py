@@ -20,7 +20,7 @@ class FrameStats:
     declined: dict[str, int] = field(default_factory=dict)
     """crops not worth embedding, by reason code"""
     problems: dict[str, str] = field(default_factory=dict)
-    """what could not be recognised, by part, and why"""
+    """what could not be recognized, by part, and why"""
 
 
 class StageTimer:

@@ -58,12 +58,12 @@ def load_model_set(
 ) -> LoadedModels:
     """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
 
-    A detector or a recogniser that cannot be used is a problem that is told; the daemon works on without it. Raises
+    A detector or a recognizer that cannot be used is a problem that is told; the daemon works on without it. Raises
     the error of the detector where none at all can be used.
     """
     problems: dict[str, str] = {}
     detectors = _detectors(settings, state, problems, replaces)
-    recognisers: dict[str, FaceRecognizer] = {}
+    recognizers: dict[str, FaceRecognizer] = {}
     embedders: dict[str, Embedder] = {}
 
     def embedder_of(name: str) -> Embedder:
@@ -78,15 +78,15 @@ def load_model_set(
         try:
             embedder = embedder_of(label.embedder)
             collection = _collection(collections, label, embedder)
-            recognisers[name] = FaceRecognizer(embedder, collection, _rules(settings, label, embedder), anchors)
+            recognizers[name] = FaceRecognizer(embedder, collection, _rules(settings, label, embedder), anchors)
         except EdgeError as error:
-            problems[f"labels.{name}"] = f"{name} is detected but not recognised: {error}"
-            log.error("%s is detected but not recognised: %s", name, error)
+            problems[f"labels.{name}"] = f"{name} is detected but not recognized: {error}"
+            log.error("%s is detected but not recognized: %s", name, error)
     tellers = _tellers(settings, state, release, replaces, embedder_of, problems)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
     used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
     loaded = {one.card.name: one.model.sha256 for one in used}
-    return LoadedModels(ModelSet(release, detectors, scores, recognisers, tellers), problems, loaded)
+    return LoadedModels(ModelSet(release, detectors, scores, recognizers, tellers), problems, loaded)
 
 
 def _detectors(

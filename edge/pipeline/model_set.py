@@ -20,7 +20,7 @@ from edge.recognition.protocols import FaceIndex, RejectionFilter
 class StrangerObserver(Protocol):
     """Knows strangers again: gives their tracks a pseudonym."""
 
-    def look(self, track: Track, embedding: Embedding, recogniser: FaceRecognizer) -> None:
+    def look(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
         """After the vote of each embedding of a track."""
 
     def left(self, track: Track) -> None:
@@ -56,7 +56,7 @@ class ModelSet:
     """by name"""
     scores: Mapping[str, float]
     """lowest detector score that starts a track, by label"""
-    recognisers: Mapping[str, FaceRecognizer]
+    recognizers: Mapping[str, FaceRecognizer]
     """by label; labels without are detected and not named"""
     tellers: Mapping[str, LabelClassifier] = field(default_factory=dict)
     """custom labels, by the name that cameras have for them"""

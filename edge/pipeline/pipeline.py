@@ -104,7 +104,7 @@ class Pipeline:
                 self._zones.update(update.tracks, frame.monotonic)
                 self._holders.update(update.tracks, frame.monotonic)
             budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
-            self._recognise(bundle, frame, update.tracks, budget)
+            self._recognize(bundle, frame, update.tracks, budget)
             self.telling.look(frame, update.tracks, self.cost, budget)
             self._holders.name(update.tracks, frame.monotonic)
         else:
@@ -150,9 +150,9 @@ class Pipeline:
         if self._running is not bundle:
             if self._running is not None:
                 for track in self._tracker.tracks:
-                    recogniser = bundle.recognisers.get(track.label)
-                    if track.id in self._looks and recogniser is not None:
-                        self._looks[track.id].reopen(recogniser.rules)
+                    recognizer = bundle.recognizers.get(track.label)
+                    if track.id in self._looks and recognizer is not None:
+                        self._looks[track.id].reopen(recognizer.rules)
             self._running = bundle
             self.telling.switch(bundle)
             self._asked = list(self._questions(bundle))
@@ -168,7 +168,7 @@ class Pipeline:
         starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
         self._wanted = scores_to_detect(starts)
         self._wanted |= dict.fromkeys(self.telling.regions - self._wanted.keys(), REGION_SCORE)
-        named = bundle.recognisers if self._faint < 1 else {}
+        named = bundle.recognizers if self._faint < 1 else {}
         self._doubted = {label: score * self._faint for label, score in starts.items() if label in named}
         for name in self._camera.detectors:
             detector = bundle.detectors.get(name)
@@ -191,43 +191,43 @@ class Pipeline:
         self.cost.looked, self.cost.detections = True, len(found)
         return found
 
-    def _recognise(self, bundle: ModelSet, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
-        for label, recogniser in bundle.recognisers.items():
+    def _recognize(self, bundle: ModelSet, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
+        for label, recognizer in bundle.recognizers.items():
             mine = [track for track in tracks if track.label == label]
             for track in mine:
                 if track.id not in self._looks:
                     self._looks[track.id] = EmbeddingScheduler(
-                        recogniser.rules, self._recognition, recogniser.collection.name
+                        recognizer.rules, self._recognition, recognizer.collection.name
                     )
             chosen = schedule(mine, self._looks, frame.monotonic, budget)
             if chosen:
                 try:
-                    self._vote(recogniser, frame, chosen)
+                    self._vote(recognizer, frame, chosen)
                 except EdgeError as error:
                     # the tracks go on, and with them their ends; the daemon says what is wrong
                     self.cost.problems[f"labels.{label}"] = str(error)
                     for track in chosen:
                         self._looks[track.id].decline(frame.monotonic)
 
-    def _vote(self, recogniser: FaceRecognizer, frame: Frame, tracks: Sequence[Track]) -> None:
+    def _vote(self, recognizer: FaceRecognizer, frame: Frame, tracks: Sequence[Track]) -> None:
         with StageTimer(self.cost, "embed"):
-            worth = self._worth_embedding(recogniser.embedder, frame, tracks)
-            embeddings = recogniser.embedder.embed(frame.main, [detection for _, detection in worth])
+            worth = self._worth_embedding(recognizer.embedder, frame, tracks)
+            embeddings = recognizer.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
         self.cost.embeddings += len(embeddings)
         with StageTimer(self.cost, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
-            matches = recogniser.collection.search(vectors, MATCHES, recogniser.embedder.space)
-            if recogniser.anchors is not None:
-                name, space = recogniser.collection.name, recogniser.embedder.space
-                matches = recogniser.anchors.held_away(name, space, vectors, matches)
-            matches = recogniser.collection.by_subject(vectors, matches)
+            matches = recognizer.collection.search(vectors, MATCHES, recognizer.embedder.space)
+            if recognizer.anchors is not None:
+                name, space = recognizer.collection.name, recognizer.embedder.space
+                matches = recognizer.anchors.held_away(name, space, vectors, matches)
+            matches = recognizer.collection.by_subject(vectors, matches)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
                 self.looked.append(Observation(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
                 if self.strangers is not None:
-                    self.strangers.look(track, embedding, recogniser)
+                    self.strangers.look(track, embedding, recognizer)
 
     def _worth_embedding(
         self, embedder: EmbeddingModel, frame: Frame, tracks: Sequence[Track]

@@ -197,39 +197,39 @@ class WeakDetectionSampler:
                 place.asked is None or frame.monotonic - place.asked >= AGAIN
             ):  # fmt: skip
                 place.asked = frame.monotonic
-                doubt = self._doubt(frame, pipeline.bundle.recognisers[one.label], one)
+                doubt = self._doubt(frame, pipeline.bundle.recognizers[one.label], one)
                 if doubt is not None:
                     self._asked[pipeline] = frame.monotonic
                     return doubt
         return None
 
-    def _doubt(self, frame: Frame, recogniser: FaceRecognizer, one: Detection) -> ReviewQuestion | None:
+    def _doubt(self, frame: Frame, recognizer: FaceRecognizer, one: Detection) -> ReviewQuestion | None:
         """None where the crop is not worth embedding, or cannot be."""
         try:
-            quality = recogniser.embedder.assess(frame.main, one)
+            quality = recognizer.embedder.assess(frame.main, one)
             if quality.reason or quality.score < self._settings.recognition.min_quality:
                 return None
-            (embedding,) = recogniser.embedder.embed(frame.main, [one])
-            nearest = nearest_of(_matches(recogniser, embedding.vector))
+            (embedding,) = recognizer.embedder.embed(frame.main, [one])
+            nearest = nearest_of(_matches(recognizer, embedding.vector))
         except EdgeError as error:
             log.debug("a faint detection cannot be asked about: %s", error)
             return None
         crop = square_jpeg(frame.main, one.box, SIDE, AROUND) if self._settings.review.crops else b""
         return ReviewQuestion(
             reason="faint", time=frame.time, camera=frame.camera, track="", label=one.label,
-            collection=recogniser.collection.name, space=embedding.space, box=one.box, score=one.score,
+            collection=recognizer.collection.name, space=embedding.space, box=one.box, score=one.score,
             quality=quality.score, subject=nearest[0].subject if nearest else None, nearest=nearest,
             vector=embedding.vector, crop=crop,
         )  # fmt: skip
 
 
-def _matches(recogniser: FaceRecognizer, vector: FloatArray) -> list[Match]:
+def _matches(recognizer: FaceRecognizer, vector: FloatArray) -> list[Match]:
     queries: FloatArray = vector[np.newaxis]
-    space = recogniser.embedder.space
-    found = recogniser.collection.search(queries, MATCHES, space)
-    if recogniser.anchors is not None:
-        found = recogniser.anchors.held_away(recogniser.collection.name, space, queries, found)
-    return recogniser.collection.by_subject(queries, found)[0]
+    space = recognizer.embedder.space
+    found = recognizer.collection.search(queries, MATCHES, space)
+    if recognizer.anchors is not None:
+        found = recognizer.anchors.held_away(recognizer.collection.name, space, queries, found)
+    return recognizer.collection.by_subject(queries, found)[0]
 
 
 NEAR = 0.15

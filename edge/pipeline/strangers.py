@@ -61,12 +61,12 @@ class StrangerRecognizer:
         """by identity of the object"""
         self._failing = False
 
-    def look(self, track: Track, embedding: Embedding, recogniser: FaceRecognizer) -> None:
+    def look(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
         """Count a look at a track, after its vote; an unknown one that was here before gets its pseudonym."""
         if track.identity.state not in (IdentityState.UNKNOWN, IdentityState.PENDING):
             self._tracks.pop(track.id, None)
         elif embedding.quality.score >= self._settings.quality:
-            self._count(track, embedding, recogniser)
+            self._count(track, embedding, recognizer)
         self._again(track)
 
     def left(self, track: Track) -> None:
@@ -116,8 +116,8 @@ class StrangerRecognizer:
         if not self._failing:
             self._shelf.settle(self._next)
 
-    def _count(self, track: Track, embedding: Embedding, recogniser: FaceRecognizer) -> None:
-        name = recogniser.collection.name
+    def _count(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
+        name = recognizer.collection.name
         held = self._tracks.setdefault(track.id, _Gathered(track.camera, name, embedding.space))
         held.vectors = [*held.vectors, embedding.vector][-GATHERED:]
         held.quality = max(held.quality, embedding.quality.score)
@@ -126,7 +126,7 @@ class StrangerRecognizer:
         if track.identity.state is IdentityState.UNKNOWN:
             with self._lock:
                 known = track.identity.similarity
-                least = recogniser.rules.match if known is None else max(recogniser.rules.match, known + LEAD)
+                least = recognizer.rules.match if known is None else max(recognizer.rules.match, known + LEAD)
                 held.stranger = held.stranger or self._find(held, least)
                 self._number(held.stranger, track)
 

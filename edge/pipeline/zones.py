@@ -1,4 +1,4 @@
-"""Zones: polygons in fractions of the frame, entered by the bottom centre of a box.
+"""Zones: polygons in fractions of the frame, entered by the bottom center of a box.
 
 A corner or an edge belongs to the zone: things stand on the picture's lower edge. Where a polygon crosses itself,
 the even-odd rule decides. A track is in a zone, or out of it again, after ``inertia`` seconds of it, so that a box

@@ -40,7 +40,7 @@ class LabelTools(Protocol):
 
 
 def pattern() -> Picture:
-    """Soft spots of colour, the same on every device: it belongs to nobody."""
+    """Soft spots of color, the same on every device: it belongs to nobody."""
     cells = np.random.default_rng(SEED).integers(0, 256, (CELLS, CELLS, 3), np.uint8)
     soft = cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     return Picture(soft, "rgb", SIDE, SIDE)

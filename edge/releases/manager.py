@@ -202,12 +202,12 @@ class ReleaseManager:
 
     def _named(self, assembled: LoadedModels, settings: Settings) -> ModelSet:
         """The bundle with its collections under their own names, ready to be searched."""
-        recognisers = {}
-        for label, recogniser in assembled.bundle.recognisers.items():
+        recognizers = {}
+        for label, recognizer in assembled.bundle.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
             log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
-            recognisers[label] = replace(recogniser, collection=collection)
-        return replace(assembled.bundle, recognisers=recognisers)
+            recognizers[label] = replace(recognizer, collection=collection)
+        return replace(assembled.bundle, recognizers=recognizers)
 
     def _take_over(
         self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]

@@ -26,11 +26,11 @@ def ensure(ledger: UpdateState, trusted: bool = False) -> float:
     if now < floor:
         raise ClockError(
             f"the clock says {_day(now)}, and what is here was signed at {_day(floor)}: it cannot be right",
-            "wait for the time to be synchronised (timedatectl status), or set the clock",
+            "wait for the time to be synchronized (timedatectl status), or set the clock",
         )
     if not trusted and board.clock() != "synced":
         raise ClockError(
-            "the clock is not synchronised yet: nothing is installed before it is",
+            "the clock is not synchronized yet: nothing is installed before it is",
             "wait, check timedatectl status, or set sync.trust_clock where the board has an RTC",
         )
     return now

@@ -87,7 +87,7 @@ class Updater:
                 self._ledger.close()
 
     def _metadata(self) -> Metadata:
-        # here, and not above: the daemon imports this module's neighbours, and tuf takes 14 MB
+        # here, and not above: the daemon imports this module's neighbors, and tuf takes 14 MB
         from edge.releases.tuf_client import Metadata
 
         assert self._sync.root is not None  # noqa: S101

@@ -236,7 +236,7 @@ class _LiveStream:
 
 
 class RtspStream(_LiveStream):
-    """``rtsp://user:password@host/path``, over TCP: what UDP loses shows as grey smears that look like motion."""
+    """``rtsp://user:password@host/path``, over TCP: what UDP loses shows as gray smears that look like motion."""
 
     def _open(self) -> InputContainer:
         stall = self._camera.stall

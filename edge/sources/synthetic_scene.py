@@ -78,7 +78,7 @@ def _portrait(path: Path, subject: str, face: Box | None) -> Portrait:
 
 
 def _cut_out(rgb: ByteArray, face: Box) -> ByteArray:
-    """The mask of the person: a head and shoulders around the face, drawn to the colours' edges by GrabCut."""
+    """The mask of the person: a head and shoulders around the face, drawn to the colors' edges by GrabCut."""
     height, width = rgb.shape[:2]
     scale = 160 / max(height, width)
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -118,8 +118,8 @@ def room(width: int, height: int, seed: int) -> ByteArray:
     for _ in range(6):
         left, top = chance.uniform(0, 0.9) * width, chance.uniform(0.05, 0.5) * height
         right, bottom = left + chance.uniform(0.05, 0.2) * width, top + chance.uniform(0.1, 0.32) * height
-        colour = tuple(float(value) for value in chance.uniform(50, 200, 3))
-        cv2.rectangle(wall, (round(left), round(top)), (round(right), round(bottom)), colour, -1)
+        color = tuple(float(value) for value in chance.uniform(50, 200, 3))
+        cv2.rectangle(wall, (round(left), round(top)), (round(right), round(bottom)), color, -1)
         cv2.rectangle(wall, (round(left), round(top)), (round(right), round(bottom)), (40.0, 35.0, 30.0), 3)
     for octave in (8, 32, 128):
         coarse = chance.normal(0, 9, (max(2, height * octave // 720), max(2, width * octave // 720), 1))
@@ -141,7 +141,7 @@ _BOTTOM = 1.04
 
 def standing(portrait: Portrait, pose: PortraitPose) -> PortraitPose:
     """The pose with the photo reaching below the picture: lower, and nearer where that is not enough."""
-    below = (1 - portrait.face.center.y) / portrait.face.height  # face heights from its centre to the photo's end
+    below = (1 - portrait.face.center.y) / portrait.face.height  # face heights from its center to the photo's end
     size = max(pose.size, (_BOTTOM - _LOWEST) / below)
     return dataclasses.replace(pose, size=size, y=max(pose.y, _BOTTOM - below * size))
 

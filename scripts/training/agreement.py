@@ -112,10 +112,10 @@ def with_labels(folder: Path, work: Path, detector: Detector, scores: Mapping[st
     """Count boxes against faces.csv, on the people who are kept aside from training."""
     opened = data.open_folder(folder, work)
     counts = Counts()
-    for labelled in data.split(data.read_pictures(folder))[1]:
-        picture = pictures.read(opened / labelled.file)
+    for labeled in data.split(data.read_pictures(folder))[1]:
+        picture = pictures.read(opened / labeled.file)
         size = np.array([picture.width, picture.height], np.float32)
-        faces = [(face.box / np.tile(size, 2), face.points / size) for face in labelled.faces]
+        faces = [(face.box / np.tile(size, 2), face.points / size) for face in labeled.faces]
         compare(detector.detect(picture, scores), faces, counts)
     return counts
 
@@ -123,7 +123,7 @@ def with_labels(folder: Path, work: Path, detector: Detector, scores: Mapping[st
 def false_boxes(folder: Path, detector: Detector, scores: Mapping[str, float]) -> tuple[int, int]:
     """Boxes where no face can be, and pictures looked at.
 
-    Where people are labelled (`objects.boxes_of`), boxes on them are not counted.
+    Where people are labeled (`objects.boxes_of`), boxes on them are not counted.
     """
     wrong = count = 0
     names = objects.class_names(folder)

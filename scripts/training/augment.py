@@ -22,7 +22,7 @@ def misalign(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
 
 
 def light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Other gamma, contrast, brightness and colour cast; sometimes no colour at all."""
+    """Other gamma, contrast, brightness and color cast; sometimes no color at all."""
     gamma, contrast = np.exp(rng.normal(0, 0.3)), np.exp(rng.normal(0, 0.2))
     cast = np.exp(rng.normal(0, 0.08, 3)) if rng.random() < 0.5 else np.ones(3)
     base = 255 * (_LEVELS / 255) ** gamma

@@ -152,21 +152,21 @@ def surroundings(
 
 
 def clouds(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Smooth noise of several scales in a few colours."""
+    """Smooth noise of several scales in a few colors."""
     half = (size[0] // 2 + 1, size[1] // 2 + 1)
     total = np.zeros((half[1], half[0]), np.float32)
     for level in range(1, 7):
         cells = rng.normal(0, 1, (2**level, 2**level)).astype(np.float32)
         total += cv2.resize(cells, half, interpolation=cv2.INTER_LINEAR) * rng.uniform(0, 1)
     total = (total - total.min()) / (np.ptp(total) + 1e-6)
-    colours = rng.uniform(0, 255, (3, 3))
-    image = colours[0] + total[..., None] * (colours[1] - colours[0])
-    image += (np.abs(total - 0.5) * 2)[..., None] * (colours[2] - image) * rng.uniform(0, 0.7)
+    colors = rng.uniform(0, 255, (3, 3))
+    image = colors[0] + total[..., None] * (colors[1] - colors[0])
+    image += (np.abs(total - 0.5) * 2)[..., None] * (colors[2] - image) * rng.uniform(0, 0.7)
     return cv2.resize(np.clip(image, 0, 255).astype(np.uint8), size)
 
 
 def drawing(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Stripes, blobs, rings with dots in them, boxes and letters on a slope of colour."""
+    """Stripes, blobs, rings with dots in them, boxes and letters on a slope of color."""
     slope = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
     canvas = cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     for _ in range(int(rng.integers(3, 40))):
@@ -175,13 +175,13 @@ def drawing(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def skin(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Some colour of skin or wood."""
+    """Some color of skin or wood."""
     level = rng.uniform(50, 235)
     return int(level), int(level * rng.uniform(0.6, 0.85)), int(level * rng.uniform(0.4, 0.75))
 
 
 def _draw_one(canvas: NDArray[np.uint8], size: tuple[int, int], rng: np.random.Generator) -> None:
-    colour = skin(rng) if rng.random() < 0.35 else tuple(rng.integers(0, 256, 3).tolist())
+    color = skin(rng) if rng.random() < 0.35 else tuple(rng.integers(0, 256, 3).tolist())
     dark = tuple(rng.integers(0, 90, 3).tolist())
     middle = (int(rng.integers(0, size[0])), int(rng.integers(0, size[1])))
     reach = int(np.exp(rng.uniform(np.log(3), np.log(80))))
@@ -190,20 +190,20 @@ def _draw_one(canvas: NDArray[np.uint8], size: tuple[int, int], rng: np.random.G
     turn = float(rng.uniform(0, 180))
     choice = rng.random()
     if choice < 0.45:
-        cv2.ellipse(canvas, middle, axes, turn, 0, 360, colour, thick, cv2.LINE_AA)
+        cv2.ellipse(canvas, middle, axes, turn, 0, 360, color, thick, cv2.LINE_AA)
         for _ in range(int(rng.integers(0, 5))):
             spot = rng.uniform(-0.7, 0.7, 2) * axes
             place = (int(middle[0] + spot[0]), int(middle[1] + spot[1]))
             cv2.circle(canvas, place, max(reach // 9, 1), dark, -1, cv2.LINE_AA)
     elif choice < 0.65:
         corner = (middle[0] + axes[0], middle[1] + axes[1])
-        cv2.rectangle(canvas, middle, corner, colour, thick)
+        cv2.rectangle(canvas, middle, corner, color, thick)
     elif choice < 0.8:
         letters = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
         cv2.putText(
-            canvas, letters, middle, int(rng.integers(0, 8)), reach / 25, colour,
+            canvas, letters, middle, int(rng.integers(0, 8)), reach / 25, color,
             max(reach // 15, 1), cv2.LINE_AA,
         )  # fmt: skip
     else:
         end = (int(rng.integers(0, size[0])), int(rng.integers(0, size[1])))
-        cv2.line(canvas, middle, end, colour, max(reach // 6, 1), cv2.LINE_AA)
+        cv2.line(canvas, middle, end, color, max(reach // 6, 1), cv2.LINE_AA)

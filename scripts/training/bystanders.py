@@ -31,7 +31,7 @@ def finder(name: str) -> Detector:
 
 
 def added(photos: Sequence[data.Picture], folder: Path, names: Sequence[str], cache: Path) -> list[data.Picture]:
-    """The pictures with what other detectors find in them and nobody labelled; its landmarks are NaN.
+    """The pictures with what other detectors find in them and nobody labeled; its landmarks are NaN.
 
     Read from `cache` (CSV), which is written first where it is missing.
     """

@@ -1,4 +1,4 @@
-"""Training pictures for the detector: labelled faces at every size on every background."""
+"""Training pictures for the detector: labeled faces at every size on every background."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.augment import compress, grain, light
 from training.backgrounds import Backgrounds
 
 SIZE = (320, 240)
-GREY = 114
+GRAY = 114
 SMALLEST = 9.0
 """Height in pixels below which a face is neither asked for nor forbidden."""
 
@@ -64,7 +64,7 @@ class Composer:
 
     def _photo(self, rng: np.random.Generator) -> Scene:
         """One whole picture, as large as the canvas or nearly so."""
-        plain = np.full((SIZE[1], SIZE[0], 3), GREY, np.uint8)
+        plain = np.full((SIZE[1], SIZE[0], 3), GRAY, np.uint8)
         letterbox = rng.random() < 0.5
         scene = Scene(plain if letterbox else self._backgrounds.make(SIZE, rng))
         index = int(rng.integers(len(self._images)))
@@ -108,7 +108,7 @@ class Composer:
         return scene
 
     def _one_of(self, index: int, rng: np.random.Generator) -> data.FaceLabel:
-        faces = self._pictures[index].labelled
+        faces = self._pictures[index].labeled
         return faces[int(rng.integers(len(faces)))]
 
     def _paste(
@@ -136,7 +136,7 @@ class Composer:
             scene.points.append(face_points * scale + corner)
 
     def _decoys(self, scene: Scene, rng: np.random.Generator, count: int) -> None:
-        """Things that have a face's colours but are none: shuffled faces, a part of one, large."""
+        """Things that have a face's colors but are none: shuffled faces, a part of one, large."""
         for _ in range(count):
             index = int(rng.integers(len(self._images)))
             box = data.central_face(self._pictures[index], self._images[index].shape[1::-1]).box

@@ -1,4 +1,4 @@
-"""Labelled face pictures: a folder (or images.tar) and its faces.csv."""
+"""Labeled face pictures: a folder (or images.tar) and its faces.csv."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POINT_COLUMNS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 @dataclass(frozen=True)
 class FaceLabel:
-    """One labelled face, in pixels of its picture."""
+    """One labeled face, in pixels of its picture."""
 
     box: NDArray[np.float32]
     """(4,) left, top, right, bottom."""
@@ -30,14 +30,14 @@ class FaceLabel:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file of one person and every face labelled in it."""
+    """A picture file of one person and every face labeled in it."""
 
     file: str
     person: str
     faces: tuple[FaceLabel, ...]
 
     @property
-    def labelled(self) -> tuple[FaceLabel, ...]:
+    def labeled(self) -> tuple[FaceLabel, ...]:
         """The faces whose landmarks are known."""
         return tuple(face for face in self.faces if not np.isnan(face.points).any())
 
@@ -79,7 +79,7 @@ def _label(row: dict[str, str]) -> FaceLabel:
 def central_face(picture: Picture, size: tuple[int, int]) -> FaceLabel:
     """The face with landmarks nearest to the picture's middle; `size` is width, height."""
     middle = np.array(size, np.float32) / 2
-    return min(picture.labelled, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
+    return min(picture.labeled, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
 
 
 def is_held_out(person: str, share: float = 0.1) -> bool:

@@ -23,7 +23,7 @@ PRIOR = 0.02
 
 
 def composer(pictures: Sequence[data.Picture], folder: Path, backgrounds: Path | None) -> Composer:
-    """A composer of scenes from labelled pictures and a folder of pictures without faces."""
+    """A composer of scenes from labeled pictures and a folder of pictures without faces."""
     images = [data.read_rgb(folder / picture.file) for picture in pictures]
     around = surroundings(images, pictures)
     return Composer(images, pictures, Backgrounds(read_material(backgrounds), around))

@@ -22,23 +22,23 @@ NORM = 8.0
 """Length that raw embeddings are held near, so that one int8 scale fits them all."""
 
 
-def batches(labelled: teacher.Labelled, size: int, seed: int, step: int) -> Iterator[Batch]:
+def batches(labeled: teacher.Labeled, size: int, seed: int, step: int) -> Iterator[Batch]:
     """Endless batches from number `step` on; each depends on the seed and its number alone."""
-    count = len(labelled.crops)
+    count = len(labeled.crops)
     per_epoch = max(count // size, 1)
     while True:
         epoch, place = divmod(step, per_epoch)
         order = np.random.default_rng((seed, epoch)).permutation(count)
         rows = np.sort(order[place * size : (place + 1) * size])
         rng = np.random.default_rng((seed, step, 1))
-        images = np.stack([student_view(labelled.crops[row], rng) for row in rows])
-        yield images, _centred(labelled.embeddings[rows], labelled.centre)
+        images = np.stack([student_view(labeled.crops[row], rng) for row in rows])
+        yield images, _centered(labeled.embeddings[rows], labeled.center)
         step += 1
 
 
-def _centred(embeddings: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centered(embeddings: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit embeddings without what all faces have in common, which tells nobody from anybody."""
-    left = embeddings - centre
+    left = embeddings - center
     return left / np.linalg.norm(left, axis=1, keepdims=True)
 
 
@@ -80,7 +80,7 @@ def judge(vectors: NDArray[np.float32], people: NDArray[np.int64]) -> str:
 
 
 def train(
-    labelled: teacher.Labelled,
+    labeled: teacher.Labeled,
     held_out: tuple[NDArray[np.uint8], NDArray[np.int64]],
     folder: Path,
     budget: loop.Budget,
@@ -108,7 +108,7 @@ def train(
         averaged.load_state_dict(training.average.values)
         return judge(embed(averaged, held_out[0]), held_out[1])
 
-    training.run(lambda step: batches(labelled, size, seed, step), loss, watch)
+    training.run(lambda step: batches(labeled, size, seed, step), loss, watch)
     print(watch(), flush=True)
     return averaged, training.state
 

@@ -36,7 +36,7 @@ Files = Sequence[tuple[Path, data.Picture]]
 
 def embedder(
     net: TorchNet,
-    labelled: teacher.Labelled,
+    labeled: teacher.Labeled,
     kept: Files,
     options: argparse.Namespace,
     work: Path,
@@ -44,14 +44,14 @@ def embedder(
 ) -> None:
     """Convert the embedder, calibrate it on people kept aside, write its card."""
     rng = np.random.default_rng(options.seed)
-    rows = np.sort(rng.choice(len(labelled.crops), min(SAMPLES, len(labelled.crops)), replace=False))
-    samples = [embedder_training.student_view(labelled.crops[row], rng) for row in rows]
+    rows = np.sort(rng.choice(len(labeled.crops), min(SAMPLES, len(labeled.crops)), replace=False))
+    samples = [embedder_training.student_view(labeled.crops[row], rng) for row in rows]
     _convert(net, np.stack(samples), options, work)
     table = _embedder_card(made, {})
     card.write(options.out, table)
     model = Embedder(*_loaded(options.out))
     finder = _detector_beside(options.out)
-    faces, crops = _embed_labelled(kept, model, finder)
+    faces, crops = _embed_labeled(kept, model, finder)
     floats = replace(faces, vectors=embedder_training.embed(net, crops))
     landmarks = finder.card.name if finder else "faces.csv"
     measured = {
@@ -128,7 +128,7 @@ def detector(
         "precision": round(chosen.precision, 4),
         "landmarks": round(float(np.median(chosen.landmarks)), 4),
         "truth": "faces.csv, boxes that overlap by half or more",
-        "command": f"scripts/evaluate_faces --labelled {options.data.name}",
+        "command": f"scripts/evaluate_faces --labeled {options.data.name}",
         "false_boxes": f"{sum(wrong >= best)} on {len(empty)} backgrounds kept aside, which set the threshold",
     }
     table = _detector_card(tensors, best, made, {"people_kept_aside": measured})
@@ -196,7 +196,7 @@ def _detector_beside(folder: Path) -> Detector | None:
     return Detector(*_loaded(beside)) if (beside / "card.toml").exists() else None
 
 
-def _embed_labelled(kept: Files, model: Embedder, finder: Detector | None) -> tuple[judging.Faces, NDArray[np.uint8]]:
+def _embed_labeled(kept: Files, model: Embedder, finder: Detector | None) -> tuple[judging.Faces, NDArray[np.uint8]]:
     """Central faces embedded by the package, and the crops that it cut for them."""
     vectors, stills, crops, people = [], [], [], []
     for path, picture in kept:

@@ -1,4 +1,4 @@
-"""What the shipped code makes of labelled pictures: faces embedded, people named."""
+"""What the shipped code makes of labeled pictures: faces embedded, people named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled boxes of objects: YOLO label files, and Penn-Fudan's annotations."""
+"""Labeled boxes of objects: YOLO label files, and Penn-Fudan's annotations."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ RANGES = {8: (0.0, 36.0), 16: (26.0, 92.0), 32: (66.0, 1e9)}
 
 @lru_cache(maxsize=1)
 def cells() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centres (N, 2) and strides (N,) of all cells, in the order of the net's rows."""
-    centres, strides = [], []
+    """Centers (N, 2) and strides (N,) of all cells, in the order of the net's rows."""
+    centers, strides = [], []
     for stride in STRIDES:
         columns, rows = (-(-side // stride) for side in SIZE)
         ys, xs = np.mgrid[:rows, :columns]
-        centres.append((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride)
+        centers.append((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride)
         strides.append(np.full(rows * columns, stride))
-    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+    return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -50,8 +50,8 @@ class Targets:
 
 def assign(scene: Scene) -> Targets:
     """The cells near the middle of a face, on the grids of its size, answer for it."""
-    centres, strides = cells()
-    count = len(centres)
+    centers, strides = cells()
+    count = len(centers)
     state, nearest = np.zeros(count, np.int8), np.full(count, np.inf, np.float32)
     boxes = np.zeros((count, 4), np.float32)
     points = np.zeros((count, POINTS, 2), np.float32)
@@ -60,7 +60,7 @@ def assign(scene: Scene) -> Targets:
         middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         shown = np.minimum(box[2:], SIZE) - np.maximum(box[:2], 0)
         size = float(np.sqrt(extent.prod()))
-        away = np.abs(centres - middle)
+        away = np.abs(centers - middle)
         core = (away < np.maximum(0.28 * extent, 0.6 * strides[:, None])).all(axis=1)
         hidden = (shown <= 0).any() or shown.prod() < 0.45 * extent.prod()
         if hidden or extent[1] < SMALLEST or np.isnan(face_points).any():
@@ -77,15 +77,15 @@ def assign(scene: Scene) -> Targets:
 def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, str]:
     """Quality focal loss of the scores, GIoU of the boxes, distance of the landmarks."""
     scores, sides, points = outputs
-    centres, strides = (torch.from_numpy(part) for part in cells())
+    centers, strides = (torch.from_numpy(part) for part in cells())
     state = torch.from_numpy(np.stack([target.state for target in targets]))
     chosen = state == 1
     wanted = torch.from_numpy(np.stack([target.boxes for target in targets]))[chosen]
     wanted_points = torch.from_numpy(np.stack([target.points for target in targets]))[chosen]
     image, cell = chosen.nonzero(as_tuple=True)
-    stride, centre = strides[cell, None], centres[cell]
+    stride, center = strides[cell, None], centers[cell]
     reach = sides[image, cell] * stride
-    boxes = torch.cat([centre - reach[:, :2], centre + reach[:, 2:]], dim=1)
+    boxes = torch.cat([center - reach[:, :2], center + reach[:, 2:]], dim=1)
     overlap, giou = overlaps(boxes, wanted)
     quality = torch.zeros_like(scores[..., 0])
     quality[chosen] = 0.4 + 0.6 * overlap.detach().clamp(0, 1)
@@ -93,7 +93,7 @@ def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, s
     focal = functional.binary_cross_entropy(found, quality, reduction="none")
     focal = (focal * (found - quality).square())[state >= 0].sum()
     total = max(float(chosen.sum()), 1.0)
-    guess = centre[:, None] + points[image, cell].view(-1, POINTS, 2) * stride[..., None]
+    guess = center[:, None] + points[image, cell].view(-1, POINTS, 2) * stride[..., None]
     size = (wanted[:, 2:] - wanted[:, :2]).mean(dim=1)[:, None, None]
     miss = functional.smooth_l1_loss(guess / size, wanted_points / size, beta=0.05)
     parts = (focal / total, (1 - giou).mean(), miss)

@@ -27,14 +27,14 @@ _worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Generated faces with what the teacher said; both are memory maps."""
 
     crops: NDArray[np.uint8]
     """(N, 120, 120, 3) RGB, an aligned crop with 4 pixels of margin."""
     embeddings: NDArray[np.float32]
     """(N, 128) unit length, the mean over the crop and its mirror image."""
-    centre: NDArray[np.float32]
+    center: NDArray[np.float32]
     """(128,) their mean."""
 
 
@@ -181,7 +181,7 @@ def label(
     count: int,
     seed: int,
     workers: int = 2,
-) -> Labelled:
+) -> Labeled:
     """Generate and label `count` faces, or read them back; a stopped run goes on where it was."""
     cache.mkdir(parents=True, exist_ok=True)
     key = json.dumps({"seed": seed, "pictures": len(pictures), "teacher": model.stem, "making": MAKING})
@@ -202,7 +202,7 @@ def label(
                 progress.advance()
     crops = np.memmap(cache / "crops.bin", np.uint8, "r", shape=(count, SIDE, SIDE, 3))
     embeddings = np.memmap(cache / "embeddings.bin", np.float32, "r", shape=(count, DIMENSIONS))
-    return Labelled(crops, embeddings, embeddings.mean(axis=0))
+    return Labeled(crops, embeddings, embeddings.mean(axis=0))
 
 
 def _stored(cache: Path, key: str) -> int:

@@ -219,7 +219,7 @@ def test_a_collection_of_another_space_costs_the_names_and_is_told(running: Runn
     running.start()
 
     assert running.wait() == 0, running.log
-    assert "detected but not recognised" in running.log
+    assert "detected but not recognized" in running.log
     assert {event["identity"]["state"] for event in running.events} == {"pending"}
 
 

@@ -105,7 +105,7 @@ def test_observers_see_each_frame_with_its_tracks(desk: Desk) -> None:
     assert seen[-1][1] == 1
 
 
-def test_what_cannot_be_recognised_is_told_to_health(desk: Desk) -> None:
+def test_what_cannot_be_recognized_is_told_to_health(desk: Desk) -> None:
     desk.pipeline.cost.problems["labels.face"] = "another space"
     desk.reports.seen("door", a_frame(0), desk.pipeline, ())
 

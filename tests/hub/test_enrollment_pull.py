@@ -1,4 +1,4 @@
-"""A face enrolled on one device is recognised by another: over a real broker, a real hub and a real release."""
+"""A face enrolled on one device is recognized by another: over a real broker, a real hub and a real release."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def knows(device: Running, subject: str) -> bool:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_who_is_enrolled_on_one_device_is_recognised_by_another(world: World) -> None:
+def test_who_is_enrolled_on_one_device_is_recognized_by_another(world: World) -> None:
     hub, porch, hall = world.hub, world.porch, world.hall
     done = porch.edge("enroll", "faces", str(PORTRAITS / "grace-hopper"), "--subject", "grace")
     assert done.returncode == 0, done.stderr

@@ -76,7 +76,7 @@ def tflite(tensors: list[Tensor], steps: list[Step], inputs: list[int], outputs:
     return bytes(builder.Output())
 
 
-def mean_colour(width: int, height: int, dtype: str = "float32", scale: float = 0.0, zero_point: int = 0) -> bytes:
+def mean_color(width: int, height: int, dtype: str = "float32", scale: float = 0.0, zero_point: int = 0) -> bytes:
     """An embedder of three dimensions: the mean of each channel of its input."""
     options = schema.ReducerOptionsT()
     options.keepDims = False
@@ -112,7 +112,7 @@ def always(width: int, height: int, answers: dict[str, Any]) -> bytes:
 def a_card(**changes: Any) -> dict[str, Any]:
     """A whole card of an embedder, as a TOML table."""
     table: dict[str, Any] = {
-        "name": "mean-colour",
+        "name": "mean-color",
         "kind": "embedder",
         "file": "mean.tflite",
         "licence": "Apache-2.0",
@@ -156,12 +156,12 @@ class Tiny:
         return opened(parse_card(table, "card.toml"), path)
 
     def embedder(self, data: bytes = b"", **changes: Any) -> Model:
-        return self.model(data or mean_colour(8, 8), a_card(**changes))
+        return self.model(data or mean_color(8, 8), a_card(**changes))
 
     def detector(self, data: bytes = b"", **changes: Any) -> Model:
         return self.model(data or always(16, 8, TWO_BOXES), two_boxes(**changes))
 
-    mean_colour = staticmethod(mean_colour)
+    mean_color = staticmethod(mean_color)
     always = staticmethod(always)
     card = staticmethod(a_card)
     detector_card = staticmethod(two_boxes)

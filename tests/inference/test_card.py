@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], Any]
 @pytest.mark.parametrize(
     ("change", "key", "rule"),
     [
-        (lambda t: t.update(colour="red"), "colour", "there is no such key"),
+        (lambda t: t.update(color="red"), "color", "there is no such key"),
         (lambda t: t.pop("licence"), "licence", "is missing"),
         (lambda t: t["input"].update(width="320"), "input.width", "valid integer"),
         (lambda t: t["input"].update(width=0), "input.width", "greater than or equal to 1"),

@@ -27,41 +27,41 @@ BLUE = Detection("thing", 0.9, Box(0.55, 0.1, 0.95, 0.9))
 
 
 @pytest.fixture
-def colours(tiny: Any) -> Embedder:
+def colors(tiny: Any) -> Embedder:
     model = tiny.embedder()
     return Embedder(model, Interpreter(model.path))
 
 
-def test_each_detection_has_its_own_unit_vector_in_order(colours: Embedder) -> None:
-    blue, red = colours.embed(PICTURE, [BLUE, RED])
+def test_each_detection_has_its_own_unit_vector_in_order(colors: Embedder) -> None:
+    blue, red = colors.embed(PICTURE, [BLUE, RED])
 
     assert blue.vector.tolist() == pytest.approx([0, 0, 1])
     assert red.vector.tolist() == pytest.approx([1, 0, 0])
     assert red.vector.dtype == np.float32
-    assert colours.embed(PICTURE, []) == []
+    assert colors.embed(PICTURE, []) == []
 
 
-def test_the_space_tells_model_runtime_and_preprocessing(colours: Embedder) -> None:
-    assert colours.space == Space(colours.model.sha256, "litert", VERSION, 3)
-    assert colours.embed(PICTURE, [RED])[0].space == colours.space
+def test_the_space_tells_model_runtime_and_preprocessing(colors: Embedder) -> None:
+    assert colors.space == Space(colors.model.sha256, "litert", VERSION, 3)
+    assert colors.embed(PICTURE, [RED])[0].space == colors.space
 
 
-def test_assessed_first_or_not_an_embedding_is_the_same(colours: Embedder) -> None:
-    assessed = colours.assess(PICTURE, RED)
-    after = colours.embed(PICTURE, [RED])[0]
+def test_assessed_first_or_not_an_embedding_is_the_same(colors: Embedder) -> None:
+    assessed = colors.assess(PICTURE, RED)
+    after = colors.embed(PICTURE, [RED])[0]
     other = Picture(np.ascontiguousarray(RED_AND_BLUE[:, ::-1]), "rgb", 80, 40)
-    colours.assess(other, RED)
+    colors.assess(other, RED)
 
     assert after.quality == assessed
-    assert colours.embed(PICTURE, [RED])[0].vector.tolist() == after.vector.tolist()
-    assert colours.embed(other, [RED])[0].vector.tolist() == pytest.approx([0, 0, 1])
+    assert colors.embed(PICTURE, [RED])[0].vector.tolist() == after.vector.tolist()
+    assert colors.embed(other, [RED])[0].vector.tolist() == pytest.approx([0, 0, 1])
 
 
-def test_a_zero_embedding_is_a_model_error_and_not_a_vector(colours: Embedder) -> None:
+def test_a_zero_embedding_is_a_model_error_and_not_a_vector(colors: Embedder) -> None:
     black = Picture(np.zeros((40, 80, 3), np.uint8), "rgb", 80, 40)
 
     with pytest.raises(ModelError, match="zero or not finite"):
-        colours.embed(black, [RED])
+        colors.embed(black, [RED])
 
 
 @pytest.mark.parametrize("answer", [[[np.nan, 0, 1]], [[np.inf, 0, 1]], [[0, 0, 0]]])
@@ -86,13 +86,13 @@ def test_a_detector_is_no_embedder(tiny: Any) -> None:
         Embedder(model, Interpreter(model.path))
 
 
-def test_a_box_outside_the_picture_is_embedded_as_black_or_refused_but_never_breaks(colours: Embedder) -> None:
-    half = colours.embed(PICTURE, [Detection("thing", 0.9, Box(-0.2, 0.1, 0.2, 0.9))])
+def test_a_box_outside_the_picture_is_embedded_as_black_or_refused_but_never_breaks(colors: Embedder) -> None:
+    half = colors.embed(PICTURE, [Detection("thing", 0.9, Box(-0.2, 0.1, 0.2, 0.9))])
 
     assert half[0].vector.tolist() == pytest.approx([1, 0, 0])
     assert half[0].quality.reason != ""
     with pytest.raises(ModelError):
-        colours.embed(PICTURE, [Detection("thing", 0.9, Box(2.0, 2.0, 3.0, 3.0))])
+        colors.embed(PICTURE, [Detection("thing", 0.9, Box(2.0, 2.0, 3.0, 3.0))])
 
 
 def test_a_still_is_the_mean_with_its_mirror_image_where_the_card_says_so(tmp_path: Path) -> None:

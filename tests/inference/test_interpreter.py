@@ -46,7 +46,7 @@ def test_a_float_model_gives_what_it_computes(tmp_path: Path, tiny: Any, runtime
 @pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 10), ("int8", -100)])
 def test_quantization_is_undone(tmp_path: Path, tiny: Any, runtime: str, dtype: str, zero_point: int) -> None:
     path = tmp_path / "q.tflite"
-    path.write_bytes(tiny.mean_colour(8, 8, dtype, 0.5, zero_point))
+    path.write_bytes(tiny.mean_color(8, 8, dtype, 0.5, zero_point))
     interpreter = Interpreter(path, runtime)
 
     interpreter.invoke(np.full((1, 8, 8, 3), zero_point + 20, dtype))
@@ -57,7 +57,7 @@ def test_quantization_is_undone(tmp_path: Path, tiny: Any, runtime: str, dtype: 
 
 def test_values_of_the_next_call_take_the_place_of_the_last(tmp_path: Path, tiny: Any, runtime: str) -> None:
     path = tmp_path / "q.tflite"
-    path.write_bytes(tiny.mean_colour(8, 8, "uint8", 1.0, 0))
+    path.write_bytes(tiny.mean_color(8, 8, "uint8", 1.0, 0))
     interpreter = Interpreter(path, runtime)
     for level in (1, 2):
         interpreter.invoke(np.full((1, 8, 8, 3), level, np.uint8))

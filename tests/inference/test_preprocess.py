@@ -56,7 +56,7 @@ def test_a_letterbox_holds_the_whole_picture_and_a_crop_fills_the_whole_input(
     assert all(-1e-9 <= value <= 1 + 1e-9 for corner in corners for value in corner)
 
 
-def test_a_letterbox_keeps_the_shape_of_things_and_pads_with_grey() -> None:
+def test_a_letterbox_keeps_the_shape_of_things_and_pads_with_gray() -> None:
     preparation = Preparation(Input(8, 8, "letterbox", pad=100), tensor("uint8"), "x")
 
     shown, lies = preparation.whole(picture(np.full((20, 40, 3), 255)))
@@ -158,7 +158,7 @@ def test_a_table_within_one_step_of_a_shift_is_taken_as_that_shift(
     assert np.abs(got - table(card, target, "x")[0, pixels, 0]).max() == 1
 
 
-def test_colours_are_swapped_where_the_card_wants_bgr() -> None:
+def test_colors_are_swapped_where_the_card_wants_bgr() -> None:
     pixels = np.full((8, 8, 3), (10, 20, 30), np.uint8)
 
     assert Preparation(Input(8, 8, color="bgr"), tensor("uint8"), "x").tensor(pixels)[0, 0, 0].tolist() == [30, 20, 10]

@@ -60,7 +60,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> N
 
 
 def test_a_truncated_model_is_refused_or_killed_but_never_passes(tmp_path: Path, tiny: Any) -> None:
-    whole = tiny.mean_colour(8, 8)
+    whole = tiny.mean_color(8, 8)
     path = tmp_path / "cut.tflite"
     path.write_bytes(whole[: int(len(whole) * 0.7)])
 
@@ -80,7 +80,7 @@ def test_a_model_that_takes_too_long_is_stopped(tiny: Any) -> None:
 
 def test_a_model_that_takes_too_much_memory_is_stopped(tmp_path: Path, tiny: Any) -> None:
     path = tmp_path / "huge.tflite"
-    path.write_bytes(tiny.mean_colour(40_000, 30_000))
+    path.write_bytes(tiny.mean_color(40_000, 30_000))
 
     with pytest.raises(ModelError, match=r"huge\.tflite"):
         check.check_file(path, ONE)

@@ -84,7 +84,7 @@ class Device:
         return [json.loads(line) for line in said.splitlines()]
 
     def names(self) -> set[str]:
-        """Who is recognised, until both who pass by have been."""
+        """Who is recognized, until both who pass by have been."""
         found: set[str] = set()
 
         def both() -> bool:
@@ -168,7 +168,7 @@ def test_installed_from_a_wheel_it_is_ready_and_says_how_fast_it_looks(device: D
 
 
 def test_without_its_password_the_broker_refuses_and_with_the_credential_it_does_not(device: Device) -> None:
-    assert eventually(lambda: "unauthorised" in device.box.journal(), 60)
+    assert eventually(lambda: "unauthorized" in device.box.journal(), 60)
     device.box.sh(f"echo '{PASSWORD}' >/etc/edge/credentials/mqtt-password; systemctl restart edge")
 
     assert eventually(lambda: "mqtt: online" in device.box.journal(), 90), device.box.journal()
@@ -177,7 +177,7 @@ def test_without_its_password_the_broker_refuses_and_with_the_credential_it_does
     assert PASSWORD not in device.box.sh(f"journalctl; tr '\\0' ' ' </proc/{device.pid}/environ; systemctl show edge")
 
 
-def test_faces_of_a_file_source_are_recognised_and_an_independent_subscriber_hears_it(device: Device) -> None:
+def test_faces_of_a_file_source_are_recognized_and_an_independent_subscriber_hears_it(device: Device) -> None:
     device.box.sh("edge enroll faces /srv/portraits", timeout=180)
 
     assert device.names() == {"eileen-collins", "grace-hopper"}

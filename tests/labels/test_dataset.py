@@ -23,11 +23,11 @@ RED, BLUE = (250, 20, 20), (20, 20, 250)
 LEFT, RIGHT, TOP = Box(0.1, 0.3, 0.4, 0.9), Box(0.6, 0.3, 0.9, 0.9), Box(0.4, 0.0, 0.6, 0.2)
 
 
-class Colours:
-    """An embedder whose embedding is the mean colour, and one."""
+class Colors:
+    """An embedder whose embedding is the mean color, and one."""
 
     space = SPACE
-    card = SimpleNamespace(name="colours")
+    card = SimpleNamespace(name="colors")
 
     def crop(self, picture: Picture, detection: Detection) -> np.ndarray:
         box, rgb = detection.box, pictures.to_rgb(picture)
@@ -69,7 +69,7 @@ FINDS = Proposes(
 
 
 def rows(example: Example, detector: Proposes = FINDS, **more: object):
-    return rows_of([example], Colours(), [detector], 0, **more)  # type: ignore[arg-type]
+    return rows_of([example], Colors(), [detector], 0, **more)  # type: ignore[arg-type]
 
 
 def test_boxes_and_the_regions_on_them_are_examples_and_other_regions_are_not(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def examples(folder: Path, count: int) -> list[Example]:
 
 def test_an_object_head_is_learned_and_its_reach_is_the_detectors(tmp_path: Path) -> None:
     blind = Proposes(Detection("car", 0.9, LEFT), Detection("car", 0.7, TOP))
-    made, _ = LabelTrainer(Colours(), [blind]).train(examples(tmp_path, 6), examples(tmp_path, 3))  # type: ignore[list-item,arg-type]
+    made, _ = LabelTrainer(Colors(), [blind]).train(examples(tmp_path, 6), examples(tmp_path, 3))  # type: ignore[list-item,arg-type]
     results = {one.label: one for one in made.evaluation.labels}
     assert (results["red"].f1, results["red"].reach) == (1.0, 1.0)
     assert (results["blue"].recall, results["blue"].reach) == (0.0, 0.0)
@@ -117,6 +117,6 @@ def test_an_object_head_is_learned_and_its_reach_is_the_detectors(tmp_path: Path
 
 
 def test_boxes_where_a_detector_finds_nothing_end_in_words(tmp_path: Path) -> None:
-    teacher = LabelTrainer(Colours(), [Proposes(Detection("car", 0.7, TOP))])  # type: ignore[list-item,arg-type]
+    teacher = LabelTrainer(Colors(), [Proposes(Detection("car", 0.7, TOP))])  # type: ignore[list-item,arg-type]
     with pytest.raises(InputError, match="find nothing where the boxes are"):
         teacher.train(examples(tmp_path, 4), examples(tmp_path, 2))

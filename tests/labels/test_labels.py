@@ -28,8 +28,8 @@ from edge.labels.version import HEAD, Made
 def vectors_of(labels: list[int], noise: float = 0.05, dimensions: int = 32) -> np.ndarray:
     """Embeddings as the base makes them: all in one direction, a little apart by label."""
     random = np.random.default_rng(3)
-    centres = 1.0 + 0.3 * random.standard_normal((max(labels) + 1, dimensions))
-    made = centres[labels] + noise * random.standard_normal((len(labels), dimensions))
+    centers = 1.0 + 0.3 * random.standard_normal((max(labels) + 1, dimensions))
+    made = centers[labels] + noise * random.standard_normal((len(labels), dimensions))
     return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
 
 

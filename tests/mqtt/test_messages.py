@@ -109,7 +109,7 @@ def test_an_event_comes_back_as_it_went() -> None:
 
 
 @pytest.mark.parametrize("name", ["\ud800", "x" * 10_000, "../x", "🙂", "a\x00b", '"}'])
-def test_no_name_of_a_subject_or_label_keeps_an_event_from_travelling(name: str) -> None:
+def test_no_name_of_a_subject_or_label_keeps_an_event_from_traveling(name: str) -> None:
     identity = dataclasses.replace(ALICE, subject=name)
     event = an_event("new", identity=identity, label=name)
     assert parse(WireEvent, event_json("porch", Queued(1, 3, 1, 0, event))).type == "new"

@@ -26,14 +26,14 @@ AUDIENCE = 7.0
 """seconds from which only the audience is seen"""
 
 
-def enroll(pipeline: Pipeline, recogniser: FaceRecognizer, folder: Path) -> None:
+def enroll(pipeline: Pipeline, recognizer: FaceRecognizer, folder: Path) -> None:
     for subject in (SINGER, PIANIST):
         portrait = pictures.read(folder / f"{subject}.png")
         found = pipeline.bundle.detectors[DETECTOR].detect(portrait)
         face = max(found, key=lambda detection: detection.box.area)
-        (embedding,) = recogniser.embedder.embed(portrait, [face])
+        (embedding,) = recognizer.embedder.embed(portrait, [face])
         new = NewFace(embedding.vector, subject, subject.encode().hex().ljust(64, "0")[:64], face.box, face.score, 1.0)
-        recogniser.collection.add([new], recogniser.embedder.space)  # type: ignore[attr-defined]
+        recognizer.collection.add([new], recognizer.embedder.space)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def story(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[li
     with Collections(state, settings.collection) as collections:
         bundle = load_model_set(settings, state, collections).bundle
         pipeline = Pipeline(camera, settings, bundle, (f"1-{n}" for n in itertools.count(1)))
-        enroll(pipeline, bundle.recognisers["face"], videos)
+        enroll(pipeline, bundle.recognizers["face"], videos)
         source = VideoFile(camera, str(videos / "short_hamilton_clip.mp4"))
         events = [event for frame in source.frames() for event in pipeline.process(frame)]
         yield events + pipeline.finish()

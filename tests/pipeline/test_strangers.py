@@ -62,8 +62,8 @@ class House:
         self.staff.add(new, SPACE)
         self.embeds, self.queue = Embeds(), ReviewQueue(state, ReviewSettings())
         self.strangers = StrangerRecognizer(self.queue.strangers, settings)
-        recogniser = FaceRecognizer(self.embeds, self.staff, RULES)  # type: ignore[arg-type]
-        self.bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recogniser})
+        recognizer = FaceRecognizer(self.embeds, self.staff, RULES)  # type: ignore[arg-type]
+        self.bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
         self.clock = time.time() - 86400
         self.ids = (f"1-{number}" for number in itertools.count(1))
 

@@ -15,7 +15,7 @@ def standing_at(x: float, y: float, now: float) -> Track:
 
 
 def walk(zones: Zones, steps: list[tuple[float, float, float]]) -> list[set[str]]:
-    """Zones of a track after each (seconds, x, y) of its bottom centre."""
+    """Zones of a track after each (seconds, x, y) of its bottom center."""
     track, seen = standing_at(0.0, 0.0, 0.0), []
     for now, x, y in steps:
         track.box, track.seen = Box(x - 0.1, y - 0.3, x + 0.1, y), now
@@ -24,7 +24,7 @@ def walk(zones: Zones, steps: list[tuple[float, float, float]]) -> list[set[str]
     return seen
 
 
-def test_the_bottom_centre_of_the_box_enters_a_zone() -> None:
+def test_the_bottom_center_of_the_box_enters_a_zone() -> None:
     zones = Zones({"mat": SQUARE})
     assert zones.of(Box(0.4, 0.0, 0.6, 0.5).bottom_center) == {"mat"}
     assert zones.of(Box(0.4, 0.3, 0.6, 0.9).bottom_center) == frozenset()

@@ -69,7 +69,7 @@ def test_a_bad_picture_never_stops_the_run_and_says_why(
     (folder / "amy" / "b-cut.png").write_bytes(good[: len(good) // 2])
     (folder / "amy" / "c-text.jpg").write_text("not a picture")
     (folder / "amy" / ".hidden.png").write_bytes(good)
-    cv2.imwrite(str(folder / "amy" / "d-grey.png"), np.full((300, 300, 3), 128, np.uint8))
+    cv2.imwrite(str(folder / "amy" / "d-gray.png"), np.full((300, 300, 3), 128, np.uint8))
     small = cv2.resize(cv2.imread(str(gallery / "amy" / "amy2.png")), (24, 24))
     canvas = np.full((480, 640, 3), 90, np.uint8)
     canvas[100:124, 100:124] = small
@@ -87,13 +87,13 @@ def test_a_bad_picture_never_stops_the_run_and_says_why(
     assert reasons.pop("f-blurred.png") in ("no_face", "blurred")
     assert reasons == {
         "z-good.png": "", "a-empty.png": "empty", "b-cut.png": "truncated", "c-text.jpg": "unsupported",
-        "d-grey.png": "no_face", "loose.png": "no_subject", "x.png": "subject",
+        "d-gray.png": "no_face", "loose.png": "no_subject", "x.png": "subject",
     }  # fmt: skip
     assert all(outcome.message for outcome in outcomes if outcome.status == "skipped")
     assert collection.subjects() == {"amy": 1}
 
 
-def test_one_picture_of_two_people_is_not_relabelled(
+def test_one_picture_of_two_people_is_not_relabeled(
     gallery: Path, faces: FaceExtractor, collection: Collection
 ) -> None:
     picture = gallery / "amy" / "amy1.png"

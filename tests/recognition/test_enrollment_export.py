@@ -34,7 +34,7 @@ def collections(tmp_path: Path) -> Iterator[Collections]:
         yield made
 
 
-def enrol(collection: Collection, count: int, seed: int = 0) -> list[Face]:
+def enroll(collection: Collection, count: int, seed: int = 0) -> list[Face]:
     vectors = np.random.default_rng(seed).standard_normal((count, 128), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     new = [
@@ -51,7 +51,7 @@ def ask(collections: Collections, after: str = "", **changes: str) -> tuple[Enro
 
 
 def test_page_by_page_the_hub_gets_each_face_once_with_its_id_and_embedding(collections: Collections) -> None:
-    faces = enrol(collections.create("faces"), 700)
+    faces = enroll(collections.create("faces"), 700)
     came: list[tuple[Face, Any]] = []
     pages, page = 0, EnrollmentPage("", [], "", "", True)
     while page.more:
@@ -70,7 +70,7 @@ def test_page_by_page_the_hub_gets_each_face_once_with_its_id_and_embedding(coll
 
 def test_faces_of_releases_and_faces_without_a_name_stay(collections: Collections) -> None:
     collection = collections.create("faces")
-    own = enrol(collection, 3)
+    own = enroll(collection, 3)
     pairs = zip(own, collection.vectors([face.face_id for face in own]), strict=True)
     away = [(replace(f, face_id=f"{i:08d}{f.face_id[8:]}", origin="hub"), v) for i, (f, v) in enumerate(pairs)]
     collection.merge(away, SPACE.fingerprint, 128)
@@ -82,7 +82,7 @@ def test_faces_of_releases_and_faces_without_a_name_stay(collections: Collection
 
 def test_a_collection_of_releases_alone_is_gone_through_to_its_end(collections: Collections) -> None:
     collection = collections.create("faces")
-    own = enrol(collections.create("other"), LOOK + 5)
+    own = enroll(collections.create("other"), LOOK + 5)
     vectors = collections.get("other").vectors([face.face_id for face in own])
     shipped = [(replace(f, collection="faces", origin="hub"), v) for f, v in zip(own, vectors, strict=True)]
     collection.merge(shipped, SPACE.fingerprint, 128)
@@ -94,7 +94,7 @@ def test_a_collection_of_releases_alone_is_gone_through_to_its_end(collections: 
 
 
 def test_without_the_owner_s_key_nothing_is_given(collections: Collections) -> None:
-    enrol(collections.create("faces"), 1)
+    enroll(collections.create("faces"), 1)
     with pytest.raises(InputError, match="not given away"):
         give({"challenge": CHALLENGE}, "porch", "", collections, "faces")
     assert CommandSettings().enrolments_key.get_secret_value() == ""
@@ -106,14 +106,14 @@ def test_without_the_owner_s_key_nothing_is_given(collections: Collections) -> N
     ids=lambda changed: next(iter(changed)),
 )
 def test_an_answer_to_another_question_is_not_one(collections: Collections, changed: dict[str, str]) -> None:
-    enrol(collections.create("faces"), 1)
+    enroll(collections.create("faces"), 1)
     wish, answer = ask(collections)
     with pytest.raises(TrustError, match="not sealed with this device's key"):
         read(answer, KEY, replace(wish, **changed))
 
 
 def test_nobody_without_the_hub_s_key_can_read_change_or_make_an_answer(collections: Collections) -> None:
-    face = enrol(collections.create("faces"), 1)[0]
+    face = enroll(collections.create("faces"), 1)[0]
     wish, answer = ask(collections)
     assert face.subject
     assert face.subject.encode() not in sealed.base64.b64decode(answer["sealed"])

@@ -134,9 +134,9 @@ class KnowsAlice:
 def a_bundle(
     detector: object | None = None, embedder: CountsEmbeddings | None = None, collection: KnowsAlice | None = None
 ) -> ModelSet:
-    recogniser = FaceRecognizer(embedder or CountsEmbeddings(), collection or KnowsAlice(), RULES)
+    recognizer = FaceRecognizer(embedder or CountsEmbeddings(), collection or KnowsAlice(), RULES)
     detectors = {"fake": detector or SeesOneFace()}
-    return ModelSet("r7", detectors, {"face": 0.5, "person": 0.5}, {"face": recogniser})  # type: ignore[dict-item]
+    return ModelSet("r7", detectors, {"face": 0.5, "person": 0.5}, {"face": recognizer})  # type: ignore[dict-item]
 
 
 def ids() -> Iterator[str]:

@@ -323,7 +323,7 @@ ATTACKS = [
     Attack("a release from before somebody was forgotten", ReleaseError, _before_erasure),
     Attack("clock in 1970", ClockError, lambda _: _clock(-time.time() + 1e6)),
     Attack("clock a year back", ClockError, lambda _: _clock(-365 * 86400)),
-    Attack("clock not synchronised", ClockError, _unsynced),
+    Attack("clock not synchronized", ClockError, _unsynced),
     Attack("clock a year ahead", TrustError, lambda _: _clock(365 * 86400)),
 ]  # fmt: skip
 

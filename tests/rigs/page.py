@@ -117,7 +117,7 @@ def enrolled(collections: Collections, people: tuple[str, ...] = PEOPLE) -> None
 
 
 def crop_of(number: int) -> bytes:
-    """A picture that can be told from others by its colours."""
+    """A picture that can be told from others by its colors."""
     pixels = np.full((96, 96, 3), (40 + 37 * number % 200, 40 + 91 * number % 200, 40 + 53 * number % 200), np.uint8)
     pixels[20:76, 28:68] = (220, 190 - 5 * number % 90, 160)
     return encode_jpeg(pixels)

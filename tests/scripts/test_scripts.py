@@ -79,11 +79,11 @@ def test_no_extra_of_the_package_leads_back_to_itself() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_the_quickstart_recognises_its_subjects_and_ends_by_itself() -> None:
+def test_the_quickstart_recognizes_its_subjects_and_ends_by_itself() -> None:
     result = run(sys.executable, SCRIPTS / "quickstart_run.py", seconds=240)
     assert result.returncode == 0, result.stdout + result.stderr
     last = result.stdout.splitlines()[-1]
-    found = re.fullmatch(r"quickstart: (\d+) events, 2 subjects recognised", last)
+    found = re.fullmatch(r"quickstart: (\d+) events, 2 subjects recognized", last)
     assert found, result.stdout
     types = re.findall(r"  demo  (new|update|end) ", result.stdout)
     assert int(found[1]) == len(types)

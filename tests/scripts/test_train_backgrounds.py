@@ -75,7 +75,7 @@ def debs(archive: Archive) -> dict[str, Path]:
 
 
 def slope(seed: int, size: int = 200) -> bytes:
-    """From one colour to another, with a little grain: noise alone a detector now and then takes for a face."""
+    """From one color to another, with a little grain: noise alone a detector now and then takes for a face."""
     random = np.random.default_rng(seed)
     ends = random.integers(20, 236, (2, 1, 3)).astype(np.float32)
     grain = random.integers(-9, 10, (size, size, 3))

@@ -33,7 +33,7 @@ def first(camera: CameraSettings, count: int = 1) -> list[Frame]:
         return list(itertools.islice(source.frames(), count))
 
 
-def colours(picture: Picture) -> list[tuple[int, ...]]:
+def colors(picture: Picture) -> list[tuple[int, ...]]:
     """Of the four corners' insides: top left, top right, bottom left, bottom right."""
     rgb = pictures.to_rgb(picture)
     height, width = rgb.shape[:2]
@@ -48,28 +48,28 @@ def close_to(got: list[tuple[int, ...]], expected: list[tuple[int, int, int]]) -
 def test_both_streams_show_the_scene_although_rows_are_padded(board: Any) -> None:
     (frame,) = first(a_camera(width=300, height=300, small_width=200, small_height=200))
     assert frame.main.data.shape == (450, 384)
-    assert close_to(colours(frame.main), [RED, GREEN, BLUE, BLUE])
+    assert close_to(colors(frame.main), [RED, GREEN, BLUE, BLUE])
     assert frame.small is not None
-    assert close_to(colours(frame.small), [RED, GREEN, BLUE, BLUE])
+    assert close_to(colors(frame.small), [RED, GREEN, BLUE, BLUE])
 
 
 def test_rgb888_is_read_as_blue_green_red(board: Any) -> None:
     board.main_format = "RGB888"
     (frame,) = first(a_camera())
     assert frame.main.layout == "bgr"
-    assert close_to(colours(frame.main), [RED, GREEN, BLUE, BLUE])
+    assert close_to(colors(frame.main), [RED, GREEN, BLUE, BLUE])
 
 
 def test_a_frame_outlives_its_request(board: Any) -> None:
     frames = first(a_camera(), 12)
-    assert all(close_to(colours(frame.main), [RED, GREEN, BLUE, BLUE]) for frame in frames)
+    assert all(close_to(colors(frame.main), [RED, GREEN, BLUE, BLUE]) for frame in frames)
     assert [frame.sequence for frame in frames] == list(range(12))
 
 
 def test_half_a_turn_is_left_to_the_sensor(board: Any) -> None:
     (frame,) = first(a_camera(rotation=180))
     assert board.configurations[-1]["transform"].hflip
-    assert close_to(colours(frame.main), [BLUE, BLUE, GREEN, RED])
+    assert close_to(colors(frame.main), [BLUE, BLUE, GREEN, RED])
 
 
 @pytest.mark.parametrize(("rotation", "expected"), [(90, [BLUE, RED, BLUE, GREEN]), (270, [GREEN, BLUE, RED, BLUE])])
@@ -77,8 +77,8 @@ def test_quarter_turns_are_made_here(board: Any, rotation: int, expected: list[t
     (frame,) = first(a_camera(rotation=rotation))
     assert frame.small is not None
     assert (frame.main.width, frame.main.height) == (240, 320)
-    assert close_to(colours(frame.main), expected)
-    assert close_to(colours(frame.small), expected)
+    assert close_to(colors(frame.main), expected)
+    assert close_to(colors(frame.small), expected)
 
 
 def test_the_frame_rate_and_the_controls_are_the_settings(board: Any) -> None:
@@ -185,7 +185,7 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
 def test_auto_takes_the_csi_camera(board: Any) -> None:
     source = open_source(a_camera(source="auto"))
     with closing(source):
-        assert close_to(colours(next(iter(source.frames())).main), [RED, GREEN, BLUE, BLUE])
+        assert close_to(colors(next(iter(source.frames())).main), [RED, GREEN, BLUE, BLUE])
         assert "picamera2" in source.name
 
 

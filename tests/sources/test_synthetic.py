@@ -113,11 +113,11 @@ def test_a_loop_goes_on_after_the_scene() -> None:
 
 
 def test_a_folder_of_ones_own_portraits_is_filmed_without_a_list_of_faces(tmp_path: Path) -> None:
-    for name, colour in (("ada", (200, 60, 60)), ("bob", (60, 60, 200))):
+    for name, color in (("ada", (200, 60, 60)), ("bob", (60, 60, 200))):
         (tmp_path / name).mkdir()
         rgb = np.full((120, 100, 3), 230, np.uint8)
-        cv2.ellipse(rgb, (50, 48), (20, 26), 0, 0, 360, colour, -1)
-        cv2.rectangle(rgb, (15, 85), (85, 120), colour, -1)
+        cv2.ellipse(rgb, (50, 48), (20, 26), 0, 0, 360, color, -1)
+        cv2.rectangle(rgb, (15, 85), (85, 120), color, -1)
         (tmp_path / name / "1.jpg").write_bytes(pictures.encode_jpeg(rgb))
     camera = CameraSettings(source=f"synthetic:{tmp_path}", realtime=False, width=320, height=180)
     source = open_source(camera)

@@ -54,8 +54,8 @@ def number_of(frame: Frame) -> int:
     return round(float(rgb[rgb.shape[0] * 7 // 8].mean()) / 4)
 
 
-def close_to(pixel: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool(np.abs(pixel.astype(int) - colour).max() < 25)
+def close_to(pixel: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool(np.abs(pixel.astype(int) - color).max() < 25)
 
 
 def test_every_frame_arrives_with_its_time(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What IMAGE_PROPERTIES tells: brightness, sharpness, contrast, and the colours that a picture is made of."""
+"""What IMAGE_PROPERTIES tells: brightness, sharpness, contrast, and the colors that a picture is made of."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edge.core.imaging import image as pictures
 from edge.core.types import Picture
 
 SIDE = 64
-"""pixels of the picture that colours are counted in"""
+"""pixels of the picture that colors are counted in"""
 SIMPLE = {
     "black": (0, 0, 0), "white": (255, 255, 255), "gray": (128, 128, 128), "red": (200, 30, 30),
     "orange": (255, 140, 0), "yellow": (240, 220, 40), "green": (40, 140, 60), "blue": (40, 80, 200),
     "purple": (130, 50, 150), "pink": (255, 160, 190), "brown": (120, 75, 45),
 }  # fmt: skip
 CSS = {
-    "black": (0, 0, 0), "dimgrey": (105, 105, 105), "grey": (128, 128, 128), "darkgrey": (169, 169, 169),
+    "black": (0, 0, 0), "dimgrey": (105, 105, 105), "gray": (128, 128, 128), "darkgrey": (169, 169, 169),
     "silver": (192, 192, 192), "lightgrey": (211, 211, 211), "whitesmoke": (245, 245, 245), "white": (255, 255, 255),
     "maroon": (128, 0, 0), "brown": (165, 42, 42), "firebrick": (178, 34, 34), "red": (255, 0, 0),
     "salmon": (250, 128, 114), "rosybrown": (188, 143, 143), "sienna": (160, 82, 45), "saddlebrown": (139, 69, 19),
@@ -55,14 +55,14 @@ def _dominant(picture: Picture, most: int) -> list[dict[str, Any]]:
     count = min(most, len(np.unique(pixels, axis=0)))
     cv2.setRNGSeed(1)
     enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
-    _, members, centres = cv2.kmeans(pixels, count, np.empty(0), enough, 1, cv2.KMEANS_PP_CENTERS)
+    _, members, centers = cv2.kmeans(pixels, count, np.empty(0), enough, 1, cv2.KMEANS_PP_CENTERS)
     shares = np.bincount(members.ravel(), minlength=count) / len(pixels)
     order = np.argsort(-shares, kind="stable")
-    return [_color(centres[i], float(shares[i])) for i in order if shares[i] > 0]
+    return [_color(centers[i], float(shares[i])) for i in order if shares[i] > 0]
 
 
-def _color(centre: Any, share: float) -> dict[str, Any]:
-    red, green, blue = (int(min(255, max(0, round(float(value))))) for value in centre)
+def _color(center: Any, share: float) -> dict[str, Any]:
+    red, green, blue = (int(min(255, max(0, round(float(value))))) for value in center)
     return {
         "Red": red,
         "Green": green,

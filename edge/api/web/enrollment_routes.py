@@ -1,4 +1,4 @@
-"""Enrolment from the browser: a picture comes, what would be enrolled of it is shown, and then it is enrolled."""
+"""Enrollment from the browser: a picture comes, what would be enrolled of it is shown, and then it is enrolled."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EnrollmentRoutes:
         self._looks = looks.EnrollmentPreviews()
 
     def collections(self) -> list[str]:
-        """Collections that a label is recognised by."""
+        """Collections that a label is recognized by."""
         labels = self._settings.labels.values()
         return sorted({label.collection for label in labels if label.embedder and label.collection})
 
@@ -114,12 +114,12 @@ class EnrollmentRoutes:
         return JSONResponse(told.document, told.status)
 
     def _named(self, request: Request) -> tuple[str, str]:
-        """The collection of a request, and the label that is recognised by it."""
+        """The collection of a request, and the label that is recognized by it."""
         name = request.path_params["name"]
         for label, section in self._settings.labels.items():
             if section.embedder and section.collection == name:
                 return name, label
-        raise NotFoundError(f"no label is recognised by a collection {name[:64]!r}", "look at [labels]")
+        raise NotFoundError(f"no label is recognized by a collection {name[:64]!r}", "look at [labels]")
 
     def _finder(self, label: str) -> finder.FaceExtractor:
         if label not in self._finders:

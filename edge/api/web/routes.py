@@ -56,7 +56,7 @@ class StatusPage:
         self._door = AccessControl(settings.page, settings.device.name)
         self.live = LiveView(settings.page.width)
         self.feed = EventStream()
-        self._enrolment = EnrollmentRoutes(settings, state, collections)
+        self._enrollment = EnrollmentRoutes(settings, state, collections)
         self._questions = ReviewRoutes(settings, state, collections)
         self._stats: Callable[[], Stats] | None = None
         self._present: Callable[[], Sequence[CameraPresence]] = tuple
@@ -72,11 +72,11 @@ class StatusPage:
     ) -> None:
         """Who tells what there is now."""
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
-        self._enrolment.latest = self._camera
+        self._enrollment.latest = self._camera
 
     def serve(self, lane: WorkQueue) -> None:
         """``lane`` runs the models that enroll."""
-        self._enrolment.lane = lane
+        self._enrollment.lane = lane
 
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""
@@ -92,7 +92,7 @@ class StatusPage:
     def routes(self) -> list[BaseRoute]:
         from starlette.routing import Route
 
-        door, enrolment, questions = self._door, self._enrolment, self._questions
+        door, enrollment, questions = self._door, self._enrollment, self._questions
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
@@ -101,9 +101,9 @@ class StatusPage:
             Route("/page/state", door.private(self._answer_state), methods=["GET"]),
             Route("/page/events", door.private(self._answer_events), methods=["GET"]),
             Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
-            Route("/page/collections/{name}/faces", door.changing(enrolment.answer), methods=["POST"]),
-            Route("/page/collections/{name}/looks", door.changing(enrolment.look), methods=["POST"]),
-            Route("/page/looks/{word}", door.changing(enrolment.enroll), methods=["POST"]),
+            Route("/page/collections/{name}/faces", door.changing(enrollment.answer), methods=["POST"]),
+            Route("/page/collections/{name}/looks", door.changing(enrollment.look), methods=["POST"]),
+            Route("/page/looks/{word}", door.changing(enrollment.enroll), methods=["POST"]),
             Route("/page/review", door.private(questions.listed), methods=["GET"]),
             Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
             Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
@@ -135,7 +135,7 @@ class StatusPage:
         try:
             subjects = await asyncio.to_thread(lambda: self._collections.get(name).subjects())
         except NotFoundError as error:
-            if name not in self._enrolment.collections():
+            if name not in self._enrollment.collections():
                 return said(404, error.message, error.hint)
             subjects = {}  # it is made with its first face
         like = request.query_params.get("like", "").casefold()
@@ -202,7 +202,7 @@ class StatusPage:
             "collections": [
                 {"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()
             ],
-            "enrollable": self._enrolment.collections(),
+            "enrollable": self._enrollment.collections(),
             "review": self._questions.summary(),
         }
 

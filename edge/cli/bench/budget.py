@@ -73,12 +73,12 @@ class _BudgetRun:
 def _enrolled(stand: BenchSetup) -> int:
     """Add the plan's people to the collections of the bundle: how many pictures were good for it."""
     count, bundle = 0, stand.assembled.bundle
-    for label, recogniser in bundle.recognisers.items():
+    for label, recognizer in bundle.recognizers.items():
         detectors = [cast("Detector", bundle.detectors[name]) for name in stand.camera.detectors]
         able = [detector for detector in detectors if label in detector.labels]
         score, least = stand.settings.labels[label].score, stand.settings.recognition.min_quality
-        finder = FaceExtractor(label, able, cast("Embedder", recogniser.embedder), score, least)
-        collection = cast("Collection", recogniser.collection)
+        finder = FaceExtractor(label, able, cast("Embedder", recognizer.embedder), score, least)
+        collection = cast("Collection", recognizer.collection)
         plan = planned(stand.plan.people or PORTRAITS, None)
         count += sum(one.face is not None for one in enroll_images(plan, finder, collection))
     return count
@@ -87,7 +87,7 @@ def _enrolled(stand: BenchSetup) -> int:
 def _run(stand: BenchSetup, recognition: RecognitionSettings) -> _BudgetRun:
     settings = stand.settings.model_copy(update={"recognition": recognition})
     camera = stand.camera.model_copy(update={"motion": False})
-    recognised = stand.assembled.bundle.recognisers
+    recognized = stand.assembled.bundle.recognizers
     pipeline = Pipeline(camera, settings, stand.assembled.bundle, ids())
     run, started = _BudgetRun(), dict[str, float]()
     cpu = time.process_time()
@@ -95,7 +95,7 @@ def _run(stand: BenchSetup, recognition: RecognitionSettings) -> _BudgetRun:
         events = pipeline.process(frame)
         run.embeddings += pipeline.cost.embeddings
         for track in pipeline.tracks:
-            run.faces += track.seen == frame.monotonic and track.label in recognised
+            run.faces += track.seen == frame.monotonic and track.label in recognized
             started.setdefault(track.id, track.started)
         for event in events:
             run.final[event.track] = _name(event.identity)

@@ -86,7 +86,7 @@ class counted:  # noqa: N801
 
     def __init__(self, assembled: LoadedModels, invokes: Invokes) -> None:
         bundle = assembled.bundle
-        models = [*bundle.detectors.values(), *(one.embedder for one in bundle.recognisers.values())]
+        models = [*bundle.detectors.values(), *(one.embedder for one in bundle.recognizers.values())]
         models += [one.embedder for one in bundle.tellers.values()]
         self._interpreters = {
             model.card.name: model.interpreter for model in models if isinstance(model, Detector | Embedder)

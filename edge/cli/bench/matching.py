@@ -1,4 +1,4 @@
-"""Collections as they grow: to match a face, whether the right one is found, to enrol one more."""
+"""Collections as they grow: to match a face, whether the right one is found, to enroll one more."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ STEP = 5_000
 
 
 def by_size(stand: BenchSetup) -> dict[str, Any]:
-    """By number of faces, for the first recogniser's space. Empty where nothing is recognised."""
-    for recogniser in stand.assembled.bundle.recognisers.values():
-        space = recogniser.embedder.space
+    """By number of faces, for the first recognizer's space. Empty where nothing is recognized."""
+    for recognizer in stand.assembled.bundle.recognizers.values():
+        space = recognizer.embedder.space
         return {
             str(size): _measured(size, space, stand.settings, stand.folder / f"of-{size}") for size in stand.plan.sizes
         }

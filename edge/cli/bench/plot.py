@@ -137,10 +137,10 @@ def _in_view(axes: Axes, report: Report) -> None:
 def _cameras(axes: Axes, report: Report) -> None:
     found = report["cameras"]
     places, width = range(len(found)), 0.8 / len(LOADS)
-    for index, (load, words, colour) in enumerate(LOADS):
+    for index, (load, words, color) in enumerate(LOADS):
         rates = [one.get(load, {}).get("looks_per_second", 0.0) for one in found.values()]
         bars = [at + (index - (len(LOADS) - 1) / 2) * width for at in places]
-        axes.bar(bars, rates, width * 0.92, color=colour, label=words)
+        axes.bar(bars, rates, width * 0.92, color=color, label=words)
         for at, (bar, one) in enumerate(zip(bars, found.values(), strict=True)):
             if load in one:
                 text = f"{one[load]['exposure_to_outbox_ms'].get('p99', 0):.0f}"

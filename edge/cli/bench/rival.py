@@ -73,8 +73,8 @@ class _Script:
     def __init__(self, camera: CameraSettings, assembled: LoadedModels, publish: Publish) -> None:
         bundle = assembled.bundle
         self._detectors = [cast("Detector", bundle.detectors[name]) for name in camera.detectors]
-        self._embedders = {label: cast("Embedder", one.embedder) for label, one in bundle.recognisers.items()}
-        self._known = {label: _everything(one.collection) for label, one in bundle.recognisers.items()}
+        self._embedders = {label: cast("Embedder", one.embedder) for label, one in bundle.recognizers.items()}
+        self._known = {label: _everything(one.collection) for label, one in bundle.recognizers.items()}
         self._publish = publish
         self.embedders = {embedder.card.name for embedder in self._embedders.values()}
         self.embeddings = 0

@@ -64,8 +64,8 @@ def held_bytes(stand: BenchSetup) -> int:
 def fill(assembled: LoadedModels, collections: Collections, settings: Settings, faces: int) -> None:
     """Random faces, so that matching has its share of the cycle."""
     random = np.random.default_rng(SEED)
-    for name, recogniser in assembled.bundle.recognisers.items():
-        space: Space = recogniser.embedder.space
+    for name, recognizer in assembled.bundle.recognizers.items():
+        space: Space = recognizer.embedder.space
         vectors = random.standard_normal((faces, space.dimensions)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         new = [NewFace(vector, f"subject-{i}", f"{i:064x}", WHOLE) for i, vector in enumerate(vectors)]
@@ -81,7 +81,7 @@ def machine(
     return {
         "board": board.model(),
         "python": platform.python_version(),
-        "runtime": sorted({r.embedder.space.runtime for r in assembled.bundle.recognisers.values()})
+        "runtime": sorted({r.embedder.space.runtime for r in assembled.bundle.recognizers.values()})
         or [settings.models.runtime],
         "threads": settings.models.threads,
         "models": {name: digest[:12] for name, digest in assembled.models.items()},

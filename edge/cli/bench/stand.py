@@ -29,7 +29,7 @@ class Plan:
     threads: tuple[int, ...] = ()
     """run the cycle again with each of these numbers of interpreter threads"""
     sizes: tuple[int, ...] = ()
-    """match in, and enrol into, collections of these numbers of faces"""
+    """match in, and enroll into, collections of these numbers of faces"""
     cameras: tuple[int, ...] = ()
     """watch with each of these numbers of cameras"""
     in_view: tuple[int, ...] = ()

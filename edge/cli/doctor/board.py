@@ -33,7 +33,7 @@ def clock(patient: DoctorContext) -> Iterator[Finding]:
         )  # fmt: skip
     elif board.clock() != "synced" and not patient.settings.sync.trust_clock:
         yield Finding(
-            Level.WARNING, "clock", f"the clock ({said} UTC) is not synchronised",
+            Level.WARNING, "clock", f"the clock ({said} UTC) is not synchronized",
             "events are marked unsynced, and no release is installed",
             "check timedatectl status and that UDP port 123 is open; set sync.trust_clock on a board with an RTC",
         )  # fmt: skip

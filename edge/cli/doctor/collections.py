@@ -1,4 +1,4 @@
-"""The collections that labels are recognised by, and their indexes."""
+"""The collections that labels are recognized by, and their indexes."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _decoded_jpeg(data: bytes, found: Header, where: str) -> ByteArray:
 
 
 def _decoded_by_cv2(data: bytes, where: str) -> ByteArray:
-    jpeg = data.startswith(b"\xff\xd8")  # CMYK becomes colour, and is turned by us
+    jpeg = data.startswith(b"\xff\xd8")  # CMYK becomes color, and is turned by us
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if jpeg else cv2.IMREAD_UNCHANGED
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -34,7 +34,7 @@ class Header:
     """pixels, as stored: before the orientation is applied"""
     height: int
     components: int = 3
-    """JPEG only: 1 gray, 3 colour, 4 CMYK"""
+    """JPEG only: 1 gray, 3 color, 4 CMYK"""
     orientation: int = 1
     """EXIF, 1..8: 1 is upright"""
 

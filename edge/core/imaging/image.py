@@ -1,7 +1,7 @@
 """Pictures: read, converted, resized, turned and cut.
 
 Pixels are uint8. ``i420`` follows ITU-R BT.601 with 16..235 luma, as cv2 has it. Resizing is bilinear; pixel
-centres lie at half-integers, so a picture and its smaller self show the same fractions.
+centers lie at half-integers, so a picture and its smaller self show the same fractions.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def luma(picture: Picture, width: int, height: int) -> ByteArray:
 def warped_rgb(picture: Picture, matrix: FloatArray, width: int, height: int) -> ByteArray:
     """(height, width, 3) uint8 cut from a picture by an affine map; black where it looks outside.
 
-    ``matrix`` (2, 3) takes the centre of a source pixel (whole numbers) to the output, as cv2.warpAffine does.
+    ``matrix`` (2, 3) takes the center of a source pixel (whole numbers) to the output, as cv2.warpAffine does.
     Only the region that is needed is converted, and averaged first where the output is less than half its size.
     """
     (a, b, c), (d, e, f) = forward = matrix.tolist()  # plain numbers: a tenth of what small arrays cost after an invoke

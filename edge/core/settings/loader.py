@@ -214,7 +214,7 @@ def _explained(
 
 def _rule(detail: ErrorDetails, location: Location) -> str:
     if detail["type"] == "extra_forbidden":
-        return "there is no such setting"  # its value may be a password whose key is misspelt
+        return "there is no such setting"  # its value may be a password whose key is misspelled
     rule = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
     if detail["type"] == "tuple_type":

@@ -81,7 +81,7 @@ class Settings(Section):
 
     @field_validator("labels", mode="before")
     @classmethod
-    def _faces_stay_recognised(cls, labels: object) -> object:
+    def _faces_stay_recognized(cls, labels: object) -> object:
         """A [labels.face] that sets a threshold alone keeps the embedder and the collection of the default."""
         face = labels.get("face") if isinstance(labels, dict) else None
         if not isinstance(labels, dict) or not isinstance(face, dict):

@@ -1,4 +1,4 @@
-"""Settings of what is looked at and how it is recognised."""
+"""Settings of what is looked at and how it is recognized."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class ModelSettings(Section):
 
 
 class LabelSettings(Section):
-    """[labels.<name>]: one label that matters, and how it is recognised."""
+    """[labels.<name>]: one label that matters, and how it is recognized."""
 
     score: Fraction | None = Field(
         None, examples=[0.6], description="Lowest detector score. The model card's when not set."
     )
     min_size: Fraction = Field(0.0, description="Smallest box height, fraction of the frame.")
     max_size: Fraction = Field(1.0, description="Largest box height, fraction of the frame.")
-    embedder: str = Field("", description="Model that embeds this label; empty: detected, not recognised.")
+    embedder: str = Field("", description="Model that embeds this label; empty: detected, not recognized.")
     collection: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,255}$", description="Collection that names it.")
     similarity: float | None = Field(
         None,
@@ -132,7 +132,7 @@ class CameraSettings(Section):
     zones: dict[str, ZoneSettings] = Field(
         {},
         examples=[{"mat": ((0.3, 0.7), (0.7, 0.7), (0.5, 1.0))}],
-        description="Polygons in fractions of the frame, entered by the bottom centre of a box.",
+        description="Polygons in fractions of the frame, entered by the bottom center of a box.",
     )
     required_zones: tuple[str, ...] = Field((), description="Report only tracks that entered one of these zones.")
     motion: bool = Field(True, description="Look only where something moves (and once in a while).")

@@ -1,4 +1,4 @@
-/** Collections, and enrolment: a name, pictures from a camera or from files, a look at what would be enrolled. */
+/** Collections, and enrollment: a name, pictures from a camera or from files, a look at what would be enrolled. */
 
 import { $, button, count, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
 import { View } from "./live.js";
@@ -20,17 +20,17 @@ export function show(state) {
     details.addEventListener("toggle", () => details.open && subjects(details, one.name));
     return details;
   });
-  $("enrol").hidden = !state.enrollable.length;
-  $("enrol-off").hidden = state.enrollable.length > 0;
-  fill($("enrol-collection"), state.enrollable, (name) => make("option", "", name));
-  $("enrol-collection-field").hidden = state.enrollable.length < 2;
-  if (!field.collection && state.enrollable.length) field.collection = $("enrol-collection").value;
+  $("enroll").hidden = !state.enrollable.length;
+  $("enroll-off").hidden = state.enrollable.length > 0;
+  fill($("enroll-collection"), state.enrollable, (name) => make("option", "", name));
+  $("enroll-collection-field").hidden = state.enrollable.length < 2;
+  if (!field.collection && state.enrollable.length) field.collection = $("enroll-collection").value;
   cameras = state.cameras;
-  fill($("enrol-camera"), cameras.map((camera) => camera.name), (name) => make("option", "", name));
-  $("enrol-camera-field").hidden = cameras.length < 2;
+  fill($("enroll-camera"), cameras.map((camera) => camera.name), (name) => make("option", "", name));
+  $("enroll-camera-field").hidden = cameras.length < 2;
   const camera = cameras.find((one) => one.name === view?.name);
   if (camera) view.tell(camera);
-  for (const mode of document.querySelectorAll("input[name=enrol-from]")) if (mode.value === "camera") mode.disabled = !cameras.length;
+  for (const mode of document.querySelectorAll("input[name=enroll-from]")) if (mode.value === "camera") mode.disabled = !cameras.length;
   watch();
 }
 
@@ -47,33 +47,33 @@ async function subjects(details, name) {
 
 /* ---- where pictures come from ---- */
 
-const mode = () => document.querySelector("input[name=enrol-from]:checked").value;
-const seen = () => !$("part-people").hidden && !$("enrol").hidden;
+const mode = () => document.querySelector("input[name=enroll-from]:checked").value;
+const seen = () => !$("part-people").hidden && !$("enroll").hidden;
 
 /** The live picture of the chosen camera, only while it is wanted. */
 export function watch() {
-  const name = seen() && mode() === "camera" ? $("enrol-camera").value : "";
+  const name = seen() && mode() === "camera" ? $("enroll-camera").value : "";
   $("from-camera").hidden = mode() !== "camera";
   $("from-files").hidden = mode() !== "files";
   if ((view?.name ?? "") === name) { view?.run(); return; }
   view = name ? new View(name) : null;
-  $("enrol-live").replaceChildren(...(view ? [view.figure] : []));
+  $("enroll-live").replaceChildren(...(view ? [view.figure] : []));
   const camera = cameras.find((one) => one.name === name);
   if (camera) view.tell(camera);
 }
 
 async function takePicture() {
-  const from = $("enrol-camera").value;
-  $("enrol-take").disabled = true;
-  const said = await post(`${path("collections", $("enrol-collection").value, "looks")}?camera=${encodeURIComponent(from)}`);
-  $("enrol-take").disabled = false;
+  const from = $("enroll-camera").value;
+  $("enroll-take").disabled = true;
+  const said = await post(`${path("collections", $("enroll-collection").value, "looks")}?camera=${encodeURIComponent(from)}`);
+  $("enroll-take").disabled = false;
   if (!said.ok) return tell(words(said), "bad");
   add({ title: `from ${from}`, ...said });
 }
 
 async function takeFiles(files) {
-  const collection = $("enrol-collection").value;
-  const progress = $("enrol-progress");
+  const collection = $("enroll-collection").value;
+  const progress = $("enroll-progress");
   const all = [...files];
   for (const [index, file] of all.entries()) {
     progress.textContent = `looking at ${index + 1} of ${all.length}: ${file.name}`;
@@ -81,7 +81,7 @@ async function takeFiles(files) {
     add(said.ok ? { title: file.name, ...said } : { title: file.name, faces: [], error: said.error, try: said.try, collection });
   }
   progress.textContent = "";
-  $("enrol-files").value = "";
+  $("enroll-files").value = "";
 }
 
 /* ---- cards: a picture, what was found in it, and what would be enrolled ---- */
@@ -90,7 +90,7 @@ function add(look) {
   const card = { ...look, face: look.best, status: "", refused: "" };
   card.element = make("li", "look");
   cards.unshift(card);
-  $("enrol-looks").prepend(card.element);
+  $("enroll-looks").prepend(card.element);
   draw(card);
   summary();
 }
@@ -151,7 +151,7 @@ function details(card) {
   const top = make("div", "look-face", "", portrait(face.picture, "the face that would be enrolled", "?"), facts);
   box.append(top);
   if (face.reason) { box.append(problem(face)); return box; }
-  box.append(near(card, face), verdict(card), enrolButton(card));
+  box.append(near(card, face), verdict(card), enrollButton(card));
   return box;
 }
 
@@ -170,7 +170,7 @@ function verdict(card) {
   if (card.refused) line.append(make("b", "", "Not enrolled. "), `${card.refused}.`);
   else if (other) {
     line.append("This looks like ", make("b", "", other.subject), `, who is enrolled already (${other.similarity.toFixed(2)}).`);
-    line.append(button(`It is ${other.subject}`, "", () => { $("enrol-subject").value = other.subject; field.changed(); }, "plain small"));
+    line.append(button(`It is ${other.subject}`, "", () => { $("enroll-subject").value = other.subject; field.changed(); }, "plain small"));
   } else if (own?.match) line.append("It agrees with the faces of ", make("b", "", name), ".");
   else if (own) line.append("It is little like the faces of ", make("b", "", name), ` that are enrolled (${own.similarity.toFixed(2)}).`);
   else if (face.nearest.length) line.append("Nobody who is enrolled looks like this.");
@@ -178,16 +178,16 @@ function verdict(card) {
   return line;
 }
 
-function enrolButton(card) {
+function enrollButton(card) {
   const name = field.name;
   const doubt = card.refused || (name && rival(card, name));
-  if (!name) return button("Name whom it shows", "", () => $("enrol-subject").focus(), "plain");
-  const made = button(doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enrol(card, Boolean(doubt)), doubt ? "plain" : "");
+  if (!name) return button("Name whom it shows", "", () => $("enroll-subject").focus(), "plain");
+  const made = button(doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enroll(card, Boolean(doubt)), doubt ? "plain" : "");
   made.disabled = Boolean(card.busy);
   return made;
 }
 
-async function enrol(card, force = false) {
+async function enroll(card, force = false) {
   const name = field.name;
   if (!name || !ready(card)) return;
   card.busy = true;
@@ -204,17 +204,17 @@ async function enrol(card, force = false) {
   if (said.ok) tell(card.status);
 }
 
-async function enrolAll() {
-  for (const card of cards.filter((one) => ready(one) && !one.refused && !rival(one, field.name))) await enrol(card);
+async function enrollAll() {
+  for (const card of cards.filter((one) => ready(one) && !one.refused && !rival(one, field.name))) await enroll(card);
 }
 
 function summary() {
   const name = field.name;
   const clear = cards.filter((card) => ready(card) && !card.refused && !rival(card, name));
-  $("enrol-all").hidden = clear.length < 2;
-  $("enrol-all").disabled = !name;
-  $("enrol-all").textContent = name ? `Enroll all ${clear.length} as ${name}` : `Enroll all ${clear.length}: the name is missing`;
-  $("enrol-empty").hidden = cards.length > 0;
+  $("enroll-all").hidden = clear.length < 2;
+  $("enroll-all").disabled = !name;
+  $("enroll-all").textContent = name ? `Enroll all ${clear.length} as ${name}` : `Enroll all ${clear.length}: the name is missing`;
+  $("enroll-empty").hidden = cards.length > 0;
 }
 
 function renamed() {
@@ -223,14 +223,14 @@ function renamed() {
 }
 
 export function begin() {
-  field = new NameField($("enrol-subject"), { changed: renamed });
-  $("enrol-collection").addEventListener("change", () => { field.collection = $("enrol-collection").value; });
-  $("enrol-camera").addEventListener("change", watch);
-  for (const one of document.querySelectorAll("input[name=enrol-from]")) one.addEventListener("change", watch);
-  $("enrol-take").addEventListener("click", takePicture);
-  $("enrol-files").addEventListener("change", () => takeFiles($("enrol-files").files));
-  $("enrol-all").addEventListener("click", enrolAll);
-  $("enrol").addEventListener("submit", (event) => event.preventDefault());
+  field = new NameField($("enroll-subject"), { changed: renamed });
+  $("enroll-collection").addEventListener("change", () => { field.collection = $("enroll-collection").value; });
+  $("enroll-camera").addEventListener("change", watch);
+  for (const one of document.querySelectorAll("input[name=enroll-from]")) one.addEventListener("change", watch);
+  $("enroll-take").addEventListener("click", takePicture);
+  $("enroll-files").addEventListener("change", () => takeFiles($("enroll-files").files));
+  $("enroll-all").addEventListener("click", enrollAll);
+  $("enroll").addEventListener("submit", (event) => event.preventDefault());
   const drop = $("from-files");
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));

@@ -72,6 +72,6 @@ def expect(card: Decoder, outputs: Sequence[Output], names: Sequence[str], dimen
 
 
 def corners(boxes: FloatArray) -> FloatArray:
-    """(N, 4) centre x, centre y, width, height to left, top, right, bottom."""
+    """(N, 4) center x, center y, width, height to left, top, right, bottom."""
     half = boxes[:, 2:] * np.float32(0.5)
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)

@@ -1,6 +1,6 @@
 """BlazeFace: faces with six keypoints.
 
-tensors: regressors (N, 16) centre, size and keypoints in pixels from the anchor; scores (N, 1), logits.
+tensors: regressors (N, 16) center, size and keypoints in pixels from the anchor; scores (N, 1), logits.
 The keypoints are both eyes, the nose, the middle of the mouth and both ears. Ours are eyes, nose and the corners
 of the mouth: the corners are not measured but derived, half a mouth's usual width (0.828 of the eyes' distance)
 to either side of its middle, along the line of the eyes. Good enough to align a face; they say nothing of a smile.

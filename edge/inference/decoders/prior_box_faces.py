@@ -64,9 +64,9 @@ def faces(scores: Output, card: Decoder, min_score: float) -> tuple[list[int], F
 
 @lru_cache(maxsize=16)
 def priors(maps: tuple[Priors, ...], width: int, height: int) -> FloatArray:
-    """(N, 4) centre x, centre y, width, height of the anchors, fractions of the input; read-only.
+    """(N, 4) center x, center y, width, height of the anchors, fractions of the input; read-only.
 
-    Map by map, row by row, cell by cell, size by size; a cell's centre is its middle, in whole strides.
+    Map by map, row by row, cell by cell, size by size; a cell's center is its middle, in whole strides.
     """
     rows = [
         ((x + 0.5) * level.stride / width, (y + 0.5) * level.stride / height, w / width, h / height)

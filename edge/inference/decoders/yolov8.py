@@ -1,6 +1,6 @@
 """YOLO v8 heads without post-processing.
 
-tensors: one of (4 + classes, N), or (N, 4 + classes): centre x, centre y, width, height, then a score a class.
+tensors: one of (4 + classes, N), or (N, 4 + classes): center x, center y, width, height, then a score a class.
 ``options.units``: ``fraction`` of the input (default), or ``pixel``.
 """
 

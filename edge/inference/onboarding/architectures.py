@@ -1,6 +1,6 @@
-"""Kinds of models, recognised by the shapes of their tensors.
+"""Kinds of models, recognized by the shapes of their tensors.
 
-Each recogniser looks at an input of (width, height) and the outputs of a trial, and says what decoder reads them.
+Each recognizer looks at an input of (width, height) and the outputs of a trial, and says what decoder reads them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from edge.inference.validation import TensorReport
 
 Sizes = tuple[tuple[float, float], ...]
-Normalisation = tuple[float, float]
+Normalization = tuple[float, float]
 """mean and std of all channels"""
 
 HALF = (127.5, 127.5)
@@ -31,7 +31,7 @@ class Architecture:
     labels: int = 1
     """how many it has; 0: cannot be told"""
     fit: str = "stretch"
-    normalisation: Normalisation | None = None
+    normalization: Normalization | None = None
     """as published, for float inputs"""
     color: str = "rgb"
     score: float = 0.5
@@ -40,9 +40,9 @@ class Architecture:
     """more keys of [decoder]"""
 
 
-def recognised(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Architecture]:
+def recognized(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Architecture]:
     """Every family that fits; several where shapes alone cannot tell them apart."""
-    return [family for recognise in RECOGNISERS for family in recognise(width, height, outputs)]
+    return [family for recognize in RECOGNISERS for family in recognize(width, height, outputs)]
 
 
 def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
@@ -53,7 +53,7 @@ def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[
         return
     ordered = _classes_first(rows)
     tensors = tuple(t.name for t in (boxes[0], *ordered, count[0]))
-    yield Architecture("ssd", "ssd_postprocessed", tensors, 0, normalisation=HALF, iou=0.6)
+    yield Architecture("ssd", "ssd_postprocessed", tensors, 0, normalization=HALF, iou=0.6)
 
 
 def yolov8(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
@@ -72,7 +72,7 @@ class PublishedModel:
 
     name: str
     priors: dict[int, Sizes]
-    normalisation: Normalisation | None
+    normalization: Normalization | None
     size: tuple[int, int] | None = None
     """the only input it is known for"""
     color: str = "rgb"
@@ -114,7 +114,7 @@ def prior_box_faces(width: int, height: int, outputs: Sequence[TensorReport]) ->
                 published.name,
                 "prior_box_faces",
                 tuple(by_columns[columns].name for columns in (4, 2, 10) if columns in by_columns),
-                normalisation=published.normalisation,
+                normalization=published.normalization,
                 color=published.color,
                 score=0.6,
                 extra={"scores": "logit" if logits else "probability", "priors": priors},

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.inference.onboarding.architectures import HALF, Architecture, Normalisation, recognised
+from edge.inference.onboarding.architectures import HALF, Architecture, Normalization, recognized
 from edge.inference.validation import CheckReport, TensorReport
 
-USUAL: tuple[Normalisation, ...] = ((0.0, 255.0), HALF, (128.0, 128.0), (127.5, 255.0), (127.0, 128.0), (0.0, 1.0))
+USUAL: tuple[Normalization, ...] = ((0.0, 255.0), HALF, (128.0, 128.0), (127.5, 255.0), (127.0, 128.0), (0.0, 1.0))
 """mean and std that models are trained with"""
 CLASSIFIER = (1000, 1001)
 """outputs of a classifier of ImageNet"""
@@ -75,13 +75,13 @@ def propose(
         "input": {"width": width, "height": height},
     }
     proposal = Proposal(table)
-    families = [f for f in recognised(width, height, report.outputs) if hints.family in ("", f.name)]
+    families = [f for f in recognized(width, height, report.outputs) if hints.family in ("", f.name)]
     if hints.kind in ("", "detector") and families:
         _detector(proposal, families, path, hints, known_labels)
     else:
         _vector(proposal, report, width, height, hints)
     family = families[0] if table["kind"] == "detector" and len(families) == 1 else None
-    _normalise(proposal, picture, family, hints)
+    _normalize(proposal, picture, family, hints)
     if not hints.licence:
         proposal.notes.append("licence: not stated; say --licence if you know it")
     return proposal
@@ -138,32 +138,32 @@ def _vector(proposal: Proposal, report: CheckReport, width: int, height: int, hi
         proposal.notes.append("calibration: a general one; scripts/calibrate fits it to this model")
 
 
-def _normalise(proposal: Proposal, picture: TensorReport, family: Architecture | None, hints: Hints) -> None:
+def _normalize(proposal: Proposal, picture: TensorReport, family: Architecture | None, hints: Hints) -> None:
     """Mean and std, from what was said, the quantization of the input, or how the family was published."""
-    chosen: Normalisation | None = None
+    chosen: Normalization | None = None
     if hints.mean is not None and hints.std:
         chosen = hints.mean, hints.std
     elif picture.scale:
         chosen = _by_quantization(picture)
         proposal.notes.append(f"input: mean {chosen[0]:g}, std {chosen[1]:g}, by the range of its quantized input")
-    elif family and family.normalisation:
-        chosen = family.normalisation
+    elif family and family.normalization:
+        chosen = family.normalization
         proposal.notes.append(f"input: mean {chosen[0]:g}, std {chosen[1]:g}, as {family.name} was published")
     if chosen is None:
-        proposal.questions.append(Question("--mean and --std", "a float input does not tell how pixels are normalised",
+        proposal.questions.append(Question("--mean and --std", "a float input does not tell how pixels are normalized",
                                            tuple(f"{mean:g} {std:g}" for mean, std in USUAL)))  # fmt: skip
         return
     proposal.table["input"] |= {"mean": [chosen[0]] * 3, "std": [chosen[1]] * 3}
 
 
-def _by_quantization(picture: TensorReport) -> Normalisation:
-    """The usual normalisation whose range is nearest the input's own, or the one that fills the input exactly."""
+def _by_quantization(picture: TensorReport) -> Normalization:
+    """The usual normalization whose range is nearest the input's own, or the one that fills the input exactly."""
     limits = np.iinfo(picture.dtype)
     low = (limits.min - picture.zero_point) * picture.scale
     high = (limits.max - picture.zero_point) * picture.scale
     span = high - low
 
-    def apart(usual: Normalisation) -> float:
+    def apart(usual: Normalization) -> float:
         mean, std = usual
         return max(abs(-mean / std - low), abs((255 - mean) / std - high)) / span
 

@@ -14,12 +14,12 @@ from edge.core.resources import DATA
 from edge.core.storage import files
 from edge.core.system import download
 
-FILE = DATA / "catalogue.toml"
+FILE = DATA / "catalog.toml"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One entry of the catalogue."""
+    """One entry of the catalog."""
 
     name: str
     url: str
@@ -38,25 +38,25 @@ class Offer:
 
 
 def offers(path: Path = FILE) -> dict[str, Offer]:
-    """The catalogue. Raises InputError where it breaks a rule."""
+    """The catalog. Raises InputError where it breaks a rule."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return {name: Offer(name=name, **entry) for name, entry in table.items()}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
         keys = ", ".join(field.name for field in fields(Offer))
-        raise InputError(f"catalogue {path}: {error}", f"correct it; the keys are {keys}") from error
+        raise InputError(f"catalog {path}: {error}", f"correct it; the keys are {keys}") from error
 
 
 def offer(name: str, path: Path = FILE) -> Offer:
     """One entry. Raises NotFoundError with the known names."""
     known = offers(path)
     if name not in known:
-        raise NotFoundError(f"the catalogue has no {name!r}; it has {', '.join(known)}", "choose one of these names")
+        raise NotFoundError(f"the catalog has no {name!r}; it has {', '.join(known)}", "choose one of these names")
     return known[name]
 
 
 def fetch(found: Offer, sha256: str, folder: Path, progress: Callable[[int, int], None]) -> Path:
-    """The model's file in ``folder``, verified. ``sha256``: what somebody vouches for; empty: the catalogue's.
+    """The model's file in ``folder``, verified. ``sha256``: what somebody vouches for; empty: the catalog's.
 
     Raises InputError without any digest, and what ``download.fetch`` raises.
     """

@@ -6,8 +6,8 @@ that nothing here depends on the frame rate. Distances are measured in box sizes
 of the picture's shape.
 
 The assignment is the cheapest one as a whole, not the best pair first: at few frames a second things move by
-their own size between two looks, and then taking the best pair first gives a thing its neighbour's detection
-and leaves the neighbour with none. Things that do not compete (nearly all) are settled without it.
+their own size between two looks, and then taking the best pair first gives a thing its neighbor's detection
+and leaves the neighbor with none. Things that do not compete (nearly all) are settled without it.
 """
 
 from __future__ import annotations

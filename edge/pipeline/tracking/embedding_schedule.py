@@ -117,7 +117,7 @@ class EmbeddingScheduler:
 def schedule(tracks: Iterable[Track], looks: Mapping[str, EmbeddingScheduler], now: float, budget: int) -> list[Track]:
     """The tracks that get an embedding in this frame: those with the highest priority, ``budget`` at most.
 
-    ``looks`` by track id; tracks without are not recognised.
+    ``looks`` by track id; tracks without are not recognized.
     """
     wanted = []
     for track in tracks:

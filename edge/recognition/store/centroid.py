@@ -16,11 +16,11 @@ LEAST_WEIGHT = np.float32(1e-3)
 
 def robust_centroid(vectors: FloatArray) -> FloatArray:
     """(dimensions,) of length 1 for (k, dimensions) embeddings of one person, k >= 1."""
-    centre = _unit(vectors.sum(axis=0), vectors[0])
+    center = _unit(vectors.sum(axis=0), vectors[0])
     for _ in range(WEIGHINGS):
-        weights = np.maximum(LEAST_WEIGHT, vectors @ centre)
-        centre = _unit(weights @ vectors, vectors[0])
-    return centre
+        weights = np.maximum(LEAST_WEIGHT, vectors @ center)
+        center = _unit(weights @ vectors, vectors[0])
+    return center
 
 
 def _unit(vector: FloatArray, instead: FloatArray) -> FloatArray:

@@ -123,7 +123,7 @@ def _survey(source: IndexSource, random: np.random.Generator) -> tuple[NDArray[n
 
 
 def _fill(tree: AnnoyIndex, source: IndexSource, probes: FloatArray) -> NDArray[np.int64]:
-    """Add all vectors; on the way find the positions of the probes' true nearest neighbours."""
+    """Add all vectors; on the way find the positions of the probes' true nearest neighbors."""
     top = np.full(len(probes), -np.inf, np.float32)
     nearest = np.zeros(len(probes), np.int64)
     position = 0
@@ -155,7 +155,7 @@ def _tune(
 
 
 def _misses(tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], search_k: int, enough: int) -> int:
-    """Probes whose nearest neighbour is not found; counted up to one more than ``enough``."""
+    """Probes whose nearest neighbor is not found; counted up to one more than ``enough``."""
     misses = 0
     for probe, true in zip(probes, nearest.tolist(), strict=True):
         misses += tree.get_nns_by_vector(probe.tolist(), 1, search_k) != [true]

@@ -41,7 +41,7 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
         worst = next(row for row, square in enumerate(squares) if not LEAST < square < MOST)
         raise InputError(
             f"embeddings: expected finite vectors of length 1, got length {squares[worst] ** 0.5:g} at row {worst}",
-            "normalise embeddings before they are stored or searched",
+            "normalize embeddings before they are stored or searched",
             code="not_unit",
         )
     return array

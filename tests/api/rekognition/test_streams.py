@@ -392,7 +392,7 @@ def test_a_busy_lane_costs_frames_and_not_time(server: ApiServer, rekognition: A
     held = lane.submit(lambda: (holding.set(), release.wait(30)))
     assert holding.wait(30)
     skipped = server.processors.skipped
-    frame = Frame("door", 1, time.monotonic(), time.time(), pictures.decode(_grey()))
+    frame = Frame("door", 1, time.monotonic(), time.time(), pictures.decode(_gray()))
 
     for _ in range(10):
         server.processors.observe("door", frame, [])
@@ -405,7 +405,7 @@ def test_a_busy_lane_costs_frames_and_not_time(server: ApiServer, rekognition: A
     rekognition.delete_stream_processor(Name="busy")
 
 
-def _grey() -> bytes:
+def _gray() -> bytes:
     import numpy as np
 
     return pictures.encode_jpeg(np.full((90, 120, 3), 127, np.uint8))

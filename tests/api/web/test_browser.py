@@ -272,9 +272,9 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
             str,  # type: ignore[arg-type,return-value]
         )
         browser.until("document.activeElement === document.body")
-        browser.js("document.querySelector('#enrol-subject').focus()")
+        browser.js("document.querySelector('#enroll-subject').focus()")
         browser.type("Grace")
-        reach(browser, "enrol-take")
+        reach(browser, "enroll-take")
         browser.press("Enter")
         browser.until("document.querySelectorAll('.look').length === 1")
         assert "quality" in browser.js("document.querySelector('.look').innerText")
@@ -283,10 +283,10 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
         browser.press("Enter")
         browser.until("document.querySelector('.look').innerText.includes('Enrolled as Grace')")
         assert page.collections.get("faces").subjects() == {"Grace": 1}
-        browser.js("document.querySelector('#enrol-subject').value = ''")
-        browser.js("document.querySelector('#enrol-subject').focus()")
+        browser.js("document.querySelector('#enroll-subject').value = ''")
+        browser.js("document.querySelector('#enroll-subject').focus()")
         browser.type("Ada")
-        browser.click("#enrol-take")
+        browser.click("#enroll-take")
         browser.until("document.querySelectorAll('.look').length === 2")
         card = browser.js("document.querySelector('.look').innerText")
         assert "This looks like Grace, who is enrolled already" in card

@@ -1,4 +1,4 @@
-"""Enrolment with a look first: what would be enrolled of a picture, and what stands against it."""
+"""Enrollment with a look first: what would be enrolled of a picture, and what stands against it."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_metrics_escape_what_would_break_their_lines() -> None:
     assert page == '# HELP a x\\ny\n# TYPE a gauge\na{name="say \\"no\\"\\\\\\n"} 1.5\n'
 
 
-# enrolment
+# enrollment
 
 
 def test_a_portrait_that_is_uploaded_is_a_face_at_once(open_page: Served) -> None:

@@ -154,7 +154,7 @@ def test_a_still_film_differs_by_noise_alone() -> None:
     shots = [frame.main.data for frame in film.frames]
     assert not np.array_equal(shots[0], shots[1])
     assert np.abs(shots[0][:48].astype(int) - shots[1][:48]).mean() < 6
-    assert np.array_equal(shots[0][48:], shots[1][48:]), "colours stay"
+    assert np.array_equal(shots[0][48:], shots[1][48:]), "colors stay"
 
 
 def test_a_source_that_ends_early_is_shown_again_after_a_cut() -> None:

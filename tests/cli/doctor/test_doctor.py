@@ -288,7 +288,7 @@ def test_a_clock_of_1970(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_clock_that_no_server_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "systemd/timesync").mkdir(parents=True)
     monkeypatch.setattr(the_board, "RUN", tmp_path)
-    assert "not synchronised" in worst("clock", patient(tmp_path)).what
+    assert "not synchronized" in worst("clock", patient(tmp_path)).what
 
 
 def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_a_broker_that_keeps_each_device_to_its_half_is_well(tmp_path: Path, gua
 
 def test_a_wrong_password(tmp_path: Path, guarded: Mosquitto) -> None:
     found = worst("broker", patient(tmp_path, mqtt=at(guarded, "porch", "wrong")))
-    assert "unauthorised" in found.what
+    assert "unauthorized" in found.what
     assert found.try_ == "check mqtt.username and mqtt.password"
 
 

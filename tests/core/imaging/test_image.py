@@ -66,7 +66,7 @@ def padded_i420(rgb: np.ndarray, stride: int) -> Picture:
 
 
 def a_photo(width: int = 320, height: int = 240) -> np.ndarray:
-    """Smooth, so that neighbouring pixels agree about their colour."""
+    """Smooth, so that neighboring pixels agree about their color."""
     noise = np.random.default_rng(3).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -350,7 +350,7 @@ class TestWarping:
 
     def test_a_strong_reduction_does_not_move_the_picture(self) -> None:
         rgb = a_photo(640, 480)
-        matrix = np.array([[0.2, 0, -0.4], [0, 0.2, -0.4]])  # pixel centres: 2.0 of the source is 0.0 of the output
+        matrix = np.array([[0.2, 0, -0.4], [0, 0.2, -0.4]])  # pixel centers: 2.0 of the source is 0.0 of the output
         got = pictures.warped_rgb(Picture(rgb, "rgb", 640, 480), matrix, 128, 96)
         assert difference(got, cv2.resize(rgb, (128, 96), interpolation=cv2.INTER_AREA)) < 1.5
 

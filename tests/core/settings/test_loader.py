@@ -64,7 +64,7 @@ def test_a_threshold_for_faces_keeps_their_embedder_and_collection(write) -> Non
     assert (face.similarity, face.embedder, face.collection) == (90, "edge-face-embedder-1", "faces")
 
 
-def test_faces_may_be_detected_without_being_recognised(write) -> None:
+def test_faces_may_be_detected_without_being_recognized(write) -> None:
     face = config.read(write('[labels.face]\nembedder = ""\ncollection = ""\n')).labels["face"]
     assert (face.embedder, face.collection) == ("", "")
 
@@ -76,7 +76,7 @@ def test_faces_may_be_detected_without_being_recognised(write) -> None:
     ("text", "expected"),
     [
         ("[mqtt]\n\nhots = 'x'\n", "edge.toml:3: mqtt.hots: there is no such setting"),
-        ("colour = 1\n", "edge.toml:1: colour: there is no such setting"),
+        ("color = 1\n", "edge.toml:1: color: there is no such setting"),
         ("[mqqt]\nhost = 'x'\n", "edge.toml:1: mqqt: there is no such setting"),
         ("[mqtt]\nport = 'many'\n", "edge.toml:2: mqtt.port: Input should be a valid integer"),
         ("mqtt = 5\n", "edge.toml:1: mqtt: Input should be a valid dictionary"),

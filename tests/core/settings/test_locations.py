@@ -42,7 +42,7 @@ score = 1
         (("cameras", 1, "name"), 14),
         (("cameras", 1, "zones", "mat"), 16),
         (("labels", "a.b", "score"), 18),
-        (("device", "colour"), 4),
+        (("device", "color"), 4),
         (("absent", "key"), None),
         ((), None),
     ],

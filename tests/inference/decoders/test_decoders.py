@@ -129,7 +129,7 @@ def test_blazeface_keypoints_become_our_landmarks_with_a_derived_mouth() -> None
 
     found = blazeface.decode([regressors, logits], card, 0.5)
 
-    left = top = 4 / 128  # the centre of the first cell
+    left = top = 4 / 128  # the center of the first cell
     assert found.boxes.tolist() == [pytest.approx([left + 0.1 - 0.25, top - 0.125, left + 0.1 + 0.25, top + 0.125])]
     assert found.scores.tolist() == [pytest.approx(1 / (1 + math.exp(-2)))]
     assert found.landmarks is not None

@@ -37,7 +37,7 @@ YOLO = (tensor("in", 1, 224, 224, 3, dtype="int8", scale=1 / 255, zero_point=-12
 RFB = (tensor("in", 1, 240, 320, 3), tensor("b", 1, 4420, 4, low=-3, high=3), tensor("s", 1, 4420, 2))
 
 
-def test_a_yolo_head_is_recognised_by_its_number_of_anchors(tmp_path: Path) -> None:
+def test_a_yolo_head_is_recognized_by_its_number_of_anchors(tmp_path: Path) -> None:
     found = proposed(tmp_path, *YOLO)
 
     card = parse_card(found.table, "proposed")
@@ -78,7 +78,7 @@ def test_labels_packed_into_the_file_are_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("low", "high", "scores"), [(0.0, 1.0, "probability"), (-5.0, 4.0, "logit")])
-def test_prior_box_faces_are_recognised_with_what_their_scores_are(
+def test_prior_box_faces_are_recognized_with_what_their_scores_are(
     tmp_path: Path, low: float, high: float, scores: str
 ) -> None:
     found = proposed(tmp_path, RFB[0], RFB[1], tensor("s", 1, 4420, 2, low=low, high=high))
@@ -133,7 +133,7 @@ def test_the_outputs_of_an_ssd_are_put_in_order(
 
 
 @pytest.mark.parametrize(("side", "anchors"), [(128, 896), (192, 2304)])
-def test_blazeface_is_recognised(tmp_path: Path, side: int, anchors: int) -> None:
+def test_blazeface_is_recognized(tmp_path: Path, side: int, anchors: int) -> None:
     found = proposed(tmp_path, tensor("in", 1, side, side, 3), tensor("r", 1, anchors, 16), tensor("c", 1, anchors, 1))
 
     card = parse_card(found.table, "proposed")
@@ -154,7 +154,7 @@ def test_blazeface_is_recognised(tmp_path: Path, side: int, anchors: int) -> Non
         ("uint8", 0.5, 0, 0.0, 2.0),
     ],
 )
-def test_a_quantized_input_tells_how_pixels_are_normalised(
+def test_a_quantized_input_tells_how_pixels_are_normalized(
     tmp_path: Path, dtype: str, scale: float, zero_point: int, mean: float, std: float
 ) -> None:
     picture = tensor("in", 1, 112, 112, 3, dtype=dtype, scale=scale, zero_point=zero_point)
@@ -167,7 +167,7 @@ def test_a_quantized_input_tells_how_pixels_are_normalised(
     assert found.table["embedding"] == {"dimensions": 128, "crop": "arcface", "margin": 0.0}
 
 
-def test_a_float_embedder_is_asked_for_its_normalisation(tmp_path: Path) -> None:
+def test_a_float_embedder_is_asked_for_its_normalization(tmp_path: Path) -> None:
     picture, out = tensor("in", 1, 160, 160, 3), tensor("out", 1, 512)
 
     assert [q.option for q in proposed(tmp_path, picture, out).questions] == ["--mean and --std"]

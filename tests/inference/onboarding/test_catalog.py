@@ -1,4 +1,4 @@
-"""Models by name from a catalogue, over a real local server, to the installed model."""
+"""Models by name from a catalog, over a real local server, to the installed model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rigs.file_server import FileServer, serving
 
 from edge.cli.main import edge
 from edge.core.errors import EdgeError, InputError, NotFoundError, TransientError
-from edge.inference.onboarding import catalog as catalogue
+from edge.inference.onboarding import catalog as catalog
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def server() -> Iterator[FileServer]:
 
 @pytest.fixture
 def shop(tmp_path: Path, server: FileServer) -> Any:
-    """Writes a catalogue with one entry, ``thing``."""
+    """Writes a catalog with one entry, ``thing``."""
 
     def written(**keys: Any) -> Path:
         entry = {"url": f"{server.url}/thing", "licence": "MIT", "about": "a thing"} | keys
-        path = tmp_path / "catalogue.toml"
+        path = tmp_path / "catalog.toml"
         path.write_text("[thing]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items()))
         return path
 
@@ -48,10 +48,10 @@ def state(tmp_path: Path) -> list[str]:
     return sorted(str(path.relative_to(folder / "edge")) for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_shipped_catalogue_is_whole_and_its_ready_cards_speak_of_the_same_bytes() -> None:
+def test_the_shipped_catalog_is_whole_and_its_ready_cards_speak_of_the_same_bytes() -> None:
     from edge.inference.card import read_card
 
-    offers = catalogue.offers()
+    offers = catalog.offers()
     cards = Path(__file__).resolve().parents[3] / "models"
 
     assert {"ssd-mobilenet-v1-coco", "ssd-mobilenet-v2-face", "efficientdet-lite0"} <= offers.keys()
@@ -63,7 +63,7 @@ def test_the_shipped_catalogue_is_whole_and_its_ready_cards_speak_of_the_same_by
             assert (card.sha256, card.size) == (offer.sha256, offer.size)
 
 
-def test_the_catalogue_is_shown_with_what_needs_a_digest() -> None:
+def test_the_catalog_is_shown_with_what_needs_a_digest() -> None:
     shown = {line["name"]: line for line in json.loads(get("--json").stdout)}
 
     assert shown["ssd-mobilenet-v2-face"]["needs_sha256"] is True
@@ -73,24 +73,24 @@ def test_the_catalogue_is_shown_with_what_needs_a_digest() -> None:
 
 def test_an_unknown_name_lists_the_known_ones(shop: Any) -> None:
     with pytest.raises(NotFoundError, match="it has thing"):
-        get("other", "--catalogue", str(shop()))
+        get("other", "--catalog", str(shop()))
 
 
 def test_bytes_that_nobody_vouches_for_are_not_fetched(shop: Any, server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody here has seen") as caught:
-        get("thing", "--catalogue", str(shop()))
+        get("thing", "--catalog", str(shop()))
 
     assert "--sha256" in caught.value.hint
     assert server.asked == []
 
 
-@pytest.mark.parametrize("content", ["[thing]\nurl = 1\ncolour = 2", "[thing", "[thing]\nurl = 'x'"])
-def test_a_broken_catalogue_is_an_error(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "catalogue.toml"
+@pytest.mark.parametrize("content", ["[thing]\nurl = 1\ncolor = 2", "[thing", "[thing]\nurl = 'x'"])
+def test_a_broken_catalog_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "catalog.toml"
     path.write_text(content)
 
-    with pytest.raises(InputError, match=r"catalogue\.toml"):
-        catalogue.offers(path)
+    with pytest.raises(InputError, match=r"catalog\.toml"):
+        catalog.offers(path)
 
 
 @pytest.fixture
@@ -105,11 +105,11 @@ def test_a_model_is_fetched_verified_tried_and_installed_also_after_a_stop(
     path = str(shop(sha256=hashlib.sha256(classifier).hexdigest(), card="mobilenet-v1-025-128"))
     server.stop_after = 200_000
     with pytest.raises(TransientError, match="stopped after 200,000"):
-        get("thing", "--catalogue", path)
+        get("thing", "--catalog", path)
     assert state(tmp_path) == ["downloads/thing.tflite.part"]
     server.stop_after = None
 
-    answer = json.loads(get("thing", "--catalogue", path, "--json").stdout)
+    answer = json.loads(get("thing", "--catalog", path, "--json").stdout)
 
     assert server.asked == ["", "bytes=200000-"]
     assert Path(answer["installed"]).read_bytes() == classifier
@@ -127,9 +127,9 @@ def test_a_model_inside_an_archive_is_unpacked_and_its_own_digest_counts(
         archive.writestr("labels.txt", "cat")
         archive.writestr("detect.tflite", b"the model")
     server.files["/thing"] = packed.getvalue()
-    found = catalogue.offer("thing", shop(member="detect.tflite", sha256=hashlib.sha256(b"the model").hexdigest()))
+    found = catalog.offer("thing", shop(member="detect.tflite", sha256=hashlib.sha256(b"the model").hexdigest()))
 
-    file = catalogue.fetch(found, "", tmp_path / "downloads", lambda *_: None)
+    file = catalog.fetch(found, "", tmp_path / "downloads", lambda *_: None)
 
     assert file.read_bytes() == b"the model"
     assert [path.name for path in file.parent.iterdir()] == ["thing.tflite"]
@@ -141,10 +141,10 @@ def test_an_archive_with_another_model_is_refused(server: FileServer, tmp_path: 
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("detect.tflite", b"another model")
     server.files["/thing"] = packed.getvalue()
-    found = catalogue.offer("thing", shop(member=member, sha256="0" * 64))
+    found = catalog.offer("thing", shop(member=member, sha256="0" * 64))
 
     with pytest.raises(InputError, match=member):
-        catalogue.fetch(found, "", tmp_path / "downloads", lambda *_: None)
+        catalog.fetch(found, "", tmp_path / "downloads", lambda *_: None)
 
     assert list((tmp_path / "downloads").iterdir()) == []
 
@@ -162,7 +162,7 @@ def test_whatever_goes_wrong_nothing_is_half_installed(
     path = str(shop(sha256=hashlib.sha256(vouched).hexdigest()))
 
     with pytest.raises(EdgeError) as caught:
-        get("thing", "--catalogue", path)
+        get("thing", "--catalog", path)
 
     assert caught.value.hint
     assert state(tmp_path) == []

@@ -80,12 +80,12 @@ def test_a_model_that_is_quantized_already_is_refused(
 
 def test_pictures_that_show_nothing_are_refused(settings: ModelSettings, search: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_quantizer")
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 128, np.uint8))
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full((64, 64, 3), 128, np.uint8))
     finder = load_detector("ulffd-landmark-320", settings, tmp_path)
 
     with pytest.raises(ModelError, match="nothing to calibrate"):
         quantization.quantize(
-            find("mobilefacenet-112-float", search), [tmp_path / "grey.png"], settings, tmp_path / "out.tflite", finder
+            find("mobilefacenet-112-float", search), [tmp_path / "gray.png"], settings, tmp_path / "out.tflite", finder
         )
 
 

@@ -26,10 +26,10 @@ Units = Callable[..., Vectors]
 Faces = Callable[..., list[NewFace]]
 
 
-def near(centres: Vectors, spread: float, seed: int) -> Vectors:
-    """Unit vectors around ``centres``."""
-    noise = np.random.default_rng(seed).standard_normal(centres.shape, dtype=np.float32)
-    vectors = centres + spread * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+def near(centers: Vectors, spread: float, seed: int) -> Vectors:
+    """Unit vectors around ``centers``."""
+    noise = np.random.default_rng(seed).standard_normal(centers.shape, dtype=np.float32)
+    vectors = centers + spread * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

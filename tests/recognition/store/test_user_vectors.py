@@ -28,7 +28,7 @@ SPLITS = 5
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_users_are_recognised_more_often_than_faces_at_the_same_rate_of_false_names(
+def test_users_are_recognized_more_often_than_faces_at_the_same_rate_of_false_names(
     shared: Path, tmp_path: Path
 ) -> None:
     vision = Vision(settings_for(shared / "models"), tmp_path)
@@ -47,7 +47,7 @@ def test_users_are_recognised_more_often_than_faces_at_the_same_rate_of_false_na
 def rates_of(
     people: dict[str, Any], strangers: list[Any], space: Space, folder: Path, seed: int
 ) -> tuple[float, float]:
-    """How often people are recognised by face and by user, with a random choice of pictures enrolled."""
+    """How often people are recognized by face and by user, with a random choice of pictures enrolled."""
     chance = random.Random(seed)
     probes: list[tuple[str, Any]] = []
     with Collections(folder, CollectionSettings()) as collections:

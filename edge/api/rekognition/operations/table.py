@@ -39,7 +39,7 @@ class Operation:
 
 
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
-_LABELS = "labels of the loaded detectors, not thousands; colours of the whole picture, not of each instance"
+_LABELS = "labels of the loaded detectors, not thousands; colors of the whole picture, not of each instance"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
 _VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"
 _PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing; tags are not kept"
