@@ -21,6 +21,20 @@ PARAMETERS = {
     "operation": "ping, stats, snapshot, camera, enroll, enrolments, forget, reload or restart.",
 }
 
+SCHEMA_NAMES: dict[type, str] = {
+    messages.DeviceStatus: "status",
+    messages.Info: "info",
+    messages.WireEvent: "event",
+    messages.CameraPresenceDocument: "state",
+    messages.Stats: "stats",
+    messages.Reported: "reported",
+    messages.ErasureNotices: "forgotten",
+    messages.DeliveryMark: "mark",
+    commands.CommandAnswer: "answer",
+    commands.Command: "command",
+}
+"""names of the schema files and their ``$id``: part of the contract, whatever the classes are called"""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -163,4 +177,4 @@ def _channel(topic: Topic) -> str:
 
 
 def _name(document: type) -> str:
-    return {"WireEvent": "event"}.get(document.__name__, document.__name__.lower())
+    return SCHEMA_NAMES[document]
