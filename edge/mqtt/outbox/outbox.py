@@ -24,6 +24,7 @@ from pathlib import Path
 from edge.core.errors import InputError, StoreError
 from edge.core.settings.messaging import OutboxSettings
 from edge.core.storage import vault
+from edge.core.storage.damaged import is_damage
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Event, Queued
 from edge.mqtt.outbox.memory import Key, MemoryQueue
@@ -37,7 +38,6 @@ from edge.mqtt.outbox.store import (
     OutboxStore,
     TrackKey,
     dump,
-    is_damage,
     load,
     reason_of,
 )

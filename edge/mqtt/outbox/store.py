@@ -13,7 +13,6 @@ import errno
 import json
 import logging
 import os
-import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
+from edge.core.storage.damaged import is_damage, set_aside
 from edge.core.storage.sqlite import Connection, connect
 from edge.core.storage.vault import PLAIN, Stored, Vault
 from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
@@ -116,11 +116,6 @@ def reason_of(error: Exception) -> str:
     return "failing"
 
 
-def is_damage(error: Exception) -> bool:
-    """Whether the file itself is broken, so that trying again is of no use."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
 log = logging.getLogger(__name__)
 
 FILE = "outbox.sqlite"
@@ -158,8 +153,6 @@ PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) OR
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
 
-ASIDE = 3
-"""damaged files that are kept: a disk that breaks each of them must not be filled with them"""
 EVENT, JOURNAL = "event", "journal"
 """places of sealed values"""
 
@@ -182,7 +175,10 @@ class OutboxStore:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and not is_damage(error):
                 raise
-            set_aside(path, str(error))
+            aside = set_aside(path)
+            log.error(
+                "outbox %s is damaged (%s): set aside as %s, its events are not delivered", path, error, aside.name
+            )
             self._connect(wal)
 
     def _connect(self, wal: int) -> None:
@@ -429,24 +425,3 @@ def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body
         row = (stored(body, JOURNAL, *track), *track)
         db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", row)
     return changed, damaged
-
-
-def set_aside(path: Path, why: str) -> Path:
-    """Rename a damaged file out of the way, the oldest of such files gone; where it is now. Raises StoreError."""
-    found = re.compile(rf"{re.escape(path.name)}\.damaged-(\d+)(-wal|-shm)?")
-    aside = {file: int(name[1]) for file in path.parent.iterdir() if (name := found.fullmatch(file.name))}
-    number = max(aside.values(), default=0) + 1
-    target = path.with_name(f"{path.name}.damaged-{number}")
-    try:
-        for file in [file for file, old in aside.items() if old <= number - ASIDE]:
-            file.unlink()
-        for suffix in ("-wal", "-shm", ""):
-            file = path.with_name(path.name + suffix)
-            if file.exists():
-                file.rename(target.with_name(target.name + suffix))
-    except OSError as error:
-        raise StoreError(
-            f"outbox {path} is damaged ({why}) and cannot be set aside: {error}", "check the disk"
-        ) from error
-    log.error("outbox %s is damaged (%s): set aside as %s, its events are not delivered", path, why, target.name)
-    return target
