@@ -21,4 +21,4 @@ Twelve rooms; imports point only downward in this order, and rooms of one rank d
    console commands
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

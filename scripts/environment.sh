@@ -51,29 +51,37 @@ sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").is_file(
         "sudo apt-get install $missing (Fedora: dnf install gcc-c++ python3-devel; Alpine: apk add g++ python3-dev)"
 }
 
-# make_environment FOLDER EXTRAS: a virtual environment with this checkout installed in place. A second
-# call finds it as it is. Sets PYTHON.
+# make_environment FOLDER LOCK: a virtual environment with what scripts/locks/LOCK.txt pins, and this checkout installed
+# in place; [EXTRA] instead of LOCK takes the versions that pyproject.toml allows. A second call finds it as it is.
+# Sets PYTHON.
 make_environment() {
-    local folder="$1" extras="$2" base="" stamp log
+    local folder="$1" wanted="$2" base="" stamp log
     PYTHON="$folder/bin/python"
     log="$folder/install.log"
     if [ -x "$PYTHON" ]; then base="$(EDGE_PYTHON="$PYTHON" find_python)" || fail \
         "$folder was made by $("$PYTHON" --version), and 3.11, 3.12 or 3.13 is needed" "remove that folder"; fi
     [ -n "$base" ] || base="$(find_python)" || fail "Python 3.11, 3.12 or 3.13 is needed, and none was found" \
         "sudo apt-get install python3 python3-venv python3-dev, or set EDGE_PYTHON to one"
-    stamp="$("$base" --version) $ROOT $extras $(cksum <"$ROOT/pyproject.toml")"
+    stamp="$("$base" --version) $ROOT $wanted $(cat "$ROOT/pyproject.toml" "$ROOT"/scripts/locks/*.txt | cksum)"
     if [ -x "$PYTHON" ] && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
 
     need_compiler "$base"
     say "making the environment $folder with $("$base" --version); the first time takes a minute or two"
     [ -x "$PYTHON" ] || make_folder "$base" "$folder"
-    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar off -e "$ROOT$extras" >"$log" 2>&1 &
+    install_wanted "$wanted" >"$log" 2>&1 &
     if ! wait_showing $! "$log"; then
         tail -n 15 "$log" >&2
         fail "installing the Python packages failed; the whole story is in $log" \
             "check the network, then run this again"
     fi
     printf '%s\n' "$stamp" >"$folder/stamp"
+}
+
+# install_wanted LOCK: what the lock pins, each file by its hash, then this checkout.
+install_wanted() {
+    local pip=("$PYTHON" -m pip install --disable-pip-version-check --progress-bar off)
+    case "$1" in \[*) "${pip[@]}" -e "$ROOT$1"; return ;; esac
+    "${pip[@]}" --require-hashes -r "$ROOT/scripts/locks/$1.txt" && "${pip[@]}" --no-deps --no-build-isolation -e "$ROOT"
 }
 
 # make_folder PYTHON FOLDER: an empty virtual environment, whole or not at all.

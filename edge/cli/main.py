@@ -5,8 +5,12 @@ Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr),
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -88,4 +92,19 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 141
-    sys.exit(code if isinstance(code, int) else 0)
+    _exit(code if isinstance(code, int) else 0)
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process.
+
+    A thread that outlives its command (a camera driver that hangs, a decoder) would be unwound by the interpreter's
+    finalization; inside C++ that is ``std::terminate`` and SIGABRT. Such a process ends without finalization.
+    """
+    if threading.active_count() > 1:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads, or closed
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)

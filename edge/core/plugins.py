@@ -73,4 +73,4 @@ def want(extra: str, what: str) -> None:
     """Raise SettingsError where what is asked for (``the endpoint needs``) cannot be had without an extra of ours."""
     for package in EXTRAS[extra]:
         if find_spec(package) is None:
-            raise SettingsError(f"{what} the package {package}", f"pip install 'edge[{extra}]'")
+            raise SettingsError(f"{what} the package {package}", f"pip install 'rekognition-edge[{extra}]'")

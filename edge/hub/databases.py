@@ -137,7 +137,8 @@ class Postgres:
             import psycopg
         except ImportError as error:
             raise SettingsError(
-                "hub.database: postgresql:// needs psycopg, which is not installed", "pip install 'edge[hub]'"
+                "hub.database: postgresql:// needs psycopg, which is not installed",
+                "pip install 'rekognition-edge[hub]'",
             ) from error
         try:
             parts = psycopg.conninfo.conninfo_to_dict(url)

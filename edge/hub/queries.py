@@ -197,7 +197,9 @@ def write_parquet(path: Path, rows: Iterator[Row]) -> int:
         import pyarrow as pa
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise SettingsError("Parquet needs pyarrow, which is not installed", "pip install 'edge[hub]'") from error
+        raise SettingsError(
+            "Parquet needs pyarrow, which is not installed", "pip install 'rekognition-edge[hub]'"
+        ) from error
     kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
     schema = pa.schema([(field.name, kinds.get(str(field.type), pa.string())) for field in fields(Row)])
     count = 0

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("extra", sorted(extras.EXTRAS))
 def test_what_an_extra_is_known_by_is_what_it_brings(extra: str) -> None:
     offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    brought = " ".join(offered[extra] + (offered["sync"] if "edge[sync]" in offered[extra] else []))
+    brought = " ".join(offered[extra] + (offered["sync"] if "rekognition-edge[sync]" in offered[extra] else []))
     for package in extras.EXTRAS[extra]:
         assert package in brought
 
@@ -26,7 +26,7 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(monk
     with pytest.raises(SettingsError) as caught:
         extras.want("api", "the endpoint needs")
     assert caught.value.message == "the endpoint needs the package absent_package"
-    assert caught.value.hint == "pip install 'edge[api]'"
+    assert caught.value.hint == "pip install 'rekognition-edge[api]'"
 
 
 def test_what_is_there_is_not_spoken_of() -> None:

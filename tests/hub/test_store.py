@@ -231,7 +231,7 @@ def test_exports_hold_every_event(store: EventStore, tmp_path: Path) -> None:
     assert lines[0].startswith("device,epoch,seq,type")
     assert len(lines) == 8
     assert ",'=1+1," in lines[1]  # no formula to a spreadsheet
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'edge[hub]'")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'rekognition-edge[hub]'")
     assert reading.write_parquet(tmp_path / "events.parquet", reading.events(store.database, reading.EventQuery())) == 7
     table = parquet.read_table(tmp_path / "events.parquet")
     assert table.column("seq").to_pylist() == list(range(1, 8))
@@ -239,7 +239,7 @@ def test_exports_hold_every_event(store: EventStore, tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_away_is_weather(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'edge[hub]'")
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'rekognition-edge[hub]'")
     store = EventStore(databases.connect("postgresql://nobody:hush@127.0.0.1:1/edge", tmp_path))
     with pytest.raises(TransientError) as raised:
         store.add([arrived(1)])

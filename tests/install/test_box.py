@@ -54,7 +54,7 @@ class Device:
 
     def install(self, *options: str, source: str = "/box/checkout", camera: str = "none") -> tuple[int, str]:
         """How scripts/install ended, and what it printed."""
-        command = [f"{source}/scripts/install", "--camera", camera, *options]
+        command = [f"{source}/scripts/install", "--unpinned", "--camera", camera, *options]
         done = self.box.run(*command, timeout=1200, **NO_NETWORK)
         return done.returncode, done.stdout + done.stderr
 

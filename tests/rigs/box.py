@@ -74,7 +74,7 @@ def wheels(suite: str) -> Path:
         )  # fmt: skip
         if made.returncode:
             pytest.skip(f"pip could not make the wheels for {suite}: {made.stderr[-500:]}")
-        for own in folder.glob("edge-*.whl"):
+        for own in folder.glob("rekognition_edge-*.whl"):
             own.unlink()
         (folder / "complete").touch()
     return folder

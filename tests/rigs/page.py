@@ -67,7 +67,7 @@ class Served:
 @contextmanager
 def served(folder: Path, **sections: Any) -> Iterator[Served]:
     """The page of a state folder, of a device with one camera; ``sections`` are settings."""
-    pytest.importorskip("uvicorn", reason="needs the extra edge[api]")
+    pytest.importorskip("uvicorn", reason="needs the extra rekognition-edge[api]")
     values = {
         "device": {"name": "porch"},
         "api": {"enabled": True, "port": 0},

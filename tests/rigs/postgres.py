@@ -50,7 +50,7 @@ class Postgres:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __enter__(self) -> Self:
-        pytest.importorskip("psycopg", reason="needs psycopg: pip install 'edge[hub]'")
+        pytest.importorskip("psycopg", reason="needs psycopg: pip install 'rekognition-edge[hub]'")
         self._bin, self._user = programs(), unprivileged()
         # pytest's folders are closed to others
         self._data = Path(subprocess.check_output(["mktemp", "-d", "/tmp/edge-pg-XXXXXX"], text=True).strip())

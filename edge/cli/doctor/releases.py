@@ -19,7 +19,7 @@ def releases(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(
             Level.ERROR, "sync", "sync.url is set, and the Python package tuf is not here",
             "releases cannot be verified",
-            "pip install 'edge[sync]'",
+            "pip install 'rekognition-edge[sync]'",
         )  # fmt: skip
         return
     from edge.releases.updater import Updater

@@ -35,7 +35,7 @@ def configuration(patient: DoctorContext) -> Iterator[Finding]:
     if settings.api.enabled and importlib.util.find_spec("uvicorn") is None:
         yield Finding(
             Level.ERROR, "configuration", "api.enabled is set, and the Python package uvicorn is not here",
-            "the daemon cannot serve the endpoint", "pip install 'edge[api]'",
+            "the daemon cannot serve the endpoint", "pip install 'rekognition-edge[api]'",
         )  # fmt: skip
     if settings.api.enabled:
         refuse_open_door(settings.api)

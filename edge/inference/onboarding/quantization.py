@@ -153,7 +153,9 @@ def _converted(original: Model, runs: Interpreter, inputs: Sequence[NDArray[Any]
     try:
         from ai_edge_quantizer import quantizer, recipe
     except ImportError as error:
-        raise ModelError(f"quantizing needs ai-edge-quantizer: {error}", "pip install 'edge[quantize]'") from error
+        raise ModelError(
+            f"quantizing needs ai-edge-quantizer: {error}", "pip install 'rekognition-edge[quantize]'"
+        ) from error
     if not inputs:
         raise ModelError("the pictures gave nothing to calibrate with", "give pictures of what the model is for")
     try:

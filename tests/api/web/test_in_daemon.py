@@ -22,7 +22,7 @@ PORTRAITS = ROOT / "edge/data/portraits"
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """Where a daemon that knows the people of its footage serves its page. It must end by SIGTERM, streams or not."""
-    pytest.importorskip("uvicorn", reason="needs the extra edge[api]")
+    pytest.importorskip("uvicorn", reason="needs the extra rekognition-edge[api]")
     number, config = free_port(), tmp_path / "edge.toml"
     config.write_text(
         f'state = "{tmp_path / "state"}"\ndevice.name = "porch"\napi = {{ enabled = true, port = {number} }}\n'

@@ -19,7 +19,7 @@ from edge.api.web.access import COOKIE, TRIES
 from edge.api.web.routes import ASSETS
 from edge.mqtt.messages import ShedReport
 
-pytest.importorskip("uvicorn", reason="needs the extra edge[api]")
+pytest.importorskip("uvicorn", reason="needs the extra rekognition-edge[api]")
 
 
 @pytest.fixture(scope="module")
