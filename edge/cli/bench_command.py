@@ -55,6 +55,7 @@ def bench(ctx: click.Context, /, compare: Path | None, plot: Path | None, as_jso
     """
     from edge.cli.bench.report import bench as measure
     from edge.core.settings import loader as config
+    from edge.core.settings.address import SecretAddress
 
     before, source = _earlier(compare), asked.pop("source")
     plan = _plan(asked)
@@ -62,7 +63,7 @@ def bench(ctx: click.Context, /, compare: Path | None, plot: Path | None, as_jso
         raise click.UsageError(f"--plot: expected a name that ends in .png, got {plot.name!r}")
     settings = output.settings(ctx)
     if source:
-        camera = settings.cameras[0].model_copy(update={"source": source})
+        camera = settings.cameras[0].model_copy(update={"source": SecretAddress(source)})
         settings = settings.model_copy(update={"cameras": (camera,)})
     state: Path = config.state_folder(settings)
     with output.bar("frames", plan.frames) as bar:

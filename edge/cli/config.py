@@ -112,15 +112,18 @@ def _plain(value: Any) -> Any:
     """The value as JSON has it; a secret that is set becomes ``***``."""
     from pydantic import SecretStr
 
-    from edge.core.settings.loader import masked
+    from edge.core.credentials import mask_credentials
+    from edge.core.settings.address import SecretAddress
 
     match value:
+        case SecretAddress():
+            return str(value)
         case SecretStr():
             return COVERED if value.get_secret_value() else ""
         case list() | tuple():
             return [_plain(item) for item in value]
         case str() | Path():
-            return masked(str(value))
+            return mask_credentials(str(value))
         case _:
             return value
 

@@ -121,7 +121,7 @@ def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
-    database = databases.connect(settings.hub.database, config.state_folder(settings))
+    database = databases.connect(settings.hub.database.get_secret_value(), config.state_folder(settings))
     EventStore(database).prepare()
     with database.transaction(reading=True) as transaction:
         rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")

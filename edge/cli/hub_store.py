@@ -51,7 +51,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     if not settings.mqtt.host:
         raise SettingsError("no broker is set", "set mqtt.host in the configuration")
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    store = EventStore(databases.connect(chosen.database, config.state_folder(settings)))
+    store = EventStore(databases.connect(chosen.database.get_secret_value(), config.state_folder(settings)))
     one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
     one.start()
     click.echo(
@@ -227,6 +227,7 @@ def _database(ctx: click.Context, chosen: str | None) -> HubDatabase:
     from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
-    database = databases.connect(settings.hub.database if chosen is None else chosen, config.state_folder(settings))
+    address = settings.hub.database.get_secret_value() if chosen is None else chosen
+    database = databases.connect(address, config.state_folder(settings))
     EventStore(database).prepare()
     return database

@@ -20,17 +20,20 @@ EdgeError                 has a message (what was expected, what came, where) an
 
 from __future__ import annotations
 
+from edge.core.credentials import mask_credentials
+
 
 class EdgeError(Exception):
     """An error that explains itself.
 
-    ``message`` says what was expected, what came and where; ``hint`` what to try, an imperative sentence.
+    ``message`` says what was expected, what came and where; ``hint`` what to try, an imperative sentence. Both are
+    masked: errors reach logs, pages, topics and bug reports.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = mask_credentials(message)
+        self.hint = mask_credentials(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} (try: {self.hint})" if self.hint else self.message

@@ -36,7 +36,9 @@ class RefusedError(FetchError):
 class Http:
     """Fetches by GET. Not for two threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, authorization: str = "") -> None:
+        """``authorization``: value of the header of that name, not sent to other hosts."""
+        self._authorization = authorization
         self._pool: PoolManager | None = None
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
 
@@ -48,6 +50,8 @@ class Http:
         if self._pool is None:
             self._pool = _pool(self._connections)
         headers = {"Accept-Encoding": "identity", "User-Agent": "edge"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
         if start:
             headers["Range"] = f"bytes={start}-"
         began = time.monotonic()

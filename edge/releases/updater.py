@@ -68,7 +68,7 @@ class Updater:
         self._tell = tell
         self._slots = ReleaseStore(state)
         self._ledger = UpdateState(self._slots.folder)
-        self._http = Http()
+        self._http = Http(settings.sync.url.basic_authorization())
 
     def run(self, dry: bool = False) -> Synced:
         """Bring the release here that this device is to run. Raises EdgeError; the running release stays as it was."""
@@ -97,7 +97,8 @@ class Updater:
             raise SettingsError(
                 f"sync.root: {self._sync.root} cannot be read: {error.strerror}", "bring the hub's 1.root.json here"
             ) from error
-        return Metadata(self._slots.folder / "metadata", self._sync.url, root, self._ledger, self._http)
+        url = self._sync.url.without_credentials()
+        return Metadata(self._slots.folder / "metadata", url, root, self._ledger, self._http)
 
     def _wanted(self, metadata: Metadata) -> str:
         data = metadata.target(f"deploy/{self._sync.group}.json", MOST_DEPLOYMENT)
@@ -148,7 +149,7 @@ class Updater:
 
     def _downloads(self, release: Release) -> Downloads:
         limits = DownloadLimits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
-        url = f"{self._sync.url.rstrip('/')}/blobs"
+        url = f"{self._sync.url.without_credentials()}/blobs"
         return Downloads(self._http, url, self._slots.blobs, limits, vault.of(self._state), release.private())
 
     def _fetch(self, downloads: Downloads, release: Release, planned: int) -> int:

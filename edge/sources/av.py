@@ -16,10 +16,11 @@ import av
 import av.error
 import numpy as np
 
+from edge.core.credentials import mask_credentials
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Picture
-from edge.sources.base import FrameRate, StoredClock, mask_credentials
+from edge.sources.base import FrameRate, StoredClock
 from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:

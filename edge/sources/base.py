@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,15 +45,6 @@ class CameraState:
     state: Literal["connecting", "live", "lost", "off"]
     reason: str = ""
     """why it is lost; never holds credentials"""
-
-
-_USER = re.compile(r"(?<=://)[^\s'\"]+@")
-_SECRET = re.compile(r"\b((?:user|username|pass|passwd|password|pwd|token|auth)=)[^&\s'\"]+", re.IGNORECASE)
-
-
-def mask_credentials(text: str) -> str:
-    """``text`` without the credentials of addresses in it: ``rtsp://***@host/path``, ``?password=***``."""
-    return _SECRET.sub(r"\1***", _USER.sub("***@", text))
 
 
 class FrameRate:

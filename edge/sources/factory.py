@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.core import plugins as registry
+from edge.core.credentials import mask_credentials
 from edge.core.errors import SettingsError
-from edge.sources.base import FrameSource, mask_credentials
+from edge.sources.base import FrameSource
 
 if TYPE_CHECKING:
     from edge.core.settings.vision import CameraSettings
@@ -17,14 +18,14 @@ _ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp"}
 
 def open_source(camera: CameraSettings) -> FrameSource:
     """The source that ``camera.source`` names, not yet opened. Raises SettingsError."""
-    name, target = split(camera.source)
+    name, target = split(camera.source.get_secret_value())
     source: FrameSource = registry.load(_kind(camera), registry.SOURCES, name)(camera, target)
     return source
 
 
 def check(camera: CameraSettings) -> None:
     """Raises SettingsError where ``camera.source`` names no known kind of source; nothing is imported or opened."""
-    registry.where(_kind(camera), registry.SOURCES, split(camera.source)[0])
+    registry.where(_kind(camera), registry.SOURCES, split(camera.source.get_secret_value())[0])
 
 
 def split(source: str) -> tuple[str, str]:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from edge.core.credentials import mask_credentials
 from edge.core.errors import SourceError
 from edge.core.types import Frame
-from edge.sources.base import CameraState, mask_credentials
+from edge.sources.base import CameraState
 from edge.sources.factory import open_source as open_source
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def test_show_covers_every_secret(file, monkeypatch) -> None:
     for words in (["show"], ["show", "--json"]):
         output = run("--config", str(file), "config", *words)
         assert "hunter2" not in output
-        assert "rtsp://user:***@host/x" in output
+        assert "rtsp://***@host/x" in output
 
 
 def test_show_without_a_file_says_so() -> None:
@@ -103,5 +103,5 @@ def test_check_takes_a_source_whose_module_is_on_the_board_alone(tmp_path: Path)
 def test_the_schema_names_every_setting_with_its_description() -> None:
     schema = json.loads(run("config", "schema"))
     assert schema["properties"].keys() == Settings.model_fields.keys()
-    assert schema["$defs"]["Mqtt"]["properties"]["port"]["maximum"] == 65535
-    assert schema["$defs"]["Mqtt"]["additionalProperties"] is False
+    assert schema["$defs"]["MqttSettings"]["properties"]["port"]["maximum"] == 65535
+    assert schema["$defs"]["MqttSettings"]["additionalProperties"] is False

@@ -16,6 +16,7 @@ from edge.cli.bench.live import ToOutbox
 from edge.cli.bench.replay import Film, held, still
 from edge.cli.bench.setup import held_bytes
 from edge.cli.bench.stand import BenchSetup
+from edge.core.settings.address import SecretAddress
 from edge.core.settings.vision import CameraSettings
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame
@@ -104,7 +105,7 @@ def _cameras(
         like.model_copy(
             update={
                 "name": f"camera-{number}",
-                "source": f"{films[number % load.moving == 0]}:{number}",
+                "source": SecretAddress(f"{films[number % load.moving == 0]}:{number}"),
                 "fps": wanted,
                 "weight": load.weights[number % len(load.weights)],
                 "realtime": True,
@@ -154,7 +155,7 @@ class _Rate:
 
 def _told(cameras: Sequence[CameraSettings], rates: Mapping[str, _Rate]) -> dict[str, Any]:
     """Rates of all, of the least and the most served, and how fair that is by weight."""
-    moving = [camera for camera in cameras if f":{FILM}:" in camera.source]
+    moving = [camera for camera in cameras if f":{FILM}:" in camera.source.get_secret_value()]
     looked = [rates[camera.name].looked for camera in moving]
     by_weight: dict[float, list[float]] = {}
     for camera in moving:

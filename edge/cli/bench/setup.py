@@ -20,7 +20,6 @@ from edge.core.types import WHOLE, Frame, Space
 from edge.pipeline.loader import LoadedModels
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
-from edge.sources.base import mask_credentials
 from edge.sources.factory import open_source
 
 SEED = 7
@@ -85,7 +84,7 @@ def machine(
         or [settings.models.runtime],
         "threads": settings.models.threads,
         "models": {name: digest[:12] for name, digest in assembled.models.items()},
-        "source": mask_credentials(camera.source),
+        "source": str(camera.source),
         "picture": f"{main.width}x{main.height} {main.layout}",
         "small": f"{small.width}x{small.height} {small.layout}" if small else None,
     }

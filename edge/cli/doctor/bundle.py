@@ -19,11 +19,12 @@ from pydantic import SecretStr
 
 from edge import __version__
 from edge.cli.doctor.finding import DoctorContext, Finding
+from edge.core.credentials import mask_credentials
 from edge.core.errors import EdgeError, StoreError
+from edge.core.settings.address import SecretAddress
 from edge.core.storage import vault
 from edge.core.system import hardware as board
 from edge.recognition.store.store import FILE
-from edge.sources.base import mask_credentials
 
 LINES = 1000
 """of the log"""
@@ -37,7 +38,7 @@ def write(path: Path, patient: DoctorContext, findings: Sequence[Finding]) -> li
     hidden = sorted({*_secrets(patient.settings), *(subjects or ())}, key=len, reverse=True)
     parts = {
         "findings.json": json.dumps([asdict(finding) for finding in findings], indent=1),
-        "settings.json": json.dumps(patient.settings.model_dump(mode="json"), indent=1),
+        "settings.json": json.dumps(patient.settings.model_dump(), indent=1, default=str),
         "versions.json": json.dumps(_versions(), indent=1),
         "state.txt": "\n".join(_listing(patient.state)),
         "log.txt": _log(patient.unit) if subjects is not None else "left out: the names in it could not be covered",
@@ -64,7 +65,10 @@ def _cleaned(text: str, hidden: Sequence[str]) -> str:
 
 def _secrets(value: Any) -> Iterator[str]:
     """Every secret in the settings, wherever it lies."""
-    if isinstance(value, SecretStr):
+    if isinstance(value, SecretAddress):
+        parts = value.parts
+        yield from filter(None, {parts.user or "", parts.password, (parts.user or "").partition(":")[2]})
+    elif isinstance(value, SecretStr):
         yield from filter(None, {value.get_secret_value(), *value.get_secret_value().splitlines()})
     elif hasattr(value, "model_fields_set"):
         for name in type(value).model_fields:

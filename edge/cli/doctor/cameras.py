@@ -45,7 +45,7 @@ def cameras(patient: DoctorContext) -> Iterator[Finding]:
 
 def _device(camera: CameraSettings) -> Iterator[Finding]:
     """What can be said without opening it."""
-    name, target = split(camera.source)
+    name, target = split(camera.source.get_secret_value())
     if name == "v4l2":
         device = Path(target)
         if not device.exists():

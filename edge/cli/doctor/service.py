@@ -106,5 +106,5 @@ def _has_secret(settings: Settings, patient: DoctorContext) -> bool:
         (isinstance(in_file, dict) and bool(in_file.get("password")))
         or bool(patient.loaded.file.get("api", {}).get("keys"))
         or bool(patient.loaded.file.get("page", {}).get("token"))
-        or any("@" in camera.source for camera in settings.cameras)
+        or any(camera.source.has_credentials for camera in settings.cameras)
     )

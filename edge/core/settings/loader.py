@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.core.credentials import mask_credentials
 from edge.core.errors import SettingsError
 from edge.core.settings.locations import Location, line_of, locate
 from edge.core.settings.schema import Settings
@@ -107,11 +108,6 @@ def key(location: Location) -> str:
     if not location:
         return "settings"
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
-
-
-def masked(text: str) -> str:
-    """The text with the passwords of its URLs covered: ``rtsp://user:***@host``."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
 
 
 def _text(path: Path) -> str:
@@ -220,7 +216,11 @@ def _rule(detail: ErrorDetails, location: Location) -> str:
     if detail["type"] == "tuple_type":
         rule = f"expected a list of tables, [[{key(location)}]]" if isinstance(value, dict) else "expected a list"
     secret = any(SECRET.search(str(part)) for part in location)
-    return rule if secret or isinstance(value, dict | list | tuple) else f"{rule} (got {masked(repr(value))[:200]})"
+    return (
+        rule
+        if secret or isinstance(value, dict | list | tuple)
+        else f"{rule} (got {mask_credentials(repr(value))[:200]})"
+    )
 
 
 def _existing(location: Location, values: Any) -> Iterator[str | int]:

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge.core.settings.address import SecretAddress
 from edge.core.settings.base import Seconds, Section
 
 
@@ -124,8 +125,8 @@ class FrigateSettings(Section):
 class HubSettings(Section):
     """[hub]: the fleet's side: where events are stored. The broker is that of [mqtt]."""
 
-    database: str = Field(
-        "",
+    database: SecretAddress = Field(
+        SecretAddress(""),
         examples=["postgresql://edge:password@db.lan/edge"],
         description="postgresql://..., or the path of an SQLite file. hub.sqlite in the state folder when not set.",
     )

@@ -14,17 +14,26 @@ from pydantic import (
     model_validator,
 )
 
+from edge.core.settings.address import SecretAddress
 from edge.core.settings.base import Fraction, Seconds, Section
+
+
+def _http_address(value: SecretAddress) -> SecretAddress:
+    """``https://host/path``, without a slash at its end that would count twice."""
+    address = value.get_secret_value().rstrip("/")
+    if address and not re.match(r"https?://[^/]", address, re.IGNORECASE):
+        raise ValueError("expected an address that begins with https:// or http://")
+    return SecretAddress(address)
 
 
 class SyncSettings(Section):
     """[sync]: releases over the air ('edge sync'). The README tells how: Releases over the air."""
 
-    url: str = Field(
-        "",
-        pattern=r"^(https?://.+)?$",
+    url: Annotated[SecretAddress, AfterValidator(_http_address)] = Field(
+        SecretAddress(""),
         examples=["https://releases.example.org/edge"],
-        description="Where the hub's 'public' folder is served; empty: no releases.",
+        description="Where the hub's 'public' folder is served; empty: no releases. A user and password in it "
+        "(https://user:password@...) are sent as Basic authentication.",
     )
     root: Path | None = Field(
         None,

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge.core.settings.address import SecretAddress
 from edge.core.settings.base import CAMERA_NAME, DEVICE_NAME, VERSION, Fraction, Seconds, Section
 
 Vertex = tuple[Fraction, Fraction]
@@ -98,11 +99,11 @@ class CameraSettings(Section):
     """[[cameras]]: where frames come from and what is looked for in them."""
 
     name: str = Field("camera", pattern=CAMERA_NAME, description="Name in topics: letters, digits, '_' and '-'.")
-    source: str = Field(
-        "auto",
+    source: SecretAddress = Field(
+        SecretAddress("auto"),
         min_length=1,
-        description="auto, picamera2[:N], v4l2:/dev/video0, rtsp://user:password@host/path, video:FILE, "
-        "images:FOLDER, synthetic:FOLDER, or module:attribute.",
+        description="auto, picamera2[:N], v4l2:/dev/video0, rtsp://user:password@host/path (or rtsps://, http://, "
+        "https://), video:FILE, images:FOLDER, synthetic:FOLDER, or module:attribute.",
     )
     enabled: bool = Field(True, description="Off: known, but not opened.")
     detectors: tuple[str, ...] = Field(

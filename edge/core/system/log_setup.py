@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.core.settings.loader import masked
+from edge.core.credentials import mask_credentials
 from edge.core.settings.services import LogSettings
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -60,7 +60,7 @@ class LineFormatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        line = masked(super().format(record))
+        line = mask_credentials(super().format(record))
         if count := getattr(record, "repeated", 0):
             line += f" ({count} more like it since the last)"
         if not self._journal:

@@ -23,6 +23,7 @@ from edge.cli.bench.profile import INVOKES, STAGES, Clock, timed_stages
 from edge.cli.bench.replay import Film, held, still
 from edge.cli.bench.setup import repeated
 from edge.core.errors import SourceError
+from edge.core.settings.address import SecretAddress
 from edge.core.settings.vision import CameraSettings
 from edge.core.types import Frame, Picture
 from edge.inference import nms
@@ -139,7 +140,7 @@ def test_a_film_begins_again_with_a_cut_and_its_cameras_are_apart() -> None:
     with held("test", film) as source:
         camera = CameraSettings(name="door", source=f"{source}:0", fps=100)
         frames = list(itertools.islice(open_source(camera).frames(), 7))
-        other = next(iter(open_source(camera.model_copy(update={"source": f"{source}:1"})).frames()))
+        other = next(iter(open_source(camera.model_copy(update={"source": SecretAddress(f"{source}:1")})).frames()))
 
     assert [frame.main.data[0, 0] for frame in frames] == [100, 101, 102, 100, 101, 102, 100]
     assert [frame.sequence for frame in frames if frame.cut] == [3, 6]
