@@ -192,7 +192,7 @@ def doubts(parts: DeviceContext, stack: ExitStack) -> Round | None:
     queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
     made = ReviewSampler(queue, parts.settings)
     stack.callback(made.flush)
-    parts.reports.examiners.append(made.look)
+    parts.reports.observers.append(made.look)
     parts.reports.listeners.append(made.ended)
     parts.erasers.append(made.erase)
     return lambda _: made.flush()

@@ -23,6 +23,7 @@ from edge.core.types import Event, Frame
 from edge.daemon.overload import LatencyWindow
 from edge.daemon.scheduler import FairShare
 from edge.daemon.watchdog import STUCK, Watchdog
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
 from edge.pipeline.load_shedding import NOTHING, EmbeddingPace, ShedLevel
 from edge.pipeline.model_set import ModelSet, StrangerObserver
@@ -47,8 +48,8 @@ class FrameObserver(Protocol):
     def events(self, events: Sequence[Event]) -> None:
         """Take over events: they must not be lost from here on."""
 
-    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
-        """A frame was processed; ``events`` were taken over before."""
+    def seen(self, result: FrameResult) -> None:
+        """A frame was processed; its events were taken over before."""
 
     def left(self, camera: str) -> None:
         """The camera looks no longer, and nobody is there; their ends were taken over before."""
@@ -281,21 +282,21 @@ class Engine:
         if frame is None:
             return
         one.latest = frame
-        name, began = one.camera.name, time.perf_counter()
+        name, began, result = one.camera.name, time.perf_counter(), None
         try:
-            events = one.pipeline.process(frame, board.clock())
-            if events:
-                self._reports.events(events)
+            result = one.pipeline.process(frame, board.clock())
+            if result.events:
+                self._reports.events(result.events)
         except ModelError as error:
             self._health.trouble(f"camera {name}", str(error))
             return
         finally:  # a camera that fails must not get more than its share either
-            self._share.charge(name, time.perf_counter() - began, one.pipeline.cost.moving)
+            self._share.charge(name, time.perf_counter() - began, result is None or result.stats.moving)
         latency = time.monotonic() - frame.monotonic
         if one.camera.realtime:
             self.latencies.add(frame.monotonic + latency, latency)
-        self._health.processed(name, one.pipeline.cost, latency, one.slot.dropped)
-        self._reports.seen(name, frame, one.pipeline, events)
+        self._health.processed(name, result.stats, latency, one.slot.dropped)
+        self._reports.seen(result)
 
     def _all_finished(self) -> bool:
         """Whether no camera will deliver again; tracks of those that ended are ended."""

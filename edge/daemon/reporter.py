@@ -15,19 +15,19 @@ from typing import Protocol
 from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
-from edge.core.types import Event, Frame, Identity, Track
+from edge.core.types import Event, Frame, Identity
 from edge.mqtt.messages import CameraPresenceDocument, PresenceEntry, to_json, wire_labels
 from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
 from edge.pipeline.event_policy import CameraPresence
 from edge.pipeline.event_policy import PresentTrack as Reported
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
-from edge.pipeline.pipeline import Pipeline
 
 SNAPSHOT_HEIGHT = 360
 """pixels of a published picture"""
 
-Observer = Callable[[str, Frame, Sequence[Track]], None]
+Observer = Callable[[FrameResult], None]
 
 
 class ReportClient(Protocol):
@@ -43,9 +43,7 @@ class Reporter:
         self, settings: Settings, outbox: Outbox, client: ReportClient, topics: Topics, health: Health
     ) -> None:
         self.observers: list[Observer] = []
-        """see each processed frame with its tracks, on the inference thread"""
-        self.examiners: list[Callable[[Frame, Pipeline], None]] = []
-        """see each processed frame with the pipeline's looks, on the inference thread"""
+        """receive the result of each processed frame, on the inference thread"""
         self.listeners: list[Callable[[Sequence[Event]], None]] = []
         """see each event after the outbox has it"""
         self.wake = threading.Event()
@@ -62,19 +60,18 @@ class Reporter:
         for listener in self.listeners:
             listener(events)
 
-    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
-        for part, problem in pipeline.cost.problems.items():
+    def seen(self, result: FrameResult) -> None:
+        camera = result.frame.camera
+        for part, problem in result.stats.problems.items():
             self._health.trouble(part, problem)
-        if events or camera not in self._presence:
+        if result.presence is not None:
             with self._lock:
-                self._presence[camera] = pipeline.presence(frame.time)
-                if camera in self._snapshots and any(event.type == "new" for event in events):
-                    self._pictures[camera] = frame
+                self._presence[camera] = result.presence
+                if camera in self._snapshots and any(event.type == "new" for event in result.events):
+                    self._pictures[camera] = result.frame
             self.wake.set()
-        for examiner in self.examiners:
-            examiner(frame, pipeline)
         for observer in self.observers:
-            observer(camera, frame, pipeline.tracks)
+            observer(result)
 
     def erase(self, subject: str) -> None:
         """The subject is forgotten: nobody of that name was present; pictures that were published are taken back."""

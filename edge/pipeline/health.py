@@ -15,7 +15,7 @@ from edge.core.system import hardware as board
 from edge.mqtt.messages import CameraStats, ShedReport, Stats
 
 if TYPE_CHECKING:
-    from edge.pipeline.frame_stats import FrameStats
+    from edge.pipeline.frame_result import FrameStats
     from edge.sources.base import CameraState
 
 log = logging.getLogger(__name__)
@@ -151,19 +151,19 @@ class Health:
         self.problems["outbox"] = problem
         return news
 
-    def processed(self, camera: str, cost: FrameStats, latency: float, dropped: int) -> None:
+    def processed(self, camera: str, stats: FrameStats, latency: float, dropped: int) -> None:
         """One frame went through; ``latency`` seconds from exposure to the outbox, ``dropped`` frames in all."""
         counted = self.cameras[camera]
         counted.frames += 1
-        counted.looked += cost.looked
+        counted.looked += stats.looked
         counted.dropped = dropped
-        counted.recent.append(Processed(time.monotonic(), cost.looked, sum(cost.stages.values())))
+        counted.recent.append(Processed(time.monotonic(), stats.looked, sum(stats.stages.values())))
         with self._lock:
-            for stage, seconds in cost.stages.items():
+            for stage, seconds in stats.stages.items():
                 self._meter(stage).add(seconds)
-            if cost.looked:
+            if stats.looked:
                 self._meter("latency").add(latency)
-            for reason, count in cost.declined.items():
+            for reason, count in stats.declined.items():
                 self.declined[reason] = self.declined.get(reason, 0) + count
 
     def latency_ms(self) -> dict[str, dict[str, float]]:

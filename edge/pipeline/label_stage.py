@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.errors import EdgeError
-from edge.core.types import WHOLE, CustomLabel, Detection, Embedding, Frame, IdentityState, Match, Track
+from edge.core.types import WHOLE, CustomLabel, Detection, Frame, IdentityState, Match, Track
 from edge.labels.classifier import part, seen
-from edge.pipeline.frame_stats import FrameStats, StageTimer
+from edge.pipeline.frame_result import FrameResult, LabelResult, StageTimer
 from edge.pipeline.tracking.embedding_schedule import SPACING, EmbeddingScheduler, schedule
 from edge.pipeline.tracking.identity_voting import VotingRules
 
@@ -35,20 +35,6 @@ FURTHER = 5
 """labels beside the likeliest that a vote sees"""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelResult:
-    """One look of a version at a track, or at the picture."""
-
-    teller: LabelClassifier
-    track: Track | None
-    """None: the whole picture"""
-    embedding: Embedding
-    vector: FloatArray
-    """what the head saw"""
-    answers: FloatArray
-    """(labels,)"""
-
-
 @dataclass(slots=True)
 class _Whole:
     """A version that looks at whole pictures, and what it says is there."""
@@ -65,8 +51,6 @@ class LabelStage:
     """The custom labels of one camera. One thread at a time."""
 
     def __init__(self, camera: CameraSettings, settings: Settings, ids: Iterator[str]) -> None:
-        self.told: list[LabelResult] = []
-        """looks at the latest frame"""
         self._camera, self._ids = camera, ids
         self._recognition, self._tracking = settings.recognition, settings.tracking
         self._tellers: dict[str, LabelClassifier] = {}
@@ -102,16 +86,19 @@ class LabelStage:
             whole.owed |= moving
         return any((one.owed or one.dwell.undecided) and self._due(one, now) for one in self._wholes.values())
 
-    def look(self, frame: Frame, tracks: Sequence[Track], cost: FrameStats, budget: int) -> None:
-        """Tell what this frame's tracks and picture show, within the budget: sets ``custom_labels`` of the tracks."""
+    def look(self, result: FrameResult, tracks: Sequence[Track], budget: int) -> None:
+        """Classify this frame's tracks and picture, within the budget.
+
+        Sets ``custom_labels`` of the tracks, and adds to ``label_results`` of the frame's result.
+        """
         for name, teller in self._tellers.items():
             try:
                 if teller.regions:
-                    self._look_at_tracks(self._looks[name], teller, frame, tracks, cost, budget)
+                    self._look_at_tracks(self._looks[name], teller, result, tracks, budget)
                 else:
-                    self._look_at_picture(self._wholes[name], frame, cost)
+                    self._look_at_picture(self._wholes[name], result)
             except EdgeError as error:
-                cost.problems[part(name)] = str(error)
+                result.stats.problems[part(name)] = str(error)
 
     def ended(self, tracks: Sequence[Track]) -> list[Track]:
         """Labels of the picture that ended since the last call. ``tracks``: those of things that ended."""
@@ -146,17 +133,18 @@ class LabelStage:
         pause = SPACING if whole.dwell.undecided else self._recognition.picture_seconds
         return now - whole.looked >= pause
 
-    def _look_at_picture(self, whole: _Whole, frame: Frame, cost: FrameStats) -> None:
+    def _look_at_picture(self, whole: _Whole, result: FrameResult) -> None:
+        frame, stats = result.frame, result.stats
         if not self._due(whole, frame.monotonic):
             return
         whole.looked, whole.owed = frame.monotonic, False
         teller = whole.teller
-        with StageTimer(cost, "embed"):
+        with StageTimer(stats, "embed"):
             (embedding,) = teller.embedder.embed(frame.main, [Detection(PICTURE, 1.0, WHOLE)])
-        cost.embeddings += 1
-        with StageTimer(cost, "tell"):
+        stats.embeddings += 1
+        with StageTimer(stats, "tell"):
             answers = teller.head.answers(embedding.vector[np.newaxis])[0]
-            self.told.append(LabelResult(teller, None, embedding, embedding.vector, answers))
+            result.label_results.append(LabelResult(teller, None, embedding, embedding.vector, answers))
             there = whole.dwell.look(answers, frame.monotonic)
             self._ended += [whole.there.pop(label) for label in list(whole.there) if label not in there]
             for label, score in there.items():
@@ -177,18 +165,18 @@ class LabelStage:
         self,
         looks: dict[str, EmbeddingScheduler],
         teller: LabelClassifier,
-        frame: Frame,
+        result: FrameResult,
         tracks: Sequence[Track],
-        cost: FrameStats,
         budget: int,
     ) -> None:
+        frame, stats = result.frame, result.stats
         mine = [track for track in tracks if track.label in teller.regions]
         for track in mine:
             if track.id not in looks:
                 looks[track.id] = EmbeddingScheduler(self._rules(), self._recognition, teller.version)
         chosen = schedule(mine, looks, frame.monotonic, budget)
         worth: list[tuple[Track, Detection]] = []
-        with StageTimer(cost, "embed"):
+        with StageTimer(stats, "embed"):
             for track in chosen:
                 detection = Detection(track.label, track.score, track.box)
                 if teller.embedder.assess(frame.main, detection).reason:
@@ -198,13 +186,13 @@ class LabelStage:
             embeddings = teller.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
-        cost.embeddings += len(embeddings)
-        with StageTimer(cost, "tell"):
+        stats.embeddings += len(embeddings)
+        with StageTimer(stats, "tell"):
             called = [track.label for track, _ in worth]
             vectors = seen(np.stack([one.vector for one in embeddings]), called, teller.regions)
             answers = teller.head.answers(vectors)
             for (track, _), embedding, vector, row in zip(worth, embeddings, vectors, answers, strict=True):
-                self.told.append(LabelResult(teller, track, embedding, vector, row))
+                result.label_results.append(LabelResult(teller, track, embedding, vector, row))
                 looks[track.id].count(track, votes_of(teller, row), embedding.quality.score, frame.monotonic)
                 track.custom_labels = self._said_of(track)
 

@@ -6,11 +6,11 @@ one release.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edge.core.types import Embedding, Match, Track
+from edge.core.types import Embedding, Track
 from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.protocols import LabelClassifier
 from edge.pipeline.tracking.identity_voting import VotingRules
@@ -35,16 +35,6 @@ class FaceRecognizer:
     collection: FaceIndex
     rules: VotingRules
     anchors: RejectionFilter | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One embedding of a track, and what the collection said of it."""
-
-    track: Track
-    embedding: Embedding
-    matches: Sequence[Match]
-    """one a subject, best first"""
 
 
 @dataclass(frozen=True, slots=True)

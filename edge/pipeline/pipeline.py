@@ -25,12 +25,12 @@ from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.classifier import REGION_SCORE
 from edge.pipeline.event_policy import CameraPresence, Clock, EventPolicy
 from edge.pipeline.frame_gate import FrameGate
-from edge.pipeline.frame_stats import FrameStats, StageTimer
+from edge.pipeline.frame_result import FrameResult, Observation, StageTimer
 from edge.pipeline.label_stage import LabelStage
-from edge.pipeline.model_set import FaceRecognizer, ModelSet, Observation, StrangerObserver
+from edge.pipeline.model_set import FaceRecognizer, ModelSet, StrangerObserver
 from edge.pipeline.tracking.embedding_schedule import EmbeddingScheduler, schedule
 from edge.pipeline.tracking.face_person import FacePersonLinker
-from edge.pipeline.tracking.tracker import Tracker, scores_to_detect, unfollowed
+from edge.pipeline.tracking.tracker import Tracker, TrackerUpdate, scores_to_detect, unfollowed
 from edge.pipeline.zones import Zones
 
 if TYPE_CHECKING:
@@ -46,16 +46,10 @@ class Pipeline:
     def __init__(self, camera: CameraSettings, settings: Settings, bundle: ModelSet, ids: Iterator[str]) -> None:
         labels: dict[str, LabelSettings] = settings.labels_of(camera)
         self.bundle = bundle
-        self.cost = FrameStats()
-        """of the latest frame"""
-        self.looked: list[Observation] = []
-        """at tracks, in the latest frame"""
-        self.faint: list[Detection] = []
-        """in the latest frame: what scored too little to be followed, where the settings want to ask about it"""
         self.strangers: StrangerObserver | None = None
         self.attention = FrameGate(camera)
         """decides whether to look; its ``shed`` says what to do without"""
-        self.telling = LabelStage(camera, settings, ids)
+        self._label_stage = LabelStage(camera, settings, ids)
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -67,6 +61,8 @@ class Pipeline:
         self._cut_off: list[Track] = []
         self._latest: tuple[float, float, float | None] = (0.0, 0.0, None)
         self._running: ModelSet | None = None
+        self._begun = False
+        """a frame was processed"""
         self._asked: list[tuple[DetectionModel, dict[str, float]]] = []
         self._faint = settings.review.faint if settings.review.enabled else 1.0
         self._wanted: dict[str, float] = {}
@@ -83,38 +79,29 @@ class Pipeline:
         """Who and what is there now, as far as it was reported."""
         return self._policy.presence(time)
 
-    def process(self, frame: Frame, clock: Clock = "synced") -> list[Event]:
-        """The events of a frame. Raises ModelError where a detector fails: nothing has changed then."""
-        bundle = self._switched()
-        self.cost, self.looked, self.faint = FrameStats(), [], []
-        self.telling.told = []
+    def process(self, frame: Frame, clock: Clock = "synced") -> FrameResult:
+        """Detect, track, recognize and report one frame.
+
+        Raises ModelError where a detector fails: no track has changed then.
+        """
+        result = FrameResult(frame, self._switched())
         self._latest = (frame.monotonic, frame.time, frame.video_time)
         if frame.cut:
             self._cut_off += self._tracker.cut()
-            self.telling.cut()
-        with StageTimer(self.cost, "motion"):
-            looking = self._worth_looking(frame)
-        if looking:
-            with StageTimer(self.cost, "detect"):
-                detections = self._detect(frame)
-            with StageTimer(self.cost, "track"):
-                followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
-                update = self._tracker.update(followed, frame.monotonic, frame.time)
-                self.faint = unfollowed(detections, update.tracks, self._doubted, bundle.scores)
-                self._zones.update(update.tracks, frame.monotonic)
-                self._holders.update(update.tracks, frame.monotonic)
-            budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
-            self._recognize(bundle, frame, update.tracks, budget)
-            self.telling.look(frame, update.tracks, self.cost, budget)
-            self._holders.name(update.tracks, frame.monotonic)
-        else:
-            update = self._tracker.still(frame.monotonic)
-        with StageTimer(self.cost, "report"):
+            self._label_stage.cut()
+        with StageTimer(result.stats, "motion"):
+            looking = self._worth_looking(result)
+        update = self._look(result) if looking else self._tracker.still(frame.monotonic)
+        with StageTimer(result.stats, "report"):
             ended, self._cut_off = [*self._cut_off, *update.ended], []
             self._left(ended)
-            ended += self.telling.ended(ended)
-            tracks = [*update.tracks, *self.telling.tracks]
-            return self._policy.events(tracks, ended, frame, clock, bundle.release)
+            ended += self._label_stage.ended(ended)
+            tracks = [*update.tracks, *self._label_stage.tracks]
+            result.events = self._policy.events(tracks, ended, frame, clock, result.models.release)
+            result.tracks = self.tracks
+            if result.events or not self._begun:
+                self._begun, result.presence = True, self.presence(frame.time)
+        return result
 
     def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
         """An end for everything that is still there, at the time of the latest frame."""
@@ -130,13 +117,29 @@ class Pipeline:
 
     def erase(self, subject: str) -> None:
         """The subject is forgotten: no track has his name, and no vote speaks for it."""
-        self.looked = []
         for track in self._tracker.tracks:
             if track.id in self._looks:
                 self._looks[track.id].erase(track, subject)
             elif track.identity.subject == subject:
                 track.identity = Identity(collection=track.identity.collection)
         self._policy.erase(subject)
+
+    def _look(self, result: FrameResult) -> TrackerUpdate:
+        """Detect and follow, then recognize faces and custom labels within the embedding budget."""
+        frame = result.frame
+        with StageTimer(result.stats, "detect"):
+            detections = self._detect(result)
+        with StageTimer(result.stats, "track"):
+            followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
+            update = self._tracker.update(followed, frame.monotonic, frame.time)
+            result.weak_detections = unfollowed(detections, update.tracks, self._doubted, result.models.scores)
+            self._zones.update(update.tracks, frame.monotonic)
+            self._holders.update(update.tracks, frame.monotonic)
+        budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
+        self._recognize(result, update.tracks, budget)
+        self._label_stage.look(result, update.tracks, budget)
+        self._holders.name(update.tracks, frame.monotonic)
+        return update
 
     def _left(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
@@ -154,20 +157,20 @@ class Pipeline:
                     if track.id in self._looks and recognizer is not None:
                         self._looks[track.id].reopen(recognizer.rules)
             self._running = bundle
-            self.telling.switch(bundle)
+            self._label_stage.switch(bundle)
             self._asked = list(self._questions(bundle))
         return bundle
 
-    def _worth_looking(self, frame: Frame) -> bool:
-        worth = self.attention.worth(frame, self._tracker.tracks)
-        self.cost.moving = self.attention.moving
-        return self.telling.owes(self.cost.moving, frame.monotonic) or worth
+    def _worth_looking(self, result: FrameResult) -> bool:
+        worth = self.attention.worth(result.frame, self._tracker.tracks)
+        result.stats.moving = self.attention.moving
+        return self._label_stage.owes(result.stats.moving, result.frame.monotonic) or worth
 
     def _questions(self, bundle: ModelSet) -> Iterator[tuple[DetectionModel, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
         starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
         self._wanted = scores_to_detect(starts)
-        self._wanted |= dict.fromkeys(self.telling.regions - self._wanted.keys(), REGION_SCORE)
+        self._wanted |= dict.fromkeys(self._label_stage.regions - self._wanted.keys(), REGION_SCORE)
         named = bundle.recognizers if self._faint < 1 else {}
         self._doubted = {label: score * self._faint for label, score in starts.items() if label in named}
         for name in self._camera.detectors:
@@ -182,41 +185,44 @@ class Pipeline:
             if scores:
                 yield detector, scores
 
-    def _detect(self, frame: Frame) -> list[Detection]:
+    def _detect(self, result: FrameResult) -> list[Detection]:
+        frame = result.frame
         picture = frame.small or frame.main
         found: list[Detection] = []
         for detector, scores in self._asked:
             found += self.attention.closer(detector, frame, detector.detect(picture, scores), scores)
         self.attention.looks(frame)
-        self.cost.looked, self.cost.detections = True, len(found)
+        result.stats.looked, result.stats.detections = True, len(found)
         return found
 
-    def _recognize(self, bundle: ModelSet, frame: Frame, tracks: Sequence[Track], budget: int) -> None:
-        for label, recognizer in bundle.recognizers.items():
+    def _recognize(self, result: FrameResult, tracks: Sequence[Track], budget: int) -> None:
+        now = result.frame.monotonic
+        for label, recognizer in result.models.recognizers.items():
             mine = [track for track in tracks if track.label == label]
             for track in mine:
                 if track.id not in self._looks:
                     self._looks[track.id] = EmbeddingScheduler(
                         recognizer.rules, self._recognition, recognizer.collection.name
                     )
-            chosen = schedule(mine, self._looks, frame.monotonic, budget)
+            chosen = schedule(mine, self._looks, now, budget)
             if chosen:
                 try:
-                    self._vote(recognizer, frame, chosen)
+                    self._vote(result, recognizer, chosen)
                 except EdgeError as error:
                     # the tracks go on, and with them their ends; the daemon says what is wrong
-                    self.cost.problems[f"labels.{label}"] = str(error)
+                    result.stats.problems[f"labels.{label}"] = str(error)
                     for track in chosen:
-                        self._looks[track.id].decline(frame.monotonic)
+                        self._looks[track.id].decline(now)
 
-    def _vote(self, recognizer: FaceRecognizer, frame: Frame, tracks: Sequence[Track]) -> None:
-        with StageTimer(self.cost, "embed"):
-            worth = self._worth_embedding(recognizer.embedder, frame, tracks)
+    def _vote(self, result: FrameResult, recognizer: FaceRecognizer, tracks: Sequence[Track]) -> None:
+        frame, stats = result.frame, result.stats
+        with StageTimer(stats, "embed"):
+            worth = self._worth_embedding(result, recognizer.embedder, tracks)
             embeddings = recognizer.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
-        self.cost.embeddings += len(embeddings)
-        with StageTimer(self.cost, "match"):
+        stats.embeddings += len(embeddings)
+        with StageTimer(stats, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
             matches = recognizer.collection.search(vectors, MATCHES, recognizer.embedder.space)
             if recognizer.anchors is not None:
@@ -224,22 +230,22 @@ class Pipeline:
                 matches = recognizer.anchors.held_away(name, space, vectors, matches)
             matches = recognizer.collection.by_subject(vectors, matches)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
-                self.looked.append(Observation(track, embedding, found))
+                result.observations.append(Observation(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
                 if self.strangers is not None:
                     self.strangers.look(track, embedding, recognizer)
 
     def _worth_embedding(
-        self, embedder: EmbeddingModel, frame: Frame, tracks: Sequence[Track]
+        self, result: FrameResult, embedder: EmbeddingModel, tracks: Sequence[Track]
     ) -> list[tuple[Track, Detection]]:
-        worth = []
+        frame, worth = result.frame, []
         for track in tracks:
             detection = Detection(track.label, track.score, track.box, track.landmarks)
             quality = embedder.assess(frame.main, detection)
             if quality.reason or quality.score < self._recognition.min_quality:
                 self._looks[track.id].decline(frame.monotonic)
                 reason = quality.reason or "low_quality"
-                self.cost.declined[reason] = self.cost.declined.get(reason, 0) + 1
+                result.stats.declined[reason] = result.stats.declined.get(reason, 0) + 1
             else:
                 worth.append((track, detection))
         return worth

@@ -1,6 +1,6 @@
-"""Which tracks are worth a question to a person: one question a track, with its best look, when it has ended.
+"""Uncertainty sampling: which tracks, weak detections and label results become questions to a person.
 
-The inference thread looks and never waits for a disk; the main thread writes.
+Samplers choose on the inference thread and never wait for a disk; the main thread writes what they chose.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,78 +21,66 @@ from edge.core.imaging.drawing import square_jpeg
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import LabelSettings
 from edge.core.types import WHOLE, Embedding, Event, Frame, Identity, IdentityState, Match
-from edge.pipeline.model_set import Observation
-from edge.pipeline.pipeline import Pipeline
+from edge.pipeline.frame_result import FrameResult, LabelResult, Observation
 from edge.recognition.review.question import Nearest, Reason, ReviewQuestion, nearest_of
 from edge.recognition.review.queue import ReviewQueue
 
 if TYPE_CHECKING:
-    from edge.core.types import Box, Detection, FloatArray, Frame, Match
-    from edge.pipeline.label_stage import LabelResult
+    from edge.core.types import Box, Detection, FloatArray
     from edge.pipeline.model_set import FaceRecognizer
-
 
 log = logging.getLogger(__name__)
 
-MOST_TRACKS = 256
-"""whose best look is held while they are there"""
 MOST_WAITING = 64
 """questions that wait for the main thread"""
-BETTER = 1.1
-"""how much better a look must be to take the place of the one that is held"""
+FACE_SIDE, FACE_MARGIN = 160, 0.25
+"""of the kept picture of a face: pixels, and the share of the box that is shown on each side of it"""
+LABEL_SIDE, LABEL_MARGIN = 224, 0.1
+"""the same of a label's region"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
-    embedding: Embedding
-    matches: tuple[Match, ...]
-    box: Box
-    score: float
-    crop: bytes
+class QuestionSampler:
+    """Chooses the questions of one kind. Called on the inference thread."""
+
+    def look(self, result: FrameResult) -> Iterable[ReviewQuestion]:  # noqa: ARG002
+        """The questions that a processed frame is worth."""
+        return ()
+
+    def ended(self, event: Event) -> Iterable[ReviewQuestion]:  # noqa: ARG002
+        """The questions that the end of a track is worth."""
+        return ()
+
+    def erase(self, subject: str) -> None:
+        """Discard what is held of an erased subject."""
 
 
 class ReviewSampler:
-    """Feeds a queue. ``look`` and ``ended`` on the inference thread, ``flush`` on the main thread."""
+    """Feeds a queue from all samplers. ``look`` and ``ended`` on the inference thread, ``flush`` on the main thread."""
 
     def __init__(self, queue: ReviewQueue, settings: Settings) -> None:
-        self._queue, self._settings = queue, settings
-        self._best: dict[str, _Best] = {}
+        self._queue = queue
+        self._samplers: tuple[QuestionSampler, ...] = (
+            WeakDetectionSampler(settings),
+            LabelSampler(settings),
+            TrackSampler(settings),
+        )
         self._waiting: deque[ReviewQuestion] = deque(maxlen=MOST_WAITING)
-        self._known = itertools.count(1)
         self._lock = threading.Lock()
         self._failing = False
-        self._glimpses = WeakDetectionSampler(settings)
-        self._labels = LabelSampler(settings)
 
-    def look(self, frame: Frame, pipeline: Pipeline) -> None:
-        """Hold the best look at each track of a frame that was processed; ask about what was too faint to follow."""
-        if pipeline.faint and (doubt := self._glimpses.look(frame, pipeline)) is not None:
-            with self._lock:
-                self._waiting.append(doubt)
-        for doubt in self._labels.look(frame, pipeline):
-            with self._lock:
-                self._waiting.append(doubt)
-        for one in pipeline.looked:
-            held = self._best.get(one.track.id)
-            quality = one.embedding.quality.score
-            if held is None or quality > BETTER * held.embedding.quality.score:
-                self._best.pop(one.track.id, None)
-                self._best[one.track.id] = self._of(frame, one)
-        while len(self._best) > MOST_TRACKS:
-            del self._best[next(iter(self._best))]
+    def look(self, result: FrameResult) -> None:
+        """Ask what a processed frame is worth."""
+        self._ask(question for sampler in self._samplers for question in sampler.look(result))
 
     def ended(self, events: Sequence[Event]) -> None:
         """Ask about those of the tracks that end which are worth it."""
-        for event in events:
-            best = self._best.pop(event.track, None) if event.type == "end" else None
-            reason = self._reason(event.identity, best) if best is not None else None
-            if best is not None and reason is not None:
-                with self._lock:
-                    self._waiting.append(_doubt(event, best, reason))
+        ends = [event for event in events if event.type == "end"]
+        self._ask(question for event in ends for sampler in self._samplers for question in sampler.ended(event))
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: hold no look that resembles it."""
-        self._best = {track: one for track, one in self._best.items() if all(m.name != subject for m in one.matches)}
+        """Discard every question and every held look that names an erased subject."""
+        for sampler in self._samplers:
+            sampler.erase(subject)
         with self._lock:
             kept = [one for one in self._waiting if all(near.subject != subject for near in one.nearest)]
             self._waiting = deque(kept, maxlen=MOST_WAITING)
@@ -106,12 +93,63 @@ class ReviewSampler:
         try:
             self._queue.put(waiting)
         except StoreError as error:
-            log.log(logging.DEBUG if self._failing else logging.WARNING, "questions are lost: %s", error)
+            log.log(logging.DEBUG if self._failing else logging.WARNING, "review questions are lost: %s", error)
             self._failing = True
         else:
             self._failing = self._failing and not waiting
 
-    def _reason(self, identity: Identity, best: _Best) -> Reason | None:
+    def _ask(self, questions: Iterable[ReviewQuestion]) -> None:
+        for question in questions:
+            with self._lock:
+                self._waiting.append(question)
+
+
+MOST_TRACKS = 256
+"""whose best look is held while they are followed"""
+BETTER = 1.1
+"""how much better a look must be to take the place of the one that is held"""
+
+
+@dataclass(frozen=True, slots=True)
+class _BestLook:
+    embedding: Embedding
+    matches: tuple[Match, ...]
+    box: Box
+    score: float
+    crop: bytes
+
+
+class TrackSampler(QuestionSampler):
+    """One question per track, with its best look, when it has ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._best: dict[str, _BestLook] = {}
+        self._known = itertools.count(1)
+
+    def look(self, result: FrameResult) -> Iterable[ReviewQuestion]:
+        """Hold the best look at each track; asks nothing yet."""
+        for one in result.observations:
+            held = self._best.get(one.track.id)
+            quality = one.embedding.quality.score
+            if held is None or quality > BETTER * held.embedding.quality.score:
+                self._best.pop(one.track.id, None)
+                self._best[one.track.id] = self._of(result.frame, one)
+        while len(self._best) > MOST_TRACKS:
+            del self._best[next(iter(self._best))]
+        return ()
+
+    def ended(self, event: Event) -> Iterator[ReviewQuestion]:
+        """The question about a track that ends, where it is worth one."""
+        best = self._best.pop(event.track, None)
+        reason = self._reason(event.identity, best) if best is not None else None
+        if best is not None and reason is not None:
+            yield _track_question(event, best, reason)
+
+    def erase(self, subject: str) -> None:
+        self._best = {track: one for track, one in self._best.items() if all(m.name != subject for m in one.matches)}
+
+    def _reason(self, identity: Identity, best: _BestLook) -> Reason | None:
         review = self._settings.review
         if identity.state is IdentityState.UNCERTAIN:
             return "margin" if _close(identity, self._margin()) else "uncertain"
@@ -124,12 +162,13 @@ class ReviewSampler:
     def _margin(self) -> float:
         return max((label.margin for label in self._settings.labels.values()), default=LabelSettings().margin)
 
-    def _of(self, frame: Frame, one: Observation) -> _Best:
-        crop = square_jpeg(frame.main, one.track.box, SIDE, AROUND) if self._settings.review.crops else b""
-        return _Best(one.embedding, tuple(one.matches), one.track.box, one.track.score, crop)
+    def _of(self, frame: Frame, one: Observation) -> _BestLook:
+        crops = self._settings.review.crops
+        crop = square_jpeg(frame.main, one.track.box, FACE_SIDE, FACE_MARGIN) if crops else b""
+        return _BestLook(one.embedding, tuple(one.matches), one.track.box, one.track.score, crop)
 
 
-def _doubt(event: Event, best: _Best, reason: Reason) -> ReviewQuestion:
+def _track_question(event: Event, best: _BestLook, reason: Reason) -> ReviewQuestion:
     nearest = nearest_of(best.matches)
     subject = event.identity.subject or (nearest[0].subject if nearest else None)
     return ReviewQuestion(
@@ -161,12 +200,11 @@ WEAK_PAUSE = 20.0
 AGAIN = 3600.0
 """seconds before the same place is asked about again: a poster stays"""
 PLACES = 32
-"""of one camera that are remembered"""
+"""per camera that are remembered"""
 SAME_PLACE = 0.3
 """intersection over union"""
 MATCHES = 32
-SIDE, AROUND = 160, 0.25
-"""of the kept picture: pixels, and the share of the box that is shown on each side of it"""
+"""faces of the collection among which the nearest subjects are looked for"""
 
 
 @dataclass(slots=True)
@@ -177,33 +215,44 @@ class _Place:
     """monotonic seconds"""
 
 
-class WeakDetectionSampler:
-    """``look`` on the inference thread. A camera is known by its pipeline."""
+@dataclass(slots=True)
+class _CameraPlaces:
+    """Where one camera saw weak detections."""
+
+    places: deque[_Place] = field(default_factory=lambda: deque(maxlen=PLACES))
+    asked: float = -math.inf
+    """monotonic seconds of the latest question"""
+
+
+class WeakDetectionSampler(QuestionSampler):
+    """Questions about detections below the tracking threshold, at most one per place and while, few per camera."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places: WeakKeyDictionary[Pipeline, deque[_Place]] = WeakKeyDictionary()
-        self._asked: WeakKeyDictionary[Pipeline, float] = WeakKeyDictionary()
+        self._cameras: dict[str, _CameraPlaces] = {}
 
-    def look(self, frame: Frame, pipeline: Pipeline) -> ReviewQuestion | None:
-        """The question that the latest frame of a camera is worth, if any."""
-        places = self._places.setdefault(pipeline, deque(maxlen=PLACES))
-        due = frame.monotonic - self._asked.get(pipeline, -WEAK_PAUSE) >= WEAK_PAUSE
-        for one in pipeline.faint:
-            place = next((place for place in places if place.box.iou(one.box) >= SAME_PLACE), None)
+    def look(self, result: FrameResult) -> Iterator[ReviewQuestion]:
+        """The question about the first weak detection of the frame that is worth one."""
+        if not result.weak_detections:
+            return
+        frame = result.frame
+        camera = self._cameras.setdefault(frame.camera, _CameraPlaces())
+        due = frame.monotonic - camera.asked >= WEAK_PAUSE
+        for one in result.weak_detections:
+            place = next((place for place in camera.places if place.box.iou(one.box) >= SAME_PLACE), None)
             if place is None:
-                places.append(_Place(one.box, frame.monotonic))
+                camera.places.append(_Place(one.box, frame.monotonic))
             elif due and place.seen < frame.monotonic and (
                 place.asked is None or frame.monotonic - place.asked >= AGAIN
             ):  # fmt: skip
                 place.asked = frame.monotonic
-                doubt = self._doubt(frame, pipeline.bundle.recognizers[one.label], one)
-                if doubt is not None:
-                    self._asked[pipeline] = frame.monotonic
-                    return doubt
-        return None
+                question = self._question(frame, result.models.recognizers[one.label], one)
+                if question is not None:
+                    camera.asked = frame.monotonic
+                    yield question
+                    return
 
-    def _doubt(self, frame: Frame, recognizer: FaceRecognizer, one: Detection) -> ReviewQuestion | None:
+    def _question(self, frame: Frame, recognizer: FaceRecognizer, one: Detection) -> ReviewQuestion | None:
         """None where the crop is not worth embedding, or cannot be."""
         try:
             quality = recognizer.embedder.assess(frame.main, one)
@@ -212,9 +261,9 @@ class WeakDetectionSampler:
             (embedding,) = recognizer.embedder.embed(frame.main, [one])
             nearest = nearest_of(_matches(recognizer, embedding.vector))
         except EdgeError as error:
-            log.debug("a faint detection cannot be asked about: %s", error)
+            log.debug("a weak detection cannot be asked about: %s", error)
             return None
-        crop = square_jpeg(frame.main, one.box, SIDE, AROUND) if self._settings.review.crops else b""
+        crop = square_jpeg(frame.main, one.box, FACE_SIDE, FACE_MARGIN) if self._settings.review.crops else b""
         return ReviewQuestion(
             reason="faint", time=frame.time, camera=frame.camera, track="", label=one.label,
             collection=recognizer.collection.name, space=embedding.space, box=one.box, score=one.score,
@@ -233,61 +282,60 @@ def _matches(recognizer: FaceRecognizer, vector: FloatArray) -> list[Match]:
 
 
 NEAR = 0.15
-"""from a label's threshold, to either side, within which a look is doubtful"""
+"""from a label's threshold, to either side, within which a result is doubtful"""
 LABEL_PAUSE = 30.0
-"""seconds between two questions about whole pictures of one camera and version, at least"""
-TRACKS = 256
+"""seconds between two questions about whole pictures per camera and version, at least"""
+ASKED_TRACKS = 256
 """that are remembered as asked about"""
-SIDE, AROUND = 224, 0.1
-"""of the kept picture: pixels, and the share of the box that is shown on each side of it"""
 FURTHER = 5
+"""labels that a question shows, at most"""
 
 
-class LabelSampler:
-    """``look`` on the inference thread. A camera is known by its pipeline."""
+class LabelSampler(QuestionSampler):
+    """Questions about label results near their threshold."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._asked: WeakKeyDictionary[Pipeline, dict[str, float]] = WeakKeyDictionary()
-        self._tracks: deque[tuple[str, str]] = deque(maxlen=TRACKS)
+        self._asked: dict[tuple[str, str], float] = {}
+        """camera, version -> monotonic seconds"""
+        self._tracks: deque[tuple[str, str]] = deque(maxlen=ASKED_TRACKS)
 
-    def look(self, frame: Frame, pipeline: Pipeline) -> Iterator[ReviewQuestion]:
-        """The questions that the latest frame of a camera is worth."""
-        for told in pipeline.telling.told:
-            label = doubtful(told)
-            if label is not None and self._may_ask(told, frame, pipeline):
-                yield self._doubt(told, label, frame)
+    def look(self, result: FrameResult) -> Iterator[ReviewQuestion]:
+        """The questions about the label results of a frame."""
+        for one in result.label_results:
+            label = doubtful(one)
+            if label is not None and self._may_ask(one, result.frame):
+                yield self._question(one, label, result.frame)
 
-    def _may_ask(self, told: LabelResult, frame: Frame, pipeline: Pipeline) -> bool:
-        version = told.teller.version
-        if told.track is not None:
-            if (told.track.id, version) in self._tracks:
+    def _may_ask(self, one: LabelResult, frame: Frame) -> bool:
+        version = one.teller.version
+        if one.track is not None:
+            if (one.track.id, version) in self._tracks:
                 return False
-            self._tracks.append((told.track.id, version))
+            self._tracks.append((one.track.id, version))
             return True
-        asked = self._asked.setdefault(pipeline, {})
-        if frame.monotonic - asked.get(version, -LABEL_PAUSE) < LABEL_PAUSE:
+        if frame.monotonic - self._asked.get((frame.camera, version), -math.inf) < LABEL_PAUSE:
             return False
-        asked[version] = frame.monotonic
+        self._asked[frame.camera, version] = frame.monotonic
         return True
 
-    def _doubt(self, told: LabelResult, label: int, frame: Frame) -> ReviewQuestion:
-        names, box = told.teller.head.labels, told.track.box if told.track else WHOLE
-        best = np.argsort(-told.answers)[:FURTHER].tolist()
-        around = AROUND if told.track else 0.0
-        crop = square_jpeg(frame.main, box, SIDE, around) if self._settings.review.crops else b""
+    def _question(self, one: LabelResult, label: int, frame: Frame) -> ReviewQuestion:
+        names, box = one.teller.head.labels, one.track.box if one.track else WHOLE
+        best = np.argsort(-one.answers)[:FURTHER].tolist()
+        margin = LABEL_MARGIN if one.track else 0.0
+        crop = square_jpeg(frame.main, box, LABEL_SIDE, margin) if self._settings.review.crops else b""
         return ReviewQuestion(
-            reason="threshold", time=frame.time, camera=frame.camera, track=told.track.id if told.track else "",
-            label=told.track.label if told.track else "picture", collection="", space=told.embedding.space, box=box,
-            score=told.track.score if told.track else 1.0, quality=told.embedding.quality.score, subject=names[label],
-            nearest=tuple(Nearest(names[i], "", float(told.answers[i])) for i in best if told.answers[i] > 0),
-            vector=told.vector, crop=crop, version=told.teller.version,
+            reason="threshold", time=frame.time, camera=frame.camera, track=one.track.id if one.track else "",
+            label=one.track.label if one.track else "picture", collection="", space=one.embedding.space, box=box,
+            score=one.track.score if one.track else 1.0, quality=one.embedding.quality.score, subject=names[label],
+            nearest=tuple(Nearest(names[i], "", float(one.answers[i])) for i in best if one.answers[i] > 0),
+            vector=one.vector, crop=crop, version=one.teller.version,
         )  # fmt: skip
 
 
-def doubtful(told: LabelResult) -> int | None:
+def doubtful(result: LabelResult) -> int | None:
     """The label whose probability lies nearest to its threshold, where it is near."""
-    away = np.abs(told.answers - told.teller.head.thresholds)
-    away[told.answers <= 0] = np.inf
+    away = np.abs(result.answers - result.teller.head.thresholds)
+    away[result.answers <= 0] = np.inf
     nearest = int(away.argmin())
     return nearest if away[nearest] <= NEAR else None

@@ -25,7 +25,9 @@ def a_watch(bundle: object, *cameras: CameraSettings) -> tuple[Engine, Listens, 
 
 
 def stored(name: str, frames: int = 40) -> CameraSettings:
-    return CameraSettings(name=name, source=f"fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False)
+    return CameraSettings(
+        name=name, source=f"rigs.fakes:Frames:{frames}", detectors=("fake",), realtime=False, motion=False
+    )
 
 
 def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track() -> None:
@@ -74,7 +76,7 @@ def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
 
 
 def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
-    endless = CameraSettings(name="door", source="fakes:Frames:1000000", detectors=("fake",), realtime=False)
+    endless = CameraSettings(name="door", source="rigs.fakes:Frames:1000000", detectors=("fake",), realtime=False)
     watch, reports, _ = a_watch(a_bundle(SeesOneFace()), endless)
     before = threading.active_count()
     watch.start()
@@ -87,7 +89,7 @@ def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
 
 
 def endless(name: str) -> CameraSettings:
-    return CameraSettings(name=name, source="fakes:Frames:100000", detectors=("fake",), fps=100, motion=False)
+    return CameraSettings(name=name, source="rigs.fakes:Frames:100000", detectors=("fake",), fps=100, motion=False)
 
 
 def test_a_camera_that_is_told_to_look_away_ends_its_tracks_and_comes_back_when_told() -> None:
@@ -135,7 +137,12 @@ def test_a_bug_on_the_inference_thread_is_not_taken_for_the_end_of_the_footage()
 def test_cameras_get_the_thread_by_weight_and_one_that_fails_gets_no_more() -> None:
     def camera(name: str, weight: float, detector: str = "fake") -> CameraSettings:
         return CameraSettings(
-            name=name, source="fakes:Frames:1000000", detectors=(detector,), realtime=False, motion=False, weight=weight
+            name=name,
+            source="rigs.fakes:Frames:1000000",
+            detectors=(detector,),
+            realtime=False,
+            motion=False,
+            weight=weight,
         )
 
     bundle, broken = a_bundle(Slow(SeesOneFace())), Slow(Fails())

@@ -17,10 +17,10 @@ from rigs.waiting import eventually
 
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings, LabelSettings, SheddingSettings
-from edge.core.types import Frame
 from edge.daemon.engine import Engine
 from edge.daemon.overload import LATELY, LOOK_SECONDS, LatencyWindow, OverloadMonitor
 from edge.mqtt.messages import ShedReport as Document
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
 from edge.pipeline.load_shedding import LADDER, NOTHING, TOP, ShedLevel
 from edge.pipeline.pipeline import Pipeline
@@ -97,8 +97,8 @@ def test_a_pipeline_that_gives_up_small_motion_still_looks_at_large_motion_and_o
         pipeline.attention.shed = shed
         found = []
         for number, shown in enumerate([a_picture(160, 120)] * 3 + [picture]):
-            pipeline.process(a_frame(number, picture=shown))  # type: ignore[arg-type]
-            found.append(pipeline.cost.looked)
+            result = pipeline.process(a_frame(number, picture=shown))  # type: ignore[arg-type]
+            found.append(result.stats.looked)
         return found
 
     assert looked(NOTHING, small)[-1]
@@ -118,11 +118,7 @@ def test_a_pipeline_that_gives_up_embeddings_makes_one_a_frame() -> None:
         settings = Settings(cameras=(camera,), labels={"face": FACE})
         pipeline = Pipeline(camera, settings, a_bundle(SeesFour(), embedder), ids())
         pipeline.attention.shed = shed
-        counts = []
-        for number in range(12):
-            pipeline.process(a_frame(number))
-            counts.append(pipeline.cost.embeddings)
-        return max(counts)
+        return max(pipeline.process(a_frame(number)).stats.embeddings for number in range(12))
 
     assert most(NOTHING) == 4
     assert most(LADDER[TOP]) == 1
@@ -135,14 +131,14 @@ class Steady(Listens):
         super().__init__()
         self.moments: list[float] = []
 
-    def seen(self, camera: str, frame: Frame, pipeline: object, events: object) -> None:
-        self.moments.append(frame.monotonic)
+    def seen(self, result: FrameResult) -> None:
+        self.moments.append(result.frame.monotonic)
 
 
 def test_a_camera_looks_at_fewer_frames_and_a_stored_source_read_at_speed_at_all_of_them() -> None:
     def seen(realtime: bool) -> list[float]:
         camera = CameraSettings(
-            name="door", source="fakes:Frames:60", detectors=("fake",), realtime=realtime, motion=False, fps=10
+            name="door", source="rigs.fakes:Frames:60", detectors=("fake",), realtime=realtime, motion=False, fps=10
         )
         reports = Steady()
         settings = Settings(cameras=(camera,), labels={"face": FACE})

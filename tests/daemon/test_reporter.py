@@ -48,10 +48,10 @@ class Desk:
     def watch(self, frames: range) -> None:
         for number in frames:
             frame = a_frame(number)
-            events = self.pipeline.process(frame)
-            if events:
-                self.reports.events(events)
-            self.reports.seen("door", frame, self.pipeline, events)
+            result = self.pipeline.process(frame)
+            if result.events:
+                self.reports.events(result.events)
+            self.reports.seen(result)
             self.reports.flush()
 
     def states(self) -> list[dict[str, object]]:
@@ -97,7 +97,7 @@ def test_with_snapshots_a_new_track_has_a_picture(tmp_path: Path) -> None:
 
 def test_observers_see_each_frame_with_its_tracks(desk: Desk) -> None:
     seen: list[tuple[str, int]] = []
-    desk.reports.observers.append(lambda camera, _, tracks: seen.append((camera, len(tracks))))
+    desk.reports.observers.append(lambda result: seen.append((result.frame.camera, len(result.tracks))))
 
     desk.watch(range(5))
 
@@ -106,8 +106,9 @@ def test_observers_see_each_frame_with_its_tracks(desk: Desk) -> None:
 
 
 def test_what_cannot_be_recognized_is_told_to_health(desk: Desk) -> None:
-    desk.pipeline.cost.problems["labels.face"] = "another space"
-    desk.reports.seen("door", a_frame(0), desk.pipeline, ())
+    result = desk.pipeline.process(a_frame(0))
+    result.stats.problems["labels.face"] = "another space"
+    desk.reports.seen(result)
 
     assert desk.health.problems == {"labels.face": "another space"}
 

@@ -139,8 +139,8 @@ class OpensForEver(Frames):
 
 
 def test_opening_a_camera_may_take_minutes_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.SOURCES, "nowhere", "fakes:OpensForEver")
-    monkeypatch.setattr("fakes.OpensForEver", OpensForEver, raising=False)
+    monkeypatch.setitem(registry.SOURCES, "nowhere", "rigs.fakes:OpensForEver")
+    monkeypatch.setattr("rigs.fakes.OpensForEver", OpensForEver, raising=False)
     watchdog, health = Watchdog(WATCHDOG_SEC), Health(["door"])
     camera = CameraSettings(name="door", source="nowhere:1", detectors=("fake",), motion=False)
     settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
@@ -170,7 +170,9 @@ class Hangs(SeesOneFace):
 
 def test_an_inference_that_does_not_come_back_is_silent_and_one_that_ended_is_not() -> None:
     detector, watchdog = Hangs(), Watchdog(WATCHDOG_SEC)
-    camera = CameraSettings(name="door", source="fakes:Frames:3", detectors=("fake",), realtime=False, motion=False)
+    camera = CameraSettings(
+        name="door", source="rigs.fakes:Frames:3", detectors=("fake",), realtime=False, motion=False
+    )
     settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
     watch = Engine(settings, a_bundle(detector), 1, Health(["door"]), Listens(), watchdog)  # type: ignore[arg-type]
     watch.start()

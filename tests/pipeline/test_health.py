@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edge.pipeline.frame_stats import FrameStats
+from edge.pipeline.frame_result import FrameStats
 from edge.pipeline.health import CameraHealth, Health, Meter, Processed, Rates
 from edge.sources.base import CameraState
 

@@ -40,8 +40,9 @@ def asked(state: Path, head: Head, frames: int, shown: str = "helmet", crops: bo
         doubts = ReviewSampler(queue, settings)
         for number in range(frames):
             frame = dataclasses.replace(a_frame(number), time=1.0e10 + number)
-            doubts.ended(pipeline.process(frame))
-            doubts.look(frame, pipeline)
+            result = pipeline.process(frame)
+            doubts.ended(result.events)
+            doubts.look(result)
             doubts.flush()
         return queue.doubts()
 

@@ -53,7 +53,7 @@ def story(events: list[Event]) -> list[tuple[str, str, tuple[str, ...]]]:
 
 def test_a_label_of_the_picture_is_new_and_ends_when_it_is_gone() -> None:
     pipeline = a_pipeline(bundle_of(Shows(*["helmet"] * 10, ""), ()))
-    events = [event for number in range(100) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(100) for event in pipeline.process(a_frame(number)).events]
     assert story(events) == [("new", "helmet", ("helmet",)), ("end", "helmet", ("helmet",))]
     assert events[0].whole
     assert events[0].custom_labels[0].version == "helmets/1"
@@ -92,7 +92,7 @@ def test_a_still_picture_is_looked_at_rarely_but_once_after_the_last_movement() 
 
 def test_a_thing_that_does_not_matter_is_reported_where_custom_labels_say_what_it_is() -> None:
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ("truck",), detector=SeesATruck(range(30))))
-    events = [event for number in range(60) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(60) for event in pipeline.process(a_frame(number)).events]
     assert story(events) == [("new", "truck", ("helmet",)), ("end", "truck", ("helmet",))]
     assert not events[0].whole
     assert events[0].box.left == pytest.approx(0.2)
@@ -100,14 +100,14 @@ def test_a_thing_that_does_not_matter_is_reported_where_custom_labels_say_what_i
 
 def test_a_thing_of_the_negative_class_is_never_reported() -> None:
     pipeline = a_pipeline(bundle_of(Shows(""), ("truck",), detector=SeesATruck(range(30))))
-    assert [event for number in range(60) for event in pipeline.process(a_frame(number))] == []
+    assert [event for number in range(60) for event in pipeline.process(a_frame(number)).events] == []
     assert pipeline.tracks == []
 
 
 def test_a_label_that_later_looks_disprove_is_taken_back_by_an_update() -> None:
     shows = Shows("helmet", "helmet", "helmet", *["none"] * 30)
     pipeline = a_pipeline(bundle_of(shows, ("truck",), detector=SeesATruck(range(300))))
-    events = [event for number in range(300) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(300) for event in pipeline.process(a_frame(number)).events]
     told = story(events)
     assert told[0] == ("new", "truck", ("helmet",))
     assert ("update", "truck", ("none",)) in told
@@ -121,18 +121,15 @@ def test_the_budget_of_a_frame_holds_for_custom_labels() -> None:
             return [Detection("truck", 0.9, Box(0.1 * i, 0.1, 0.1 * i + 0.08, 0.5)) for i in range(9)]
 
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ("truck",), detector=SeesMany()))
-    spent = []
-    for number in range(10):
-        pipeline.process(a_frame(number))
-        spent.append(pipeline.cost.embeddings)
+    spent = [pipeline.process(a_frame(number)).stats.embeddings for number in range(10)]
     assert max(spent) == 4
 
 
 def test_a_new_version_takes_over_between_two_frames_and_what_is_there_stays() -> None:
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ()))
-    events = [event for number in range(20) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(20) for event in pipeline.process(a_frame(number)).events]
     pipeline.bundle = bundle_of(Shows("helmet"), (), version=2)
-    events += [event for number in range(20, 40) for event in pipeline.process(a_frame(number))]
+    events += [event for number in range(20, 40) for event in pipeline.process(a_frame(number)).events]
     assert story(events) == [("new", "helmet", ("helmet",))]
     ended = pipeline.finish()
     assert ended[0].custom_labels[0].version == "helmets/2"
@@ -143,7 +140,7 @@ def test_a_version_that_goes_away_ends_what_it_said() -> None:
     for number in range(20):
         pipeline.process(a_frame(number))
     pipeline.bundle = dataclasses.replace(pipeline.bundle, tellers={})
-    assert story(pipeline.process(a_frame(20))) == [("end", "helmet", ("helmet",))]
+    assert story(pipeline.process(a_frame(20)).events) == [("end", "helmet", ("helmet",))]
 
 
 def test_a_backbone_that_fails_is_a_problem_and_no_more() -> None:
@@ -151,8 +148,9 @@ def test_a_backbone_that_fails_is_a_problem_and_no_more() -> None:
     pipeline = a_pipeline(bundle_of(shows, (), detector=SeesOneFace()))
     events, problems = [], {}
     for number in range(20):
-        events += pipeline.process(a_frame(number))
-        problems |= pipeline.cost.problems
+        result = pipeline.process(a_frame(number))
+        events += result.events
+        problems |= result.stats.problems
     assert [event.label for event in events if event.type == "new"] == ["face"]
     assert problems.keys() == {"custom_labels helmets"}
 
@@ -160,7 +158,7 @@ def test_a_backbone_that_fails_is_a_problem_and_no_more() -> None:
 def test_a_label_of_the_picture_waits_for_no_zone() -> None:
     zones = {"mat": ((0.0, 0.9), (0.1, 0.9), (0.05, 1.0))}
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ()), zones=zones, required_zones=("mat",))
-    events = [event for number in range(20) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(20) for event in pipeline.process(a_frame(number)).events]
     assert story(events) == [("new", "helmet", ("helmet",))]
     assert events[0].zones == ()
 
@@ -169,7 +167,7 @@ def test_a_thing_in_no_required_zone_is_not_reported_whatever_it_shows() -> None
     zones = {"mat": ((0.9, 0.9), (1.0, 0.9), (0.95, 1.0))}
     bundle = bundle_of(Shows("helmet"), ("truck",), detector=SeesATruck(range(30)))
     pipeline = a_pipeline(bundle, zones=zones, required_zones=("mat",))
-    assert [event for number in range(40) for event in pipeline.process(a_frame(number))] == []
+    assert [event for number in range(40) for event in pipeline.process(a_frame(number)).events] == []
 
 
 def test_a_camera_needs_a_detector_or_custom_labels() -> None:

@@ -51,7 +51,7 @@ def story(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[li
         pipeline = Pipeline(camera, settings, bundle, (f"1-{n}" for n in itertools.count(1)))
         enroll(pipeline, bundle.recognizers["face"], videos)
         source = VideoFile(camera, str(videos / "short_hamilton_clip.mp4"))
-        events = [event for frame in source.frames() for event in pipeline.process(frame)]
+        events = [event for frame in source.frames() for event in pipeline.process(frame).events]
         yield events + pipeline.finish()
 
 

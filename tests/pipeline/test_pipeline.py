@@ -39,7 +39,7 @@ def story(events: list[Event]) -> list[tuple[str, str, str | None]]:
 def test_a_known_face_is_new_then_named_then_ends() -> None:
     pipeline = a_pipeline(a_bundle(SeesOneFace(range(20))))
 
-    events = [event for number in range(60) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(60) for event in pipeline.process(a_frame(number)).events]
 
     assert story(events) in (
         [("new", "pending", None), ("update", "known", "alice"), ("end", "known", "alice")],
@@ -73,7 +73,7 @@ def test_somebody_who_stands_still_is_not_lost() -> None:
     pipeline = a_pipeline(a_bundle())
     still = a_picture()
 
-    events = [event for number in range(300) for event in pipeline.process(a_frame(number, picture=still))]
+    events = [event for number in range(300) for event in pipeline.process(a_frame(number, picture=still)).events]
 
     assert [event.type for event in events if event.type != "update"] == ["new"]
 
@@ -94,8 +94,7 @@ def test_a_crop_not_worth_embedding_is_counted_by_its_reason_and_costs_no_embedd
 
     declined = {}
     for number in range(10):
-        pipeline.process(a_frame(number))
-        declined |= pipeline.cost.declined
+        declined |= pipeline.process(a_frame(number)).stats.declined
 
     assert embedder.calls == 0
     assert set(declined) == {"blurred"}
@@ -107,8 +106,9 @@ def test_a_collection_that_cannot_be_searched_costs_the_name_and_not_the_end() -
 
     events, problems = [], {}
     for number in range(60):
-        events += pipeline.process(a_frame(number))
-        problems |= pipeline.cost.problems
+        result = pipeline.process(a_frame(number))
+        events += result.events
+        problems |= result.stats.problems
 
     assert [event.type for event in events] == ["new", "end"]
     assert "another space" in problems["labels.face"]
@@ -120,7 +120,7 @@ def test_a_detector_that_fails_is_an_error_and_the_next_frame_is_as_good_as_befo
         pipeline.process(a_frame(0))
 
     pipeline.bundle = a_bundle()
-    events = [event for number in range(1, 20) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(1, 20) for event in pipeline.process(a_frame(number)).events]
 
     assert "new" in {event.type for event in events}
 
@@ -130,7 +130,7 @@ def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
     settings = Settings(cameras=(camera,), labels={"face": FACE})
     pipeline = Pipeline(camera, settings, a_bundle(), ids())
 
-    events = [event for number in range(10) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(10) for event in pipeline.process(a_frame(number)).events]
 
     assert events[0].type == "new"
 
@@ -139,7 +139,7 @@ def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> 
     labels = {"face": FACE, "person": LabelSettings()}
     pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels=labels)
 
-    events = [event for number in range(30) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(30) for event in pipeline.process(a_frame(number)).events]
 
     assert {event.label for event in events} == {"person"}
     assert events[-1].identity.state is IdentityState.KNOWN
@@ -149,7 +149,7 @@ def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> 
 def test_a_label_that_the_camera_does_not_want_is_not_reported() -> None:
     pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels={"person": LabelSettings()})
 
-    events = [event for number in range(10) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(10) for event in pipeline.process(a_frame(number)).events]
 
     assert {event.label for event in events} <= {"person"}
 
@@ -157,10 +157,10 @@ def test_a_label_that_the_camera_does_not_want_is_not_reported() -> None:
 def test_a_switch_of_bundles_between_frames_looks_again_and_ends_nothing() -> None:
     embedder = CountsEmbeddings()
     pipeline = a_pipeline(a_bundle())
-    before = [event for number in range(30) for event in pipeline.process(a_frame(number))]
+    before = [event for number in range(30) for event in pipeline.process(a_frame(number)).events]
 
     pipeline.bundle = a_bundle(embedder=embedder)
-    after = [event for number in range(30, 40) for event in pipeline.process(a_frame(number))]
+    after = [event for number in range(30, 40) for event in pipeline.process(a_frame(number)).events]
 
     assert before[0].type == "new"
     assert all(event.type == "update" for event in after)
@@ -183,7 +183,7 @@ def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
 
     events = []
     for number in range(40):
-        events += pipeline.process(replace(a_frame(number), cut=number == 20))
+        events += pipeline.process(replace(a_frame(number), cut=number == 20)).events
 
     assert [event.type for event in events if event.type != "update"] == ["new", "end", "new"]
     assert len({event.track for event in events}) == 2
@@ -191,12 +191,12 @@ def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
 
 def test_an_end_at_a_cut_survives_a_detector_that_fails_there() -> None:
     pipeline = a_pipeline(a_bundle())
-    events = [event for number in range(20) for event in pipeline.process(a_frame(number))]
+    events = [event for number in range(20) for event in pipeline.process(a_frame(number)).events]
     working, pipeline.bundle = pipeline.bundle, a_bundle(Fails())
     with pytest.raises(ModelError):
         pipeline.process(replace(a_frame(20), cut=True))
     pipeline.bundle = working
 
-    events += [event for number in range(21, 30) for event in pipeline.process(a_frame(number))]
+    events += [event for number in range(21, 30) for event in pipeline.process(a_frame(number)).events]
 
     assert [event.type for event in events if event.type != "update"] == ["new", "end", "new"]

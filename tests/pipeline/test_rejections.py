@@ -25,7 +25,7 @@ def test_a_look_alike_that_was_rejected_is_not_named_any_more(tmp_path: Path) ->
 
     def named(first: int) -> set[IdentityState]:
         pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
-        events = [event for number in range(first, first + 12) for event in pipeline.process(a_frame(number))]
+        events = [event for number in range(first, first + 12) for event in pipeline.process(a_frame(number)).events]
         return {event.identity.state for event in events + pipeline.finish()}
 
     assert IdentityState.KNOWN in named(0)

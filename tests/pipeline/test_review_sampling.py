@@ -31,8 +31,9 @@ def questions(tmp_path: Path, similarity: float, quality: float = 0.9, **review:
         for number in range(10):
             frame = a_frame(number)
             frame = type(frame)(frame.camera, number, frame.monotonic, 1.0e10 + number, frame.main)
-            doubts.ended(pipeline.process(frame))
-            doubts.look(frame, pipeline)
+            result = pipeline.process(frame)
+            doubts.ended(result.events)
+            doubts.look(result)
         doubts.ended(pipeline.finish())
         doubts.flush()
         return queue.doubts()
@@ -92,8 +93,9 @@ def glimpsed(tmp_path: Path, detector: SeesFaintly, **review: object) -> tuple[l
         for number in range(10):
             frame = a_frame(number)
             frame = type(frame)(frame.camera, number, frame.monotonic, 1.0e10 + number, frame.main)
-            events += pipeline.process(frame)
-            doubts.look(frame, pipeline)
+            result = pipeline.process(frame)
+            events += result.events
+            doubts.look(result)
         doubts.flush()
         return queue.doubts(), events
 

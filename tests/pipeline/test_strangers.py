@@ -74,7 +74,7 @@ class House:
         pipeline = Pipeline(self.settings.cameras[0], self.settings, self.bundle, self.ids)
         pipeline.strangers = self.strangers
         frames = [replace(a_frame(n), time=self.clock + n / 5) for n in range(15)]
-        events = [event for frame in frames for event in pipeline.process(frame)] + pipeline.finish()
+        events = [event for frame in frames for event in pipeline.process(frame).events] + pipeline.finish()
         self.strangers.flush()
         return events
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edge.core.system.hardware import MemoryUsage
-from edge.pipeline.frame_stats import FrameStats
+from edge.pipeline.frame_result import FrameStats
 from edge.pipeline.health import Health
 from edge.releases.probation import Measures, Probation, complaint, leak
 

@@ -12,6 +12,7 @@ import numpy as np
 from edge.core.errors import ModelError
 from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Detection, Embedding, Event, Frame, Match, Picture, Quality, Space
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
 
@@ -171,7 +172,7 @@ class Listens:
     def events(self, events: Sequence[Event]) -> None:
         self.heard += events
 
-    def seen(self, camera: str, frame: Frame, pipeline: object, events: Sequence[Event]) -> None:
+    def seen(self, result: FrameResult) -> None:
         self.frames += 1
 
     def left(self, camera: str) -> None:

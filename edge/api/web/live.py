@@ -6,12 +6,12 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Track
+from edge.pipeline.frame_result import FrameResult
 
 LOOKING = 4.0
 """seconds after a request for which frames are kept for the next one"""
@@ -46,8 +46,9 @@ class LiveView:
     def watched(self) -> bool:
         return bool(self._wanted)
 
-    def observe(self, camera: str, frame: Frame, tracks: Sequence[Track]) -> None:
+    def observe(self, result: FrameResult) -> None:
         """Keep the frame where somebody looks at its camera."""
+        frame, camera = result.frame, result.frame.camera
         if not self._wanted or camera not in self._wanted:
             return
         if time.monotonic() > self._wanted[camera]:
@@ -55,7 +56,7 @@ class LiveView:
             self._shown.pop(camera, None)
             self._encoded.pop(camera, None)
             return
-        boxes = (_box(track, frame.monotonic) for track in tracks[:MOST_TRACKS] if track.confirmed)
+        boxes = (_box(track, frame.monotonic) for track in result.tracks[:MOST_TRACKS] if track.confirmed)
         self._shown[camera] = Shown(frame, tuple(boxes))
 
     def erase(self) -> None:

@@ -17,6 +17,7 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
 from edge.core.types import Event, Frame, Track
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.loader import load_model_set
 from edge.pipeline.pipeline import Pipeline
 from edge.recognition.extraction import image_files
@@ -54,16 +55,14 @@ class Analysis:
         self._ids = (f"1-{number}" for number in itertools.count(1))
         self.problems = assembled.problems
         self.bundle = assembled.bundle
-        self.begun: list[Callable[[Pipeline], None]] = []
-        """told of the pipeline of each source, before its first frame"""
-        self.examiners: list[Callable[[Frame, Pipeline, Sequence[Event]], None]] = []
-        """see each frame with what became of it, and the last one again with the ends"""
+        self.observers: list[Callable[[FrameResult], None]] = []
+        """receive the result of each frame, and at the end of a source one that holds the ends"""
 
     def video(self, path: Path) -> Iterator[Step]:
         """Every frame of a video that the camera's rate lets through. Raises SourceError, ModelError."""
         source = VideoFile(self._camera, str(path))
         try:
-            yield from self._ended(self._begun(self._camera), path, source.frames())
+            yield from self._steps(self._camera, path, source.frames())
         finally:
             source.close()
 
@@ -81,30 +80,26 @@ class Analysis:
                 after = number * PICTURE_SECONDS
                 yield Frame(camera.name, number, after, now + after, picture, video_time=0.0)
 
-        yield from self._ended(self._begun(camera), path, frames())
+        yield from self._steps(camera, path, frames())
 
-    def _begun(self, camera: CameraSettings) -> Pipeline:
+    def _steps(self, camera: CameraSettings, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
+        """A step per frame, one behind: the ends of what is still there belong to the last."""
         pipeline = Pipeline(camera, self._settings, self.bundle, self._ids)
-        for listener in self.begun:
-            listener(pipeline)
-        return pipeline
-
-    def _ended(self, pipeline: Pipeline, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
-        """A step a frame, one behind: the ends of what is still there belong to the last."""
         held: Step | None = None
         for frame in frames:
             if held is not None:
                 yield held
-            events = pipeline.process(frame)
-            for examiner in self.examiners:
-                examiner(frame, pipeline, events)
-            seen = [dataclasses.replace(track) for track in pipeline.tracks if track.seen == frame.monotonic]
-            held = Step(source, frame, seen, events)
+            result = self._observed(pipeline.process(frame))
+            seen = [dataclasses.replace(track) for track in result.tracks if track.seen == frame.monotonic]
+            held = Step(source, frame, seen, result.events)
         if held is not None:
-            ends = pipeline.finish()
-            for examiner in self.examiners:
-                examiner(held.frame, pipeline, ends)
+            ends = self._observed(FrameResult(held.frame, pipeline.bundle, pipeline.finish())).events
             yield dataclasses.replace(held, events=[*held.events, *ends])
+
+    def _observed(self, result: FrameResult) -> FrameResult:
+        for observer in self.observers:
+            observer(result)
+        return result
 
 
 def is_picture(path: Path) -> bool:

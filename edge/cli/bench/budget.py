@@ -92,12 +92,12 @@ def _run(stand: BenchSetup, recognition: RecognitionSettings) -> _BudgetRun:
     run, started = _BudgetRun(), dict[str, float]()
     cpu = time.process_time()
     for frame in stand.film:
-        events = pipeline.process(frame)
-        run.embeddings += pipeline.cost.embeddings
-        for track in pipeline.tracks:
+        result = pipeline.process(frame)
+        run.embeddings += result.stats.embeddings
+        for track in result.tracks:
             run.faces += track.seen == frame.monotonic and track.label in recognized
             started.setdefault(track.id, track.started)
-        for event in events:
+        for event in result.events:
             run.final[event.track] = _name(event.identity)
             if event.identity.state is IdentityState.KNOWN:
                 run.named.setdefault(event.track, frame.monotonic - started[event.track])

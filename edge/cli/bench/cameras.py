@@ -19,11 +19,11 @@ from edge.cli.bench.stand import BenchSetup
 from edge.core.settings.address import SecretAddress
 from edge.core.settings.vision import CameraSettings
 from edge.core.system import hardware as board
-from edge.core.types import Event, Frame
+from edge.core.types import Frame
 from edge.daemon.engine import Engine
 from edge.mqtt.outbox.outbox import Outbox
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
-from edge.pipeline.pipeline import Pipeline
 
 WARM_UP = 1.5
 """seconds before anything is counted"""
@@ -90,11 +90,11 @@ class Ages(ToOutbox):
         self.done: list[float] = []
         """seconds, of each frame that a detector looked at"""
 
-    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:  # noqa: ARG002
-        if pipeline.cost.looked:
-            age = time.monotonic() - frame.monotonic
+    def seen(self, result: FrameResult) -> None:
+        if result.stats.looked:
+            age = time.monotonic() - result.frame.monotonic
             self.done.append(age)
-            self.taken.append(age - sum(pipeline.cost.stages.values()))
+            self.taken.append(age - sum(result.stats.stages.values()))
 
 
 def _cameras(

@@ -49,19 +49,19 @@ def run_cycle(
     events: list[Event] = []
     detections = 0
     for frame in frames[:WARM_UP]:
-        outbox.put(pipeline.process(frame))
+        outbox.put(pipeline.process(frame).events)
     invokes = Invokes()
     with counted(assembled, invokes):
         wall, cpu = time.perf_counter(), time.process_time()
         for frame in frames[WARM_UP:]:
             began = time.perf_counter()
-            found = pipeline.process(frame)
-            if found:
-                outbox.put(found)
-            events += found
-            detections += pipeline.cost.detections
+            result = pipeline.process(frame)
+            if result.events:
+                outbox.put(result.events)
+            events += result.events
+            detections += result.stats.detections
             add(meters, "frame", time.perf_counter() - began)
-            for stage, seconds in pipeline.cost.stages.items():
+            for stage, seconds in result.stats.stages.items():
                 add(meters, stage, seconds)
             progress(1)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -56,11 +56,11 @@ def _run(stand: BenchSetup, motion: bool) -> _GatingRun:
     threads = Threads()
     for at, frame in enumerate(stand.film):
         cpu = threads.seconds()
-        pipeline.process(frame)
+        result = pipeline.process(frame)
         run.cpu += threads.seconds() - cpu
-        run.looks += pipeline.cost.looked
-        run.there.append([(track.label, track.box) for track in pipeline.tracks])
-        for track in pipeline.tracks:
+        run.looks += result.stats.looked
+        run.there.append([(track.label, track.box) for track in result.tracks])
+        for track in result.tracks:
             if track.seen == frame.monotonic:
                 seen.setdefault(track.id, {})[at] = track.label, track.box
             if track.confirmed:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edge.core.settings.schema import Settings
-from edge.core.types import Event, Frame
+from edge.core.types import Event
 from edge.daemon.engine import Engine
 from edge.mqtt.outbox.outbox import Outbox
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
 from edge.pipeline.loader import LoadedModels
-from edge.pipeline.pipeline import Pipeline
 
 OPENING = 60.0
 """seconds that a source may take to its first frame"""
@@ -62,5 +62,5 @@ class ToOutbox:
     def left(self, camera: str) -> None:
         """Nobody is told."""
 
-    def seen(self, camera: str, frame: Frame, pipeline: Pipeline, events: Sequence[Event]) -> None:
+    def seen(self, result: FrameResult) -> None:
         """Nobody else is told."""

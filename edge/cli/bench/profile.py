@@ -61,11 +61,11 @@ def profiled(stand: BenchSetup) -> dict[str, Any]:
     camera = stand.camera.model_copy(update={"motion": False})
     pipeline = Pipeline(camera, stand.settings, stand.assembled.bundle, ids())
     for frame in stand.frames[:WARM_UP]:
-        stand.outbox.put(pipeline.process(frame))
+        stand.outbox.put(pipeline.process(frame).events)
     clock = _calibrated()
     with timed_stages(clock):
         for frame in stand.frames[WARM_UP:]:
-            found = pipeline.process(frame)
+            found = pipeline.process(frame).events
             if found:
                 stand.outbox.put(found)
             stand.progress(0)

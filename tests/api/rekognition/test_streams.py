@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rigs.fakes import a_bundle
 from rigs.heads import a_version
 
 from edge.api.rekognition.endpoint import ApiServer
@@ -21,6 +22,7 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.services import ApiSettings
 from edge.core.settings.vision import CameraSettings, LabelSettings, ModelSettings
 from edge.core.types import Box, Frame, Point, Track
+from edge.pipeline.frame_result import FrameResult
 
 People = Callable[[int], list[bytes]]
 VIDEO = "arn:aws:kinesisvideo:local:000000000000:stream/door/1"
@@ -214,14 +216,14 @@ def test_a_known_face_makes_a_record_in_the_exact_format(
     before = len(published.records)
 
     frame = frame_of(people(0)[1])
-    server.processors.observe("door", frame, faces_in(server, frame))
+    server.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(server, frame)))
     name, record = published.wait(before + 1)[-1]
     server.service.lanes["models"].submit(lambda: None).result(30)
     empty = frame_of(people(0)[1], 2)
-    server.processors.observe("door", empty, [])
+    server.processors.observe(FrameResult(empty, a_bundle(), tracks=[]))
     _, nobody = published.wait(before + 2)[-1]
     rekognition.stop_stream_processor(Name="watch")
-    server.processors.observe("door", frame, faces_in(server, frame))
+    server.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(server, frame)))
 
     assert name == "watch"
     video = record["InputInformation"]["KinesisVideo"]
@@ -259,7 +261,7 @@ def test_a_person_inside_a_region_is_reported_once_a_session_with_a_picture(
     data = (shared_data / "stills" / "face.jpg").read_bytes()
     for sequence, box in enumerate((Box(0.6, 0.1, 0.9, 0.9), Box(0.1, 0.1, 0.4, 0.9), Box(0.1, 0.1, 0.4, 0.9))):
         frame = frame_of(data, sequence)
-        server.processors.observe("door", frame, [track_of(frame, "person", box)])
+        server.processors.observe(FrameResult(frame, a_bundle(), tracks=[track_of(frame, "person", box)]))
         server.service.lanes["models"].submit(lambda: None).result(30)
     rekognition.stop_stream_processor(Name="home")
     events = [record for _, record in published.wait(before + 2)[before:]]
@@ -362,7 +364,7 @@ def test_processors_survive_a_restart(shared: Path, bucket: Path, tmp_path: Path
     client = service_model.client(second.port)
     statuses = {one["Name"]: one["Status"] for one in client.list_stream_processors()["StreamProcessors"]}
     frame = frame_of(people(0)[0])
-    second.processors.observe("door", frame, faces_in(second, frame))
+    second.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(second, frame)))
     records = published.wait(1)
     second.stop()
 
@@ -395,7 +397,7 @@ def test_a_busy_lane_costs_frames_and_not_time(server: ApiServer, rekognition: A
     frame = Frame("door", 1, time.monotonic(), time.time(), pictures.decode(_gray()))
 
     for _ in range(10):
-        server.processors.observe("door", frame, [])
+        server.processors.observe(FrameResult(frame, a_bundle(), tracks=[]))
 
     assert lane.waiting == 1
     assert server.processors.skipped == skipped + 9

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rigs.fakes import a_bundle
 from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, served, track
 
 from edge.api.http import bodies
 from edge.api.web.access import COOKIE, TRIES
 from edge.api.web.routes import ASSETS
 from edge.mqtt.messages import ShedReport
+from edge.pipeline.frame_result import FrameResult
 
 pytest.importorskip("uvicorn", reason="needs the extra rekognition-edge[api]")
 
@@ -52,7 +54,7 @@ def test_the_page_is_a_few_files_that_name_no_other_host(open_page: Served) -> N
 def test_nothing_is_kept_of_a_frame_while_nobody_looks(open_page: Served) -> None:
     live = open_page.page.live
     live._wanted.clear()
-    live.observe("door", frame(1), [track("alice")])
+    live.observe(FrameResult(frame(1), a_bundle(), tracks=[track("alice")]))
     assert not live.watched
     assert not live._shown
 
@@ -64,7 +66,7 @@ def test_who_looks_gets_the_next_picture_with_the_boxes_of_that_very_frame(open_
         for number in range(1, 10_000):
             if stop.wait(0.02):
                 return
-            open_page.page.live.observe("door", frame(number), [track(f"at {number}")])
+            open_page.page.live.observe(FrameResult(frame(number), a_bundle(), tracks=[track(f"at {number}")]))
 
     thread = threading.Thread(target=camera)
     thread.start()

@@ -31,10 +31,11 @@ def steps_of(count: int, source: Path = Path("a.mp4")) -> list[Step]:
     found = []
     for number in range(count):
         frame = a_frame(number)
-        events = pipeline.process(frame)
+        result = pipeline.process(frame)
+        events = result.events
         if number == count - 1:
             events = [*events, *pipeline.finish()]
-        found.append(Step(source, frame, pipeline.tracks, events))
+        found.append(Step(source, frame, result.tracks, events))
     return found
 
 

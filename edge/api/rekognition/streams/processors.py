@@ -19,7 +19,7 @@ from edge.core.types import Detection
 
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
-    from edge.core.types import Frame, Track
+    from edge.pipeline.frame_result import FrameResult
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +64,19 @@ class StreamProcessors:
                 timer.cancel()
             self._sessions.clear()
 
-    def observe(self, camera: str, frame: Frame, tracks: Sequence[Track]) -> None:
+    def observe(self, result: FrameResult) -> None:
         """A frame went through the pipeline. Costs microseconds: the work waits for the models lane, or is skipped.
 
         The frame's pixels must stay as they are: a source that recycles its buffers hands over copies.
         """
+        frame, camera = result.frame, result.frame.camera
         sessions = [one for one in tuple(self._sessions.values()) if one.processor.camera == camera]
         if not sessions:
             return
         if camera in self._at_work:
             self.skipped += 1
             return
-        seen = [track for track in tracks if track.seen >= frame.monotonic]
+        seen = [track for track in result.tracks if track.seen >= frame.monotonic]
         things = [(one.id, Detection(one.label, one.score, one.box, one.landmarks)) for one in seen]
         things += [(one.id, Detection(own.name, own.score, one.box)) for one in seen for own in one.custom_labels]
         shot = Shot(frame.main, frame.time, tuple(things))
