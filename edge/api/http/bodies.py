@@ -1,4 +1,4 @@
-"""Bodies of requests, bounded in bytes and in time.
+"""Bodies of requests: bounded in bytes, in time, and in what their JSON may cost to read.
 
 A body is read whole before any answer, or clients see a reset and send it again.
 """
@@ -6,10 +6,13 @@ A body is read whole before any answer, or clients see a reset and send it again
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edge.core.errors import InputError
+from edge.core.errors import BusyError, InputError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,46 +20,151 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 """that a body may take to arrive"""
-
-
-async def body(request: Request, most: int, what: str = "picture") -> bytes:
-    """Raises InputError for what has more than ``most`` bytes, ``too_large``, or does not arrive, ``incomplete``."""
-    from starlette.requests import ClientDisconnect
-
-    parts: list[bytes] = []
-    total = 0
-    try:
-        async with asyncio.timeout(SECONDS):
-            async for part in request.stream():
-                total += len(part)
-                if total <= most:
-                    parts.append(part)
-                else:
-                    parts.clear()
-    except (TimeoutError, ClientDisconnect) as error:
-        raise InputError(f"the {what} did not arrive", "try again", code="incomplete") from error
-    if total > most:
-        size, taken = (f"{number >> 20} MiB" if most >> 20 else f"{number >> 10} KiB" for number in (total, most))
-        raise InputError(f"the {what} has {size}, {taken} are taken", "make it smaller", code="too_large")
-    return b"".join(parts)
-
-
+STALLED_SECONDS = 10.0
+"""that may pass without a byte of it"""
+SMALL = 64 << 10
+"""bytes of a body that counts against no budget"""
+MOST_DEPTH = 32
+MOST_TOKENS = 50_000
+"""brackets and commas of one document: an object of Python takes a hundred times the bytes of ``[],``"""
 LARGEST = 1 << 53
 """numbers from this on are no ids, and SQLite would not take all of them"""
 MOST_JSON = 256 << 10
 """bytes of a document"""
 
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+
+
+@dataclass(eq=False)
+class HeldBody:
+    """A body in memory, until it is released."""
+
+    budget: BodyBudget
+    began: float
+    """seconds of the event loop"""
+    timeout: asyncio.Timeout
+    size: int = 0
+    parts: list[bytes] = field(default_factory=list)
+    hashing: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def data(self) -> bytes:
+        if len(self.parts) > 1:
+            self.parts = [b"".join(self.parts)]
+        return self.parts[0] if self.parts else b""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256."""
+        found: str = self.hashing.hexdigest()
+        return found
+
+    def release(self) -> None:
+        """Done with it: others may have its place."""
+        self.budget.release(self)
+
+
+class BodyBudget:
+    """Bytes of large bodies in memory at a time, over all connections of one event loop.
+
+    Where they run out, the body that arrives slowest is given up: whoever drips bytes cannot keep others out.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+        self._arriving: set[HeldBody] = set()
+
+    async def read(self, request: Request, most: int, what: str = "request") -> HeldBody:
+        """The body, to be released.
+
+        Raises InputError for what has more than ``most`` bytes, ``too_large``, or does not arrive, ``incomplete``, and
+        BusyError where other bodies have all the memory there is.
+        """
+        from starlette.requests import ClientDisconnect
+
+        loop = asyncio.get_running_loop()
+        began, total = loop.time(), 0
+        deadline = began + SECONDS
+        held = HeldBody(self, began, asyncio.timeout_at(min(deadline, began + STALLED_SECONDS)))
+        self._arriving.add(held)
+        try:
+            async with held.timeout:
+                async for part in request.stream():
+                    held.timeout.reschedule(min(deadline, loop.time() + STALLED_SECONDS))
+                    total += len(part)
+                    if total <= most:
+                        self._add(held, part)
+                    else:
+                        self.release(held)
+        except (TimeoutError, ClientDisconnect) as error:
+            self.release(held)
+            raise InputError(f"the {what} did not arrive", "try again", code="incomplete") from error
+        except BaseException:
+            self.release(held)
+            raise
+        finally:
+            self._arriving.discard(held)
+        if total > most:
+            raise _too_large(what, total, most)
+        return held
+
+    def release(self, held: HeldBody) -> None:
+        self.held -= max(0, held.size - SMALL)
+        held.size = 0
+        held.parts = []
+
+    def _add(self, held: HeldBody, part: bytes) -> None:
+        before = max(0, held.size - SMALL)
+        held.size += len(part)
+        held.parts.append(part)
+        held.hashing.update(part)
+        self.held += max(0, held.size - SMALL) - before
+        while self.held > self.most:
+            now = asyncio.get_running_loop().time()
+            slowest = min(
+                (one for one in self._arriving if one.size > SMALL),
+                key=lambda one: one.size / (now - one.began + 0.001),
+            )
+            if slowest is held:
+                raise BusyError("Provisioned Rate exceeded.", "send fewer pictures at once")
+            self._arriving.discard(slowest)
+            slowest.timeout.reschedule(now)
+            self.release(slowest)
+
+
+async def body(request: Request, most: int, what: str = "picture") -> bytes:
+    """A whole body of at most ``most`` bytes. Raises InputError as ``BodyBudget.read``."""
+    held = await BodyBudget(most).read(request, most, what)
+    return held.data
+
 
 async def document(request: Request, most: int = MOST_JSON) -> dict[str, Any]:
     """A JSON object. Raises InputError."""
-    data = await body(request, most, "document")
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InputError("the body is not JSON", "use the page", code="document") from error
+    found = parsed(await body(request, most, "document") or b"{}")
     if not isinstance(found, dict):
         raise InputError("the body is no JSON object", "use the page", code="document")
     return found
+
+
+def parsed(data: bytes) -> object:
+    """JSON, of bounded depth and size. Raises InputError, ``document``."""
+    depth = tokens = 0
+    for match in _STRUCTURE.finditer(data):
+        token = match[0]
+        if len(token) != 1:
+            continue
+        tokens += 1
+        depth += (token in b"[{") - (token in b"]}")
+        if depth > MOST_DEPTH or tokens > MOST_TOKENS:
+            raise InputError(
+                f"the JSON is nested deeper than {MOST_DEPTH}, or has more than {MOST_TOKENS} members",
+                "send less at once",
+                code="document",
+            )
+    try:
+        return json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError("the body is not JSON", "send one JSON object", code="document") from error
 
 
 def numbers(found: object, most: int) -> list[int]:
@@ -68,3 +176,12 @@ def numbers(found: object, most: int) -> list[int]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _too_large(what: str, total: int, most: int) -> InputError:
+    size, taken = (f"{number >> 20} MiB" if most >> 20 else f"{number >> 10} KiB" for number in (total, most))
+    return InputError(f"the {what} has {size}, {taken} are taken", "make it smaller", code="too_large")

@@ -41,9 +41,9 @@ def image_properties(picture: Picture, most: int) -> dict[str, Any]:
     _, spread = cv2.meanStdDev(luma)
     _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
     quality = {
-        "Brightness": round(float(luma.mean()) / 2.55, 4),
-        "Sharpness": round(100 * (1 - float(np.exp(-(float(edges[0, 0]) ** 2) / 500))), 4),
-        "Contrast": round(min(100.0, float(spread[0, 0]) / 1.275), 4),
+        "Brightness": float(luma.mean()) / 2.55,
+        "Sharpness": 100 * (1 - float(np.exp(-(float(edges[0, 0]) ** 2) / 500))),
+        "Contrast": min(100.0, float(spread[0, 0]) / 1.275),
     }
     return {"Quality": quality, "DominantColors": _dominant(picture, most)}
 
@@ -70,7 +70,7 @@ def _color(center: Any, share: float) -> dict[str, Any]:
         "HexCode": f"#{red:02x}{green:02x}{blue:02x}",
         "CSSColor": _nearest(CSS, (red, green, blue)),
         "SimplifiedColor": _nearest(SIMPLE, (red, green, blue)),
-        "PixelPercent": round(100 * share, 4),
+        "PixelPercent": 100 * share,
     }
 
 

@@ -8,17 +8,19 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.api.http import bodies, listener
-from edge.api.rekognition import constraints, sigv4
+from edge.api.http import bodies, listener, sigv4
+from edge.api.http.connections import BACKLOG, Connections, most_connections, protocol_of
+from edge.api.http.replays import ReplayCache, Reply
+from edge.api.rekognition import constraints, shapes
 from edge.api.rekognition.call import Call
-from edge.api.rekognition.errors import ApiError, translated
-from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
+from edge.api.rekognition.errors import COME_BACK, SIGNATURE_ERRORS, ApiError, translated
+from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS, Operation
 from edge.api.rekognition.service import Service
-from edge.core.errors import EdgeError, TransientError
+from edge.core.errors import EdgeError, InputError, TransientError
 from edge.core.settings.schema import Settings
 from edge.core.system.heartbeat import Heartbeat
 
@@ -33,11 +35,13 @@ TARGET = "RekognitionService."
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_BODY = 16 << 20
 """bytes of a body that is kept; what comes past it is read and thrown away"""
-LARGE_BODY = 64 << 10
+BODY_BUDGET = 64 << 20
+"""bytes of bodies that arrive at a time"""
 LARGE_AT_ONCE = 4
-"""bodies above LARGE_BODY in memory at a time: the others wait unread, so memory stays bounded"""
-MAX_CONNECTIONS = 256
+"""large bodies that are worked on at a time; only verified ones count"""
 START_SECONDS = 30.0
+TICKS_PER_SECOND = 10
+"""of uvicorn's loop"""
 
 
 class ApiServer:
@@ -65,11 +69,16 @@ class ApiServer:
         import uvicorn
 
         api = self.settings.api
+        connections = Connections(most_connections())
         config = uvicorn.Config(
             application(self.service),
             host=api.host,
             port=api.port,
-            limit_concurrency=MAX_CONNECTIONS,
+            http=protocol_of(connections),
+            ws="none",
+            backlog=BACKLOG,
+            proxy_headers=bool(api.proxies),
+            forwarded_allow_ips=list(api.proxies),
             timeout_keep_alive=15,
             timeout_graceful_shutdown=5,
             log_config=None,
@@ -82,6 +91,8 @@ class ApiServer:
         class Server(uvicorn.Server):
             async def on_tick(self, counter: int) -> bool:
                 pulse.beat()
+                if counter % TICKS_PER_SECOND == 0:
+                    connections.sweep()
                 return await super().on_tick(counter)
 
         self._server = Server(config)
@@ -126,11 +137,14 @@ def application(service: Service) -> Starlette:
 
 
 class Endpoint:
-    """From an HTTP request to an HTTP response."""
+    """From an HTTP request to an HTTP response: verify, check, operate."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._secrets = {key: secret.get_secret_value() for key, secret in service.settings.api.keys.items()}
+        self._bodies = bodies.BodyBudget(BODY_BUDGET)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._replays = ReplayCache()
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
         from starlette.responses import JSONResponse
@@ -139,61 +153,105 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Response:
         """Rekognition's answer, errors included."""
-        request_id = str(uuid.uuid4())
+        reply = await _replied("", lambda: self._replied(request))
+        return _response(reply)
+
+    async def _replied(self, request: Request) -> Reply:
+        """Verify before anything else is looked at; what is not verified is not used."""
+        head = _head(request)
+        signature = self._signature(head)
+        held = await self._bodies.read(request, MAX_BODY)
         try:
-            content = await self._answered(request)
-            return _response(200, content, request_id)
-        except EdgeError as error:
-            failure = translated(error)
-            if failure.status >= 500:
-                log.error("%s %s: %s", request_id, _operation(request), error)
-        except ApiError as error:
-            failure = error
-        except Exception:
-            log.exception("%s %s failed", request_id, _operation(request))
-            failure = ApiError("InternalServerError", "Internal server error")
-        return _response(failure.status, _error_body(failure, request_id), request_id)
+            if signature is None:
+                return await self._operated(head.headers, sigv4.parsed(head.headers.get("authorization")), held)
+            verified = signature.check(held.digest)
+            operation = OPERATIONS.get(_operation(verified.headers))
+            if operation is None or not operation.changes:
+                return await self._operated(verified.headers, verified, held)
+            reply = await self._replays.once(
+                f"{verified.key} {verified.signature}",
+                time.time(),
+                verified.signed_at + self._service.settings.api.clock_skew,
+                lambda: self._operated(verified.headers, verified, held),
+            )
+            if reply is None:
+                raise ApiError("InvalidSignatureException", "This request was done already, and its answer is gone.")
+            return reply
+        finally:
+            held.release()
 
-    async def _answered(self, request: Request) -> dict[str, Any]:
-        if _length(request) <= LARGE_BODY:
-            return await self._operate(request)
-        async with self._large:
-            return await self._operate(request)
+    def _signature(self, head: sigv4.RequestHead) -> sigv4.Signature | None:
+        """None where there are no keys, and requests are not signed. Raises SignatureError, ApiError."""
+        if not self._secrets:
+            _refuse_strangers(head.headers)
+            return None
+        skew = self._service.settings.api.clock_skew
+        return sigv4.opened(head, self._secrets, time.time(), skew, ("rekognition",))
 
-    async def _operate(self, request: Request) -> dict[str, Any]:
-        body = await bodies.body(request, MAX_BODY, "request")
-        signed = self._verified(request, body)
-        name = _operation(request)
+    async def _operated(
+        self, headers: Mapping[str, str], signed: sigv4.Verified | sigv4.Scope | None, held: bodies.HeldBody
+    ) -> Reply:
+        name = _operation(headers)
+        return await _replied(name, lambda: self._run(name, signed.region if signed else "", held))
+
+    async def _run(self, name: str, region: str, held: bodies.HeldBody) -> Reply:
         operation = OPERATIONS.get(name)
         if operation is None:
             raise _not_operated(name)
-        members = constraints.checked(name, _json(body))
-        del body
-        call = Call(self._service, name, members, signed.region if signed else self._service.settings.api.region)
+        if held.size <= bodies.SMALL:
+            members = _members(name, held)
+            return await self._submitted(operation, Call(self._service, name, members, region or self._region))
+        async with self._large:
+            members = await asyncio.to_thread(_members, name, held)
+            held.release()
+            return await self._submitted(operation, Call(self._service, name, members, region or self._region))
+
+    async def _submitted(self, operation: Operation, call: Call) -> Reply:
         lane = self._service.lanes[operation.lane]
         result: dict[str, Any] = await asyncio.wrap_future(lane.submit(lambda: operation.run(call)))
-        return result
+        return Reply(200, _encoded(result), str(uuid.uuid4()))
 
-    def _verified(self, request: Request, body: bytes) -> sigv4.Signed | None:
-        api = self._service.settings.api
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        if not api.keys:
-            _refuse_browsers(headers)
-            return sigv4.parsed(headers.get("authorization"))
-        path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
-        message = sigv4.RequestParts(request.method, path, request.url.query, headers, body)
-        secrets = {key: secret.get_secret_value() for key, secret in api.keys.items()}
-        return sigv4.verify(message, secrets, time.time(), api.clock_skew)
+    @property
+    def _region(self) -> str:
+        return self._service.settings.api.region
 
 
-def _refuse_browsers(headers: Mapping[str, str]) -> None:
-    """A page of another site could ask through the browser of this machine; programs send neither header."""
+async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
+    """What ``run`` gives, or its error as an answer."""
+    request_id = str(uuid.uuid4())
+    try:
+        return await run()
+    except EdgeError as error:
+        failure = translated(error)
+        if failure.status >= 500:
+            log.error("%s %s: %s", request_id, name, error)
+    except sigv4.SignatureError as error:
+        failure = ApiError(SIGNATURE_ERRORS[error.reason], error.message)
+    except ApiError as error:
+        failure = error
+    except Exception:
+        log.exception("%s %s failed", request_id, name)
+        failure = ApiError("InternalServerError", "Internal server error")
+    final = failure.status < 500 and failure.name not in COME_BACK
+    return Reply(failure.status, _encoded(_error_body(failure, request_id)), request_id, final)
+
+
+def _head(request: Request) -> sigv4.RequestHead:
+    """Raises SignatureError where a header comes twice."""
+    path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
+    return sigv4.RequestHead(request.method, path, request.url.query, sigv4.single(request.scope["headers"]))
+
+
+def _refuse_strangers(headers: Mapping[str, str]) -> None:
+    """A page of another site could ask through a browser of this machine, and a proxy for anybody who reaches it."""
     if "origin" in headers or "sec-fetch-site" in headers:
         raise ApiError("AccessDeniedException", "Requests from browsers are not answered without api.keys.")
+    if "forwarded" in headers or "x-forwarded-for" in headers:
+        raise ApiError("AccessDeniedException", "Requests through a proxy are not answered without api.keys.")
 
 
-def _operation(request: Request) -> str:
-    return request.headers.get("x-amz-target", "").removeprefix(TARGET)
+def _operation(headers: Mapping[str, str]) -> str:
+    return headers.get("x-amz-target", "").removeprefix(TARGET)
 
 
 def _not_operated(name: str) -> ApiError:
@@ -202,29 +260,24 @@ def _not_operated(name: str) -> ApiError:
     return ApiError("UnknownOperationException", "X-Amz-Target names no operation of Amazon Rekognition.")
 
 
-def _length(request: Request) -> int:
-    """Bytes that the body says it has; a body that does not say counts as large."""
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdecimal() and len(text) < 16 else MAX_BODY
-
-
-def _json(body: bytes) -> object:
+def _members(name: str, held: bodies.HeldBody) -> dict[str, Any]:
+    """The request as its operation sees it. Raises ApiError."""
     try:
-        return json.loads(body or b"{}", parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ApiError("SerializationException", "The request's body is not JSON.") from error
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+        document = bodies.parsed(held.data or b"{}")
+    except InputError as error:
+        raise ApiError("SerializationException", f"The request cannot be read: {error.message}.") from error
+    return constraints.checked(name, document)
 
 
 def _error_body(error: ApiError, request_id: str) -> dict[str, Any]:
     return {"__type": error.name, "Code": error.name, "Logref": request_id, "Message": error.message}
 
 
-def _response(status: int, content: dict[str, Any], request_id: str) -> Response:
+def _encoded(content: dict[str, Any]) -> bytes:
+    return json.dumps(shapes.float32(content), allow_nan=False, separators=(",", ":")).encode()
+
+
+def _response(reply: Reply) -> Response:
     from starlette.responses import Response
 
-    body = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status, {"x-amzn-RequestId": request_id}, media_type=CONTENT_TYPE)
+    return Response(reply.body, reply.status, {"x-amzn-RequestId": reply.request_id}, media_type=CONTENT_TYPE)

@@ -33,6 +33,18 @@ BY_CODE = {
 }
 """InputError.code -> name, message"""
 
+SIGNATURE_ERRORS = {
+    "missing": "MissingAuthenticationTokenException",
+    "incomplete": "IncompleteSignatureException",
+    "unknown_key": "UnrecognizedClientException",
+    "mismatch": "InvalidSignatureException",
+    "expired": "InvalidSignatureException",
+    "repeated": "InvalidSignatureException",
+}
+"""SignatureError.reason -> name"""
+COME_BACK = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestTimeoutException"})
+"""nothing was done, and the same request may succeed later"""
+
 BY_CLASS: tuple[tuple[type[EdgeError], str], ...] = (
     (BusyError, "ProvisionedThroughputExceededException"),
     (TransientError, "ThrottlingException"),

@@ -40,7 +40,7 @@ def face_matches(
     hits = [(one.face_id, similarity(one.similarity)) for one in found if one.face_id != but]
     hits = [hit for hit in hits if hit[1] >= threshold][:limit]
     known = faces_by_id(service, collection, [face_id for face_id, _ in hits])
-    return [{"Similarity": round(value, 4), "Face": known[face_id]} for face_id, value in hits if face_id in known]
+    return [{"Similarity": value, "Face": known[face_id]} for face_id, value in hits if face_id in known]
 
 
 def _found(service: Service, collection: Collection, vector: FloatArray, wanted: int) -> list[Match]:

@@ -6,10 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edge.core.types import Box, Detection, Face, Quality
 
 LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 """in the order of ``Detection.landmarks``; Rekognition's left is the picture's left as well"""
+TIMES = ("Timestamp", "timestamp", "FrameOffsetInSeconds")
+"""ends of names of seconds"""
+GRID = float(1 << 24)
 
 
 @dataclass(frozen=True)
@@ -24,18 +29,35 @@ class DetectedFace:
         return self.detection.box.area
 
 
+def float32(value: Any, name: str = "") -> Any:
+    """An answer with every number as the service's model has it: a float is one of 32 bits, a time one of 64.
+
+    Programs rely on it: the exact decimal of such a number has few enough digits for a DynamoDB table.
+    """
+    if isinstance(value, float):
+        if name.endswith(TIMES):
+            return round(value, 3)
+        # numbers near zero have more digits, so they go to the next step of a fixed grid
+        return float(np.float32(value)) if abs(value) >= 1 / 8192 else round(value * GRID) / GRID
+    if isinstance(value, dict):
+        return {key: float32(one, key) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [float32(one, name) for one in value]
+    return value
+
+
 def percent(share: float) -> float:
     """0..100 of 0..1, never past its ends."""
-    return round(min(100.0, max(0.0, share * 100)), 4)
+    return min(100.0, max(0.0, share * 100))
 
 
 def box(found: Box) -> dict[str, float]:
     """Ratios of the picture; a face cut by the border keeps what lies outside."""
     return {
-        "Width": round(found.width, 6),
-        "Height": round(found.height, 6),
-        "Left": round(found.left, 6),
-        "Top": round(found.top, 6),
+        "Width": found.width,
+        "Height": found.height,
+        "Left": found.left,
+        "Top": found.top,
     }
 
 
@@ -46,9 +68,9 @@ def compared_face(seen: DetectedFace) -> dict[str, Any]:
     return {
         "BoundingBox": box(seen.detection.box),
         "Confidence": percent(seen.detection.score),
-        "Landmarks": [{"Type": kind, "X": round(mark.x, 6), "Y": round(mark.y, 6)} for kind, mark in marks],
+        "Landmarks": [{"Type": kind, "X": mark.x, "Y": mark.y} for kind, mark in marks],
         "Pose": {"Roll": degrees(quality.roll), "Yaw": degrees(quality.yaw), "Pitch": degrees(quality.pitch)},
-        "Quality": {"Brightness": round(quality.brightness, 4), "Sharpness": round(quality.sharpness, 4)},
+        "Quality": {"Brightness": quality.brightness, "Sharpness": quality.sharpness},
     }
 
 
@@ -74,7 +96,7 @@ def face(found: Face, model_version: str, user_id: str | None = None) -> dict[st
 
 def degrees(angle: float) -> float:
     """-180..180."""
-    return round(min(180.0, max(-180.0, angle)), 4)
+    return min(180.0, max(-180.0, angle))
 
 
 def model_version(fingerprint: str) -> str:

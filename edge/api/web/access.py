@@ -1,4 +1,6 @@
-"""Who may see the page: this machine; others with the token; and no page of another site, whoever loads it.
+"""Who may see the page: whoever has the token, or, where none is set, this machine; and no page of another site.
+
+With a token no address opens anything: a proxy on this machine asks from loopback for everybody.
 
 A browser on this machine is also where a hostile page runs. It can send requests here, and, once its own name resolves
 to this address (DNS rebinding), read the answers. So requests must name us by an address or by a name that we know, and
@@ -141,23 +143,18 @@ class AccessControl:
         return name in self._names or _address(name) is not None
 
     def _is_known(self, request: Request, host: str) -> bool:
-        client = _address(request.client.host if request.client else "")
-        forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-        name = _hostname(host)
-        to_itself = name == "localhost" or bool((address := _address(name)) and address.is_loopback)
-        if client is not None and client.is_loopback and to_itself and not forwarded:
-            return True
         if not self._token:
-            return False
+            return _is_local(request, host)
         session = request.cookies.get(COOKIE, "")
         if self._sessions.get(session, 0.0) > time.monotonic():
             return True
+        address = request.client.host if request.client else ""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or self._tried_too_often(str(client)):
+        if kind.lower() != "bearer" or self._tried_too_often(address):
             return False
         right = hmac.compare_digest(token.strip().encode(), self._token.encode())
         if not right:
-            self._wrong.setdefault(str(client), []).append(time.monotonic())
+            self._wrong.setdefault(address, []).append(time.monotonic())
         return right
 
     def _tried_too_often(self, address: str) -> bool:
@@ -170,6 +167,15 @@ class AccessControl:
         while len(self._wrong) > ADDRESSES:
             self._wrong.popitem(last=False)
         return len(recent) >= TRIES
+
+
+def _is_local(request: Request, host: str) -> bool:
+    """Whether a program of this machine asks, and no proxy for another one."""
+    client = _address(request.client.host if request.client else "")
+    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
+    name = _hostname(host)
+    to_itself = name == "localhost" or bool((address := _address(name)) and address.is_loopback)
+    return client is not None and client.is_loopback and to_itself and not forwarded
 
 
 def said(status: int, error: str, hint: str = "") -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,13 +68,36 @@ def _key_pairs(value: object) -> object:
     return {line[0]: line[1] for line in lines}
 
 
+SHORTEST_SECRET = 16
+SHORTEST_TOKEN = 8
+
+
+def _long_secrets(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    short = [key for key, secret in value.items() if len(secret.get_secret_value()) < SHORTEST_SECRET]
+    if short:
+        raise ValueError(f"the secret of {short[0]!r} has fewer than {SHORTEST_SECRET} characters; use a longer one")
+    return value
+
+
+def _long_token(value: SecretStr) -> SecretStr:
+    if 0 < len(value.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(f"it has fewer than {SHORTEST_TOKEN} characters; use a longer one, or none")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        ipaddress.ip_network(one)
+    return value
+
+
 class ApiSettings(Section):
     """[api]: the Rekognition endpoint."""
 
     enabled: bool = Field(False, description="Serve Amazon Rekognition's protocol from inside the daemon.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8480, ge=0, le=65535, description="0: any free one.")
-    keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs)] = Field(
+    keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs), AfterValidator(_long_secrets)] = Field(
         {},
         examples=[{"AKIDEXAMPLE": "a long secret"}],
         description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'.",
@@ -82,7 +106,12 @@ class ApiSettings(Section):
         False, description="Without keys, listen on other addresses than loopback all the same: anybody there may ask."
     )
     clock_skew: Seconds = Field(
-        900.0, description="Seconds a signature's time may be off; more for boards without RTC."
+        300.0, description="Seconds a signature's time may be off; more for boards without RTC."
+    )
+    proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = Field(
+        (),
+        examples=[("127.0.0.1", "10.0.0.0/8")],
+        description="Addresses of reverse proxies: of requests from there, X-Forwarded-For says who asks.",
     )
     region: str = Field("local", pattern=r"^[a-z][a-z\d-]{0,31}$", description="Region in ARNs of unsigned requests.")
     account: str = Field("000000000000", pattern=r"^\d{12}$", description="Account in ARNs.")
@@ -110,9 +139,9 @@ class PageSettings(Section):
     """[page]: the status page and /metrics, served by the endpoint of [api] inside the daemon."""
 
     enabled: bool = Field(True, description="Serve them, where api.enabled is true.")
-    token: SecretStr = Field(
+    token: Annotated[SecretStr, AfterValidator(_long_token)] = Field(
         SecretStr(""),
-        description="What another machine's browser logs in with; empty: this machine alone. Credential: 'page-token'.",
+        description="What browsers log in with; empty: those of this machine alone may look. Credential: 'page-token'.",
     )
     hosts: tuple[str, ...] = Field(
         (),

@@ -40,9 +40,7 @@ def compare_faces(call: Call) -> dict[str, Any]:
             "Confidence": shapes.percent(source[0].detection.score),
         },
         "FaceMatches": [
-            {"Similarity": round(value, 4), "Face": shapes.compared_face(seen)}
-            for value, seen in compared
-            if value >= threshold
+            {"Similarity": value, "Face": shapes.compared_face(seen)} for value, seen in compared if value >= threshold
         ],
         "UnmatchedFaces": [shapes.compared_face(seen) for value, seen in compared if value < threshold],
     }

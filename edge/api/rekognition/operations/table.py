@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
 
 
+READING = ("describe", "list", "get_", "search", "detect", "compare", "recognize")
+"""how functions of operations begin that change nothing"""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation that is here."""
@@ -26,6 +30,11 @@ class Operation:
     lane: Literal["models", "store"]
     status: Literal["same", "partial"] = "same"
     note: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything: done once for each signature."""
+        return not self.target.rpartition(":")[2].startswith(READING)
 
     @cached_property
     def _function(self) -> Callable[[Call], dict[str, Any]]:

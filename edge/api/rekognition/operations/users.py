@@ -157,7 +157,7 @@ def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = 
     found = _not_held_away(call, collection, vector, found)
     hits = [(one.user_id, similarity(one.similarity)) for one in found if one.user_id != but]
     return [
-        {"Similarity": round(value, 4), "User": {"UserId": user_id, "UserStatus": "ACTIVE"}}
+        {"Similarity": value, "User": {"UserId": user_id, "UserStatus": "ACTIVE"}}
         for user_id, value in hits[:limit]
         if value >= threshold
     ]
@@ -183,5 +183,5 @@ def _unsuccessful(call: Call, one: UserRefusal) -> dict[str, Any]:
     if one.user_id is not None:
         answer["UserId"] = one.user_id
     if one.similarity is not None:
-        answer["Confidence"] = round(call.service.vision.calibration.similarity(one.similarity), 4)
+        answer["Confidence"] = call.service.vision.calibration.similarity(one.similarity)
     return answer

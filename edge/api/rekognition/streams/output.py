@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edge.api.rekognition.shapes import float32
 from edge.core.storage import files
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Output:
 
     def put(self, processor: str, record: Mapping[str, Any]) -> None:
         """Write and publish a record. A full disk costs the line, not the stream."""
-        payload = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+        payload = json.dumps(float32(record), allow_nan=False, separators=(",", ":")).encode()
         try:
             if self._keep:
                 self._write(processor, payload + b"\n")

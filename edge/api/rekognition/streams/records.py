@@ -53,9 +53,9 @@ def face_record(stream: str, moment: Moment, faces: Sequence[tuple[dict[str, Any
             "KinesisVideo": {
                 "StreamArn": stream,
                 "FragmentNumber": str(moment.fragment),
-                "ServerTimestamp": round(moment.server, 3),
-                "ProducerTimestamp": round(moment.producer, 3),
-                "FrameOffsetInSeconds": round(moment.offset, 3),
+                "ServerTimestamp": moment.server,
+                "ProducerTimestamp": moment.producer,
+                "FrameOffsetInSeconds": moment.offset,
             }
         },
         "StreamProcessorInformation": {"Status": "RUNNING"},
@@ -127,14 +127,14 @@ def _label(sighting: Sighting) -> dict[str, Any]:
     box, moment = sighting.box, sighting.moment
     mapping = {
         "fragmentNumber": str(moment.fragment),
-        "serverTimestamp": round(moment.server, 3),
-        "producerTimestamp": round(moment.producer, 3),
+        "serverTimestamp": moment.server,
+        "producerTimestamp": moment.producer,
         "frameOffsetMillis": round(moment.offset * 1000),
     }
     label: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "name": sighting.name,
-        "confidence": round(sighting.confidence, 4),
+        "confidence": sighting.confidence,
         "videoMapping": {"kinesisVideoMapping": mapping},
         "boundingBox": {"left": box.left, "top": box.top, "height": box.height, "width": box.width},
     }

@@ -1,0 +1,95 @@
+"""Signed requests that change something are done once: the same signature again gets the first answer again.
+
+An SDK that tries again within a second sends the same signature, and whoever recorded a request on its way does too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+MOST_SIGNATURES = 50_000
+"""signatures that are remembered until they expire; past that the oldest go"""
+MOST_BYTES = 4 << 20
+"""bytes of answers that are kept; past that the oldest are forgotten, and their requests refused"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it is sent."""
+
+    status: int
+    body: bytes
+    request_id: str
+    final: bool = True
+    """whether the same request again would change nothing more; False where it was told to come back"""
+
+
+@dataclass(eq=False)
+class _Seen:
+    expires: float
+    done: asyncio.Future[Reply]
+
+
+class ReplayCache:
+    """Answers by signature, on one event loop. Bounded in number and bytes."""
+
+    def __init__(self, signatures: int = MOST_SIGNATURES, size: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes = signatures, size
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._kept: OrderedDict[str, int] = OrderedDict()
+        """signature -> bytes of its answer, oldest first"""
+        self._bytes = 0
+
+    async def once(
+        self, signature: str, now: float, expires: float, run: Callable[[], Awaitable[Reply]]
+    ) -> Reply | None:
+        """The answer of ``run``, or of the first request with this signature. None where that is no longer kept.
+
+        ``now``, ``expires``: seconds since the epoch; from ``expires`` on the signature itself is refused.
+        """
+        self._expire(now)
+        seen = self._seen.get(signature)
+        if seen is not None:
+            if seen.done.done() and signature not in self._kept:
+                return None
+            return await asyncio.shield(seen.done)
+        seen = self._seen[signature] = _Seen(expires, asyncio.get_running_loop().create_future())
+        try:
+            reply = await run()
+        except BaseException:
+            del self._seen[signature]
+            seen.done.cancel()
+            raise
+        seen.done.set_result(reply)
+        if reply.final:
+            self._keep(signature, reply)
+        else:
+            self._seen.pop(signature, None)
+        return reply
+
+    def _keep(self, signature: str, reply: Reply) -> None:
+        self._kept[signature] = len(reply.body)
+        self._bytes += len(reply.body)
+        while self._bytes > self._most_bytes:
+            oldest, size = self._kept.popitem(last=False)
+            self._bytes -= size
+            if oldest in self._seen:
+                self._seen[oldest].done = _forgotten()
+
+    def _expire(self, now: float) -> None:
+        while self._seen:
+            signature, seen = next(iter(self._seen.items()))
+            if seen.expires >= now and len(self._seen) < self._most:
+                return
+            del self._seen[signature]
+            self._bytes -= self._kept.pop(signature, 0)
+
+
+def _forgotten() -> asyncio.Future[Reply]:
+    """Stands for an answer that was given and is no longer kept."""
+    forgotten: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    forgotten.cancel()
+    return forgotten
