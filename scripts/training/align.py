@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CROP = 112
+from training.crops import CROP
+
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],

@@ -76,14 +76,46 @@ def _label(row: dict[str, str]) -> FaceLabel:
     )
 
 
+@dataclass(frozen=True)
+class Portrait:
+    """A picture file of `faces_broad`: one person, no labels of boxes or landmarks."""
+
+    file: str
+    source: str
+    """commons or generated."""
+    person: str
+    """Hash of the person; of a generated portrait, which no person sat for, its file's name without suffix."""
+    group: str
+    """People who look alike: source with colour, or with sex and origin."""
+
+
+def read_portraits(folder: Path) -> list[Portrait]:
+    """Read images.csv of `faces_broad`, in the order of the files' names."""
+    with (folder / "images.csv").open(newline="") as file:
+        return sorted((_portrait(row) for row in csv.DictReader(file)), key=lambda portrait: portrait.file)
+
+
+def _portrait(row: dict[str, str]) -> Portrait:
+    kind = row["colour"] if row["source"] == "commons" else f"{row['sex']} {row['group']}"
+    person = row["person"] or Path(row["file"]).stem
+    return Portrait(row["file"], row["source"], person, f"{row['source']} {kind}")
+
+
 def central_face(picture: Picture, size: tuple[int, int]) -> FaceLabel:
     """The face with landmarks nearest to the picture's middle; `size` is width, height."""
     middle = np.array(size, np.float32) / 2
     return min(picture.labeled, key=lambda face: float(np.hypot(*(face.points.mean(axis=0) - middle))))
 
 
+PORTRAITS_HELD_OUT = 0.15
+"""Share of the people of `faces_broad` that is kept aside; of `lfw_train` it is a tenth."""
+
+
 def is_held_out(person: str, share: float = 0.1) -> bool:
-    """Whether a person is kept aside for choosing models; decided by the name alone."""
+    """Whether a person is kept aside for choosing models; decided by the name alone.
+
+    The people of a smaller share are among those of a larger one.
+    """
     digest = hashlib.sha256(person.encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32 < share
 
@@ -92,6 +124,12 @@ def split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Pictures to train on, and pictures of people that are kept aside."""
     train = [picture for picture in pictures if not is_held_out(picture.person)]
     return train, [picture for picture in pictures if is_held_out(picture.person)]
+
+
+def split_portraits(portraits: list[Portrait]) -> tuple[list[Portrait], list[Portrait]]:
+    """Portraits to train on, and portraits of people that are kept aside."""
+    kept = [is_held_out(portrait.person, PORTRAITS_HELD_OUT) for portrait in portraits]
+    return tuple([p for p, aside in zip(portraits, kept, strict=True) if aside is wanted] for wanted in (False, True))  # type: ignore[return-value]
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

@@ -1,59 +1,100 @@
-"""Distils a teacher's embedding into a small net, on generated faces."""
+"""Distils what the teachers agree on into a small net, on real and generated faces among those they resemble."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from training import data, graph, loop, measures, teacher
-from training.align import CROP
-from training.augment import student_view
+from training import ensemble, graph, loop, measures
+from training.crops import Faces, Labeled, inner, read_labels
 from training.torchnet import TorchNet
+from training.views import Views
 
 BATCH = 96
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+BLOCKS = (3, 8, 4)
+"""Residual blocks of the three levels."""
+CIRCLE, NEAR, WIDTH = 8, 24, 6
+"""A batch has WIDTH circles of CIRCLE faces, each one face and some of its NEAR nearest; the rest is random."""
 RELATIONS = 4.0
+OVER = 2.0
+"""How much worse it is to find two faces more alike than the teachers do than less alike."""
+ALIKE = 6.0
+"""How much more pairs count that the teachers find alike."""
+RATES = (1e-2, 1e-3, 1e-4)
+"""False match rates at which a net is judged."""
+OWN = 0.35
+"""How far a target moves toward the mean of its person's pictures."""
 NORM = 8.0
 """Length that raw embeddings are held near, so that one int8 scale fits them all."""
 
 
-def batches(labeled: teacher.Labeled, size: int, seed: int, step: int) -> Iterator[Batch]:
-    """Endless batches from number `step` on; each depends on the seed and its number alone."""
-    count = len(labeled.crops)
-    per_epoch = max(count // size, 1)
-    while True:
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((seed, epoch)).permutation(count)
-        rows = np.sort(order[place * size : (place + 1) * size])
-        rng = np.random.default_rng((seed, step, 1))
-        images = np.stack([student_view(labeled.crops[row], rng) for row in rows])
-        yield images, _centered(labeled.embeddings[rows], labeled.center)
-        step += 1
+def shape() -> graph.Graph:
+    """The net that is trained."""
+    return graph.embedder(blocks=BLOCKS)
 
 
-def _centered(embeddings: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit embeddings without what all faces have in common, which tells nobody from anybody."""
-    left = embeddings - center
-    return left / np.linalg.norm(left, axis=1, keepdims=True)
+@dataclass(frozen=True)
+class Batch:
+    """Faces with what the net shall say of them."""
+
+    number: int
+    crops: NDArray[np.uint8]
+    """(N, 120, 120, 3)"""
+    targets: NDArray[np.float32]
+    """(N, 128) of unit length"""
 
 
-def to_input(images: NDArray[np.uint8]) -> Tensor:
-    """(N, 112, 112, 3) bytes as the net's input in -1..1."""
-    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
-    return tensor.float().sub_(127.5).div_(127.5)
+class Material:
+    """The labeled faces as targets, read anew when there are many more of them than before."""
+
+    def __init__(self, cache: Path, faces: Faces, projection: ensemble.Projection, grow: float = 1.25) -> None:
+        self._cache, self._faces, self._projection, self._grow = cache, faces, projection, grow
+        self._read(read_labels(cache))
+
+    def _read(self, labeled: Labeled) -> None:
+        real = min(len(self._faces.people), len(labeled.crops))
+        targets = self._projection(np.asarray(labeled.embeddings))
+        self.targets = ensemble.toward_people(targets, self._faces.people[:real], OWN)
+        self.crops = labeled.crops
+        self._near = ensemble.neighbors(ensemble.unit(np.asarray(labeled.embeddings)), NEAR)
+        print(f"{len(self.crops)} labeled faces", flush=True)
+
+    def batches(self, size: int, seed: int, step: int) -> Iterator[Batch]:
+        """Endless batches from number `step` on; each depends on the seed, its number and the labels alone."""
+        while True:
+            if step % 200 == 0:
+                labeled = read_labels(self._cache)
+                if len(labeled.crops) > self._grow * len(self.crops):
+                    self._read(labeled)
+            rng = np.random.default_rng((seed, step))
+            middles = rng.integers(len(self.crops), size=WIDTH)
+            around = [rng.choice(self._near[row], CIRCLE - 1, replace=False) for row in middles]
+            others = rng.integers(len(self.crops), size=size - WIDTH * CIRCLE)
+            rows = np.concatenate([middles, *around, others])
+            yield Batch(step, np.stack([self.crops[row] for row in rows]), self.targets[rows])
+            step += 1
+
+
+def to_input(images: Tensor) -> Tensor:
+    """(N, 3, 112, 112) in 0..1 as the net's input in -1..1."""
+    return images.mul(2).sub(1).contiguous(memory_format=torch.channels_last)
 
 
 def distance(raw: Tensor, target: Tensor) -> tuple[Tensor, str]:
-    """How far embeddings and their relations to one another are from the teacher's."""
+    """How far embeddings and their relations to one another are from the teachers'."""
     norms = raw.norm(dim=1)
     unit = raw / norms[:, None].clamp_min(1e-6)
     cosine = (unit * target).sum(dim=1).mean()
-    relations = (unit @ unit.T - target @ target.T).square().mean()
+    wanted = target @ target.T
+    excess = unit @ unit.T - wanted
+    weight = torch.where(excess > 0, OVER, 1.0) * (1 + ALIKE * wanted.clamp_min(0).fill_diagonal_(0))
+    relations = (weight * excess.square()).mean()
     length = (norms.clamp_min(1e-3).log() - np.log(NORM)).square().mean()
     total = 1 - cosine + RELATIONS * relations + 0.02 * length
     return total, f"cosine {cosine.item():.3f} relations {relations.item():.4f}"
@@ -63,62 +104,84 @@ def distance(raw: Tensor, target: Tensor) -> tuple[Tensor, str]:
 def embed(net: TorchNet, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Unit embeddings (N, 128) of aligned crops (N, 112, 112, 3)."""
     net.eval()
-    parts = [net(to_input(crops[row : row + 64]))[0] for row in range(0, len(crops), 64)]
-    vectors = torch.cat(parts).numpy()
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    device = next(net.parameters()).device
+    parts = []
+    for row in range(0, len(crops), 64):
+        images = torch.from_numpy(np.ascontiguousarray(crops[row : row + 64])).to(device).permute(0, 3, 1, 2)
+        parts.append(net(to_input(images.float() / 255))[0].cpu())
+    return ensemble.unit(torch.cat(parts).numpy())
 
 
-def judge(vectors: NDArray[np.float32], people: NDArray[np.int64]) -> str:
-    """Measures on people that were kept aside, for choosing between models."""
-    same, different = measures.all_pairs(vectors, people)
-    accuracy, _ = measures.fold_accuracy(same, different)
-    rates = [measures.tar_at(same, different, far) for far in (0.01, 0.001)]
-    return (
-        f"held out: accuracy {accuracy:.4f} AUC {measures.area(same, different):.4f} "
-        f"TAR@.01 {rates[0]:.4f} TAR@.001 {rates[1]:.4f}"
-    )
+def judge(vectors: NDArray[np.float32], faces: Faces) -> str:
+    """Pairs of one person accepted where so many of all pairs of two pass, and of those of two of one group."""
+    same, different = measures.all_pairs(vectors, faces.people)
+    alike = measures.among_groups(vectors, faces.people, faces.groups)
+    parts = [f"TAR at FMR .0001: {measures.tar_at(same, different, 1e-4):.3f}; among people of one group"]
+    for kind, cosines in alike.items():
+        rates = [f"{far:g}: {measures.tar_at(same, cosines, far):.3f}" for far in RATES if far * len(cosines) >= 1]
+        parts.append(f"{kind} at {', '.join(rates)}")
+    return "; ".join(parts)
+
+
+@torch.no_grad()
+def refit(net: TorchNet, crops: NDArray[np.uint8], targets: NDArray[np.float32], ridge: float = 0.03) -> None:
+    """Set the last layer so that it comes nearest to the targets of crops (N, 112, 112, 3), by least squares."""
+    last = net.layers[net.graph.outputs[0]]
+    assert isinstance(last, nn.Linear)
+    seen: list[Tensor] = []
+    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].cpu()))
+    embed(net, crops)
+    hook.remove()
+    features = torch.cat(seen).double()
+    middle = features.mean(dim=0)
+    wanted = NORM * torch.from_numpy(targets).double()
+    away, shift = features - middle, wanted.mean(dim=0)
+    gram = away.T @ away
+    gram += ridge * gram.diagonal().mean() * torch.eye(len(gram))
+    weight = torch.linalg.solve(gram, away.T @ (wanted - shift)).T
+    last.weight.copy_(weight)
+    last.bias.copy_(shift - weight @ middle)
 
 
 def train(
-    labeled: teacher.Labeled,
-    held_out: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    material: Material,
+    kept: Faces,
     folder: Path,
     budget: loop.Budget,
     seed: int,
     resume: bool,
     start: Path | None = None,
+    device: str = "cpu",
     size: int = BATCH,
 ) -> tuple[TorchNet, loop.State]:
     """Train the embedder; the averaged net comes back, and how long it took."""
     torch.manual_seed(seed)
-    net = TorchNet(graph.embedder()).to(memory_format=torch.channels_last)
-    averaged = TorchNet(net.graph).to(memory_format=torch.channels_last)
+    place = torch.device(device)
+    net = TorchNet(shape()).to(place, memory_format=torch.channels_last)
+    averaged = TorchNet(net.graph).to(place, memory_format=torch.channels_last)
     gentle = loop.GENTLE if start else 1.0
     training = loop.Training(net, folder, budget, rates=(0.02 * gentle, 0.002 * gentle))
+    views = Views(place, seed)
+    crops = inner(kept.crops)
     if resume and training.resume():
         print(f"resumed at step {training.state.step}")
     elif start:
         training.begin_from(start)
+        rows = np.random.default_rng(seed).choice(len(material.crops), min(5000, len(material.crops)), replace=False)
+        refit(net, inner(np.stack([material.crops[row] for row in rows])), material.targets[rows])
+        training.average = loop.Average(net)
 
     def loss(batch: Batch) -> tuple[Tensor, str]:
-        images = to_input(batch[0]).contiguous(memory_format=torch.channels_last)
-        return distance(net(images)[0], torch.from_numpy(np.ascontiguousarray(batch[1])))
+        images = views(torch.from_numpy(batch.crops).to(place).permute(0, 3, 1, 2), batch.number)
+        with torch.autocast(place.type, torch.bfloat16):
+            raw = net(to_input(images))[0]
+        return distance(raw.float(), torch.from_numpy(batch.targets).to(place))
 
     def watch() -> str:
         averaged.load_state_dict(training.average.values)
-        return judge(embed(averaged, held_out[0]), held_out[1])
+        return judge(embed(averaged, crops), kept)
 
-    training.run(lambda step: batches(labeled, size, seed, step), loss, watch)
+    print(f"before: {watch()}", flush=True)
+    training.run(lambda step: material.batches(size, seed, step), loss, watch, every=480.0)
     print(watch(), flush=True)
-    return averaged, training.state
-
-
-def held_out_faces(
-    pictures: Sequence[data.Picture], folder: Path, most: int = 8
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Aligned crops (N, 112, 112, 3) of people kept aside, at most `most` of each."""
-    crops, people = teacher.real_faces(pictures, folder)
-    first = np.searchsorted(people, people)
-    rows = np.arange(len(people)) - first < most
-    edge = teacher.MARGIN
-    return np.ascontiguousarray(crops[rows, edge : edge + CROP, edge : edge + CROP]), people[rows]
+    return averaged.cpu(), training.state

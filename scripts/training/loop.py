@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from training.graph import Graph
 from training.grow import grown
 from training.optimizer import optimizers
 from training.progress import Progress
@@ -78,6 +79,7 @@ class Training:
     def __init__(self, net: TorchNet, folder: Path, budget: Budget, rates: tuple[float, float]) -> None:
         self.net, self.budget, self.folder, self.state = net, budget, folder, State()
         self._rates = rates
+        self._device = next(net.parameters()).device
         self._optimizers = optimizers(net, *rates)
         self.average = Average(net)
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ class Training:
             path = self.folder / name
             if not path.exists():
                 continue
-            saved = torch.load(path, weights_only=True)
+            saved = torch.load(path, weights_only=True, map_location=self._device)
             state = State(**saved["state"])
             same = saved["budget"] == asdict(self.budget)
             if same or not state.falling:
@@ -108,7 +110,8 @@ class Training:
 
         A shallower net's weights will do: blocks that it lacks begin as if they were not there.
         """
-        self.net.load_state_dict(grown(torch.load(checkpoint, weights_only=True)["average"], self.net))
+        values = torch.load(checkpoint, weights_only=True, map_location=self._device)["average"]
+        self.net.load_state_dict(grown(values, self.net))
         self.average = Average(self.net)
 
     def save(self) -> None:
@@ -171,6 +174,14 @@ class Training:
         self.state.step += 1
         self.average.update(self.net, self.state.step)
         return note
+
+
+def averaged(checkpoint: Path, graph: Graph) -> tuple[TorchNet, State]:
+    """The averaged net of a checkpoint, and where its training stood."""
+    saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    net = TorchNet(graph)
+    net.load_state_dict(saved["average"])
+    return net, State(**saved["state"])
 
 
 def ahead(items: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:

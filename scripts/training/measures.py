@@ -50,3 +50,15 @@ def all_pairs(
     upper = np.triu(np.ones(cosines.shape, bool), 1)
     equal = people[:, None] == people[None]
     return cosines[equal & upper], cosines[~equal & upper]
+
+
+def among_groups(
+    vectors: NDArray[np.float32], people: NDArray[np.int64], groups: NDArray[np.str_]
+) -> dict[str, NDArray[np.float32]]:
+    """Cosines of all pairs of two people of one group, by the first word of the group's name."""
+    result: dict[str, NDArray[np.float32]] = {}
+    for group in np.unique(groups):
+        rows, kind = groups == group, str(group).split()[0]
+        cosines = all_pairs(vectors[rows], people[rows])[1]
+        result[kind] = np.concatenate([result[kind], cosines]) if kind in result else cosines
+    return result
