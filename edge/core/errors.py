@@ -12,6 +12,7 @@ EdgeError                 has a message (what was expected, what came, where) an
 ├── ReleaseError          a release that is genuine and yet cannot be used here
 └── TransientError        may work later: try again with a pause
     ├── SourceError       a camera or stream does not deliver
+    │   └── AccessError   it refuses the user or the password
     ├── DeliveryError     the broker or the hub did not take a message
     ├── FetchError        a server or the network did not deliver a file
     ├── ClockError        the clock cannot be trusted yet
@@ -85,6 +86,10 @@ class TransientError(EdgeError):
 
 class SourceError(TransientError):
     """A camera or stream does not deliver."""
+
+
+class AccessError(SourceError):
+    """A camera refuses the user or the password: trying again soon may make it lock the address out."""
 
 
 class DeliveryError(TransientError):

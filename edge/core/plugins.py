@@ -16,6 +16,7 @@ SOURCES = {
     "auto": "edge.sources.auto:Auto",
     "picamera2": "edge.sources.picamera2:PiCamera2",
     "rtsp": "edge.sources.av:RtspStream",
+    "http": "edge.sources.av:HttpStream",
     "v4l2": "edge.sources.av:V4l2Camera",
     "video": "edge.sources.av:VideoFile",
     "images": "edge.sources.images:ImageFolder",

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,15 @@ class Auto:
     def __init__(self, camera: CameraSettings, target: str) -> None:  # noqa: ARG002
         self.name = "auto"
         self._camera = camera
+        self.on_waiting: Callable[[str], None] = lambda _: None
         self._chosen: FrameSource | None = None
 
     def frames(self) -> Iterator[Frame]:
         self.close()
         self._chosen = self._choose()
         self.name = f"auto: {self._chosen.name}"
+        if hasattr(self._chosen, "on_waiting"):
+            self._chosen.on_waiting = self.on_waiting
         yield from self._chosen.frames()
 
     def close(self) -> None:

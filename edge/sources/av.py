@@ -1,14 +1,11 @@
-"""Video files, RTSP streams and V4L2 cameras, by PyAV (FFmpeg).
-
-FFmpeg's own messages quote addresses with their passwords. Only its error codes are passed on, and an error of
-ours never carries one of FFmpeg's as its cause.
-"""
+"""Video files, RTSP and HTTP streams and V4L2 cameras, by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +13,25 @@ import av
 import av.error
 import numpy as np
 
-from edge.core.credentials import mask_credentials
-from edge.core.errors import SourceError
+from edge.core.credentials import encoded_address, masked_address
+from edge.core.errors import AccessError, SourceError
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Picture
 from edge.sources.base import FrameRate, StoredClock
+from edge.sources.containers import (
+    HTTP_PROTOCOLS,
+    RTSP_FORMATS,
+    RTSP_PROTOCOLS,
+    STREAM_FORMATS,
+    check_size,
+    explained,
+    open_file,
+    opened,
+    refused_certificate,
+    silent,
+    tls_options,
+    video_stream,
+)
 from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:
@@ -34,15 +45,25 @@ if TYPE_CHECKING:
 
 
 LONGEST_STEP = 60.0
-"""seconds: a longer step between two frames is a broken timestamp, not a long wait"""
+"""seconds: a longer step between two frames is a broken timestamp, where nothing else says how long the video is"""
+_TS_DISCONT = 0x0200
+"""AVFMT_TS_DISCONT: timestamps of the format may jump, and nothing else says how long it is"""
+LONGEST_PAUSE = 24 * 3600.0
+"""seconds: a longer step is a broken timestamp, whatever the container says"""
+SLACK = 5.0
+"""seconds that a container's duration may be short of its last frame"""
 
 
 class Timeline:
-    """Where each frame lies, given in the order of playing. Never goes back, and never far ahead at once."""
+    """Where each frame lies, given in the order of playing. Never goes back, and never farther than the video is long.
 
-    def __init__(self, period: float) -> None:
-        """``period``: seconds between frames where the timestamps do not say."""
-        self._period = period
+    A recording may pause: cameras that record motion write the next event behind the last, with its true time. A step
+    back is a broken timestamp, and so is one that leads past the duration that the container states.
+    """
+
+    def __init__(self, period: float, duration: float | None = None) -> None:
+        """``period``: seconds between frames without timestamps. ``duration``: seconds of the video, where known."""
+        self._period, self._duration = period, duration
         self._stamp: float | None = None
         self.reached = -period
         """seconds of the latest frame; below 0 before the first"""
@@ -50,11 +71,17 @@ class Timeline:
     def at(self, stamp: float | None) -> float:
         """Seconds from the first frame, of the next one with this timestamp (seconds from anywhere)."""
         step = self._period
-        if stamp is not None and self._stamp is not None and 0 <= stamp - self._stamp <= LONGEST_STEP:
+        if stamp is not None and self._stamp is not None and self._plausible(stamp - self._stamp):
             step = stamp - self._stamp
         self._stamp = stamp if stamp is not None else None if self._stamp is None else self._stamp + self._period
         self.reached = max(0.0, self.reached + step)
         return self.reached
+
+    def _plausible(self, step: float) -> bool:
+        if 0 <= step <= LONGEST_STEP:
+            return True
+        inside = self._duration is not None and self.reached + step <= self._duration + SLACK
+        return inside and 0 <= step <= LONGEST_PAUSE
 
 
 def picture(frame: VideoFrame, rotation: int) -> Picture:
@@ -105,10 +132,14 @@ def _rows(plane: VideoPlane) -> ByteArray:
 def seconds(path: Path) -> float | None:
     """Length by the file's own word, which may be wrong; None where it says nothing or cannot be read."""
     try:
-        with av.open(str(path)) as container:
-            return container.duration / 1_000_000 if container.duration else None
-    except (av.error.FFmpegError, ValueError):
+        with open_file(path, str(path)) as container:
+            return _duration(container)
+    except SourceError:
         return None
+
+
+def _duration(container: InputContainer) -> float | None:
+    return container.duration / 1_000_000 if container.duration else None
 
 
 logger = logging.getLogger(__name__)
@@ -124,10 +155,11 @@ class VideoFile:
         self.damaged = 0
         """packets that could not be decoded so far"""
         self._camera, self._path = camera, Path(target)
+        self.on_waiting: Callable[[str], None] = lambda _: None
         self._container: InputContainer | None = None
 
     def frames(self) -> Iterator[Frame]:
-        clock, sequence, played = StoredClock(self._camera.realtime), 0, 0.0
+        clock, sequence, played = StoredClock(self._camera.realtime, sleep=self._wait), 0, 0.0
         while True:
             length = 0.0
             rate, shots, cut = FrameRate(self._camera.fps), SceneCuts(), sequence > 0
@@ -149,14 +181,24 @@ class VideoFile:
             self._container.close()
         self._container = None
 
+    def _wait(self, seconds: float) -> None:
+        """Sleep until a frame is due; a long pause of the recording shows signs of life."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, TELL))
+            if left > TELL:
+                self.on_waiting(f"{self.name}: the recording pauses for {left:.0f} more seconds")
+
     def _pass(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """(seconds from the first frame, decoded frame) of the file, once."""
         self.close()
         if not self._path.is_file():
             raise SourceError(f"{self.name}: there is no such file", "check the path after video:")
-        self._container = _opened(str(self._path), self.name)
-        stream = _video_stream(self._container, self.name)
-        timeline = Timeline(float(1 / stream.average_rate) if stream.average_rate else 0.04)
+        self._container = open_file(self._path, self.name)
+        stream = video_stream(self._container, self.name)
+        broken = bool(int(self._container.format.flags) & _TS_DISCONT)  # the duration was made of the same timestamps
+        period = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        timeline = Timeline(period, None if broken else _duration(self._container))
         for decoded in self._decoded(self._container, stream):
             yield timeline.at(decoded.time), decoded
         self._report(stream, timeline.reached)
@@ -181,22 +223,30 @@ class VideoFile:
             raise SourceError(f"{self.name}: no frame of it can be decoded", "play it with ffplay to see what it holds")
 
 
+NO_PICTURE = 300.0
+"""seconds of packets without a picture after which a stream counts as broken: longer than any GOP"""
+TELL = 5.0
+"""seconds between two signs of life of a source that waits"""
+
+
 class _LiveStream:
-    """What RTSP and V4L2 share: frames as they arrive, and no silence longer than ``camera.stall``."""
+    """What live streams share: frames as they arrive, and no silence longer than ``camera.stall``.
+
+    Packets are life. A camera may send a key frame once in minutes, and without one nothing can be decoded: that is
+    waited for, and told by ``on_waiting``. What cannot be decoded although a key frame came is an error.
+    """
 
     live = True
 
     def __init__(self, camera: CameraSettings, target: str) -> None:
-        self.name = mask_credentials(target)
+        self.name = masked_address(target)
+        self.on_waiting: Callable[[str], None] = lambda _: None
         self._camera, self._target = camera, target
         self._container: InputContainer | None = None
 
     def frames(self) -> Iterator[Frame]:
-        self.close()
-        self._container = self._open()
-        stream = _video_stream(self._container, self.name)
         rate, sequence = FrameRate(self._camera.fps), 0
-        for decoded in self._decoded(self._container, stream):
+        for decoded in self._pictures():
             now = time.monotonic()
             if rate.wants(now):
                 main = picture(decoded, self._camera.rotation)
@@ -208,19 +258,26 @@ class _LiveStream:
             self._container.close()
         self._container = None
 
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        self.close()
+        self._container = self._open()
+        yield from self._decoded(self._container, video_stream(self._container, self.name))
+
     def _open(self) -> InputContainer:
         raise NotImplementedError
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-        """Frames until the far side ends the stream. Packets of other streams show no life of this one."""
-        heard = time.monotonic()
+        """Pictures until the far side ends the stream. Packets of other streams show no life of this one."""
+        life = _StreamLife(self.name, self._camera.stall, time.monotonic())
         for packet in self._packets(container):
-            frames = _decoded_or_lost(packet) if packet is not None and packet.stream is stream else []
-            for frame in frames:
-                yield frame
-                heard = time.monotonic()
-            if time.monotonic() - heard > self._camera.stall:
-                raise _silent(self.name, self._camera.stall)
+            if packet is not None and packet.stream is stream:
+                life.packet(packet, time.monotonic())
+                for frame in _decoded_or_lost(packet):
+                    check_size(frame.width, frame.height, self.name)
+                    yield frame
+                    life.picture(time.monotonic())
+            if waits := life.look(time.monotonic()):
+                self.on_waiting(waits)
 
     def _packets(self, container: InputContainer) -> Iterator[av.Packet[Any] | None]:
         """Packets of all streams; None while a device that does not block has none."""
@@ -231,18 +288,146 @@ class _LiveStream:
                 time.sleep(0.005)
                 yield None
             except av.error.FFmpegError as error:
-                raise _explained(error, self.name, self._camera.stall) from None
+                raise explained(error, self.name, self._camera.stall) from None
             else:
                 return
 
 
-class RtspStream(_LiveStream):
-    """``rtsp://user:password@host/path``, over TCP: what UDP loses shows as gray smears that look like motion."""
+class _StreamLife:
+    """Whether a stream that delivers packets and no pictures is one to wait for. All times are monotonic seconds."""
+
+    def __init__(self, name: str, stall: float, now: float) -> None:
+        self._name, self._stall = name, stall
+        self._heard = self._pictured = self._told = now
+        self._key: float | None = None
+        """of the first key frame since the latest picture"""
+
+    def packet(self, packet: av.Packet[Any], now: float) -> None:
+        if packet.size:
+            self._heard = now
+        if packet.is_keyframe and self._key is None:
+            self._key = now
+
+    def picture(self, now: float) -> None:
+        self._heard = self._pictured = self._told = now
+        self._key = None
+
+    def look(self, now: float) -> str:
+        """What is waited for, once in ``TELL`` seconds; empty otherwise. Raises SourceError where waiting is no use."""
+        if now - self._heard > self._stall:
+            raise silent(self._name, self._stall)
+        if self._key is not None and now - self._key > self._stall:
+            raise SourceError(
+                f"{self._name}: packets come, and for {self._stall:g} seconds none could be decoded",
+                "choose H.264, H.265 or MJPEG in the camera's settings",
+            )
+        if now - self._pictured > NO_PICTURE:
+            raise SourceError(
+                f"{self._name}: packets came for {NO_PICTURE:g} seconds, and no key frame",
+                "set a shorter key frame interval (GOP) in the camera's settings",
+            )
+        if now - self._told < min(TELL, self._stall / 2):
+            return ""
+        self._told = now
+        return f"{self._name}: packets come; waiting for a key frame"
+
+
+class NetworkStream(_LiveStream):
+    """What RTSP and HTTP share: TLS that verifies, and an address whose user may hold any character."""
+
+    port = 0
+    """of TLS where the address names none"""
+    _format: str | None = None
+    """FFmpeg's name of the format; None: it finds out"""
 
     def _open(self) -> InputContainer:
-        stall = self._camera.stall
-        options = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
-        return _opened(self._target, self.name, options=options, timeout=(stall, stall))
+        address, stall = encoded_address(self._target), self._camera.stall
+        try:
+            tls = tls_options(self._camera.tls_verify, self._camera.tls_ca) if self._is_tls() else {}
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error.message}", error.hint) from None
+        try:
+            return opened(
+                address, self.name, format=self._format, options=self._options() | tls, timeout=(stall, stall)
+            )
+        except AccessError:
+            raise
+        except SourceError:
+            why = refused_certificate(address, self._camera.tls_ca, self.port) if "1" in tls.values() else ""
+            if not why:
+                raise
+            raise SourceError(
+                f"{self.name}: its certificate is not trusted: {why}",
+                "set tls_ca of the camera to its CA certificate; tls_verify = false encrypts for whoever answers",
+            ) from None
+
+    def _is_tls(self) -> bool:
+        return self._target.lower().startswith(("rtsps://", "https://"))
+
+    def _options(self) -> dict[str, str]:
+        raise NotImplementedError
+
+
+_TRANSPORTS = {
+    "auto": {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"},
+    "tcp": {"rtsp_transport": "tcp"},
+    "udp": {"rtsp_transport": "udp"},
+    "http": {"rtsp_transport": "http"},
+}
+"""``camera.transport`` -> options of FFmpeg's RTSP demuxer"""
+
+
+class RtspStream(NetworkStream):
+    """``rtsp[s]://user:password@host/path``, over TCP, and over UDP where the camera refuses TCP.
+
+    What UDP loses shows as gray smears that look like motion.
+    """
+
+    port = 322
+
+    def _options(self) -> dict[str, str]:
+        return {
+            "allowed_media_types": "video",
+            "format_whitelist": ",".join(RTSP_FORMATS),
+            "protocol_whitelist": ",".join(RTSP_PROTOCOLS),
+            **_TRANSPORTS[self._camera.transport],
+        }
+
+
+class HttpStream(NetworkStream):
+    """``http[s]://user:password@host/path``: MJPEG, FLV, MPEG-TS and the like.
+
+    A single picture is fetched again and again, ``camera.fps`` times a second.
+    """
+
+    port = 443
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        while True:
+            began, count, before = time.monotonic(), 0, self._format
+            for decoded in super()._pictures():
+                count += 1
+                yield decoded
+            if count != 1 and self._format == before:
+                return
+            time.sleep(max(0.0, began + 1 / self._camera.fps - time.monotonic()))
+
+    def _packets(self, container: InputContainer) -> Iterator[av.Packet[Any] | None]:
+        """As above, but a failure of FFmpeg's may be none.
+
+        It takes the end of an answer without a length for an I/O error, and gives up where something stands between the
+        parts of a multipart answer: then the pictures are found by their own markers.
+        """
+        try:
+            yield from container.demux()
+        except av.error.FFmpegError as error:
+            if isinstance(error, av.error.InvalidDataError) and container.format.name == "mpjpeg":
+                self._format = "mjpeg"
+            elif not isinstance(error, av.error.OSError) or error.errno != errno.EIO:
+                raise explained(error, self.name, self._camera.stall) from None
+
+    def _options(self) -> dict[str, str]:
+        return {"format_whitelist": ",".join(STREAM_FORMATS), "protocol_whitelist": ",".join(HTTP_PROTOCOLS)}
 
 
 class V4l2Camera(_LiveStream):
@@ -259,64 +444,12 @@ class V4l2Camera(_LiveStream):
             "framerate": f"{self._camera.fps:g}",
             "fflags": "nonblock",  # a camera that is unplugged blocks FFmpeg for ever otherwise
         }
-        return _opened(device, self.name, format="v4l2", options=wanted)
-
-
-# --- PyAV -------------------------------------------------------------------------------------------------------
-
-_REASONS: dict[type[Exception], tuple[str, str]] = {
-    av.error.HTTPUnauthorizedError: ("it wants another user or password", "check user and password of the address"),
-    av.error.HTTPForbiddenError: ("it refuses this user", "give the user access in the camera's settings"),
-    av.error.HTTPNotFoundError: ("it has no such stream", "check the path of the address"),
-    av.error.ConnectionRefusedError: ("nothing listens there", "check host and port of the address"),
-    av.error.InvalidDataError: ("it is not a video that can be read", "play it with ffplay to see what it holds"),
-    av.error.PermissionError: ("permission denied", "add the user to the group that owns it (video, for cameras)"),
-    av.error.OSError: ("it cannot be reached", "check that it is switched on, and the network"),
-}
-"""FFmpeg's error -> (what it means, what to try); the first that fits counts"""
-
-
-def _opened(
-    file: str,
-    name: str,
-    *,
-    format: str | None = None,  # noqa: A002
-    options: dict[str, str] | None = None,
-    timeout: tuple[float, float] | None = None,
-) -> InputContainer:
-    try:
-        return av.open(file, format=format, options=options or {}, timeout=timeout)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _explained(error, name, timeout[0] if timeout else 0.0) from None
-
-
-def _explained(error: Exception, name: str, stall: float) -> SourceError:
-    if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        return _silent(name, stall)
-    for kind, (reason, hint) in _REASONS.items():
-        if isinstance(error, kind):
-            detail = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-            return SourceError(f"{name}: {reason}{mask_credentials(detail)}", hint)
-    return SourceError(f"{name}: cannot be read ({type(error).__name__})", "play it with ffplay to see what it holds")
-
-
-def _silent(name: str, stall: float) -> SourceError:
-    return SourceError(f"{name}: nothing came for {stall:g} seconds", "check that it is switched on, and the network")
-
-
-def _video_stream(container: InputContainer, name: str) -> VideoStream:
-    if not container.streams.video:
-        raise SourceError(f"{name}: it holds no video", "check that it is the right file or stream")
-    stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > pictures.MOST_PIXELS:
-        raise SourceError(f"{name}: {width} x {height} pixels are too many", "make the video smaller")
-    return stream
+        return opened(device, self.name, format="v4l2", options=wanted)
 
 
 def _decoded_or_lost(packet: av.Packet[Any]) -> list[av.VideoFrame]:
     """The frames of a packet, none where the network damaged it: the next key frame heals the picture."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
-    except av.error.InvalidDataError:
+    except (av.error.InvalidDataError, av.error.ArgumentError):
         return []

@@ -26,6 +26,9 @@ class FrameSource(Protocol):
 
     def __init__(self, camera: CameraSettings, target: str) -> None: ...
 
+    # A source that may wait for longer than ``camera.stall``, and knows why, calls an attribute ``on_waiting`` (reason)
+    # at least once in ``camera.stall`` seconds meanwhile. ``reconnecting`` sets it; a source need not have it.
+
     def frames(self) -> Iterator[Frame]:
         """Open the source and yield upright frames, at most ``camera.fps`` a second.
 

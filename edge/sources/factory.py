@@ -12,7 +12,7 @@ from edge.sources.base import FrameSource
 if TYPE_CHECKING:
     from edge.core.settings.vision import CameraSettings
 
-_ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp"}
+_ADDRESSES = {"rtsp://": "rtsp", "rtsps://": "rtsp", "http://": "http", "https://": "http"}
 """sources that are named by the address itself"""
 
 

@@ -11,16 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from edge.core.credentials import mask_credentials
-from edge.core.errors import SourceError
+from edge.core.errors import AccessError, SourceError
 from edge.core.types import Frame
-from edge.sources.base import CameraState
+from edge.sources.base import CameraState, FrameSource
 from edge.sources.factory import open_source as open_source
 
 if TYPE_CHECKING:
     from edge.core.settings.vision import CameraSettings
 
 logger = logging.getLogger(__name__)
+
+
+REFUSED, MOST_REFUSED = 1200.0, 7200.0
+"""seconds: first and longest pause after a login that a camera refused"""
 
 
 class Backoff:
@@ -31,7 +34,7 @@ class Backoff:
 
     def __init__(self, first: float = 1.0, most: float = 30.0, chance: Callable[[], float] = random.random) -> None:
         self._first, self._most, self._chance = first, most, chance
-        self._failures = 0
+        self._failures = self._refusals = 0
 
     def next(self) -> float:
         """Seconds to wait after one more failure."""
@@ -39,27 +42,15 @@ class Backoff:
         self._failures += 1
         return pause * (1 - self._chance() / 2)
 
+    def refused(self) -> float:
+        """Seconds to wait after a login that was refused: cameras lock an address out after a few of them."""
+        pause = min(MOST_REFUSED, REFUSED * 2.0 ** min(self._refusals, 30))
+        self._refusals += 1
+        return pause * (1 - self._chance() / 2)
+
     def reset(self) -> None:
         """It works again."""
-        self._failures = 0
-
-
-class _Streak:
-    """Logs failures in a row: the first loudly, the others not, the recovery with their number."""
-
-    def __init__(self, camera: str) -> None:
-        self._camera = camera
-        self._failures = 0
-
-    def failed(self, reason: str) -> None:
-        self._failures += 1
-        level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        logger.log(level, "camera %s is lost: %s", self._camera, reason)
-
-    def recovered(self) -> None:
-        if self._failures:
-            logger.info("camera %s is back after %d failures", self._camera, self._failures)
-        self._failures = 0
+        self._failures = self._refusals = 0
 
 
 STEADY = 10.0
@@ -76,32 +67,71 @@ def reconnecting(
 
     Raises SettingsError, and SourceError where a stored source cannot be read: trying again would not help it.
     """
-    backoff, streak, sequence = backoff or Backoff(), _Streak(camera.name), 0
+    backoff, sequence = backoff or Backoff(), 0
+    progress = _Progress(camera.name, on_state, backoff)
     while not stop.is_set():
-        on_state(CameraState(camera.name, "connecting"))
         source = open_source(camera)
-        began: float | None = None
+        progress.opening(source)
         try:
             with contextlib.closing(source):
                 for frame in source.frames():
-                    if began is None:
-                        began = time.monotonic()
-                        streak.recovered()
-                        on_state(CameraState(camera.name, "live"))
-                    elif time.monotonic() - began > STEADY:
-                        backoff.reset()
+                    progress.frame()
                     yield dataclasses.replace(frame, sequence=sequence)
                     sequence += 1
                     if stop.is_set():
                         return
             if not source.live:
                 return
-            reason = f"{source.name} ended"
+            reason, pause = f"{source.name} ended", backoff.next()
+        except AccessError as error:
+            pause = backoff.refused()
+            reason = f"{error.message}; tried again in {pause / 60:.0f} minutes, or at once after a reload"
         except SourceError as error:
-            reason = mask_credentials(error.message)
+            reason, pause = error.message, backoff.next()
             if not source.live:
                 on_state(CameraState(camera.name, "lost", reason))
                 raise
-        streak.failed(reason)
-        on_state(CameraState(camera.name, "lost", reason))
-        stop.wait(backoff.next())
+        progress.failed(reason)
+        stop.wait(pause)
+
+
+class _Progress:
+    """Reports how a camera does: the first failure in a row loudly, the others not, the recovery with a count."""
+
+    def __init__(self, camera: str, on_state: Callable[[CameraState], None], backoff: Backoff) -> None:
+        self._camera, self._on_state, self._backoff = camera, on_state, backoff
+        self._failures = 0
+        self._began: float | None = None
+        """monotonic seconds of the first frame since the source was opened"""
+        self._waits = self._told = False
+
+    def opening(self, source: FrameSource) -> None:
+        self._began, self._waits, self._told = None, False, False
+        self._on_state(CameraState(self._camera, "connecting"))
+        if hasattr(source, "on_waiting"):
+            source.on_waiting = self._waiting
+
+    def frame(self) -> None:
+        now = time.monotonic()
+        if self._began is None or self._waits:
+            self._began = now if self._began is None else self._began
+            self._waits = False
+            if self._failures:
+                logger.info("camera %s is back after %d failures", self._camera, self._failures)
+            self._failures = 0
+            self._on_state(CameraState(self._camera, "live"))
+        elif now - self._began > STEADY:
+            self._backoff.reset()
+
+    def failed(self, reason: str) -> None:
+        self._failures += 1
+        level = logging.WARNING if self._failures == 1 else logging.DEBUG
+        logger.log(level, "camera %s is lost: %s", self._camera, reason)
+        self._on_state(CameraState(self._camera, "lost", reason))
+
+    def _waiting(self, reason: str) -> None:
+        """Logged once for each opening, shown as the camera's state each time."""
+        if not self._told:
+            logger.warning("camera %s: %s", self._camera, reason)
+        self._waits = self._told = True
+        self._on_state(CameraState(self._camera, "connecting", reason))

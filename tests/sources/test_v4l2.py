@@ -61,7 +61,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
         fake.options = options  # type: ignore[attr-defined]
         return fake
 
-    monkeypatch.setattr("edge.sources.av._opened", opened)
+    monkeypatch.setattr("edge.sources.av.opened", opened)
     return fake
 
 

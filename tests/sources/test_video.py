@@ -210,3 +210,44 @@ def test_a_real_clip_is_read_to_its_end(shared_data: Path) -> None:
     frames = frames_of(shared_data / "video" / "short_hamilton_clip.mp4")
     assert len(frames) == 275
     assert frames[0].video_time == 0.0
+
+
+def write_pause(path: Path, pause: float) -> Path:
+    """Three seconds, nothing for ``pause`` seconds, three seconds: what cameras write that record motion alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=5, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), number * 8, np.uint8), "rgb24")
+            frame.pts, frame.time_base = number + (int(pause * 5) if number >= 15 else 0), Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_a_pause_of_a_recording_keeps_its_length(tmp_path: Path, ending: str) -> None:
+    times = [frame.video_time for frame in frames_of(write_pause(tmp_path / f"a.{ending}", 300.0))]
+    assert times[14] == pytest.approx(2.8)
+    assert times[15] == pytest.approx(303.0)
+    assert times[-1] == pytest.approx(305.8)
+
+
+@pytest.mark.parametrize("inside", ["list.m3u8", "list.ffconcat", "pic%d.jpg"])
+def test_a_file_that_names_other_files_opens_none_of_them(tmp_path: Path, inside: str) -> None:
+    other = write_video(tmp_path / "other.ts", frames=10)
+    contents = {
+        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{other}\n#EXT-X-ENDLIST\n",
+        "list.ffconcat": f"ffconcat version 1.0\nfile '{other}'\n",
+        "pic%d.jpg": "no picture",
+    }
+    path = tmp_path / inside
+    path.write_text(contents[inside])
+    with pytest.raises(SourceError, match=r"not one that is read|not a video"):
+        frames_of(path)
+
+
+def test_a_file_named_like_a_protocol_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", frames=10).rename(tmp_path / "concat:x.mp4")
+    assert len(frames_of(Path("concat:x.mp4"))) == 10

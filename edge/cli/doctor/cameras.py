@@ -59,6 +59,12 @@ def _device(camera: CameraSettings) -> Iterator[Finding]:
                 Level.ERROR, "cameras", f"{camera.name}: {device} may not be opened by this user",
                 "it belongs to the group video", "add the user to the group: sudo usermod -aG video edge",
             )  # fmt: skip
+    if not camera.tls_verify and target.lower().startswith(("rtsps://", "https://")):
+        yield Finding(
+            Level.WARNING, "cameras", f"{camera.name}: the certificate is not verified (tls_verify = false)",
+            "whoever answers at that address gets the password and sends the pictures",
+            "set tls_ca to the camera's CA certificate, and remove tls_verify",
+        )  # fmt: skip
     if name == "picamera2" and importlib.util.find_spec("picamera2") is None:
         yield Finding(
             Level.ERROR, "cameras", f"{camera.name}: the Python package picamera2 is not here",

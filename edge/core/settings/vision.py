@@ -124,7 +124,18 @@ class CameraSettings(Section):
     rotation: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise that put the picture upright.")
     realtime: bool = Field(True, description="Stored sources: at their own pace; off: as fast as possible.")
     loop: bool = Field(False, description="Stored sources: start again at the end.")
-    stall: Seconds = Field(10.0, description="Seconds without a frame after which a live source is reopened.")
+    stall: Seconds = Field(10.0, description="Seconds without a packet after which a live source is reopened.")
+    transport: Literal["auto", "tcp", "udp", "http"] = Field(
+        "auto", description="Of RTSP. 'auto': TCP, and UDP where the camera refuses it; 'http': tunneled."
+    )
+    tls_verify: bool = Field(
+        True, description="Verify the certificate of rtsps:// and https://. Off: encrypted for whoever answers."
+    )
+    tls_ca: Path | None = Field(
+        None,
+        examples=["/etc/edge/camera-ca.pem"],
+        description="CA certificates of rtsps:// and https://; the system's when not set.",
+    )
     controls: dict[str, float | int | bool | str] = Field(
         {},
         examples=[{"AeEnable": True}],

@@ -7,16 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
-import av.error
-
 from edge.api.rekognition import shapes
 from edge.api.rekognition.operations.labels import filtered, labels_of
 from edge.api.rekognition.search import DEFAULT_MATCHES, DEFAULT_THRESHOLD, face_matches
 from edge.api.rekognition.videos.store import Job, VideoFinding
-from edge.core.errors import InputError
+from edge.core.errors import InputError, SourceError
 from edge.core.types import Frame
 from edge.pipeline.tracking.tracker import Tracker
+from edge.sources.containers import open_file
 
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
@@ -36,7 +34,7 @@ def looks_of(job: Job, service: Service, vision: Vision) -> Looks:
 def metadata(path: Path) -> dict[str, Any]:
     """VideoMetadata of a file. Raises InputError where it is no video."""
     try:
-        with av.open(str(path)) as container:
+        with open_file(path, str(path)) as container:
             stream = container.streams.video[0]
             seconds = (container.duration or 0) / 1_000_000
             return {
@@ -47,7 +45,7 @@ def metadata(path: Path) -> dict[str, Any]:
                 "FrameHeight": stream.codec_context.height,
                 "FrameWidth": stream.codec_context.width,
             }
-    except (av.error.FFmpegError, IndexError, ValueError) as error:
+    except (SourceError, IndexError, ValueError) as error:
         raise InputError(
             f"{path.name}: it is not a video that can be read", "send H.264 in MP4", code="video"
         ) from error
