@@ -10,7 +10,7 @@ import click
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
-    from edge.recognition.identification import IdentifiedFace, ImageIdentification, MatchRule
+    from edge.recognition.identification import IdentifiedFace, ImageIdentification
 
 
 @click.command()
@@ -47,7 +47,7 @@ def search(
     """
     from edge.core.settings import loader as config
     from edge.recognition import extraction as finder
-    from edge.recognition.identification import identify_files, rule
+    from edge.recognition.identification import identify_files, subject_search
     from edge.recognition.review.rejections import RejectionIndex
     from edge.recognition.store.collections import Collections
     from edge.releases.activation import in_force
@@ -60,33 +60,37 @@ def search(
         target = collections.get(collection)
         looks = finder.load(chosen, state, label, detectors, embedder)
         looks.tiles = tiles
-        when = rule(chosen, label, looks.embedder, threshold)
+        scorer = looks.embedder.scorer
+        asked = subject_search(chosen, label, scorer, target, threshold, RejectionIndex(state))
+        needed, subjects = asked.needed, asked.count
         answers = []
         with bar("searching", len(files)) as progress:
-            for answer in identify_files(files, looks, target, when, limit, RejectionIndex(state)):
+            for answer in identify_files(files, looks, asked, limit):
                 answers.append(answer)
                 progress.advance()
     if as_json:
-        document = {"collection": collection, "threshold": when.similarity, "cosine": round(when.cosine, 4)}
-        print_json({**document, "images": [_json(answer, when) for answer in answers]})
+        cosine = round(scorer.typical_cosine(needed), 4)
+        document = {"collection": collection, "threshold": round(needed, 2), "cosine": cosine, "subjects": subjects}
+        print_json({**document, "images": [_json(answer) for answer in answers]})
     else:
-        _print(answers, when)
+        _print(answers)
+        click.echo(f"a match needs {needed:.1f} with {subjects} subjects enrolled", err=True)
     if not any(answer.known for answer in answers):
         ctx.exit(3)
 
 
-def _print(answers: list[ImageIdentification], when: MatchRule) -> None:
+def _print(answers: list[ImageIdentification]) -> None:
     rows: list[tuple[object, ...]] = []
     for answer in answers:
         if answer.reason:
             rows.append((answer.path, "-", f"cannot be read: {answer.reason}", "-", "-"))
         elif not answer.faces:
             rows.append((answer.path, "-", "nothing found", "-", "-"))
-        rows += [_row(answer, face, when) for face in answer.faces]
+        rows += [_row(answer, face) for face in answer.faces]
     print_table(["picture", "box", "who", "similarity", "runner-up"], rows)
 
 
-def _row(answer: ImageIdentification, face: IdentifiedFace, when: MatchRule) -> tuple[object, ...]:
+def _row(answer: ImageIdentification, face: IdentifiedFace) -> tuple[object, ...]:
     box, identity = face.detection.box, face.identity
     who = identity.subject or identity.state.value
     if identity.state.value == "uncertain":
@@ -94,27 +98,31 @@ def _row(answer: ImageIdentification, face: IdentifiedFace, when: MatchRule) -> 
     if face.reason:
         who = f"not looked at: {face.reason}"
     place = f"{box.left:.2f},{box.top:.2f} {box.width:.2f}x{box.height:.2f}"
-    return answer.path, place, who, _percent(identity.similarity, when), _percent(identity.runner_up, when)
+    return answer.path, place, who, _percent(identity.likeness), _percent(_runner_up(face))
 
 
-def _percent(cosine: float | None, when: MatchRule) -> str:
-    return "-" if cosine is None else f"{when.calibration.similarity(cosine):.1f}"
+def _percent(likeness: float | None) -> str:
+    return "-" if likeness is None else f"{likeness:.1f}"
 
 
-def _json(answer: ImageIdentification, when: MatchRule) -> dict[str, Any]:
-    faces = [_face_json(face, when) for face in answer.faces]
+def _runner_up(face: IdentifiedFace) -> float | None:
+    return face.matches[1].likeness if len(face.matches) > 1 else None
+
+
+def _json(answer: ImageIdentification) -> dict[str, Any]:
+    faces = [_face_json(face) for face in answer.faces]
     document: dict[str, Any] = {"path": str(answer.path), "faces": faces}
     return {**document, "error": {"code": answer.reason, "message": answer.message}} if answer.reason else document
 
 
-def _face_json(face: IdentifiedFace, when: MatchRule) -> dict[str, Any]:
+def _face_json(face: IdentifiedFace) -> dict[str, Any]:
     box, identity = face.detection.box, face.identity
 
-    def similar(cosine: float | None) -> float | None:
-        return None if cosine is None else round(when.calibration.similarity(cosine), 2)
+    def rounded(likeness: float | None) -> float | None:
+        return None if likeness is None else round(likeness, 2)
 
     matches = [
-        {"subject": match.subject, "face_id": match.face_id, "similarity": similar(match.similarity),
+        {"subject": match.subject, "face_id": match.face_id, "similarity": rounded(match.likeness),
          "cosine": round(match.similarity, 4)}
         for match in face.matches
     ]  # fmt: skip
@@ -126,8 +134,8 @@ def _face_json(face: IdentifiedFace, when: MatchRule) -> dict[str, Any]:
         "state": identity.state.value,
         "subject": identity.subject,
         "face_id": identity.face_id,
-        "similarity": similar(identity.similarity),
+        "similarity": rounded(identity.likeness),
         "cosine": None if identity.similarity is None else round(identity.similarity, 4),
-        "runner_up": similar(identity.runner_up),
+        "runner_up": rounded(_runner_up(face)),
         "matches": matches,
     }

@@ -224,6 +224,8 @@ class Match:
     subject: str | None
     similarity: float
     """cosine, -1..1"""
+    likeness: float = 0.0
+    """0..100, normalized and calibrated: what decides. ``SubjectSearch`` sets it; 0 before"""
 
     @property
     def name(self) -> str:
@@ -256,6 +258,8 @@ class Identity:
     collection: str | None = None
     pseudonym: str | None = None
     """``unknown-7``: an ``unknown`` face that was seen before, where the settings want strangers to be known again"""
+    likeness: float | None = None
+    """0..100, normalized and calibrated, beside ``similarity``: what decided"""
 
 
 @dataclass(frozen=True, slots=True)

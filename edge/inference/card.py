@@ -116,13 +116,32 @@ class EmbeddingShape:
 
 @dataclass(frozen=True)
 class CalibrationPoints:
-    """[calibration]: cosine to similarity 0..100, and how that was fitted."""
+    """[calibration]: score to likeness 0..100, and how that was fitted."""
 
     __pydantic_config__ = STRICT
 
     points: tuple[tuple[float, float], ...]
+    """(score, likeness); scores are cosines where the card has no [cohort]"""
+    accepted: tuple[tuple[float, float], ...] = ()
+    """(likeness, share of comparisons of the same person that reach it)"""
     fitted: str = ""
     """data, method and the error rates that 80 and 99 stand for"""
+
+
+@dataclass(frozen=True)
+class CohortFile:
+    """[cohort]: embeddings of people who are enrolled nowhere, which scores are normalized with."""
+
+    __pydantic_config__ = STRICT
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "cohort.npy"
+    """beside the card: int8 (people, dimensions)"""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """of the file, hex; empty: any file"""
+    nearest: Annotated[int, Field(ge=2, le=10_000)] = 100
+    """highest cosines that make the statistics of a face"""
+    made: str = ""
+    """of which pictures, by which command"""
 
 
 @dataclass(frozen=True)
@@ -150,6 +169,7 @@ class Card:
     thresholds: Thresholds = Thresholds()
     embedding: EmbeddingShape | None = None
     calibration: CalibrationPoints | None = None
+    cohort: CohortFile | None = None
     provenance: dict[str, Scalar] = field(default_factory=dict)
     """who trained it on what, from which teacher, seed, commit, date"""
     accuracy: dict[str, dict[str, Scalar]] = field(default_factory=dict)
@@ -162,8 +182,10 @@ class Card:
 
     @property
     def map(self) -> Calibration:
-        """Cosine to similarity; a general one where the card has none."""
-        return Calibration(self.calibration.points) if self.calibration else Calibration()
+        """Score to likeness; a general one where the card has none."""
+        if self.calibration is None:
+            return Calibration()
+        return Calibration(self.calibration.points, self.calibration.accepted or Calibration.accepted)
 
 
 def read_card(path: Path) -> Card:
@@ -205,9 +227,10 @@ def _rules(card: Card) -> Iterator[tuple[bool, str]]:
         yield both, "decoder.labels: expected either labels or labels_file"
         yield len(set(decoder.tensors)) < len(decoder.tensors), "decoder.tensors: one is named twice"
         yield "/" in decoder.labels_file, "decoder.labels_file: a file beside the card, without folders"
+    yield card.cohort is not None and card.calibration is None, "cohort: needs [calibration] of normalized scores"
     if card.calibration:
         try:
-            Calibration(card.calibration.points)
+            _ = card.map
         except ModelError as error:
             yield True, error.message
 

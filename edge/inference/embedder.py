@@ -12,10 +12,10 @@ from edge.core.errors import ModelError
 from edge.core.imaging import image as pictures
 from edge.core.types import Detection, Embedding, Picture, Quality, Space
 from edge.inference import quality
-from edge.inference.calibration import Calibration
 from edge.inference.interpreter import Interpreter
 from edge.inference.model import Model
 from edge.inference.preprocess import VERSION, Preparation, aligning, squaring
+from edge.inference.scoring import scorer_of
 
 if TYPE_CHECKING:
     from edge.core.types import ByteArray, FloatArray
@@ -34,7 +34,8 @@ class Embedder:
         self.model = model
         self.card = card
         self.interpreter = interpreter
-        self.calibration: Calibration = card.map
+        self.scorer = scorer_of(model)
+        """how alike its embeddings are"""
         self.space = Space(model.sha256, interpreter.engine, VERSION, card.embedding.dimensions)
         self._shape = card.embedding
         self._limits = limits

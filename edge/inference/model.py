@@ -27,6 +27,8 @@ class Model:
     card: Card
     path: Path
     sha256: str
+    folder: Path | None = None
+    """of the card, where what else it names lies; None: beside the file"""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ def find(name: str, folders: Sequence[Path]) -> Model:
             f"{', '.join(str(f) for f in folders)}",
             card.get or f"copy {card.file} to {folders[-2] if len(folders) > 1 else folders[0]}",
         )
-    return opened(card, path)
+    return opened(card, path, folder)
 
 
-def opened(card: Card, path: Path) -> Model:
-    """The card with this file. Raises ModelError where it is not the file that the card speaks of."""
+def opened(card: Card, path: Path, folder: Path | None = None) -> Model:
+    """The card of ``folder`` with this file. Raises ModelError where it is not the file that the card speaks of."""
     try:
         digest = files.sha256(path)
     except OSError as error:
@@ -72,7 +74,7 @@ def opened(card: Card, path: Path) -> Model:
             f"model {card.name!r}: expected {path} to have sha256 {card.sha256}, got {digest}",
             card.get or "fetch the file again, or correct sha256 in its card",
         )
-    return Model(card, path, digest)
+    return Model(card, path, digest, folder)
 
 
 def find_file(card: Card, folder: Path, folders: Sequence[Path]) -> Path | None:

@@ -259,7 +259,8 @@ def _identity(identity: Identity) -> dict[str, Any]:
         "face_id": identity.face_id,
         "collection": identity.collection,
     }
-    return {**document, "pseudonym": identity.pseudonym} if identity.pseudonym else document
+    further = {"likeness": _rounded(identity.likeness), "pseudonym": identity.pseudonym}
+    return document | {name: value for name, value in further.items() if value is not None}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -300,6 +301,8 @@ class WireIdentity:
     collection: str | None = None
     pseudonym: Annotated[str, Field(max_length=64)] | None = None
     """of an unknown face that was seen before; only there where the device gives pseudonyms"""
+    likeness: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
+    """0..100, normalized and calibrated: what decided. similarity and runner_up are cosines"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +348,14 @@ class WireEvent:
             score=self.score,
             box=Box(box.left, box.top, box.left + box.width, box.top + box.height),
             identity=Identity(
-                who.state, who.subject, who.similarity, who.runner_up, who.face_id, who.collection, who.pseudonym
+                who.state,
+                who.subject,
+                who.similarity,
+                who.runner_up,
+                who.face_id,
+                who.collection,
+                who.pseudonym,
+                who.likeness,
             ),
             zones=tuple(self.zones),
             time=self.time,

@@ -19,7 +19,9 @@ from edge.labels.protocols import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
 from edge.recognition.review.rejections import RejectionIndex
+from edge.recognition.score_policy import DOUBT, policy_of
 from edge.recognition.store.collections import Collections
+from edge.recognition.subject_search import SubjectSearch
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -34,8 +36,6 @@ Loaded = TypeVar("Loaded")
 
 OPENING = 300
 """seconds that a start may take for one collection: a million faces are read, or their index is verified"""
-DOUBT = 0.9
-"""share of the similarity that makes a match, from which a subject is worth a doubt"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def load_model_set(
         try:
             embedder = embedder_of(label.embedder)
             collection = _collection(collections, label, embedder)
-            recognizers[name] = FaceRecognizer(embedder, collection, _rules(settings, label, embedder), anchors)
+            search = SubjectSearch(collection, embedder.scorer, policy_of(settings, name), anchors)
+            recognizers[name] = FaceRecognizer(embedder, search, _rules(settings, label, search))
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognized: {error}"
             log.error("%s is detected but not recognized: %s", name, error)
@@ -143,10 +144,9 @@ def _collection(collections: Collections, label: LabelSettings, embedder: Embedd
     return collection
 
 
-def _rules(settings: Settings, label: LabelSettings, embedder: Embedder) -> VotingRules:
-    similarity = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
-    cosine = embedder.calibration.cosine
-    return VotingRules(cosine(similarity), cosine(similarity * DOUBT), label.margin, settings.recognition.votes)
+def _rules(settings: Settings, label: LabelSettings, search: SubjectSearch) -> VotingRules:
+    cosine = search.scorer.typical_cosine
+    return VotingRules(cosine(search.needed), cosine(search.needed * DOUBT), label.margin, settings.recognition.votes)
 
 
 def _score(name: str, label: LabelSettings, detectors: Mapping[str, Detector]) -> float:

@@ -14,7 +14,7 @@ from edge.core.types import Embedding, Track
 from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.protocols import LabelClassifier
 from edge.pipeline.tracking.identity_voting import VotingRules
-from edge.recognition.protocols import FaceIndex, RejectionFilter
+from edge.recognition.protocols import SubjectMatcher
 
 
 class StrangerObserver(Protocol):
@@ -32,9 +32,8 @@ class FaceRecognizer:
     """How one label is named."""
 
     embedder: EmbeddingModel
-    collection: FaceIndex
+    search: SubjectMatcher
     rules: VotingRules
-    anchors: RejectionFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,6 @@ from edge.pipeline.zones import Zones
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
-MATCHES = 32
-"""faces of the collection that a vote sees: more than a subject has pictures, so that a runner-up is among them"""
-
 
 class Pipeline:
     """Turns frames of one camera into events. One thread at a time."""
@@ -202,7 +199,7 @@ class Pipeline:
             for track in mine:
                 if track.id not in self._looks:
                     self._looks[track.id] = EmbeddingScheduler(
-                        recognizer.rules, self._recognition, recognizer.collection.name
+                        recognizer.rules, self._recognition, recognizer.search.name
                     )
             chosen = schedule(mine, self._looks, now, budget)
             if chosen:
@@ -224,11 +221,7 @@ class Pipeline:
         stats.embeddings += len(embeddings)
         with StageTimer(stats, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
-            matches = recognizer.collection.search(vectors, MATCHES, recognizer.embedder.space)
-            if recognizer.anchors is not None:
-                name, space = recognizer.collection.name, recognizer.embedder.space
-                matches = recognizer.anchors.held_away(name, space, vectors, matches)
-            matches = recognizer.collection.by_subject(vectors, matches)
+            matches = recognizer.search.subjects(vectors, recognizer.embedder.space)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
                 result.observations.append(Observation(track, embedding, found))
                 self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)

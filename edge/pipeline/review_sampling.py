@@ -203,8 +203,6 @@ PLACES = 32
 """per camera that are remembered"""
 SAME_PLACE = 0.3
 """intersection over union"""
-MATCHES = 32
-"""faces of the collection among which the nearest subjects are looked for"""
 
 
 @dataclass(slots=True)
@@ -266,7 +264,7 @@ class WeakDetectionSampler(QuestionSampler):
         crop = square_jpeg(frame.main, one.box, FACE_SIDE, FACE_MARGIN) if self._settings.review.crops else b""
         return ReviewQuestion(
             reason="faint", time=frame.time, camera=frame.camera, track="", label=one.label,
-            collection=recognizer.collection.name, space=embedding.space, box=one.box, score=one.score,
+            collection=recognizer.search.name, space=embedding.space, box=one.box, score=one.score,
             quality=quality.score, subject=nearest[0].subject if nearest else None, nearest=nearest,
             vector=embedding.vector, crop=crop,
         )  # fmt: skip
@@ -274,11 +272,7 @@ class WeakDetectionSampler(QuestionSampler):
 
 def _matches(recognizer: FaceRecognizer, vector: FloatArray) -> list[Match]:
     queries: FloatArray = vector[np.newaxis]
-    space = recognizer.embedder.space
-    found = recognizer.collection.search(queries, MATCHES, space)
-    if recognizer.anchors is not None:
-        found = recognizer.anchors.held_away(recognizer.collection.name, space, queries, found)
-    return recognizer.collection.by_subject(queries, found)[0]
+    return recognizer.search.subjects(queries, recognizer.embedder.space)[0]
 
 
 NEAR = 0.15

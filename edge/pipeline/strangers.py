@@ -117,7 +117,7 @@ class StrangerRecognizer:
             self._shelf.settle(self._next)
 
     def _count(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
-        name = recognizer.collection.name
+        name = recognizer.search.name
         held = self._tracks.setdefault(track.id, _Gathered(track.camera, name, embedding.space))
         held.vectors = [*held.vectors, embedding.vector][-GATHERED:]
         held.quality = max(held.quality, embedding.quality.score)

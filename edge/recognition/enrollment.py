@@ -194,7 +194,7 @@ def index(collections: Collections, collection: Collection, subject: str, seen: 
     user = _user(users, subject, [face.face_id for face in others])
     if user is not None:
         # a person has said who it is, and the gate has let it pass: likeness is not asked again
-        users.associate(user, [face.face_id], -1.0)
+        users.associate(user, [face.face_id])
     return face.face_id
 
 

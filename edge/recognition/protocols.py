@@ -1,29 +1,46 @@
-"""What the pipeline asks of a collection and of the rejections made in review."""
+"""What the pipeline asks of a search for subjects, and that of the rejections made in review."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from edge.core.types import Match, Space
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
+    from edge.inference.scoring import FaceScorer
+    from edge.recognition.store.collection import Collection
 
 
-class FaceIndex(Protocol):
-    """Unit vectors (k, D) in, the matches of each out."""
+class SubjectMatcher(Protocol):
+    """Unit vectors (k, D) in, the most alike subjects of each out. ``edge.recognition.subject_search`` is one."""
 
-    name: str
+    scorer: FaceScorer
+    collection: Collection
 
-    def search(self, vectors: FloatArray, limit: int = ..., space: Space | None = ...) -> list[list[Match]]: ...
-    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = ...) -> list[list[Match]]:
-        """The nearest subjects of what was found, most alike first."""
+    @property
+    def name(self) -> str:
+        """The collection's."""
+
+    @property
+    def count(self) -> int:
+        """Subjects enrolled."""
+
+    @property
+    def needed(self) -> float:
+        """Likeness 0..100 that a match must reach now."""
+
+    def within(self, collection: Collection) -> SubjectMatcher:
+        """The same search in another collection."""
+
+    def subjects(self, vectors: FloatArray, space: Space | None = ..., most: int = ...) -> list[list[Match]]:
+        """One match a subject, most alike first."""
 
 
 class RejectionFilter(Protocol):
     """Takes the faces of a subject out of the matches of vectors (k, D) that somebody said are not that subject."""
 
     def held_away(
-        self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
-    ) -> list[list[Match]]: ...
+        self, collection: str, space: str, vectors: FloatArray, matches: list[list[Match]]
+    ) -> list[list[Match]]:
+        """``space``: fingerprint of the embedding space."""

@@ -206,7 +206,7 @@ class ReleaseManager:
         for label, recognizer in assembled.bundle.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
             log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
-            recognizers[label] = replace(recognizer, collection=collection)
+            recognizers[label] = replace(recognizer, search=recognizer.search.within(collection))
         return replace(assembled.bundle, recognizers=recognizers)
 
     def _take_over(

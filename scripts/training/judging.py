@@ -15,7 +15,7 @@ from edge.core.types import Detection
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.recognition.store.centroid import robust_centroid
-from edge.recognition.store.subject_scoring import likeness
+from edge.recognition.subject_search import subject_cosine
 from training import data, measures
 
 MISSING = -1.0
@@ -135,5 +135,5 @@ def _alike(faces: Faces, enrolled: NDArray[np.bool_]) -> NDArray[np.float32]:
     stills = faces.stills[enrolled]
     whole = robust_centroid(stills) if len(stills) > 1 else None
     nearest = (faces.vectors @ stills.T).max(axis=1)
-    alike = [likeness(float(near), query, whole) for near, query in zip(nearest, faces.vectors, strict=True)]
+    alike = [subject_cosine(float(near), query, whole) for near, query in zip(nearest, faces.vectors, strict=True)]
     return np.where(faces.found, alike, MISSING).astype(np.float32)

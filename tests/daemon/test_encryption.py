@@ -83,7 +83,7 @@ def what_is_known(state: Path) -> dict[str, object]:
         known["answers"] = [(one.subject, one.crop) for one in queue.answers()]
         known["strangers"] = [(one.name, one.looks.tobytes()) for one in queue.strangers.all()]
     anchors = RejectionIndex(state)
-    known["held away"] = anchors.held_away("staff", SPACE, LOOKS[4][None], [staff_matches(state)])
+    known["held away"] = anchors.held_away("staff", SPACE.fingerprint, LOOKS[4][None], [staff_matches(state)])
     anchors.close()
     portraits = FaceCropStore(state)
     known["portraits"] = {who: list(map(portraits.picture, kept.values())) for who, kept in portraits.all().items()}

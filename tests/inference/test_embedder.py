@@ -149,7 +149,7 @@ def test_80_and_the_calibration_tell_people_apart(
     cosines = pairs[:, 0] @ pairs[:, 1].T
     same, different = np.diag(cosines), cosines[~np.eye(len(cosines), dtype=bool)]
 
-    threshold = embedder.calibration.cosine(80)
+    threshold = embedder.scorer.typical_cosine(80)
     assert (same > threshold).mean() > 0.9
     assert (different < threshold).all()
 

@@ -33,7 +33,7 @@ def enroll(pipeline: Pipeline, recognizer: FaceRecognizer, folder: Path) -> None
         face = max(found, key=lambda detection: detection.box.area)
         (embedding,) = recognizer.embedder.embed(portrait, [face])
         new = NewFace(embedding.vector, subject, subject.encode().hex().ljust(64, "0")[:64], face.box, face.score, 1.0)
-        recognizer.collection.add([new], recognizer.embedder.space)  # type: ignore[attr-defined]
+        recognizer.search.collection.add([new], recognizer.embedder.space)
 
 
 @pytest.fixture(scope="module")

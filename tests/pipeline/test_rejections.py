@@ -20,7 +20,7 @@ from edge.recognition.review.rejections import RejectionIndex
 
 def test_a_look_alike_that_was_rejected_is_not_named_any_more(tmp_path: Path) -> None:
     settings = Settings(cameras=(CameraSettings(name="door", detectors=("fake",)),))
-    recognizer = FaceRecognizer(CountsEmbeddings(), KnowsAlice(0.8), RULES, RejectionIndex(tmp_path))
+    recognizer = FaceRecognizer(CountsEmbeddings(), KnowsAlice(0.8, rejections=RejectionIndex(tmp_path)), RULES)
     bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
 
     def named(first: int) -> set[IdentityState]:

@@ -30,6 +30,7 @@ from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.export import export
 from edge.recognition.store.face_rows import NewFace
+from edge.recognition.subject_search import SubjectSearch
 
 SETTINGS = StrangerSettings(enabled=True, again=0)
 ALICE, MARIA, OTTO = 0, 1, 2
@@ -62,7 +63,7 @@ class House:
         self.staff.add(new, SPACE)
         self.embeds, self.queue = Embeds(), ReviewQueue(state, ReviewSettings())
         self.strangers = StrangerRecognizer(self.queue.strangers, settings)
-        recognizer = FaceRecognizer(self.embeds, self.staff, RULES)  # type: ignore[arg-type]
+        recognizer = FaceRecognizer(self.embeds, SubjectSearch(self.staff), RULES)  # type: ignore[arg-type]
         self.bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
         self.clock = time.time() - 86400
         self.ids = (f"1-{number}" for number in itertools.count(1))

@@ -10,19 +10,20 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.services import ReviewSettings
 from edge.core.settings.vision import CollectionSettings, LabelSettings, ModelSettings
 from edge.core.types import IdentityState, Match
-from edge.inference.calibration import Calibration
+from edge.inference.scoring import GENERAL
 from edge.recognition import extraction as finder
 from edge.recognition import identification as identify
 from edge.recognition.enrollment import enroll_images, planned
 from edge.recognition.extraction import FaceExtractor
-from edge.recognition.identification import MatchRule, identify_files
+from edge.recognition.identification import identify_files, subject_search
 from edge.recognition.review.question import ReviewQuestion
 from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.rejections import RejectionIndex
+from edge.recognition.score_policy import ScorePolicy
 from edge.recognition.store.centroid import robust_centroid
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
-from edge.recognition.store.subject_scoring import likeness
+from edge.recognition.subject_search import subject_cosine
 
 EXPECTED = {
     "bbt1.jpg": {"sheldon", "leonard", "raj", "howard"},
@@ -57,9 +58,9 @@ def cast(faces: FaceExtractor, shared_data: Path, tmp_path_factory: pytest.TempP
 def test_the_faces_of_group_photos_are_named_and_none_wrongly(
     faces: FaceExtractor, cast: Collection, settings: Settings, shared_data: Path
 ) -> None:
-    rule = identify.rule(settings, "face", faces.embedder)
-    assert rule.similarity == 80
-    answers = identify_files(sorted((shared_data / "tv_cast" / "group").iterdir()), faces, cast, rule)
+    search = subject_search(settings, "face", faces.embedder.scorer, cast)
+    assert search.needed == pytest.approx(79.0, abs=0.1)  # 8 subjects, 1 false name in 1,000
+    answers = identify_files(sorted((shared_data / "tv_cast" / "group").iterdir()), faces, search)
     named = {answer.path.name: sorted(face.identity.subject or "" for face in answer.known) for answer in answers}
     assert named == {name: sorted(people) for name, people in EXPECTED.items()}
 
@@ -69,23 +70,23 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
 ) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff")
     good = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
-    rule = identify.rule(settings, "face", faces.embedder)
-    bad, gone, answer = identify_files([tmp_path / "bad.jpg", tmp_path / "gone.jpg", good], faces, cast, rule)
+    search = subject_search(settings, "face", faces.embedder.scorer, cast)
+    bad, gone, answer = identify_files([tmp_path / "bad.jpg", tmp_path / "gone.jpg", good], faces, search)
     assert (bool(bad.reason), gone.reason, bad.faces) == (True, "unreadable", ())
     assert [face.identity.subject for face in answer.known] == ["amy"]
     identity = answer.known[0].identity
     own = cast.vectors([identity.face_id or ""])[0]
     others = cast.vectors([face.face_id for face in cast.faces(subject="amy")])
-    assert identity.similarity == pytest.approx(likeness(1.0, own, robust_centroid(others)), abs=1e-3)
+    assert identity.similarity == pytest.approx(subject_cosine(1.0, own, robust_centroid(others)), abs=1e-3)
 
 
 def test_an_empty_collection_knows_nobody(
     faces: FaceExtractor, settings: Settings, shared_data: Path, tmp_path: Path
 ) -> None:
-    rule = identify.rule(settings, "face", faces.embedder)
     with Collections(tmp_path, CollectionSettings()) as opened:
         path = shared_data / "tv_cast" / "gallery" / "amy" / "amy1.png"
-        (answer,) = identify_files([path], faces, opened.create("nobody"), rule)
+        search = subject_search(settings, "face", faces.embedder.scorer, opened.create("nobody"))
+        (answer,) = identify_files([path], faces, search)
     assert [face.identity.state for face in answer.faces] == [IdentityState.UNKNOWN]
     assert answer.faces[0].matches == ()
 
@@ -103,31 +104,30 @@ def test_an_empty_collection_knows_nobody(
 def test_the_threshold_and_the_margin_decide(
     cosines: dict[str, float], state: IdentityState, subject: str | None
 ) -> None:
-    matches = [Match(f"id-{name}", name, cosine) for name, cosine in cosines.items()]
-    found = identify.identity(matches, MatchRule(80, 0.06, Calibration()), "staff")
+    matches = [Match(f"id-{name}", name, cosine, GENERAL.likeness(cosine)) for name, cosine in cosines.items()]
+    found = identify.identity(matches, 80.0, 0.06, "staff")
     assert (found.state, found.subject, found.collection) == (state, subject, "staff")
     assert found.runner_up == (cosines.get("bob"))
 
 
-def test_a_threshold_comes_from_the_call_the_label_or_the_card_in_this_order(
-    faces: FaceExtractor, settings: Settings
+def test_a_threshold_comes_from_the_call_the_label_or_the_number_of_subjects_in_this_order(
+    faces: FaceExtractor, cast: Collection, settings: Settings
 ) -> None:
     label = LabelSettings(embedder="x", collection="y", similarity=91, margin=0.2)
     own = settings.model_copy(update={"labels": {"face": label}})
-    assert identify.rule(own, "face", faces.embedder, 95.0).similarity == 95
-    assert (
-        identify.rule(own, "face", faces.embedder).similarity,
-        identify.rule(own, "face", faces.embedder).margin,
-    ) == (91, 0.2)
-    assert identify.rule(settings, "person", faces.embedder).similarity == faces.embedder.card.thresholds.similarity
+    scorer = faces.embedder.scorer
+    assert subject_search(own, "face", scorer, cast, 95.0).needed == 95
+    fixed = subject_search(own, "face", scorer, cast)
+    assert (fixed.needed, fixed.policy.margin) == (91, 0.2)
+    assert subject_search(settings, "face", scorer, cast).needed == ScorePolicy(0.001).needed(8)
 
 
 def test_a_look_that_somebody_rejected_is_not_named(
     faces: FaceExtractor, cast: Collection, settings: Settings, shared_data: Path, tmp_path: Path
 ) -> None:
-    rule = identify.rule(settings, "face", faces.embedder)
+    search = subject_search(settings, "face", faces.embedder.scorer, cast, rejections=RejectionIndex(tmp_path))
     path = shared_data / "tv_cast" / "group" / "bbt2.jpg"
-    (before,) = identify_files([path], faces, cast, rule, anchors=RejectionIndex(tmp_path))
+    (before,) = identify_files([path], faces, search)
     picture = pictures.read(path)
     raj = next(face for face in before.known if face.identity.subject == "raj")
     (embedding,) = faces.embedder.embed(picture, [raj.detection])
@@ -135,6 +135,6 @@ def test_a_look_that_somebody_rejected_is_not_named(
     with ReviewQueue(tmp_path, ReviewSettings()) as queue:
         queue.put([ReviewQuestion("audit", 4e9, *where, "raj", (), embedding.vector)])
         queue.answer(queue.doubts()[0], "rejected", "raj")
-    (after,) = identify_files([path], faces, cast, rule, anchors=RejectionIndex(tmp_path))
+    (after,) = identify_files([path], faces, search)
     assert {face.identity.subject for face in before.known} == {"sheldon", "leonard", "raj"}
     assert {face.identity.subject for face in after.known} == {"sheldon", "leonard"}

@@ -12,12 +12,14 @@ import numpy as np
 from edge.core.errors import ModelError
 from edge.core.settings.vision import CameraSettings
 from edge.core.types import Box, Detection, Embedding, Event, Frame, Match, Picture, Quality, Space
+from edge.inference.scoring import FaceScorer
 from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
+    from edge.recognition.protocols import RejectionFilter
 
 SPACE = Space("ab" * 32, "litert", 1, 4)
 RULES = VotingRules(match=0.5, uncertain=0.35, margin=0.06, votes=2)
@@ -115,21 +117,33 @@ class CountsEmbeddings:
 
 
 class KnowsAlice:
-    """A collection in which every query is alice, at ``similarity``; or an error where ``error`` is set."""
+    """A search in which every query is alice, at ``similarity``; or an error where ``error`` is set."""
 
     name = "staff"
+    count = 2
+    needed = 80.0
+    scorer = FaceScorer()
 
-    def __init__(self, similarity: float = 0.8, error: Exception | None = None) -> None:
+    def __init__(
+        self, similarity: float = 0.8, error: Exception | None = None, rejections: RejectionFilter | None = None
+    ) -> None:
         self.similarity = similarity
         self.error = error
+        self.rejections = rejections
 
-    def search(self, vectors: FloatArray, limit: int = 5, space: Space | None = None) -> list[list[Match]]:
+    def subjects(self, vectors: FloatArray, space: Space | None = None, most: int = 5) -> list[list[Match]]:
         if self.error is not None:
             raise self.error
-        return [[Match("f1", "alice", self.similarity), Match("f2", "bob", 0.1)] for _ in vectors]
+        likeness = self.scorer.calibration.likeness
+        found = [
+            [Match(f"f{i}", name, cosine, likeness(cosine)) for i, name, cosine in self._everybody()] for _ in vectors
+        ]
+        if self.rejections is None:
+            return found
+        return self.rejections.held_away(self.name, SPACE.fingerprint, vectors, found)
 
-    def by_subject(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = 5) -> list[list[Match]]:
-        return [list(matches) for matches in found]
+    def _everybody(self) -> list[tuple[int, str, float]]:
+        return [(1, "alice", self.similarity), (2, "bob", 0.1)]
 
 
 def a_bundle(

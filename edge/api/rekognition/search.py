@@ -1,4 +1,4 @@
-"""Search in a collection with Rekognition's thresholds: similarity 0..100 through the model's calibration."""
+"""Search in a collection with Rekognition's thresholds: likeness 0..100, normalized and calibrated."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import NO_FACES, UNKNOWN_FACE, ApiError
 from edge.api.rekognition.quality_filter import sort_out
 from edge.core.errors import NotFoundError
-from edge.recognition.review.rejections import without
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
     from edge.api.rekognition.service import Service
     from edge.api.rekognition.shapes import DetectedFace
-    from edge.core.types import FloatArray, Match, Picture
+    from edge.core.types import FloatArray, Picture
     from edge.recognition.store.collection import Collection
 
 DEFAULT_THRESHOLD = 80.0
@@ -32,27 +31,22 @@ def largest_face(call: Call, picture: Picture) -> DetectedFace:
 
 
 def face_matches(
-    service: Service, collection: Collection, vector: FloatArray, limit: int, threshold: float, but: str = ""
+    service: Service, collection: Collection, vector: FloatArray, limit: int, threshold: float | None, but: str = ""
 ) -> list[dict[str, Any]]:
-    """FaceMatches of a (dimensions,) query, best first, without the face ``but``. ``threshold``: 0..100."""
-    similarity = service.vision.calibration.similarity
-    found = _found(service, collection, vector, limit + bool(but))
-    hits = [(one.face_id, similarity(one.similarity)) for one in found if one.face_id != but]
-    hits = [hit for hit in hits if hit[1] >= threshold][:limit]
+    """FaceMatches of a (dimensions,) query, best first, without the face ``but``.
+
+    ``threshold``: 0..100; None: ``default_threshold``.
+    """
+    lowest = default_threshold(service, collection) if threshold is None else threshold
+    found = service.search(collection).faces(vector[np.newaxis], limit=limit + bool(but))[0]
+    hits = [(one.face_id, one.likeness) for one in found if one.face_id != but and one.likeness >= lowest][:limit]
     known = faces_by_id(service, collection, [face_id for face_id, _ in hits])
     return [{"Similarity": value, "Face": known[face_id]} for face_id, value in hits if face_id in known]
 
 
-def _found(service: Service, collection: Collection, vector: FloatArray, wanted: int) -> list[Match]:
-    """The best ``wanted`` faces without those of subjects that somebody said it is not."""
-    anchors = service.anchors.subjects(collection.name, collection.space or "")
-    asked = wanted
-    while True:
-        found = collection.search(vector[np.newaxis], asked)[0]
-        kept = without(vector, found, anchors) if anchors else found
-        if len(kept) >= wanted or len(found) < asked:
-            return kept[:wanted]
-        asked *= 4
+def default_threshold(service: Service, collection: Collection) -> float:
+    """What a match must reach where a request does not say: Rekognition's 80, or more in a large collection."""
+    return max(DEFAULT_THRESHOLD, service.search(collection).needed)
 
 
 def held_away(service: Service, collection: Collection, vector: FloatArray) -> set[str]:

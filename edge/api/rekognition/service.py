@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
     from edge.recognition.store.users import Users
+    from edge.recognition.subject_search import SubjectSearch
 
 STORE_THREADS = 2
 NICENESS = 10
@@ -70,6 +71,7 @@ class Service:
         self.videos = VideoJobs(self, state, publish)
         self.anchors = RejectionIndex(state)
         self._users: dict[str, Users] = {}
+        self._searches: dict[str, SubjectSearch] = {}
 
     def start(self) -> None:
         for lane in self.lanes.values():
@@ -103,6 +105,17 @@ class Service:
             return self.collections.get(name)
         except NotFoundError as error:
             raise ApiError("ResourceNotFoundException", f"The collection id: {name} does not exist") from error
+
+    def search(self, collection: Collection) -> SubjectSearch:
+        """The search in a collection; kept, so that statistics of its faces are worked out once."""
+        from edge.recognition.identification import subject_search
+
+        found = self._searches.get(collection.name)
+        if found is None or found.collection is not collection:
+            scorer, label = self.vision.scorer, self.settings.api.label
+            found = subject_search(self.settings, label, scorer, collection, rejections=self.anchors)
+            self._searches[collection.name] = found
+        return found
 
     def users(self, collection: Collection) -> Users:
         """The users of a collection; kept, so that their vectors are added up once."""

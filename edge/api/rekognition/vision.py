@@ -18,9 +18,9 @@ from edge.inference.tiling import Tiling
 
 if TYPE_CHECKING:
     from edge.core.types import Detection, Embedding, Picture, Space
-    from edge.inference.calibration import Calibration
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.inference.scoring import FaceScorer
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ class Vision:
         return self.embedder().space
 
     @property
-    def calibration(self) -> Calibration:
-        return self.embedder().calibration
+    def scorer(self) -> FaceScorer:
+        return self.embedder().scorer
 
     @property
     def model_version(self) -> str:

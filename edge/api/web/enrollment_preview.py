@@ -17,12 +17,12 @@ from edge.core.errors import NotFoundError
 from edge.core.imaging import image as pictures
 from edge.core.imaging.drawing import square_jpeg
 from edge.recognition.enrollment import HINTS, best
-from edge.recognition.identification import FACES
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray, Match, Picture
     from edge.recognition.extraction import ExtractedFace, FaceExtractor
     from edge.recognition.store.collection import Collection
+    from edge.recognition.subject_search import SubjectSearch
 
 MOST_HELD = 64
 HELD_SECONDS = 15 * 60.0
@@ -80,7 +80,7 @@ def look(picture: Picture, digest: str, finder: FaceExtractor, collection: Colle
     return EnrollmentPreview(collection.name, finder.label, digest, tuple(finder.embed(picture, found)))
 
 
-def document(look: EnrollmentPreview, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
+def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch) -> dict[str, Any]:
     """What the page shows of it, pictures included."""
     width = min(WIDTH, picture.width)
     shown = pictures.resized_rgb(picture, width, max(1, round(picture.height * width / picture.width)))
@@ -89,25 +89,25 @@ def document(look: EnrollmentPreview, picture: Picture, collection: Collection, 
     return {
         "collection": look.collection,
         "label": look.label,
-        "match": round(match, 4),
+        "match": round(search.scorer.typical_cosine(search.needed), 4),
         "picture": _data(pictures.encode_jpeg(shown, 80)),
         "width": picture.width,
         "height": picture.height,
         "best": chosen.index(best(good)) if good else None,
-        "faces": [_face(one, look.label, picture, collection, match) for one in look.seen],
+        "faces": [_face(one, look.label, picture, search) for one in look.seen],
         **_why_not("" if chosen else "no_face", look.label),
     }
 
 
-def nearest(seen: ExtractedFace, collection: Collection) -> list[Match]:
+def nearest(seen: ExtractedFace, search: SubjectSearch) -> list[Match]:
     """The nearest subjects, most alike first."""
     if seen.embedding is None:
         return []
     query: FloatArray = seen.embedding.vector[np.newaxis]
-    return collection.by_subject(query, collection.search(query, FACES, seen.embedding.space))[0]
+    return search.subjects(query, seen.embedding.space)[0]
 
 
-def _face(seen: ExtractedFace, label: str, picture: Picture, collection: Collection, match: float) -> dict[str, Any]:
+def _face(seen: ExtractedFace, label: str, picture: Picture, search: SubjectSearch) -> dict[str, Any]:
     box = seen.detection.box.clipped()
     return {
         "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],
@@ -116,8 +116,13 @@ def _face(seen: ExtractedFace, label: str, picture: Picture, collection: Collect
         "pixels": round(seen.quality.size),
         "picture": _data(square_jpeg(picture, seen.detection.box, SIDE, AROUND)),
         "nearest": [
-            {"subject": one.name, "similarity": round(one.similarity, 4), "match": one.similarity >= match}
-            for one in nearest(seen, collection)[:NEAREST]
+            {
+                "subject": one.name,
+                "similarity": round(one.similarity, 4),
+                "likeness": round(one.likeness, 2),
+                "match": one.likeness >= search.needed,
+            }
+            for one in nearest(seen, search)[:NEAREST]
         ],
         **_why_not(seen.reason, label),
     }

@@ -21,6 +21,7 @@ from edge.recognition import extraction as finder
 from edge.recognition import identification as identify
 from edge.recognition.enrollment import HINTS, enroll_picture, new_face
 from edge.recognition.enrollment_check import check_enrollment
+from edge.recognition.review.rejections import RejectionIndex
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from edge.recognition.extraction import ExtractedFace
     from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
+    from edge.recognition.subject_search import SubjectSearch
 
 MOST_BYTES = 16 << 20
 """of one picture"""
@@ -58,6 +60,8 @@ class EnrollmentRoutes:
         self._state, self._collections = state, collections
         self._finders: dict[str, finder.FaceExtractor] = {}
         self._looks = looks.EnrollmentPreviews()
+        self._rejections = RejectionIndex(state)
+        self._searches: dict[str, SubjectSearch] = {}
 
     def collections(self) -> list[str]:
         """Collections that a label is recognized by."""
@@ -148,7 +152,7 @@ class EnrollmentRoutes:
         collection = self._collections.get_or_create(name)
         collection.check_space(found.embedder.space)
         look = looks.look(picture, digest, found, collection)
-        told = looks.document(look, picture, collection, self._match(found))
+        told = looks.document(look, picture, self._search(found, collection))
         return _Told(200, {"look": self._looks.keep(look), **told})
 
     def _enroll_look(self, word: str, number: str, subject: str, force: bool) -> _Told:
@@ -160,22 +164,29 @@ class EnrollmentRoutes:
             raise InputError(HINTS[seen.reason].format(label=look.label), "take another picture", code=seen.reason)
         collection = self._collections.get_or_create(look.collection)
         if not force:
-            self._refuse_harm(seen, subject, collection, self._match(self._finder(look.label)))
+            self._refuse_harm(seen, subject, self._search(self._finder(look.label), collection))
         before = collection.count
         face = collection.add([new_face(seen, look.digest, subject)], seen.embedding.space)[0]
         status = "added" if collection.count > before else "already_there"
         return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id})
 
-    def _match(self, found: finder.FaceExtractor) -> float:
-        return identify.rule(self._settings, found.label, found.embedder).cosine
+    def _search(self, found: finder.FaceExtractor, collection: Collection) -> SubjectSearch:
+        held = self._searches.get(found.label)
+        if held is None or held.collection is not collection:
+            held = identify.subject_search(
+                self._settings, found.label, found.embedder.scorer, collection, rejections=self._rejections
+            )
+            self._searches[found.label] = held
+        return held
 
-    def _refuse_harm(self, seen: ExtractedFace, subject: str, collection: Collection, match: float) -> None:
+    def _refuse_harm(self, seen: ExtractedFace, subject: str, search: SubjectSearch) -> None:
         """The gate of ``edge review``. Raises ConflictError."""
-        near = looks.nearest(seen, collection)
-        if near and near[0].name != subject and near[0].similarity >= match:
-            words = f"it looks like {near[0].name}, who is enrolled already ({near[0].similarity:.2f})"
+        near = looks.nearest(seen, search)
+        if near and near[0].name != subject and near[0].likeness >= search.needed:
+            words = f"it looks like {near[0].name}, who is enrolled already ({near[0].likeness:.0f} of 100)"
             raise ConflictError(words, "take that name, or enroll it all the same")
+        match = search.scorer.typical_cosine(search.needed)
         if seen.embedding is not None and (
-            harm := check_enrollment(collection, seen.embedding.vector, subject, match).harm
+            harm := check_enrollment(search.collection, seen.embedding.vector, subject, match).harm
         ):
             raise ConflictError(harm, "take another picture, or enroll it all the same")

@@ -20,7 +20,6 @@ from edge.inference.embedder import Embedder
 from edge.pipeline.pipeline import Pipeline
 from edge.recognition.enrollment import enroll_images, planned
 from edge.recognition.extraction import FaceExtractor
-from edge.recognition.store.collection import Collection
 
 PORTRAITS = DATA / "portraits"
 EVERYTHING = {"budget": 10_000, "attempts": 1_000_000, "refresh_seconds": 1e-3}
@@ -78,7 +77,7 @@ def _enrolled(stand: BenchSetup) -> int:
         able = [detector for detector in detectors if label in detector.labels]
         score, least = stand.settings.labels[label].score, stand.settings.recognition.min_quality
         finder = FaceExtractor(label, able, cast("Embedder", recognizer.embedder), score, least)
-        collection = cast("Collection", recognizer.collection)
+        collection = recognizer.search.collection
         plan = planned(stand.plan.people or PORTRAITS, None)
         count += sum(one.face is not None for one in enroll_images(plan, finder, collection))
     return count

@@ -42,7 +42,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "embeddings": ("edge.inference.embedder:Embedder.embed", "edge.inference.embedder:Embedder.assess"),
     "match": (
         "edge.recognition.store.collection:Collection.search",
-        "edge.recognition.store.collection:Collection.by_subject",
+        "edge.recognition.subject_search:SubjectSearch.subjects",
         "edge.recognition.review.rejections:RejectionIndex.held_away",
     ),
     "votes": ("edge.pipeline.tracking.embedding_schedule:EmbeddingScheduler.add",),

@@ -74,7 +74,7 @@ class _Script:
         bundle = assembled.bundle
         self._detectors = [cast("Detector", bundle.detectors[name]) for name in camera.detectors]
         self._embedders = {label: cast("Embedder", one.embedder) for label, one in bundle.recognizers.items()}
-        self._known = {label: _everything(one.collection) for label, one in bundle.recognizers.items()}
+        self._known = {label: _everything(one.search.collection) for label, one in bundle.recognizers.items()}
         self._publish = publish
         self.embedders = {embedder.card.name for embedder in self._embedders.values()}
         self.embeddings = 0

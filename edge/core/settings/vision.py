@@ -79,7 +79,7 @@ class LabelSettings(Section):
         ge=0,
         le=100,
         examples=[85.0],
-        description="Similarity 0..100 that makes a match. The model card's when not set.",
+        description="Likeness 0..100 that makes a match. When not set, recognition.false_names decides.",
     )
     margin: float = Field(0.06, ge=0, le=1, description="Cosine by which the best subject must lead the second best.")
 
@@ -188,6 +188,12 @@ class RecognitionSettings(Section):
     refresh_seconds: Seconds = Field(10.0, description="A decided track is looked at again after this long.")
     min_face: int = Field(32, ge=8, le=1000, description="Pixels of the smallest face worth embedding.")
     min_quality: Fraction = Field(0.2, description="Lowest quality of a crop worth embedding.")
+    false_names: float = Field(
+        0.001,
+        gt=0,
+        le=0.5,
+        description="Share of strangers that may be given a name; what a match must reach grows with the collection.",
+    )
     votes: int = Field(2, ge=1, le=20, description="Agreeing votes that make a track known.")
     picture_seconds: Seconds = Field(
         1.0, description="Seconds between two looks at a whole picture for its custom labels, at least."

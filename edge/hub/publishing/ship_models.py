@@ -34,6 +34,8 @@ def ship(
     paths = {"card.toml": folder / "card.toml", found.card.file: found.path}
     if found.card.decoder and found.card.decoder.labels_file:
         paths[found.card.decoder.labels_file] = folder / found.card.decoder.labels_file
+    if found.card.cohort:
+        paths[found.card.cohort.file] = folder / found.card.cohort.file
     data = {key: path.read_bytes() for key, path in paths.items()}
     shipped = ShippedModel(name, found.card.kind, {key: repository.put_blob(one) for key, one in data.items()})
     # what took the place of the same model before goes with it

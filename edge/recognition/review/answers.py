@@ -12,6 +12,7 @@ from edge.core.errors import ConflictError, InputError, ModelError, NotFoundErro
 from edge.core.settings.schema import Settings
 from edge.core.storage import files
 from edge.inference import model
+from edge.inference.scoring import scorer_of
 from edge.labels import ground_truth
 from edge.labels.examples import Annotation, Example, label_name
 from edge.recognition.enrollment import EmbeddedFace, fits, index, name_stranger
@@ -165,12 +166,13 @@ def matches(settings: Settings, state: Path) -> dict[str, float]:
     folders = model.folders(settings.models, state)
     for name, label in settings.labels.items():
         try:
-            card = model.find(label.embedder, folders).card if label.embedder else None
+            embedder = model.find(label.embedder, folders) if label.embedder else None
+            scorer = scorer_of(embedder) if embedder else None
         except (NotFoundError, ModelError):
             continue
-        if card is not None:
-            similarity = card.thresholds.similarity if label.similarity is None else label.similarity
-            found[name] = card.map.cosine(similarity)
+        if embedder is not None and scorer is not None:
+            likeness = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
+            found[name] = scorer.typical_cosine(likeness)
     return found
 
 

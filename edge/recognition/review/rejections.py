@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.storage.sqlite import Database
-from edge.core.types import Match, Space
+from edge.core.types import Match
 from edge.recognition.review.database import ANCHOR, FILE, opened
 
 if TYPE_CHECKING:
@@ -30,10 +30,13 @@ class RejectionIndex:
         """(collection, space) -> subject -> (n, dimensions)"""
 
     def held_away(
-        self, collection: str, space: Space, vectors: FloatArray, matches: list[list[Match]]
+        self, collection: str, space: str, vectors: FloatArray, matches: list[list[Match]]
     ) -> list[list[Match]]:
-        """``matches`` of each of (k, dimensions) vectors, without the subjects that an anchor holds away from it."""
-        held = self.subjects(collection, space.fingerprint)
+        """``matches`` of each of (k, dimensions) vectors, without the subjects that an anchor holds away from it.
+
+        ``space``: fingerprint.
+        """
+        held = self.subjects(collection, space)
         if not held:
             return matches
         return [without(vector, found, held) for vector, found in zip(vectors, matches, strict=True)]

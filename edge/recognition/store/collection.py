@@ -22,7 +22,6 @@ from edge.recognition.store import snapshot as views
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.index_manager import IndexManager, IndexState
 from edge.recognition.store.store import CollectionStore
-from edge.recognition.store.subject_scoring import SUBJECTS, SubjectScorer
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ class Collection:
         self._lock = threading.RLock()
         self._view: views.Snapshot | None = None
         self._version = -1
-        self._likeness = SubjectScorer(store)
         self._upkeep = IndexManager(name, store, folder, settings, self._current, self._replace_view, maintain)
         self._upkeep.warm()
 
@@ -84,15 +82,27 @@ class Collection:
             return [[] for _ in queries]
         return views.search(view, queries, limit, self._names)
 
-    def by_subject(
-        self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int = SUBJECTS
-    ) -> list[list[Match]]:
-        """The ``most`` nearest subjects of what was ``found`` for each of (k, D) vectors, most alike first.
+    @property
+    def revision(self) -> tuple[int | None, int, int]:
+        """Another value after every change of its faces, by whichever process."""
+        view = self._current()
+        return view.collection, view.last_row, view.last_removal
 
-        How alike is told by ``likeness``. One match each: ``face_id`` is the nearest face's. A face without a subject
-        stands for itself.
-        """
-        return self._likeness.by_subject(self._current(), vectors, found, most)
+    def subject_count(self) -> int:
+        """Subjects; a face without one counts as one."""
+        sql = (
+            "SELECT count(DISTINCT subject) + coalesce(sum(subject IS NULL), 0) FROM faces "
+            "WHERE collection = (SELECT id FROM collections WHERE name = ?)"
+        )
+        with self._store.reading() as db:
+            return int(db.execute(sql, (self.name,)).fetchone()[0])
+
+    def newest(self, subjects: Iterable[str], most: int) -> dict[str, tuple[list[str], FloatArray]]:
+        """FaceIds and (m, D) embeddings of the ``most`` newest faces of each of these subjects that has any."""
+        view = self._current()
+        with self._store.reading() as db:
+            found = {name: views.of_subject(db, view, name, most) for name in subjects}
+        return {name: faces for name, faces in found.items() if faces[0]}
 
     def check_space(self, space: Space) -> None:
         """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
@@ -169,6 +179,12 @@ class Collection:
                 raise stored.missing(self.name, face_id)
         dimensions = self._current().dimensions
         return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
+
+    def known_vectors(self, face_ids: Iterable[str]) -> dict[str, FloatArray]:
+        """(D,) float32 unit embeddings of those of the FaceIds that are here."""
+        with self._store.reading() as db:
+            row = own_row.find(db, self.name)
+            return {} if row is None else stored.vectors(db, row.number, face_ids)
 
     def everything(self) -> views.FullSnapshot:
         """All faces with their embeddings, from one look at the database."""

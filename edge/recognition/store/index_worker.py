@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 NICE = 15
 CHILD = (
-    "import sys; from edge import vault_keys; from edge.recognition.store.index_worker import child; "
-    "vault_keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
+    "import sys; from edge.core.storage import keys; from edge.recognition.store.index_worker import child; "
+    "keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
 )
 """what the state folder is encrypted with comes by a pipe: a command line is there for all to read"""
 LOOK = 0.5

@@ -119,13 +119,14 @@ def pieces(
         yield rows, vectors, face_ids, subjects
 
 
-def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> FloatArray:
-    """(m, D) embeddings of a subject's newest faces, at most ``most``, newest first. A damaged one is left out."""
+def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> tuple[list[str], FloatArray]:
+    """FaceIds and (m, D) embeddings of a subject's ``most`` newest faces, newest first. A damaged one is left out."""
     sql = (
         "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
     )
     found = db.execute(sql, (view.collection, db.vault.name(subject), most)).fetchall()
-    return _sound(db.vault, view.collection, view.dimensions, found)[1]
+    whole, vectors = _sound(db.vault, view.collection, view.dimensions, found)
+    return [entry[2] for entry in whole], vectors
 
 
 def _sound(

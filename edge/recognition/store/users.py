@@ -25,6 +25,7 @@ from edge.recognition.store.vectors import best, checked
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
+    from edge.inference.scoring import FaceScorer
 
 
 Status = Literal["CREATED", "ACTIVE"]
@@ -47,11 +48,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UserMatch:
-    """A user beside its similarity to a query."""
+    """A user beside its likeness to a query."""
 
     user_id: str
-    similarity: float
-    """cosine, -1..1"""
+    likeness: float
+    """0..100"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class UserRefusal:
     reason: Reason
     user_id: str | None = None
     """who has it instead"""
-    similarity: float | None = None
-    """cosine to the user's vector, where that was the reason"""
+    likeness: float | None = None
+    """0..100 to the user's vector, where that was the reason"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,10 @@ class Users:
         with self._store.reading() as db:
             return {face_id: user_id for _, face_id, _, user_id in self._ties(db, face_ids) if user_id}
 
-    def associate(self, user_id: str, face_ids: Sequence[str], lowest: float) -> UserChange:
-        """Tie faces to a user. ``lowest``: cosine to the user's vector, asked of faces once it has some.
+    def associate(
+        self, user_id: str, face_ids: Sequence[str], lowest: float = 0.0, scorer: FaceScorer | None = None
+    ) -> UserChange:
+        """Tie faces to a user. ``lowest``: likeness 0..100 to the user's vector, asked of faces once it has some.
 
         Raises NotFoundError.
         """
@@ -147,7 +150,7 @@ class Users:
                 row, vector, owner = found.get(face_id, (0, b"", None))
                 if owner == user_id:
                     continue
-                refusal = _refusal(face_id, row, vector, owner, mean, lowest)
+                refusal = _refusal(face_id, row, owner) or _unlike(face_id, vector, mean, lowest, scorer)
                 if refusal is None and user.faces + len(done) >= MOST_FACES:
                     refusal = UserRefusal(face_id, "FULL")
                 if refusal is None:
@@ -209,13 +212,16 @@ class Users:
         with self._store.reading() as db:
             return self._mean(db, self._get(db, user_id).row)
 
-    def search(self, query: FloatArray, limit: int) -> list[UserMatch]:
-        """Users by their similarity to a (dimensions,) query of length 1, best first. Raises InputError."""
+    def search(self, query: FloatArray, limit: int, scorer: FaceScorer) -> list[UserMatch]:
+        """Users by their likeness to a (dimensions,) query of length 1, best first. Raises InputError."""
         view = self._current()
         if not view.names:
             return []
         queries = checked(query[np.newaxis], view.vectors.shape[1])
-        return [UserMatch(view.names[i], value) for value, i in best(queries @ view.vectors.T, limit)[0]]
+        nearest = [i for _, i in best(queries @ view.vectors.T, limit)[0]]
+        alike = scorer.compare(queries[0], view.vectors[nearest])
+        found = [UserMatch(view.names[i], likeness) for i, likeness in zip(nearest, alike, strict=True)]
+        return sorted(found, key=lambda match: -match.likeness)
 
     def _current(self) -> _View:
         with self._lock:
@@ -282,15 +288,18 @@ class Users:
         return found
 
 
-def _refusal(
-    face_id: str, row: int, vector: bytes, owner: str | None, mean: FloatArray | None, lowest: float
-) -> UserRefusal | None:
+def _refusal(face_id: str, row: int, owner: str | None) -> UserRefusal | None:
     if row == 0:
         return UserRefusal(face_id, "FACE_NOT_FOUND")
     if owner is not None:
         return UserRefusal(face_id, "ASSOCIATED_TO_A_DIFFERENT_USER", owner)
-    if mean is not None:
-        similarity = float(np.dot(mean, rows_of.vector(vector)))
-        if similarity < lowest:
-            return UserRefusal(face_id, "LOW_MATCH_CONFIDENCE", similarity=similarity)
     return None
+
+
+def _unlike(
+    face_id: str, vector: bytes, mean: FloatArray | None, lowest: float, scorer: FaceScorer | None
+) -> UserRefusal | None:
+    if mean is None or scorer is None:
+        return None
+    (likeness,) = scorer.compare(mean, rows_of.vector(vector)[np.newaxis])
+    return UserRefusal(face_id, "LOW_MATCH_CONFIDENCE", likeness=likeness) if likeness < lowest else None

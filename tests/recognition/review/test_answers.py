@@ -78,7 +78,7 @@ def test_a_rejected_look_alike_is_held_away_from_the_name_and_the_subject_is_not
 
     def named(vector: np.ndarray) -> list[str]:
         found = staff.search(vector[np.newaxis], 5)
-        return [match.name for match in anchors.held_away("staff", SPACE, vector[np.newaxis], found)[0]]
+        return [match.name for match in anchors.held_away("staff", SPACE.fingerprint, vector[np.newaxis], found)[0]]
 
     assert named(alike)[0] == "alice"
     answers.reject(ask(alike))
@@ -104,7 +104,7 @@ def test_an_answer_is_taken_back_with_all_that_came_of_it(
     alike = look(5, 2, like=0, share=0.9)
     anchors = RejectionIndex(tmp_path)
     found = staff.search(alike[np.newaxis], 5)
-    assert anchors.held_away("staff", SPACE, alike[np.newaxis], found) == found
+    assert anchors.held_away("staff", SPACE.fingerprint, alike[np.newaxis], found) == found
     anchors.close()
     with pytest.raises(NotFoundError):
         answers.undo()

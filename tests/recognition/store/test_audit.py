@@ -93,7 +93,7 @@ def test_a_wrong_picture_and_a_double_are_found_among_real_ones(shared_data: Pat
     with Collections(tmp_path, CollectionSettings()) as collections:
         made = collections.create("real")
         outcomes = {one.path.name: one.face for one in enroll_images(planned(tmp_path / "people", None), looks, made)}
-        found = audit.audit(made, similar=looks.embedder.calibration.cosine(80))
+        found = audit.audit(made, similar=looks.embedder.scorer.typical_cosine(80))
     wrong, again = outcomes["wrong.jpg"], outcomes["double.jpg"]
     assert wrong is not None
     assert again is not None

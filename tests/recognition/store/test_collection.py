@@ -232,8 +232,9 @@ def test_a_running_process_sees_what_another_one_enrolls_and_deletes(
 ) -> None:
     code = (
         "import sys, pathlib, numpy as np\n"
-        "from edge.recognition.store import Collections, NewFace\n"
-        "from edge.core.settings import CollectionSettings\n"
+        "from edge.recognition.store.collections import Collections\n"
+        "from edge.recognition.store.face_rows import NewFace\n"
+        "from edge.core.settings.vision import CollectionSettings\n"
         "from edge.core.types import Box, Space\n"
         "with Collections(pathlib.Path(sys.argv[1]), CollectionSettings()) as opened:\n"
         "    staff = opened.get('staff')\n"

@@ -21,8 +21,9 @@ from edge.recognition.store.store import FILE
 ADD_AND_DELETE = """
 import hashlib, pathlib, sys
 import numpy as np
-from edge.recognition.store import Collections, NewFace
-from edge.core.settings import CollectionSettings
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 start = int(sys.argv[2])
 random = np.random.default_rng(start)

@@ -225,9 +225,10 @@ PYTHON
 FULL = """
 import sys, pathlib, hashlib, os
 import numpy as np
-from edge.recognition.store import Collections, NewFace
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.core.errors import StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 folder = pathlib.Path(sys.argv[1])
 vectors = np.eye(512, dtype=np.float32)
@@ -251,9 +252,10 @@ with Collections(folder, CollectionSettings()) as opened:
 READ_ONLY = """
 import sys, pathlib, subprocess
 import numpy as np
-from edge.recognition.store import Collections, NewFace
+from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace
 from edge.core.errors import StoreError
-from edge.core.settings import CollectionSettings
+from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 folder = pathlib.Path(sys.argv[1])
 vectors = np.eye(16, dtype=np.float32)

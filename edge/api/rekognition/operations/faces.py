@@ -10,7 +10,6 @@ from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.quality_filter import UnindexedFace, best_of, sort_out
 from edge.api.rekognition.search import (
     DEFAULT_MATCHES,
-    DEFAULT_THRESHOLD,
     collection_version,
     face_matches,
     faces_by_id,
@@ -132,7 +131,7 @@ def _new_face(call: Call, digest: str, seen: DetectedFace, embedding: Embedding)
 
 def _asked(call: Call) -> tuple[int, float]:
     """MaxFaces and FaceMatchThreshold."""
-    return call.get("MaxFaces", DEFAULT_MATCHES), call.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
+    return call.get("MaxFaces", DEFAULT_MATCHES), call.get("FaceMatchThreshold", None)
 
 
 def _undeleted(face_id: str, owner: str | None) -> dict[str, Any]:

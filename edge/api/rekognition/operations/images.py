@@ -28,11 +28,8 @@ def compare_faces(call: Call) -> dict[str, Any]:
     source, (wanted,) = _embedded(call, "SourceImage", 1)
     targets, embeddings = _embedded(call, "TargetImage", None)
     threshold = call.get("SimilarityThreshold", DEFAULT_THRESHOLD)
-    calibration = call.service.vision.calibration
-    compared = [
-        (calibration.similarity(float(np.dot(wanted.vector, one.vector))), seen)
-        for seen, one in zip(targets, embeddings, strict=True)
-    ]
+    alike = call.service.vision.scorer.compare(wanted.vector, np.stack([one.vector for one in embeddings]))
+    compared = list(zip(alike, targets, strict=True))
     compared.sort(key=lambda pair: pair[0], reverse=True)
     return {
         "SourceImageFace": {

@@ -108,13 +108,13 @@ def _delete(call: Call) -> dict[str, Any]:
 
 def _associate(call: Call) -> dict[str, Any]:
     users = call.service.users(call.service.collection(call["CollectionId"]))
-    lowest = call.service.vision.calibration.cosine(call.get("UserMatchThreshold", ASSOCIATION_THRESHOLD))
-    change = _found(call, lambda: users.associate(call["UserId"], call["FaceIds"], lowest))
+    lowest, scorer = call.get("UserMatchThreshold", ASSOCIATION_THRESHOLD), call.service.vision.scorer
+    change = _found(call, lambda: users.associate(call["UserId"], call["FaceIds"], lowest, scorer))
     if not change.done and any(one.reason == "FULL" for one in change.refused):
         raise ApiError("ServiceQuotaExceededException", FULL)
     return {
         "AssociatedFaces": [{"FaceId": face_id} for face_id in change.done],
-        "UnsuccessfulFaceAssociations": [_unsuccessful(call, one) for one in change.refused],
+        "UnsuccessfulFaceAssociations": [_unsuccessful(one) for one in change.refused],
         "UserStatus": change.user.status,
     }
 
@@ -124,7 +124,7 @@ def _disassociate(call: Call) -> dict[str, Any]:
     change: UserChange = _found(call, lambda: users.disassociate(call["UserId"], call["FaceIds"]))
     return {
         "DisassociatedFaces": [{"FaceId": face_id} for face_id in change.done],
-        "UnsuccessfulFaceDisassociations": [_unsuccessful(call, one) for one in change.refused],
+        "UnsuccessfulFaceDisassociations": [_unsuccessful(one) for one in change.refused],
         "UserStatus": change.user.status,
     }
 
@@ -152,10 +152,9 @@ def _found(call: Call, look: Callable[[], Any]) -> Any:
 def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = "") -> list[dict[str, Any]]:
     limit = call.get("MaxUsers", DEFAULT_USERS)
     threshold = call.get("UserMatchThreshold", DEFAULT_THRESHOLD)
-    similarity = call.service.vision.calibration.similarity
-    found = call.service.users(collection).search(vector, limit + bool(but) + MARGIN)
+    found = call.service.users(collection).search(vector, limit + bool(but) + MARGIN, call.service.vision.scorer)
     found = _not_held_away(call, collection, vector, found)
-    hits = [(one.user_id, similarity(one.similarity)) for one in found if one.user_id != but]
+    hits = [(one.user_id, one.likeness) for one in found if one.user_id != but]
     return [
         {"Similarity": value, "User": {"UserId": user_id, "UserStatus": "ACTIVE"}}
         for user_id, value in hits[:limit]
@@ -177,11 +176,11 @@ def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found
     return [one for one in found if not away & {one.user_id, *subjects(one.user_id)}]
 
 
-def _unsuccessful(call: Call, one: UserRefusal) -> dict[str, Any]:
+def _unsuccessful(one: UserRefusal) -> dict[str, Any]:
     """A user that is full has no Reason of its own: the list of reasons is empty."""
     answer: dict[str, Any] = {"FaceId": one.face_id, "Reasons": [] if one.reason == "FULL" else [one.reason]}
     if one.user_id is not None:
         answer["UserId"] = one.user_id
-    if one.similarity is not None:
-        answer["Confidence"] = call.service.vision.calibration.similarity(one.similarity)
+    if one.likeness is not None:
+        answer["Confidence"] = one.likeness
     return answer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.operations.labels import filtered, labels_of
-from edge.api.rekognition.search import DEFAULT_MATCHES, DEFAULT_THRESHOLD, face_matches
+from edge.api.rekognition.search import DEFAULT_MATCHES, face_matches
 from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError, SourceError
 from edge.core.types import Frame
@@ -64,7 +64,7 @@ def _search(job: Job, service: Service, vision: Vision) -> Looks:
     """Faces with the number of their track: the same person has the same number while it is in view."""
     collection = service.collection(job.request["CollectionId"])
     collection.check_space(vision.space)
-    threshold = job.request.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
+    threshold = job.request.get("FaceMatchThreshold")
     label = service.settings.api.label
     # after a restart, numbers go on where no track of the first run can have come to
     first = max(0, job.seen)

@@ -19,7 +19,7 @@ from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.store import FILE
-from edge.recognition.store.subject_scoring import MOST_FACES, likeness
+from edge.recognition.subject_search import MOST_FACES, SubjectSearch, subject_cosine
 
 Vectors = NDArray[np.float32]
 Units = Callable[..., Vectors]
@@ -34,7 +34,7 @@ def near(centers: Vectors, spread: float, seed: int) -> Vectors:
 
 
 def asked(staff: Collection, query: Vectors, most: int = 32) -> list[Match]:
-    return staff.by_subject(query[np.newaxis], staff.search(query[np.newaxis], 32), most)[0]
+    return SubjectSearch(staff).subjects(query[np.newaxis], most=most)[0]
 
 
 def test_a_subject_with_one_face_is_as_alike_as_that_face(
@@ -42,7 +42,8 @@ def test_a_subject_with_one_face_is_as_alike_as_that_face(
 ) -> None:
     staff.add(faces(unit(5)), space)
     query = unit(1, seed=9)[0]
-    assert asked(staff, query) == staff.search(query[np.newaxis], 5)[0]
+    scored = [replace(match, likeness=0.0) for match in asked(staff, query, 5)]
+    assert scored == staff.search(query[np.newaxis], 5)[0]
 
 
 def test_several_faces_count_half_by_the_nearest_and_half_together(
@@ -92,7 +93,7 @@ def test_faces_that_come_and_go_count_at_once(staff: Collection, unit: Units, fa
     first = staff.add(faces(alice[:1], "alice"), space)
     assert asked(staff, query)[0].similarity == pytest.approx(float(alice[0] @ query), abs=1e-5)
     more = staff.add(faces(alice[1:], "alice", start=1), space)
-    together_now = likeness(float((alice @ query).max()), query, robust_centroid(alice))
+    together_now = subject_cosine(float((alice @ query).max()), query, robust_centroid(alice))
     assert asked(staff, query)[0].similarity == pytest.approx(together_now, abs=1e-5)
     staff.delete_faces([face.face_id for face in more])
     assert asked(staff, query)[0].face_id == first[0].face_id
@@ -106,7 +107,7 @@ def test_another_process_changes_what_counts(tmp_path: Path, unit: Units, faces:
         staff.add(faces(alice[:1], "alice"), space)
         before = asked(staff, query)[0].similarity
         there.get("staff").add(faces(alice[1:], "alice", start=1), space)
-        expected = likeness(float((alice @ query).max()), query, robust_centroid(alice))
+        expected = subject_cosine(float((alice @ query).max()), query, robust_centroid(alice))
         assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
         assert before != pytest.approx(expected, abs=1e-3)
 
@@ -116,7 +117,7 @@ def test_of_very_many_faces_the_newest_are_taken_together(
 ) -> None:
     alice, query = unit(MOST_FACES + 20, seed=3), unit(1, seed=9)[0]
     staff.add(faces(alice, "alice"), space)
-    expected = likeness(float((alice @ query).max()), query, robust_centroid(alice[-MOST_FACES:][::-1]))
+    expected = subject_cosine(float((alice @ query).max()), query, robust_centroid(alice[-MOST_FACES:][::-1]))
     assert asked(staff, query)[0].similarity == pytest.approx(expected, abs=1e-5)
 
 
@@ -132,5 +133,5 @@ def test_a_face_that_was_damaged_on_disk_spoils_nothing_of_its_subject(
     with Collections(tmp_path, CollectionSettings()) as opened:
         (match,) = asked(opened.get("staff"), query)
     whole = alice[1:]
-    expected = likeness(float((whole @ query).max()), query, robust_centroid(whole[::-1]))
+    expected = subject_cosine(float((whole @ query).max()), query, robust_centroid(whole[::-1]))
     assert match.similarity == pytest.approx(expected, abs=1e-5)

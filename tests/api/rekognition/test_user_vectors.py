@@ -14,10 +14,12 @@ from conftest import settings_for
 from edge.api.rekognition.vision import Vision
 from edge.core.imaging import image as pictures
 from edge.core.settings.vision import CollectionSettings
-from edge.core.types import Box, Space
+from edge.core.types import Box
+from edge.inference.scoring import FaceScorer
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.users import Users
+from edge.recognition.subject_search import SubjectSearch
 
 FALSE_POSITIVES = 0.01
 """share of strangers that may be taken for somebody"""
@@ -37,7 +39,7 @@ def test_users_are_recognized_more_often_than_faces_at_the_same_rate_of_false_na
     people = {name: embeddings(vision, folder / name) for name in split["gallery_ids"]}
     strangers = [vector for name in split["distractor_ids"] for vector in embeddings(vision, folder / name)]
 
-    rates = [rates_of(people, strangers, vision.space, tmp_path / str(seed), seed) for seed in range(SPLITS)]
+    rates = [rates_of(people, strangers, vision, tmp_path / str(seed), seed) for seed in range(SPLITS)]
 
     faces, users = (round(float(np.mean(column)), 4) for column in zip(*rates, strict=True))
     print({"people": len(people), "strangers": len(strangers), "splits": SPLITS, "by face": faces, "by user": users})
@@ -45,7 +47,7 @@ def test_users_are_recognized_more_often_than_faces_at_the_same_rate_of_false_na
 
 
 def rates_of(
-    people: dict[str, Any], strangers: list[Any], space: Space, folder: Path, seed: int
+    people: dict[str, Any], strangers: list[Any], vision: Vision, folder: Path, seed: int
 ) -> tuple[float, float]:
     """How often people are recognized by face and by user, with a random choice of pictures enrolled."""
     chance = random.Random(seed)
@@ -58,10 +60,11 @@ def rates_of(
             enrolled = mixed[: min(ENROLLED, len(mixed) // 2)]
             new = [NewFace(one, name, f"{name} {i}", Box(0, 0, 1, 1)) for i, one in enumerate(enrolled)]
             users.create(name)
-            users.associate(name, [face.face_id for face in collection.add(new, space)], -1)
+            users.associate(name, [face.face_id for face in collection.add(new, vision.space)])
             probes += [(name, vector) for vector in mixed[len(enrolled) :]]
-        by_face = rate(probes, strangers, lambda vector: best_face(collection, vector))
-        by_user = rate(probes, strangers, lambda vector: best_user(users, vector))
+        search = SubjectSearch(collection, vision.scorer)
+        by_face = rate(probes, strangers, lambda vector: best_face(search, vector))
+        by_user = rate(probes, strangers, lambda vector: best_user(users, vector, vision.scorer))
     return by_face, by_user
 
 
@@ -75,18 +78,18 @@ def embeddings(vision: Vision, folder: Path) -> list[Any]:
     return found
 
 
-def best_face(collection: Any, vector: Any) -> tuple[str, float]:
-    match = collection.search(vector[np.newaxis], 1)[0][0]
-    return match.subject, match.similarity
+def best_face(search: SubjectSearch, vector: Any) -> tuple[str | None, float]:
+    match = search.faces(vector[np.newaxis], limit=1)[0][0]
+    return match.subject, match.likeness
 
 
-def best_user(users: Users, vector: Any) -> tuple[str, float]:
-    match = users.search(vector, 1)[0]
-    return match.user_id, match.similarity
+def best_user(users: Users, vector: Any, scorer: FaceScorer) -> tuple[str, float]:
+    match = users.search(vector, 1, scorer)[0]
+    return match.user_id, match.likeness
 
 
 def rate(probes: list[tuple[str, Any]], strangers: list[Any], best: Any) -> float:
     """The share of probes whose best match is right and above what all but FALSE_POSITIVES of strangers reach."""
     threshold = float(np.quantile([best(vector)[1] for vector in strangers], 1 - FALSE_POSITIVES))
     found = [(name, *best(vector)) for name, vector in probes]
-    return round(sum(name == who and similarity > threshold for name, who, similarity in found) / len(found), 4)
+    return round(sum(name == who and likeness > threshold for name, who, likeness in found) / len(found), 4)

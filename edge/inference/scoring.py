@@ -1,0 +1,145 @@
+"""How alike two embeddings are, told against people who are neither: adaptive symmetric score normalization (AS-norm).
+
+An embedding's statistics are mean and standard deviation of its highest cosines with a cohort, embeddings of people
+who are enrolled nowhere. The score of a pair is the mean of its cosine in units of either side's statistics:
+((cosine - m_a) / s_a + (cosine - m_b) / s_b) / 2 (Matejka et al., Interspeech 2017). It takes out what a face has in
+common with everybody of its kind, which a bare cosine takes for likeness.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.errors import ModelError
+from edge.core.storage import files
+from edge.inference.calibration import Calibration
+from edge.inference.model import Model
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+
+MOST_BYTES = 300_000
+"""of a cohort's file"""
+LEAST_DEVIATION = 0.01
+"""of the cosines: a cohort of copies would make scores without bounds"""
+
+HINT = "put the cohort's file beside the card"
+GENERAL = Calibration()
+"""of cosines, for cards that have none"""
+
+Statistics = tuple[float, float]
+"""mean and standard deviation"""
+NEUTRAL: Statistics = (0.0, 1.0)
+"""without a cohort: the score is the cosine"""
+
+
+class Cohort:
+    """Embeddings of people who are enrolled nowhere. Threads may share it.
+
+    ``vectors``: (n, dimensions) of any scale; ``nearest``: how many of the highest cosines make the statistics.
+    """
+
+    def __init__(self, vectors: FloatArray, nearest: int) -> None:
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        self._columns: FloatArray = np.ascontiguousarray((vectors / lengths).T, dtype=np.float32)
+        self._nearest = min(nearest, len(vectors))
+
+    @property
+    def size(self) -> int:
+        """People in it."""
+        return self._columns.shape[1]
+
+    @property
+    def vectors(self) -> FloatArray:
+        """(n, dimensions) of length 1."""
+        return self._columns.T
+
+    @cached_property
+    def usual(self) -> Statistics:
+        """Of faces of the cohort itself, without the cosine 1 of each with itself."""
+        sample = self.vectors[:: max(1, self.size // 200)]
+        highest = np.sort(sample @ self._columns, axis=1)[:, -self._nearest - 1 : -1]
+        return float(highest.mean()), max(LEAST_DEVIATION, float(highest.std(axis=1).mean()))
+
+    def statistics(self, vectors: FloatArray) -> list[Statistics]:
+        """Mean and deviation of the highest cosines of each of (k, dimensions) unit vectors."""
+        cosines = vectors @ self._columns
+        cosines.partition(self.size - self._nearest, axis=1)
+        highest = cosines[:, self.size - self._nearest :]
+        means = highest.mean(axis=1)
+        deviations = np.sqrt(np.maximum(np.einsum("ij,ij->i", highest, highest) / self._nearest - means**2, 0.0))
+        return list(zip(means.tolist(), np.maximum(deviations, LEAST_DEVIATION).tolist(), strict=True))
+
+
+def read_cohort(path: Path, sha256: str, dimensions: int, nearest: int) -> Cohort:
+    """A cohort's file: int8 (n, dimensions) as ``numpy.save`` writes it. Raises ModelError."""
+    try:
+        data = path.read_bytes()
+        digest = files.sha256(path)
+        numbers = np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"cohort {path}: cannot be read: {error}", "put the file of the card beside the card"
+        ) from error
+    if sha256 and digest != sha256:
+        raise ModelError(
+            f"cohort {path}: expected sha256 {sha256}, got {digest}", "put the file of the card beside the card"
+        )
+    if numbers.dtype != np.int8 or numbers.ndim != 2 or numbers.shape[1] != dimensions or len(numbers) < nearest:
+        raise ModelError(
+            f"cohort {path}: expected {nearest} or more rows of {dimensions} int8, got {numbers.shape} {numbers.dtype}",
+            "make it with scripts/calibrate",
+        )
+    return Cohort(numbers.astype(np.float32), nearest)
+
+
+@dataclass(frozen=True)
+class FaceScorer:
+    """Scores of one embedder: its calibration, and its cohort where the card has one. Threads may share it."""
+
+    calibration: Calibration = GENERAL
+    cohort: Cohort | None = None
+
+    def statistics(self, vectors: FloatArray) -> list[Statistics]:
+        """Of each of (k, dimensions) unit vectors; ``NEUTRAL`` without a cohort."""
+        return [NEUTRAL] * len(vectors) if self.cohort is None else self.cohort.statistics(vectors)
+
+    def score(self, cosine: float, one: Statistics, other: Statistics) -> float:
+        """Normalized score of two embeddings with these statistics."""
+        return ((cosine - one[0]) / one[1] + (cosine - other[0]) / other[1]) / 2.0
+
+    def likeness(self, cosine: float, one: Statistics, other: Statistics) -> float:
+        """Likeness 0..100 of two embeddings with these statistics."""
+        return self.calibration.likeness(self.score(cosine, one, other))
+
+    def compare(self, vector: FloatArray, others: FloatArray) -> list[float]:
+        """Likeness 0..100 of a (dimensions,) embedding with each of (k, dimensions)."""
+        if not len(others):
+            return []
+        (own,) = self.statistics(vector[np.newaxis])
+        cosines: Sequence[float] = (others @ vector).tolist()
+        return [self.likeness(c, own, s) for c, s in zip(cosines, self.statistics(others), strict=True)]
+
+    def typical_cosine(self, likeness: float) -> float:
+        """The cosine at which two faces with statistics as usual in the cohort have this likeness 0..100."""
+        score = self.calibration.score(likeness)
+        if self.cohort is None:
+            return score
+        mean, deviation = self.cohort.usual
+        return min(1.0, max(-1.0, mean + score * deviation))
+
+
+def scorer_of(model: Model) -> FaceScorer:
+    """Calibration and cohort of an embedder's card. Raises ModelError for a cohort that is not there or damaged."""
+    card = model.card
+    if card.cohort is None or card.embedding is None:
+        return FaceScorer(card.map)
+    path = (model.folder or model.path.parent) / card.cohort.file
+    return FaceScorer(card.map, read_cohort(path, card.cohort.sha256, card.embedding.dimensions, card.cohort.nearest))

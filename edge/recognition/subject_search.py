@@ -1,0 +1,208 @@
+"""Who of a collection a face looks like: search by cosine, rejections applied, candidates scored anew.
+
+How like a subject a look is: half by the subject's nearest face, half by all of its faces together. The nearest face
+alone is fooled by one odd picture, all together miss a pose that one picture shows; both are normalized scores.
+The statistics of enrolled faces are worked out from their stored embeddings when they are first candidates, and held
+until the collection changes: nothing of them is stored, and another cohort needs no enrollment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.types import Match, Space
+from edge.inference.scoring import FaceScorer, Statistics
+from edge.recognition.score_policy import ScorePolicy
+from edge.recognition.store.centroid import robust_centroid
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+    from edge.recognition.protocols import RejectionFilter
+    from edge.recognition.store.collection import Collection
+
+SUBJECTS = 5
+"""the nearest, of which it is asked how alike they are"""
+FACES = 32
+"""faces of the collection that a search by subject sees: more than a subject has pictures, so that a runner-up is
+among them"""
+MOST_FACES = 100
+"""of a subject, the newest, that are taken together"""
+MOST_SUBJECTS = 10_000
+"""whose statistics are held together; the rest are read again"""
+MOST_STATISTICS = 100_000
+"""of single faces"""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledSubject:
+    """All faces of a subject together."""
+
+    centroid: FloatArray | None
+    """(dimensions,) of length 1; None: the subject has but one face"""
+    statistics: Statistics
+    """of the centroid"""
+    faces: dict[str, Statistics]
+    """by FaceId"""
+
+
+def subject_cosine(nearest: float, query: FloatArray, centroid: FloatArray | None) -> float:
+    """Cosine, -1..1, of a (dimensions,) query to a subject.
+
+    ``nearest``: to its nearest face. ``centroid``: ``robust_centroid`` of all its faces; None: it has but one.
+    """
+    return nearest if centroid is None else (nearest + float(query @ centroid)) / 2.0
+
+
+class SubjectSearch:
+    """One collection as one embedder's scores see it. Threads may share it.
+
+    Searches raise InputError for vectors that are not unit vectors of the collection's dimensions, SpaceError for
+    another embedding space, StoreError.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        scorer: FaceScorer | None = None,
+        policy: ScorePolicy | None = None,
+        rejections: RejectionFilter | None = None,
+    ) -> None:
+        self.collection = collection
+        self.scorer = scorer or FaceScorer()
+        self.policy = policy or ScorePolicy()
+        self._rejections = rejections
+        self._lock = threading.Lock()
+        self._state: object = None
+        self._subjects: dict[str, EnrolledSubject] = {}
+        self._faces: dict[str, Statistics] = {}
+        self._count: int | None = None
+
+    def within(self, collection: Collection) -> SubjectSearch:
+        """The same search in another collection."""
+        return SubjectSearch(collection, self.scorer, self.policy, self._rejections)
+
+    @property
+    def name(self) -> str:
+        """The collection's."""
+        return self.collection.name
+
+    @property
+    def count(self) -> int:
+        """Subjects enrolled; a face without a subject counts as one."""
+        with self._lock:
+            self._renewed()
+            if self._count is None:
+                self._count = self.collection.subject_count()
+            return self._count
+
+    @property
+    def needed(self) -> float:
+        """Likeness 0..100 that a match must reach now."""
+        return self.policy.needed(self.count) if self.policy.likeness is None else self.policy.likeness
+
+    def subjects(self, vectors: FloatArray, space: Space | None = None, most: int = SUBJECTS) -> list[list[Match]]:
+        """For each of (k, dimensions) vectors one match for each of the ``most`` nearest subjects, most alike first.
+
+        ``face_id`` is the nearest face's. A face without a subject stands for itself.
+        """
+        found = [_nearest(matches, most) for matches in self._found(vectors, max(FACES, most), space)]
+        named = {match.subject for matches in found for match in matches if match.subject is not None}
+        loose = [match.face_id for matches in found for match in matches if match.subject is None]
+        subjects, faces = self._known(named, loose)
+        own = self.scorer.statistics(vectors)
+        return [
+            sorted((self._as_subject(query, one, its, subjects, faces) for one in matches), key=_by_likeness)
+            for query, its, matches in zip(vectors, own, found, strict=True)
+        ]
+
+    def faces(self, vectors: FloatArray, space: Space | None = None, limit: int = 5) -> list[list[Match]]:
+        """For each of (k, dimensions) vectors the ``limit`` faces that are most alike, most alike first."""
+        found = self._found(vectors, max(FACES, 2 * limit), space)
+        _, faces = self._known((), [match.face_id for matches in found for match in matches])
+        own = self.scorer.statistics(vectors)
+        return [
+            sorted((self._as_face(one, its, faces) for one in matches), key=_by_likeness)[:limit]
+            for its, matches in zip(own, found, strict=True)
+        ]
+
+    def _found(self, vectors: FloatArray, limit: int, space: Space | None) -> list[list[Match]]:
+        found = self.collection.search(vectors, limit, space)
+        fingerprint = self.collection.space
+        if self._rejections is None or fingerprint is None:
+            return found
+        return self._rejections.held_away(self.name, fingerprint, vectors, found)
+
+    def _as_subject(
+        self,
+        query: FloatArray,
+        match: Match,
+        own: Statistics,
+        subjects: dict[str, EnrolledSubject],
+        faces: dict[str, Statistics],
+    ) -> Match:
+        subject = subjects.get(match.subject) if match.subject is not None else None
+        if subject is None:
+            return self._as_face(match, own, faces)
+        face = subject.faces.get(match.face_id, subject.statistics)
+        score = self.scorer.score(match.similarity, own, face)
+        if subject.centroid is not None:
+            score = (score + self.scorer.score(float(query @ subject.centroid), own, subject.statistics)) / 2.0
+        cosine = subject_cosine(match.similarity, query, subject.centroid)
+        return Match(match.face_id, match.subject, cosine, self.scorer.calibration.likeness(score))
+
+    def _as_face(self, match: Match, own: Statistics, faces: dict[str, Statistics]) -> Match:
+        statistics = faces.get(match.face_id)
+        if statistics is None:  # deleted this very moment
+            return match
+        return replace(match, likeness=self.scorer.likeness(match.similarity, own, statistics))
+
+    def _known(
+        self, subjects: set[str] | tuple[()], face_ids: Sequence[str]
+    ) -> tuple[dict[str, EnrolledSubject], dict[str, Statistics]]:
+        with self._lock:
+            self._renewed()
+            missing = [name for name in subjects if name not in self._subjects]
+            if missing:
+                newest = self.collection.newest(missing, MOST_FACES)
+                self._subjects.update((name, self._together(*newest[name])) for name in missing if name in newest)
+            unread = [face_id for face_id in dict.fromkeys(face_ids) if face_id not in self._faces]
+            if unread:
+                self._faces.update(self._read(unread))
+            return {name: self._subjects[name] for name in subjects if name in self._subjects}, self._faces
+
+    def _renewed(self) -> None:
+        """Forget what was held of another state of the collection."""
+        state = self.collection.revision
+        if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:
+            self._state, self._subjects, self._faces, self._count = state, {}, {}, None
+
+    def _together(self, face_ids: Sequence[str], vectors: FloatArray) -> EnrolledSubject:
+        centroid = robust_centroid(vectors) if len(vectors) > 1 else None
+        every = vectors if centroid is None else np.concatenate([vectors, centroid[np.newaxis]])
+        statistics = self.scorer.statistics(every)
+        return EnrolledSubject(centroid, statistics[-1], dict(zip(face_ids, statistics, strict=False)))
+
+    def _read(self, face_ids: Sequence[str]) -> dict[str, Statistics]:
+        there = self.collection.known_vectors(face_ids)
+        if not there:
+            return {}
+        return dict(zip(there, self.scorer.statistics(np.stack(list(there.values()))), strict=True))
+
+
+def _nearest(matches: Sequence[Match], most: int) -> list[Match]:
+    """The nearest face of each of the ``most`` nearest subjects; ``matches`` come best first."""
+    nearest: dict[str, Match] = {}
+    for match in matches:
+        if len(nearest) == most:
+            break
+        nearest.setdefault(match.name, match)
+    return list(nearest.values())
+
+
+def _by_likeness(match: Match) -> tuple[float, float]:
+    return -match.likeness, -match.similarity
