@@ -82,7 +82,8 @@ def test_the_child_steps_back(opened: Collections, tmp_path: Path, monkeypatch: 
     said = tmp_path / "nice"
     code = f"""
 import os, sys
-from edge.recognition.store import apart, building
+from edge.recognition.store import index_builder as building
+from edge.recognition.store import index_worker as apart
 build = building.build
 def watched(*arguments, **more):
     open({str(said)!r}, "w").write(f"{{os.getpriority(os.PRIO_PROCESS, 0)}} {{'pydantic' in sys.modules}}")
@@ -129,7 +130,8 @@ def test_a_child_that_is_killed_in_the_middle_leaves_the_old_index_in_use_and_it
     staff.add(faces(unit(400, seed=1), start=1000), space)
     code = """
 import os, signal, sys
-from edge.recognition.store import apart, building
+from edge.recognition.store import index_builder as building
+from edge.recognition.store import index_worker as apart
 building._tune = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(apart.child(sys.argv[1]))
 """
