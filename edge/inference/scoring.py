@@ -136,6 +136,10 @@ class FaceScorer:
         return min(1.0, max(-1.0, mean + score * deviation))
 
 
+UNNORMALIZED = FaceScorer()
+"""cosines, by a general calibration"""
+
+
 def scorer_of(model: Model) -> FaceScorer:
     """Calibration and cohort of an embedder's card. Raises ModelError for a cohort that is not there or damaged."""
     card = model.card

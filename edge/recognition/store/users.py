@@ -18,6 +18,7 @@ import numpy as np
 from edge.core.errors import ConflictError, NotFoundError
 from edge.core.storage.sqlite import Connection
 from edge.core.types import Face
+from edge.inference.scoring import UNNORMALIZED, FaceScorer
 from edge.recognition.store import face_rows as rows_of
 from edge.recognition.store.centroid import robust_centroid
 from edge.recognition.store.store import CollectionStore
@@ -25,7 +26,6 @@ from edge.recognition.store.vectors import best, checked
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.inference.scoring import FaceScorer
 
 
 Status = Literal["CREATED", "ACTIVE"]
@@ -134,7 +134,7 @@ class Users:
             return {face_id: user_id for _, face_id, _, user_id in self._ties(db, face_ids) if user_id}
 
     def associate(
-        self, user_id: str, face_ids: Sequence[str], lowest: float = 0.0, scorer: FaceScorer | None = None
+        self, user_id: str, face_ids: Sequence[str], lowest: float = 0.0, scorer: FaceScorer = UNNORMALIZED
     ) -> UserChange:
         """Tie faces to a user. ``lowest``: likeness 0..100 to the user's vector, asked of faces once it has some.
 
@@ -212,7 +212,7 @@ class Users:
         with self._store.reading() as db:
             return self._mean(db, self._get(db, user_id).row)
 
-    def search(self, query: FloatArray, limit: int, scorer: FaceScorer) -> list[UserMatch]:
+    def search(self, query: FloatArray, limit: int, scorer: FaceScorer = UNNORMALIZED) -> list[UserMatch]:
         """Users by their likeness to a (dimensions,) query of length 1, best first. Raises InputError."""
         view = self._current()
         if not view.names:
@@ -297,9 +297,9 @@ def _refusal(face_id: str, row: int, owner: str | None) -> UserRefusal | None:
 
 
 def _unlike(
-    face_id: str, vector: bytes, mean: FloatArray | None, lowest: float, scorer: FaceScorer | None
+    face_id: str, vector: bytes, mean: FloatArray | None, lowest: float, scorer: FaceScorer
 ) -> UserRefusal | None:
-    if mean is None or scorer is None:
+    if mean is None:
         return None
     (likeness,) = scorer.compare(mean, rows_of.vector(vector)[np.newaxis])
     return UserRefusal(face_id, "LOW_MATCH_CONFIDENCE", likeness=likeness) if likeness < lowest else None

@@ -12,6 +12,7 @@ import pytest
 from edge.core.errors import ConflictError, NotFoundError
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
+from edge.inference.scoring import GENERAL
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.users import MOST_FACES, Users
@@ -184,10 +185,12 @@ def test_a_users_vector_is_the_mean_of_its_faces_and_follows_them(stored: Any) -
     ids = add(collection, vectors)
     users.create("ann")
 
-    users.associate("ann", ids[:2], -1)
-    assert users.search(unit([1, 0])[0], 5)[0].similarity == pytest.approx(1.0, abs=1e-6)
+    users.associate("ann", ids[:2])
+    assert users.search(unit([1, 0])[0], 5)[0].likeness == pytest.approx(100.0, abs=1e-3)
     users.disassociate("ann", ids[:1])
-    assert users.search(unit([1, 0])[0], 5)[0].similarity == pytest.approx(float(vectors[1][0]), abs=1e-6)
+    assert users.search(unit([1, 0])[0], 5)[0].likeness == pytest.approx(
+        GENERAL.likeness(float(vectors[1][0])), abs=1e-3
+    )
     collection.delete_faces(ids[1:2])
 
     assert users.search(unit([1, 0])[0], 5) == []
@@ -199,7 +202,7 @@ def test_embeddings_that_cancel_out_still_make_a_vector(stored: Any) -> None:
     ids = add(collection, unit([1.0], [-1.0]))
     users.create("ann")
 
-    users.associate("ann", ids, -1)
+    users.associate("ann", ids)
 
     assert np.linalg.norm(users.vector("ann")) == pytest.approx(1.0, abs=1e-6)
 
@@ -210,9 +213,9 @@ def test_a_user_has_at_most_100_faces_and_a_full_one_takes_no_more(stored: Any) 
     vectors = generator.normal(size=(MOST_FACES + 2, 8)).astype(np.float32)
     ids = add(collection, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     users.create("ann")
-    users.associate("ann", ids[:99], -1)
+    users.associate("ann", ids[:99])
 
-    change = users.associate("ann", ids[99:], -1)
+    change = users.associate("ann", ids[99:])
 
     assert change.done == (ids[99],)
     assert [one.reason for one in change.refused] == ["FULL", "FULL"]
@@ -224,7 +227,7 @@ def test_another_opening_of_the_store_sees_a_change_at_once(stored: Any, tmp_pat
     users.create("ann")
     assert users.search(unit([1.0])[0], 5) == []
     with Collections(tmp_path, CollectionSettings()) as elsewhere:
-        Users(elsewhere.store, "c", collection.number).associate("ann", ids[:1], -1)
+        Users(elsewhere.store, "c", collection.number).associate("ann", ids[:1])
 
     assert [match.user_id for match in users.search(unit([1.0])[0], 5)] == ["ann"]
 

@@ -55,7 +55,10 @@ def test_a_database_of_a_newer_edge_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_migrations_run_once_when_many_processes_start_together(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from edge.recognition.store.store import CollectionStore; CollectionStore(pathlib.Path(sys.argv[1])).close()"
+    code = (
+        "import sys, pathlib; from edge.recognition.store.store import CollectionStore; "
+        "CollectionStore(pathlib.Path(sys.argv[1])).close()"
+    )
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     with Collections(tmp_path, CollectionSettings()) as opened:
@@ -66,7 +69,10 @@ def test_a_second_store_in_one_process_leaves_the_first_its_locks(
     tmp_path: Path, unit: Units, faces: Faces, space: Space
 ) -> None:
     """Without them another process that ends takes itself for the last one and deletes the log of what is committed."""
-    code = "import sys, pathlib; from edge.recognition.store.store import CollectionStore; CollectionStore(pathlib.Path(sys.argv[1])).close()"
+    code = (
+        "import sys, pathlib; from edge.recognition.store.store import CollectionStore; "
+        "CollectionStore(pathlib.Path(sys.argv[1])).close()"
+    )
     with Collections(tmp_path, CollectionSettings()) as first:
         staff = first.create("staff")
         staff.add(faces(unit(3)), space)
