@@ -29,8 +29,8 @@ def _opened(ctx: click.Context) -> tuple[ReleaseStore, UpdateState]:
     from edge.releases.release_store import ReleaseStore
     from edge.releases.update_state import UpdateState
 
-    slots = ReleaseStore(config.state_folder(output.settings(ctx)))
-    return slots, UpdateState(slots.folder)
+    store = ReleaseStore(config.state_folder(output.settings(ctx)))
+    return store, UpdateState(store.folder)
 
 
 @release.command("list")
@@ -43,12 +43,12 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     Example:
       edge release list --json
     """
-    slots, ledger = _opened(ctx)
+    store, updates = _opened(ctx)
     rows = []
-    for name in slots.installed():
-        good = ledger.get("good") == name
-        place = {slots.current: "current", slots.previous: "previous"}.get(name, "")
-        said = "good" if good else ledger.bad(name) or ("on probation" if place == "current" else "")
+    for name in store.installed():
+        good = updates.get("good") == name
+        place = {store.current: "current", store.previous: "previous"}.get(name, "")
+        said = "good" if good else updates.bad(name) or ("on probation" if place == "current" else "")
         rows.append({"release": name, "in_use": place, "state": said})
     if as_json:
         output.print_json(rows)
@@ -71,11 +71,11 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
     """
     from edge.releases.manifest import facts
 
-    slots, _ = _opened(ctx)
-    chosen = name or slots.current
+    store, _ = _opened(ctx)
+    chosen = name or store.current
     if not chosen:
         output.nothing(ctx, "no release is in use on this device")
-    found = facts(slots.manifest(chosen))
+    found = facts(store.manifest(chosen))
     if as_json:
         output.print_json(found)
     else:
@@ -94,9 +94,9 @@ def rollback(ctx: click.Context, as_json: bool) -> None:
     """
     from edge.releases.activation import go_back
 
-    slots, ledger = _opened(ctx)
-    with slots.locked():
-        now = go_back(slots, ledger, "taken back by hand")
+    store, updates = _opened(ctx)
+    with store.locked():
+        now = go_back(store, updates, "taken back by hand")
     if as_json:
         output.print_json({"release": now or None})
         return

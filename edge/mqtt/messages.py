@@ -186,6 +186,8 @@ class Reported:
     error: str = ""
     group: str = ""
     """of the device, as its ``sync.group`` says"""
+    expiring: dict[str, str] = field(default_factory=dict)
+    """roles of the release repository whose signatures expire soon: role -> YYYY-MM-DD"""
     v: V1 = VERSION
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.core.errors import ConflictError, ReleaseError, StoreError
+from edge.core.errors import ConflictError, NotFoundError, ReleaseError, StoreError
 from edge.releases.manifest import Release, ShippedCollection, subject_digest
 from edge.releases.release_store import TAXONOMY
 
@@ -66,15 +66,15 @@ def in_force(settings: Settings, state: Path) -> Settings:
     """The settings under the release that is in use here; unchanged where there is none that can be read."""
     from edge.releases.release_store import ReleaseStore
 
-    slots = ReleaseStore(state)
-    current = slots.current
+    store = ReleaseStore(state)
+    current = store.current
     if not current:
         return settings
     try:
-        release = slots.manifest(current)
-    except ReleaseError:
-        return settings  # the daemon says what is wrong with it
-    changed = settings_of(settings, release, slots.path(current))
+        release = store.manifest(current)
+    except (NotFoundError, StoreError):
+        return settings  # the daemon reports what is wrong with it
+    changed = settings_of(settings, release, store.path(current))
     cameras = tuple(
         camera.model_copy(update={"detectors": tuple(release.replaces.get(name, name) for name in camera.detectors)})
         for camera in settings.cameras
@@ -83,7 +83,7 @@ def in_force(settings: Settings, state: Path) -> Settings:
 
 
 def prepare(
-    collections: Collections, release: Release, slots: ReleaseStore, ledger: UpdateState, step: Step = lambda _: None
+    collections: Collections, release: Release, store: ReleaseStore, updates: UpdateState, step: Step = lambda _: None
 ) -> dict[str, str]:
     """Bring the store to what the release holds; told of each batch of faces.
 
@@ -100,7 +100,7 @@ def prepare(
         if name != shipped.name:
             renames[shipped.name] = name
         if not done or renames:
-            _fill(collections.get_or_create(name), shipped, slots, ledger, step)
+            _fill(collections.get_or_create(name), shipped, store, updates, step)
     if not renames:
         _remember(collections, digest)
     return renames
@@ -126,50 +126,54 @@ def withdraw(collections: Collections) -> None:
         _remember(collections, "")
 
 
-def go_back(slots: ReleaseStore, ledger: UpdateState, reason: str) -> str:
+def go_back(store: ReleaseStore, updates: UpdateState, reason: str) -> str:
     """Take the current release back and never again; the one in use now, empty for none.
 
     Raises ReleaseError where that would bring back somebody who was forgotten.
     """
-    bad, good = slots.current, slots.previous
+    bad, good = store.current, store.previous
     if not bad:
         raise ReleaseError("no release is in use", "edge sync fetches one")
-    if good and slots.manifest(good).erasure < int(ledger.get("erasure", 0)):
+    try:
+        store.manifest(good)
+    except (NotFoundError, StoreError):
+        good = ""
+    if good and store.manifest(good).erasure < int(updates.get("erasure", 0)):
         raise ReleaseError(
             f"release {good} is from before somebody was forgotten: there is no way back to it",
             "publish a new release with the same models",
         )
-    ledger.put({f"bad {bad}": reason, "good": good or None, "boots": None, "failed": bad})
+    updates.put({f"bad {bad}": reason, "good": good or None, "boots": None, "failed": bad})
     if good:
-        slots.activate(good, "")
+        store.activate(good, "")
     else:
-        slots.drop_current()
+        store.drop_current()
     return good
 
 
-def commit(slots: ReleaseStore, ledger: UpdateState) -> None:
+def commit(store: ReleaseStore, updates: UpdateState) -> None:
     """The current release has proved itself. Where somebody was forgotten, the one before it goes for good."""
-    current = slots.current
-    erasure = slots.manifest(current).erasure
-    erased = erasure > int(ledger.get("erasure", 0))
-    ledger.put({"good": current, "boots": None, "erasure": erasure, "failed": None})
+    current = store.current
+    erasure = store.manifest(current).erasure
+    erased = erasure > int(updates.get("erasure", 0))
+    updates.put({"good": current, "boots": None, "erasure": erasure, "failed": None})
     if erased:
-        slots.drop_previous()
+        store.drop_previous()
     try:
-        with slots.locked():
-            slots.tidy({current, slots.previous})
+        with store.locked():
+            store.tidy({current, store.previous})
     except ConflictError:
         log.debug("edge sync is at work and tidies up at its end: files that it has just fetched belong to nobody yet")
 
 
-def remember_erasures(release: Release, ledger: UpdateState) -> None:
+def remember_erasures(release: Release, updates: UpdateState) -> None:
     """Who is to be forgotten stays forgotten here, also if this release should not stay."""
     for shipped in release.collections:
-        known = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
+        known = updates.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
         subjects = known["subjects"] | {one.digest: one.time for one in shipped.forgotten}
         faces = sorted({*known["faces"], *shipped.tombstones})
         if faces or subjects:
-            ledger.put({f"erased {shipped.name}": {"faces": faces, "subjects": subjects}})
+            updates.put({f"erased {shipped.name}": {"faces": faces, "subjects": subjects}})
 
 
 def _place(collections: Collections, shipped: ShippedCollection) -> str:
@@ -187,13 +191,13 @@ def _parked(name: str, space: str) -> str:
 
 
 def _fill(
-    collection: Collection, shipped: ShippedCollection, slots: ReleaseStore, ledger: UpdateState, step: Step
+    collection: Collection, shipped: ShippedCollection, store: ReleaseStore, updates: UpdateState, step: Step
 ) -> None:
-    erased = ledger.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
+    erased = updates.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
     gone = {*shipped.tombstones, *erased["faces"]}
     forgotten = erased["subjects"] | {one.digest: one.time for one in shipped.forgotten}
     wanted: set[str] = set()
-    for batch in _batches(shipped, slots):
+    for batch in _batches(shipped, store):
         keep = [
             (replace(face, collection=collection.name, origin="hub"), vector)
             for face, vector in batch
@@ -214,16 +218,16 @@ def _fill(
             collection.delete_faces(old)
 
 
-def _batches(shipped: ShippedCollection, slots: ReleaseStore) -> Iterator[list[Entry]]:
+def _batches(shipped: ShippedCollection, store: ReleaseStore) -> Iterator[list[Entry]]:
     from edge.recognition.store import segments
 
     for one in shipped.segments:
         try:
-            data = slots.read(one.sha256)
+            data = store.read(one.sha256)
         except OSError as error:
             raise StoreError(f"segment {one.sha256[:12]}: {error.strerror}", "edge sync fetches it again") from error
         if hashlib.sha256(data).hexdigest() != one.sha256:
-            slots.blob(one.sha256).unlink(missing_ok=True)
+            store.blob(one.sha256).unlink(missing_ok=True)
             raise StoreError(f"segment {one.sha256[:12]} is damaged on the disk", "edge sync fetches it again")
         faces = segments.unpack(data, shipped.name, shipped.space, shipped.dimensions, one.count)
         for start in range(0, len(faces), PIECE):

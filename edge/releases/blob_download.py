@@ -17,6 +17,7 @@ from pathlib import Path
 from edge.core.errors import FetchError, StoreError, TrustError
 from edge.core.storage import files
 from edge.core.storage import sealed_files as vault_files
+from edge.core.storage.damaged import remove
 from edge.core.storage.vault import PLAIN, Vault
 from edge.releases.http import Http, Response
 from edge.releases.release_store import BLOB
@@ -102,7 +103,7 @@ class Downloads:
         part = self._part(sha256)
         resumed = 0 < _size(part) <= size
         if not resumed:
-            part.unlink(missing_ok=True)
+            remove(part)
         self._receive(sha256, part, size, step)
         whole = files.sha256(part) == sha256
         if resumed and not whole:
@@ -157,11 +158,13 @@ class Downloads:
     def _whole(self, sha256: str, size: int) -> bool:
         """Whether a file is here; one that the disk has damaged goes."""
         path = self._folder / sha256
+        if path.is_dir():
+            remove(path)
         if self._is_sealed(sha256):
             return self._whole_sealed(path, sha256)
         if _size(path) == size and path.is_file() and files.sha256(path) == sha256:
             return True
-        path.unlink(missing_ok=True)
+        remove(path)
         return False
 
     def _whole_sealed(self, path: Path, sha256: str) -> bool:
@@ -214,7 +217,5 @@ def _writable(part: Path, response: Response) -> Iterator[int]:
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    """Bytes of a regular file; 0 where there is none."""
+    return path.stat().st_size if files.is_file(path) else 0

@@ -25,7 +25,8 @@ from edge.mqtt.messages import Reported
 from edge.pipeline.health import Health
 from edge.pipeline.loader import LoadedModels, load_model_set
 from edge.recognition.store.collections import Collections
-from edge.releases import activation as release_contents
+from edge.releases import activation
+from edge.releases.expiry import EXPIRY, expiring
 from edge.releases.manifest import ShippedLabels
 from edge.releases.probation import Probation
 from edge.releases.release_store import ReleaseStore
@@ -47,9 +48,11 @@ class ReleaseManager:
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._state, self._collections, self._health = settings, state, collections, health
-        self._slots = ReleaseStore(state)
-        self._used = self._slots.folder.is_dir() or bool(settings.sync.url)
-        self._ledger = UpdateState(self._slots.folder) if self._used else None
+        self._store = ReleaseStore(state)
+        self._used = self._store.folder.is_dir() or bool(settings.sync.url)
+        if self._used:
+            self._store.prepare()
+        self._updates = UpdateState(self._store.folder) if self._used else None
         self._probation = Probation(health, settings.sync.probation)
         self._running = ""
         self._thread: threading.Thread | None = None
@@ -60,12 +63,12 @@ class ReleaseManager:
 
     def start(self) -> LoadedModels:
         """What to begin with: the current release, the one before it where that fails, or the settings alone."""
-        while self._ledger is not None and (current := self._slots.current):
+        while self._updates is not None and (current := self._store.current):
             try:
-                self._count_boot(self._ledger, current)
+                self._count_boot(self._updates, current)
                 assembled = self._load(current)
                 self._running = current
-                if self._ledger.get("good") != current:
+                if self._updates.get("good") != current:
                     self._probation.begin(time.monotonic(), fresh=True)
                 return assembled
             except EdgeError as error:
@@ -77,16 +80,29 @@ class ReleaseManager:
     def tick(self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]) -> None:
         """Called often, looks once a second: a new release is taken over, a running one judged."""
         self._due = now >= self._next
-        if self._ledger is None or not self._due:
+        if self._updates is None or not self._due:
             return
         self._next = now + LOOK
+        try:
+            self._look(now, switch, changed, self._updates)
+        except StoreError as error:
+            log.error("%s", error)
+            self._health.trouble("release", error.message)
+
+    def _look(
+        self,
+        now: float,
+        switch: Callable[[ModelSet], None],
+        changed: Callable[[LoadedModels], None],
+        updates: UpdateState,
+    ) -> None:
         if self._thread is not None:
             if not self._thread.is_alive():
                 self._thread = None
                 self._take_over(now, switch, changed)
             return
-        if self._slots.current != self._running:
-            self._begin_loading(self._slots.current)
+        if self._store.current != self._running:
+            self._begin_loading(self._store.current)
             return
         verdict = self._probation.look(now)
         if verdict is None:
@@ -97,11 +113,15 @@ class ReleaseManager:
             self._back(verdict)
         else:
             log.info("release %s is good", self._running)
-            release_contents.commit(self._slots, self._ledger)
+            activation.commit(self._store, updates)
 
     def report(self) -> Reported | None:
-        """What to say of it, where that has changed since the last call."""
-        said = self._words() if self._due or self._said is None else self._said
+        """``up/reported``, where it has changed since the last call."""
+        try:
+            said = self._words() if self._due or self._said is None else self._said
+        except StoreError as error:
+            log.error("%s", error)
+            return None
         if said == self._said:
             return None
         self._said = said
@@ -110,35 +130,35 @@ class ReleaseManager:
     def hinted(self) -> None:
         """The hub has something new, says somebody: ``edge sync --watch`` looks. That is all a hint can do."""
         if self._used:
-            files.make_folder(self._slots.folder)
-            self._slots.hint.touch()
+            files.make_folder(self._store.folder)
+            self._store.hint.touch()
 
     def close(self) -> None:
         if self._thread is not None:
             self._thread.join()
-        if self._ledger is not None:
+        if self._updates is not None:
             if self._probation.running:
                 # stopped on purpose: that start says nothing against the release
-                self._ledger.put({"boots": max(0, int(self._ledger.get("boots", 0)) - 1)})
-            self._ledger.close()
+                self._updates.put({"boots": max(0, int(self._updates.get("boots", 0)) - 1)})
+            self._updates.close()
 
-    def _count_boot(self, ledger: UpdateState, current: str) -> None:
-        if ledger.get("good") == current:
+    def _count_boot(self, updates: UpdateState, current: str) -> None:
+        if updates.get("good") == current:
             return
-        boots = int(ledger.get("boots", 0)) + 1
+        boots = int(updates.get("boots", 0)) + 1
         if boots > BOOTS:
             raise ReleaseError(f"release {current}: {BOOTS} starts, and it has not proved itself in any")
-        ledger.put({"boots": boots})
+        updates.put({"boots": boots})
 
     def _away_from(self, release: str, error: EdgeError) -> bool:
         """Leave a release that cannot be loaded: for good, or until it is fetched again where the disk is at fault."""
         if not isinstance(error, StoreError):
             return self._back(error.message)
-        good = self._running or self._slots.previous
+        good = self._running or self._store.previous
         try:
-            self._slots.discard(release)
+            self._store.discard(release)
             if good:
-                self._slots.activate(good, "")
+                self._store.activate(good, "")
         except EdgeError as problem:
             self._health.trouble("release", problem.message)
             return False
@@ -146,9 +166,9 @@ class ReleaseManager:
 
     def _back(self, reason: str) -> bool:
         """Move the link back; False where there is no way back."""
-        assert self._ledger is not None  # noqa: S101
+        assert self._updates is not None  # noqa: S101
         try:
-            release_contents.go_back(self._slots, self._ledger, reason)
+            activation.go_back(self._store, self._updates, reason)
         except EdgeError as error:
             log.error("no way back: %s", error)
             self._health.trouble("release", error.message)
@@ -170,13 +190,13 @@ class ReleaseManager:
     def _load(self, release: str) -> LoadedModels:
         """The bundle of a release, its faces in the store. Raises EdgeError where the release cannot be used."""
         if not release:
-            if self._ledger is not None:
-                release_contents.withdraw(self._collections)
+            if self._updates is not None:
+                activation.withdraw(self._collections)
             return load_model_set(self._settings, self._state, self._collections)
-        assert self._ledger is not None  # noqa: S101
-        manifest = self._slots.manifest(release)
-        self._slots.verify(manifest)
-        release_contents.remember_erasures(manifest, self._ledger)
+        assert self._updates is not None  # noqa: S101
+        manifest = self._store.manifest(release)
+        self._store.verify(manifest)
+        activation.remember_erasures(manifest, self._updates)
         began = time.monotonic()
         total = sum(segment.count for shipped in manifest.collections for segment in shipped.segments)
         self._share = 0.0
@@ -185,8 +205,8 @@ class ReleaseManager:
             self._share = min(1.0, self._share + faces / total)
             sdnotify.extend_start_timeout()
 
-        renames = release_contents.prepare(self._collections, manifest, self._slots, self._ledger, step)
-        settings = release_contents.settings_of(self._settings, manifest, self._slots.path(release))
+        renames = activation.prepare(self._collections, manifest, self._store, self._updates, step)
+        settings = activation.settings_of(self._settings, manifest, self._store.path(release))
         prepared = {
             name: label.model_copy(update={"collection": renames.get(label.collection, label.collection)})
             for name, label in settings.labels.items()
@@ -196,7 +216,7 @@ class ReleaseManager:
         )
         for part, problem in blamed(assembled.problems, manifest.custom_labels).items():
             raise ReleaseError(f"{part}: {problem}")
-        release_contents.swap(self._collections, renames)
+        activation.swap(self._collections, renames)
         log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)
         return replace(assembled, bundle=self._named(assembled, settings))
 
@@ -216,11 +236,11 @@ class ReleaseManager:
         self._loaded = None
         if not isinstance(loaded, LoadedModels):
             log.error("release %s cannot be used: %s", release or "of the settings", loaded)
-            if release and release == self._slots.current:
+            if release and release == self._store.current:
                 self._away_from(release, loaded or ReleaseError("it could not be loaded"))
             return
-        assert self._ledger is not None  # noqa: S101
-        if release and self._ledger.get("good") != release:
+        assert self._updates is not None  # noqa: S101
+        if release and self._updates.get("good") != release:
             self._probation.begin(now, fresh=False)
         else:
             self._probation.end()
@@ -230,22 +250,28 @@ class ReleaseManager:
         changed(loaded)
 
     def _words(self) -> Reported:
-        running, group = self._running, self._settings.sync.group if self._used else ""
-        if self._ledger is None:
+        if self._updates is None:
             return Reported(release="")
+        reported = self._update_phase(self._updates)
+        soon = expiring(self._updates.get(EXPIRY, {}))
+        group = self._settings.sync.group
+        return replace(reported, group=group, expiring={one.role: one.day for one in soon})
+
+    def _update_phase(self, updates: UpdateState) -> Reported:
+        running = self._running
         if self._thread is not None:
-            return Reported(running, "staged", self._loading, round(self._share, 2), group=group)
+            return Reported(running, "staged", self._loading, round(self._share, 2))
         if self._probation.running:
-            return Reported(running, "probation", running, 1.0, group=group)
-        told = self._ledger.get("progress", {})
-        phase, desired, error = told.get("phase", "idle"), told.get("desired", ""), told.get("error", "")
+            return Reported(running, "probation", running, 1.0)
+        progress = updates.get("progress", {})
+        phase, desired, error = progress.get("phase", "idle"), progress.get("desired", ""), progress.get("error", "")
         if phase in ("downloading", "verifying"):
-            return Reported(running, phase, desired, told.get("share", 0.0), group=group)
-        if failed := self._ledger.get("failed"):
-            return Reported(running, "rolled_back", failed, error=self._ledger.bad(failed)[:500], group=group)
+            return Reported(running, phase, desired, progress.get("share", 0.0))
+        if failed := updates.get("failed"):
+            return Reported(running, "rolled_back", failed, error=updates.bad(failed)[:500])
         if phase == "failed":
-            return Reported(running, "failed", desired, error=error[:500], group=group)
-        return Reported(running, "committed" if running else "idle", running, error=error[:500], group=group)
+            return Reported(running, "failed", desired, error=error[:500])
+        return Reported(running, "committed" if running else "idle", running, error=error[:500])
 
 
 def blamed(problems: Mapping[str, str], shipped: Iterable[ShippedLabels]) -> dict[str, str]:

@@ -120,7 +120,7 @@ class LabelsProbe:
     embedding: tuple[float, ...]
     """of the whole picture"""
     picture: Blob | None = None
-    """None: ``edge.release_probes.pattern``, which every device can draw"""
+    """None: ``edge.releases.label_verification.pattern``, which every device can draw"""
     answers: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
     """labels that are said to be in the picture"""
 
@@ -154,7 +154,7 @@ class Release:
     __pydantic_config__ = WIRE
     id: Id
     created: float
-    minimum: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,3}$")] = "0.1.0"
+    minimum: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,9}){0,3}$")] = "0.1.0"
     """the oldest edge that can use it"""
     erasure: Annotated[int, Field(ge=0)] = 0
     """how often somebody was forgotten before: a device never goes back to a lower one"""

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.core.errors import ConflictError, ReleaseError, StoreError
+from edge.core.errors import ConflictError, NotFoundError, ReleaseError, StoreError
 from edge.core.storage import files, vault
+from edge.core.storage.damaged import remove, set_aside
 from edge.core.storage.layout import MANIFEST, StateLayout
 from edge.core.storage.vault import Resealing
 from edge.releases.manifest import Release, parse, to_bytes
@@ -40,7 +41,9 @@ class ReleaseStore:
     def prepare(self) -> None:
         """Make the folders that are not there."""
         with _explained(self.folder):
-            for folder in (self.blobs, self.releases):
+            for folder in (self.folder, self.blobs, self.releases):
+                if folder.exists() and not folder.is_dir():
+                    set_aside(folder)
                 files.make_folder(folder)
 
     @property
@@ -67,7 +70,7 @@ class ReleaseStore:
     def reseal(self, change: Resealing) -> int:
         """Store every private blob anew; how many were damaged and went. Raises EdgeError."""
         damaged = 0
-        for sha256 in sorted({one for release in self.installed() for one in self.manifest(release).private()}):
+        for sha256 in sorted({one for release in self._whole() for one in release.private()}):
             path = self.blob(sha256)
             with _explained(self.folder):
                 try:
@@ -93,11 +96,17 @@ class ReleaseStore:
         return sorted(path.name for path in self.releases.iterdir() if (path / MANIFEST).is_file())
 
     def manifest(self, release: str) -> Release:
-        """The manifest of an installed release. Raises ReleaseError."""
+        """The manifest of an installed release. Raises NotFoundError; StoreError where the disk has damaged it."""
+        path = self.path(release) / MANIFEST
         try:
-            return parse(Release, (self.path(release) / MANIFEST).read_bytes())
+            found = parse(Release, path.read_bytes())
         except OSError as error:
-            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are") from error
+            raise NotFoundError(f"release {release!r} is not here", "edge release list shows those that are") from error
+        except ReleaseError as error:
+            raise StoreError(f"{path}: is damaged: {error.message}", "edge sync fetches it again") from error
+        if found.id != release:
+            raise StoreError(f"{path}: is damaged: it names {found.id!r}", "edge sync fetches it again")
+        return found
 
     def verify(self, release: Release) -> None:
         """Read every model and head of an installed release. Raises StoreError where the disk has damaged one."""
@@ -112,15 +121,19 @@ class ReleaseStore:
                     raise StoreError(f"{path}: is damaged", "edge sync fetches it again")
 
     def install(self, release: Release) -> Path:
-        """Make ``releases/<id>`` from verified blobs, whole or not at all. Its folder."""
+        """Make ``releases/<id>`` from verified blobs, whole or not at all; its folder.
+
+        A damaged release of that id is replaced. Raises ReleaseError where the release in use has this id and other
+        contents.
+        """
         final = self.path(release.id)
-        if (final / MANIFEST).is_file():
-            if (final / MANIFEST).read_bytes() != to_bytes(release):
-                raise ReleaseError(f"release {release.id!r} is here with other contents", "publish it under another id")
-            return final
         with _explained(self.folder):
+            if _is_installed(final, release):
+                return final
+            if self.current == release.id and self._is_whole(release.id):
+                raise ReleaseError(f"release {release.id!r} is here with other contents", "publish it under another id")
             for leftover in (self._staging, final):
-                shutil.rmtree(leftover, ignore_errors=True)
+                remove(leftover)
             files.make_folder(self._staging / "models")
             for place, blobs in release.folders().items():
                 folder = self._staging / place
@@ -139,7 +152,7 @@ class ReleaseStore:
     def activate(self, release: str, keep: str) -> None:
         """Point ``current`` at an installed release; ``previous`` at ``keep``, the last good one (may be empty)."""
         if not (self.path(release) / MANIFEST).is_file():
-            raise ReleaseError(f"release {release!r} is not here", "edge release list shows those that are")
+            raise NotFoundError(f"release {release!r} is not here", "edge release list shows those that are")
         with _explained(self.folder):
             if keep:
                 self._point("previous", keep)
@@ -160,26 +173,30 @@ class ReleaseStore:
             files.sync_folder(self.releases)
 
     def tidy(self, keep: set[str]) -> int:
-        """Delete releases that are not in ``keep``, and blobs that none of the rest needs. Bytes that went."""
+        """Delete releases that are damaged or not in ``keep``, and blobs that none of the rest needs; bytes freed."""
         needed: set[str] = set()
         gone = 0
         with _explained(self.folder):
             for release in self.installed():
-                if release in keep:
-                    needed |= self.manifest(release).blobs().keys()
-                else:
+                if release not in keep or not self._is_whole(release):
                     self._delete(release)
+            for manifest in self._whole():
+                needed |= manifest.blobs().keys()
             for blob in self.blobs.iterdir():
                 if blob.name not in needed:
                     gone += blob.stat().st_size
-                    blob.unlink(missing_ok=True)
+                    remove(blob)
         return gone
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Only one process changes releases at a time. Raises ConflictError."""
         self.prepare()
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self.folder / "lock"
+        with _explained(self.folder):
+            if lock.is_dir():
+                remove(lock)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -191,28 +208,48 @@ class ReleaseStore:
             os.close(descriptor)
 
     def _delete(self, release: str) -> None:
-        (self.path(release) / MANIFEST).unlink(missing_ok=True)  # first: a half-deleted release is none
-        shutil.rmtree(self.path(release), ignore_errors=True)
+        remove(self.path(release) / MANIFEST)  # first: a half-deleted release is none
+        remove(self.path(release))
 
     def _drop(self, link: str) -> None:
         with _explained(self.folder):
-            (self.folder / link).unlink(missing_ok=True)
+            remove(self.folder / link)
             files.sync_folder(self.folder)
 
     def _target(self, link: str) -> str:
         return self._layout.linked_release(link)
 
+    def _whole(self) -> list[Release]:
+        """The manifests of the installed releases that the disk has not damaged."""
+        return [self.manifest(release) for release in self.installed() if self._is_whole(release)]
+
+    def _is_whole(self, release: str) -> bool:
+        try:
+            self.manifest(release)
+        except (NotFoundError, StoreError):
+            return False
+        return True
+
     def _point(self, link: str, release: str) -> None:
-        new = self.folder / f".{link}"
-        new.unlink(missing_ok=True)
+        new, target = self.folder / f".{link}", self.folder / link
+        remove(new)
         new.symlink_to(Path("releases") / release)
-        new.replace(self.folder / link)
+        if target.is_dir() and not target.is_symlink():
+            remove(target)
+        new.replace(target)
         files.sync_folder(self.folder)
 
 
 def read(blobs: Path, state: Path, sha256: str) -> bytes:
     """The bytes of a blob, sealed as what lies in ``state`` is. Raises OSError, StoreError, SettingsError."""
     return vault.of(state).open((blobs / sha256).read_bytes(), BLOB, sha256)
+
+
+def _is_installed(folder: Path, release: Release) -> bool:
+    try:
+        return (folder / MANIFEST).read_bytes() == to_bytes(release)
+    except OSError:
+        return False
 
 
 def _link(blob: Path, path: Path) -> None:

@@ -1,29 +1,34 @@
 """Signed metadata, by TUF: what the hub's owner published last, as far as anybody can prove it.
 
-``tuf.ngclient`` verifies; around it is what it leaves open: the anchor comes from a file of ours, versions that were
-seen are remembered on disk (a power cut may empty its cache, and with it the memory that forbids going back), the
-cache is made durable, each request has a deadline. What is wrong is either weather (FetchError: try again later) or
-an alarm (TrustError). What is no metadata at all, the page of a hotel's network say, is weather: it proves nothing.
+``tuf.ngclient`` verifies. Added here: the trusted root comes from a file of the device's owner, the versions that were
+seen are kept outside of its cache (which a power cut may empty), damaged files of the cache are deleted before it is
+read, the cache is made durable, and each request has a deadline. An error is either temporary (FetchError: try again
+later) or an attack (TrustError). An answer that is no metadata at all, such as the login page of a network, is
+temporary: it proves nothing.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuf.api import exceptions
+from tuf.api.metadata import Metadata, Root
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
 
-from edge.core.errors import FetchError, TrustError
+from edge.core.errors import EdgeError, FetchError, SettingsError, StoreError, TrustError
 from edge.core.storage import files
-from edge.releases import trusted_time as clock
+from edge.core.storage.damaged import remove
+from edge.releases import trusted_time
+from edge.releases.expiry import EXPIRY, REMEDIES, seconds
 from edge.releases.http import Http, RefusedError
 
 if TYPE_CHECKING:
@@ -31,69 +36,98 @@ if TYPE_CHECKING:
 
 DEADLINE = 30.0
 """seconds for one file of metadata; a gap at its end may come on top"""
-ROLES = ("root", "timestamp", "snapshot", "targets", "deploy")
+TOP_ROLES = ("root", "timestamp", "snapshot", "targets")
+DELEGATED = "deploy"
+"""the role that signs ``deploy/*``"""
 FLOORS = "floors"
+"""fact: role -> its keys and the highest version seen"""
 
 
-class Metadata:
+class TufClient:
     """The hub's repository, seen from a device. One use: ``refresh``, then ``target``."""
 
-    def __init__(self, folder: Path, url: str, root: bytes, ledger: UpdateState, http: Http) -> None:
+    def __init__(self, folder: Path, root: Path, state: UpdateState, http: Http) -> None:
+        """``root``: the trusted root.json. Raises SettingsError where it cannot be read."""
         self._folder = folder
-        self._url = url.rstrip("/")
-        self._root = root
-        self._ledger = ledger
+        self._root = _trusted_root(root)
+        self._state = state
         self._http = http
         self._updater: Updater | None = None
 
     def refresh(self) -> None:
-        """Bring the metadata up to date. Raises FetchError, TrustError; the latter leaves nothing to build on."""
-        files.make_folder(self._folder)
-        with _classed():
+        """Bring the metadata up to date. Raises FetchError, TrustError, StoreError."""
+        with _classified(self._folder):
+            _delete_damaged(self._folder)
             self._updater = Updater(
-                str(self._folder), f"{self._url}/metadata", fetcher=_Fetcher(self._http), bootstrap=self._root,
-                target_base_url=f"{self._url}/targets", target_dir=str(self._folder), config=UpdaterConfig(),
+                str(self._folder), f"{self._http.base}/metadata", fetcher=_Fetcher(self._http), bootstrap=self._root,
+                target_base_url=f"{self._http.base}/targets", target_dir=str(self._folder), config=UpdaterConfig(),
             )  # fmt: skip
             self._updater.refresh()
-        self._hold_floors()
-        timestamp = json.loads((self._folder / "timestamp.json").read_bytes())["signed"]
-        clock.remember(self._ledger, timestamp.get(clock.SIGNED))
+            signed = self._verified(TOP_ROLES)
+        trusted_time.remember(self._state, signed["timestamp"].get(trusted_time.SIGNED))
 
     def target(self, name: str, most: int) -> bytes | None:
-        """The bytes of a signed target; None where there is none of that name. Raises FetchError, TrustError."""
+        """The bytes of a signed target of at most ``most`` bytes; None where there is none of that name.
+
+        Raises FetchError, TrustError, StoreError.
+        """
         assert self._updater is not None, "refresh first"  # noqa: S101
-        with _classed():
+        with _classified(self._folder):
             info = self._updater.get_targetinfo(name)
+            if name.startswith(f"{DELEGATED}/"):
+                self._verified((*TOP_ROLES, DELEGATED))
             if info is None:
                 return None
-            self._hold_floors()
             if info.length > most:
                 raise TrustError(f"{name}: has {info.length} bytes, more than {most}", "publish it again")
             prefix, _, last = name.rpartition("/")
             digest = next(iter(info.hashes.values()))
-            url = f"{self._url}/targets/{prefix}/{digest}.{last}"
+            url = f"{self._http.base}/targets/{prefix}/{digest}.{last}"
             data = _Fetcher(self._http).download_bytes(url, info.length)
             info.verify_length_and_hashes(data)
         return data
 
-    def _hold_floors(self) -> None:
-        """Refuse versions below those that were seen; remember these. A role whose keys changed starts anew."""
-        seen = _seen(self._folder)
-        floors: dict[str, list[Any]] = self._ledger.get(FLOORS, {})
-        for role, (keys, version) in seen.items():
-            old_keys, old_version = floors.get(role, (keys, 0))
-            if old_keys == keys and version < old_version:
+    def _verified(self, roles: Sequence[str]) -> dict[str, Any]:
+        """Role -> its signed part, which TUF has just verified; durable, and no older than what was seen before."""
+        signed: dict[str, Any] = {}
+        for role in roles:
+            path = self._folder / f"{role}.json"
+            if role in TOP_ROLES or path.exists():
+                signed[role] = json.loads(path.read_bytes())["signed"]
+        self._refuse_older(signed)
+        for path in self._folder.rglob("*.json"):
+            files.sync_file(path)
+        files.sync_folder(self._folder / "root_history")
+        files.sync_folder(self._folder)
+        self._remember(signed)
+        return signed
+
+    def _refuse_older(self, signed: dict[str, Any]) -> None:
+        """Raises TrustError for a version below the one that was seen, unless the role has other keys by now."""
+        floors, keys = self._floors(), _keys(signed)
+        for role, document in signed.items():
+            known_keys, known_version = floors.get(role, ([], 0))
+            if known_keys == keys[role] and document["version"] < known_version:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 raise TrustError(
-                    f"{role}: version {version} was offered after {old_version}: somebody turns back time",
+                    f"{role}: version {document['version']} was offered after {known_version}: a rollback",
                     "find out who serves old files; restore the hub's newest 'public' folder",
                 )
-        for path in [*self._folder.rglob("*.json")]:
-            files.sync_file(path)
-        files.sync_folder(self._folder)
-        merged = {**floors, **{role: list(found) for role, found in seen.items()}}
-        if merged != floors:
-            self._ledger.put({FLOORS: merged})
+
+    def _remember(self, signed: dict[str, Any]) -> None:
+        keys, floors, expiry = _keys(signed), self._floors(), self._state.get(EXPIRY, {})
+        now = {role: (keys[role], int(document["version"])) for role, document in signed.items()}
+        ends = {role: seconds(document["expires"]) for role, document in signed.items()}
+        if {**floors, **now} != floors or {**expiry, **ends} != expiry:
+            self._state.put({FLOORS: {**floors, **now}, EXPIRY: {**expiry, **ends}})
+
+    def _floors(self) -> dict[str, tuple[list[str], int]]:
+        found: dict[str, tuple[list[str], int]] = {}
+        for role, entry in self._state.get(FLOORS, {}).items():
+            match entry:
+                case [list() as keys, int() as version]:
+                    found[role] = (keys, version)
+        return found
 
 
 class _Fetcher(FetcherInterface):
@@ -118,45 +152,79 @@ class _Fetcher(FetcherInterface):
             context.__exit__(None, None, None)
 
 
-def _seen(folder: Path) -> dict[str, tuple[list[str], int]]:
-    """Role -> its keys and its version, of the metadata that was just verified."""
-    signed = {}
-    for role in ROLES:
-        path = folder / f"{role}.json"
-        if path.exists():
-            signed[role] = json.loads(path.read_bytes())["signed"]
+def _trusted_root(path: Path) -> bytes:
+    try:
+        data = path.expanduser().read_bytes()
+        Metadata[Root].from_bytes(data).verify_delegate("root", Metadata[Root].from_bytes(data))
+    except OSError as error:
+        raise SettingsError(
+            f"sync.root: {path} cannot be read: {error.strerror}", "bring the hub's 1.root.json here"
+        ) from error
+    except (exceptions.RepositoryError, ValueError) as error:
+        raise SettingsError(
+            f"sync.root: {path} is not a signed root.json: {error}", "bring the hub's 1.root.json here again"
+        ) from error
+    return data
+
+
+def _delete_damaged(folder: Path) -> None:
+    """Delete every file of the cache that is no metadata: TUF fetches it again. Raises OSError."""
+    if folder.exists() and not folder.is_dir():
+        remove(folder)
+    files.make_folder(folder)
+    history = folder / "root_history"
+    for path in (*folder.iterdir(), *(history.iterdir() if history.is_dir() else ())):
+        whole = path.is_dir() if path == history else _is_metadata(path)
+        if not whole:
+            remove(path)
+
+
+def _is_metadata(path: Path) -> bool:
+    try:
+        Metadata.from_bytes(path.read_bytes())
+    except (OSError, exceptions.RepositoryError, ValueError):
+        return False
+    return path.suffix == ".json"
+
+
+def _keys(signed: dict[str, Any]) -> dict[str, list[str]]:
+    """Role -> ids of the keys that sign it, sorted."""
     keys = {role: entry["keyids"] for role, entry in signed["root"]["roles"].items()}
-    for delegated in signed.get("targets", {}).get("delegations", {}).get("roles", []):
+    for delegated in signed["targets"].get("delegations", {}).get("roles", []):
         keys[delegated["name"]] = delegated["keyids"]
-    # the root is what says that keys changed: its own version only ever grows
-    keys["root"] = []
-    return {role: (sorted(keys.get(role, [])), int(one["version"])) for role, one in signed.items()}
+    keys["root"] = []  # the version of the root only ever grows, whatever its keys are
+    return {role: sorted(keys.get(role, [])) for role in signed}
 
 
 @contextmanager
-def _classed() -> Iterator[None]:
-    """TUF's errors as weather or alarm."""
+def _classified(folder: Path) -> Iterator[None]:
+    """TUF's errors as temporary, an attack, or the disk's."""
     try:
         yield
+    except EdgeError:
+        raise
     except exceptions.DownloadLengthMismatchError as error:
-        raise TrustError(f"the server sends more than was signed: {error}", _ALARM) from error
+        raise TrustError(f"the server sends more than was signed: {error}", _ATTACK) from error
     except exceptions.ExpiredMetadataError as error:
+        role = re.search("|".join(REMEDIES), str(error))
+        remedy = REMEDIES[role[0]] if role else REMEDIES["timestamp"]
         raise TrustError(
-            f"what the server offers has expired: {error}",
-            "run 'edge hub refresh' at the hub; if that is done regularly, somebody holds back its files",
+            f"the metadata that the server offers has expired: {error}",
+            f"{remedy}; if it was renewed, somebody holds back its files",
         ) from error
     except DeserializationError as error:
         raise FetchError("the server answers with something else than signed metadata", _HINT) from error
     except exceptions.RepositoryError as error:
-        raise TrustError(f"the metadata is not what the hub's owner signed: {error}", _ALARM) from error
-    except exceptions.DownloadHTTPError as error:
-        raise FetchError(str(error), _HINT) from error
+        raise TrustError(f"the metadata is not what the hub's owner signed: {error}", _ATTACK) from error
     except exceptions.DownloadError as error:
         cause = error.__cause__
-        raise FetchError(cause.message if isinstance(cause, FetchError) else str(error), _HINT) from error
+        known = cause if isinstance(cause, EdgeError) else None
+        raise FetchError(known.message if known else str(error), (known and known.hint) or _HINT) from error
     except ValueError as error:
         raise FetchError(f"the server answers with something else than signed metadata: {error}", _HINT) from error
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror or error}", "check the disk: space, owner, read-only") from error
 
 
 _HINT = "check the network and sync.url; a login page of the network in between looks like this too"
-_ALARM = "publish again at the hub; if that does not help, somebody tampers with its files or its network"
+_ATTACK = "publish again at the hub; if that does not help, somebody changes its files or its network traffic"

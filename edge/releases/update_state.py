@@ -1,11 +1,13 @@
-"""What must be remembered of releases, also over a power cut: version floors, bad releases, the erasure floor.
+"""What must be remembered of releases, also after a power cut: version floors, bad releases, the erasure floor.
 
-A small SQLite file with synchronous=FULL. The sync process and the daemon share it.
+A small SQLite file with synchronous=FULL that ``edge sync`` and the daemon share. A damaged file is set aside; what
+must not be forgotten is read again from a copy beside it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -17,12 +19,17 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
+from edge.core.storage.damaged import is_damage, remove, set_aside
 from edge.releases.manifest import subject_digest
 from edge.releases.release_store import ReleaseStore
 
-FILE = "releases.sqlite"
+FILE, COPY = "releases.sqlite", "releases.copy.json"
 WAIT = 10.0
 """seconds that a write waits for the other process"""
+COPIED, COPIED_PREFIXES = ("floors", "erasure", "signed", "good"), ("erased ", "bad ")
+"""names of the facts that the copy holds: those whose loss would let somebody back in or a bad release"""
+
+log = logging.getLogger(__name__)
 
 
 class UpdateState:
@@ -30,38 +37,34 @@ class UpdateState:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._lock = threading.Lock()
+        self._copy = folder / COPY
+        self._lock = threading.RLock()
         try:
             files.make_folder(folder)
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            self._open()
         except (OSError, sqlite3.Error) as error:
             raise self._explained(error) from error
 
     def get(self, name: str, otherwise: Any = None) -> Any:
-        """The fact of that name."""
-        try:
-            with self._lock, closing(self._db.execute("SELECT value FROM facts WHERE name = ?", (name,))) as found:
-                row = found.fetchone()
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
-        return otherwise if row is None else json.loads(row[0])
-
-    def put(self, facts: Mapping[str, Any]) -> None:
-        """Write all of ``facts``, or none; they are on disk when this returns. None takes a fact away."""
+        """The fact of that name; ``otherwise`` where there is none of its type."""
         try:
             with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                for name, value in facts.items():
-                    if value is None:
-                        self._db.execute("DELETE FROM facts WHERE name = ?", (name,))
-                    else:
-                        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-                self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+                self._reopen_if_replaced()
+                with closing(self._db.execute("SELECT value FROM facts WHERE name = ?", (name,))) as found:
+                    row = found.fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise self._explained(error) from error
+        return otherwise if row is None else self._value(name, row[0], otherwise)
+
+    def put(self, facts: Mapping[str, Any]) -> None:
+        """Write all of ``facts``, or none; they are on disk when this returns. None deletes a fact."""
+        try:
+            with self._lock:
+                self._reopen_if_replaced()
+                self._write(facts)
+                if any(_is_copied(name) for name in facts):
+                    self._write_copy()
+        except (OSError, sqlite3.Error) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise self._explained(error) from error
@@ -74,16 +77,92 @@ class UpdateState:
         with self._lock:
             self._db.close()
 
+    def _open(self) -> None:
+        try:
+            self._connect()
+        except (OSError, sqlite3.Error) as error:
+            if not (self.path.is_dir() or is_damage(error) or isinstance(error, sqlite3.DataError)):
+                raise
+            aside = set_aside(self.path)
+            log.error("%s is damaged (%s): set aside as %s", self.path, error, aside.name)
+            self._connect()
+        if self._db.execute("SELECT count(*) FROM facts").fetchone()[0] == 0 and (known := self._read_copy()):
+            log.error("%s: %d facts were restored from %s", self.path, len(known), self._copy.name)
+            self._write(known)
+
+    def _connect(self) -> None:
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        self._db.text_factory = bytes  # a value that the disk damaged is no UTF-8 any more
+        try:
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != b"ok":
+                raise sqlite3.DataError(f"quick_check: {verdict!r}")
+            self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        except sqlite3.Error:
+            self._db.close()
+            raise
+        self._inode = self.path.stat().st_ino
+
+    def _reopen_if_replaced(self) -> None:
+        """Another process may have set the file aside."""
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_ino == self._inode:
+                return
+        self._db.close()
+        self._open()
+
+    def _write(self, facts: Mapping[str, Any]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        for name, value in facts.items():
+            if value is None:
+                self._db.execute("DELETE FROM facts WHERE name = ?", (name,))
+            else:
+                self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+        self._db.execute("COMMIT")
+
+    def _write_copy(self) -> None:
+        known = {}
+        for name, value in self._db.execute("SELECT name, value FROM facts").fetchall():
+            with suppress(ValueError):
+                known[name.decode()] = json.loads(value)
+        if self._copy.is_dir():
+            remove(self._copy)
+        files.write_bytes(self._copy, json.dumps({k: v for k, v in known.items() if _is_copied(k)}).encode())
+
+    def _read_copy(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self._copy.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def _value(self, name: str, text: bytes, otherwise: Any) -> Any:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            log.error("%s: %s is damaged", self.path, name)
+            value = self._read_copy().get(name, otherwise)
+        numbers = (int, float)
+        kind = numbers if isinstance(otherwise, numbers) else type(otherwise)
+        return value if otherwise is None or isinstance(value, kind) else otherwise
+
     def _explained(self, error: Exception) -> StoreError:
         return StoreError(f"{self.path}: {error}", "check the disk and the owner of the state folder")
 
 
+def _is_copied(name: str) -> bool:
+    return name in COPIED or name.startswith(COPIED_PREFIXES)
+
+
 def erase(state: Path, collection: str, subject: str) -> None:
     """From now on no release brings back faces of ``subject`` that were made before. Raises StoreError."""
-    ledger = UpdateState(ReleaseStore(state).folder)
+    updates = UpdateState(ReleaseStore(state).folder)
     try:
-        known = ledger.get(f"erased {collection}", {"faces": [], "subjects": {}})
+        known = updates.get(f"erased {collection}", {"faces": [], "subjects": {}})
         subjects = known["subjects"] | {subject_digest(collection, subject): time.time()}
-        ledger.put({f"erased {collection}": {**known, "subjects": subjects}})
+        updates.put({f"erased {collection}": {**known, "subjects": subjects}})
     finally:
-        ledger.close()
+        updates.close()

@@ -1,7 +1,7 @@
-"""What happens to one release: found, trusted, fetched, tried, put in place. The daemon takes it from there.
+"""One update: refresh the metadata, find the wanted release, download, verify, install, activate.
 
-Nothing that runs is touched before everything is here, verified and tried; what cannot be used is remembered as bad
-and not tried again until it changes.
+Nothing in use is changed before the release is complete and verified. A release that cannot be used is remembered as
+bad and not tried again until it changes. The daemon loads the activated release.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edge import __version__
-from edge.core import plugins as extras
+from edge.core import plugins
 from edge.core.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.core.storage import vault
-from edge.releases import trusted_time as clock
+from edge.releases import trusted_time
 from edge.releases.blob_download import DownloadLimits, Downloads
 from edge.releases.http import Http
 from edge.releases.manifest import MOST, Deployment, Release, parse
@@ -25,7 +25,7 @@ from edge.releases.update_state import UpdateState
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.releases.tuf_client import Metadata
+    from edge.releases.tuf_client import TufClient
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ Outcome = Literal["nothing", "up_to_date", "installed", "held"]
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What became of one look at the hub."""
+    """The result of one update."""
 
     outcome: Outcome
     release: str = ""
@@ -58,50 +58,49 @@ class Progress:
 
 
 class Updater:
-    """Looks at the hub once. One process at a time; the daemon may run."""
+    """Updates once. One process at a time; the daemon may run."""
 
-    def __init__(self, settings: Settings, state: Path, tell: Callable[[Progress], None] = lambda _: None) -> None:
+    def __init__(self, settings: Settings, state: Path, report: Callable[[Progress], None] = lambda _: None) -> None:
         if not settings.sync.url or settings.sync.root is None:
             raise SettingsError("no releases are set up: sync.url is empty", "set sync.url and sync.root")
-        extras.want("sync", "releases need")
+        plugins.want("sync", "releases need")
         self._settings, self._sync, self._state = settings, settings.sync, state
-        self._tell = tell
-        self._slots = ReleaseStore(state)
-        self._ledger = UpdateState(self._slots.folder)
-        self._http = Http(settings.sync.url.basic_authorization())
+        self._report = report
+        self._store = ReleaseStore(state)
+        self._store.prepare()
+        self._updates = UpdateState(self._store.folder)
+        self._http = Http(settings.sync.url, settings.sync.ca)
+
+    @property
+    def way(self) -> str:
+        """How the server is reached: ``directly``, or by which proxy."""
+        return self._http.way()
 
     def run(self, dry: bool = False) -> Synced:
-        """Bring the release here that this device is to run. Raises EdgeError; the running release stays as it was."""
-        with self._slots.locked():
+        """Install the release that this device is to run. Raises EdgeError; the running release stays as it was."""
+        with self._store.locked():
             wanted = ""
             try:
-                clock.ensure(self._ledger, self._sync.trust_clock)
-                metadata = self._metadata()
-                metadata.refresh()
-                wanted = self._wanted(metadata)
-                return self._follow(metadata, wanted, dry)
+                trusted_time.ensure(self._updates, self._sync.trust_clock)
+                client = self._client()
+                client.refresh()
+                wanted = self._wanted(client)
+                return self._follow(client, wanted, dry)
             except EdgeError as error:
                 self._failed(wanted, error)
                 raise
             finally:
-                self._ledger.close()
+                self._updates.close()
 
-    def _metadata(self) -> Metadata:
+    def _client(self) -> TufClient:
         # here, and not above: the daemon imports this module's neighbors, and tuf takes 14 MB
-        from edge.releases.tuf_client import Metadata
+        from edge.releases.tuf_client import TufClient
 
         assert self._sync.root is not None  # noqa: S101
-        try:
-            root = self._sync.root.expanduser().read_bytes()
-        except OSError as error:
-            raise SettingsError(
-                f"sync.root: {self._sync.root} cannot be read: {error.strerror}", "bring the hub's 1.root.json here"
-            ) from error
-        url = self._sync.url.without_credentials()
-        return Metadata(self._slots.folder / "metadata", url, root, self._ledger, self._http)
+        return TufClient(self._store.folder / "metadata", self._sync.root, self._updates, self._http)
 
-    def _wanted(self, metadata: Metadata) -> str:
-        data = metadata.target(f"deploy/{self._sync.group}.json", MOST_DEPLOYMENT)
+    def _wanted(self, client: TufClient) -> str:
+        data = client.target(f"deploy/{self._sync.group}.json", MOST_DEPLOYMENT)
         if data is None:
             return ""
         deployment = parse(Deployment, data)
@@ -109,15 +108,15 @@ class Updater:
             raise ReleaseError(f"deployment of {deployment.group!r} lies where that of {self._sync.group!r} belongs")
         return deployment.wanted(self._settings.device.name)
 
-    def _follow(self, metadata: Metadata, wanted: str, dry: bool) -> Synced:
-        current = self._slots.current
+    def _follow(self, client: TufClient, wanted: str, dry: bool) -> Synced:
+        current = self._store.current
         if not wanted or wanted == current:
-            self._say("idle", wanted)
+            self._progress("idle", wanted)
             return Synced("up_to_date" if current else "nothing", current)
-        if reason := self._ledger.bad(wanted):
-            self._ledger.put({"progress": {"phase": "failed", "desired": wanted, "share": 0.0, "error": reason}})
+        if reason := self._updates.bad(wanted):
+            self._updates.put({"progress": {"phase": "failed", "desired": wanted, "share": 0.0, "error": reason}})
             return Synced("held", current)
-        release = self._release(metadata, wanted)
+        release = self._release(client, wanted)
         downloads = self._downloads(release)
         planned = sum(downloads.missing(release.blobs()).values())
         if dry:
@@ -126,8 +125,8 @@ class Updater:
         self._install(release)
         return Synced("installed", release.id, received, planned)
 
-    def _release(self, metadata: Metadata, wanted: str) -> Release:
-        data = metadata.target(f"releases/{wanted}.json", MOST)
+    def _release(self, client: TufClient, wanted: str) -> Release:
+        data = client.target(f"releases/{wanted}.json", MOST)
         if data is None:
             raise ReleaseError(f"release {wanted!r} is deployed and not published", "publish it, or deploy another one")
         release = parse(Release, data)
@@ -137,9 +136,9 @@ class Updater:
             raise ReleaseError(
                 f"release {wanted} needs edge {release.minimum} or newer, this is {__version__}", "update edge here"
             )
-        if release.erasure < int(self._ledger.get("erasure", 0)):
+        if release.erasure < int(self._updates.get("erasure", 0)):
             raise ReleaseError(
-                f"release {wanted} is from before somebody was forgotten: it is not taken back",
+                f"release {wanted} is older than an erasure: it is not installed",
                 "publish a new release with the same models",
             )
         size = sum(release.blobs().values())
@@ -149,8 +148,9 @@ class Updater:
 
     def _downloads(self, release: Release) -> Downloads:
         limits = DownloadLimits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
-        url = f"{self._sync.url.without_credentials()}/blobs"
-        return Downloads(self._http, url, self._slots.blobs, limits, vault.of(self._state), release.private())
+        return Downloads(
+            self._http, f"{self._http.base}/blobs", self._store.blobs, limits, vault.of(self._state), release.private()
+        )
 
     def _fetch(self, downloads: Downloads, release: Release, planned: int) -> int:
         came = 0
@@ -160,39 +160,39 @@ class Updater:
             before = 100 * came // max(1, planned)
             came += size
             if 100 * came // max(1, planned) != before:
-                self._say("downloading", release.id, min(1.0, came / max(1, planned)))
+                self._progress("downloading", release.id, min(1.0, came / max(1, planned)))
 
-        self._say("downloading", release.id)
+        self._progress("downloading", release.id)
         return downloads.fetch(release.blobs(), step)
 
     def _install(self, release: Release) -> None:
-        from edge.releases import verification as release_trial
+        from edge.releases import verification
 
-        self._say("verifying", release.id, 1.0)
-        folder = self._slots.install(release)
-        place = release_trial.Place(folder, self._slots.blobs, self._state)
+        self._progress("verifying", release.id, 1.0)
+        folder = self._store.install(release)
+        place = verification.Place(folder, self._store.blobs, self._state)
         embedders = {name: label.embedder for name, label in self._settings.labels.items() if label.embedder}
         try:
-            release_trial.attempt(place, self._settings.models, embedders)
+            verification.attempt(place, self._settings.models, embedders)
         except ReleaseError as error:
-            self._ledger.put({f"bad {release.id}": error.message})
+            self._updates.put({f"bad {release.id}": error.message})
             raise
-        current = self._slots.current
-        good = current if current and self._ledger.get("good") == current else self._slots.previous
-        self._ledger.put({"boots": None})
-        self._slots.activate(release.id, good)
-        self._say("staged", release.id, 1.0)
-        gone = self._slots.tidy({release.id, good, self._slots.previous, self._slots.current})
-        log.info("release %s is in place, %d bytes of older ones went", release.id, gone)
+        current = self._store.current
+        good = current if current and self._updates.get("good") == current else self._store.previous
+        self._updates.put({"boots": None})
+        self._store.activate(release.id, good)
+        self._progress("staged", release.id, 1.0)
+        freed = self._store.tidy({release.id, good, self._store.previous, self._store.current})
+        log.info("release %s is installed, %d bytes of older ones were deleted", release.id, freed)
 
     def _failed(self, wanted: str, error: EdgeError) -> None:
         phase = "idle" if isinstance(error, TransientError) else "failed"
-        self._say(phase, wanted, error=error.message)
+        self._progress(phase, wanted, error=error.message)
 
-    def _say(self, phase: str, desired: str = "", share: float = 0.0, error: str = "") -> None:
+    def _progress(self, phase: str, desired: str = "", share: float = 0.0, error: str = "") -> None:
         progress = Progress(phase, desired, round(share, 2), error)
-        self._ledger.put({"progress": {"phase": phase, "desired": desired, "share": progress.share, "error": error}})
-        self._tell(progress)
+        self._updates.put({"progress": {"phase": phase, "desired": desired, "share": progress.share, "error": error}})
+        self._report(progress)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -192,9 +192,9 @@ def test_the_cap_is_kept(site: Site, here: Path) -> None:
 FETCH = """
 import sys
 from pathlib import Path
-from edge.releases.blob_download import Downloads, Limits
+from edge.releases.blob_download import DownloadLimits, Downloads
 from edge.releases.http import Http
-Downloads(Http(), sys.argv[1], Path(sys.argv[2]), Limits()).fetch({sys.argv[3]: int(sys.argv[4])})
+Downloads(Http(), sys.argv[1], Path(sys.argv[2]), DownloadLimits()).fetch({sys.argv[3]: int(sys.argv[4])})
 """
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import FetchError, TrustError
+from edge.releases.expiry import EXPIRY, expiring
 from edge.releases.release_store import ReleaseStore
+from edge.releases.update_state import UpdateState
 
 
 def releases(patient: DoctorContext) -> Iterator[Finding]:
@@ -24,14 +27,16 @@ def releases(patient: DoctorContext) -> Iterator[Finding]:
         return
     from edge.releases.updater import Updater
 
+    updater = Updater(settings, patient.state)
     try:
-        done = Updater(settings, patient.state).run(dry=True)
+        done = updater.run(dry=True)
     except TrustError as error:
         yield Finding.of("sync", error, "what the release server offers is not what its owner signed")
         return
     except FetchError as error:
-        yield Finding.of("sync", error, f"the release server {settings.sync.url} does not answer as it should")
+        yield Finding.of("sync", error, f"the release server does not answer as it should ({updater.way})")
         return
+    yield from _expiring(patient.state)
     running = ReleaseStore(patient.state).current or "none"
     waits = f"; {done.release} waits to be fetched ({done.planned} bytes)" if done.planned else ""
     if done.outcome == "held":
@@ -40,4 +45,17 @@ def releases(patient: DoctorContext) -> Iterator[Finding]:
             f"running: {running}", "look at up/reported, and publish another release",
         )  # fmt: skip
         return
-    yield Finding(Level.OK, "sync", f"release {running}{waits}")
+    yield Finding(Level.OK, "sync", f"release {running}{waits}; the server is reached {updater.way}")
+
+
+def _expiring(state: Path) -> Iterator[Finding]:
+    """Signatures of the release repository that expire soon."""
+    updates = UpdateState(ReleaseStore(state).folder)
+    try:
+        soon = expiring(updates.get(EXPIRY, {}))
+    finally:
+        updates.close()
+    for one in soon:
+        yield Finding(
+            Level.WARNING, "sync", one.text(), "after that day this device installs no release", one.remedy
+        )  # fmt: skip

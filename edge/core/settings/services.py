@@ -41,6 +41,11 @@ class SyncSettings(Section):
         examples=["/etc/edge/root.json"],
         description="The hub's first root.json, brought here by hand: the anchor of all trust.",
     )
+    ca: Path | None = Field(
+        None,
+        examples=["/etc/edge/company-ca.pem"],
+        description="Certificate authorities for sync.url; SSL_CERT_FILE or the system's when not set.",
+    )
     group: str = Field("all", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Group of devices this one is in.")
     interval: Seconds = Field(3600.0, description="'edge sync --watch': seconds between two looks, give or take 20 %.")
     rate: int = Field(0, ge=0, description="Bytes a second that a download may take; 0: as many as there are.")
