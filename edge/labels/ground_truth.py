@@ -9,19 +9,21 @@ manifest when it evaluates a version are predictions, not what a picture shows: 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, NotFoundError
+from edge.core.storage.buckets import Buckets
 from edge.labels.examples import Annotation, Example, box_of, label_name
 
 LONGEST_SOURCE = 4096
 """characters of a source-ref"""
 MOST_LINE = 1 << 20
 """characters of one line"""
+NOWHERE = Path()
+"""of a picture that is not there"""
 PREDICTIONS = "rekognition-custom-labels-"
 """how attributes begin that an evaluation adds"""
 
@@ -40,8 +42,8 @@ def line(example: Example, size: tuple[int, int], job: str = "edge", when: float
     return json.dumps(document, ensure_ascii=False)
 
 
-def parse(text: str, base: Path, buckets: Mapping[str, Path]) -> Example:
-    """One manifest line. Raises InputError."""
+def parse(text: str, base: Path | None, buckets: Buckets) -> Example:
+    """One manifest line; ``base`` and ``buckets`` as ``located``. Raises InputError."""
     if len(text) > MOST_LINE:
         raise InputError(f"expected at most {MOST_LINE} characters", code="manifest")
     try:
@@ -63,19 +65,22 @@ def parse(text: str, base: Path, buckets: Mapping[str, Path]) -> Example:
     return Example(path, tuple(dict.fromkeys(marks)), document["source-ref"])
 
 
-def located(source: str, base: Path, buckets: Mapping[str, Path]) -> Path:
-    """The file of a ``source-ref``. Raises InputError for a bucket that stands for no folder, or a way out of it."""
+def located(source: str, base: Path | None, buckets: Buckets) -> Path:
+    """The file of a ``source-ref``; NOWHERE for one that is not there, or outside its bucket.
+
+    ``base``: the folder that paths stand in; None where only buckets may be read. Raises InputError.
+    """
     if "\0" in source or len(source) > LONGEST_SOURCE:
         raise InputError("source-ref is too long, or holds a zero character", code="manifest")
     if not source.startswith("s3://"):
-        return base / source.removeprefix("file://")
+        return NOWHERE if base is None else base / source.removeprefix("file://")
     bucket, _, key = source.removeprefix("s3://").partition("/")
-    if bucket not in buckets:
+    if not buckets.has(bucket):
         raise InputError(f"bucket {bucket[:64]!r} stands for no folder: [api.buckets] tells", code="manifest")
-    path = Path(os.path.realpath(buckets[bucket] / key))
-    if not path.is_relative_to(os.path.realpath(buckets[bucket])):
-        raise InputError("source-ref leads out of its bucket", code="manifest")
-    return path
+    try:
+        return buckets.path(bucket, key)
+    except (NotFoundError, OSError):
+        return NOWHERE
 
 
 def _marks(value: Any, metadata: Mapping[str, Any]) -> list[Annotation]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.errors import InputError
+from edge.core.storage.buckets import Buckets
 from edge.labels.examples import NEGATIVE, Annotation, Example, box_of, is_file_there, label_name
 from edge.labels.ground_truth import MOST_LINE, located, parse
 
@@ -32,7 +33,7 @@ def read(source: Path, buckets: Mapping[str, Path] | None = None) -> Read:
     if source.is_dir():
         found = Read(tuple(_of_folder(source)))
     elif source.is_file():
-        found = _of_lines(source, buckets or {})
+        found = _of_lines(source, Buckets(buckets or {}))
     else:
         raise InputError(f"{source}: there is no such file or folder", "check the path", code="unreadable")
     return checked(found, str(source))
@@ -65,7 +66,7 @@ def _of_folder(folder: Path) -> Iterator[Example]:
             yield Example(file, marks, str(file.relative_to(folder)))
 
 
-def _of_lines(file: Path, buckets: Mapping[str, Path]) -> Read:
+def _of_lines(file: Path, buckets: Buckets) -> Read:
     examples: list[Example] = []
     problems: list[str] = []
     parsed = _csv_rows(file) if file.suffix.lower() == ".csv" else _manifest_rows(file, buckets)
@@ -81,7 +82,7 @@ def _of_lines(file: Path, buckets: Mapping[str, Path]) -> Read:
     return Read(tuple(_merged(examples)), tuple(problems))
 
 
-def _manifest_rows(file: Path, buckets: Mapping[str, Path]) -> Iterator[tuple[int, Example | InputError]]:
+def _manifest_rows(file: Path, buckets: Buckets) -> Iterator[tuple[int, Example | InputError]]:
     for number, text in _lines(file):
         try:
             yield number, parse(text, file.parent, buckets)
@@ -107,7 +108,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, Example | InputError]]:
 def _row(row: Sequence[str], base: Path) -> Example:
     if len(row) not in (2, 6):
         raise InputError(f"expected picture,label or picture,label,left,top,right,bottom, got {len(row)} columns")
-    path = located(row[0], base, {})
+    path = located(row[0], base, Buckets({}))
     if row[1] in ("", NEGATIVE):
         return Example(path, (), row[0])
     box = box_of(*(float(value) for value in row[2:])) if len(row) == 6 else None

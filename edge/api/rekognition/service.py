@@ -14,6 +14,7 @@ from edge.api.rekognition.taxonomy import Taxonomy
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
+from edge.core.storage.buckets import Buckets
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -56,11 +57,12 @@ class Service:
 
         self.settings, self.state = settings, state
         self.pages = pages
+        self.buckets = Buckets(settings.api.buckets)
         self.vision = Vision(settings, state)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
         self.projects = Projects(state)
-        self.training = Training(settings, state, self.projects)
+        self.training = Training(settings, state, self.projects, self.buckets)
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
         self.lanes = {
@@ -128,5 +130,5 @@ class Service:
 
     def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
         """The file's bytes and its upright picture. Raises ApiError or InputError."""
-        data = data_of(image, self.settings.api.buckets)
+        data = data_of(image, self.buckets)
         return data, picture(data)

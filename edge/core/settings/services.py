@@ -104,7 +104,7 @@ class ApiSettings(Section):
     port: int = Field(8480, ge=0, le=65535, description="0: any free one.")
     keys: Annotated[dict[str, SecretStr], BeforeValidator(_key_pairs), AfterValidator(_long_secrets)] = Field(
         {},
-        examples=[{"AKIDEXAMPLE": "a long secret"}],
+        examples=[{"AKIDEXAMPLE": "a secret of sixteen characters or more"}],
         description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'.",
     )
     unsigned_anywhere: bool = Field(

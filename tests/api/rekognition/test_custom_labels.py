@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from edge.api.rekognition.custom.lines import entries_of
+from edge.core.storage.buckets import Buckets
 
 SOON = {"Delay": 1, "MaxAttempts": 120}
 
@@ -146,10 +147,10 @@ def test_a_hostile_manifest_fails_by_name_and_leaves_what_was_there(rekognition:
         assert about["DatasetStats"]["TotalEntries"] == 1
 
 
-def test_an_entry_ends_with_its_line_and_not_at_what_else_may_end_one() -> None:
+def test_an_entry_ends_with_its_line_and_not_at_what_else_may_end_one(tmp_path: Path) -> None:
     lines = [line("a\u2028b.png", "cat"), line("c\x85d.png", "dog")]
     raw = "\r\n".join(json.dumps(json.loads(one), ensure_ascii=False) for one in lines).encode()
-    entries = entries_of(raw + b"\n\n", {"pets": Path("/pets")})
+    entries = entries_of(raw + b"\n\n", Buckets({"pets": tmp_path}))
     assert [one.source for one in entries] == ["s3://pets/a\u2028b.png", "s3://pets/c\x85d.png"]
     assert {one.error for one in entries} == {"The picture does not exist."}
     assert not any(one.line.endswith("\r") for one in entries)
@@ -171,4 +172,29 @@ def test_training_that_cannot_be_done_says_why_and_the_waiter_ends(rekognition: 
         rekognition.create_project_version(
             ProjectArn=project, VersionName="v2", OutputConfig={"S3Bucket": "pets", "S3KeyPrefix": "../../.."}
         )
-    assert code(error) == "InvalidParameterException"
+    assert code(error) == "InvalidS3ObjectException"
+
+
+OUTSIDE = [
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "../../../etc/passwd",
+    "s3://pets/../../etc/passwd",
+    "s3://pets/none.png",
+]
+
+
+@pytest.mark.parametrize("source", OUTSIDE)
+def test_a_picture_outside_the_buckets_is_one_that_is_not_there(rekognition: Any, source: str) -> None:
+    name = f"outside-{OUTSIDE.index(source)}"
+    project = rekognition.create_project(ProjectName=name)["ProjectArn"]
+    train = rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN")["DatasetArn"]
+    entries = "\n".join(
+        [
+            *(line(f"{kind}_test_{n}.png", kind) for kind in ("cat", "dog") for n in range(3)),
+            *[json.dumps({"source-ref": source})],
+        ]
+    )
+    rekognition.update_dataset_entries(DatasetArn=train, Changes={"GroundTruth": entries.encode()})
+    (entry,) = rekognition.list_dataset_entries(DatasetArn=train, SourceRefContains=source)["DatasetEntries"]
+    assert json.loads(entry)["errors"][0]["message"] == "The picture does not exist."

@@ -11,6 +11,7 @@ import pytest
 
 from edge.api.rekognition import images
 from edge.api.rekognition.errors import ApiError
+from edge.core.storage.buckets import Buckets
 
 People = Callable[[int], list[bytes]]
 
@@ -158,7 +159,7 @@ def test_links_and_pipes_do_not_lead_out_of_a_bucket(tmp_path: Path) -> None:
     os.mkfifo(bucket / "pipe")
     for name in ("file", "folder/secret", "pipe"):
         with pytest.raises(ApiError) as caught:
-            images.s3_object({"Bucket": "b", "Name": name}, {"b": bucket})
+            images.s3_object({"Bucket": "b", "Name": name}, Buckets({"b": bucket}))
         assert caught.value.name == "InvalidS3ObjectException"
 
 

@@ -276,7 +276,7 @@ def test_a_person_inside_a_region_is_reported_once_a_session_with_a_picture(
     assert message["startStreamProcessorRequest"] == {"Name": "home", "StartSelector": selector}
     (label,) = message["labels"]
     assert label["name"] == "PERSON"
-    assert label["boundingBox"] == {"left": 0.1, "top": 0.1, "height": 0.8, "width": pytest.approx(0.3)}
+    assert label["boundingBox"] == pytest.approx({"left": 0.1, "top": 0.1, "height": 0.8, "width": 0.3})
     assert set(label["videoMapping"]["kinesisVideoMapping"]) == {
         "fragmentNumber", "serverTimestamp", "producerTimestamp", "frameOffsetMillis",
     }  # fmt: skip

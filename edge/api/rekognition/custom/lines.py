@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 from edge.api.rekognition.custom.projects import DatasetEntry
 from edge.core.errors import InputError
+from edge.core.storage.buckets import Buckets
 from edge.labels import ground_truth, manifests
 from edge.labels.examples import Example, is_file_there
 
 MOST_INVALID = manifests.MOST_INVALID
 
 
-def entries_of(data: bytes, buckets: Mapping[str, Path]) -> list[DatasetEntry]:
+def entries_of(data: bytes, buckets: Buckets) -> list[DatasetEntry]:
     """One entry a line; a line that cannot be used has its error. Blank lines are passed."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     # not splitlines: it ends a line at characters that JSON may hold
@@ -32,9 +32,9 @@ def too_many_errors(entries: list[DatasetEntry]) -> str:
     return f"The manifest file contains too many invalid lines ({len(bad)} of {len(entries)}): {bad[0].error}"
 
 
-def examples_of(entries: Iterator[DatasetEntry], buckets: Mapping[str, Path]) -> list[Example]:
+def examples_of(entries: Iterator[DatasetEntry], buckets: Buckets) -> list[Example]:
     """The examples of entries without errors."""
-    return [ground_truth.parse(one.line, Path(), buckets) for one in entries if not one.error]
+    return [ground_truth.parse(one.line, None, buckets) for one in entries if not one.error]
 
 
 def shown(entry: DatasetEntry) -> str:
@@ -50,11 +50,11 @@ def shown(entry: DatasetEntry) -> str:
     return json.dumps({**document, "errors": [{"code": "ERROR_INVALID_LINE", "message": entry.error}]})
 
 
-def _entry(line: str, buckets: Mapping[str, Path]) -> DatasetEntry:
+def _entry(line: str, buckets: Buckets) -> DatasetEntry:
     error, source = "", hashlib.sha256(line.encode()).hexdigest()
     labels: dict[str, int] = {}
     try:
-        example = ground_truth.parse(line, Path(), buckets)
+        example = ground_truth.parse(line, None, buckets)
         source = example.source
         for mark in example.marks:
             labels[mark.label] = labels.get(mark.label, 0) + (mark.box is not None)

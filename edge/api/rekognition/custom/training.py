@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from edge.api.rekognition.custom.projects import Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.images import path_of
 from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
-from edge.core.storage import files
+from edge.core.storage.buckets import Buckets
 from edge.labels import classifier as custom_labels
 from edge.labels import trainer as teach
 from edge.labels.evaluation import split, summary
@@ -39,10 +38,10 @@ NICENESS = 10
 class Training:
     """Trains versions, and asks those that run."""
 
-    def __init__(self, settings: Settings, state: Path, projects: Projects) -> None:
+    def __init__(self, settings: Settings, state: Path, projects: Projects, buckets: Buckets) -> None:
         alone = settings.models.model_copy(update={"threads": 1})
         self._settings = settings.model_copy(update={"models": alone})
-        self._state, self._projects = state, projects
+        self._state, self._projects, self._buckets = state, projects, buckets
         self.heads = Labels(state / FOLDER)
         self._one = threading.Lock()
         self._teachers: dict[tuple[str, ...], teach.LabelTrainer] = {}
@@ -98,12 +97,10 @@ class Training:
         made, _ = self._teacher(self._detectors() if boxed else ()).train(learn, test)
         saved = self.heads.save(head_name(version.project), made)
         ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-        bucket, prefix = version.output["S3Bucket"], version.output.get("S3KeyPrefix", "")
-        key = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        key += f"EvaluationSummary-{version.project}-{version.name}.json"
+        bucket, key = version.output["S3Bucket"], summary_key(version)
         document = summary(made.evaluation, arn, ended, len(made.learned))
-        target = path_of(self._settings.api.buckets, bucket, key)
-        files.write_bytes(target, json.dumps(document, indent=1).encode(), mode=0o644)
+        with self._buckets.writing(bucket, key) as file:
+            file.write(json.dumps(document, indent=1).encode())
         return replace(
             version,
             status="TRAINING_COMPLETED",
@@ -112,6 +109,12 @@ class Training:
             summary={"Bucket": bucket, "Name": key},
             head=saved.number,
         )
+
+
+def summary_key(version: ProjectVersion) -> str:
+    """Of the evaluation summary, in the version's bucket."""
+    prefix = version.output.get("S3KeyPrefix", "").strip("/")
+    return f"{prefix}/" * bool(prefix) + f"EvaluationSummary-{version.project}-{version.name}.json"
 
 
 def head_name(project: str) -> str:

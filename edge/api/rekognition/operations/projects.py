@@ -70,7 +70,7 @@ def create_dataset(call: Call) -> dict[str, Any]:
         entries = list(call.service.projects.entries(arns.dataset(call, source["DatasetArn"])))
     elif "GroundTruthManifest" in source:
         place = source["GroundTruthManifest"].get("S3Object", {})
-        buckets = call.service.settings.api.buckets
+        buckets = call.service.buckets
         entries = entries_of(s3_object(place, buckets), buckets)
     dataset = call.service.projects.create_dataset(project, cast("Kind", call["DatasetType"].lower()))
     _put(call, dataset, entries, "CREATE", bool(source))
@@ -121,7 +121,7 @@ def list_dataset_labels(call: Call) -> dict[str, Any]:
 
 def update_dataset_entries(call: Call) -> dict[str, Any]:
     dataset = arns.dataset(call, call["DatasetArn"])
-    _put(call, dataset, entries_of(call["Changes"]["GroundTruth"], call.service.settings.api.buckets), "UPDATE", True)
+    _put(call, dataset, entries_of(call["Changes"]["GroundTruth"], call.service.buckets), "UPDATE", True)
     return {}
 
 

@@ -9,10 +9,11 @@ from edge.api.rekognition import shapes
 from edge.api.rekognition.custom import arns
 from edge.api.rekognition.custom.lines import entries_of, examples_of, too_many_errors
 from edge.api.rekognition.custom.projects import new_version
-from edge.api.rekognition.custom.training import head_name
+from edge.api.rekognition.custom.training import head_name, summary_key
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.images import path_of, s3_object
+from edge.api.rekognition.images import s3_object, unreadable
 from edge.core.errors import NotFoundError
+from edge.core.storage.buckets import is_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,13 +29,14 @@ PATIENCE = 2.0
 
 def create_project_version(call: Call) -> dict[str, Any]:
     project, output = arns.project(call), call["OutputConfig"]
-    path_of(call.service.settings.api.buckets, output.get("S3Bucket", ""), output.get("S3KeyPrefix", ""))
     learn, test = _datasets(call, project.name)
     if not learn:
         raise ApiError("InvalidParameterException", "Request has invalid parameters. The train dataset has no entries.")
     version = new_version(
         project, call["VersionName"], description=call.get("VersionDescription", ""), output=dict(output)
     )
+    if not (call.service.buckets.has(output.get("S3Bucket", "")) and is_key(summary_key(version))):
+        raise unreadable()
     call.service.projects.create_version(version)
     arn = arns.of_version(call, version)
     call.service.training.start(version, arn, learn, test).join(PATIENCE)
@@ -98,7 +100,7 @@ def detect_custom_labels(call: Call) -> dict[str, Any]:
 
 def _datasets(call: Call, project: str) -> tuple[list[Example], list[Example]]:
     """The examples to learn from and to test with: of the request's manifests, or else of the project's datasets."""
-    buckets = call.service.settings.api.buckets
+    buckets = call.service.buckets
     datasets = {one.kind: one for one in call.service.projects.datasets(project)}
     given = call.get("TrainingData")
     if given is None and call.get("TestingData") is None:
@@ -113,7 +115,7 @@ def _datasets(call: Call, project: str) -> tuple[list[Example], list[Example]]:
 
 
 def _assets(call: Call, data: Mapping[str, Any]) -> list[Example]:
-    buckets = call.service.settings.api.buckets
+    buckets = call.service.buckets
     examples: list[Example] = []
     for asset in data.get("Assets", []):
         entries = entries_of(s3_object(asset.get("GroundTruthManifest", {}).get("S3Object", {}), buckets), buckets)

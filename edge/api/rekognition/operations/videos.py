@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.images import path_of
+from edge.api.rekognition.images import unreadable
 from edge.api.rekognition.operations.labels import MODEL_VERSION
-from edge.labels.examples import is_file_there
+from edge.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
@@ -57,11 +57,10 @@ def _start(call: Call) -> dict[str, Any]:
     if token and (before := call.service.store.replay(call.operation, token, request)) is not None:
         return before
     place = call["Video"].get("S3Object", {})
-    path = path_of(call.service.settings.api.buckets, place.get("Bucket", ""), place.get("Name", ""))
-    if not is_file_there(path):
-        raise ApiError(
-            "InvalidS3ObjectException", "Unable to get object metadata from S3. Check object key and region."
-        )
+    try:
+        path = call.service.buckets.path(place.get("Bucket", ""), place.get("Name", ""))
+    except (NotFoundError, OSError) as error:
+        raise unreadable() from error
     job = call.service.videos.start(call.operation, request, path, metadata(path))
     answer = {"JobId": job}
     if token:

@@ -1,4 +1,4 @@
-"""Where records go: to whoever publishes them (MQTT), to JSON lines, and pictures into a bucket's folder.
+"""Where records go: to whoever publishes them (MQTT), and to JSON lines.
 
 The lines are for other programs, and hold names: where the state folder is encrypted there are none.
 """
@@ -9,7 +9,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +54,3 @@ class Output:
             path.replace(path.with_name(f"{path.name}.1"))
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
             file.write(line)
-
-
-def keep_object(root: Path, key: str, data: bytes) -> None:
-    """Write an object below a bucket's folder, following no symbolic link. Raises OSError."""
-    parts = [part for part in key.split("/") if part not in ("", ".", "..")]
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            with suppress(FileExistsError):
-                os.mkdir(part, 0o700, dir_fd=folder)
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = below
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(parts[-1], flags, 0o600, dir_fd=folder), "wb") as file:
-            file.write(data)
-    finally:
-        os.close(folder)

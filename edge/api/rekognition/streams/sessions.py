@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge.api.rekognition import shapes
 from edge.api.rekognition.search import face_matches
 from edge.api.rekognition.streams import records
-from edge.api.rekognition.streams.output import keep_object
 from edge.api.rekognition.streams.processor import HOME_CONFIDENCE, Processor, home_classes, looked_for
 from edge.api.rekognition.streams.regions import inside
+from edge.core.errors import NotFoundError
 from edge.core.types import Detection
 
 if TYPE_CHECKING:
@@ -139,16 +139,17 @@ class LabelSession:
 
     def _sighting(self, name: str, thing: Detection, moment: records.Moment, picture: Picture) -> records.Sighting:
         place = self.processor.request["Output"]["S3Destination"]
-        root = self._service.settings.api.buckets.get(place["Bucket"])
         uris = ["", ""]
-        if root is not None:
-            base = f"{place.get('KeyPrefix', '')}/{self.processor.name}/{self.processor.session}/{uuid.uuid4()}"
+        if self._service.buckets.has(place["Bucket"]):
+            parts = [part for part in place.get("KeyPrefix", "").split("/") if part not in ("", ".", "..")]
+            base = "/".join((*parts, self.processor.name, self.processor.session, str(uuid.uuid4())))
             try:
                 for i, (ending, data) in enumerate(_pictures(picture, thing)):
-                    key = f"{base}{ending}.jpg".lstrip("/")
-                    keep_object(root, key, data)
+                    key = f"{base}{ending}.jpg"
+                    with self._service.buckets.writing(place["Bucket"], key) as file:
+                        file.write(data)
                     uris[i] = f"s3://{place['Bucket']}/{key}"
-            except OSError as error:
+            except (NotFoundError, OSError) as error:
                 log.warning("stream processor %s cannot store its pictures: %s", self.processor.name, error)
         return records.Sighting(name, 100 * thing.score, thing.box, moment, *uris)
 
