@@ -185,16 +185,11 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("source", OUTSIDE)
-def test_a_picture_outside_the_buckets_is_one_that_is_not_there(rekognition: Any, source: str) -> None:
+def test_a_picture_outside_the_buckets_is_one_that_is_not_there(rekognition: Any, bucket: Path, source: str) -> None:
     name = f"outside-{OUTSIDE.index(source)}"
     project = rekognition.create_project(ProjectName=name)["ProjectArn"]
     train = rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN")["DatasetArn"]
-    entries = "\n".join(
-        [
-            *(line(f"{kind}_test_{n}.png", kind) for kind in ("cat", "dog") for n in range(3)),
-            *[json.dumps({"source-ref": source})],
-        ]
-    )
+    entries = (bucket / "train.manifest").read_text() + json.dumps({"source-ref": source})
     rekognition.update_dataset_entries(DatasetArn=train, Changes={"GroundTruth": entries.encode()})
     (entry,) = rekognition.list_dataset_entries(DatasetArn=train, SourceRefContains=source)["DatasetEntries"]
     assert json.loads(entry)["errors"][0]["message"] == "The picture does not exist."
