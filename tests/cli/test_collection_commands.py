@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import cli
+from edge.cli import main as cli
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
 from edge.recognition.store.collections import Collections
