@@ -1,140 +1,284 @@
-"""What runs inside the daemon, and the parts that run only where the settings ask for them."""
+"""The daemon's components: which there are, and when the settings ask for them.
+
+A module is imported only where its component is wanted (``tests/test_lazy_imports.py``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import __version__
-from edge.core import plugins as extras
-from edge.core.settings.schema import Settings
-from edge.core.system import hardware as board
-from edge.daemon.engine import Engine
-from edge.daemon.reporter import Reporter, small_jpeg
-from edge.daemon.watchdog import LONG, Watchdog
-from edge.inference.interpreter import choose
+from edge.core import plugins
+from edge.core.types import Event
+from edge.daemon.component import Component
+from edge.daemon.context import DeviceContext
+from edge.daemon.reporter import small_jpeg
+from edge.daemon.watchdog import LONG
 from edge.mqtt.client import MqttClient
-from edge.mqtt.delivery import Delivery
-from edge.mqtt.messages import Info, Stats, to_json
-from edge.mqtt.outbox.outbox import Outbox
+from edge.mqtt.messages import to_json
 from edge.mqtt.topics import Topics
-from edge.pipeline.health import Health
-from edge.pipeline.loader import LoadedModels
-from edge.recognition.store.collections import Collections
-from edge.releases.manager import ReleaseManager
+from edge.pipeline.frame_result import FrameResult
+from edge.releases.activation import in_force
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.endpoint import ApiServer
-    from edge.api.web.routes import StatusPage
-    from edge.daemon.remote_commands import CommandContext, Forgets, RemoteCommands
+    from edge.core.settings.schema import Settings
+    from edge.daemon.remote_commands import RemoteCommands
 
 ANNOUNCED = "homeassistant.json"
 """in the state folder: what Home Assistant was told"""
 
-Round = Callable[[float], None]
-"""a part's share of each round of the main thread; takes monotonic seconds"""
+Create = Callable[[DeviceContext], Component | None]
+"""gives the component, or None where the settings do not want it"""
 
 
-@dataclass(slots=True)
-class DeviceContext:
-    """What every daemon has, in the order of its start."""
+class OutboxStatus(Component):
+    """Publishes the statistics at once when the disk begins or ceases to take events."""
 
-    settings: Settings
-    state: Path
-    health: Health
-    outbox: Outbox
-    topics: Topics
-    client: MqttClient
-    delivery: Delivery
-    collections: Collections
-    switcher: ReleaseManager
-    chosen: Settings
-    """the settings under the release in use: what is not switched later goes by them"""
-    reports: Reporter
-    watch: Engine
-    watchdog: Watchdog
-    release: str = ""
-    assembled: LoadedModels | None = None
-    """what looks"""
-    erasers: list[Callable[[str], None]] = field(default_factory=list)
-    """what holds names of subjects, besides; called on the inference thread when one is forgotten"""
+    def __init__(self, context: DeviceContext) -> None:
+        self._context = context
 
-    def stats(self) -> Stats:
-        """The document of ``up/stats``."""
-        return self.health.stats(asdict(self.outbox.stats()), asdict(self.delivery.stats()))
+    def tick(self, _now: float, /) -> None:
+        if self._context.health.storage(self._context.outbox.state):
+            self._context.publish_stats()
 
-    def publish_stats(self) -> None:
-        self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
 
-    def switched(self, now: LoadedModels) -> None:
-        """Another bundle looks: say what the device is now."""
-        self.release, self.assembled = now.bundle.release, now
-        self.health.settle("custom_labels ", now.problems)
-        self.client.retain(self.topics.info, to_json(self._info(now)))
+class ReleaseUpdates(Component):
+    """Takes over a release that was installed, and reports its progress."""
 
-    def _info(self, assembled: LoadedModels) -> Info:
-        return Info(
-            device=self.settings.device.name,
-            version=__version__,
-            session=self.outbox.session,
-            release=assembled.bundle.release,
-            hardware=board.model(),
-            runtime=choose(self.settings.models.runtime),
-            cameras=tuple(self.health.cameras),
-            labels=tuple(self.settings.labels),
-            collections=tuple(self.collections.names()),
-            custom_labels=tuple(sorted({teller.version for teller in assembled.bundle.tellers.values()})),
-            models=dict(assembled.models),
-            acknowledge=self.settings.mqtt.acknowledge,
+    def __init__(self, context: DeviceContext) -> None:
+        self._context = context
+
+    def start(self) -> None:
+        self._context.client.subscribe(self._context.topics.desired, lambda _: self._context.release_manager.hinted())
+
+    def tick(self, now: float) -> None:
+        context = self._context
+        context.release_manager.tick(now, context.engine.switch, context.switched)
+        if (report := context.release_manager.report()) is not None:
+            context.client.retain(context.topics.reported, to_json(report))
+
+
+class IndexStatus(Component):
+    """Tells health which collections have an index under construction."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        self._context = context
+        self._wanted = sorted({one.collection for one in context.settings.labels.values() if one.embedder})
+
+    def tick(self, _now: float, /) -> None:
+        collections = self._context.collections
+        there = (name for name in self._wanted if name in collections)
+        self._context.health.building = tuple(name for name in there if collections.get(name).state.building)
+
+
+class ReviewSampling(Component):
+    """Keeps doubtful tracks for a person to review."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        from edge.pipeline.review_sampling import ReviewSampler
+        from edge.recognition.review.queue import ReviewQueue
+
+        self._queue = ReviewQueue(context.state, context.settings.review)
+        self._sampler = ReviewSampler(self._queue, context.settings)
+
+    def on_frame(self, result: FrameResult) -> None:
+        self._sampler.look(result)
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        self._sampler.ended(events)
+
+    def tick(self, _now: float, /) -> None:
+        self._sampler.flush()
+
+    def erase(self, subject: str) -> None:
+        self._sampler.erase(subject)
+
+    def close(self) -> None:
+        self._sampler.flush()
+        self._queue.close()
+
+
+class StrangerRecognition(Component):
+    """Recognizes unknown faces that come again, and stores them."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        from edge.pipeline.strangers import StrangerRecognizer
+        from edge.recognition.review.queue import ReviewQueue
+
+        self._queue = ReviewQueue(context.state, context.settings.review)
+        self._recognizer = StrangerRecognizer(self._queue.strangers, context.settings.strangers)
+        context.engine.remember(self._recognizer)
+
+    def tick(self, _now: float, /) -> None:
+        self._recognizer.flush()
+
+    def close(self) -> None:
+        self._recognizer.close()
+        self._queue.close()
+
+
+class HttpEndpoint(Component):
+    """The Rekognition endpoint and the owner's page."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        from edge.api.rekognition.endpoint import ApiServer
+        from edge.api.web.routes import StatusPage
+
+        def publish(processor: str, payload: bytes) -> bool:
+            return context.client.publish(context.topics.rekognition(processor), payload)
+
+        plugins.want("api", "api.enabled needs")
+        settings = context.settings
+        self._context, self._watched = context, settings.page.enabled
+        self._page = StatusPage(settings, context.state, context.collections, context.health)
+        self._page.begin(context.stats, context.reporter.present, context.engine.latest, lambda: context.release)
+        self._server = ApiServer(
+            context.effective_settings, context.state, collections=context.collections, publish=publish,
+            pages=self._page.routes() if self._watched else (),
+        )  # fmt: skip
+        self._page.serve(self._server.service.lanes["models"])
+
+    def start(self) -> None:
+        self._context.watchdog.watch("api", self._server.pulse)
+        for lane in self._server.service.lanes.values():
+            for thread, pulse in lane.pulses.items():
+                self._context.watchdog.watch(thread, pulse, LONG)
+        self._server.start()
+
+    def on_frame(self, result: FrameResult) -> None:
+        if self._watched:
+            self._page.live.observe(result)
+        self._server.processors.observe(result)
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        if self._watched:
+            self._page.feed.listen(events)
+
+    def erase(self, subject: str) -> None:
+        self._page.erase(subject)
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._server.stop)
+            stack.callback(self._page.close)
+
+
+class LocalControl(Component):
+    """Answers commands on this machine, and erases subjects while the daemon runs."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        from edge.daemon.control import Control
+        from edge.daemon.erasure import SubjectEraser
+
+        self._eraser = SubjectEraser(context)
+        self._control = Control(context.state, self._eraser.operations())
+
+    def start(self) -> None:
+        self._eraser.say()
+        self._control.start()
+
+    def close(self) -> None:
+        self._control.stop()
+
+
+class CommandService(Component):
+    """Answers commands over MQTT once everything else has started."""
+
+    def __init__(self, context: DeviceContext, commands: RemoteCommands) -> None:
+        self._context, self._commands = context, commands
+
+    def start(self) -> None:
+        from edge.daemon.erasure import SubjectEraser
+        from edge.daemon.remote_commands import CommandContext
+
+        context = self._context
+        context.watchdog.watch("commands", self._commands.pulse, LONG)
+        self._commands.start(
+            CommandContext(
+                settings=context.effective_settings,
+                state=context.state,
+                collections=context.collections,
+                cameras=context.engine,
+                stats=context.stats,
+                picture=small_jpeg,
+                forget=SubjectEraser(context).forget,
+                reload=context.reload,
+                restart=context.restart,
+            )
         )
 
-
-def releases(parts: DeviceContext) -> Round:
-    """Takes a release over when one was installed, and says how it is going."""
-
-    def tick(now: float) -> None:
-        parts.switcher.tick(now, parts.watch.switch, parts.switched)
-        if (said := parts.switcher.report()) is not None:
-            parts.client.retain(parts.topics.reported, to_json(said))
-
-    return tick
+    def close(self) -> None:
+        self._commands.stop()
 
 
-def learning(parts: DeviceContext, stack: ExitStack) -> Round | None:
-    """What takes over custom labels that came into use, and learns from answers; None where no camera tells any."""
-    if not any(camera.custom_labels for camera in parts.settings.cameras if camera.enabled):
+def _housekeeping(context: DeviceContext) -> Component:
+    from edge.daemon.housekeeping import Housekeeping, expire
+
+    return Housekeeping(context.collections.warm, lambda: expire(context.settings, context.state))
+
+
+def _retained(context: DeviceContext) -> Component:
+    from edge.daemon.retained import RetainedCleanup
+
+    return RetainedCleanup(context.settings, context.state, context.client, context.topics)
+
+
+def _overload(context: DeviceContext) -> Component | None:
+    if not context.settings.shedding.enabled:
         return None
-    from edge.daemon import label_updates as learning
+    from edge.daemon.overload import OverloadMonitor
 
-    return learning.started(parts, stack)
-
-
-def storage(parts: DeviceContext) -> Round:
-    """Says at once when the disk begins or ceases to take events."""
-
-    def tick(_now: float) -> None:
-        if parts.health.storage(parts.outbox.state):
-            parts.publish_stats()
-
-    return tick
+    return OverloadMonitor(context.settings.shedding, context.engine, context.health, context.publish_stats)
 
 
-def indexes(parts: DeviceContext) -> Round:
-    """Knows which collections get an index now."""
-    wanted = {label.collection for label in parts.settings.labels.values() if label.embedder}
+def _integrations(context: DeviceContext) -> Component | None:
+    settings = context.settings
+    announced = (context.state / ANNOUNCED).exists()
+    if not (settings.homeassistant.enabled or settings.frigate.enabled or announced):
+        return None
+    from edge.daemon.integrations import Integrations
 
-    def tick(_now: float) -> None:
-        there = sorted(name for name in wanted if name in parts.collections)
-        parts.health.building = tuple(name for name in there if parts.collections.get(name).state.building)
-
-    return tick
+    return Integrations(settings, context.state, context.collections, context.client, small_jpeg, context.engine.latest)
 
 
-def commands(client: MqttClient, topics: Topics, settings: Settings) -> RemoteCommands | None:
-    """What hears commands; before the client starts, so that none is missed. None where the settings want none."""
+def _label_updates(context: DeviceContext) -> Component | None:
+    if not any(camera.custom_labels for camera in context.settings.cameras if camera.enabled):
+        return None
+    from edge.daemon import label_updates
+
+    return label_updates.create(context)
+
+
+def _where(wanted: Callable[[Settings], bool], create: Create) -> Create:
+    return lambda context: create(context) if wanted(context.settings) else None
+
+
+COMPONENTS: dict[str, Create] = {
+    "endpoint": _where(lambda settings: settings.api.enabled, HttpEndpoint),
+    "outbox": OutboxStatus,
+    "releases": ReleaseUpdates,
+    "indexes": IndexStatus,
+    "housekeeping": _housekeeping,
+    "retained": _retained,
+    "overload": _overload,
+    "integrations": _integrations,
+    "review": _where(lambda settings: settings.review.enabled, ReviewSampling),
+    "strangers": _where(lambda settings: settings.strangers.enabled, StrangerRecognition),
+    "label_updates": _label_updates,
+    "control": LocalControl,
+}
+"""in the order of their start; they close in the reverse order"""
+
+RESTARTABLE = {
+    "endpoint": frozenset({"api", "page"}),
+    "integrations": frozenset({"homeassistant", "frigate"}),
+}
+"""component -> sections of the settings that it alone reads: a change of those restarts it, and not the cameras"""
+
+
+def remote_commands(settings: Settings, client: MqttClient, topics: Topics) -> RemoteCommands | None:
+    """Subscribe to commands before the client starts, so that none is missed; None where the settings want none."""
     if not settings.commands.enabled:
         return None
     from edge.daemon.remote_commands import RemoteCommands
@@ -142,111 +286,56 @@ def commands(client: MqttClient, topics: Topics, settings: Settings) -> RemoteCo
     return RemoteCommands(client, topics)
 
 
-def host(
-    parts: DeviceContext, forget: Forgets, reload: Callable[[], None], restart: Callable[[], None]
-) -> CommandContext:
-    """What commands may do here."""
-    from edge.daemon.remote_commands import CommandContext
+class RunningComponents:
+    """The components of one run. Main thread only. Close it."""
 
-    return CommandContext(
-        parts.chosen, parts.state, parts.collections, parts.watch, parts.stats, small_jpeg,
-        forget=forget, reload=reload, restart=restart,
-    )  # fmt: skip
+    def __init__(self, context: DeviceContext) -> None:
+        """Create and start them. Raises EdgeError; what was started until then is closed."""
+        self._context = context
+        self._running: dict[str, Component] = {}
+        try:
+            for name in COMPONENTS:
+                self._create(name)
+        except BaseException:
+            self.close()
+            raise
 
+    @property
+    def sections(self) -> dict[str, str]:
+        """Section of the settings -> the component that can be restarted for it."""
+        return {section: name for name, kind in RESTARTABLE.items() for section in kind}
 
-def forgetting(parts: DeviceContext, stack: ExitStack) -> Forgets:
-    """What forgets a subject while the daemon runs: asked by a command on this machine, or over MQTT."""
-    from edge.daemon.control import Control
-    from edge.daemon.erasure import SubjectEraser
+    def tick(self, now: float) -> None:
+        for component in self._running.values():
+            component.tick(now)
 
-    eraser = SubjectEraser(parts)
-    eraser.say()
-    control = Control(parts.state, eraser.operations())
-    stack.callback(control.stop)
-    control.start()
-    return eraser.forget
+    def restart(self, names: Sequence[str], settings: Settings) -> None:
+        """Take ``settings`` over, and close and create those components anew. Raises EdgeError."""
+        self._context.settings = settings
+        self._context.effective_settings = in_force(settings, self._context.state)
+        for name in names:
+            if (old := self._running.pop(name, None)) is not None:
+                self._publish()
+                old.close()
+            self._create(name)
 
+    def close(self) -> None:
+        """Close them in the reverse order of their start."""
+        with ExitStack() as stack:
+            for component in self._running.values():
+                stack.callback(component.close)
+            self._running = {}
 
-def neighbors(parts: DeviceContext, stack: ExitStack) -> Round | None:
-    """The systems next door; None where none is on, and none was that must be told so."""
-    settings = parts.settings
-    announced = (parts.state / ANNOUNCED).exists()
-    if not (settings.homeassistant.enabled or settings.frigate.enabled or announced):
-        return None
-    from edge.daemon.integrations import Integrations
+    def _create(self, name: str) -> None:
+        component = COMPONENTS[name](self._context)
+        if component is None:
+            return
+        self._running[name] = component
+        component.start()
+        self._publish()
 
-    made = Integrations(settings, parts.state, parts.collections, parts.client, small_jpeg, parts.watch.latest)
-    stack.callback(made.stop)
-    made.start(parts.reports.listeners)
-    parts.erasers.append(made.erase)
-    return made.tick
-
-
-def doubts(parts: DeviceContext, stack: ExitStack) -> Round | None:
-    """What keeps doubtful tracks for a person, and writes them; None where the settings want none."""
-    if not parts.settings.review.enabled:
-        return None
-    from edge.pipeline.review_sampling import ReviewSampler
-    from edge.recognition.review.queue import ReviewQueue
-
-    queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
-    made = ReviewSampler(queue, parts.settings)
-    stack.callback(made.flush)
-    parts.reports.observers.append(made.look)
-    parts.reports.listeners.append(made.ended)
-    parts.erasers.append(made.erase)
-    return lambda _: made.flush()
-
-
-def strangers(parts: DeviceContext, stack: ExitStack) -> Round | None:
-    """What knows unknown faces again, and writes them; None where the settings want none."""
-    if not parts.settings.strangers.enabled:
-        return None
-    from edge.pipeline.strangers import StrangerRecognizer
-    from edge.recognition.review.queue import ReviewQueue
-
-    queue = stack.enter_context(ReviewQueue(parts.state, parts.settings.review))
-    made = StrangerRecognizer(queue.strangers, parts.settings.strangers)
-    stack.callback(made.close)
-    parts.watch.remember(made)
-    return lambda _: made.flush()
-
-
-def endpoint(parts: DeviceContext, stack: ExitStack) -> None:
-    """The Rekognition endpoint and the status page, where the settings want them."""
-    if not parts.settings.api.enabled:
-        return
-    extras.want("api", "api.enabled needs")
-    page = _page(parts)
-    stack.callback(_api(parts, page).stop)
-    stack.callback(page.close)
-
-
-def _page(parts: DeviceContext) -> StatusPage:
-    from edge.api.web.routes import StatusPage
-
-    page = StatusPage(parts.settings, parts.state, parts.collections, parts.health)
-    page.begin(parts.stats, parts.reports.present, parts.watch.latest, lambda: parts.release)
-    if parts.settings.page.enabled:
-        parts.reports.observers.append(page.live.observe)
-        parts.reports.listeners.append(page.feed.listen)
-    parts.erasers.append(page.erase)
-    return page
-
-
-def _api(parts: DeviceContext, page: StatusPage) -> ApiServer:
-    from edge.api.rekognition.endpoint import ApiServer
-
-    def publish(processor: str, payload: bytes) -> bool:
-        return parts.client.publish(parts.topics.rekognition(processor), payload)
-
-    pages = page.routes() if parts.settings.page.enabled else ()
-    server = ApiServer(parts.chosen, parts.state, collections=parts.collections, publish=publish, pages=pages)
-    page.serve(server.service.lanes["models"])
-    parts.watchdog.watch("api", server.pulse)
-    for lane in server.service.lanes.values():
-        for thread, pulse in lane.pulses.items():
-            parts.watchdog.watch(thread, pulse, LONG)
-    server.start()
-    parts.reports.observers.append(server.processors.observe)
-    return server
+    def _publish(self) -> None:
+        """Let the threads see the components that run; the list is replaced, never changed."""
+        now = list(self._running.values())
+        self._context.components = now
+        self._context.reporter.components = now

@@ -1,4 +1,4 @@
-"""The daemon's life: everything is started once, in order, and stopped in reverse from the same list."""
+"""The daemon: starts everything once, in order, and stops it in reverse from the same list."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from types import FrameType
 from edge.core.errors import EdgeError, SourceError
 from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
-from edge.core.system import systemd as sdnotify
+from edge.core.system import systemd
 from edge.core.types import Event
-from edge.daemon import components as optional
-from edge.daemon import housekeeping, overload
-from edge.daemon import retained as leftovers
-from edge.daemon.components import DeviceContext, Round
+from edge.daemon import components
+from edge.daemon.components import RunningComponents
+from edge.daemon.context import DeviceContext
 from edge.daemon.engine import Engine
+from edge.daemon.reload import SettingsChange
 from edge.daemon.reporter import Reporter
-from edge.daemon.watchdog import LONG, Watchdog
+from edge.daemon.watchdog import Watchdog
 from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.delivery import Delivery
 from edge.mqtt.outbox.outbox import Outbox
@@ -61,6 +61,15 @@ class Ending(enum.Enum):
     """every stored source has ended"""
 
 
+ENDINGS = {
+    Ending.STOPPED: "stopping",
+    Ending.RELOAD: "reloading",
+    Ending.RESTART: "restarting",
+    Ending.FINISHED: "all sources have ended",
+}
+"""what the log says at the end of a run"""
+
+
 class Daemon:
     """One run with one configuration.
 
@@ -78,9 +87,11 @@ class Daemon:
         self._state = state
         self._on_events = on_events
         self._read = read
-        self._watchdog_seconds = sdnotify.watchdog_seconds()
+        self._watchdog_seconds = systemd.watchdog_seconds()
         self.began = False
         """whether it ever was ready"""
+        self.next_settings: tuple[Settings, Path] | None = None
+        """settings of the next run, after a reload"""
         self._ending: Ending | None = None
         self._asked = threading.Event()
         self._reload_asked = threading.Event()
@@ -98,109 +109,118 @@ class Daemon:
 
     def run(self) -> Ending:
         """Watch until asked to end, or until all sources have. Raises EdgeError where nothing begins or comes."""
-        sdnotify.starting()
+        systemd.starting()
         with ExitStack() as stack:
             stack.enter_context(Lock(self._state))
             outbox = Outbox(self._state / OUTBOX, self._settings.outbox)
             stack.callback(outbox.close)
             topics = Topics(self._settings.device.name)
             client = of_device(self._settings.mqtt, self._settings.device.name, outbox.session)
-            commands = optional.commands(client, topics, self._settings)
+            commands = components.remote_commands(self._settings, client, topics)
             stack.callback(client.stop)
             client.start()
-            parts, assembled = self._started(stack, outbox, topics, client)
-            optional.endpoint(parts, stack)
-            rounds = [optional.storage(parts), optional.releases(parts), optional.indexes(parts)]
-            rounds += [housekeeping.of(parts).tick, leftovers.started(parts)]
-            shedding = overload.of(parts)
-            extras = [shedding.tick if shedding else None, optional.neighbors(parts, stack)]
-            extras += [optional.doubts(parts, stack), optional.strangers(parts, stack), optional.learning(parts, stack)]
-            rounds += [one for one in extras if one]
-            stack.callback(parts.watch.stop)
-            parts.watch.start()
-            forget = optional.forgetting(parts, stack)
+            context, loaded = self._started(stack, outbox, topics, client)
+            running = RunningComponents(context)
+            stack.callback(running.close)
+            stack.callback(context.engine.stop)
+            context.engine.start()
             if commands:
-                parts.watchdog.watch("commands", commands.pulse, LONG)
-                stack.callback(commands.stop)
-                commands.start(optional.host(parts, forget, self.ask_reload, lambda: self.ask(Ending.RESTART)))
-            parts.switched(assembled)
-            client.subscribe(topics.desired, lambda _: parts.switcher.hinted())
+                service = components.CommandService(context, commands)
+                stack.callback(service.close)
+                service.start()
+            context.switched(loaded)
             self.began = True
-            sdnotify.ready(self._health.status_line())
+            systemd.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
             log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
-            self._live(parts, rounds)
+            self._live(context, running)
             if self._ending not in (Ending.RELOAD, Ending.RESTART):
-                # systemd takes no READY=1 after it: a service that says so has to end
-                sdnotify.stopping()
+                # systemd accepts no READY=1 after it: a service that sends it has to end
+                systemd.stopping()
+            log.info("%s", ENDINGS[self._ending or Ending.STOPPED])
         return self._ending or Ending.STOPPED
 
     def _started(
         self, stack: ExitStack, outbox: Outbox, topics: Topics, client: MqttClient
     ) -> tuple[DeviceContext, LoadedModels]:
-        """What every daemon has, the first bundle included; the cameras are not opened yet."""
+        """What every daemon has, the first model set included; the cameras are not opened yet."""
         settings, state = self._settings, self._state
         delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
         stack.callback(self._deliver_last, delivery, client)
         delivery.start()
         collections = stack.enter_context(Collections(state, settings.collection))
-        switcher = ReleaseManager(settings, state, collections, self._health)
-        stack.callback(switcher.close)
-        assembled = switcher.start()
-        self._health.problems.update(assembled.problems)
-        reports = Reporter(settings, outbox, client, topics, self._health)
-        stack.callback(reports.finish)
-        if self._on_events:
-            reports.listeners.append(self._on_events)
+        manager = ReleaseManager(settings, state, collections, self._health)
+        stack.callback(manager.close)
+        loaded = manager.start()
+        self._health.problems.update(loaded.problems)
+        reporter = Reporter(settings, outbox, client, topics, self._health, self._on_events)
+        stack.callback(reporter.finish)
         watchdog = Watchdog(self._watchdog_seconds)
-        watch = Engine(settings, assembled.bundle, outbox.session, self._health, reports, watchdog)
+        engine = Engine(settings, loaded.bundle, outbox.session, self._health, reporter, watchdog)
         watchdog.watch("outbox", outbox.pulse, SLOW_DISK)
         watchdog.watch("delivery", delivery.pulse, SLOW_DISK)
         watchdog.watch("mqtt-work", client.work_pulse)
         watchdog.watch("mqtt-network", client.network_pulse)
-        parts = DeviceContext(
-            settings, state, self._health, outbox, topics, client, delivery, collections, switcher,
-            in_force(settings, state), reports, watch, watchdog,
+        context = DeviceContext(
+            settings, state, self._health, outbox, topics, client, delivery, collections, manager,
+            in_force(settings, state), reporter, engine, watchdog,
+            reload=self.ask_reload, restart=lambda: self.ask(Ending.RESTART),
         )  # fmt: skip
-        return parts, assembled
+        return context, loaded
 
-    def _live(self, parts: DeviceContext, rounds: Sequence[Round]) -> None:
+    def _live(self, context: DeviceContext, running: RunningComponents) -> None:
         """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
         period = min(TICK, (self._watchdog_seconds or 60.0) / 4)
         next_status = next_stats = 0.0
         while not self._asked.is_set():
-            if parts.watch.wait(0):
-                if parts.watch.failed:
+            if context.engine.wait(0):
+                if context.engine.failed:
                     raise EdgeError("the inference thread ended by an error", "report the traceback above as a bug")
                 self.ask(Ending.FINISHED)
                 if self._ending is Ending.FINISHED and not self._health.frames():
                     raise SourceError("no camera delivered a picture", "edge doctor looks at each of them")
                 break
-            parts.reports.wake.wait(period)
-            parts.reports.flush()
+            context.reporter.wake.wait(period)
+            context.reporter.flush()
             if self._reload_asked.is_set():
-                self._reload()
+                self._reload(context, running)
             now = time.monotonic()
-            for one in rounds:
-                one(now)
-            self._health.hanging(parts.watchdog.look(now))
+            running.tick(now)
+            self._health.hanging(context.watchdog.look(now))
             if now >= next_status:
                 next_status = now + STATUS_SECONDS
-                sdnotify.status(self._health.status_line())
+                systemd.status(self._health.status_line())
             if now >= next_stats:
-                next_stats = now + self._settings.mqtt.stats_seconds
-                parts.publish_stats()
+                next_stats = now + context.settings.mqtt.stats_seconds
+                context.publish_stats()
 
-    def _reload(self) -> None:
+    def _reload(self, context: DeviceContext, running: RunningComponents) -> None:
+        """Apply new settings: to single components where that is enough, else by a new run."""
         self._reload_asked.clear()
+        if self._read is None:
+            self.ask(Ending.RELOAD)
+            return
         try:
-            if self._read:
-                self._read()
+            settings, state = self._read()
         except EdgeError as error:
             log.error("reload: the old settings stay in force: %s", error)
-            sdnotify.ready(self._health.status_line())
+            systemd.ready(self._health.status_line())
             return
-        self.ask(Ending.RELOAD)
+        change = SettingsChange.between(context.settings, settings, running.sections)
+        if change.needs_new_run or state != self._state:
+            log.info("reload: new run, because of %s", ", ".join(change.needs_new_run) or "the state folder")
+            self.next_settings = (settings, state)
+            self.ask(Ending.RELOAD)
+            return
+        try:
+            running.restart(change.restarts, settings)
+        except EdgeError as error:
+            log.error("reload: the new settings cannot be applied: %s", error)
+            running.restart(change.restarts, self._settings)
+        else:
+            self._settings = settings
+            log.info("reload: %s", change)
+        systemd.ready(self._health.status_line())
 
     def _deliver_last(self, delivery: Delivery, client: MqttClient) -> None:
         """Give the last events a chance to reach the broker; what does not is sent at the next start."""
@@ -226,7 +246,7 @@ def run(read: Read, on_events: Callable[[Sequence[Event]], None] | None = None) 
             if ending is not Ending.RELOAD:
                 return ending
             before = current
-            current = read()
+            current = daemon.next_settings or read()
         except EdgeError as error:
             if before is None or (daemon.began and current is not before):
                 raise
@@ -253,7 +273,7 @@ class _signals:  # noqa: N801
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            sdnotify.reloading()
+            systemd.reloading()
             self._daemon.ask_reload()
             return
         for again in (signal.SIGTERM, signal.SIGINT):

@@ -37,7 +37,7 @@ from edge.recognition.store.users import Users
 from edge.releases import update_state as erasures
 
 if TYPE_CHECKING:
-    from edge.daemon.components import DeviceContext
+    from edge.daemon.context import DeviceContext
     from edge.pipeline.pipeline import Pipeline
 
 
@@ -207,39 +207,39 @@ def _without_records(folder: Path, subject: str) -> None:
 class SubjectEraser:
     """Forgets subjects while the daemon runs. Any thread but the inference thread."""
 
-    def __init__(self, parts: DeviceContext) -> None:
-        self._parts = parts
+    def __init__(self, context: DeviceContext) -> None:
+        self._context = context
 
     @property
     def collections(self) -> Collections:
-        return self._parts.collections
+        return self._context.collections
 
     def say(self) -> None:
         """Tell the hub who was forgotten lately, now and whenever the link comes back."""
-        said = farewells.read(self._parts.state)
+        said = farewells.read(self._context.state)
         if said.forgotten:
-            self._parts.client.retain(self._parts.topics.forgotten, to_json(said))
+            self._context.client.retain(self._context.topics.forgotten, to_json(said))
 
     def forget(self, subject: str) -> ErasureReport:
         """Raises StoreError, BusyError: what was removed until then is removed."""
-        gone = forget(subject, self._parts.settings, self._parts.state, self)
+        gone = forget(subject, self._context.settings, self._context.state, self)
         self.say()
         return gone
 
     def erase(self, subject: str) -> None:
-        parts = self._parts
-        rest = list(parts.erasers)
+        context = self._context
+        components = list(context.components)
 
-        def let_go(pipeline: Pipeline) -> None:
+        def erase(pipeline: Pipeline) -> None:
             pipeline.erase(subject)
-            while rest:
-                rest.pop(0)(subject)
+            while components:
+                components.pop(0).erase(subject)
 
-        parts.watch.between(let_go)
-        parts.reports.erase(subject)
+        context.engine.between(erase)
+        context.reporter.erase(subject)
 
     def rewrite(self, change: Change) -> int:
-        return self._parts.outbox.rewrite(change)
+        return self._context.outbox.rewrite(change)
 
     def operations(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         """For ``edge.daemon.control``."""

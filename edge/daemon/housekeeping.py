@@ -1,4 +1,4 @@
-"""What a daemon that runs for months does now and then: give back memory, warm what it searches, delete what is old."""
+"""Periodic maintenance: return free memory, warm the search indexes, delete what is too old."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
 from edge.core.system import hardware as board
+from edge.daemon.component import Component
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.daemon.components import DeviceContext
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ REVIEW = "review.sqlite"
 """in the state folder"""
 
 
-class Housekeeping:
-    """``tick`` on one thread, often. What may wait for a disk is done by a thread of its own."""
+class Housekeeping(Component):
+    """Runs maintenance on a thread of its own: it may wait for a disk."""
 
     def __init__(self, warm: Callable[[], None], expire: Callable[[], None] = lambda: None) -> None:
         self._warm, self._expire = warm, expire
@@ -35,7 +35,6 @@ class Housekeeping:
         self._thread: threading.Thread | None = None
 
     def tick(self, now: float) -> None:
-        """Monotonic seconds."""
         if now < self._next or (self._thread is not None and self._thread.is_alive()):
             return
         self._next = now + SECONDS
@@ -51,13 +50,8 @@ class Housekeeping:
             self._expire()
 
 
-def of(parts: DeviceContext) -> Housekeeping:
-    """That of a daemon."""
-    return Housekeeping(parts.collections.warm, lambda: expire(parts.settings, parts.state))
-
-
 def expire(settings: Settings, state: Path) -> None:
-    """Questions, answers and strangers that are too old go, though none comes, and though they are asked no more."""
+    """Delete questions, answers and strangers that are older than the settings allow."""
     if not (state / REVIEW).exists():
         return
     from edge.recognition.review.queue import ReviewQueue

@@ -1,4 +1,4 @@
-"""The systems next door: Home Assistant and what was made for Frigate. Off unless the settings ask for them.
+"""Integrations: Home Assistant discovery and Frigate-compatible topics. Off unless the settings ask for them.
 
 The main thread calls ``tick``; what other threads say waits for it.
 """
@@ -19,6 +19,7 @@ from edge.core.settings.vision import CameraSettings
 from edge.core.storage import files
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame
+from edge.daemon.component import Component
 from edge.labels import classifier as custom_labels
 from edge.mqtt import homeassistant as discovery
 from edge.mqtt.client import Incoming, MqttClient
@@ -30,7 +31,7 @@ from edge.recognition.store.collections import Collections
 log = logging.getLogger(__name__)
 
 BIRTH_SECONDS = 5.0
-"""Home Assistant's return is answered after a random part of this: a fleet must not fall upon it at once"""
+"""Home Assistant's return is answered after a random part of this, to avoid a thundering herd"""
 ANNOUNCED = "homeassistant.json"
 """in the state folder: what Home Assistant was told"""
 LOOK_SECONDS = 30.0
@@ -174,8 +175,8 @@ class FrigateIntegration:
             self._client.retain(topic, b"")
 
 
-class Integrations:
-    """All of them, as the daemon sees them."""
+class Integrations(Component):
+    """Home Assistant and Frigate as one component."""
 
     def __init__(
         self,
@@ -190,24 +191,24 @@ class Integrations:
         self._frigate = FrigateIntegration(settings, client, picture) if settings.frigate.enabled else None
         self._latest = latest
 
-    def start(self, listeners: list[Callable[[Sequence[Event]], None]]) -> None:
-        """``listeners`` of events are given those who want them."""
+    def start(self) -> None:
         self._home.start()
         if self._frigate:
-            listeners.append(self._frigate.listen)
             self._frigate.start()
 
+    def on_events(self, events: Sequence[Event]) -> None:
+        if self._frigate:
+            self._frigate.listen(events)
+
     def erase(self, subject: str) -> None:
-        """Let go of a subject who is forgotten."""
         if self._frigate:
             self._frigate.erase(subject)
 
     def tick(self, now: float) -> None:
-        """Say what there is to say; ``now``: monotonic seconds."""
         self._home.tick(now)
         if self._frigate:
             self._frigate.tick(self._latest)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         if self._frigate:
             self._frigate.stop()

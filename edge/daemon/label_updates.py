@@ -1,7 +1,7 @@
-"""Custom labels while the daemon runs: a version that came into use takes over, and answers are learned from.
+"""Custom label updates: a newer version takes over without a restart, and reviewers' answers refit a head.
 
-The main thread looks at the files and at the queue now and then; models are loaded and heads are learned in a thread
-of its own, niced. A version takes over between two frames, as a release does. What a release brought stays.
+The main thread polls the files and the review queue; models are loaded and heads are fitted in a thread of low
+priority. A version takes over between two frames, as a release does. Versions of a release stay.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
 from edge.core.system import hardware as board
+from edge.daemon.component import Component
 from edge.labels import classifier as custom_labels
 from edge.labels.refit import refit
 from edge.labels.store import FOLDER, Labels
@@ -24,7 +24,7 @@ from edge.recognition.review.queue import ReviewQueue
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.daemon.components import DeviceContext
+    from edge.daemon.context import DeviceContext
     from edge.daemon.engine import Engine
     from edge.labels.protocols import LabelClassifier
     from edge.pipeline.model_set import ModelSet
@@ -35,25 +35,23 @@ LOOK = 5.0
 """seconds between two looks"""
 
 
-def started(parts: DeviceContext, stack: ExitStack) -> Callable[[float], None]:
-    """Its share of each round of the daemon's main thread."""
+def create(context: DeviceContext) -> LabelUpdater:
+    """The component of a daemon."""
 
     def changed(bundle: ModelSet) -> None:
-        if parts.assembled is not None:
-            told = {custom_labels.part(name) for name in bundle.tellers}
-            problems = {name: said for name, said in parts.assembled.problems.items() if name not in told}
-            parts.switched(replace(parts.assembled, bundle=bundle, problems=problems))
+        if context.loaded is not None:
+            names = {custom_labels.part(name) for name in bundle.tellers}
+            problems = {name: problem for name, problem in context.loaded.problems.items() if name not in names}
+            context.switched(replace(context.loaded, bundle=bundle, problems=problems))
 
-    made = LabelUpdater(parts.chosen, parts.state, parts.watch, changed)
-    stack.callback(made.close)
-    return made.tick
+    return LabelUpdater(context.effective_settings, context.state, context.engine, changed)
 
 
-class LabelUpdater:
-    """``tick`` on the main thread. Close it."""
+class LabelUpdater(Component):
+    """Loads newer versions of custom labels and refits heads."""
 
-    def __init__(self, settings: Settings, state: Path, watch: Engine, changed: Callable[[ModelSet], None]) -> None:
-        self._settings, self._state, self._watch, self._changed = settings, state, watch, changed
+    def __init__(self, settings: Settings, state: Path, engine: Engine, changed: Callable[[ModelSet], None]) -> None:
+        self._settings, self._state, self._engine, self._changed = settings, state, engine, changed
         self._labels = Labels(state)
         self._queue = ReviewQueue(state, settings.review) if settings.review.enabled else None
         self._thread: threading.Thread | None = None
@@ -65,7 +63,6 @@ class LabelUpdater:
         self._next = 0.0
 
     def tick(self, now: float) -> None:
-        """Take over what is ready; look whether there is something to do."""
         if self._thread is not None and not self._thread.is_alive():
             self._thread = None
             self._take_over()
@@ -85,7 +82,7 @@ class LabelUpdater:
 
     def _newer(self) -> Callable[[], None] | None:
         """Load the first version that came into use since the one that looks."""
-        tellers = self._watch.bundle.tellers
+        tellers = self._engine.bundle.tellers
         for name in custom_labels.named(self._settings):
             version = self._own(name)
             if version is None:
@@ -149,9 +146,9 @@ class LabelUpdater:
     def _take_over(self) -> None:
         if not self._ready:
             return
-        bundle = self._watch.bundle
+        bundle = self._engine.bundle
         changed = replace(bundle, tellers={**bundle.tellers, **self._ready})
         log.info("custom labels: %s from now on", ", ".join(one.version for one in self._ready.values()))
         self._ready = {}
-        self._watch.switch(changed)
+        self._engine.switch(changed)
         self._changed(changed)

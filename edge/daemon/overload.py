@@ -1,4 +1,4 @@
-"""Looks at the board now and then, and has the cameras do without what it cannot bear."""
+"""Overload monitor: measures the board and applies load shedding to the cameras."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge.core.settings.vision import SheddingSettings as Settings
 from edge.core.system import hardware as board
+from edge.daemon.component import Component
 from edge.mqtt.messages import ShedReport as Document
 from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, LoadShedder, Measured, ShedLevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.daemon.components import DeviceContext
+    from edge.pipeline.health import Health
 
 LOOK_SECONDS = 2.0
 """between two looks at the board"""
@@ -55,16 +56,18 @@ class SheddingTarget(Protocol):
     def shed(self, shed: ShedLevel) -> None: ...
 
 
-class OverloadMonitor:
-    """``tick`` on one thread, often; ``changed`` is called after each change of the level."""
+class OverloadMonitor(Component):
+    """Changes the level of load shedding; ``publish`` is called after each change."""
 
-    def __init__(self, settings: Settings, cameras: SheddingTarget, changed: Callable[[Document], None]) -> None:
-        self._settings, self._cameras, self._changed = settings, cameras, changed
+    def __init__(
+        self, settings: Settings, cameras: SheddingTarget, health: Health, publish: Callable[[], None]
+    ) -> None:
+        self._settings, self._cameras, self._health, self._publish = settings, cameras, health, publish
         self._shedding = LoadShedder(settings)
         self._next = 0.0
+        health.shed = self.document()
 
     def tick(self, now: float) -> None:
-        """Monotonic seconds."""
         if now < self._next:
             return
         self._next = now + LOOK_SECONDS
@@ -72,10 +75,11 @@ class OverloadMonitor:
         if self._shedding.step(now, self._measured(now)):
             self._cameras.shed(self._shedding.shed)
             self._tell(before)
-            self._changed(self.document())
+            self._health.shed = self.document()
+            self._publish()
 
     def document(self) -> Document:
-        """What is given up now, as ``up/stats`` says it."""
+        """The level of load shedding, as ``up/stats`` reports it."""
         level = self._shedding.level
         return Document(level, TOP, WORDS[level], self._shedding.why)
 
@@ -87,22 +91,10 @@ class OverloadMonitor:
     def _tell(self, before: int) -> None:
         level = self._shedding.level
         if level > before:
-            log.warning("shedding %s: %s (level %d of %d)", WORDS[level], self._shedding.why, level, TOP)
+            log.warning(
+                "load shedding: %s, because of %s (level %d of %d)", WORDS[level], self._shedding.why, level, TOP
+            )
         elif self._shedding.shed == NOTHING:
-            log.info("nothing is shed any more")
+            log.info("load shedding off")
         else:
-            log.info("shedding less: %s (level %d of %d)", WORDS[level], level, TOP)
-
-
-def of(parts: DeviceContext) -> OverloadMonitor | None:
-    """That of a daemon; None where the settings do not want it."""
-    if not parts.settings.shedding.enabled:
-        return None
-
-    def changed(shed: Document) -> None:
-        parts.health.shed = shed
-        parts.publish_stats()
-
-    made = OverloadMonitor(parts.settings.shedding, parts.watch, changed)
-    parts.health.shed = made.document()
-    return made
+            log.info("load shedding reduced: %s (level %d of %d)", WORDS[level], level, TOP)

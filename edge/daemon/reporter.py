@@ -16,6 +16,7 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame, Identity
+from edge.daemon.component import Component
 from edge.mqtt.messages import CameraPresenceDocument, PresenceEntry, to_json, wire_labels
 from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
@@ -26,8 +27,6 @@ from edge.pipeline.health import Health
 
 SNAPSHOT_HEIGHT = 360
 """pixels of a published picture"""
-
-Observer = Callable[[FrameResult], None]
 
 
 class ReportClient(Protocol):
@@ -40,14 +39,20 @@ class Reporter:
     """Takes over what the pipeline found."""
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, client: ReportClient, topics: Topics, health: Health
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        client: ReportClient,
+        topics: Topics,
+        health: Health,
+        on_events: Callable[[Sequence[Event]], None] | None = None,
     ) -> None:
-        self.observers: list[Observer] = []
-        """receive the result of each processed frame, on the inference thread"""
-        self.listeners: list[Callable[[Sequence[Event]], None]] = []
-        """see each event after the outbox has it"""
+        """``on_events`` receives each event after the outbox has it."""
+        self.components: Sequence[Component] = ()
+        """receive each frame's result, and events after the outbox has them"""
         self.wake = threading.Event()
         """something waits for ``flush``"""
+        self._on_events = on_events
         self._outbox, self._client, self._topics, self._health = outbox, client, topics, health
         self._snapshots = {camera.name for camera in settings.cameras if camera.snapshots}
         self._lock = threading.Lock()
@@ -57,8 +62,10 @@ class Reporter:
 
     def events(self, events: Sequence[Event]) -> None:
         self._outbox.put(events)
-        for listener in self.listeners:
-            listener(events)
+        if self._on_events:
+            self._on_events(events)
+        for component in self.components:
+            component.on_events(events)
 
     def seen(self, result: FrameResult) -> None:
         camera = result.frame.camera
@@ -70,11 +77,11 @@ class Reporter:
                 if camera in self._snapshots and any(event.type == "new" for event in result.events):
                     self._pictures[camera] = result.frame
             self.wake.set()
-        for observer in self.observers:
-            observer(result)
+        for component in self.components:
+            component.on_frame(result)
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: nobody of that name was present; pictures that were published are taken back."""
+        """Remove a subject from presence, and clear the pictures that were published."""
         with self._lock:
             self._presence = {name: _without(one, subject) for name, one in self._presence.items()}
             self._said, self._pictures = {}, {}
@@ -108,7 +115,7 @@ class Reporter:
             self._client.retain(self._topics.snapshot(name), small_jpeg(frame))
 
     def finish(self) -> None:
-        """Everybody has left: say so."""
+        """Publish that no subject is present any more."""
         with self._lock:
             self._presence = {name: CameraPresence(name, time.time(), ()) for name in self._presence}
         self.flush()

@@ -1,7 +1,7 @@
-"""What the broker keeps of the cameras is taken back where the settings want it no more.
+"""Clear retained MQTT messages that the current settings no longer publish.
 
-A retained message outlives its reason: the last picture of a camera whose snapshots were turned off, and who was seen
-by one that is gone. What may lie at the broker is remembered in the state folder until it has said that it does not.
+A retained message outlives its reason: the last picture of a camera whose snapshots were turned off, the presence of
+one that was removed. Topics that the broker may hold are stored in the state folder until it has confirmed otherwise.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.storage import files
+from edge.daemon.component import Component
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.daemon.components import DeviceContext
     from edge.mqtt.client import Ack, MqttClient
     from edge.mqtt.topics import Topics
 
@@ -28,7 +27,7 @@ FILE = "retained.json"
 
 
 def pictures(settings: Settings, topics: Topics) -> set[str]:
-    """Topics of the pictures that the settings let lie at the broker."""
+    """Topics of retained pictures under these settings."""
     found = {topics.snapshot(camera.name) for camera in settings.cameras if camera.enabled and camera.snapshots}
     if settings.frigate.enabled:
         from edge.mqtt.frigate import snapshot_topics
@@ -38,21 +37,14 @@ def pictures(settings: Settings, topics: Topics) -> set[str]:
 
 
 def forget_pictures(state: Path) -> None:
-    """Somebody was forgotten while no daemon ran: the next one takes back every picture. Raises OSError."""
+    """A subject was erased while no daemon ran: have the next one clear every picture. Raises OSError."""
     lying = _read(state)
     if lying:
         _write(state, lying | {topic: True for topic in lying if "snapshot" in topic.split("/")})
 
 
-def started(parts: DeviceContext) -> Callable[[float], None]:
-    """Its share of each round of the daemon's main thread."""
-    made = RetainedCleanup(parts.settings, parts.state, parts.client, parts.topics)
-    made.start()
-    return made.tick
-
-
-class RetainedCleanup:
-    """``tick`` on the main thread."""
+class RetainedCleanup(Component):
+    """Clears retained messages and remembers which the broker holds."""
 
     def __init__(self, settings: Settings, state: Path, client: MqttClient, topics: Topics) -> None:
         self._state, self._client, self._host = state, client, settings.mqtt.host
@@ -68,8 +60,7 @@ class RetainedCleanup:
             self._client.on_online.append(self._say)
             self._say()
 
-    def tick(self, _now: float) -> None:
-        """Write down what is news; monotonic seconds."""
+    def tick(self, _now: float, /) -> None:
         with self._lock:
             news, lying = self._news, dict(self._lying)
             self._news = False
@@ -78,7 +69,7 @@ class RetainedCleanup:
         try:
             _write(self._state, lying)
         except OSError as error:
-            log.warning("what the broker keeps cannot be remembered: %s", error)
+            log.warning("retained topics cannot be stored: %s", error)
 
     def _say(self) -> None:
         with self._lock:

@@ -90,6 +90,18 @@ def test_a_reload_is_begun_and_ended_whether_or_not_the_settings_are_right(runni
     assert systemd.count("STOPPING", "1") == 0
 
 
+def test_a_reload_of_what_applies_live_ends_no_track_and_stays_online(running: Running, systemd: Systemd) -> None:
+    assert running.process
+    file = running.folder / "edge.toml"
+    file.write_text(f"mqtt.stats_seconds = 2.0\n{file.read_text()}")
+    running.process.send_signal(signal.SIGHUP)
+
+    assert eventually(lambda: systemd.count("READY", "1") == 2, 60), running.log
+    assert "reload: applied mqtt.stats_seconds" in running.log
+    assert running.log.count("watching door") == 1
+    assert running.stop() == 0
+
+
 def test_settings_that_are_right_but_with_which_nothing_begins_give_way_to_the_old_ones(
     running: Running, systemd: Systemd
 ) -> None:
@@ -114,4 +126,4 @@ def test_a_stop_says_so(running: Running, systemd: Systemd) -> None:
 def test_the_ends_of_threads_are_written_where_the_watchdog_ends_the_daemon(running: Running) -> None:
     assert running.stop(signal.SIGABRT) == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in running.log
-    assert "edge/watch.py" in running.log
+    assert "edge/daemon/engine.py" in running.log

@@ -45,8 +45,8 @@ def board(tmp_path: Path) -> Board:
 
 
 def test_a_hot_board_sheds_in_order_and_says_why_and_a_cool_one_takes_it_up_again(board: Board) -> None:
-    cameras, said = Remembers(), list[Document]()
-    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, said.append)
+    cameras, said, health = Remembers(), list[Document](), Health([])
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, health, lambda: said.append(health.shed))
 
     board.has(83.0)
     for second in range(120):
@@ -63,7 +63,7 @@ def test_a_hot_board_sheds_in_order_and_says_why_and_a_cool_one_takes_it_up_agai
 
 def test_a_firmware_that_throttles_counts_as_heat(board: Board) -> None:
     cameras = Remembers()
-    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, lambda _: None)
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, Health([]), lambda: None)
     board.holds_back(0b101)
     for second in range(10):
         overload.tick(float(second))
@@ -73,7 +73,7 @@ def test_a_firmware_that_throttles_counts_as_heat(board: Board) -> None:
 
 def test_frames_that_take_too_long_are_seen_and_those_before_the_change_are_forgotten(board: Board) -> None:
     cameras = Remembers()
-    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, lambda _: None)
+    overload = OverloadMonitor(SheddingSettings(board=board.folder), cameras, Health([]), lambda: None)
     for second in range(10):
         cameras.latencies.add(float(second), 2.0)
         overload.tick(float(second))
@@ -201,5 +201,5 @@ def test_a_running_daemon_that_gets_hot_says_so_looks_less_and_recovers(
         assert running.stop() == 0
         other.stop()
 
-    assert "shedding half the rate: 84 °C, 80 at most, frequency capped (level 1 of 4)" in running.log
+    assert "load shedding: half the rate, because of 84 °C, 80 at most, frequency capped (level 1 of 4)" in running.log
     assert "nothing is shed any more" in running.log

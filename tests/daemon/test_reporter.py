@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,12 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.messaging import OutboxSettings
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.core.types import Event
+from edge.daemon.component import Component
 from edge.daemon.reporter import Reporter
 from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
+from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
 from edge.pipeline.pipeline import Pipeline
 from edge.sources.base import CameraState
@@ -95,14 +98,29 @@ def test_with_snapshots_a_new_track_has_a_picture(tmp_path: Path) -> None:
     assert pictures.decode(jpeg).height == 48
 
 
-def test_observers_see_each_frame_with_its_tracks(desk: Desk) -> None:
-    seen: list[tuple[str, int]] = []
-    desk.reports.observers.append(lambda result: seen.append((result.frame.camera, len(result.tracks))))
+class Keeps(Component):
+    """Keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.results: list[FrameResult] = []
+        self.events: list[Event] = []
+
+    def on_frame(self, result: FrameResult) -> None:
+        self.results.append(result)
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        self.events += events
+
+
+def test_components_receive_each_frame_s_result_and_the_events(desk: Desk) -> None:
+    component = Keeps()
+    desk.reports.components = [component]
 
     desk.watch(range(5))
 
-    assert [camera for camera, _ in seen] == ["door"] * 5
-    assert seen[-1][1] == 1
+    assert [one.frame.camera for one in component.results] == ["door"] * 5
+    assert len(component.results[-1].tracks) == 1
+    assert [event.type for event in component.events][:1] == ["new"]
 
 
 def test_what_cannot_be_recognized_is_told_to_health(desk: Desk) -> None:

@@ -1,0 +1,82 @@
+"""What every daemon has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from edge import __version__
+from edge.core.settings.schema import Settings
+from edge.core.system import hardware
+from edge.daemon.component import Component
+from edge.daemon.engine import Engine
+from edge.daemon.reporter import Reporter
+from edge.daemon.watchdog import Watchdog
+from edge.inference.interpreter import choose
+from edge.mqtt.client import MqttClient
+from edge.mqtt.delivery import Delivery
+from edge.mqtt.messages import Info, Stats, to_json
+from edge.mqtt.outbox.outbox import Outbox
+from edge.mqtt.topics import Topics
+from edge.pipeline.health import Health
+from edge.pipeline.loader import LoadedModels
+from edge.recognition.store.collections import Collections
+from edge.releases.manager import ReleaseManager
+
+
+@dataclass(slots=True)
+class DeviceContext:
+    """The parts of one run, in the order of their start."""
+
+    settings: Settings
+    state: Path
+    health: Health
+    outbox: Outbox
+    topics: Topics
+    client: MqttClient
+    delivery: Delivery
+    collections: Collections
+    release_manager: ReleaseManager
+    effective_settings: Settings
+    """the settings under the release in use, for components that are not switched later"""
+    reporter: Reporter
+    engine: Engine
+    watchdog: Watchdog
+    reload: Callable[[], None]
+    """asks for a reload of the settings; any thread"""
+    restart: Callable[[], None]
+    """asks for a restart of the process; any thread"""
+    components: list[Component] = field(default_factory=list)
+    release: str = ""
+    loaded: LoadedModels | None = None
+    """models and collections in use"""
+
+    def stats(self) -> Stats:
+        """The document of ``up/stats``."""
+        return self.health.stats(asdict(self.outbox.stats()), asdict(self.delivery.stats()))
+
+    def publish_stats(self) -> None:
+        self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
+
+    def switched(self, loaded: LoadedModels) -> None:
+        """Another model set is in use: publish what the device is now."""
+        self.release, self.loaded = loaded.bundle.release, loaded
+        self.health.settle("custom_labels ", loaded.problems)
+        self.client.retain(self.topics.info, to_json(self._info(loaded)))
+
+    def _info(self, loaded: LoadedModels) -> Info:
+        return Info(
+            device=self.settings.device.name,
+            version=__version__,
+            session=self.outbox.session,
+            release=loaded.bundle.release,
+            hardware=hardware.model(),
+            runtime=choose(self.settings.models.runtime),
+            cameras=tuple(self.health.cameras),
+            labels=tuple(self.settings.labels),
+            collections=tuple(self.collections.names()),
+            custom_labels=tuple(sorted({one.version for one in loaded.bundle.tellers.values()})),
+            models=dict(loaded.models),
+            acknowledge=self.settings.mqtt.acknowledge,
+        )
