@@ -11,6 +11,7 @@ import click
 
 from edge.cli import output
 from edge.core.errors import DeliveryError, InputError, SettingsError
+from edge.core.terminal import plain_json
 
 
 @click.command()
@@ -31,7 +32,7 @@ def key(file: Path, as_json: bool) -> None:
     if as_json:
         output.print_json({"file": str(file), "public": public})
     else:
-        click.echo(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
+        output.say(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
 
 
 @click.command()
@@ -85,7 +86,7 @@ def command(
     if as_json:
         output.print_json({"code": answer.code, "message": answer.message, "data": answer.data})
     elif answer.code == "ok":
-        click.echo(json.dumps(answer.data, indent=2, ensure_ascii=False) if answer.data else "ok")
+        click.echo(plain_json(json.dumps(answer.data, indent=2, ensure_ascii=False)) if answer.data else "ok")
     if answer.code != "ok":
         raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
 
