@@ -11,7 +11,6 @@ import click
 
 from edge.cli import output
 from edge.core.errors import DeliveryError, InputError, SettingsError
-from edge.core.terminal import plain_json
 
 
 @click.command()
@@ -32,7 +31,7 @@ def key(file: Path, as_json: bool) -> None:
     if as_json:
         output.print_json({"file": str(file), "public": public})
     else:
-        output.say(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
+        click.echo(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
 
 
 @click.command()
@@ -86,7 +85,7 @@ def command(
     if as_json:
         output.print_json({"code": answer.code, "message": answer.message, "data": answer.data})
     elif answer.code == "ok":
-        click.echo(plain_json(json.dumps(answer.data, indent=2, ensure_ascii=False)) if answer.data else "ok")
+        click.echo(json.dumps(answer.data, indent=2, ensure_ascii=False) if answer.data else "ok")
     if answer.code != "ok":
         raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
 

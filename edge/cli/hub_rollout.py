@@ -11,8 +11,6 @@ import click
 
 from edge.cli import output
 from edge.cli.hub_publish import desk_of, keys_option, repository_option
-from edge.core.errors import ReleaseError
-from edge.releases.expiry import expiring
 
 if TYPE_CHECKING:
     from edge.hub.publishing.rollout import RolloutVerdict, Word
@@ -103,16 +101,16 @@ def _tell(changed: Deployment, verdict: RolloutVerdict | None, as_json: bool) ->
         output.print_json({**asdict(changed), "verdict": asdict(verdict) if verdict else None})
         return
     if verdict:
-        output.say(
+        click.echo(
             f"{verdict.action}: {verdict.committed} of {verdict.chosen} chosen devices committed, "
             f"{verdict.failed} failed {'; '.join(verdict.reasons)}".rstrip()
         )
     hold, otherwise = ", on hold" if changed.hold else "", changed.base or "as it is"
-    output.say(f"{changed.group}: release {changed.release} for {changed.percent:g} %{hold}, else {otherwise}")
+    click.echo(f"{changed.group}: release {changed.release} for {changed.percent:g} %{hold}, else {otherwise}")
     for name in changed.canaries:
-        output.say(f"  canary {name}")
+        click.echo(f"  canary {name}")
     for name, pinned in changed.pins.items():
-        output.say(f"  {name} stays on {pinned}")
+        click.echo(f"  {name} stays on {pinned}")
 
 
 def _words(ctx: click.Context, group: str) -> dict[str, Word]:
@@ -163,32 +161,25 @@ def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | 
     if as_json:
         output.print_json({"role": role, "key": path})
     else:
-        output.say(f"{role} has a new key: {path}")
+        click.echo(f"{role} has a new key: {path}")
 
 
 @click.command()
 @repository_option
-@keys_option
 @output.json_option
 @click.pass_context
-def refresh(ctx: click.Context, repository: Path | None, keys: Path | None, as_json: bool) -> None:
+def refresh(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
     r"""Sign the online metadata again before it expires: once a day, from a timer.
-
-    With the offline keys, root and targets are renewed as well where they expire soon. Exit code 1 from 60 days
-    before a signature expires that could not be renewed.
 
     \b
     Example:
       edge hub refresh
-      edge hub refresh --keys /media/stick/edge-keys
     """
-    repository_files = desk_of(ctx, repository, keys).opened().repository
-    repository_files.refresh()
-    found = repository_files.versions()
+    desk = desk_of(ctx, repository).opened()
+    desk.repository.refresh()
+    found = desk.repository.versions()
     if as_json:
         output.print_json({role: {"version": v, "expires": until.isoformat()} for role, (v, until) in found.items()})
-    else:
-        for role, (version, until) in found.items():
-            output.say(f"{role:<10} version {version:<4} until {until:%Y-%m-%d}")
-    if soon := expiring(repository_files.expiries()):
-        raise ReleaseError("; ".join(one.text() for one in soon), soon[0].remedy)
+        return
+    for role, (version, until) in found.items():
+        click.echo(f"{role:<10} version {version:<4} until {until:%Y-%m-%d}")

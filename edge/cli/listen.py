@@ -14,7 +14,6 @@ import click
 from edge.cli import output
 from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import DeliveryError, InputError, SettingsError
-from edge.core.terminal import plain, plain_json
 
 if TYPE_CHECKING:
     from edge.core.settings.messaging import MqttSettings
@@ -103,20 +102,20 @@ def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: flo
         try:
             event = parse(WireEvent, message.payload)
         except InputError as error:
-            output.say(f"{message.topic}: {error.message}", err=True)
+            click.echo(f"{message.topic}: {error.message}", err=True)
             continue
         if event.id in seen:
             continue
         seen[event.id] = None
         if len(seen) > REMEMBERED:
             seen.popitem(last=False)
-        click.echo(plain_json(json.dumps(json.loads(message.payload), ensure_ascii=False)) if as_json else line(event))
+        click.echo(json.dumps(json.loads(message.payload), ensure_ascii=False) if as_json else line(event))
         printed += 1
     return printed
 
 
 def line(event: WireEvent) -> str:
-    """One event for people."""
+    """One event for people. Names come from outside: nothing in them moves the cursor."""
     who = event.identity
     name = f"{who.subject}?" if who.subject and who.state != "known" else who.subject or who.state
     similarity = "-" if who.similarity is None else f"{who.similarity:.2f}"
@@ -126,4 +125,5 @@ def line(event: WireEvent) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(event.time)) + f"{event.time % 1:.3f}"[1:]
     cells = (clock, event.device, event.camera, event.type, event.label, name, similarity, ",".join(event.zones))
     widths = (12, 0, 0, 6, 0, 16, 5, 0)
-    return "  ".join(plain(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell) for cell in cells)
+    return "  ".join(cell.ljust(width) for cell, width in zip(shown, widths, strict=True)).rstrip()

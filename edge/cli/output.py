@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from edge.cli.main import NOTHING_FOUND
-from edge.core.terminal import plain, plain_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -34,12 +33,7 @@ def settings(ctx: click.Context) -> Settings:
 def print_json(value: Any) -> None:
     """One JSON document on stdout, indented on a terminal and a single line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(plain_json(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)))
-
-
-def say(text: str, err: bool = False) -> None:
-    """A line for people that may hold names and texts from devices, servers and pictures."""
-    click.echo(plain(text), err=err)
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def nothing(ctx: click.Context, words: str) -> NoReturn:
@@ -49,8 +43,8 @@ def nothing(ctx: click.Context, words: str) -> NoReturn:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as it needs to be; nothing is cut off in a pipe, and no cell reaches beyond its own."""
-    cells = [[plain(str(cell)) for cell in row] for row in rows]
+    """A table as wide as it needs to be; nothing is cut off in a pipe."""
+    cells = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
     for row in [list(columns), *cells]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

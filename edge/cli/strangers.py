@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli.output import json_option, print_json, print_table, say, settings
+from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -82,7 +82,7 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
     if as_json:
         print_json({"stranger": stranger, "subject": subject, "collection": one.collection, "faces": faces})
     else:
-        say(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
+        click.echo(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
 
 
 @strangers.command()
@@ -102,7 +102,7 @@ def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
     if as_json:
         print_json({"stranger": stranger, "forgotten": True})
     else:
-        say(f"{stranger} is forgotten")
+        click.echo(f"{stranger} is forgotten")
 
 
 @contextmanager

@@ -66,7 +66,6 @@ EXTRAS = {
     "api": ("starlette", "uvicorn"),
     "sync": ("tuf", "urllib3"),
     "hub": ("tuf", "securesystemslib"),
-    "heic": ("pillow_heif",),
 }
 """what an extra of ours must have brought"""
 

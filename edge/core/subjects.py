@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.core.errors import InputError
-from edge.core.terminal import OVERRIDES, is_control
 from edge.core.types import Event, Identity, IdentityState
 
 LONGEST = 255
 """characters"""
 
-RULE = (
-    f"1 to {LONGEST} characters, no control characters, no marks that change the reading direction, "
-    "no '/' or '\\', and not '.' or '..'"
-)
+RULE = f"1 to {LONGEST} characters, no control characters, no '/' or '\\', and not '.' or '..'"
 
 
 def checked(name: str) -> str:
@@ -26,7 +22,9 @@ def checked(name: str) -> str:
 
 
 def _forbidden(character: str) -> bool:
-    return is_control(character) or character in OVERRIDES or character in "/\\"
+    code = ord(character)
+    control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
+    return control or 0xD800 <= code <= 0xDFFF or character in "/\\"
 
 
 def nameless(event: Event, subject: str) -> Event | None:

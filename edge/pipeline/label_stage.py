@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edge.pipeline.model_set import ModelSet
 
 PICTURE = "picture"
-MIDDLE, DOUBT = 0.5, 0.1
-"""a probability at its label's threshold counts as this similarity; that much less, and it says nothing"""
+MIDDLE = 0.5
+"""a probability at its label's threshold counts as this similarity"""
 FURTHER = 5
 """labels beside the likeliest that a vote sees"""
 
@@ -209,7 +209,12 @@ class LabelStage:
         return tuple(found)
 
     def _rules(self) -> VotingRules:
-        return VotingRules(MIDDLE, MIDDLE - DOUBT, 0.0, self._recognition.votes)
+        return VotingRules(_evidence, votes=self._recognition.votes)
+
+
+def _evidence(match: Match) -> float:
+    """Zero at the label's threshold."""
+    return match.similarity - MIDDLE
 
 
 def votes_of(teller: LabelClassifier, answers: FloatArray) -> list[Match]:

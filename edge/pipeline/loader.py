@@ -19,7 +19,7 @@ from edge.labels.protocols import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
 from edge.recognition.review.rejections import RejectionIndex
-from edge.recognition.score_policy import DOUBT, policy_of
+from edge.recognition.score_policy import policy_of
 from edge.recognition.store.collections import Collections
 from edge.recognition.subject_search import SubjectSearch
 
@@ -36,6 +36,8 @@ Loaded = TypeVar("Loaded")
 
 OPENING = 300
 """seconds that a start may take for one collection: a million faces are read, or their index is verified"""
+VOTE_QUALITY = 0.4
+"""of a crop, from which a look may vote for a name"""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,14 @@ def _collection(collections: Collections, label: LabelSettings, embedder: Embedd
 
 
 def _rules(settings: Settings, label: LabelSettings, search: SubjectSearch) -> VotingRules:
-    cosine = search.scorer.typical_cosine
-    return VotingRules(cosine(search.needed), cosine(search.needed * DOUBT), label.margin, settings.recognition.votes)
+    nats = search.scorer.calibration.log_likelihood_ratio
+    return VotingRules(
+        evidence=lambda match: nats(match.likeness),
+        needed=lambda: nats(search.needed),
+        margin=label.margin,
+        votes=settings.recognition.votes,
+        good_quality=VOTE_QUALITY,
+    )
 
 
 def _score(name: str, label: LabelSettings, detectors: Mapping[str, Detector]) -> float:

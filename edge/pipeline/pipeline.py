@@ -224,7 +224,7 @@ class Pipeline:
             matches = recognizer.search.subjects(vectors, recognizer.embedder.space)
             for (track, _), embedding, found in zip(worth, embeddings, matches, strict=True):
                 result.observations.append(Observation(track, embedding, found))
-                self._looks[track.id].add(track, found, embedding.quality.score, frame.monotonic)
+                self._looks[track.id].add(track, found, embedding, frame.monotonic)
                 if self.strangers is not None:
                     self.strangers.look(track, embedding, recognizer)
 

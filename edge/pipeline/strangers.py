@@ -126,7 +126,8 @@ class StrangerRecognizer:
         if track.identity.state is IdentityState.UNKNOWN:
             with self._lock:
                 known = track.identity.similarity
-                least = recognizer.rules.match if known is None else max(recognizer.rules.match, known + LEAD)
+                least = recognizer.search.scorer.typical_cosine(recognizer.search.needed)
+                least = least if known is None else max(least, known + LEAD)
                 held.stranger = held.stranger or self._find(held, least)
                 self._number(held.stranger, track)
 

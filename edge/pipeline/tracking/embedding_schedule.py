@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from edge.core.settings.vision import RecognitionSettings
-from edge.core.types import Identity, IdentityState, Match, Track
+from edge.core.types import Embedding, Identity, IdentityState, Match, Track
 from edge.pipeline.tracking.identity_voting import IdentityVotes, VotingRules
+
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
 
 SPACING = 0.15
 """seconds between two embeddings of a track, at least: frames that are closer show the same"""
@@ -54,18 +58,20 @@ class EmbeddingScheduler:
         priority = self._priority(track, now)
         return priority - DECLINED_LATER if priority is not None and self._declines else priority
 
-    def add(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
+    def add(self, track: Track, matches: Sequence[Match], embedding: Embedding, now: float) -> Identity:
         """Count what the collection said of this look, and name the track."""
-        track.identity = self.count(track, matches, quality, now)
+        track.identity = self.count(track, matches, embedding.quality.score, now, embedding.vector)
         return track.identity
 
-    def count(self, track: Track, matches: Sequence[Match], quality: float, now: float) -> Identity:
+    def count(
+        self, track: Track, matches: Sequence[Match], quality: float, now: float, vector: FloatArray | None = None
+    ) -> Identity:
         """The same for a name that is not the track's identity."""
         self._series_began = now if self._latest is None else self._series_began
         self._latest, self._tries, self._declines = now, self._tries + 1, 0
         self._best_view = max(self._best_view, view(track))
         self._spent, self._mingled = min(self._spent + 1, self._settings.attempts), track.mingled
-        identity = self.votes.add(matches, quality)
+        identity = self.votes.add(matches, quality, vector)
         disturbed = self.votes.in_doubt or identity.state is IdentityState.RETRACTED
         if disturbed:
             self._tries = 0

@@ -1,122 +1,222 @@
-"""Matches over time, of one track, become an identity.
+"""Looks at one track, over time, become an identity.
 
-Each embedding's matches are one vote, weighted by the quality of its crop:
+Each embedding of a track is a look. For each subject among its matches a look holds evidence: the natural logarithm of
+how much likelier such a match is for the subject than for a stranger. Evidence of a track for a subject is
 
-=========  =====================================================================================
-for X      X is best, reaches ``match``, and leads the best other subject by ``margin``
-towards X  X is best and reaches ``uncertain``, but it is not a vote for X
-unknown    nobody reaches ``uncertain``
-=========  =====================================================================================
+    gain(n) * weighted mean of the looks' evidence,        gain(n) = n / (1 + (n - 1) * CORRELATION)
 
-Over the latest votes (a window, so that a track that changes hands is noticed):
+* The weight of a look is its quality times its novelty. Looks at the same face err the same way, so a look that shows
+  nearly the same as an earlier one (by the cosine of their embeddings) adds little to the mean, and little to ``n``,
+  the number of independent looks. The gain has a bound: staying long proves nothing.
+* A subject that is not among the matches of a look gets the least evidence of that look.
+* All looks count since the track began, unknown ones with their negative evidence. There is no window, so a stranger
+  who stays gets no further chances: with the first looks the mean is as good as it will be.
 
-* known as X: at least ``votes`` votes for X, they weigh more than all votes against X (unknown ones count, votes
-  towards somebody else count half), and X leads everybody else by ``margin`` in the mean over all votes too. One
-  look alone makes a name only where ``votes`` is 1, however good it is: the next frame costs little, and a single
-  bad crop is what wrong names come from.
-* retracted: X was known, at least ``votes`` votes speak against it, and they weigh more than those for it, or
-  somebody else leads in the mean. Nothing else ends a name. After it, the track may become known, uncertain or
-  unknown as the votes say.
-* unknown: at least ``votes`` + 1 votes, and unknown ones weigh more than all others.
-* uncertain: as many votes, somebody is named by them, and neither of the above holds.
-* pending: too few votes.
+Identity from that:
+
+* known as X: evidence for X reaches what a name needs; at least ``votes`` good looks are for X; looks for X weigh more
+  than ``SHARE`` of all; and X leads everybody else by ``margin`` in the mean cosine. A look of less than
+  ``good_quality`` counts in the mean but is no vote: poor looks alone never make a name.
+* retracted: X was known, the last ``votes`` good looks are not for X, and evidence has fallen below ``HOLD`` of what a
+  name needs, or looks for X weigh no more than half; or the last ``patience`` good looks are not for X, whatever was
+  before. Nothing else ends a name.
+* uncertain: more than ``votes`` looks, somebody has ``DOUBT`` of the evidence that a name needs and ``DOUBT_SHARE`` of
+  the weight, and it is no name.
+* unknown: as many looks, and nobody has that much.
+* pending: fewer looks.
+
+Where the latest looks resemble each other and none of the looks before, the track has changed hands: evidence starts
+again from them, as it does when ``patience`` has retracted a name. Each start needs ``RESTART`` more than the one
+before, so that all together err no more often than twice the first.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edge.core.types import Identity, IdentityState, Match
 
+if TYPE_CHECKING:
+    from edge.core.types import FloatArray
+
+CORRELATION = 0.6
+"""of the evidence of two looks at one face that show it as differently as two photos taken on different days"""
+NEW, SAME = 0.55, 0.95
+"""cosine of two looks at one face that are independent photos, and of two that show the same"""
+LEAST_NOVELTY = 0.1
+"""by which a look counts in the mean at least"""
 LEAST_WEIGHT = 0.05
+"""the same of its quality"""
+SHARE = 0.6
+"""of the weight of all looks, that looks for a subject must have to name it"""
+HOLD = 0.5
+"""share of the evidence of a name from which it is kept"""
+DOUBT = 0.5
+"""the same, from which a subject is worth a question"""
+SUPPORT = 1 / 3
+"""the same, of one look, from which it is for its best subject"""
+DOUBT_SHARE = 1 / 3
+"""of the weight of all looks, that looks for a subject must have for it to be worth a question"""
+RESTART = math.log(2.0)
+CHANGED = 0.3
+"""cosine below which the latest looks show somebody else than the looks before"""
+REMEMBERED = 8
+"""looks whose embeddings are held"""
+
+
+def _nothing() -> float:
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class VotingRules:
-    """When votes make a name. Cosines are those of the embedder's space."""
+    """When looks make a name."""
 
-    match: float
-    """cosine from which the best subject is a match"""
-    uncertain: float
-    """cosine from which the best subject is at least worth a doubt; below ``match``"""
-    margin: float
+    evidence: Callable[[Match], float]
+    """nats: logarithm of the likelihood ratio, same subject over stranger"""
+    needed: Callable[[], float] = _nothing
+    """nats that a name needs now: it grows with the subjects enrolled"""
+    margin: float = 0.0
     """cosine by which the best subject must lead the second"""
     votes: int = 2
-    """agreeing votes that make a track known"""
+    """good looks for a subject that make a track known"""
+    good_quality: float = 0.0
+    """quality 0..1 from which a look is a vote"""
 
     @property
-    def window(self) -> int:
-        """Latest votes that count."""
+    def patience(self) -> int:
+        """Good looks in a row that are not for a known subject, after which its name is retracted."""
         return 2 * self.votes + 3
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Look:
     """What one embedding's matches say."""
 
-    subject: str | None
-    """the best subject; None: the collection had nobody"""
-    similarity: float
-    """cosine of ``subject``"""
+    best: Match | None
+    """None: the collection had nobody"""
     other: float | None
     """cosine of the best other subject; None: none was among the matches"""
-    face_id: str | None
-    weight: float
-    similarities: dict[str, float]
-    """best cosine by subject, of the subjects among the matches"""
-    agrees: bool
-    """it is a vote for ``subject``, not only towards"""
-    unknown: bool
+    evidence: dict[str, float]
+    """nats by subject, of those among the matches"""
+    cosines: dict[str, float]
+    quality: float
+    vector: FloatArray | None
 
     @classmethod
-    def of(cls, matches: Sequence[Match], quality: float, rules: VotingRules) -> Vote:
-        """The vote of one search result: any number of faces, several of them perhaps of one subject."""
-        best: Match | None = None
-        similarities: dict[str, float] = {}
+    def of(cls, matches: Sequence[Match], quality: float, vector: FloatArray | None, rules: VotingRules) -> Look:
+        """From any number of matches, several of them perhaps of one subject, in any order."""
+        evidence: dict[str, float] = {}
+        cosines: dict[str, float] = {}
+        best, most = None, -math.inf
         for match in matches:
-            name, similarity = match.name, match.similarity
-            if similarity > similarities.get(name, -2.0):
-                similarities[name] = similarity
-            if best is None or similarity > best.similarity:
-                best = match
-        weight = min(1.0, max(LEAST_WEIGHT, quality))
-        if best is None:
-            return cls(None, -1.0, None, None, weight, {}, agrees=False, unknown=True)
-        other = max((s for name, s in similarities.items() if name != best.name), default=None)
-        leads = other is None or best.similarity - other >= rules.margin
-        return cls(
-            best.name, best.similarity, other, best.face_id, weight, similarities,
-            agrees=best.similarity >= rules.match and leads, unknown=best.similarity < rules.uncertain,
-        )  # fmt: skip
+            name, nats = match.name, rules.evidence(match)
+            if nats > evidence.get(name, -math.inf):
+                evidence[name] = nats
+            cosines[name] = max(match.similarity, cosines.get(name, -1.0))
+            if (nats, match.similarity) > (most, best.similarity if best else -1.0):
+                best, most = match, nats
+        other = max((cosine for name, cosine in cosines.items() if best and name != best.name), default=None)
+        return cls(best, other, evidence, cosines, quality, vector)
+
+    def supports(self, subject: str, needed: float) -> bool:
+        """Whether ``subject`` is the best, and by a share of what a name needs."""
+        return self.best is not None and self.best.name == subject and self.evidence[subject] >= SUPPORT * needed
+
+
+@dataclass(frozen=True, slots=True)
+class _BestMatch:
+    match: Match
+    other: float | None
+    """cosine of the best other subject in the same look"""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Weighted sums over all looks. What a look does not name counts with its least."""
+
+    weight: float = 0.0
+    independent: float = 0.0
+    """looks, each by its novelty"""
+    floors: float = 0.0
+    """what every subject has at least"""
+    evidence: dict[str, float] = field(default_factory=dict)
+    """above ``floors``, by subject"""
+    cosines: dict[str, float] = field(default_factory=dict)
+    support: dict[str, float] = field(default_factory=dict)
+    """weight of the looks for each subject"""
+    votes: dict[str, int] = field(default_factory=dict)
+    """good looks for each subject"""
+
+    def add(self, look: Look, novelty: float, needed: float, good: bool) -> None:
+        weight = max(LEAST_WEIGHT, min(1.0, look.quality)) * max(LEAST_NOVELTY, novelty)
+        self.weight += weight
+        self.independent += novelty
+        self.floors += _spread(self.evidence, look.evidence, weight, most=0.0)
+        _spread(self.cosines, look.cosines, weight)
+        if look.best is not None and look.supports(look.best.name, needed):
+            name = look.best.name
+            self.support[name] = self.support.get(name, 0.0) + weight
+            self.votes[name] = self.votes.get(name, 0) + good
+
+    def nats(self, subject: str) -> float:
+        """Evidence of the track for a subject."""
+        mean = (self.floors + self.evidence.get(subject, 0.0)) / self.weight if self.weight else 0.0
+        return mean * self.independent / (1.0 + (self.independent - 1.0) * CORRELATION)
+
+    def lead(self, subject: str) -> float:
+        """Mean cosine by which a subject leads everybody else; 2 where there is nobody else."""
+        others = [cosine for name, cosine in self.cosines.items() if name != subject]
+        return (self.cosines.get(subject, 0.0) - max(others)) / self.weight if others else 2.0
+
+    def share(self, subject: str) -> float:
+        """Of the weight of all looks, that of the looks for a subject."""
+        return self.support.get(subject, 0.0) / self.weight if self.weight else 0.0
 
 
 class IdentityVotes:
-    """The votes of one track. Reading ``identity`` costs nothing; ``add`` decides anew."""
+    """The looks at one track. Reading ``identity`` costs nothing; ``add`` decides anew."""
 
     def __init__(self, rules: VotingRules, collection: str | None = None) -> None:
         self._rules = rules
         self._collection = collection
-        self._votes = deque[Vote](maxlen=rules.window)
+        self._restarts = 0
+        self._needed = 0.0
+        """nats that a name needed at the latest look"""
         self.identity = Identity(collection=collection)
+        self._begin()
 
-    def add(self, matches: Sequence[Match], quality: float) -> Identity:
-        """Count the matches (cosines, best first or not) of a crop of this quality 0..1; returns what is known now."""
-        self._votes.append(Vote.of(matches, quality, self._rules))
-        known = self.identity.state is IdentityState.KNOWN
-        self.identity = self._still_known() if known else self._decided()
+    def add(self, matches: Sequence[Match], quality: float, vector: FloatArray | None = None) -> Identity:
+        """Count the matches of a crop of this quality 0..1; returns what is known now.
+
+        ``vector``: (dimensions,) its embedding, of length 1; without it every look counts as independent of the others.
+        """
+        look = Look.of(matches, quality, vector, self._rules)
+        self._needed = self._rules.needed() + RESTART * self._restarts
+        self._looks.append(look)
+        if self._has_changed_hands():
+            self._restart()
+        else:
+            self._count(look)
+        self._decide(look)
         return self.identity
 
     def forget(self, rules: VotingRules | None = None) -> None:
         """Start again, by other rules perhaps: the collection or the embedder changed. A name stays until disproved."""
         self._rules = rules or self._rules
-        self._votes = deque(maxlen=self._rules.window)
+        self._restarts = 0
+        self._begin()
 
     def erase(self, subject: str) -> bool:
-        """Know nothing of a subject, his name included; whether there was anything to know."""
+        """Remove a subject, from the identity as well; whether there was anything to remove."""
         named = self.identity.subject == subject
-        if not named and not any(subject in vote.similarities for vote in self._votes):
+        if not named and subject not in self._tally.cosines:
             return False
         self.forget()
         if named:
@@ -125,94 +225,142 @@ class IdentityVotes:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the latest vote speaks against a name that stands."""
-        if self.identity.state is not IdentityState.KNOWN or not self._votes:
-            return False
-        return self._votes[-1].unknown or self._votes[-1].subject != self.identity.subject
+        """Whether the latest look speaks against a name that stands."""
+        known = self.identity.subject if self.identity.state is IdentityState.KNOWN else None
+        return known is not None and bool(self._looks) and not self._looks[-1].supports(known, self._needed)
 
     @property
     def close(self) -> bool:
-        """Whether the latest vote is for a subject and one more like it might make the name."""
-        return bool(self._votes) and self._votes[-1].agrees and self.identity.state is not IdentityState.KNOWN
-
-    def _decided(self) -> Identity:
-        subject = self._leader()
-        if subject is not None and self._is_known(subject):
-            return self._named(IdentityState.KNOWN, subject)
-        if len(self._votes) <= self._rules.votes:
-            return self.identity
-        unknown = sum(vote.weight for vote in self._votes if vote.unknown)
-        if subject is None or unknown > sum(vote.weight for vote in self._votes if not vote.unknown):
-            similarity = max(vote.similarity for vote in self._votes)
-            return Identity(IdentityState.UNKNOWN, None, similarity, collection=self._collection)
-        return self._named(IdentityState.UNCERTAIN, subject)
-
-    def _still_known(self) -> Identity:
-        subject = self.identity.subject
-        if subject is None or self._is_disproved(subject):
-            old = self.identity
-            return Identity(
-                IdentityState.RETRACTED, subject, old.similarity, old.runner_up, old.face_id, self._collection
-            )
-        if any(vote.agrees and vote.subject == subject for vote in self._votes):
-            return self._named(IdentityState.KNOWN, subject)
-        return self.identity
-
-    def _is_known(self, subject: str) -> bool:
-        agreeing = sum(vote.agrees and vote.subject == subject for vote in self._votes)
+        """Whether the latest look is for a subject, and one more like it might make the name."""
+        if not self._looks or self.identity.state is IdentityState.KNOWN:
+            return False
+        best, other = self._looks[-1].best, self._looks[-1].other
         return (
-            agreeing >= self._rules.votes
-            and self._support(subject) > self._against(subject)
-            and self._lead(subject) >= self._rules.margin
+            best is not None
+            and self._looks[-1].evidence[best.name] >= self._needed
+            and (other is None or best.similarity - other >= self._rules.margin)
+            and self._tally.nats(best.name) >= HOLD * self._needed
         )
 
-    def _is_disproved(self, subject: str) -> bool:
-        speaking = sum(vote.unknown or vote.subject != subject for vote in self._votes)
-        if speaking < self._rules.votes:
+    def _begin(self) -> None:
+        self._tally = _Tally()
+        self._looks = deque[Look](maxlen=REMEMBERED)
+        self._best: dict[str, _BestMatch] = {}
+        self._mean: FloatArray | None = None
+        self._counted = self._against = 0
+
+    def _count(self, look: Look) -> None:
+        self._counted += 1
+        good = look.quality >= self._rules.good_quality
+        self._tally.add(look, self._novelty(look), self._needed, good)
+        if look.best is not None:
+            held = self._best.get(look.best.name)
+            if held is None or look.best.similarity > held.match.similarity:
+                self._best[look.best.name] = _BestMatch(look.best, look.other)
+
+    def _novelty(self, look: Look) -> float:
+        """How much a look shows that earlier ones do not, 0..1."""
+        if look.vector is None:
+            return 1.0
+        others = [one.vector for one in self._looks if one is not look and one.vector is not None]
+        if not others:
+            return 1.0
+        nearest = float((np.stack(others) @ look.vector).max())
+        return min(1.0, max(0.0, (SAME - nearest) / (SAME - NEW)))
+
+    def _has_changed_hands(self) -> bool:
+        """Whether the latest looks are alike, and like none before."""
+        latest = max(2, self._rules.votes)
+        if len(self._looks) < latest + 2:
             return False
-        return self._against(subject) > self._support(subject) or self._lead(subject) < 0.0
+        vectors = [one.vector for one in self._looks]
+        if any(vector is None for vector in vectors):
+            return False
+        alike = np.stack(vectors) @ np.stack(vectors[-latest:]).T  # type: ignore[arg-type]
+        return bool(alike[:-latest].max() < CHANGED <= alike[-latest:].min())
+
+    def _restart(self) -> None:
+        """Begin again with the latest looks."""
+        kept = list(self._looks)[-max(2, self._rules.votes) :]
+        against = self._against
+        self._begin()
+        self._restarts, self._needed = self._restarts + 1, self._needed + RESTART
+        self._against = against
+        for look in kept:
+            self._looks.append(look)
+            self._count(look)
+
+    def _decide(self, look: Look) -> None:
+        if self.identity.state is IdentityState.KNOWN:
+            self._keep_or_retract(look)
+            return
+        leader = self._leader()
+        if leader is not None and self._is_known(leader):
+            self._against = 0
+            self.identity = self._named(IdentityState.KNOWN, leader)
+        elif self._counted > self._rules.votes:
+            doubtful = leader is not None and self._is_doubtful(leader)
+            self.identity = self._named(IdentityState.UNCERTAIN, leader) if leader and doubtful else self._unknown()
+
+    def _keep_or_retract(self, look: Look) -> None:
+        subject = self.identity.subject or ""
+        if look.supports(subject, self._needed):
+            self._against = 0
+        elif look.quality >= self._rules.good_quality:
+            self._against += 1
+        weak = self._tally.nats(subject) < HOLD * self._needed or self._tally.share(subject) <= 0.5
+        lost = self._against >= self._rules.patience
+        if lost or (weak and self._against >= self._rules.votes):
+            if lost:
+                self._restart()
+            old = self.identity
+            self.identity = Identity(
+                IdentityState.RETRACTED, subject, old.similarity, old.runner_up, old.face_id, self._collection,
+                likeness=old.likeness,
+            )  # fmt: skip
+        elif subject in self._best:
+            self.identity = self._named(IdentityState.KNOWN, subject)
 
     def _leader(self) -> str | None:
-        """The subject that the votes name: by agreeing weight, then by the mean similarity, then by who came first."""
-        named = dict.fromkeys(vote.subject for vote in self._votes if vote.subject is not None and not vote.unknown)
-        return max(named, key=lambda name: (self._support(name), self._mean(name)), default=None)
+        """The subject with most evidence; then by the mean cosine, then by who came first."""
+        tally = self._tally
+        return max(tally.evidence, key=lambda name: (tally.evidence[name], tally.cosines[name]), default=None)
 
-    def _support(self, subject: str | None) -> float:
-        return sum(vote.weight for vote in self._votes if vote.agrees and vote.subject == subject)
+    def _is_doubtful(self, subject: str) -> bool:
+        return self._tally.nats(subject) >= DOUBT * self._needed and self._tally.share(subject) > DOUBT_SHARE
 
-    def _against(self, subject: str) -> float:
-        """Weight of the votes against: unknown ones and those for others in full, those towards others by half."""
-        weight = 0.0
-        for vote in self._votes:
-            if vote.unknown:
-                weight += vote.weight
-            elif vote.subject != subject:
-                weight += vote.weight if vote.agrees else vote.weight / 2
-        return weight
+    def _is_known(self, subject: str) -> bool:
+        tally, rules = self._tally, self._rules
+        return (
+            tally.votes.get(subject, 0) >= rules.votes
+            and tally.nats(subject) >= self._needed
+            and tally.share(subject) > SHARE
+            and tally.lead(subject) >= rules.margin
+        )
 
-    def _mean(self, subject: str) -> float:
-        """Mean cosine of a subject over the votes. Where it is not among the matches, the least of them stands in."""
-        total = weight = 0.0
-        for vote in self._votes:
-            if vote.similarities:
-                least = min(vote.similarities.values())
-                total += vote.weight * vote.similarities.get(subject, least)
-                weight += vote.weight
-        return total / weight if weight else -1.0
-
-    def _lead(self, subject: str) -> float:
-        """Cosine by which a subject leads everybody else, in the mean over all votes."""
-        others = {name for vote in self._votes for name in vote.similarities if name != subject}
-        if not others:
-            return 2.0
-        return self._mean(subject) - max(self._mean(name) for name in others)
+    def _unknown(self) -> Identity:
+        if not self._best:
+            return Identity(IdentityState.UNKNOWN, None, -1.0, collection=self._collection)
+        best = max((one.match for one in self._best.values()), key=_cosine)
+        return Identity(
+            IdentityState.UNKNOWN, None, best.similarity, collection=self._collection, likeness=best.likeness
+        )
 
     def _named(self, state: IdentityState, subject: str) -> Identity:
-        """``subject`` beside its best vote. ``runner_up`` comes from the same votes that ``similarity`` comes from."""
-        votes = [vote for vote in self._votes if vote.subject == subject and not vote.unknown]
-        votes = [vote for vote in votes if vote.agrees] or votes
-        best = max(votes, key=lambda vote: vote.similarity)
-        others = [vote.other for vote in votes if vote.other is not None]
+        """``subject`` beside its best look."""
+        match, other = self._best[subject].match, self._best[subject].other
         return Identity(
-            state, subject, best.similarity, max(others) if others else None, best.face_id, self._collection
+            state, subject, match.similarity, other, match.face_id, self._collection, likeness=match.likeness
         )
+
+
+def _spread(sums: dict[str, float], found: dict[str, float], weight: float, most: float = math.inf) -> float:
+    """Add a look's values above its least to ``sums``; returns the least, ``most`` at most, that everybody has."""
+    least = min(most, min(found.values(), default=0.0))
+    for name, value in found.items():
+        sums[name] = sums.get(name, 0.0) + weight * (value - least)
+    return weight * least
+
+
+def _cosine(match: Match) -> float:
+    return match.similarity
