@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edge.recognition.store.collections import Collections
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def collection() -> None:
     r"""Collections of faces: list, create, show, delete, audit, export, import.
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge.core.settings.schema import Settings
 
 COVERED = "***"
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def config() -> None:
     r"""What is set: show, check, schema.
 
@@ -56,13 +60,15 @@ def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--deep", is_flag=True, help="Look for models, files and collections as well.")
 @json_option
-def check(file: Path, as_json: bool) -> None:
+def check(file: Path, deep: bool, as_json: bool) -> None:
     r"""Read FILE as the daemon would, and say what is wrong with it.
 
     \b
     Example:
       edge config check /etc/edge/edge.toml
+      edge config check --deep edge.toml
     """
     from edge.api.http.listener import refuse_open_door
     from edge.core.settings import loader as reader
@@ -74,12 +80,14 @@ def check(file: Path, as_json: bool) -> None:
         opening.check(camera)
     if settings.api.enabled:
         refuse_open_door(settings.api)
+    if deep:
+        _check_files(settings, reader.state_folder(settings))
     cameras = [camera.name for camera in watched]
     if as_json:
         print_json({"file": str(file), "ok": True, "cameras": cameras, "labels": list(settings.labels)})
         return
     broker = f"{settings.mqtt.host}:{settings.mqtt.effective_port}" if settings.mqtt.host else "none"
-    click.echo(f"{file}: right; cameras {', '.join(cameras)}; labels {', '.join(settings.labels)}; broker {broker}")
+    click.echo(f"{file}: valid; cameras {', '.join(cameras)}; labels {', '.join(settings.labels)}; broker {broker}")
 
 
 @config.command()
@@ -94,6 +102,23 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
     from edge.core.settings.schema import Settings
 
     print_json(Settings.model_json_schema())
+
+
+def _check_files(settings: Settings, state: Path) -> None:
+    """Raises EdgeError where a model that the settings name, or a stored source, cannot be found."""
+    from edge.core.errors import SourceError
+    from edge.inference import model
+    from edge.sources import factory
+
+    folders = model.folders(settings.models, state)
+    wanted = {name for camera in settings.cameras if camera.enabled for name in camera.detectors}
+    wanted |= {label.embedder for label in settings.labels.values() if label.embedder}
+    for name in sorted(wanted):
+        model.find(name, folders)
+    for camera in settings.cameras:
+        kind, target = factory.split(camera.source.get_secret_value())
+        if camera.enabled and kind in ("video", "images") and not Path(target).expanduser().exists():
+            raise SourceError(f"camera {camera.name}: {target}: no such file or folder", "check the path of source")
 
 
 def _leaves(values: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from edge.daemon.encryption import EncryptionChange
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def encryption() -> None:
     r"""Names, embeddings and pictures in the state folder: encrypted or not, and with which key.
 

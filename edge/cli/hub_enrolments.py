@@ -12,6 +12,7 @@ import click
 
 from edge.cli import output
 from edge.cli.hub_publish import desk_of, repository_option
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import ConflictError, SettingsError
 
@@ -31,7 +32,7 @@ numbers_argument = click.argument("numbers", nargs=-1, type=int, metavar="[NUMBE
 all_option = click.option("--all", "everything", is_flag=True, help="All that waits.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def enrolments() -> None:
     r"""What devices enrolled: fetch it, look at it, and give it to the fleet or to nobody.
 

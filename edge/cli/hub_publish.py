@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
+from edge.cli.lazy import SuggestingGroup
 
 if TYPE_CHECKING:
     from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
@@ -55,7 +56,7 @@ def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json
     click.echo(f"take {desk.repository.keys.offline} offline: without it nobody can sign a release")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def add() -> None:
     r"""Put a model, a collection, custom labels, or a probe into the next release.
 

@@ -1,7 +1,8 @@
-"""Groups of commands that are imported when they are called."""
+"""Groups of commands: imported when they are called, and with a suggestion for a misspelled one."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,20 @@ from typing import Any
 import click
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that names the commands that an unknown one resembles."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=2)
+            words = f"unknown command {args[0]!r}"
+            ctx.fail(f"{words}. Did you mean {' or '.join(repr(one) for one in near)}?" if near else words)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """A group that imports a command when it is called, so that ``--help`` loads nothing heavy."""
 
     def __init__(self, *arguments: Any, lazy: Mapping[str, tuple[str, str]], **more: Any) -> None:

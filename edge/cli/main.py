@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr),
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -47,6 +48,17 @@ COMMANDS = {
 """command -> (where it lives, its line in the help)"""
 
 
+HINTS = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "read it as its owner: under sudo, edge runs as the user edge",
+    errno.EPERM: "read it as its owner: under sudo, edge runs as the user edge",
+    errno.ENOSPC: "free space on the disk: edge doctor shows what is full",
+    errno.EROFS: "the file system is read-only: remount it, or choose another folder",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+}
+"""errno -> what to try"""
+
+
 class ExampleFormatter(click.HelpFormatter):
     """Lets examples keep their lines: click wants a backspace character before them, and our docstrings are raw."""
 
@@ -77,22 +89,43 @@ def main() -> None:
     # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        code = edge.main(standalone_mode=False)
+        code = edge.main(_config_first(sys.argv[1:]), standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
     except EdgeError as error:
         click.echo(f"error: {error.message}", err=True)
         if error.hint:
             click.echo(f"try: {error.hint}", err=True)
         code = FAILED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 141
+    except OSError as error:
+        subject = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {subject}{error.strerror or error}", err=True)
+        click.echo(f"try: {HINTS.get(error.errno or 0, 'check the path, its owner and the disk')}", err=True)
+        code = FAILED
     _exit(code if isinstance(code, int) else 0)
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """``--config FILE`` where the group expects it, wherever it was written before a ``--``."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        if word == "--config":
+            moved += [word, *([following] if (following := next(words, None)) is not None else [])]
+        elif word.startswith("--config="):
+            moved.append(word)
+        else:
+            rest.append(word)
+    return [*moved, *rest, *arguments[end:]]
 
 
 def _exit(code: int) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.model_add import add
 from edge.cli.model_get import get
 from edge.cli.model_quantize import quantize
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from edge.inference.model import ModelEntry
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def models() -> None:
     r"""Model cards and files.
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
+from edge.cli.lazy import SuggestingGroup
 
 if TYPE_CHECKING:
     from edge.releases.release_store import ReleaseStore
     from edge.releases.update_state import UpdateState
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def release() -> None:
     r"""The releases on this device.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, print_json, print_table, settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edge.recognition.review.stranger_store import Stranger
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def strangers() -> None:
     r"""Unknown faces that came again (unknown-7): list, name, forget.
 

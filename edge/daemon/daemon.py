@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from edge import __version__
 from edge.core.errors import EdgeError, SourceError
 from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
@@ -132,7 +134,10 @@ class Daemon:
             self.began = True
             systemd.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
-            log.info("watching %s as %s, state in %s", names, self._settings.device.name, self._state)
+            log.info(
+                "edge %s is watching %s as %s, state in %s%s", __version__, names, self._settings.device.name,
+                self._state, self._page_address(),
+            )  # fmt: skip
             self._live(context, running)
             if self._ending not in (Ending.RELOAD, Ending.RESTART):
                 # systemd accepts no READY=1 after it: a service that sends it has to end
@@ -221,6 +226,13 @@ class Daemon:
             self._settings = settings
             log.info("reload: %s", change)
         systemd.ready(self._health.status_line())
+
+    def _page_address(self) -> str:
+        api = self._settings.api
+        if not (api.enabled and self._settings.page.enabled):
+            return ""
+        host = "127.0.0.1" if api.host in ("", "127.0.0.1", "localhost") else socket.gethostname()
+        return f", page on http://{host}:{api.port}/"
 
     def _deliver_last(self, delivery: Delivery, client: MqttClient) -> None:
         """Give the last events a chance to reach the broker; what does not is sent at the next start."""

@@ -125,7 +125,10 @@ def _trial(
     longest = PATIENCE * seconds
     sdnotify.extend_start_timeout(longest + 10)
     try:
-        child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=longest, check=False)
+        # a session of its own: Ctrl-C in the terminal must not look like a model that kills its process
+        child = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=longest, check=False, start_new_session=True
+        )
     except subprocess.TimeoutExpired as error:
         stage = _last(_lines(error.stdout or b""), "stage", "starting")
         raise ModelError(f"{where}: not done within {longest:g} s, stopped while {stage}", _OTHER) from error

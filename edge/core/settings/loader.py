@@ -6,9 +6,11 @@ configuration as well. Errors name file, line, key, value and rule.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +212,7 @@ def _explained(
 
 def _rule(detail: ErrorDetails, location: Location) -> str:
     if detail["type"] == "extra_forbidden":
-        return "there is no such setting"  # its value may be a password whose key is misspelled
+        return _unknown(location)  # without its value, which may be a password whose key is misspelled
     rule = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
     if detail["type"] == "tuple_type":
@@ -221,6 +223,27 @@ def _rule(detail: ErrorDetails, location: Location) -> str:
         if secret or isinstance(value, dict | list | tuple)
         else f"{rule} (got {mask_credentials(repr(value))[:200]})"
     )
+
+
+def _unknown(location: Location) -> str:
+    """What is wrong with a key that no section has: misplaced, or misspelled."""
+    name = str(location[-1])
+    if len(location) > 1 and name in Settings.model_fields:
+        return f"unknown setting; [{name}] is a section of its own: move it above [[cameras]]"
+    near = difflib.get_close_matches(name, _names_beside(location), n=1)
+    return f"unknown setting{f', did you mean {near[0]!r}?' if near else ''}"
+
+
+def _names_beside(location: Location) -> list[str]:
+    """The settings that the table around a key has."""
+    model: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        kinds = [field.annotation, *typing.get_args(field.annotation)] if field else []
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+    return list(getattr(model, "model_fields", {}))
 
 
 def _existing(location: Location, values: Any) -> Iterator[str | int]:

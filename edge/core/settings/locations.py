@@ -32,7 +32,10 @@ def locate(text: str) -> dict[Location, int]:
 
 
 def line_of(location: Location, lines: dict[Location, int]) -> int | None:
-    """The line of a setting, or of the nearest thing around it that has one."""
+    """The line of a setting, of the first key inside it, or of the nearest thing around it that has one."""
+    inside = [number for key, number in lines.items() if key[: len(location)] == location]
+    if location and inside:
+        return min(inside)
     for length in range(len(location), 0, -1):
         if (number := lines.get(location[:length])) is not None:
             return number

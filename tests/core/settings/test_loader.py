@@ -75,9 +75,9 @@ def test_faces_may_be_detected_without_being_recognized(write) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[mqtt]\n\nhots = 'x'\n", "edge.toml:3: mqtt.hots: there is no such setting"),
-        ("color = 1\n", "edge.toml:1: color: there is no such setting"),
-        ("[mqqt]\nhost = 'x'\n", "edge.toml:1: mqqt: there is no such setting"),
+        ("[mqtt]\n\nhots = 'x'\n", "edge.toml:3: mqtt.hots: unknown setting"),
+        ("color = 1\n", "edge.toml:1: color: unknown setting"),
+        ("[mqqt]\nhost = 'x'\n", "edge.toml:1: mqqt: unknown setting"),
         ("[mqtt]\nport = 'many'\n", "edge.toml:2: mqtt.port: Input should be a valid integer"),
         ("mqtt = 5\n", "edge.toml:1: mqtt: Input should be a valid dictionary"),
         ("mqtt.port = 70000\n", "edge.toml:1: mqtt.port: Input should be less than or equal to 65535 (got 70000)"),
@@ -162,7 +162,7 @@ def test_a_variable_of_no_section_is_refused(monkeypatch) -> None:
 
 def test_a_variable_of_no_key_is_refused(monkeypatch) -> None:
     monkeypatch.setenv("EDGE_MQTT__HOTS", "x")
-    assert "environment EDGE_MQTT__HOTS: mqtt.hots: there is no such setting" in refusal(None)
+    assert "environment EDGE_MQTT__HOTS: mqtt.hots: unknown setting" in refusal(None)
 
 
 def test_one_table_where_a_list_of_them_belongs_is_told_with_its_brackets(write) -> None:
