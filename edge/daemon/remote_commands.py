@@ -29,7 +29,7 @@ from edge.mqtt.command_auth import CommandAnswer, Counters, Done, Gate, response
 from edge.mqtt.messages import Stats
 from edge.mqtt.topics import Topics, parse
 from edge.recognition import enrollment_export as enrolments
-from edge.recognition.enrollment import HINTS, enroll_picture
+from edge.recognition.enrollment import HINTS, Enroller
 from edge.recognition.store.collections import Collections
 
 if TYPE_CHECKING:
@@ -183,11 +183,12 @@ def _enroll(host: CommandContext, given: dict[str, Any]) -> Done:
     one_thread = host.settings.model_copy(update={"models": host.settings.models.model_copy(update={"threads": 1})})
     looks = finder.load(one_thread, host.state, label)
     collection = host.collections.get_or_create(name)
-    face, new, reason, _others = enroll_picture(picture, hashlib.sha256(data).hexdigest(), subject, looks, collection)
-    if face is None:
-        raise InputError(HINTS.get(reason, reason).format(label=label), "send another picture", code=reason)
+    done = Enroller(collection).enroll_picture(picture, hashlib.sha256(data).hexdigest(), subject, looks)
+    if done.face is None:
+        why = HINTS.get(done.reason, done.reason).format(label=label)
+        raise InputError(why, "send another picture", code=done.reason)
     log.info("a face was enrolled into %s by command", name)
-    return Done({"collection": name, "subject": face.subject, "face_id": face.face_id, "new": new})
+    return Done({"collection": name, "subject": done.face.subject, "face_id": done.face.face_id, "new": done.added})
 
 
 def _enrolments(host: CommandContext, given: dict[str, Any]) -> Done:

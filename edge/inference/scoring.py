@@ -4,6 +4,9 @@ An embedding's statistics are mean and standard deviation of its highest cosines
 who are enrolled nowhere. The score of a pair is the mean of its cosine in units of either side's statistics:
 ((cosine - m_a) / s_a + (cosine - m_b) / s_b) / 2 (Matejka et al., Interspeech 2017). It takes out what a face has in
 common with everybody of its kind, which a bare cosine takes for likeness.
+
+A cohort cannot hold every origin and every camera. So the other subjects of a collection, and a site's own strangers
+where they are kept, count as part of the cohort: who looks a bit like all of them looks like none of them.
 """
 
 from __future__ import annotations
@@ -33,6 +36,12 @@ LEAST_DEVIATION = 0.01
 HINT = "put the cohort's file beside the card"
 GENERAL = Calibration()
 """of cosines, for cards that have none"""
+
+CLIP = 6.0
+"""deviations above the cohort's mean that a further person counts for at most: a brother, or a subject enrolled twice
+under two names, must not hide the right one"""
+NOBODY = -1.0
+"""cosine in the place of nobody"""
 
 Statistics = tuple[float, float]
 """mean and standard deviation"""
@@ -68,14 +77,33 @@ class Cohort:
         highest = np.sort(sample @ self._columns, axis=1)[:, -self._nearest - 1 : -1]
         return float(highest.mean()), max(LEAST_DEVIATION, float(highest.std(axis=1).mean()))
 
-    def statistics(self, vectors: FloatArray) -> list[Statistics]:
-        """Mean and deviation of the highest cosines of each of (k, dimensions) unit vectors."""
-        cosines = vectors @ self._columns
-        cosines.partition(self.size - self._nearest, axis=1)
-        highest = cosines[:, self.size - self._nearest :]
-        means = highest.mean(axis=1)
-        deviations = np.sqrt(np.maximum(np.einsum("ij,ij->i", highest, highest) / self._nearest - means**2, 0.0))
-        return list(zip(means.tolist(), np.maximum(deviations, LEAST_DEVIATION).tolist(), strict=True))
+    def highest(self, vectors: FloatArray) -> FloatArray:
+        """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, in no order."""
+        return _highest(vectors @ self._columns, self._nearest)
+
+    def with_others(self, highest: FloatArray, others: FloatArray) -> list[Statistics]:
+        """Statistics of a face where further people count as the cohort.
+
+        ``highest``: (nearest,) as ``highest`` gives it; ``others``: (c, m) cosines with further people, a row for each
+        candidate, in which NOBODY stands for none. Cosines far above the cohort's count as CLIP deviations above.
+        """
+        ((mean, deviation),) = _statistics(highest[np.newaxis])
+        clipped = np.minimum(others, np.float32(mean + CLIP * deviation))
+        same = np.broadcast_to(highest, (len(others), len(highest)))
+        return _statistics(_highest(np.concatenate([same, clipped], axis=1), self._nearest))
+
+
+def _highest(cosines: FloatArray, count: int) -> FloatArray:
+    start = cosines.shape[1] - count
+    return np.partition(cosines, start, axis=1)[:, start:] if start > 0 else cosines
+
+
+def _statistics(highest: FloatArray) -> list[Statistics]:
+    """Mean and deviation of each row."""
+    means = highest.mean(axis=1)
+    squares = np.einsum("ij,ij->i", highest, highest) / highest.shape[1]
+    deviations = np.sqrt(np.maximum(squares - means**2, 0.0))
+    return list(zip(means.tolist(), np.maximum(deviations, LEAST_DEVIATION).tolist(), strict=True))
 
 
 def read_cohort(path: Path, sha256: str, dimensions: int, nearest: int) -> Cohort:
@@ -109,7 +137,7 @@ class FaceScorer:
 
     def statistics(self, vectors: FloatArray) -> list[Statistics]:
         """Of each of (k, dimensions) unit vectors; ``NEUTRAL`` without a cohort."""
-        return [NEUTRAL] * len(vectors) if self.cohort is None else self.cohort.statistics(vectors)
+        return [NEUTRAL] * len(vectors) if self.cohort is None else _statistics(self.cohort.highest(vectors))
 
     def score(self, cosine: float, one: Statistics, other: Statistics) -> float:
         """Normalized score of two embeddings with these statistics."""

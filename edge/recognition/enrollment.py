@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,8 +21,9 @@ from edge.recognition.enrollment_check import check_enrollment
 from edge.recognition.extraction import ExtractedFace, FaceExtractor, image_files
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
-from edge.recognition.store.face_rows import NewFace, face_id
+from edge.recognition.store.face_rows import NewFace, check, from_new
 from edge.recognition.store.users import Users
+from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -46,7 +47,7 @@ HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class ToEnroll:
-    """A picture and whom it shows."""
+    """A picture and the subject that it shows."""
 
     path: Path
     subject: str | None
@@ -79,7 +80,7 @@ def planned(path: Path, subject: str | None) -> list[ToEnroll]:
         name = subjects.checked(subject)
         return [ToEnroll(file, name) for file in image_files(path)]
     if path.is_file():
-        raise InputError(f"{path}: whom does it show?", "name the subject with --subject NAME", code="no_subject")
+        raise InputError(f"{path}: no subject is given", "name the subject with --subject NAME", code="no_subject")
     return [ToEnroll(file, _folder_of(file, path)) for file in image_files(path)]
 
 
@@ -89,32 +90,101 @@ def enroll_images(plan: Iterable[ToEnroll], finder: FaceExtractor, collection: C
     Raises SpaceError, ModelError and StoreError, which would befall every other picture as well.
     """
     collection.check_space(finder.embedder.space)
+    enroller = Enroller(collection)
     for one in plan:
         try:
-            yield _enroll(one, finder, collection)
+            yield _enroll(one, finder, enroller)
         except SpaceError:
             raise
         except InputError as error:
             yield Outcome(one.path, one.subject, "skipped", reason=error.code, message=error.message)
 
 
-def enroll_picture(
-    picture: Picture, image_sha256: str, subject: str, finder: FaceExtractor, collection: Collection
-) -> tuple[Face | None, bool, str, int]:
-    """Store the best detection of one picture.
+@dataclass(frozen=True, slots=True)
+class EnrolledPicture:
+    """What became of one picture's best detection."""
 
-    Returns its face, whether it is new, the reason where there is none, and the number of other detections.
+    face: Face | None
+    """None: nothing could be enrolled"""
+    added: bool = False
+    """False also where the face was there before"""
+    reason: str = ""
+    """why there is no face: a code of ``HINTS``"""
+    others: int = 0
+    """further detections in the picture, which were not enrolled"""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledFace:
+    """A face of the collection, and whether it is new there."""
+
+    face: Face
+    added: bool
+
+
+class Enroller:
+    """Adds faces of subjects to one collection, whoever asks: command, page, review, endpoint, hub.
+
+    A subject's name is its faces' ExternalImageId where Rekognition's alphabet allows it, or whatever ExternalImageId
+    most of its faces have; and a face joins the user that has the subject's other faces, or the subject's name.
+    Raises SpaceError, InputError, StoreError.
     """
-    detections = finder.detect(picture)
-    if not detections:
-        return None, False, "no_face", 0
-    chosen = finder.embed(picture, [best(detections)])[0]
-    if chosen.embedding is None:
-        return None, False, chosen.reason, len(detections) - 1
-    new = new_face(chosen, image_sha256, subject)
-    known = collection.known([face_id(finder.embedder.space.fingerprint, new)])
-    face = collection.add([new], finder.embedder.space)[0]
-    return face, not known, "", len(detections) - 1
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+
+    def add(self, new: NewFace, space: Space) -> EnrolledFace:
+        """Store a face. The same face of the same picture is stored once, whatever its subject and ExternalImageId."""
+        check(new)
+        (vector,) = checked([new.vector], space.dimensions)
+        others = self._others(new.subject) if new.subject is not None else []
+        face = from_new(self.collection.name, space.fingerprint, replace(new, external_image_id=None))
+        known = self.collection.known([face.face_id])
+        named = replace(face, external_image_id=new.external_image_id or _external(new.subject, others))
+        (stored,) = self.collection.merge([(named, vector)], space.fingerprint, space.dimensions)
+        self._join(stored, new.subject, others)
+        return EnrolledFace(stored, not known)
+
+    def add_indexed(self, new: Sequence[NewFace], space: Space) -> list[Face]:
+        """Store faces exactly as a Rekognition program gives them: it ties them to users itself."""
+        return self.collection.add(new, space)
+
+    def adopt(self, face: Face, vector: FloatArray, space: str) -> Face:
+        """Store a face that has its FaceId already, of another device. ``space``: fingerprint."""
+        others = self._others(face.subject) if face.subject is not None else []
+        named = replace(face, external_image_id=face.external_image_id or _external(face.subject, others))
+        (stored,) = self.collection.merge([(named, vector)], space, len(vector))
+        self._join(stored, face.subject, others)
+        return stored
+
+    def enroll_picture(
+        self, picture: Picture, image_sha256: str, subject: str, finder: FaceExtractor
+    ) -> EnrolledPicture:
+        """Store the best detection of one picture."""
+        detections = finder.detect(picture)
+        if not detections:
+            return EnrolledPicture(None, reason="no_face")
+        chosen = finder.embed(picture, [best(detections)])[0]
+        if chosen.embedding is None:
+            return EnrolledPicture(None, reason=chosen.reason, others=len(detections) - 1)
+        done = self.add(new_face(chosen, image_sha256, subject), finder.embedder.space)
+        return EnrolledPicture(done.face, done.added, others=len(detections) - 1)
+
+    def _others(self, subject: str) -> list[Face]:
+        return self.collection.faces(limit=MOST_LOOKED_AT, subject=subject)
+
+    def _join(self, face: Face, subject: str | None, others: Sequence[Face]) -> None:
+        """Tie a face to the subject's user. Somebody has said who it is: likeness is not asked again."""
+        if subject is None or face.subject != subject:
+            return
+        users = self.collection.users()
+        user = _user(users, subject, [other.face_id for other in others])
+        if user is not None:
+            users.associate(user, [face.face_id])
+
+
+MOST_LOOKED_AT = 200
+"""faces of a subject whose ExternalImageId and user count"""
 
 
 def best(detections: Iterable[Detection]) -> Detection:
@@ -141,15 +211,14 @@ def new_face(seen: ExtractedFace, image_sha256: str, subject: str) -> NewFace:
     )
 
 
-def _enroll(one: ToEnroll, finder: FaceExtractor, collection: Collection) -> Outcome:
+def _enroll(one: ToEnroll, finder: FaceExtractor, enroller: Enroller) -> Outcome:
     if one.subject is None:
         return _skipped(one, "no_subject", finder.label)
     subject = subjects.checked(one.subject)
-    picture = pictures.read(one.path)
-    face, new, reason, others = enroll_picture(picture, files.sha256(one.path), subject, finder, collection)
-    if face is None:
-        return _skipped(one, reason, finder.label, others)
-    return Outcome(one.path, subject, "added" if new else "already_there", face=face, others=others)
+    done = enroller.enroll_picture(pictures.read(one.path), files.sha256(one.path), subject, finder)
+    if done.face is None:
+        return _skipped(one, done.reason, finder.label, done.others)
+    return Outcome(one.path, subject, "added" if done.added else "already_there", face=done.face, others=done.others)
 
 
 def _skipped(one: ToEnroll, reason: str, label: str, others: int = 0) -> Outcome:
@@ -177,24 +246,15 @@ class EmbeddedFace:
     quality: float = 0.0
 
 
-def index(collections: Collections, collection: Collection, subject: str, seen: EmbeddedFace, space: Space) -> str:
-    """Add a face of ``subject``, tie it to the subject's user where there is one; returns its FaceId.
+def add_embedded(collection: Collection, subject: str, seen: EmbeddedFace, space: Space) -> str:
+    """Add a face of ``subject`` of which there is no picture; returns its FaceId.
 
-    Raises ConflictError where the very look is a face of somebody else already, SpaceError, StoreError.
+    Raises ConflictError where the very same embedding is a face of another subject already, SpaceError, StoreError.
     """
-    others = collection.faces(limit=200, subject=subject)
-    new = NewFace(
-        seen.vector, subject, _sha256(seen.vector), seen.box, seen.score, seen.quality,
-        _external(collection, subject, [face.external_image_id for face in others]),
-    )  # fmt: skip
-    face = collection.add([new], space)[0]
+    new = NewFace(seen.vector, subject, _sha256(seen.vector), seen.box, seen.score, seen.quality)
+    face = Enroller(collection).add(new, space).face
     if face.subject != subject:
-        raise ConflictError(f"this very look is a face of {face.subject} already", "delete that face first")
-    users = Users(collections.store, collection.name, collection.number)
-    user = _user(users, subject, [face.face_id for face in others])
-    if user is not None:
-        # a person has said who it is, and the gate has let it pass: likeness is not asked again
-        users.associate(user, [face.face_id])
+        raise ConflictError(f"this very picture is a face of {face.subject} already", "delete that face first")
     return face.face_id
 
 
@@ -223,7 +283,7 @@ def name_stranger(
             refused.append(verdict.harm)
         elif not verdict.redundant:
             added.append(
-                index(collections, collection, subject, EmbeddedFace(vector, quality=stranger.quality), stranger.space)
+                add_embedded(collection, subject, EmbeddedFace(vector, quality=stranger.quality), stranger.space)
             )
     if len(refused) == len(stranger.looks):
         raise ConflictError(f"{stranger.name}: {refused[0]}", "choose another name, or name it all the same: --force")
@@ -235,16 +295,18 @@ def _sha256(vector: FloatArray) -> str:
     return hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
 
 
-def _external(collection: Collection, subject: str, others: Sequence[str | None]) -> str | None:
-    known = [one for one in others if one is not None]
+def _external(subject: str | None, others: Sequence[Face]) -> str | None:
+    """The ExternalImageId of most of the subject's faces, else its name where Rekognition's alphabet allows it."""
+    if subject is None:
+        return None
+    known = Counter(face.external_image_id for face in others if face.external_image_id is not None)
     if known:
-        return Counter(known).most_common(1)[0][0]
-    managed = not others and any(face.external_image_id for face in collection.faces(limit=1))
-    return subject if managed and EXTERNAL.fullmatch(subject) else None
+        return known.most_common(1)[0][0]
+    return subject if EXTERNAL.fullmatch(subject) else None
 
 
 def _user(users: Users, subject: str, face_ids: Sequence[str]) -> str | None:
-    """Whoever has most of the subject's faces; else the user of the same name."""
+    """The user that has most of the subject's faces; else the user of the same name."""
     owners = Counter(users.owners(face_ids).values())
     if owners:
         return owners.most_common(1)[0][0]

@@ -44,3 +44,13 @@ class RejectionFilter(Protocol):
         self, collection: str, space: str, vectors: FloatArray, matches: list[list[Match]]
     ) -> list[list[Match]]:
         """``space``: fingerprint of the embedding space."""
+
+
+class StrangerVectors(Protocol):
+    """Embeddings of people who came by and are not enrolled."""
+
+    def version(self) -> int:
+        """Another number after every change."""
+
+    def vectors(self, collection: str, space: str) -> FloatArray:
+        """(n, dimensions) of length 1, oldest first; of ``collection`` and embedding space (fingerprint)."""

@@ -2,6 +2,8 @@
 
 How like a subject a look is: half by the subject's nearest face, half by all of its faces together. The nearest face
 alone is fooled by one odd picture, all together miss a pose that one picture shows; both are normalized scores.
+Scores are normalized by the model's cohort, by the other subjects of the collection and, where the owner has strangers
+remembered, by the site's own strangers: who looks a bit like everybody here looks like nobody in particular.
 The statistics of enrolled faces are worked out from their stored embeddings when they are first candidates, and held
 until the collection changes: nothing of them is stored, and another cohort needs no enrollment.
 """
@@ -16,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.types import Match, Space
-from edge.inference.scoring import FaceScorer, Statistics
+from edge.inference.scoring import NEUTRAL, NOBODY, FaceScorer, Statistics
 from edge.recognition.score_policy import ScorePolicy
 from edge.recognition.store.centroid import robust_centroid
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.protocols import RejectionFilter
+    from edge.recognition.protocols import RejectionFilter, StrangerVectors
     from edge.recognition.store.collection import Collection
 
 SUBJECTS = 5
@@ -34,6 +36,10 @@ MOST_FACES = 100
 """of a subject, the newest, that are taken together"""
 MOST_SUBJECTS = 10_000
 """whose statistics are held together; the rest are read again"""
+MOST_STRANGERS = 500
+"""of a site, the latest, that are part of the cohort"""
+SAME_STRANGER = 70.0
+"""likeness from which a stranger may be the very person that is compared, and so is no part of the cohort"""
 MOST_STATISTICS = 100_000
 """of single faces"""
 
@@ -71,11 +77,16 @@ class SubjectSearch:
         scorer: FaceScorer | None = None,
         policy: ScorePolicy | None = None,
         rejections: RejectionFilter | None = None,
+        strangers: StrangerVectors | None = None,
     ) -> None:
         self.collection = collection
         self.scorer = scorer or FaceScorer()
         self.policy = policy or ScorePolicy()
         self._rejections = rejections
+        self.strangers = strangers
+        """the site's, which become part of the cohort"""
+        self._strangers_version = -1
+        self._stranger_columns: FloatArray | None = None
         self._lock = threading.Lock()
         self._state: object = None
         self._subjects: dict[str, EnrolledSubject] = {}
@@ -84,7 +95,7 @@ class SubjectSearch:
 
     def within(self, collection: Collection) -> SubjectSearch:
         """The same search in another collection."""
-        return SubjectSearch(collection, self.scorer, self.policy, self._rejections)
+        return SubjectSearch(collection, self.scorer, self.policy, self._rejections, self.strangers)
 
     @property
     def name(self) -> str:
@@ -110,14 +121,18 @@ class SubjectSearch:
 
         ``face_id`` is the nearest face's. A face without a subject stands for itself.
         """
-        found = [_nearest(matches, most) for matches in self._found(vectors, max(FACES, most), space)]
-        named = {match.subject for matches in found for match in matches if match.subject is not None}
-        loose = [match.face_id for matches in found for match in matches if match.subject is None]
+        found = [_nearest(matches) for matches in self._found(vectors, max(FACES, most), space)]
+        chosen = [matches[:most] for matches in found]
+        named = {match.subject for matches in chosen for match in matches if match.subject is not None}
+        loose = [match.face_id for matches in chosen for match in matches if match.subject is None]
         subjects, faces = self._known(named, loose)
-        own = self.scorer.statistics(vectors)
+        own = self._statistics(vectors, found, most)
         return [
-            sorted((self._as_subject(query, one, its, subjects, faces) for one in matches), key=_by_likeness)
-            for query, its, matches in zip(vectors, own, found, strict=True)
+            sorted(
+                (self._as_subject(query, *pair, subjects, faces) for pair in zip(matches, its, strict=True)),
+                key=_by_likeness,
+            )
+            for query, its, matches in zip(vectors, own, chosen, strict=True)
         ]
 
     def faces(self, vectors: FloatArray, space: Space | None = None, limit: int = 5) -> list[list[Match]]:
@@ -129,6 +144,26 @@ class SubjectSearch:
             sorted((self._as_face(one, its, faces) for one in matches), key=_by_likeness)[:limit]
             for its, matches in zip(own, found, strict=True)
         ]
+
+    def _statistics(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int) -> list[list[Statistics]]:
+        """Of each vector, for each of its first ``most`` matches: all other subjects found are part of the cohort."""
+        cohort = self.scorer.cohort
+        if cohort is None:
+            return [[NEUTRAL] * len(matches[:most]) for matches in found]
+        rows = zip(cohort.highest(vectors), self._strangers_of(vectors), found, strict=True)
+        return [
+            cohort.with_others(highest, _others(matches, strangers, most)) if matches else []
+            for highest, strangers, matches in rows
+        ]
+
+    def _strangers_of(self, vectors: FloatArray) -> FloatArray:
+        """(k, m) cosines of (k, dimensions) vectors with the site's strangers; one that may be the same is nobody."""
+        columns = self._stranger_columns
+        if columns is None or not columns.size or columns.shape[0] != vectors.shape[1]:
+            return np.empty((len(vectors), 0), np.float32)
+        cosines = vectors @ columns
+        cosines[cosines >= self.scorer.typical_cosine(SAME_STRANGER)] = NOBODY
+        return cosines
 
     def _found(self, vectors: FloatArray, limit: int, space: Space | None) -> list[list[Match]]:
         found = self.collection.search(vectors, limit, space)
@@ -169,22 +204,35 @@ class SubjectSearch:
             missing = [name for name in subjects if name not in self._subjects]
             if missing:
                 newest = self.collection.newest(missing, MOST_FACES)
-                self._subjects.update((name, self._together(*newest[name])) for name in missing if name in newest)
+                self._subjects.update((name, self._together(name, *newest[name])) for name in missing if name in newest)
             unread = [face_id for face_id in dict.fromkeys(face_ids) if face_id not in self._faces]
             if unread:
                 self._faces.update(self._read(unread))
             return {name: self._subjects[name] for name in subjects if name in self._subjects}, self._faces
 
     def _renewed(self) -> None:
-        """Forget what was held of another state of the collection."""
+        """Forget what was held of another state of the collection, or with other strangers."""
+        if self.strangers is not None:
+            version = self.strangers.version()
+            if version != self._strangers_version:
+                vectors = self.strangers.vectors(self.name, self.collection.space or "")
+                self._stranger_columns = vectors[-MOST_STRANGERS:].T
+                self._strangers_version, self._state = version, None
         state = self.collection.revision
         if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:
             self._state, self._subjects, self._faces, self._count = state, {}, {}, None
 
-    def _together(self, face_ids: Sequence[str], vectors: FloatArray) -> EnrolledSubject:
+    def _together(self, name: str, face_ids: Sequence[str], vectors: FloatArray) -> EnrolledSubject:
         centroid = robust_centroid(vectors) if len(vectors) > 1 else None
         every = vectors if centroid is None else np.concatenate([vectors, centroid[np.newaxis]])
-        statistics = self.scorer.statistics(every)
+        cohort = self.scorer.cohort
+        if cohort is None:
+            statistics = [NEUTRAL] * len(every)
+        else:
+            near = [_nearest(found) for found in self.collection.search(every, FACES + len(vectors))]
+            others = [_cosines([one for one in matches if one.subject != name]) for matches in near]
+            rows = zip(cohort.highest(every), self._strangers_of(every), others, strict=True)
+            statistics = [cohort.with_others(top, np.concatenate([o, s[np.newaxis]], 1))[0] for top, s, o in rows]
         return EnrolledSubject(centroid, statistics[-1], dict(zip(face_ids, statistics, strict=False)))
 
     def _read(self, face_ids: Sequence[str]) -> dict[str, Statistics]:
@@ -194,14 +242,25 @@ class SubjectSearch:
         return dict(zip(there, self.scorer.statistics(np.stack(list(there.values()))), strict=True))
 
 
-def _nearest(matches: Sequence[Match], most: int) -> list[Match]:
-    """The nearest face of each of the ``most`` nearest subjects; ``matches`` come best first."""
+def _nearest(matches: Sequence[Match]) -> list[Match]:
+    """The nearest face of each subject; ``matches`` come best first."""
     nearest: dict[str, Match] = {}
     for match in matches:
-        if len(nearest) == most:
-            break
         nearest.setdefault(match.name, match)
     return list(nearest.values())
+
+
+def _others(matches: Sequence[Match], strangers: FloatArray, most: int) -> FloatArray:
+    """(c, n) for each of the first ``most`` matches the cosines of all other subjects, and of the strangers."""
+    row = np.concatenate([_cosines(matches)[0], strangers])
+    cosines = np.broadcast_to(row, (len(matches[:most]), len(row))).copy()
+    np.fill_diagonal(cosines, NOBODY)
+    return cosines
+
+
+def _cosines(matches: Sequence[Match]) -> FloatArray:
+    """(1, m); a face without a subject may be the same person as another, and counts as nobody."""
+    return np.array([[NOBODY if one.subject is None else one.similarity for one in matches]], np.float32)
 
 
 def _by_likeness(match: Match) -> tuple[float, float]:

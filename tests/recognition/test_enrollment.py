@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -14,14 +14,16 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CollectionSettings, ModelSettings
 from edge.core.storage import files
-from edge.core.types import Box, Detection
+from edge.core.types import Box, Detection, Space
 from edge.recognition import enrollment as enroll
 from edge.recognition import extraction as finder
-from edge.recognition.enrollment import Outcome, enroll_images, planned
+from edge.recognition.enrollment import Enroller, Outcome, enroll_images, planned
 from edge.recognition.extraction import FaceExtractor
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
+from edge.recognition.store.face_rows import NewFace, from_new
 
+Units = Callable[..., np.ndarray]
 DETECTOR, EMBEDDER = "ulffd-landmark-320", "mobilefacenet-112-int8"
 
 
@@ -140,7 +142,7 @@ def test_a_subject_that_breaks_the_rule_is_refused_before_anything_is_read(tmp_p
 
 def test_a_file_needs_a_subject_and_a_path_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="whom does it show"):
+    with pytest.raises(InputError, match="no subject is given"):
         planned(tmp_path / "x.png", None)
     with pytest.raises(InputError, match="no such file"):
         planned(tmp_path / "y.png", "alice")
@@ -195,3 +197,53 @@ def test_a_label_that_nothing_finds_or_embeds_is_refused(shared_models: Path, tm
         finder.load(settings, tmp_path, "car", [DETECTOR])
     with pytest.raises(SettingsError, match="finds 'car'"):
         finder.load(settings, tmp_path, "car", [DETECTOR], EMBEDDER)
+
+
+def test_a_subject_is_known_to_rekognition_programs_by_its_name(staff: Collection, space: Space, unit: Units) -> None:
+    one, two, three = faces_of(unit, "alice", 3)
+    assert Enroller(staff).add(one, space).face.external_image_id == "alice"
+    spaced = Enroller(staff).add(dataclasses.replace(two, subject="Anne Marie"), space)
+    assert spaced.face.external_image_id is None
+    users = staff.users()
+    users.create("alice")
+    added = Enroller(staff).add(three, space)
+    assert added.added
+    assert users.owners([added.face.face_id]) == {added.face.face_id: "alice"}
+
+
+def test_a_face_joins_the_user_and_the_external_id_of_the_subjects_other_faces(
+    staff: Collection, space: Space, unit: Units
+) -> None:
+    one, two = faces_of(unit, "grace", 2)
+    (indexed,) = Enroller(staff).add_indexed([dataclasses.replace(one, external_image_id="badge:17")], space)
+    users = staff.users()
+    users.create("employee-17")
+    users.associate("employee-17", [indexed.face_id])
+    added = Enroller(staff).add(two, space).face
+    assert added.external_image_id == "badge:17"
+    assert users.owners([added.face_id]) == {added.face_id: "employee-17"}
+
+
+def test_a_picture_that_an_older_version_enrolled_without_an_external_id_is_not_added_again(
+    staff: Collection, space: Space, unit: Units
+) -> None:
+    (one,) = faces_of(unit, "alice", 1)
+    (old,) = staff.add([one], space)
+    again = Enroller(staff).add(one, space)
+    assert (again.added, again.face, staff.count) == (False, old, 1)
+
+
+def test_a_face_of_another_device_keeps_its_face_id_and_gets_the_name(
+    staff: Collection, space: Space, unit: Units
+) -> None:
+    (one,) = faces_of(unit, "alice", 1)
+    face = from_new("staff", space.fingerprint, one)
+    adopted = Enroller(staff).adopt(face, one.vector, space.fingerprint)
+    assert (adopted.face_id, adopted.external_image_id) == (face.face_id, "alice")
+
+
+def faces_of(unit: Units, subject: str, count: int) -> list[NewFace]:
+    return [
+        NewFace(vector, subject, f"{number:02}" * 32, Box(0.1, 0.1, 0.5, 0.5))
+        for number, vector in enumerate(unit(count))
+    ]

@@ -19,7 +19,7 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.recognition import extraction as finder
 from edge.recognition import identification as identify
-from edge.recognition.enrollment import HINTS, enroll_picture, new_face
+from edge.recognition.enrollment import HINTS, Enroller, new_face
 from edge.recognition.enrollment_check import check_enrollment
 from edge.recognition.review.rejections import RejectionIndex
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edge.api.http.work_queue import WorkQueue
-    from edge.core.types import Frame, Picture
+    from edge.core.types import Face, Frame, Picture
     from edge.recognition.extraction import ExtractedFace
     from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
@@ -134,12 +134,11 @@ class EnrollmentRoutes:
         picture, found = pictures.decode(data), self._finder(label)
         digest = hashlib.sha256(data).hexdigest()
         collection = self._collections.get_or_create(name)
-        face, new, reason, others = enroll_picture(picture, digest, subject, found, collection)
-        if face is None:
-            words = HINTS.get(reason, reason).format(label=label)
-            return _Told(422, {"error": words, "reason": reason, "try": "take a sharp picture from the front"})
-        status = "added" if new else "already_there"
-        return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id, "others": others})
+        done = Enroller(collection).enroll_picture(picture, digest, subject, found)
+        if done.face is None:
+            words = HINTS.get(done.reason, done.reason).format(label=label)
+            return _Told(422, {"error": words, "reason": done.reason, "try": "take a sharp picture from the front"})
+        return _Told(200, {**_enrolled(done.face, done.added), "others": done.others})
 
     def _look_by_camera(self, name: str, label: str, camera: str) -> _Told:
         frame = self.latest(camera)
@@ -165,10 +164,8 @@ class EnrollmentRoutes:
         collection = self._collections.get_or_create(look.collection)
         if not force:
             self._refuse_harm(seen, subject, self._search(self._finder(look.label), collection))
-        before = collection.count
-        face = collection.add([new_face(seen, look.digest, subject)], seen.embedding.space)[0]
-        status = "added" if collection.count > before else "already_there"
-        return _Told(200, {"status": status, "subject": face.subject, "face_id": face.face_id})
+        done = Enroller(collection).add(new_face(seen, look.digest, subject), seen.embedding.space)
+        return _Told(200, _enrolled(done.face, done.added))
 
     def _search(self, found: finder.FaceExtractor, collection: Collection) -> SubjectSearch:
         held = self._searches.get(found.label)
@@ -190,3 +187,7 @@ class EnrollmentRoutes:
             harm := check_enrollment(search.collection, seen.embedding.vector, subject, match).harm
         ):
             raise ConflictError(harm, "take another picture, or enroll it all the same")
+
+
+def _enrolled(face: Face, added: bool) -> dict[str, Any]:
+    return {"status": "added" if added else "already_there", "subject": face.subject, "face_id": face.face_id}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge.core.errors import NotFoundError
+from edge.recognition.enrollment import Enroller
 from edge.recognition.enrollment_check import check_enrollment
 from edge.recognition.review.answers import matches
 from edge.releases.manifest import subject_digest
@@ -60,7 +61,7 @@ def accept(
                 left.append(JudgedFace(one, harm))
                 continue
             face = replace(one.face, collection=place)
-            collection.merge([(face, one.vector)], one.space, len(one.vector))
+            Enroller(collection).adopt(face, one.vector, one.space)
             # in this order: whoever is stopped in between is asked about the face once more, and it is there once
             with desk.changing() as latest:
                 latest.use(place, label)

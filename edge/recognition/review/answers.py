@@ -15,7 +15,7 @@ from edge.inference import model
 from edge.inference.scoring import scorer_of
 from edge.labels import ground_truth
 from edge.labels.examples import Annotation, Example, label_name
-from edge.recognition.enrollment import EmbeddedFace, fits, index, name_stranger
+from edge.recognition.enrollment import EmbeddedFace, add_embedded, fits, name_stranger
 from edge.recognition.enrollment_check import EnrollmentCheck, check_enrollment
 from edge.recognition.review.question import ReviewQuestion
 from edge.recognition.review.queue import Answer, AnsweredQuestion, ReviewQueue
@@ -135,7 +135,7 @@ class ReviewService:
         faces: list[str] = []
         if not verdict.redundant:
             seen = EmbeddedFace(doubt.vector, doubt.box, doubt.score, doubt.quality)
-            faces = [index(self._collections, collection, subject, seen, doubt.space)]
+            faces = [add_embedded(collection, subject, seen, doubt.space)]
         stranger = self._named(doubt, subject, faces)
         self._given(doubt, answer, subject, _Given(doubt, tuple(faces), stranger))
         return subject

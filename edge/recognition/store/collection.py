@@ -22,6 +22,7 @@ from edge.recognition.store import snapshot as views
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.index_manager import IndexManager, IndexState
 from edge.recognition.store.store import CollectionStore
+from edge.recognition.store.users import Users
 from edge.recognition.store.vectors import checked
 
 if TYPE_CHECKING:
@@ -198,6 +199,10 @@ class Collection:
         with self._store.reading() as db:
             rows = db.execute(sql, (self._number(db),)).fetchall()
             return dict(sorted((db.vault.named(name) or "", count) for name, count in rows))
+
+    def users(self) -> Users:
+        """Its users."""
+        return Users(self._store, self.name, self.number)
 
     def created(self) -> float:
         """When the collection was made, seconds since the epoch."""

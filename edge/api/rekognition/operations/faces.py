@@ -103,6 +103,8 @@ def unindexed(one: UnindexedFace) -> dict[str, Any]:
 def _stored(
     call: Call, collection: Collection, digest: str, picture: Picture, chosen: list[DetectedFace]
 ) -> list[Face]:
+    from edge.recognition.enrollment import Enroller
+
     if not chosen:
         return []
     collection.check_space(call.service.vision.space)
@@ -111,7 +113,7 @@ def _stored(
         raise ApiError("ServiceQuotaExceededException", f"A collection on this device has at most {most} faces.")
     embeddings = call.service.vision.embed(picture, chosen, still=True)
     new = [_new_face(call, digest, seen, one) for seen, one in zip(chosen, embeddings, strict=True)]
-    return collection.add(new, call.service.vision.space)
+    return Enroller(collection).add_indexed(new, call.service.vision.space)
 
 
 def _new_face(call: Call, digest: str, seen: DetectedFace, embedding: Embedding) -> Any:
