@@ -44,7 +44,9 @@ def added(photos: Sequence[data.Picture], folder: Path, names: Sequence[str], ca
     with cache.open(newline="") as file:
         for row in csv.DictReader(file):
             box = np.array([float(row[side]) for side in COLUMNS[1:5]], np.float32)
-            more[row["file"]].append(data.FaceLabel(box, np.full((5, 2), np.nan, np.float32), float(row["score"])))
+            more[row["file"]].append(
+                data.FaceLabel(box, np.full((5, 2), np.nan, np.float32), float(row["score"]), False)
+            )
     return [replace(photo, faces=(*photo.faces, *more[photo.file])) for photo in photos]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training import data
+from edge.core.types import Picture
+from edge.inference.detector import Detector
+from training import data, variation
+from training.agreement import corners, overlap
 from training.augment import compress, grain, light
 from training.backgrounds import Backgrounds
 
@@ -17,6 +20,10 @@ SIZE = (320, 240)
 GRAY = 114
 SMALLEST = 9.0
 """Height in pixels below which a face is neither asked for nor forbidden."""
+WHOLE = 0.3
+"""Share of the scenes that are parts of whole pictures."""
+LEAST_SEEN, UNLABELED = 0.15, 0.5
+"""Scores of the checking detector: below the first an occluded face is uncertain, from the second a box is."""
 
 
 @dataclass
@@ -25,8 +32,12 @@ class Scene:
 
     image: NDArray[np.uint8]
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
-    """Of a face whose points are NaN nothing is asked: it is uncertain or mostly cut off."""
     points: list[NDArray[np.float32]] = field(default_factory=list)
+    """NaN: unknown"""
+    certain: list[bool] = field(default_factory=list)
+    """False: excluded from the loss, it may be no face or is mostly cut off"""
+    occluded: list[bool] = field(default_factory=list)
+    """whether something was drawn over it"""
     taken: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def is_free(self, left: int, top: int, right: int, bottom: int) -> bool:
@@ -34,6 +45,35 @@ class Scene:
         return all(
             right <= other[0] or left >= other[2] or bottom <= other[1] or top >= other[3] for other in self.taken
         )
+
+
+class LabelCheck:
+    """Corrects the labels of composed scenes with a detector: what it misses or adds becomes uncertain."""
+
+    def __init__(self, detector: Callable[[], Detector]) -> None:
+        self._make = detector
+        self._detector: Detector | None = None  # created after the fork: interpreters do not survive one
+
+    def apply(self, scene: Scene) -> None:
+        """Mark occluded faces that are not detected as uncertain, add unlabeled ones as uncertain."""
+        self._detector = self._detector or self._make()
+        picture = Picture(scene.image, "rgb", SIZE[0], SIZE[1])
+        size = np.array([*SIZE, *SIZE], np.float32)
+        seen = [(corners(found) * size, found.score) for found in self._detector.detect(picture, {"face": LEAST_SEEN})]
+        for row, box in enumerate(scene.boxes):
+            if (
+                scene.occluded[row]
+                and box[3] - box[1] > 15
+                and not any(overlap(box, other) > 0.25 for other, _ in seen)
+            ):
+                scene.certain[row] = False
+        known = list(scene.boxes)
+        for box, score in seen:
+            if score >= UNLABELED and all(overlap(box, other) < 0.25 for other in known):
+                scene.boxes.append(box)
+                scene.points.append(np.full((5, 2), np.nan, np.float32))
+                scene.certain.append(False)
+                scene.occluded.append(False)
 
 
 class Composer:
@@ -44,22 +84,59 @@ class Composer:
         images: Sequence[NDArray[np.uint8]],
         pictures: Sequence[data.Picture],
         backgrounds: Backgrounds,
+        wholes: Sequence[tuple[NDArray[np.uint8], data.Picture]] = (),
+        check: LabelCheck | None = None,
     ) -> None:
         self._images, self._pictures, self._backgrounds = images, pictures, backgrounds
+        self._wholes, self._check = wholes, check
+        self._crowded = [one for one in wholes if len(one[1].certain) > 1] or wholes
 
     def scene(self, rng: np.random.Generator) -> Scene:
         """One 320 x 240 scene with its faces."""
+        is_whole = bool(self._wholes) and rng.random() < WHOLE
+        scene = self._whole(rng) if is_whole else self._composed(rng)
+        scene.image = _camera(scene.image, rng)
+        if self._check and rng.random() < (0.7 if any(scene.occluded) else 0.2):
+            self._check.apply(scene)
+        return scene
+
+    def _composed(self, rng: np.random.Generator) -> Scene:
         choice = rng.random()
         if choice < 0.24:
-            scene = self._photo(rng)
-        elif choice < 0.58:
-            scene = self._scattered(rng, int(rng.integers(1, 7)), (10, 170))
-        elif choice < 0.78:
-            scene = self._scattered(rng, int(rng.integers(8, 26)), (9, 36))
-        else:
-            scene = Scene(self._backgrounds.make(SIZE, rng))
-            self._decoys(scene, rng, int(rng.integers(1, 8)))
-        scene.image = _camera(scene.image, rng)
+            return self._photo(rng)
+        if choice < 0.62:
+            return self._scattered(rng, int(rng.integers(1, 7)), (10, 190))
+        if choice < 0.82:
+            return self._scattered(rng, int(rng.integers(5, 18)), (10, 44))
+        scene = Scene(self._backgrounds.make(SIZE, rng))
+        self._decoys(scene, rng, int(rng.integers(1, 8)))
+        return scene
+
+    def _whole(self, rng: np.random.Generator) -> Scene:
+        """A crop of a whole picture at any scale, in most cases around one of its faces."""
+        image, picture = self._wholes[int(rng.integers(len(self._wholes)))]
+        if rng.random() < 0.5:
+            image, picture = self._crowded[int(rng.integers(len(self._crowded)))]
+        blank = np.full((SIZE[1], SIZE[0], 3), GRAY, np.uint8)
+        scene = Scene(blank if rng.random() < 0.5 else self._backgrounds.make(SIZE, rng))
+        size = np.array(image.shape[1::-1], np.float32)
+        scale = float(np.min(np.array(SIZE) / size)) * float(np.exp(rng.uniform(-0.2, 1.3)))
+        goal = rng.uniform(0, 1, 2) * SIZE
+        middle = rng.uniform(0, 1, 2) * size
+        faces = picture.certain
+        if faces and rng.random() < 0.75:
+            face = faces[int(rng.integers(len(faces)))]
+            high = float(face.box[3] - face.box[1])
+            scale = min(float(np.exp(rng.uniform(np.log(11), np.log(150)))), 1.7 * high) / high
+            middle = (face.box[:2] + face.box[2:]) / 2
+        start = middle - goal / scale
+        window = np.concatenate([np.maximum(start, 0), np.minimum(start + np.array(SIZE) / scale, size)]).astype(int)
+        if (window[2:] - window[:2] < 8).any():
+            return scene
+        corner = np.round((window[:2] - start) * scale).astype(int)
+        far = corner + np.maximum(((window[2:] - window[:2]) * scale).astype(int), 4)
+        place = (int(corner[0]), int(corner[1]), int(far[0]), int(far[1]))
+        self._paste(scene, image, picture, tuple(window.tolist()), place, rng)
         return scene
 
     def _photo(self, rng: np.random.Generator) -> Scene:
@@ -79,7 +156,9 @@ class Composer:
         if not letterbox:
             left += int(rng.normal(0, 60))
             top += int(rng.normal(0, 40))
-        self._paste(scene, index, window, (left, top, left + width, top + height), rng)
+        self._paste(
+            scene, self._images[index], self._pictures[index], window, (left, top, left + width, top + height), rng
+        )
         return scene
 
     def _scattered(self, rng: np.random.Generator, count: int, heights: tuple[float, float]) -> Scene:
@@ -101,7 +180,7 @@ class Composer:
                 left, top = (_somewhere(s, most, rng) for s, most in zip((width, tall), SIZE, strict=True))
                 place = (left, top, left + width, top + tall)
                 if min(width, tall) >= 4 and scene.is_free(*place):
-                    self._paste(scene, index, window, place, rng)
+                    self._paste(scene, self._images[index], self._pictures[index], window, place, rng)
                     break
         if rng.random() < 0.5:
             self._decoys(scene, rng, int(rng.integers(1, 4)))
@@ -114,14 +193,17 @@ class Composer:
     def _paste(
         self,
         scene: Scene,
-        index: int,
+        image: NDArray[np.uint8],
+        picture: data.Picture,
         window: tuple[int, int, int, int],
         place: tuple[int, int, int, int],
         rng: np.random.Generator,
     ) -> None:
-        """Put a window of a picture at a place of the scene, turned, mirrored and lit anew."""
-        piece, boxes, points = _turned(self._images[index], self._pictures[index], window, rng)
+        """Paste a window of a picture into the scene, with its faces varied, rotated, mirrored and in other light."""
         width, height = place[2] - place[0], place[3] - place[1]
+        piece, faces = _cut_out(image, picture, window, (width, height))
+        piece, faces, occluded = _varied(piece, faces, rng)
+        piece, faces = _turned(piece, faces, rng)
         smaller = width < piece.shape[1] and rng.random() < 0.8
         interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         scale = np.array([width / piece.shape[1], height / piece.shape[0]], np.float32)
@@ -131,9 +213,15 @@ class Composer:
         _blend(scene.image, piece, place, _mask(width, height, rng))
         scene.taken.append(place)
         corner = np.array(place[:2], np.float32)
-        for box, face_points in zip(boxes, points, strict=True):
-            scene.boxes.append(box * np.tile(scale, 2) + np.tile(corner, 2))
-            scene.points.append(face_points * scale + corner)
+        for face, over in zip(faces, occluded, strict=True):
+            box = face.box * np.tile(scale, 2) + np.tile(corner, 2)
+            middle = (face.box[:2] + face.box[2:]) / 2
+            shown = bool((middle > 0).all() and (middle < np.array([width, height]) / scale).all())
+            if (box[2:] > 0).all() and (box[:2] < SIZE).all():
+                scene.boxes.append(box.astype(np.float32))
+                scene.points.append((face.points * scale + corner).astype(np.float32))
+                scene.certain.append(face.certain and shown)
+                scene.occluded.append(over)
 
     def _decoys(self, scene: Scene, rng: np.random.Generator, count: int) -> None:
         """Things that have a face's colors but are none: shuffled faces, a part of one, large."""
@@ -147,8 +235,12 @@ class Composer:
             spot = (place[0], place[1], place[0] + side, place[1] + side)
             if min(face.shape[:2]) < 32 or not scene.is_free(*spot):
                 continue
-            decoy = _shuffled(face, side, rng) if rng.random() < 0.6 else _detail(face, side, rng)
-            _blend(scene.image, decoy, spot, _mask(side, side, rng))
+            choice = rng.random()
+            if choice < 0.4:
+                _limbs(scene.image, face, spot, rng)
+            else:
+                decoy = _shuffled(face, side, rng) if choice < 0.75 else _detail(face, side, rng)
+                _blend(scene.image, decoy, spot, _mask(side, side, rng))
             scene.taken.append(spot)
 
 
@@ -160,14 +252,14 @@ def _somewhere(side: int, room: int, rng: np.random.Generator) -> int:
 
 def _camera(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Light and losses over the whole picture."""
-    for step, likelihood in ((light, 0.5), (_slightly_soft, 0.2), (grain, 0.12), (compress, 0.25)):
+    for step, likelihood in ((light, 0.55), (_slightly_soft, 0.25), (grain, 0.15), (compress, 0.3)):
         if rng.random() < likelihood:
             image = step(image, rng)
     return image
 
 
 def _slightly_soft(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1))
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
 
 
 def _shrink(window: tuple[int, int, int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -196,40 +288,74 @@ def _cut(
 def _around(box: NDArray[np.float32], shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int, int, int]:
     """A window of the picture around a face, with more or less of its surroundings."""
     width, height = box[2] - box[0], box[3] - box[1]
-    reach = rng.uniform(0.08, 0.75, 4) * (width, height, width, height)
+    most = 0.75 if rng.random() < 0.6 else 1.6
+    reach = rng.uniform(0.08, most, 4) * (width, height, width, height)
     left, top = np.maximum(box[:2] - reach[:2], 0).astype(int)
     right, bottom = np.minimum(box[2:] + reach[2:], (shape[1], shape[0])).astype(int)
     return int(left), int(top), int(right), int(bottom)
 
 
-def _turned(
-    image: NDArray[np.uint8],
-    picture: data.Picture,
-    window: tuple[int, int, int, int],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """A window of a picture, maybe turned a little and mirrored, with its boxes and points."""
+def _cut_out(
+    image: NDArray[np.uint8], picture: data.Picture, window: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], list[data.FaceLabel]]:
+    """A window of a picture, not much larger than `size`, and the faces that reach into it."""
     left, top, right, bottom = window
-    width, height = right - left, bottom - top
-    angle = rng.normal(0, 12) if rng.random() < 0.4 else 0.0
-    matrix = cv2.getRotationMatrix2D(((left + right) / 2, (top + bottom) / 2), angle, 1.0)
-    matrix[:, 2] -= (left, top)
+    piece = image[top:bottom, left:right]
+    share = min(1.0, 1.4 * size[1] / (bottom - top))
+    if share < 0.9:
+        piece = cv2.resize(piece, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    scale = np.array([piece.shape[1] / (right - left), piece.shape[0] / (bottom - top)], np.float32)
+    corner = np.array([left, top], np.float32)
+    faces = []
+    for face in picture.faces:
+        box = (face.box - np.tile(corner, 2)) * np.tile(scale, 2)
+        if (box[2:] > 0).all() and (box[:2] < piece.shape[1::-1]).all():
+            faces.append(replace(face, box=box, points=(face.points - corner) * scale))
+    return piece, faces
+
+
+def _varied(
+    piece: NDArray[np.uint8], faces: list[data.FaceLabel], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], list[data.FaceLabel], list[bool]]:
+    """Vary some of the faces that have landmarks and are large enough; also which of them are occluded."""
+    result, occluded = [], []
+    for face in faces:
+        over = False
+        if face.certain and not np.isnan(face.points).any() and face.box[3] - face.box[1] > 14 and rng.random() < 0.62:
+            alone = all(other is face or _apart(face, other) for other in faces)
+            changed, over = variation.varied(variation.Face(piece, face.box, face.points), rng, alone)
+            piece, face = changed.image, replace(face, box=changed.box, points=changed.points)
+        result.append(face)
+        occluded.append(over)
+    return piece, result, occluded
+
+
+def _apart(face: data.FaceLabel, other: data.FaceLabel) -> bool:
+    """Whether another face is so far away that rotating the first does not move it."""
+    away = (face.box[:2] + face.box[2:] - other.box[:2] - other.box[2:]) / 2
+    return bool(np.hypot(*away) > 1.4 * (face.box[3] - face.box[1]))
+
+
+def _turned(
+    piece: NDArray[np.uint8], faces: list[data.FaceLabel], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], list[data.FaceLabel]]:
+    """A crop, perhaps rotated a little and mirrored, with its boxes and points."""
+    height, width = piece.shape[:2]
+    angle = rng.normal(0, 14) if rng.random() < 0.4 else 0.0
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
     mirrored = rng.random() < 0.5
     if mirrored:
         matrix = np.array([[-1, 0, width], [0, 1, 0]], float) @ np.vstack([matrix, [0, 0, 1]])
-    piece = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
-    boxes, points = [], []
-    for face in picture.faces:
+    piece = cv2.warpAffine(piece, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+    moved = []
+    for face in faces:
         middle = matrix[:, :2] @ ((face.box[:2] + face.box[2:]) / 2) + matrix[:, 2]
         half = (face.box[2:] - face.box[:2]) / 2
-        if (middle + half <= 0).any() or (middle - half >= (width, height)).any():
-            continue
-        boxes.append(np.concatenate([middle - half, middle + half]).astype(np.float32))
-        moved = face.points @ matrix[:, :2].T + matrix[:, 2]
-        if not (0 < middle[0] < width and 0 < middle[1] < height):
-            moved = moved * np.nan
-        points.append((moved[[1, 0, 2, 4, 3]] if mirrored else moved).astype(np.float32))
-    return piece, boxes, points
+        points = face.points @ matrix[:, :2].T + matrix[:, 2]
+        points = points[[1, 0, 2, 4, 3]] if mirrored else points
+        box = np.concatenate([middle - half, middle + half])
+        moved.append(replace(face, box=box.astype(np.float32), points=points.astype(np.float32)))
+    return piece, moved
 
 
 def _mask(width: int, height: int, rng: np.random.Generator) -> NDArray[np.float32] | None:
@@ -265,6 +391,33 @@ def _blend(
         below[:] = piece[inside]
     else:
         below[:] = piece[inside] * mask[inside] + below * (1 - mask[inside])
+
+
+def _limbs(
+    canvas: NDArray[np.uint8], face: NDArray[np.uint8], spot: tuple[int, int, int, int], rng: np.random.Generator
+) -> None:
+    """Draw one to five rounded bars with the skin of a cheek: fingers, an arm, a knee."""
+    height, width = face.shape[:2]
+    top, left = int(0.5 * height), int(rng.choice([0.18, 0.62]) * width)
+    cheek = face[top : top + height // 5, left : left + width // 5]
+    side = spot[2] - spot[0]
+    count = int(rng.choice([1, 1, 2, 4, 5]))
+    long, wide = side, max(int(side * rng.uniform(0.35, 0.9) / count), 3)
+    angle = rng.uniform(0, 360)
+    turn = np.radians(angle)
+    for number in range(count):
+        bar = cv2.resize(cheek, (long, wide), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        across = np.linspace(-1, 1, wide, dtype=np.float32)[:, None, None]
+        bar *= rng.uniform(0.8, 1.15) - rng.uniform(0.1, 0.5) * across**2
+        mask = np.zeros((wide, long), np.float32)
+        cv2.ellipse(mask, (long // 2, wide // 2), (long // 2, wide // 2), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+        mask[:, long // 3 :] = np.maximum(mask[:, long // 3 :], float(rng.random() < 0.5))
+        shift = (number - (count - 1) / 2) * wide * np.array([-np.sin(turn), np.cos(turn)])
+        matrix = cv2.getRotationMatrix2D((long / 2, wide / 2), -angle, 1.0)
+        matrix[:, 2] += np.array([(side - long) / 2, (side - wide) / 2]) + shift
+        piece = cv2.warpAffine(np.clip(bar, 0, 255).astype(np.uint8), matrix, (side, side))
+        cover = cv2.warpAffine(mask, matrix, (side, side))[..., None]
+        _blend(canvas, piece, spot, cover)
 
 
 def _shuffled(face: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:

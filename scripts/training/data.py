@@ -26,6 +26,8 @@ class FaceLabel:
     points: NDArray[np.float32]
     """(5, 2) image-left eye, image-right eye, nose, image-left and image-right mouth corner; NaN: unknown."""
     score: float
+    certain: bool = True
+    """False: excluded from the loss, it may be no face."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,12 @@ class Picture:
     @property
     def labeled(self) -> tuple[FaceLabel, ...]:
         """The faces whose landmarks are known."""
-        return tuple(face for face in self.faces if not np.isnan(face.points).any())
+        return tuple(face for face in self.faces if face.certain and not np.isnan(face.points).any())
+
+    @property
+    def certain(self) -> tuple[FaceLabel, ...]:
+        """The faces that are faces for certain."""
+        return tuple(face for face in self.faces if face.certain)
 
 
 def open_folder(folder: Path, cache: Path) -> Path:
@@ -73,6 +80,7 @@ def _label(row: dict[str, str]) -> FaceLabel:
         np.array([left, top, left + width, top + height], np.float32),
         np.array(points, np.float32),
         float(row["score"]),
+        row.get("certain", "1") == "1",
     )
 
 

@@ -24,6 +24,8 @@ from training.torchnet import TorchNet
 SAMPLES = 300
 PRECISION = 0.97
 """On people kept aside, where faces that have no label count as wrong."""
+FALSE_BOXES = 1.0
+"""Boxes on a hundred backgrounds kept aside."""
 PICTURE_INPUT = {"mean": [127.5] * 3, "std": [127.5] * 3}
 Files = Sequence[tuple[Path, data.Picture]]
 
@@ -44,10 +46,10 @@ def detector(
     card.write(options.out, _detector_card(tensors, 0.05, made, {}))
     finder = Detector(*loaded(options.out))
     counts = _sweep(finder, kept)
-    # No false box on 200 pictures: 19 times in 20, fewer than 1.5 on a hundred others of their kind.
     empty = kept_aside(options.backgrounds)
     wrong = _false_boxes(finder, empty)
-    good = [s for s in counts if counts[s].precision >= PRECISION and not any(wrong >= s)]
+    allowed = FALSE_BOXES * len(empty) / 100
+    good = [s for s in counts if counts[s].precision >= PRECISION and sum(wrong >= s) <= allowed]
     best = min(good, default=max(counts, key=lambda score: counts[score].precision))
     chosen = counts[best]
     measured = {
@@ -69,11 +71,11 @@ def detector(
 def _detector_card(tensors: list[str], score: float, made: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": "detector",
-        "about": "Faces with five landmarks, int8 throughout; trained on composed scenes.",
+        "about": "Faces with five landmarks, int8 throughout; trained on composed scenes and whole pictures.",
         "weak_at": (
-            "faces under 16 pixels of its 320 x 240 input, profiles, masks, the dark, faces turned by more than "
-            "30 degrees; trained on news photographs of 2002 to 2004, mostly of men, mostly light-skinned, hardly "
-            "any children"
+            "faces under 16 pixels of its 320 x 240 input, full profiles, masks, the dark; trained on news photographs "
+            "of 2002 to 2004, portraits of Japanese politicians and generated portraits with drawn caps, glasses and "
+            "masks, few street photographs, hardly any children"
         ),
         "input": {"width": 320, "height": 240, "fit": "letterbox", "pad": 114, **PICTURE_INPUT},
         "decoder": {

@@ -115,18 +115,26 @@ POINTS = 5
 STRIDES = (8, 16, 32)
 
 
-def detector(fine_width: int = 32, middle_width: int = 48, coarse_width: int = 64, head: int = 24) -> Graph:
-    """320 x 240 picture to scores, boxes and landmarks of every cell of three grids."""
+def detector(
+    first: tuple[int, int] = (8, 16),
+    widths: tuple[int, int, int] = (40, 56, 72),
+    blocks: tuple[int, int, int] = (3, 3, 2),
+    head: int = 32,
+) -> Graph:
+    """320 x 240 picture to scores, boxes and landmarks of every cell of three grids: fine, middle, coarse."""
     graph = Graph(240, 320)
-    last = graph.conv(graph.conv("input", 8, stride=2), 16, stride=2)
-    fine = graph.conv(last, fine_width, stride=2)
-    fine = graph.residual(fine, fine_width, fine_width // 2)
-    middle = graph.conv(fine, middle_width, stride=2)
-    for _ in range(2):
-        middle = graph.residual(middle, middle_width)
-    coarse = graph.conv(middle, coarse_width, stride=2)
-    coarse = graph.residual(coarse, coarse_width)
-    above = graph.up(graph.conv(middle, fine_width, kernel=1, activation=""))
+    last = "input"
+    for width in first:
+        last = graph.conv(last, width, stride=2)
+    levels = []
+    for width, count in zip(widths, blocks, strict=True):
+        last = graph.conv(last, width, stride=2)
+        for number in range(count):
+            inner = width if levels else (width // 2 if not number else 4 * width // 5)
+            last = graph.residual(last, width, inner)
+        levels.append(last)
+    fine, middle, coarse = levels
+    above = graph.up(graph.conv(middle, widths[0], kernel=1, activation=""))
     merged = graph.add(fine, above)
     heads = [graph.conv(source, head) for source in (merged, middle, coarse)]
     graph.outputs = tuple(

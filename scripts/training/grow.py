@@ -1,4 +1,4 @@
-"""Weights of a shallower net as the beginning of a deeper one."""
+"""Weights of a smaller net as the beginning of a deeper and wider one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ Values = Mapping[str, Tensor]
 
 
 def grown(values: Values, net: TorchNet) -> dict[str, Tensor]:
-    """`values` (a state dict) for `net`, which may have more residual blocks; at first it computes the same.
+    """`values` (a state dict) for `net`, which may be deeper and wider; it computes the same at first.
 
-    Layers are paired in order by the shapes of their weights. The block that is added last in a row of
-    equal ones is the new one: its second convolution adds nothing, so that what comes in goes out.
+    Layers are paired in order: a layer takes the weights of the next one that has its kernel size and at most its
+    channels. The weights from added channels to the old ones are zero. The block that is added last in a row of equal
+    ones is the new one: its second convolution adds nothing, so that what comes in goes out.
     Source: Chen, Goodfellow, Shlens, "Net2Net" (2016), deepening by identity.
 
     Raises SystemExit where a layer of `values` fits nowhere.
@@ -25,18 +26,40 @@ def grown(values: Values, net: TorchNet) -> dict[str, Tensor]:
     old, new = _layers(values), _layers(wanted)
     result: dict[str, Tensor] = {}
     waiting = list(old)
-    silent = {node.name for node in net.graph.nodes if node.kind == "conv" and not node.activation}
+    silent = {node.name for node in net.graph.nodes if node.kind == "conv" and not node.activation and node.norm}
     for name in new:
-        if waiting and _shapes(values, old[waiting[0]]) == _shapes(wanted, new[name]):
+        if waiting and _fits(_shapes(values, old[waiting[0]]), _shapes(wanted, new[name])):
             source = waiting.pop(0)
             pairs = zip(old[source], new[name], strict=True)
-            result |= {key: values[given].to(wanted[key].dtype) for given, key in pairs}
+            result |= {key: _inside(values[given], wanted[key]) for given, key in pairs}
         else:
             result |= {key: wanted[key].clone() for key in new[name]}
             if name in silent:
                 result |= {key: torch.zeros_like(result[key]) for key in _gains(wanted, new[name])}
     if waiting:
-        raise SystemExit(f"error: {waiting[0]} of the checkpoint fits no layer\ntry: a checkpoint of a shallower net")
+        raise SystemExit(f"error: {waiting[0]} of the checkpoint fits no layer\ntry: a checkpoint of a smaller net")
+    return result
+
+
+def _fits(old: list[torch.Size], new: list[torch.Size]) -> bool:
+    """Whether each tensor has room in its partner, and kernels have one size."""
+    return len(old) == len(new) and all(
+        len(a) == len(b) and a[2:] == b[2:] and all(x <= y for x, y in zip(a, b, strict=True))
+        for a, b in zip(old, new, strict=True)
+    )
+
+
+def _inside(given: Tensor, wanted: Tensor) -> Tensor:
+    """A tensor as large as `wanted` with `given` in its first channels, which take nothing from the others."""
+    result = wanted.clone()
+    if not given.dim():
+        return given.to(wanted.dtype)
+    count = given.shape[0]
+    if given.dim() > 1:
+        result[:count] = 0
+        result[:count, : given.shape[1]] = given
+    else:
+        result[:count] = given
     return result
 
 

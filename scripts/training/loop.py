@@ -22,7 +22,7 @@ from training.torchnet import TorchNet
 
 Batch = TypeVar("Batch")
 WARM_UP = 0.02
-GENTLE = 0.5
+GENTLE = 0.7
 """Share of the usual rates for a net that begins with another's weights."""
 
 

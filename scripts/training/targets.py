@@ -36,6 +36,18 @@ def _ranges() -> NDArray[np.float32]:
     return np.array([RANGES[int(stride)] for stride in cells()[1]], np.float32)
 
 
+@lru_cache(maxsize=1)
+def _mirror() -> NDArray[np.int64]:
+    """(N,) numbers of the cells of the mirror image."""
+    order, start = [], 0
+    for stride in STRIDES:
+        columns, rows = (-(-side // stride) for side in SIZE)
+        numbers = np.arange(start, start + rows * columns).reshape(rows, columns)
+        order.append(numbers[:, ::-1].ravel())
+        start += rows * columns
+    return np.concatenate(order)
+
+
 @dataclass(frozen=True)
 class Targets:
     """What the net should answer to one scene, a row per cell; pixels."""
@@ -45,7 +57,16 @@ class Targets:
     boxes: NDArray[np.float32]
     """(N, 4) left, top, right, bottom."""
     points: NDArray[np.float32]
-    """(N, 5, 2)."""
+    """(N, 5, 2); NaN: the face's landmarks are unknown."""
+
+    def mirrored(self) -> Targets:
+        """The targets of the picture's mirror image."""
+        order = _mirror()
+        boxes = self.boxes[order][:, [2, 1, 0, 3]]
+        boxes[:, ::2] = SIZE[0] - boxes[:, ::2]
+        points = self.points[order][:, [1, 0, 2, 4, 3]]
+        points[..., 0] = SIZE[0] - points[..., 0]
+        return Targets(self.state[order], boxes, points)
 
 
 def assign(scene: Scene) -> Targets:
@@ -56,14 +77,14 @@ def assign(scene: Scene) -> Targets:
     boxes = np.zeros((count, 4), np.float32)
     points = np.zeros((count, POINTS, 2), np.float32)
     ranges = _ranges()
-    for box, face_points in zip(scene.boxes, scene.points, strict=True):
+    for box, face_points, certain in zip(scene.boxes, scene.points, scene.certain, strict=True):
         middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         shown = np.minimum(box[2:], SIZE) - np.maximum(box[:2], 0)
         size = float(np.sqrt(extent.prod()))
         away = np.abs(centers - middle)
         core = (away < np.maximum(0.28 * extent, 0.6 * strides[:, None])).all(axis=1)
         hidden = (shown <= 0).any() or shown.prod() < 0.45 * extent.prod()
-        if hidden or extent[1] < SMALLEST or np.isnan(face_points).any():
+        if hidden or extent[1] < SMALLEST or not certain:
             state[(away < 0.5 * extent + 2).all(axis=1) & (state == 0)] = -1
             continue
         distance = away.sum(axis=1)
@@ -77,11 +98,12 @@ def assign(scene: Scene) -> Targets:
 def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, str]:
     """Quality focal loss of the scores, GIoU of the boxes, distance of the landmarks."""
     scores, sides, points = outputs
-    centers, strides = (torch.from_numpy(part) for part in cells())
-    state = torch.from_numpy(np.stack([target.state for target in targets]))
+    device = scores.device
+    centers, strides = (torch.from_numpy(part).to(device) for part in cells())
+    state = torch.from_numpy(np.stack([target.state for target in targets])).to(device)
     chosen = state == 1
-    wanted = torch.from_numpy(np.stack([target.boxes for target in targets]))[chosen]
-    wanted_points = torch.from_numpy(np.stack([target.points for target in targets]))[chosen]
+    wanted = torch.from_numpy(np.stack([target.boxes for target in targets])).to(device)[chosen]
+    wanted_points = torch.from_numpy(np.stack([target.points for target in targets])).to(device)[chosen]
     image, cell = chosen.nonzero(as_tuple=True)
     stride, center = strides[cell, None], centers[cell]
     reach = sides[image, cell] * stride
@@ -94,8 +116,9 @@ def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, s
     focal = (focal * (found - quality).square())[state >= 0].sum()
     total = max(float(chosen.sum()), 1.0)
     guess = center[:, None] + points[image, cell].view(-1, POINTS, 2) * stride[..., None]
-    size = (wanted[:, 2:] - wanted[:, :2]).mean(dim=1)[:, None, None]
-    miss = functional.smooth_l1_loss(guess / size, wanted_points / size, beta=0.05)
+    known = ~wanted_points.isnan().any(dim=2).any(dim=1)
+    size = (wanted[known, 2:] - wanted[known, :2]).mean(dim=1)[:, None, None]
+    miss = functional.smooth_l1_loss(guess[known] / size, wanted_points[known] / size, beta=0.05)
     parts = (focal / total, (1 - giou).mean(), miss)
     value = 1.5 * parts[0] + 1.0 * parts[1] + 4.0 * parts[2]
     note = f"score {parts[0]:.3f} IoU {overlap.mean():.3f} points {miss:.4f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ class TorchNet(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
+        self.frozen = 0
+        """layers at the beginning that are not trained"""
         self.layers = nn.ModuleDict()
         channels, sizes = graph.channels(), graph.sizes()
         for node in graph.nodes:
@@ -32,6 +36,12 @@ class TorchNet(nn.Module):
                 height, width = sizes[source]
                 self.layers[node.name] = nn.Linear(height * width * channels[source], node.channels)
 
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for layer in list(self.layers.values())[: self.frozen]:
+            layer.requires_grad_(False).eval()
+        return self
+
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         known = {"input": image}
         for node in self.graph.nodes:
@@ -40,7 +50,10 @@ class TorchNet(nn.Module):
 
     def _run(self, node: Node, inputs: list[Tensor]) -> Tensor:
         first = inputs[0]
-        if node.kind == "conv" or node.kind == "dense":
+        if node.kind == "conv" and not node.norm:
+            with torch.autocast(first.device.type, enabled=False):
+                result = self.layers[node.name](first.float())
+        elif node.kind == "conv" or node.kind == "dense":
             result = self.layers[node.name](first)
         elif node.kind == "add":
             result = first + inputs[1]
