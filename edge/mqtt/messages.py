@@ -297,6 +297,7 @@ class WireIdentity:
     __pydantic_config__ = WIRE
     state: IdentityState
     subject: str | None = None
+    """null unless ``known``; ``recognition.doubtful_names`` of the device adds the name in doubt"""
     similarity: Cosine | None = None
     runner_up: Cosine | None = None
     face_id: str | None = None

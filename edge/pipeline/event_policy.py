@@ -15,7 +15,7 @@ picture is in no zone, and waits for none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge.core.settings.vision import CameraSettings, LabelSettings, TrackingSettings
@@ -85,10 +85,17 @@ class _Reported:
 class EventPolicy:
     """Turns the tracks of one camera, frame by frame, into events."""
 
-    def __init__(self, camera: CameraSettings, labels: Mapping[str, LabelSettings], tracking: TrackingSettings) -> None:
+    def __init__(
+        self,
+        camera: CameraSettings,
+        labels: Mapping[str, LabelSettings],
+        tracking: TrackingSettings,
+        doubtful_names: bool = False,
+    ) -> None:
         self._camera = camera
         self._labels = labels
         self._tracking = tracking
+        self._doubtful_names = doubtful_names
         self._reported: dict[str, _Reported] = {}
         self._entered: set[str] = set()
         self._over: dict[str, None] = {}
@@ -103,8 +110,9 @@ class EventPolicy:
         for track in tracks:
             kind = self._kind(track, live, frame.monotonic)
             if kind:
-                self._reported[track.id] = _reported(track, frame.monotonic)
-                events.append(_event(kind, track, moment))
+                identity = self._published(track.identity)
+                self._reported[track.id] = _Reported(track, identity, track.zones, _told(track), frame.monotonic)
+                events.append(_event(kind, track, identity, moment))
         return events
 
     def finish(
@@ -118,13 +126,21 @@ class EventPolicy:
     def presence(self, time: float) -> CameraPresence:
         """Who and what is there now, as far as it was reported; the longest there first."""
         tracks = sorted((one.track for one in self._reported.values()), key=lambda track: track.started)
-        return CameraPresence(self._camera.name, time, tuple(_present(track) for track in tracks))
+        return CameraPresence(
+            self._camera.name, time, tuple(_present(track, self._published(track.identity)) for track in tracks)
+        )
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: what was reported of him was nobody's."""
+        """Remove an erased subject from what was reported."""
         for one in self._reported.values():
             if one.identity.subject == subject:
                 one.identity = Identity(one.identity.state, collection=one.identity.collection)
+
+    def _published(self, identity: Identity) -> Identity:
+        """What others are told: a subject only where it is known, unless the settings want names in doubt too."""
+        if self._doubtful_names or identity.state is IdentityState.KNOWN or identity.subject is None:
+            return identity
+        return replace(identity, subject=None, face_id=None)
 
     def _kind(self, track: Track, live: Mapping[str, Track], now: float) -> EventType | None:
         reported = self._reported.get(track.id)
@@ -148,7 +164,7 @@ class EventPolicy:
 
     def _is_due(self, track: Track, reported: _Reported, now: float) -> bool:
         waited = now - reported.at
-        before, identity = reported.identity, track.identity
+        before, identity = reported.identity, self._published(track.identity)
         if _who(before) != _who(identity):
             urgent = IdentityState.KNOWN in (before.state, identity.state)
             return urgent or waited >= UPDATE_SPACING
@@ -166,7 +182,7 @@ class EventPolicy:
             if len(self._over) > REMEMBERED:
                 del self._over[next(iter(self._over))]
             if self._reported.pop(track.id, None) is not None:
-                events.append(_event("end", track, moment, track.seen_time, reason))
+                events.append(_event("end", track, self._published(track.identity), moment, track.seen_time, reason))
         return events
 
 
@@ -179,26 +195,24 @@ class _Moment:
     video_time: float | None
 
 
-def _event(kind: EventType, track: Track, moment: _Moment, ended: float | None = None, reason: str = "") -> Event:
+def _event(
+    kind: EventType, track: Track, identity: Identity, moment: _Moment, ended: float | None = None, reason: str = ""
+) -> Event:
     return Event(
         type=kind, camera=track.camera, track=track.id, label=track.label, score=track.score, box=track.box,
-        identity=track.identity, zones=tuple(sorted(track.zones)), time=moment.time, started=track.started_time,
+        identity=identity, zones=tuple(sorted(track.zones)), time=moment.time, started=track.started_time,
         ended=ended, clock=moment.clock, release=moment.release, reason=reason, video_time=moment.video_time,
         custom_labels=track.custom_labels, whole=track.whole,
     )  # fmt: skip
-
-
-def _reported(track: Track, now: float) -> _Reported:
-    return _Reported(track, track.identity, track.zones, _told(track), now)
 
 
 def _told(track: Track) -> frozenset[str]:
     return frozenset(one.name for one in track.custom_labels)
 
 
-def _present(track: Track) -> PresentTrack:
+def _present(track: Track, identity: Identity) -> PresentTrack:
     return PresentTrack(
-        track.id, track.label, track.box, track.identity, tuple(sorted(track.zones)), track.started_time,
+        track.id, track.label, track.box, identity, tuple(sorted(track.zones)), track.started_time,
         track.custom_labels, track.whole,
     )  # fmt: skip
 

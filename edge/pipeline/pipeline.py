@@ -51,7 +51,7 @@ class Pipeline:
         self._labels = labels
         self._recognition = settings.recognition
         self._tracker = Tracker(camera.name, settings.tracking, ids, bundle.scores)
-        self._policy = EventPolicy(camera, labels, settings.tracking)
+        self._policy = EventPolicy(camera, labels, settings.tracking, settings.recognition.doubtful_names)
         self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
         self._holders = FacePersonLinker()
         self._looks: dict[str, EmbeddingScheduler] = {}
@@ -108,12 +108,12 @@ class Pipeline:
         return self._policy.finish(ended, now, time, reason, clock, self.bundle.release, video_time)
 
     def reopen(self) -> None:
-        """The collection changed: look at everybody again."""
+        """The collection changed: look at every track again."""
         for looks in self._looks.values():
             looks.reopen()
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: no track has his name, and no vote speaks for it."""
+        """Remove an erased subject: clear its name and its votes from all tracks."""
         for track in self._tracker.tracks:
             if track.id in self._looks:
                 self._looks[track.id].erase(track, subject)

@@ -31,6 +31,20 @@ def told(events: list[Event]) -> list[tuple[str, str]]:
     return [(event.type, event.track) for event in events]
 
 
+@pytest.mark.parametrize("state", ["uncertain", "retracted"])
+def test_a_name_in_doubt_is_told_only_where_the_settings_want_it(state: str) -> None:
+    def told(**wanted: bool) -> list[Identity]:
+        policy, track = EventPolicy(CameraSettings(name="door"), LABELS, TrackingSettings(), **wanted), a_track()
+        track.identity = Identity(IdentityState(state), "alice", 0.5, 0.4, "f-1", "faces")
+        (event,) = policy.events([track], [], a_frame(0))
+        (present,) = policy.presence(0.0).tracks
+        (end,) = policy.events([], [track], a_frame(1))
+        return [event.identity, present.identity, end.identity]
+
+    assert told() == [Identity(IdentityState(state), None, 0.5, 0.4, None, "faces")] * 3
+    assert told(doubtful_names=True) == [Identity(IdentityState(state), "alice", 0.5, 0.4, "f-1", "faces")] * 3
+
+
 def test_a_confirmed_track_is_new_once_and_ends_once() -> None:
     policy, track = a_policy(), a_track(confirmed=False)
     assert policy.events([track], [], a_frame(0.0)) == []

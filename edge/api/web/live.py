@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.core.imaging import image as pictures
-from edge.core.types import Frame, Track
+from edge.core.types import Frame, IdentityState, Track
 from edge.pipeline.frame_result import FrameResult
 
 LOOKING = 4.0
@@ -104,7 +104,7 @@ def _box(track: Track, now: float) -> dict[str, Any]:
         "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],
         "lost": now - track.seen > LOST,
         "state": identity.state,
-        "subject": identity.subject,
+        "subject": identity.subject if identity.state is IdentityState.KNOWN else None,
         "pseudonym": identity.pseudonym,
         "custom_labels": [one.name for one in track.custom_labels],
         "similarity": identity.similarity and round(identity.similarity, 2),

@@ -194,7 +194,10 @@ class RecognitionSettings(Section):
         le=0.5,
         description="Share of strangers that may be given a name; what a match must reach grows with the collection.",
     )
-    votes: int = Field(2, ge=1, le=20, description="Agreeing votes that make a track known.")
+    votes: int = Field(2, ge=1, le=20, description="Good looks for a subject that make a track known, at least.")
+    doubtful_names: bool = Field(
+        False, description="Events of uncertain and retracted tracks carry the subject in doubt. Else only known do."
+    )
     picture_seconds: Seconds = Field(
         1.0, description="Seconds between two looks at a whole picture for its custom labels, at least."
     )
