@@ -139,8 +139,15 @@ def picture(evaluation: Evaluation) -> ByteArray:
     return canvas
 
 
-def summary(evaluation: Evaluation, arn: str, ended: str, training: int) -> dict[str, Any]:
-    """The evaluation summary as Rekognition Custom Labels writes it."""
+def summary(
+    evaluation: Evaluation, arn: str, ended: str, training: int, boxed: Sequence[Example] = ()
+) -> dict[str, Any]:
+    """The evaluation summary as Rekognition Custom Labels writes it.
+
+    ``training``: pictures learned from. ``boxed``: pictures tested with, where boxes were tested: pictures are
+    counted then and not their boxes, and averages stand in the place of the confusion matrix.
+    """
+    tested = {one.label: sum(one.label in example.labels for example in boxed) for one in evaluation.labels}
     return {
         "Version": 1,
         "EvaluationDetails": {
@@ -148,22 +155,18 @@ def summary(evaluation: Evaluation, arn: str, ended: str, training: int) -> dict
             "EvaluationEndTimestamp": ended,
             "Labels": [one.label for one in evaluation.labels],
             "NumberOfTrainingImages": training,
-            "NumberOfTestingImages": evaluation.examples,
+            "NumberOfTestingImages": len(boxed) or evaluation.examples,
         },
         "AggregatedEvaluationResults": {
             "Precision": evaluation.precision,
             "Recall": evaluation.recall,
             "F1Score": evaluation.f1,
-            "ConfusionMatrix": [
-                {"GroundTruthLabel": true, "PredictedLabel": said, "Value": share}
-                for true, said, share in evaluation.confusion
-                if NONE not in (true, said)
-            ],
+            **(_averages(evaluation) if boxed else _matrix(evaluation)),
         },
         "LabelEvaluationResults": [
             {
                 "Label": one.label,
-                "NumberOfTestingImages": one.examples,
+                "NumberOfTestingImages": tested[one.label] if boxed else one.examples,
                 "Metrics": {
                     "Threshold": one.threshold,
                     "Precision": one.precision,
@@ -174,6 +177,19 @@ def summary(evaluation: Evaluation, arn: str, ended: str, training: int) -> dict
             for one in evaluation.labels
         ],
     }
+
+
+def _averages(evaluation: Evaluation) -> dict[str, Any]:
+    return {"AveragePrecision": evaluation.precision, "AverageRecall": evaluation.recall}
+
+
+def _matrix(evaluation: Evaluation) -> dict[str, Any]:
+    cells = [
+        {"GroundTruthLabel": true, "PredictedLabel": said, "Value": share}
+        for true, said, share in evaluation.confusion
+        if NONE not in (true, said)
+    ]
+    return {"ConfusionMatrix": cells}
 
 
 def _confusion(

@@ -116,6 +116,23 @@ class Labels:
             raise StoreError(f"{folder}: cannot be written: {error.strerror}", "check the space on disk") from error
         return self._version(name, number)
 
+    def copy(self, version: Version, name: str) -> Version:
+        """The same head under another name, or as its next version. Raises StoreError."""
+        folder = self._folder / name
+        try:
+            files.make_folder(folder)
+            temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+            try:
+                shutil.copytree(version.folder, temporary, dirs_exist_ok=True)
+                number = max(_numbers(folder), default=0) + 1
+                temporary.rename(folder / str(number))
+                files.sync_folder(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be written: {error.strerror}", "check the space on disk") from error
+        return self._version(name, number)
+
     def use(self, version: Version) -> None:
         """Make it the version in use, from the next start of whoever uses it."""
         files.write_bytes(version.folder.parent / CURRENT, b"%d\n" % version.number)

@@ -75,7 +75,7 @@ def load_model_set(
 
     anchors = RejectionIndex(state)
     for name, label in settings.labels.items():
-        if not label.embedder:
+        if not label.embedder or not any(name in detector.labels for detector in detectors.values()):
             continue
         try:
             embedder = embedder_of(label.embedder)

@@ -17,7 +17,9 @@ from edge.api.rekognition.errors import ApiError
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
 
-_RESOURCE = re.compile(r"arn:[a-z\d-]+:rekognition:[a-z\d-]*:\d{12}:(collection|streamprocessor)/([a-zA-Z0-9_.\-]+)")
+_RESOURCE = re.compile(
+    r"arn:[a-z\d-]+:rekognition:[a-z\d-]*:\d{12}:((?:collection|streamprocessor|project)/[a-zA-Z0-9_.\-/]+)"
+)
 _TAG = 12
 """bytes of a page token that bind it to its question"""
 _DEFAULTS = {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
@@ -41,7 +43,7 @@ class Call:
         return self.members.get(name, default)
 
     def arn(self, resource: str) -> str:
-        """The ARN of ``collection/<id>`` or ``streamprocessor/<name>``."""
+        """The ARN of a resource, ``collection/<id>``."""
         return f"arn:aws:rekognition:{self.region}:{self.service.settings.api.account}:{resource}"
 
     def next_token(self, position: str) -> str:
@@ -78,8 +80,8 @@ class Call:
 
 
 def resource_of(arn: str) -> str:
-    """``collection/<id>`` or ``streamprocessor/<name>`` of an ARN; region and account do not matter here."""
+    """``collection/<id>``, ``streamprocessor/<name>`` or ``project/...`` of an ARN, whatever its region and account."""
     match = _RESOURCE.fullmatch(arn)
     if match is None:
         raise ApiError("ResourceNotFoundException", "The resource of this ARN does not exist.")
-    return f"{match[1]}/{match[2]}"
+    return match[1]

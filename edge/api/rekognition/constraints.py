@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge.api.rekognition.custom_constraints import inputs as custom_inputs
 from edge.api.rekognition.rules import (
     BooleanRule,
     BytesRule,
@@ -20,8 +19,9 @@ from edge.api.rekognition.rules import (
     Rule,
     StringRule,
     StructureRule,
+    ViolationError,
+    validation_error,
 )
-from edge.api.rekognition.video_constraints import inputs as video_inputs
 
 MAX_IMAGE = 5_242_880
 """bytes of an image sent inside the request"""
@@ -124,6 +124,58 @@ UPDATE_PROCESSOR: dict[str, Rule] = {
     "ParametersToDelete": ListRule(StringRule(choices=("ConnectedHomeMinConfidence", "RegionsOfInterest"))),
 }
 
+MAX_CHANGES = 5_242_880
+"""bytes of manifest lines in one request"""
+PROJECT_NAME = StringRule(1, 255, r"[a-zA-Z0-9_.\-]+")
+_PROJECT_ARN = r"arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:project\/[a-zA-Z0-9_.\-]{1,255}"
+PROJECT = StringRule(20, 2048, _PROJECT_ARN + r"\/[0-9]+")
+DATASET = StringRule(20, 2048, _PROJECT_ARN + r"\/dataset\/(train|test)\/[0-9]+")
+VERSION = StringRule(20, 2048, _PROJECT_ARN + r"\/version\/[a-zA-Z0-9_.\-]{1,255}\/[0-9]+")
+FEATURE = StringRule(choices=("CUSTOM_LABELS", "CONTENT_MODERATION"))
+_PROJECT_PAGES: dict[str, Rule] = {"NextToken": StringRule(0, 1024), "MaxResults": IntegerRule(1, 100)}
+MANIFEST = StructureRule({"S3Object": S3_OBJECT})
+ASSETS = ListRule(StructureRule({"GroundTruthManifest": MANIFEST}))
+CONFIDENCE = StructureRule({"ConfidenceThreshold": PERCENT})
+CHANNEL = StructureRule(
+    {
+        "SNSTopicArn*": StringRule(pattern=r"arn:aws:sns:.*:\w{12}:.+"),
+        "RoleArn*": StringRule(pattern=r"arn:aws:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"),
+    }
+)
+_START: dict[str, Rule] = {
+    "Video*": StructureRule({"S3Object": S3_OBJECT}),
+    "ClientRequestToken": TOKEN,
+    "NotificationChannel": CHANNEL,
+    "JobTag": StringRule(1, 1024, r"[a-zA-Z0-9_.\-:+=\/]+"),
+}
+_GET: dict[str, Rule] = {"JobId*": TOKEN, "MaxResults": IntegerRule(1), "NextToken": PAGE_TOKEN}
+
+SEGMENT_CONFIDENCE = FloatRule(50, 100)
+SEGMENT_FILTERS = StructureRule(
+    {
+        "TechnicalCueFilter": StructureRule(
+            {
+                "MinSegmentConfidence": SEGMENT_CONFIDENCE,
+                "BlackFrame": StructureRule({"MaxPixelThreshold": FloatRule(0, 1), "MinCoveragePercentage": PERCENT}),
+            }
+        ),
+        "ShotFilter": StructureRule({"MinSegmentConfidence": SEGMENT_CONFIDENCE}),
+    }
+)
+HUMAN_LOOP = StructureRule(
+    {
+        "HumanLoopName*": StringRule(1, 63, r"[a-z0-9](-*[a-z0-9])*"),
+        "FlowDefinitionArn*": StringRule(0, 256),
+        "DataAttributes": StructureRule(
+            {
+                "ContentClassifiers": ListRule(
+                    StringRule(choices=("FreeOfPersonallyIdentifiableInformation", "FreeOfAdultContent")), 0, 256
+                )
+            }
+        ),
+    }
+)
+
 _PAGES: dict[str, Rule] = {"NextToken": PAGE_TOKEN, "MaxResults": PAGE_SIZE}
 _COLLECTION: dict[str, Rule] = {"CollectionId*": COLLECTION_ID}
 _USER: dict[str, Rule] = {**_COLLECTION, "UserId*": USER_ID, "ClientRequestToken": TOKEN}
@@ -179,11 +231,131 @@ INPUTS: Mapping[str, StructureRule] = {
     "StopStreamProcessor": StructureRule({"Name*": PROCESSOR}),
     "UpdateStreamProcessor": StructureRule(UPDATE_PROCESSOR),
     "DeleteStreamProcessor": StructureRule({"Name*": PROCESSOR}),
-    **custom_inputs(IMAGE, PERCENT, BUCKET, S3_OBJECT, TAGS),
-    **video_inputs(S3_OBJECT, PERCENT, COLLECTION_ID, GENERAL_LABELS, PAGE_TOKEN),
+    "CreateProject": StructureRule(
+        {
+            "ProjectName*": PROJECT_NAME, "Feature": FEATURE, "AutoUpdate": StringRule(choices=("ENABLED", "DISABLED")),
+            "Tags": TAGS,
+        }
+    ),
+    "DescribeProjects": StructureRule(
+        {**_PROJECT_PAGES, "ProjectNames": ListRule(PROJECT_NAME, 1, 10), "Features": ListRule(FEATURE, 1, 2)}
+    ),
+    "DeleteProject": StructureRule({"ProjectArn*": PROJECT}),
+    "CreateDataset": StructureRule(
+        {
+            "DatasetSource": StructureRule({"GroundTruthManifest": MANIFEST, "DatasetArn": DATASET}),
+            "DatasetType*": StringRule(choices=("TRAIN", "TEST")), "ProjectArn*": PROJECT, "Tags": TAGS,
+        }
+    ),
+    "DescribeDataset": StructureRule({"DatasetArn*": DATASET}),
+    "ListDatasetEntries": StructureRule(
+        {
+            **_PROJECT_PAGES, "DatasetArn*": DATASET, "ContainsLabels": ListRule(StringRule(1, 255, ".{1,}"), 1, 10),
+            "Labeled": BooleanRule(), "HasErrors": BooleanRule(),
+            "SourceRefContains": StringRule(1, 2048, r".*\S.*"),
+        }
+    ),
+    "ListDatasetLabels": StructureRule({**_PROJECT_PAGES, "DatasetArn*": DATASET}),
+    "UpdateDatasetEntries": StructureRule(
+        {"DatasetArn*": DATASET, "Changes*": StructureRule({"GroundTruth*": BytesRule(1, MAX_CHANGES)})}
+    ),
+    "DistributeDatasetEntries": StructureRule({"Datasets*": ListRule(StructureRule({"Arn*": DATASET}), 2, 2)}),
+    "DeleteDataset": StructureRule({"DatasetArn*": DATASET}),
+    "CreateProjectVersion": StructureRule(
+        {
+            "ProjectArn*": PROJECT, "VersionName*": PROJECT_NAME,
+            "OutputConfig*": StructureRule({"S3Bucket": BUCKET, "S3KeyPrefix": StringRule(0, 1024)}),
+            "TrainingData": StructureRule({"Assets": ASSETS}),
+            "TestingData": StructureRule({"Assets": ASSETS, "AutoCreate": BooleanRule()}), "Tags": TAGS,
+            "KmsKeyId": StringRule(1, 2048, r"[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]{0,2048}"),
+            "VersionDescription": StringRule(1, 255, r"[a-zA-Z0-9\-_. ()':,;?]+"),
+            "FeatureConfig": StructureRule({"ContentModeration": CONFIDENCE}),
+        }
+    ),
+    "DescribeProjectVersions": StructureRule(
+        {**_PROJECT_PAGES, "ProjectArn*": PROJECT, "VersionNames": ListRule(PROJECT_NAME, 1, 10)}
+    ),
+    "StartProjectVersion": StructureRule(
+        {"ProjectVersionArn*": VERSION, "MinInferenceUnits*": IntegerRule(1), "MaxInferenceUnits": IntegerRule(1)}
+    ),
+    "StopProjectVersion": StructureRule({"ProjectVersionArn*": VERSION}),
+    "DeleteProjectVersion": StructureRule({"ProjectVersionArn*": VERSION}),
+    "DetectCustomLabels": StructureRule(
+        {"ProjectVersionArn*": VERSION, "Image*": IMAGE, "MaxResults": IntegerRule(0), "MinConfidence": PERCENT}
+    ),
+    "StartFaceSearch": StructureRule({**_START, "FaceMatchThreshold": PERCENT, "CollectionId*": COLLECTION_ID}),
+    "GetFaceSearch": StructureRule({**_GET, "SortBy": StringRule(choices=("INDEX", "TIMESTAMP"))}),
+    "StartFaceDetection": StructureRule({**_START, "FaceAttributes": StringRule(choices=("DEFAULT", "ALL"))}),
+    "GetFaceDetection": StructureRule(_GET),
+    "StartLabelDetection": StructureRule(
+        {
+            **_START,
+            "MinConfidence": PERCENT,
+            "Features": ListRule(StringRule(choices=("GENERAL_LABELS",)), 0, 1),
+            "Settings": StructureRule({"GeneralLabels": GENERAL_LABELS}),
+        }
+    ),
+    "GetLabelDetection": StructureRule(
+        {
+            **_GET,
+            "SortBy": StringRule(choices=("NAME", "TIMESTAMP")),
+            "AggregateBy": StringRule(choices=("TIMESTAMPS", "SEGMENTS")),
+        }
+    ),
+    "RecognizeCelebrities": StructureRule({"Image*": IMAGE}),
+    "GetCelebrityInfo": StructureRule({"Id*": StringRule(pattern="[0-9A-Za-z]*")}),
+    "StartCelebrityRecognition": StructureRule(_START),
+    "GetCelebrityRecognition": StructureRule({**_GET, "SortBy": StringRule(choices=("ID", "TIMESTAMP"))}),
+    "StartPersonTracking": StructureRule(_START),
+    "GetPersonTracking": StructureRule({**_GET, "SortBy": StringRule(choices=("INDEX", "TIMESTAMP"))}),
+    "StartSegmentDetection": StructureRule(
+        {
+            **_START, "Filters": SEGMENT_FILTERS,
+            "SegmentTypes*": ListRule(StringRule(choices=("TECHNICAL_CUE", "SHOT")), 1),
+        }
+    ),
+    "GetSegmentDetection": StructureRule(_GET),
+    "StartContentModeration": StructureRule({**_START, "MinConfidence": PERCENT}),
+    "GetContentModeration": StructureRule(
+        {
+            **_GET, "SortBy": StringRule(choices=("NAME", "TIMESTAMP")),
+            "AggregateBy": StringRule(choices=("TIMESTAMPS", "SEGMENTS")),
+        }
+    ),
+    "DetectModerationLabels": StructureRule(
+        {"Image*": IMAGE, "MinConfidence": PERCENT, "HumanLoopConfig": HUMAN_LOOP, "ProjectVersion": VERSION}
+    ),
+    "DetectProtectiveEquipment": StructureRule(
+        {
+            "Image*": IMAGE,
+            "SummarizationAttributes": StructureRule(
+                {
+                    "MinConfidence*": PERCENT,
+                    "RequiredEquipmentTypes*": ListRule(
+                        StringRule(choices=("FACE_COVER", "HAND_COVER", "HEAD_COVER"))
+                    ),
+                }
+            ),
+        }
+    ),
+    "CopyProjectVersion": StructureRule(
+        {
+            "SourceProjectArn*": PROJECT, "SourceProjectVersionArn*": VERSION, "DestinationProjectArn*": PROJECT,
+            "VersionName*": PROJECT_NAME,
+            "OutputConfig*": StructureRule({"S3Bucket": BUCKET, "S3KeyPrefix": StringRule(0, 1024)}), "Tags": TAGS,
+            "KmsKeyId": StringRule(1, 2048, r"[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]{0,2048}"),
+        }
+    ),
+    "ListProjectPolicies": StructureRule(
+        {"ProjectArn*": PROJECT, "NextToken": StringRule(0, 1024), "MaxResults": IntegerRule(1, 5)}
+    ),
+    "ListMediaAnalysisJobs": StructureRule(_PROJECT_PAGES),
 }  # fmt: skip
 
 
 def checked(operation: str, body: object) -> dict[str, Any]:
     """The request as its operation sees it: known members only, blobs as bytes. Raises ApiError."""
-    return INPUTS[operation].checked(body, "")
+    try:
+        return INPUTS[operation].checked(body, "")
+    except ViolationError as error:
+        raise validation_error(error) from None

@@ -20,14 +20,15 @@ from edge.api.rekognition.call import Call
 from edge.api.rekognition.errors import COME_BACK, SIGNATURE_ERRORS, ApiError, translated
 from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS, Operation
 from edge.api.rekognition.service import Service
+from edge.api.s3.endpoint import ObjectEndpoint
 from edge.core.errors import EdgeError, InputError, TransientError
 from edge.core.settings.schema import Settings
 from edge.core.system.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -121,19 +122,36 @@ class ApiServer:
         self.service.stop()
 
 
-def application(service: Service) -> Starlette:
-    """The routes: POST and /healthz are served here, other pages are added by their owners."""
+def application(service: Service) -> ASGIApp:
+    """The routes: POST and /healthz are served here, other pages are added by their owners.
+
+    A request that is signed for S3 goes to the buckets, whatever its path.
+    """
     from starlette.applications import Starlette
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
     from starlette.routing import Route
 
     endpoint = Endpoint(service)
-    return Starlette(
+    settings = service.settings
+    names = {"localhost", settings.device.name, f"{settings.device.name}.local", *settings.page.hosts}
+    objects = ObjectEndpoint(settings.api, service.buckets, frozenset(names))
+    routes = Starlette(
         routes=[
             Route("/healthz", endpoint.health, methods=["GET"]),
             *service.pages,
             Route("/{path:path}", endpoint.answer, methods=["POST"]),
         ]
     )
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and objects.takes(Headers(scope=scope)):
+            response = await objects.answer(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await routes(scope, receive, send)
+
+    return answer
 
 
 class Endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from edge.api.rekognition.errors import ApiError
 from edge.core.errors import NotFoundError
 from edge.core.storage.buckets import Buckets
 from edge.core.types import Picture
+
+log = logging.getLogger(__name__)
 
 MAX_S3 = 15 << 20
 """bytes of an image in a bucket"""
@@ -52,6 +55,7 @@ def s3_object(place: Mapping[str, Any], buckets: Buckets) -> bytes:
         with buckets.open(place["Bucket"], place["Name"]) as file:
             data = file.read(MAX_S3 + 1)
     except (NotFoundError, OSError) as error:
+        log.info("%s", error)
         raise unreadable() from error
     if len(data) > MAX_S3:
         raise ApiError("ImageTooLargeException", "Image size is too large.")

@@ -1,7 +1,8 @@
 """Kinds of constraint on a request member, and how each is checked.
 
-Every rule has ``checked(value, where)``: the value as operations see it, or ApiError naming the member, the rule
-and what came. ``where`` is the member's path, ``Image.S3Object.Name``. JSON null counts as absent.
+Every rule has ``checked(value, where)``: the value as operations see it. What breaks a constraint raises
+ViolationError, in Amazon's words; what is of another type raises ApiError SerializationException. ``where`` is the
+member's path as Amazon writes it, ``image.s3Object.name``. JSON null counts as absent.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from edge.api.rekognition.errors import ApiError
+
+LONGEST_SHOWN = 256
+"""characters of a value that are repeated"""
+MOST_SHOWN = 10
+"""violations that are told"""
 
 
 class Rule(Protocol):
@@ -24,9 +30,50 @@ class Rule(Protocol):
     def checked(self, value: object, where: str) -> Any: ...
 
 
-def refused(where: str, expected: str, code: str = "InvalidParameterException") -> ApiError:
-    """The answer to a member that breaks its rule. The value itself is not repeated: it may be a picture."""
-    return ApiError(code, f"Request has invalid parameters. {where}: expected {expected}.")
+class ViolationError(Exception):
+    """Constraints that a request breaks, each as Amazon tells it."""
+
+    def __init__(self, texts: Sequence[str], constraints: Sequence[str] = ()) -> None:
+        super().__init__("; ".join(texts))
+        self.texts = tuple(texts)
+        self.constraints = tuple(constraints)
+        """the bare constraints, of a single value"""
+
+
+def validation_error(error: ViolationError) -> ApiError:
+    """The answer to a request that breaks constraints."""
+    count = len(error.texts)
+    detected = f"{count} validation error{'s' * (count > 1)} detected: "
+    return ApiError("ValidationException", detected + "; ".join(error.texts[:MOST_SHOWN]))
+
+
+def hold(value: str, where: str, *broken: str) -> None:
+    """Raises ViolationError where anything is broken; ``value`` as it is shown."""
+    constraints = [one for one in broken if one]
+    if constraints:
+        texts = [f"Value {value} at '{where}' failed to satisfy constraint: {one}" for one in constraints]
+        raise ViolationError(texts, constraints)
+
+
+def mistyped(where: str, expected: str) -> ApiError:
+    """The answer to a member of another type."""
+    return ApiError("SerializationException", f"{where or 'The request'}: expected {expected}.")
+
+
+def shown(text: str) -> str:
+    return f"'{text[:LONGEST_SHOWN]}'"
+
+
+def length_broken(size: int, low: int, high: int | None) -> str:
+    if size < low:
+        return f"Member must have length greater than or equal to {low}"
+    return f"Member must have length less than or equal to {high}" if high is not None and size > high else ""
+
+
+def value_broken(value: float, low: float, high: float | None) -> str:
+    if value < low:
+        return f"Member must have value greater than or equal to {low:g}"
+    return f"Member must have value less than or equal to {high:g}" if high is not None and value > high else ""
 
 
 @dataclass(frozen=True)
@@ -44,17 +91,22 @@ class StringRule:
 
     def checked(self, value: object, where: str) -> str:
         if not isinstance(value, str):
-            raise refused(where, "a string")
-        if len(value) < self.low or (self.high is not None and len(value) > self.high):
-            raise refused(where, f"{_range(self.low, self.high)} characters, got {len(value)}")
-        if self.choices and value not in self.choices:
-            raise refused(where, "one of " + ", ".join(self.choices))
-        if self.pattern and not self._compiled.fullmatch(value):
-            raise refused(where, f"text matching {self.pattern}")
+            raise mistyped(where, "a string")
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise refused(where, "text without lone surrogates") from error
+            raise mistyped(where, "text without lone surrogates") from error
+        hold(
+            shown(value),
+            where,
+            length_broken(len(value), self.low, self.high),
+            f"Member must satisfy regular expression pattern: {self.pattern}"
+            if self.pattern and not self._compiled.fullmatch(value)
+            else "",
+            f"Member must satisfy enum value set: [{', '.join(self.choices)}]"
+            if self.choices and value not in self.choices
+            else "",
+        )
         return value
 
 
@@ -67,17 +119,16 @@ class BytesRule:
 
     def checked(self, value: object, where: str) -> bytes:
         if not isinstance(value, str):
-            raise refused(where, "base64 text")
-        if len(value) > (self.high + 2) // 3 * 4:
-            raise refused(where, f"at most {self.high} bytes", "ImageTooLargeException")
-        try:
-            data = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise refused(where, "base64 text") from error
-        if len(data) < self.low:
-            raise refused(where, f"at least {self.low} byte")
-        if len(data) > self.high:
-            raise refused(where, f"at most {self.high} bytes", "ImageTooLargeException")
+            raise mistyped(where, "base64 text")
+        size = len(value) // 4 * 3 - value[-2:].count("=")
+        if size <= self.high:
+            try:
+                data = base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise mistyped(where, "base64 text") from error
+            size = len(data)
+        buffer = f"'java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]'"
+        hold(buffer, where, length_broken(size, self.low, self.high))
         return data
 
 
@@ -92,9 +143,10 @@ class IntegerRule:
         if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise refused(where, "an integer")
-        if value < self.low or value > (self.high if self.high is not None else (1 << 63) - 1):
-            raise refused(where, f"an integer in {_range(self.low, self.high)}")
+            raise mistyped(where, "an integer")
+        if abs(value) >> 63:
+            raise mistyped(where, "an integer of 64 bits")
+        hold(f"'{value}'", where, value_broken(value, self.low, self.high))
         return value
 
 
@@ -107,9 +159,10 @@ class FloatRule:
 
     def checked(self, value: object, where: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise refused(where, "a number")
-        if not self.low <= value <= self.high or abs(value) > 1e300:
-            raise refused(where, f"a number in {self.low:g}..{self.high:g}")
+            raise mistyped(where, "a number")
+        if not abs(value) <= 1e300:  # nor NaN
+            raise mistyped(where, "a finite number")
+        hold(f"'{value}'", where, value_broken(value, self.low, self.high))
         return float(value)
 
 
@@ -119,7 +172,7 @@ class BooleanRule:
 
     def checked(self, value: object, where: str) -> bool:
         if not isinstance(value, bool):
-            raise refused(where, "true or false")
+            raise mistyped(where, "true or false")
         return value
 
 
@@ -133,10 +186,17 @@ class ListRule:
 
     def checked(self, value: object, where: str) -> list[Any]:
         if not isinstance(value, list):
-            raise refused(where, "a list")
-        if len(value) < self.low or (self.high is not None and len(value) > self.high):
-            raise refused(where, f"a list of {_range(self.low, self.high)} members, got {len(value)}")
-        return [self.member.checked(one, f"{where}[{i}]") for i, one in enumerate(value)]
+            raise mistyped(where, "a list")
+        hold(f"'[{len(value)} members]'", where, length_broken(len(value), self.low, self.high))
+        found = []
+        for number, one in enumerate(value, 1):
+            try:
+                found.append(self.member.checked(one, f"{where}.{number}.member"))
+            except ViolationError as error:
+                if not error.constraints:
+                    raise
+                hold(_listed(value), where, f"Member must satisfy constraint: [{', '.join(error.constraints)}]")
+        return found
 
 
 @dataclass(frozen=True)
@@ -149,13 +209,18 @@ class MapRule:
 
     def checked(self, value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise refused(where, "a map")
-        if len(value) > self.high:
-            raise refused(where, f"at most {self.high} pairs, got {len(value)}")
+            raise mistyped(where, "a map")
+        hold(f"'{{{len(value)} pairs}}'", where, length_broken(len(value), 0, self.high))
         return {
-            self.key.checked(key, f"{where} key"): self.value.checked(one, f"{where} value")
+            self._part("keys", self.key, key, where): self._part("values", self.value, one, where)
             for key, one in value.items()
         }
+
+    def _part(self, part: str, rule: Rule, value: object, where: str) -> Any:
+        try:
+            return rule.checked(value, where)
+        except ViolationError as error:
+            hold(shown(str(value)), where, f"Map {part} must satisfy constraint: [{', '.join(error.constraints)}]")
 
 
 @dataclass(frozen=True)
@@ -170,19 +235,26 @@ class StructureRule:
 
     def checked(self, value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise refused(where or "request", "a structure")
-        result = {}
+            raise mistyped(where, "a structure")
+        result: dict[str, Any] = {}
+        broken: list[str] = []
         for starred, rule in self.members.items():
             name = starred.removesuffix("*")
-            path = f"{where}.{name}" if where else name
-            if value.get(name) is not None:
-                result[name] = rule.checked(value[name], path)
-            elif starred.endswith("*"):
-                raise refused(path, "a value, it is required")
+            path = ".".join(filter(None, (where, name[0].lower() + name[1:])))
+            try:
+                if value.get(name) is not None:
+                    result[name] = rule.checked(value[name], path)
+                elif starred.endswith("*"):
+                    hold("null", path, "Member must not be null")
+            except ViolationError as error:
+                broken += error.texts
+        if broken:
+            raise ViolationError(broken)
         if self.union and sum(name in result for name in self.union) != 1:
-            raise refused(where or "request", "exactly one of " + ", ".join(self.union))
+            wanted = f"expected exactly one of {', '.join(self.union)}"
+            raise ApiError("InvalidParameterException", f"Request has invalid parameters. {where}: {wanted}.")
         return result
 
 
-def _range(low: int, high: int | None) -> str:
-    return f"{low}..{high}" if high is not None else f"at least {low}"
+def _listed(value: Sequence[object]) -> str:
+    return shown("[" + ", ".join(str(one)[:64] for one in value[:5]) + "]")

@@ -68,6 +68,7 @@ class Service:
         self.lanes = {
             "models": WorkQueue("models", settings.api.queue, share=share, niceness=NICENESS),
             "store": WorkQueue("store", 8 * settings.api.queue, threads=STORE_THREADS),
+            "patient": WorkQueue("patient", settings.api.queue, threads=STORE_THREADS),
         }
         self.processors = StreamProcessors(self, state, publish, feeding)
         self.videos = VideoJobs(self, state, publish)

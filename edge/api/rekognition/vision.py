@@ -80,6 +80,14 @@ class Vision:
             found += detector.detect(picture, dict.fromkeys(detector.labels, score))
         return found
 
+    def must_know(self, label: str) -> None:
+        """Raises SettingsError where no detector knows a label."""
+        if not any(label in self._detector(name).labels for name in self._names()):
+            raise SettingsError(
+                f"none of the detectors {', '.join(self._names())} knows {label!r}",
+                "edge models get ssd-mobilenet-v1-coco --use",
+            )
+
     def embedder(self) -> Embedder:
         from edge.inference.load import load_embedder
 

@@ -59,7 +59,7 @@ class Settings(Section):
     labels: dict[str, LabelSettings] = Field(
         {"face": FACE},
         examples=[{"person": {"score": 0.5, "min_size": 0.2}}],
-        description="The labels that matter, by name; faces when not set. A label without embedder is only detected.",
+        description="The labels that matter, by name, faces among them. A label without embedder is only detected.",
     )
     tracking: TrackingSettings = TrackingSettings()
     recognition: RecognitionSettings = RecognitionSettings()
@@ -82,11 +82,13 @@ class Settings(Section):
     @field_validator("labels", mode="before")
     @classmethod
     def _faces_stay_recognized(cls, labels: object) -> object:
-        """A [labels.face] that sets a threshold alone keeps the embedder and the collection of the default."""
-        face = labels.get("face") if isinstance(labels, dict) else None
-        if not isinstance(labels, dict) or not isinstance(face, dict):
+        """Another label takes faces away from nobody, and a [labels.face] with a threshold alone keeps the rest."""
+        if not isinstance(labels, dict):
             return labels
-        return {**labels, "face": {"embedder": FACE.embedder, "collection": FACE.collection, **face}}
+        face = labels.get("face", FACE)
+        if isinstance(face, dict):
+            face = {"embedder": FACE.embedder, "collection": FACE.collection, **face}
+        return {**labels, "face": face}
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

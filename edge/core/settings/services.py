@@ -130,7 +130,28 @@ class ApiSettings(Section):
         description="Names, parents and categories of labels. Our own when not set.",
     )
     buckets: dict[str, Path] = Field(
-        {}, examples=[{"photos": "/srv/photos"}], description="S3 bucket -> the folder that stands for it."
+        {},
+        examples=[{"photos": "/srv/photos", "*": "/srv/s3"}],
+        description="S3 bucket -> the folder that stands for it; '*': the folder that holds all others.",
+    )
+    celebrities: str = Field(
+        "", examples=["family"], description="Collection whose subjects RecognizeCelebrities knows; empty: none."
+    )
+    celebrity_urls: dict[str, tuple[str, ...]] = Field(
+        {}, examples=[{"grace": ("https://example.org/grace",)}], description="Subject -> urls told with its name."
+    )
+    moderation: dict[str, str] = Field(
+        {},
+        examples=[{"knife": "Violence/Weapons"}],
+        description="Label of a detector, or custom label that runs -> label of DetectModerationLabels, by its path.",
+    )
+    protective_equipment: dict[str, Literal["FACE_COVER", "HAND_COVER", "HEAD_COVER"]] = Field(
+        {},
+        examples=[{"helmet": "HEAD_COVER"}],
+        description="Label of a detector, or custom label that runs -> what DetectProtectiveEquipment calls it.",
+    )
+    streams: dict[str, str] = Field(
+        {}, examples=[{"KVS1": "door"}], description="Video stream -> the camera that stands for it; else its namesake."
     )
     queue: int = Field(8, ge=1, le=1000, description="Requests with pictures that wait; more are told to come back.")
     share: float = Field(0.5, gt=0, le=1, description="Share of one core that its models may take beside cameras.")

@@ -104,7 +104,7 @@ class Buckets:
     def path(self, bucket: str, key: str) -> Path:
         """Of a regular file, for what takes no open one."""
         self.open(bucket, key).close()
-        return self._place(bucket) / key
+        return self.place(bucket) / key
 
     def about(self, bucket: str, key: str) -> StoredObject:
         with self.open(bucket, key) as file:
@@ -147,7 +147,8 @@ class Buckets:
         finally:
             os.close(descriptor)
 
-    def _place(self, bucket: str) -> Path:
+    def place(self, bucket: str) -> Path:
+        """The folder of a bucket."""
         if bucket in self._folders:
             return self._folders[bucket]
         if self._root is None or not _BUCKET.fullmatch(bucket):
@@ -155,7 +156,7 @@ class Buckets:
         return self._root / bucket
 
     def _opened(self, bucket: str) -> int:
-        place = self._place(bucket)
+        place = self.place(bucket)
         try:
             return os.open(place, _FOLDER if bucket in self._folders else _LINKLESS)
         except OSError as error:

@@ -15,7 +15,7 @@ from botocore.session import Session
 from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
 
 MODEL = Session().get_service_model("rekognition")
-ALWAYS = {"SerializationException", "InvalidParameterException"}
+ALWAYS = {"SerializationException", "ValidationException", "InvalidParameterException"}
 """errors that any request may meet"""
 WRONG: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, 1e308, "", " ", "a" * 300, "a b/ü", "../..", "\0", "\ud800", "💥", [], {},

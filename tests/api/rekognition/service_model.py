@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal, Inexact
 from typing import Any
 
 import boto3
+from boto3.dynamodb.types import DYNAMODB_CONTEXT
 from botocore.config import Config
 from botocore.model import ServiceModel, Shape
 from botocore.session import Session
 
 MODEL: ServiceModel = Session().get_service_model("rekognition")
-
-RELAXED = {"DeletedFaces"}
-"""lists that are always sent, though the model wants at least one member"""
 
 
 def problems(shape: Shape | None, value: Any, where: str = "") -> list[str]:
@@ -54,7 +53,7 @@ def _structure(shape: Any, value: Any, where: str) -> list[str]:
     found = [f"{where}: has no member {name}" for name in value if name not in shape.members]
     found += [f"{where}: lacks {name}" for name in shape.required_members if name not in value]
     for name, one in value.items():
-        if name in shape.members and not (name in RELAXED and one == []):
+        if name in shape.members:
             found += problems(shape.members[name], one, f"{where}.{name}")
     return found
 
@@ -83,6 +82,11 @@ def _string(shape: Any, value: Any, where: str) -> list[str]:
 def _number(shape: Any, value: Any, where: str) -> list[str]:
     whole = shape.type_name in ("integer", "long")
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if good and not whole:
+        try:
+            DYNAMODB_CONTEXT.create_decimal(Decimal(value))
+        except Inexact:
+            return [f"{where}: {value!r} is no number that a table of DynamoDB holds"]
     return [] if good else [f"{where}: expected {shape.type_name}, got {value!r}"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -127,21 +128,88 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("operation", "request_"), REFUSED)
-def test_what_breaks_a_constraint_is_an_invalid_parameter(operation: str, request_: dict[str, Any]) -> None:
+def test_what_breaks_a_constraint_is_told_in_amazons_words(operation: str, request_: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as caught:
         constraints.checked(operation, request_)
 
-    assert caught.value.name == "InvalidParameterException"
+    assert caught.value.name in ("ValidationException", "SerializationException", "InvalidParameterException")
+    if caught.value.name == "ValidationException":
+        told = r"\d+ validation errors? detected: Value .* at '[a-z].*' failed to satisfy constraint: M"
+        assert re.match(told, caught.value.message, re.DOTALL)
     assert caught.value.status == 400
 
 
-def test_a_picture_past_the_limit_is_too_large_and_not_invalid() -> None:
-    data = base64.b64encode(b"\0" * (constraints.MAX_IMAGE + 1)).decode()
+JAVA = "java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]"
+FACE = "00000000-0000-0000-0000-000000000000"
+SAID: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "DetectFaces",
+        {"Image": {"Bytes": ""}},
+        f"1 validation error detected: Value '{JAVA.format(0)}' at 'image.bytes' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1",
+    ),
+    (
+        "DetectFaces",
+        {"Image": {"Bytes": base64.b64encode(b"x" * 5_242_881).decode()}},
+        f"1 validation error detected: Value '{JAVA.format(5242881)}' at 'image.bytes' failed to satisfy constraint: "
+        "Member must have length less than or equal to 5242880",
+    ),
+    (
+        "IndexFaces",
+        {"Image": IMAGE, "ExternalImageId": "Anna M\u00fcller", "MaxFaces": 0},
+        "3 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: Member must not be "
+        "null; Value 'Anna M\u00fcller' at 'externalImageId' failed to satisfy constraint: Member must satisfy regular "
+        r"expression pattern: [a-zA-Z0-9_.\-:]+; Value '0' at 'maxFaces' failed to satisfy constraint: Member must "
+        "have value greater than or equal to 1",
+    ),
+    (
+        "DeleteFaces",
+        {"CollectionId": "a", "FaceIds": [FACE, "x"]},
+        f"1 validation error detected: Value '[{FACE}, x]' at 'faceIds' failed to satisfy constraint: Member must "
+        "satisfy constraint: [Member must satisfy regular expression pattern: "
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}]",
+    ),
+    (
+        "DetectFaces",
+        {"Image": IMAGE, "Attributes": ["NONE"]},
+        "1 validation error detected: Value '[NONE]' at 'attributes' failed to satisfy constraint: Member must satisfy "
+        "constraint: [Member must satisfy enum value set: [DEFAULT, ALL, AGE_RANGE, BEARD, EMOTIONS, EYE_DIRECTION, "
+        "EYEGLASSES, EYES_OPEN, GENDER, MOUTH_OPEN, MUSTACHE, FACE_OCCLUDED, SMILE, SUNGLASSES]]",
+    ),
+]
 
+
+@pytest.mark.parametrize(("operation", "request_", "message"), SAID)
+def test_the_words_are_amazons(operation: str, request_: dict[str, Any], message: str) -> None:
     with pytest.raises(ApiError) as caught:
-        constraints.checked("DetectFaces", {"Image": {"Bytes": data}})
+        constraints.checked(operation, request_)
+    assert (caught.value.name, caught.value.message) == ("ValidationException", message)
 
-    assert caught.value.name == "ImageTooLargeException"
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("CreateCollection", {"CollectionId": 7}),
+        ("ListCollections", {"MaxResults": True}),
+        ("ListCollections", {"MaxResults": 1.5}),
+        ("ListCollections", {"MaxResults": 10**400}),
+        ("CreateCollection", {"CollectionId": "a", "Tags": ["x"]}),
+        ("DetectFaces", {"Image": {"Bytes": "not base64"}}),
+        ("DetectFaces", {"Image": "x"}),
+        ("SearchFacesByImage", {"CollectionId": "a", "Image": IMAGE, "FaceMatchThreshold": float("nan")}),
+    ],
+)
+def test_what_is_of_another_type_cannot_be_read(operation: str, request_: dict[str, Any]) -> None:
+    with pytest.raises(ApiError) as caught:
+        constraints.checked(operation, request_)
+    assert caught.value.name == "SerializationException"
+
+
+def test_a_choice_between_members_is_an_invalid_parameter() -> None:
+    for given in ({}, {"UserId": "u", "FaceId": FACE}):
+        with pytest.raises(ApiError) as caught:
+            constraints.checked("SearchUsers", {"CollectionId": "a", **given})
+        assert caught.value.name == "InvalidParameterException"
 
 
 def test_members_that_newer_clients_send_are_left_out() -> None:

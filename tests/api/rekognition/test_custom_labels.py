@@ -193,3 +193,31 @@ def test_a_picture_outside_the_buckets_is_one_that_is_not_there(rekognition: Any
     rekognition.update_dataset_entries(DatasetArn=train, Changes={"GroundTruth": entries.encode()})
     (entry,) = rekognition.list_dataset_entries(DatasetArn=train, SourceRefContains=source)["DatasetEntries"]
     assert json.loads(entry)["errors"][0]["message"] == "The picture does not exist."
+
+
+def test_projects_datasets_and_versions_have_tags(rekognition: Any) -> None:
+    project = rekognition.create_project(ProjectName="tagged", Tags={"a": "1"}, AutoUpdate="ENABLED")["ProjectArn"]
+    dataset = rekognition.create_dataset(
+        ProjectArn=project, DatasetType="TRAIN", DatasetSource=manifest("train.manifest"), Tags={"b": "2"}
+    )["DatasetArn"]
+    version = rekognition.create_project_version(
+        ProjectArn=project, VersionName="v1", OutputConfig={"S3Bucket": "pets"}, Tags={"c": "3"}, KmsKeyId="key-1"
+    )["ProjectVersionArn"]
+    for arn, tags in ((project, {"a": "1"}), (dataset, {"b": "2"}), (version, {"c": "3"})):
+        assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == tags
+        rekognition.tag_resource(ResourceArn=arn, Tags={"more": "yes"})
+        rekognition.untag_resource(ResourceArn=arn, TagKeys=list(tags))
+        assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"more": "yes"}
+        with pytest.raises(rekognition.exceptions.ResourceNotFoundException):
+            rekognition.list_tags_for_resource(ResourceArn=arn + "0")
+    (described,) = rekognition.describe_projects(ProjectNames=["tagged"])["ProjectDescriptions"]
+    assert described["AutoUpdate"] == "ENABLED"
+    about = rekognition.describe_project_versions(ProjectArn=project, VersionNames=["v1"])
+    (one,) = about["ProjectVersionDescriptions"]
+    assert (one["Status"], one["KmsKeyId"]) == ("TRAINING_COMPLETED", "key-1")
+    rekognition.start_project_version(ProjectVersionArn=version, MinInferenceUnits=1, MaxInferenceUnits=3)
+    (one,) = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+    assert (one["StatusMessage"], one["MaxInferenceUnits"]) == ("The model is running.", 3)
+    rekognition.stop_project_version(ProjectVersionArn=version)
+    (one,) = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+    assert one["StatusMessage"] == "The model has stopped."

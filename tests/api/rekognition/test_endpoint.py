@@ -50,13 +50,13 @@ def test_the_path_does_not_matter(server: ApiServer, path: str) -> None:
         ("RekognitionService.ListCollections", b"[" * 100_000, 400, "SerializationException"),
         ("RekognitionService.ListCollections", b'{"MaxResults": NaN}', 400, "SerializationException"),
         ("RekognitionService.ListCollections", b'{"MaxResults": ' + b"9" * 5000 + b"}", 400, "SerializationException"),
-        ("RekognitionService.ListCollections", b"[]", 400, "InvalidParameterException"),
-        ("RekognitionService.ListCollections", b'"x"', 400, "InvalidParameterException"),
+        ("RekognitionService.ListCollections", b"[]", 400, "SerializationException"),
+        ("RekognitionService.ListCollections", b'"x"', 400, "SerializationException"),
         ("RekognitionService.NoSuchThing", b"{}", 400, "UnknownOperationException"),
         ("Other.ListCollections", b"{}", 400, "UnknownOperationException"),
         ("", b"{}", 400, "UnknownOperationException"),
         ("RekognitionService.DetectText", b"{}", 501, "NotImplementedException"),
-        ("RekognitionService.DescribeCollection", b"{}", 400, "InvalidParameterException"),
+        ("RekognitionService.DescribeCollection", b"{}", 400, "ValidationException"),
     ],
 )
 def test_what_is_wrong_has_a_name(server: ApiServer, target: str, body: bytes, status: int, name: str) -> None:
@@ -198,7 +198,7 @@ def test_what_waits_when_the_endpoint_stops_is_refused() -> None:
 
 
 def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tmp_path: Path) -> None:
-    server = ApiServer(Settings(labels={"car": LabelSettings()}, api=ApiSettings(port=0)), tmp_path)
+    server = ApiServer(Settings(labels={"car": LabelSettings()}, api=ApiSettings(port=0, label="car")), tmp_path)
     server.start()
     try:
         asked = service_model.client(server.port)

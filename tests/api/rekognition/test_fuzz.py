@@ -196,7 +196,7 @@ class Worker(threading.Thread):
         if len(self.mine) > 3:
             face_id = self._random.choice(sorted(self.mine))
             del self.mine[face_id]
-            if self._client.delete_faces(CollectionId="together", FaceIds=[face_id])["DeletedFaces"] != [face_id]:
+            if self._client.delete_faces(CollectionId="together", FaceIds=[face_id]).get("DeletedFaces") != [face_id]:
                 self.wrong.append(f"{face_id} could not be deleted")
             elif self._client.list_faces(CollectionId="together", FaceIds=[face_id])["Faces"]:
                 self.wrong.append(f"{face_id} is there after it was deleted")

@@ -40,8 +40,8 @@ def dataset(call: Call, arn: str) -> Dataset:
     return call.service.projects.dataset(name, kind, int(number))
 
 
-def version(call: Call) -> ProjectVersion:
-    project_name, name, number = _parts(_VERSION, call["ProjectVersionArn"])
+def version(call: Call, member: str = "ProjectVersionArn") -> ProjectVersion:
+    project_name, name, number = _parts(_VERSION, call[member])
     return call.service.projects.version(project_name, name, int(number))
 
 

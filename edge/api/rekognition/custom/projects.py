@@ -20,6 +20,8 @@ FILE = "projects.sqlite"
 Kind = Literal["train", "test"]
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS project_settings (
+    project TEXT PRIMARY KEY REFERENCES projects (name) ON DELETE CASCADE, auto_update TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS datasets (
     project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE, kind TEXT NOT NULL, number INTEGER NOT NULL,
     updated REAL NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (project, kind)) WITHOUT ROWID;
@@ -79,6 +81,10 @@ class ProjectVersion:
     output: dict[str, str] = field(default_factory=dict)
     """OutputConfig as it came"""
     inference_units: int = 0
+    max_inference_units: int = 0
+    kms_key: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
+    """TrainingData and TestingData as they came"""
     seconds: float = 0.0
     """of training"""
     ended: float = 0.0
@@ -99,12 +105,13 @@ class Projects:
     def close(self) -> None:
         self._db.close()
 
-    def create(self, name: str) -> Project:
+    def create(self, name: str, auto_update: str = "DISABLED") -> Project:
         project = Project(name, _now())
         with self._db.writing() as db:
             if db.execute("SELECT 1 FROM projects WHERE name=?", (name,)).fetchone():
                 raise ApiError("ResourceInUseException", f"A project with the name {name} exists already.")
             db.execute("INSERT INTO projects VALUES (?,?)", (name, project.number))
+            db.execute("INSERT INTO project_settings VALUES (?,?)", (name, auto_update))
         return project
 
     def projects(self) -> list[Project]:
@@ -117,6 +124,13 @@ class Projects:
         if found not in self.projects():
             raise ApiError("ResourceNotFoundException", "The project does not exist.")
         return found
+
+    def auto_update(self, project: Project) -> str:
+        """ENABLED or DISABLED, as CreateProject said."""
+        with self._db.reading() as db:
+            sql = "SELECT auto_update FROM project_settings WHERE project=?"
+            row = db.execute(sql, (project.name,)).fetchone()
+        return str(row[0]) if row else "DISABLED"
 
     def delete(self, project: Project) -> None:
         with self._db.writing() as db:

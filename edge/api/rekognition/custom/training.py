@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 FOLDER = "rekognition"
 """in the state folder: the heads of projects, apart from those of the command line"""
 NICENESS = 10
+MOST_SUMMARY = 16 << 20
+"""bytes of an evaluation summary"""
 
 
 class Training:
@@ -44,6 +46,8 @@ class Training:
         self._state, self._projects, self._buckets = state, projects, buckets
         self.heads = Labels(state / FOLDER)
         self._one = threading.Lock()
+        self._predicting = threading.Lock()
+        self._running: dict[tuple[str, str], threading.Thread] = {}
         self._teachers: dict[tuple[str, ...], teach.LabelTrainer] = {}
 
     def start(
@@ -52,19 +56,49 @@ class Training:
         """Train in the background; the version says how it ended."""
         arguments = (version, arn, list(learn), list(test))
         thread = threading.Thread(target=self._train, args=arguments, name="training", daemon=True)
+        self._running = {key: one for key, one in self._running.items() if one.is_alive()}
+        self._running[version.project, version.name] = thread
         thread.start()
         return thread
+
+    def wait(self, version: ProjectVersion, seconds: float) -> None:
+        """For the end of a version's training, no longer than ``seconds``."""
+        thread = self._running.get((version.project, version.name))
+        if thread is not None:
+            thread.join(seconds)
+
+    def copy(self, source: ProjectVersion, target: ProjectVersion, arn: str) -> ProjectVersion:
+        """``target`` with the head of ``source`` and its evaluation summary. Raises EdgeError, OSError, ValueError."""
+        found = self.heads.version(head_name(source.project), source.head)
+        copied = self.heads.copy(found, head_name(target.project))
+        with self._buckets.open(source.summary["Bucket"], source.summary["Name"]) as file:
+            document = json.loads(file.read(MOST_SUMMARY))
+        document["EvaluationDetails"]["ProjectVersionArn"] = arn
+        bucket, key = target.output["S3Bucket"], summary_key(target)
+        with self._buckets.writing(bucket, key) as file:
+            file.write(json.dumps(document, indent=1).encode())
+        return replace(
+            target,
+            status="COPYING_COMPLETED",
+            message="The model is ready to run.",
+            f1=source.f1,
+            summary={"Bucket": bucket, "Name": key},
+            head=copied.number,
+            ended=source.ended,
+            seconds=source.seconds,
+        )
 
     def predict(self, version: ProjectVersion, picture: Picture, least: float | None) -> list[Prediction]:
         """On the models lane. Raises ApiError for a version that does not run, SpaceError."""
         if version.status != "RUNNING":
             raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
         found = self.heads.version(head_name(version.project), version.head)
-        teacher = self._teachers.get(found.detectors)
-        if teacher is None:
-            teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
-        custom_labels.check_space(found, teacher.embedder.space.fingerprint)
-        return teacher.predict(found, self.heads.head(found), picture, least)
+        with self._predicting:  # an interpreter serves one thread; pictures and videos ask from two
+            teacher = self._teachers.get(found.detectors)
+            if teacher is None:
+                teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
+            custom_labels.check_space(found, teacher.embedder.space.fingerprint)
+            return teacher.predict(found, self.heads.head(found), picture, least)
 
     def _teacher(self, detectors: Sequence[str]) -> teach.LabelTrainer:
         return teach.load(teach.BASE, detectors, self._settings, self._state)
@@ -87,8 +121,15 @@ class Training:
                 done = self._trained(version, arn, learn, test)
             except (EdgeError, OSError) as error:
                 log.warning("version %s of %s: not trained: %s", version.name, version.project, error)
-                done = replace(version, status="TRAINING_FAILED", message=str(error)[:1000])
+                message = self._unplaced(str(error))[:1000]
+                done = replace(version, status="TRAINING_FAILED", message=message)
             self._projects.save_version(replace(done, seconds=time.monotonic() - began, ended=time.time()))
+
+    def _unplaced(self, message: str) -> str:
+        """The message without the folders that stand for buckets."""
+        for name in self._buckets.names():
+            message = message.replace(f"{self._buckets.place(name)}/", f"s3://{name}/")
+        return message
 
     def _trained(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> ProjectVersion:
         if not test:
@@ -98,7 +139,7 @@ class Training:
         saved = self.heads.save(head_name(version.project), made)
         ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
         bucket, key = version.output["S3Bucket"], summary_key(version)
-        document = summary(made.evaluation, arn, ended, len(made.learned))
+        document = summary(made.evaluation, arn, ended, len(learn), test if boxed else ())
         with self._buckets.writing(bucket, key) as file:
             file.write(json.dumps(document, indent=1).encode())
         return replace(

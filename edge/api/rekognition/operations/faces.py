@@ -68,7 +68,9 @@ def delete_faces(call: Call) -> dict[str, Any]:
     asked = list(dict.fromkeys(call["FaceIds"]))
     deleted, owners = call.service.users(collection).delete_untied(asked)
     kept = [face_id for face_id in asked if face_id not in deleted]
-    return {"DeletedFaces": deleted, "UnsuccessfulFaceDeletions": [_undeleted(one, owners.get(one)) for one in kept]}
+    # the model wants at least one member where the list is there
+    answer: dict[str, Any] = {"DeletedFaces": deleted} if deleted else {}
+    return {**answer, "UnsuccessfulFaceDeletions": [_undeleted(one, owners.get(one)) for one in kept]}
 
 
 def search_faces(call: Call) -> dict[str, Any]:

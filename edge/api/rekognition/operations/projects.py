@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from edge.api.rekognition.call import resource_of
 from edge.api.rekognition.custom import arns
 from edge.api.rekognition.custom.lines import entries_of, shown, too_many_errors
 from edge.api.rekognition.errors import ApiError
@@ -24,8 +25,10 @@ def create_project(call: Call) -> dict[str, Any]:
         raise ApiError(
             "InvalidParameterException", "Request has invalid parameters. Feature: only CUSTOM_LABELS is here."
         )
-    project = call.service.projects.create(call["ProjectName"])
-    return {"ProjectArn": arns.of_project(call, project)}
+    project = call.service.projects.create(call["ProjectName"], call.get("AutoUpdate", "DISABLED"))
+    arn = arns.of_project(call, project)
+    call.service.store.tag(resource_of(arn), call.get("Tags", {}))
+    return {"ProjectArn": arn}
 
 
 def describe_projects(call: Call) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def describe_projects(call: Call) -> dict[str, Any]:
             "CreationTimestamp": one.number / 1000,
             "Status": "CREATED",
             "Feature": "CUSTOM_LABELS",
+            "AutoUpdate": call.service.projects.auto_update(one),
             "Datasets": [
                 {
                     "CreationTimestamp": dataset.number / 1000,
@@ -60,6 +64,7 @@ def describe_projects(call: Call) -> dict[str, Any]:
 
 def delete_project(call: Call) -> dict[str, Any]:
     call.service.projects.delete(arns.project(call))
+    call.service.store.untag(resource_of(call["ProjectArn"]))
     return {"Status": "DELETING"}
 
 
@@ -74,7 +79,9 @@ def create_dataset(call: Call) -> dict[str, Any]:
         entries = entries_of(s3_object(place, buckets), buckets)
     dataset = call.service.projects.create_dataset(project, cast("Kind", call["DatasetType"].lower()))
     _put(call, dataset, entries, "CREATE", bool(source))
-    return {"DatasetArn": arns.of_dataset(call, dataset)}
+    arn = arns.of_dataset(call, dataset)
+    call.service.store.tag(resource_of(arn), call.get("Tags", {}))
+    return {"DatasetArn": arn}
 
 
 def describe_dataset(call: Call) -> dict[str, Any]:
@@ -150,6 +157,7 @@ def distribute_dataset_entries(call: Call) -> dict[str, Any]:
 
 def delete_dataset(call: Call) -> dict[str, Any]:
     call.service.projects.delete_dataset(arns.dataset(call, call["DatasetArn"]))
+    call.service.store.untag(resource_of(call["DatasetArn"]))
     return {}
 
 
@@ -161,7 +169,8 @@ def _put(call: Call, dataset: Dataset, entries: list[DatasetEntry], verb: str, m
 
 def _status(dataset: Dataset) -> dict[str, Any]:
     failed = dataset.status.endswith("FAILED")
-    message = dataset.message or "The dataset was successfully created."
+    done = "updated" if dataset.status.startswith("UPDATE") else "created"
+    message = dataset.message or f"The dataset was successfully {done}."
     code = "CLIENT_ERROR" if failed else "SUCCESS"
     return {"Status": dataset.status, "StatusMessage": message, "StatusMessageCode": code}
 

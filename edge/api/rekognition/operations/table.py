@@ -1,19 +1,33 @@
 """The operations of Amazon Rekognition: which are here, how much of each, and which are not.
 
 ``same``: what a client sees is what the service documents. ``partial``: a part is missing, ``note`` says which.
-The README shows this table; a test holds the two and botocore's model of the service together.
+``scripts/write_operations`` writes this table into the README of ``edge/api/rekognition``; a test holds the two and
+botocore's model of the service together.
 """
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from edge.api.rekognition.operations import (
+    celebrities,
+    collections,
+    faces,
+    images,
+    labels,
+    own_labels,
+    projects,
+    segments,
+    streams,
+    tags,
+    users,
+    versions,
+    videos,
+)
 
+if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
 
 
@@ -25,115 +39,123 @@ READING = ("describe", "list", "get_", "search", "detect", "compare", "recognize
 class Operation:
     """One operation that is here."""
 
-    target: str
-    """``module:function`` in this folder; ``function(call)`` gives the answer's members"""
-    lane: Literal["models", "store"]
+    run: Callable[[Call], dict[str, Any]]
+    """gives the answer's members; raises ApiError or EdgeError"""
+    lane: Literal["models", "store", "patient"]
+    """``patient``: may wait for something else for many seconds"""
     status: Literal["same", "partial"] = "same"
     note: str = ""
 
     @property
     def changes(self) -> bool:
         """Whether it changes anything: done once for each signature."""
-        return not self.target.rpartition(":")[2].startswith(READING)
-
-    @cached_property
-    def _function(self) -> Callable[[Call], dict[str, Any]]:
-        module, _, name = self.target.partition(":")
-        function: Callable[[Call], dict[str, Any]] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        return function
-
-    def run(self, call: Call) -> dict[str, Any]:
-        """The answer. Raises ApiError or EdgeError."""
-        return self._function(call)
+        return not self.run.__name__.startswith(READING)
 
 
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
 _LABELS = "labels of the loaded detectors, not thousands; colors of the whole picture, not of each instance"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
 _VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"
-_PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing; tags are not kept"
-_TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing; tags are not kept"
+_PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing"
+_TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing"
+_PERSONS = "needs a detector that knows persons; persons of five frames a second, without the path of a body"
+_SEGMENTS = "shots at cuts, not at dissolves, and black frames; no credits, slates, bars or logos, no audio"
+_CELEBRITIES = "subjects of the collection that api.celebrities names, and 501 without it; no gender"
+_MODERATION = "the owner's own labels by api.moderation, or a version of custom labels; 501 without either"
+_EQUIPMENT = "the owner's own labels by api.protective_equipment, and 501 without; face and head, not hands"
+_COPY = "between projects of this device"
+_POLICIES = "always empty: there are no other accounts on a device"
+_BULK = "always empty: bulk jobs are not run here"
 _RESULTS = "F1 and the summary file; no manifests of the results"
 
 OPERATIONS: dict[str, Operation] = {
-    "CreateCollection": Operation("collections:create_collection", "store"),
-    "DescribeCollection": Operation("collections:describe_collection", "store"),
-    "ListCollections": Operation("collections:list_collections", "store"),
-    "DeleteCollection": Operation("collections:delete_collection", "store"),
-    "IndexFaces": Operation("faces:index_faces", "models", "partial", _ATTRIBUTES),
-    "ListFaces": Operation("faces:list_faces", "store"),
-    "DeleteFaces": Operation("faces:delete_faces", "store"),
-    "SearchFaces": Operation("faces:search_faces", "store"),
-    "SearchFacesByImage": Operation("faces:search_faces_by_image", "models"),
-    "DetectFaces": Operation("images:detect_faces", "models", "partial", _ATTRIBUTES),
-    "CompareFaces": Operation("images:compare_faces", "models"),
-    "DetectLabels": Operation("labels:detect_labels", "models", "partial", _LABELS),
-    "CreateUser": Operation("users:create_user", "store"),
-    "DeleteUser": Operation("users:delete_user", "store"),
-    "ListUsers": Operation("users:list_users", "store"),
-    "AssociateFaces": Operation("users:associate_faces", "store"),
-    "DisassociateFaces": Operation("users:disassociate_faces", "store"),
-    "SearchUsers": Operation("users:search_users", "store"),
-    "SearchUsersByImage": Operation("users:search_users_by_image", "models"),
-    "TagResource": Operation("tags:tag_resource", "store"),
-    "UntagResource": Operation("tags:untag_resource", "store"),
-    "ListTagsForResource": Operation("tags:list_tags_for_resource", "store"),
-    "CreateStreamProcessor": Operation("streams:create", "store", "partial", _LABEL_STREAMS),
-    "DescribeStreamProcessor": Operation("streams:describe", "store"),
-    "ListStreamProcessors": Operation("streams:list_all", "store"),
+    "CreateCollection": Operation(collections.create_collection, "store"),
+    "DescribeCollection": Operation(collections.describe_collection, "store"),
+    "ListCollections": Operation(collections.list_collections, "store"),
+    "DeleteCollection": Operation(collections.delete_collection, "store"),
+    "IndexFaces": Operation(faces.index_faces, "models", "partial", _ATTRIBUTES),
+    "ListFaces": Operation(faces.list_faces, "store"),
+    "DeleteFaces": Operation(faces.delete_faces, "store"),
+    "SearchFaces": Operation(faces.search_faces, "store"),
+    "SearchFacesByImage": Operation(faces.search_faces_by_image, "models"),
+    "DetectFaces": Operation(images.detect_faces, "models", "partial", _ATTRIBUTES),
+    "CompareFaces": Operation(images.compare_faces, "models"),
+    "DetectLabels": Operation(labels.detect_labels, "models", "partial", _LABELS),
+    "CreateUser": Operation(users.create_user, "store"),
+    "DeleteUser": Operation(users.delete_user, "store"),
+    "ListUsers": Operation(users.list_users, "store"),
+    "AssociateFaces": Operation(users.associate_faces, "store"),
+    "DisassociateFaces": Operation(users.disassociate_faces, "store"),
+    "SearchUsers": Operation(users.search_users, "store"),
+    "SearchUsersByImage": Operation(users.search_users_by_image, "models"),
+    "TagResource": Operation(tags.tag_resource, "store"),
+    "UntagResource": Operation(tags.untag_resource, "store"),
+    "ListTagsForResource": Operation(tags.list_tags_for_resource, "store"),
+    "CreateStreamProcessor": Operation(streams.create, "store", "partial", _LABEL_STREAMS),
+    "DescribeStreamProcessor": Operation(streams.describe, "store"),
+    "ListStreamProcessors": Operation(streams.list_all, "store"),
     "StartStreamProcessor": Operation(
-        "streams:start", "store", "partial", "starts at the present: a StartSelector's place in the past is not sought"
+        streams.start, "store", "partial", "starts at the present: a StartSelector's place in the past is not sought"
     ),
-    "StopStreamProcessor": Operation("streams:stop", "store"),
-    "UpdateStreamProcessor": Operation("streams:update", "store"),
-    "DeleteStreamProcessor": Operation("streams:delete", "store"),
-    "CreateProject": Operation("projects:create_project", "store", "partial", _PROJECTS),
-    "DescribeProjects": Operation("projects:describe_projects", "store"),
-    "DeleteProject": Operation("projects:delete_project", "store"),
-    "CreateDataset": Operation("projects:create_dataset", "store"),
-    "DescribeDataset": Operation("projects:describe_dataset", "store"),
-    "ListDatasetEntries": Operation("projects:list_dataset_entries", "store"),
-    "ListDatasetLabels": Operation("projects:list_dataset_labels", "store"),
-    "UpdateDatasetEntries": Operation("projects:update_dataset_entries", "store"),
-    "DistributeDatasetEntries": Operation("projects:distribute_dataset_entries", "store"),
-    "DeleteDataset": Operation("projects:delete_dataset", "store"),
-    "CreateProjectVersion": Operation("versions:create_project_version", "store", "partial", _TRAINING),
-    "DescribeProjectVersions": Operation("versions:describe_project_versions", "store", "partial", _RESULTS),
-    "StartProjectVersion": Operation("versions:start_project_version", "store"),
-    "StopProjectVersion": Operation("versions:stop_project_version", "store"),
-    "DeleteProjectVersion": Operation("versions:delete_project_version", "store"),
-    "DetectCustomLabels": Operation("versions:detect_custom_labels", "models"),
-    "StartFaceSearch": Operation("videos:start_face_search", "store"),
-    "GetFaceSearch": Operation("videos:get_face_search", "store"),
-    "StartFaceDetection": Operation("videos:start_face_detection", "store", "partial", _ATTRIBUTES),
-    "GetFaceDetection": Operation("videos:get_face_detection", "store"),
-    "StartLabelDetection": Operation("videos:start_label_detection", "store", "partial", _VIDEO_LABELS),
-    "GetLabelDetection": Operation("videos:get_label_detection", "store"),
+    "StopStreamProcessor": Operation(streams.stop, "store"),
+    "UpdateStreamProcessor": Operation(streams.update, "store"),
+    "DeleteStreamProcessor": Operation(streams.delete, "store"),
+    "CreateProject": Operation(projects.create_project, "store", "partial", _PROJECTS),
+    "DescribeProjects": Operation(projects.describe_projects, "store"),
+    "DeleteProject": Operation(projects.delete_project, "store"),
+    "CreateDataset": Operation(projects.create_dataset, "store"),
+    "DescribeDataset": Operation(projects.describe_dataset, "store"),
+    "ListDatasetEntries": Operation(projects.list_dataset_entries, "store"),
+    "ListDatasetLabels": Operation(projects.list_dataset_labels, "store"),
+    "UpdateDatasetEntries": Operation(projects.update_dataset_entries, "store"),
+    "DistributeDatasetEntries": Operation(projects.distribute_dataset_entries, "store"),
+    "DeleteDataset": Operation(projects.delete_dataset, "store"),
+    "CreateProjectVersion": Operation(versions.create_project_version, "patient", "partial", _TRAINING),
+    "DescribeProjectVersions": Operation(versions.describe_project_versions, "patient", "partial", _RESULTS),
+    "StartProjectVersion": Operation(versions.start_project_version, "store"),
+    "StopProjectVersion": Operation(versions.stop_project_version, "store"),
+    "DeleteProjectVersion": Operation(versions.delete_project_version, "store"),
+    "DetectCustomLabels": Operation(versions.detect_custom_labels, "models"),
+    "StartFaceSearch": Operation(videos.start_face_search, "store"),
+    "GetFaceSearch": Operation(videos.get_face_search, "store"),
+    "StartFaceDetection": Operation(videos.start_face_detection, "store", "partial", _ATTRIBUTES),
+    "GetFaceDetection": Operation(videos.get_face_detection, "store"),
+    "StartLabelDetection": Operation(videos.start_label_detection, "store", "partial", _VIDEO_LABELS),
+    "GetLabelDetection": Operation(videos.get_label_detection, "store"),
+    "StartPersonTracking": Operation(videos.start_person_tracking, "models", "partial", _PERSONS),
+    "GetPersonTracking": Operation(videos.get_person_tracking, "store"),
+    "StartSegmentDetection": Operation(segments.start_segment_detection, "store", "partial", _SEGMENTS),
+    "GetSegmentDetection": Operation(segments.get_segment_detection, "store"),
+    "RecognizeCelebrities": Operation(celebrities.recognize_celebrities, "models", "partial", _CELEBRITIES),
+    "GetCelebrityInfo": Operation(celebrities.get_celebrity_info, "store", "partial", _CELEBRITIES),
+    "StartCelebrityRecognition": Operation(videos.start_celebrity_recognition, "store", "partial", _CELEBRITIES),
+    "GetCelebrityRecognition": Operation(videos.get_celebrity_recognition, "store"),
+    "DetectModerationLabels": Operation(own_labels.detect_moderation_labels, "models", "partial", _MODERATION),
+    "StartContentModeration": Operation(videos.start_content_moderation, "store", "partial", _MODERATION),
+    "GetContentModeration": Operation(videos.get_content_moderation, "store"),
+    "DetectProtectiveEquipment": Operation(own_labels.detect_protective_equipment, "models", "partial", _EQUIPMENT),
+    "CopyProjectVersion": Operation(versions.copy_project_version, "store", "partial", _COPY),
+    "ListProjectPolicies": Operation(versions.list_project_policies, "store", "partial", _POLICIES),
+    "ListMediaAnalysisJobs": Operation(versions.list_media_analysis_jobs, "store", "partial", _BULK),
 }
 
-_CUSTOM_LABELS = "there are no other accounts to copy from"
-_VIDEO = "StartFaceSearch and edge analyze follow people"
-_CELEBRITIES = "it needs Amazon's own collection of celebrities"
-_LIVENESS = "it needs Amazon's browser component"
+_LIVENESS = "nothing here tells a face from its picture on a screen"
 _POLICY = "there are no other accounts on a device"
-_MODERATION = "it needs a moderation model"
 _TEXT = "it needs a model that reads text"
-_SHOTS = "it needs a model of shots and segments"
-_BULK = "bulk jobs run in the cloud"
+_JOBS = "bulk moderation jobs are not run here; DetectModerationLabels answers for single pictures"
 
 NOT_HERE: dict[str, str] = {
-    "CopyProjectVersion": _CUSTOM_LABELS,
-    **dict.fromkeys(("StartPersonTracking", "GetPersonTracking"), _VIDEO),
     **dict.fromkeys(("DetectText", "StartTextDetection", "GetTextDetection"), _TEXT),
-    **dict.fromkeys(("DetectModerationLabels", "StartContentModeration", "GetContentModeration"), _MODERATION),
-    **dict.fromkeys(("StartSegmentDetection", "GetSegmentDetection"), _SHOTS),
-    **dict.fromkeys(("StartMediaAnalysisJob", "GetMediaAnalysisJob", "ListMediaAnalysisJobs"), _BULK),
-    "DetectProtectiveEquipment": "it needs a model of protective equipment",
-    **dict.fromkeys(
-        ("RecognizeCelebrities", "GetCelebrityInfo", "StartCelebrityRecognition", "GetCelebrityRecognition"),
-        _CELEBRITIES,
-    ),
+    **dict.fromkeys(("StartMediaAnalysisJob", "GetMediaAnalysisJob"), _JOBS),
     **dict.fromkeys(("CreateFaceLivenessSession", "GetFaceLivenessSessionResults"), _LIVENESS),
-    **dict.fromkeys(("PutProjectPolicy", "ListProjectPolicies", "DeleteProjectPolicy"), _POLICY),
-}  # fmt: skip
+    **dict.fromkeys(("PutProjectPolicy", "DeleteProjectPolicy"), _POLICY),
+}
 """operation -> why it is answered with 501 NotImplementedException"""
+
+
+def markdown() -> str:
+    """The table as the README shows it, a row an operation, in the order of their names."""
+    rows = {name: (one.status, one.note) for name, one in OPERATIONS.items()}
+    rows |= {name: ("501", reason) for name, reason in NOT_HERE.items()}
+    lines = [f"| {name} | {status} | {note} |" for name, (status, note) in sorted(rows.items())]
+    return "\n".join(("| operation | here | what is missing, or why |", "|---|---|---|", *lines)) + "\n"

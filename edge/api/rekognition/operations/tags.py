@@ -1,10 +1,12 @@
-"""Tags of collections and stream processors."""
+"""Tags of collections, stream processors, projects, datasets and versions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.call import resource_of
+from edge.api.rekognition.custom import arns
 from edge.api.rekognition.errors import ApiError
 
 if TYPE_CHECKING:
@@ -29,7 +31,25 @@ def _existing(call: Call) -> str:
     """The resource of the ARN, which must exist. Raises ApiError."""
     resource = resource_of(call["ResourceArn"])
     kind, _, name = resource.partition("/")
-    here = name in call.service.collections.names() if kind == "collection" else call.service.processors.knows(name)
-    if not here:
+    if not _EXISTS[kind](call, name):
         raise ApiError("ResourceNotFoundException", "The resource of this ARN does not exist.")
     return resource
+
+
+def _is_project_part(call: Call, _: str) -> bool:
+    """A project, a dataset or a version, by its whole ARN. Raises ApiError where there is none."""
+    arn = call["ResourceArn"]
+    if "/dataset/" in arn:
+        arns.dataset(call, arn)
+    elif "/version/" in arn:
+        arns.version(call, "ResourceArn")
+    else:
+        arns.project(call, "ResourceArn")
+    return True
+
+
+_EXISTS: dict[str, Callable[[Call, str], bool]] = {
+    "collection": lambda call, name: name in call.service.collections.names(),
+    "streamprocessor": lambda call, name: call.service.processors.knows(name),
+    "project": _is_project_part,
+}

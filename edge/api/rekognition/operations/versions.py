@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
+from edge.api.rekognition.call import resource_of
 from edge.api.rekognition.custom import arns
 from edge.api.rekognition.custom.lines import entries_of, examples_of, too_many_errors
 from edge.api.rekognition.custom.projects import new_version
 from edge.api.rekognition.custom.training import head_name, summary_key
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import s3_object, unreadable
-from edge.core.errors import NotFoundError
+from edge.core.errors import EdgeError, NotFoundError
 from edge.core.storage.buckets import is_key
 
 if TYPE_CHECKING:
@@ -22,9 +24,18 @@ if TYPE_CHECKING:
     from edge.api.rekognition.custom.projects import ProjectVersion
     from edge.labels.examples import Example
 
+log = logging.getLogger(__name__)
+
 PAGE = 100
-PATIENCE = 2.0
-"""seconds to wait for the training of a few pictures: waiters ask at once, and then only after two minutes"""
+DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "COPYING_COMPLETED", "COPYING_FAILED", "STOPPED")
+PATIENCE = 20.0
+"""seconds to wait for the end of a training: waiters ask at once, and then only after two minutes"""
+MESSAGES = {
+    "TRAINING_IN_PROGRESS": "The model is being trained.",
+    "RUNNING": "The model is running.",
+    "STOPPED": "The model has stopped.",
+}
+"""status -> StatusMessage, where the training's own message is not the last word"""
 
 
 def create_project_version(call: Call) -> dict[str, Any]:
@@ -33,19 +44,65 @@ def create_project_version(call: Call) -> dict[str, Any]:
     if not learn:
         raise ApiError("InvalidParameterException", "Request has invalid parameters. The train dataset has no entries.")
     version = new_version(
-        project, call["VersionName"], description=call.get("VersionDescription", ""), output=dict(output)
+        project,
+        call["VersionName"],
+        description=call.get("VersionDescription", ""),
+        output=dict(output),
+        kms_key=call.get("KmsKeyId", ""),
+        given={name: call[name] for name in ("TrainingData", "TestingData") if name in call.members},
     )
     if not (call.service.buckets.has(output.get("S3Bucket", "")) and is_key(summary_key(version))):
         raise unreadable()
     call.service.projects.create_version(version)
     arn = arns.of_version(call, version)
+    call.service.store.tag(resource_of(arn), call.get("Tags", {}))
     call.service.training.start(version, arn, learn, test).join(PATIENCE)
     return {"ProjectVersionArn": arn}
+
+
+def copy_project_version(call: Call) -> dict[str, Any]:
+    """Within the device; a version of another account is not there."""
+    source = arns.version(call, "SourceProjectVersionArn")
+    if source.project != arns.project(call, "SourceProjectArn").name:
+        raise ApiError(
+            "InvalidParameterException", "Request has invalid parameters. The version is of another project."
+        )
+    if not source.head:
+        raise ApiError("ResourceInUseException", f"A version that is {source.status} cannot be copied.")
+    project, output = arns.project(call, "DestinationProjectArn"), dict(call["OutputConfig"])
+    target = new_version(project, call["VersionName"], output=output, kms_key=call.get("KmsKeyId", ""))
+    if not (call.service.buckets.has(output.get("S3Bucket", "")) and is_key(summary_key(target))):
+        raise unreadable()
+    call.service.projects.create_version(target)
+    arn = arns.of_version(call, target)
+    try:
+        done = call.service.training.copy(source, target, arn)
+    except (EdgeError, OSError, ValueError) as error:
+        log.warning("version %s of %s: not copied: %s", target.name, target.project, error)
+        done = replace(target, status="COPYING_FAILED", message="The model could not be copied.")
+    call.service.store.tag(resource_of(arn), call.get("Tags", {}))
+    call.service.projects.save_version(done)
+    return {"ProjectVersionArn": arn}
+
+
+def list_project_policies(call: Call) -> dict[str, Any]:
+    """No other account can be let in."""
+    arns.project(call)
+    return {"ProjectPolicies": []}
+
+
+def list_media_analysis_jobs(call: Call) -> dict[str, Any]:
+    """None are run here."""
+    call.position()
+    return {"MediaAnalysisJobs": []}
 
 
 def describe_project_versions(call: Call) -> dict[str, Any]:
     project, names, size = arns.project(call), call.get("VersionNames"), call.get("MaxResults", PAGE)
     found = [one for one in call.service.projects.versions(project.name) if names is None or one.name in names]
+    if names is not None and len(found) == 1 and found[0].status == "TRAINING_IN_PROGRESS":
+        call.service.training.wait(found[0], PATIENCE)
+        found = [one for one in call.service.projects.versions(project.name) if one.name in names]
     start = call.offset()
     answer: dict[str, Any] = {
         "ProjectVersionDescriptions": [_described(call, one) for one in found[start : start + size]]
@@ -56,9 +113,10 @@ def describe_project_versions(call: Call) -> dict[str, Any]:
 
 
 def start_project_version(call: Call) -> dict[str, Any]:
-    version = _in(call, ("TRAINING_COMPLETED", "STOPPED"), "started")
-    units = call["MinInferenceUnits"]
-    call.service.projects.save_version(replace(version, status="RUNNING", inference_units=units))
+    version = _in(call, ("TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED"), "started")
+    units, most = call["MinInferenceUnits"], call.get("MaxInferenceUnits", 0)
+    running = replace(version, status="RUNNING", inference_units=units, max_inference_units=most)
+    call.service.projects.save_version(running)
     return {"Status": "STARTING"}
 
 
@@ -69,8 +127,9 @@ def stop_project_version(call: Call) -> dict[str, Any]:
 
 
 def delete_project_version(call: Call) -> dict[str, Any]:
-    version = _in(call, ("TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED"), "deleted")
+    version = _in(call, DELETABLE, "deleted")
     call.service.projects.delete_version(version)
+    call.service.store.untag(resource_of(call["ProjectVersionArn"]))
     if version.head:
         try:
             heads = call.service.training.heads
@@ -137,14 +196,19 @@ def _described(call: Call, one: ProjectVersion) -> dict[str, Any]:
         "ProjectVersionArn": arns.of_version(call, one),
         "CreationTimestamp": one.number / 1000,
         "Status": one.status,
-        "StatusMessage": one.message,
+        "StatusMessage": MESSAGES.get(one.status, one.message),
         "OutputConfig": one.output,
         "Feature": "CUSTOM_LABELS",
     }
-    if one.inference_units:
-        answer["MinInferenceUnits"] = one.inference_units
-    if one.description:
-        answer["VersionDescription"] = one.description
+    known = {
+        "MinInferenceUnits": one.inference_units,
+        "MaxInferenceUnits": one.max_inference_units,
+        "VersionDescription": one.description,
+        "KmsKeyId": one.kms_key,
+        "TrainingDataResult": {"Input": one.given["TrainingData"]} if "TrainingData" in one.given else None,
+        "TestingDataResult": {"Input": one.given["TestingData"]} if "TestingData" in one.given else None,
+    }
+    answer.update({name: value for name, value in known.items() if value})
     if one.ended:
         answer["TrainingEndTimestamp"] = one.ended
         answer["BillableTrainingTimeInSeconds"] = round(one.seconds)

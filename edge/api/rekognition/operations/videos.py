@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import unreadable
+from edge.api.rekognition.operations.celebrities import celebrities
 from edge.api.rekognition.operations.labels import MODEL_VERSION
+from edge.api.rekognition.operations.own_labels import MODERATION_VERSION, check_moderation
 from edge.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,15 +22,51 @@ GAP = 450
 
 def start_face_search(call: Call) -> dict[str, Any]:
     call.service.collection(call["CollectionId"])
-    return _start(call)
+    return start(call)
 
 
 def start_face_detection(call: Call) -> dict[str, Any]:
-    return _start(call)
+    return start(call)
 
 
 def start_label_detection(call: Call) -> dict[str, Any]:
-    return _start(call)
+    return start(call)
+
+
+def start_person_tracking(call: Call) -> dict[str, Any]:
+    call.service.vision.must_know("person")
+    return start(call)
+
+
+def start_celebrity_recognition(call: Call) -> dict[str, Any]:
+    celebrities(call.service)
+    return start(call)
+
+
+def start_content_moderation(call: Call) -> dict[str, Any]:
+    check_moderation(call.service)
+    return start(call)
+
+
+def get_person_tracking(call: Call) -> dict[str, Any]:
+    order: Order = "name" if call.get("SortBy") == "INDEX" else "time"
+    return _page(call, "StartPersonTracking", "Persons", order)
+
+
+def get_celebrity_recognition(call: Call) -> dict[str, Any]:
+    order: Order = "name" if call.get("SortBy") == "ID" else "time"
+    return _page(call, "StartCelebrityRecognition", "Celebrities", order)
+
+
+def get_content_moderation(call: Call) -> dict[str, Any]:
+    sort, aggregate = call.get("SortBy", "TIMESTAMP"), call.get("AggregateBy", "TIMESTAMPS")
+    operation, member = "StartContentModeration", "ModerationLabels"
+    if aggregate == "SEGMENTS":
+        answer = _segments(call, operation, member, "ModerationLabel", sort)
+    else:
+        answer = _page(call, operation, member, "name" if sort == "NAME" else "time")
+    asked = {"SortBy": sort, "AggregateBy": aggregate}
+    return {**answer, "ModerationModelVersion": MODERATION_VERSION, "GetRequestMetadata": asked}
 
 
 def get_face_search(call: Call) -> dict[str, Any]:
@@ -43,14 +81,15 @@ def get_face_detection(call: Call) -> dict[str, Any]:
 def get_label_detection(call: Call) -> dict[str, Any]:
     sort, aggregate = call.get("SortBy", "TIMESTAMP"), call.get("AggregateBy", "TIMESTAMPS")
     if aggregate == "SEGMENTS":
-        answer = _segments(call, sort)
+        answer = _segments(call, "StartLabelDetection", "Labels", "Label", sort)
     else:
         answer = _page(call, "StartLabelDetection", "Labels", "name" if sort == "NAME" else "time")
     asked = {"SortBy": sort, "AggregateBy": aggregate}
     return {**answer, "LabelModelVersion": MODEL_VERSION, "GetRequestMetadata": asked}
 
 
-def _start(call: Call) -> dict[str, Any]:
+def start(call: Call) -> dict[str, Any]:
+    """A job over the request's video. Raises ApiError."""
     from edge.api.rekognition.videos.looking import metadata
 
     token, request = call.get("ClientRequestToken"), dict(call.members)
@@ -68,14 +107,16 @@ def _start(call: Call) -> dict[str, Any]:
     return answer
 
 
-def _job(call: Call, operation: str) -> Job:
+def job_of(call: Call, operation: str) -> Job:
+    """The job that a request names, if it is of this operation. Raises ApiError."""
     job = call.service.videos.store.get(call["JobId"])
     if job is None or job.operation != operation:
         raise ApiError("ResourceNotFoundException", "Could not find JobId")
     return job
 
 
-def _about(job: Job) -> dict[str, Any]:
+def about(job: Job) -> dict[str, Any]:
+    """What every Get operation tells of a job."""
     answer: dict[str, Any] = {"JobStatus": job.status, "JobId": job.id, "Video": job.request["Video"]}
     if job.message:
         answer["StatusMessage"] = job.message
@@ -87,43 +128,49 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _page(call: Call, operation: str, member: str, order: Order) -> dict[str, Any]:
-    job = _job(call, operation)
+    job = job_of(call, operation)
     if job.status != "SUCCEEDED":
-        return _about(job)
-    start, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
-    found = call.service.videos.store.findings(job.id, order, start, size + 1)
-    return _cut(call, _about(job), member, [one.document for one in found], start, size)
+        return about(job)
+    first, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
+    found = call.service.videos.store.findings(job.id, order, first, size + 1)
+    return cut(call, about(job), member, [one.document for one in found], first, size)
 
 
-def _segments(call: Call, sort: str) -> dict[str, Any]:
-    """A label from its first finding to its last, without a gap."""
-    job = _job(call, "StartLabelDetection")
+def _segments(call: Call, operation: str, member: str, label: str, sort: str) -> dict[str, Any]:
+    """A label from its first finding to its last, without a gap. ``label``: its name in a finding."""
+    job = job_of(call, operation)
     if job.status != "SUCCEEDED":
-        return _about(job)
+        return about(job)
     segments: list[dict[str, Any]] = []
+    latest: VideoFinding | None = None
     for one in call.service.videos.store.findings(job.id, "name", 0, -1):
-        before = segments[-1] if segments else None
-        if before and before["Label"]["Name"] == one.name and one.time - before["EndTimestampMillis"] <= GAP:
-            before["EndTimestampMillis"] = one.time
-            before["Label"]["Confidence"] = max(before["Label"]["Confidence"], one.document["Label"]["Confidence"])
+        if latest and latest.name == one.name and one.time - latest.time <= GAP:
+            segment = segments[-1]
+            segment["EndTimestampMillis"] = one.time
+            highest = max(segment[label]["Confidence"], one.document[label]["Confidence"])
+            segment[label]["Confidence"] = highest
         else:
-            segments.append(_segment(one))
+            segments.append(_segment(one, label))
+        latest = one
     for segment in segments:
         segment["DurationMillis"] = segment["EndTimestampMillis"] - segment["StartTimestampMillis"]
     if sort == "TIMESTAMP":
         segments.sort(key=lambda one: one["Timestamp"])
-    start, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
-    return _cut(call, _about(job), "Labels", segments[start : start + size + 1], start, size)
+    first, size = call.offset(), min(PAGE, call.get("MaxResults", PAGE))
+    return cut(call, about(job), member, segments[first : first + size + 1], first, size)
 
 
-def _segment(one: VideoFinding) -> dict[str, Any]:
-    label = {**one.document["Label"], "Instances": []}
-    return {"Timestamp": one.time, "StartTimestampMillis": one.time, "EndTimestampMillis": one.time, "Label": label}
+def _segment(one: VideoFinding, label: str) -> dict[str, Any]:
+    found = dict(one.document[label])
+    if "Instances" in found:
+        found["Instances"] = []
+    return {"Timestamp": one.time, "StartTimestampMillis": one.time, "EndTimestampMillis": one.time, label: found}
 
 
-def _cut(
+def cut(
     call: Call, answer: dict[str, Any], member: str, found: list[dict[str, Any]], start: int, size: int
 ) -> dict[str, Any]:
+    """``answer`` with a page of ``found``, which begins at ``start`` and may hold one more than ``size``."""
     answer[member] = found[:size]
     if len(found) > size:
         answer["NextToken"] = call.next_token(str(start + size))

@@ -147,11 +147,13 @@ def _check_home(request: Mapping[str, Any]) -> None:
 def _camera(request: Mapping[str, Any], settings: Settings) -> CameraSettings:
     arn = request["Input"].get("KinesisVideoStream", {}).get("Arn", "")
     match = _STREAM.fullmatch(arn)
-    name = match[1] if match else ""
+    name = settings.api.streams.get(match[1], match[1]) if match else ""
     camera = next((camera for camera in settings.cameras if camera.name == name and camera.enabled), None)
     if camera is None:
         known = ", ".join(camera.name for camera in settings.cameras if camera.enabled)
-        raise _refused(f"Input: expected the ARN of a stream/<camera> of this device ({known})")
+        raise _refused(
+            f"Input: expected the ARN of a stream/<camera> of this device ({known}), or of a stream in api.streams"
+        )
     return camera
 
 

@@ -128,10 +128,12 @@ class VideoJobs:
         return job
 
     def _frames(self, job: Job) -> Iterator[Frame]:
-        from edge.api.rekognition.videos.looking import FPS
+        from edge.api.rekognition.videos.looking import ALL_FPS, FPS
         from edge.sources.av import VideoFile
 
-        source = VideoFile(CameraSettings(name="video", fps=FPS, realtime=False), job.request["path"])
+        source = VideoFile(
+            CameraSettings(name="video", fps=ALL_FPS.get(job.operation, FPS), realtime=False), job.request["path"]
+        )
         try:
             yield from source.frames()
         finally:

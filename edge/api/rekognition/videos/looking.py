@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
+from edge.api.rekognition.operations.celebrities import celebrities, recognized, urls_of
 from edge.api.rekognition.operations.labels import filtered, labels_of
+from edge.api.rekognition.operations.own_labels import PERSON, moderation
 from edge.api.rekognition.search import DEFAULT_MATCHES, face_matches
 from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError, SourceError
+from edge.core.imaging import image as pictures
 from edge.core.types import Frame
 from edge.pipeline.tracking.tracker import Tracker
 from edge.sources.containers import open_file
+from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
@@ -22,7 +26,12 @@ if TYPE_CHECKING:
 
 FPS = 5.0
 """frames a second of a video that are looked at"""
+ALL_FPS = {"StartSegmentDetection": 120.0}
+"""operations that look at every frame"""
 LABEL_CONFIDENCE = 50.0
+PERSON_SCORE = 0.3
+BLACK, WHITE = 16.0, 235.0
+"""luma of video"""
 Looks = Callable[[Frame], list[VideoFinding]]
 
 
@@ -103,10 +112,97 @@ def _labels(job: Job, service: Service, vision: Vision) -> Looks:
     return look
 
 
+def _persons(job: Job, service: Service, vision: Vision) -> Looks:
+    """Persons with the number of their track, and the face where it is seen."""
+    vision.must_know(PERSON)
+    tracker = Tracker("video", service.settings.tracking, map(str, itertools.count(max(0, job.seen))), {PERSON: 0.5})
+
+    def look(frame: Frame) -> list[VideoFinding]:
+        if frame.cut:
+            tracker.cut()
+        at = milliseconds(frame)
+        seen = [one for one in vision.things(frame.main, PERSON_SCORE) if one.label == PERSON]
+        tracks = tracker.update(seen, frame.monotonic, frame.time).tracks
+        faces = vision.faces(frame.main) if seen else []
+        found = []
+        for track in tracks:
+            if track.seen < frame.monotonic:
+                continue
+            person: dict[str, Any] = {"Index": int(track.id), "BoundingBox": shapes.box(track.box)}
+            inside = [one for one in faces if one.detection.box.intersection(track.box) > 0.5 * one.area]
+            if inside:
+                person["Face"] = shapes.face_detail(inside[0])
+            found.append(VideoFinding(at, f"{person['Index']:012}", {"Timestamp": at, "Person": person}))
+        return found
+
+    return look
+
+
+def _celebrities(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
+    collection = celebrities(service)
+
+    def look(frame: Frame) -> list[VideoFinding]:
+        at, seen = milliseconds(frame), vision.faces(frame.main)
+        found = []
+        for face, who in zip(seen, recognized(service, vision, collection, frame.main, seen), strict=True):
+            if who is not None:
+                celebrity = {
+                    "Urls": urls_of(service, who.name),
+                    "Name": who.name,
+                    "Id": who.id,
+                    "Confidence": who.confidence,
+                    "BoundingBox": shapes.box(face.detection.box),
+                    "Face": shapes.face_detail(face),
+                }
+                found.append(VideoFinding(at, who.id, {"Timestamp": at, "Celebrity": celebrity}))
+        return found
+
+    return look
+
+
+def _moderation(job: Job, service: Service, vision: Vision) -> Looks:
+    lowest = job.request.get("MinConfidence", LABEL_CONFIDENCE)
+
+    def look(frame: Frame) -> list[VideoFinding]:
+        at = milliseconds(frame)
+        labels = moderation(service, vision, frame.main, lowest)
+        return [VideoFinding(at, one["Name"], {"Timestamp": at, "ModerationLabel": one}) for one in labels]
+
+    return look
+
+
+def _segments(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
+    """Where a shot begins, and where black frames begin and end."""
+    cue = job.request.get("Filters", {}).get("TechnicalCueFilter", {}).get("BlackFrame", {})
+    darkest = BLACK + cue.get("MaxPixelThreshold", 0.2) * (WHITE - BLACK)
+    covered = cue.get("MinCoveragePercentage", 99.0) / 100
+    cuts = SceneCuts()
+    was_black: bool | None = None
+
+    def look(frame: Frame) -> list[VideoFinding]:
+        nonlocal was_black
+        at = milliseconds(frame)
+        luma = pictures.luma(frame.main, min(160, frame.main.width), min(90, frame.main.height))
+        found = []
+        if cuts.begins(luma, frame.video_time or 0.0) and at > 0:
+            found.append(VideoFinding(at, "cut", {}))
+        is_black = float((luma <= darkest).mean()) >= covered
+        if is_black != was_black:
+            found.append(VideoFinding(at, "black" if is_black else "light", {}))
+        was_black = is_black
+        return found
+
+    return look
+
+
 LOOKS: dict[str, Callable[[Job, Any, Any], Looks]] = {
     "StartFaceDetection": _faces,
     "StartFaceSearch": _search,
     "StartLabelDetection": _labels,
+    "StartPersonTracking": _persons,
+    "StartCelebrityRecognition": _celebrities,
+    "StartContentModeration": _moderation,
+    "StartSegmentDetection": _segments,
 }
 
 

@@ -36,7 +36,7 @@ class Job:
 
     id: str
     operation: str
-    """``StartFaceSearch``, ``StartFaceDetection`` or ``StartLabelDetection``"""
+    """its Start operation"""
     request: dict[str, Any]
     status: str = "IN_PROGRESS"
     message: str = ""

@@ -1,0 +1,107 @@
+"""Celebrities: all faces of a picture against one collection of this device, which ``api.celebrities`` names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge.api.rekognition import shapes
+from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.search import face_matches
+from edge.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from edge.api.rekognition.call import Call
+    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.shapes import DetectedFace
+    from edge.api.rekognition.vision import Vision
+    from edge.core.types import Picture
+    from edge.recognition.store.collection import Collection
+
+MOST_LISTED = 100_000
+"""users that are looked through for an Id"""
+
+
+@dataclass(frozen=True)
+class Celebrity:
+    """A subject of the collection that was seen."""
+
+    name: str
+    confidence: float
+    """0..100"""
+
+    @property
+    def id(self) -> str:
+        return id_of(self.name)
+
+
+def recognize_celebrities(call: Call) -> dict[str, Any]:
+    collection = celebrities(call.service)
+    _, picture = call.service.image(call["Image"])
+    seen = call.service.vision.faces(picture)
+    found = recognized(call.service, call.service.vision, collection, picture, seen)
+    return {
+        "CelebrityFaces": [
+            {
+                "Urls": urls_of(call.service, who.name),
+                "Name": who.name,
+                "Id": who.id,
+                "Face": shapes.compared_face(face),
+                "MatchConfidence": who.confidence,
+            }
+            for face, who in zip(seen, found, strict=True)
+            if who is not None
+        ],
+        "UnrecognizedFaces": [shapes.compared_face(face) for face, who in zip(seen, found, strict=True) if who is None],
+    }
+
+
+def get_celebrity_info(call: Call) -> dict[str, Any]:
+    collection = celebrities(call.service)
+    users = (user.user_id for user in call.service.users(collection).page(limit=MOST_LISTED))
+    for name in (*collection.subjects(), *users):
+        if id_of(name) == call["Id"]:
+            return {"Urls": urls_of(call.service, name), "Name": name}
+    raise ApiError("ResourceNotFoundException", "Could not find the celebrity with this Id.")
+
+
+def celebrities(service: Service) -> Collection:
+    """The collection that the settings name. Raises SettingsError where they name none."""
+    name = service.settings.api.celebrities
+    if not name:
+        raise SettingsError("no collection stands for celebrities", "set api.celebrities to a collection's name")
+    return service.collection(name)
+
+
+def recognized(
+    service: Service, vision: Vision, collection: Collection, picture: Picture, seen: Sequence[DetectedFace]
+) -> list[Celebrity | None]:
+    """Who each face is; None for a face that is nobody of the collection."""
+    if not seen:
+        return []
+    collection.check_space(vision.space)
+    return [
+        _named(collection, face_matches(service, collection, one.vector, 1, None))
+        for one in vision.embed(picture, seen, still=True)
+    ]
+
+
+def urls_of(service: Service, name: str) -> list[str]:
+    return list(service.settings.api.celebrity_urls.get(name, ()))
+
+
+def id_of(name: str) -> str:
+    """Letters and digits that stand for a name."""
+    return base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:10].lower()
+
+
+def _named(collection: Collection, matches: list[dict[str, Any]]) -> Celebrity | None:
+    if not matches:
+        return None
+    face = matches[0]["Face"]
+    subject = collection.known([face["FaceId"]])[face["FaceId"]].subject
+    name = face.get("UserId") or face.get("ExternalImageId") or subject
+    return Celebrity(name, matches[0]["Similarity"]) if name else None

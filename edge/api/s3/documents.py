@@ -1,0 +1,73 @@
+"""The protocol's XML documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from edge.api.s3.errors import StorageError
+from edge.core.storage.buckets import StoredObject
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+MOST_BYTES = 1 << 20
+"""of a document that is read"""
+
+Value = str | int | bool | Mapping[str, Any] | Sequence[Any]
+
+
+def document(name: str, members: Mapping[str, Any], namespace: str = NAMESPACE) -> bytes:
+    """XML of nested members; a list is a member that comes several times."""
+    root = ElementTree.Element(name, {"xmlns": namespace} if namespace else {})
+    _fill(root, members)
+    data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data
+
+
+def keys_of(data: bytes) -> tuple[list[str], bool]:
+    """The keys of a ``Delete`` document, and whether only errors are told. Raises StorageError."""
+    if len(data) > MOST_BYTES or b"<!" in data:  # no entities, no document types
+        raise StorageError("MalformedXML", "The XML you provided is not a Delete document.")
+    try:
+        root = ElementTree.fromstring(data)  # noqa: S314  neither entities nor document types get here
+    except (ElementTree.ParseError, ValueError) as error:
+        raise StorageError("MalformedXML", "The XML you provided was not well-formed.") from error
+    names = [element for element in root.iter() if element.tag.rpartition("}")[2] == "Key"]
+    quiet = any(element.tag.rpartition("}")[2] == "Quiet" and element.text == "true" for element in root)
+    return [element.text or "" for element in names], quiet
+
+
+def contents(found: Iterable[StoredObject], encode: bool) -> list[dict[str, Any]]:
+    """Contents of a listing."""
+    return [
+        {
+            "Key": encoded(one.key, encode),
+            "LastModified": moment(one.modified),
+            "ETag": one.etag,
+            "Size": one.size,
+            "StorageClass": "STANDARD",
+        }
+        for one in found
+    ]
+
+
+def encoded(key: str, encode: bool) -> str:
+    """A key as ``encoding-type=url`` wants it, or as it is."""
+    return quote(key, safe="/") if encode else key
+
+
+def moment(seconds: float) -> str:
+    """ISO 8601 of seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _fill(parent: ElementTree.Element, members: Mapping[str, Any]) -> None:
+    for name, value in members.items():
+        for one in value if isinstance(value, list) else [value]:
+            child = ElementTree.SubElement(parent, name)
+            if isinstance(one, Mapping):
+                _fill(child, one)
+            else:
+                child.text = str(one).lower() if isinstance(one, bool) else str(one)

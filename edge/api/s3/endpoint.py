@@ -1,0 +1,367 @@
+"""Objects over HTTP: signed as every request is, streamed to and from the disk, below the buckets' folders.
+
+A request is one of these where its signature's scope names the service ``s3``; with keys nothing else gets here. A path
+is ``/bucket/key``, or the bucket is the first label of the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import mimetypes
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import parse_qsl, unquote
+
+from edge.api.http import bodies, sigv4
+from edge.api.s3 import documents, uploads
+from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
+from edge.core.errors import BusyError, ConflictError, InputError, NotFoundError
+from edge.core.storage.buckets import Buckets, StoredObject, is_key
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edge.core.settings.services import ApiSettings
+
+log = logging.getLogger(__name__)
+
+SERVICE = "s3"
+MOST_KEYS = 1000
+UPLOADS_AT_ONCE = 8
+BLOCK = 256 << 10
+"""bytes that are read at a time"""
+
+
+@dataclass(frozen=True)
+class ObjectCall:
+    """A verified request."""
+
+    request: Request
+    head: sigv4.RequestHead
+    bucket: str
+    key: str
+    query: Mapping[str, str]
+    payload: str
+    """what stands for the body in the signature"""
+
+    @property
+    def operation(self) -> tuple[str, str]:
+        """Method, and what it is about: the word of the query that names a sub-resource, bucket, object or service."""
+        for word in SUB_RESOURCES:
+            if word in self.query:
+                return self.head.method, word
+        return self.head.method, "object" if self.key else "bucket" if self.bucket else "service"
+
+
+class ObjectEndpoint:
+    """From an HTTP request to an HTTP response."""
+
+    def __init__(self, settings: ApiSettings, buckets: Buckets, names: frozenset[str]) -> None:
+        self._settings, self._buckets, self._names = settings, buckets, names
+        self._secrets = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    def takes(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request is for this service."""
+        scope = sigv4.parsed(headers.get("authorization"))
+        return scope is not None and scope.service == SERVICE
+
+    async def answer(self, request: Request) -> Response:
+        request_id = uuid.uuid4().hex[:16].upper()
+        try:
+            response = await self._answered(request)
+        except StorageError as error:
+            response = _error(error, request, request_id)
+        except sigv4.SignatureError as error:
+            response = _error(StorageError(SIGNATURE_ERRORS[error.reason], error.message), request, request_id)
+        except NotFoundError as error:
+            response = _error(StorageError("NoSuchKey", error.message), request, request_id)
+        except OSError as error:
+            log.warning("%s of an object failed: %s", request.method, error)
+            response = _error(StorageError("InternalError", "The disk did not take or give it."), request, request_id)
+        response.headers["x-amz-request-id"] = request_id
+        return response
+
+    async def _answered(self, request: Request) -> Response:
+        call = self._verified(request)
+        operate = OPERATIONS.get(call.operation)
+        if operate is None:
+            raise StorageError("NotImplemented", f"{call.head.method} of this resource is not served here.")
+        if call.bucket and call.operation != ("PUT", "bucket") and not self._buckets.has(call.bucket):
+            raise StorageError("NoSuchBucket", "The specified bucket does not exist")
+        return await operate(self, call)
+
+    def _verified(self, request: Request) -> ObjectCall:
+        path = request.scope.get("raw_path", b"/").decode("latin-1").split("?")[0]
+        headers = sigv4.single(request.scope["headers"])
+        head = sigv4.RequestHead(request.method, path, request.url.query, headers)
+        payload = headers.get("x-amz-content-sha256", "")
+        if self._secrets:
+            signature = sigv4.opened(head, self._secrets, time.time(), self._settings.clock_skew, (SERVICE,))
+            if payload == sigv4.UNSIGNED_PAYLOAD and request.url.scheme != "https":
+                raise StorageError("AccessDenied", "Without TLS the body must be signed.")
+            known = (sigv4.UNSIGNED_PAYLOAD, sigv4.UNSIGNED_TRAILER)
+            if not (sigv4.is_digest(payload) or payload in known):
+                raise StorageError("NotImplemented", f"X-Amz-Content-Sha256 {payload[:64]} is not served here.")
+            signature.check(payload)
+        elif {"origin", "sec-fetch-site", "x-forwarded-for", "forwarded"} & set(headers):
+            raise StorageError("AccessDenied", "Browsers and proxies are not answered without api.keys.")
+        bucket, key = self._place(headers.get("host", ""), path)
+        query = dict(parse_qsl(head.query, keep_blank_values=True))
+        return ObjectCall(request, head, bucket, key, query, payload)
+
+    def _place(self, host: str, path: str) -> tuple[str, str]:
+        """Bucket and key of a request."""
+        rest = unquote(path.removeprefix("/"), errors="surrogateescape")
+        first, _, name = host.rsplit(":", 1)[0].partition(".")
+        if name in self._names:
+            return first, rest
+        bucket, _, key = rest.partition("/")
+        return bucket, key
+
+    async def list_buckets(self, _call: ObjectCall) -> Response:
+        names = await asyncio.to_thread(self._buckets.names)
+        listed = [{"Name": name, "CreationDate": documents.moment(0)} for name in names]
+        return _xml("ListAllMyBucketsResult", {"Owner": {"ID": "edge"}, "Buckets": {"Bucket": listed}})
+
+    async def create_bucket(self, call: ObjectCall) -> Response:
+        await _drained(call)
+        try:
+            await asyncio.to_thread(self._buckets.create, call.bucket)
+        except ConflictError as error:
+            raise StorageError("BucketAlreadyOwnedByYou", "You already own this bucket.") from error
+        except InputError as error:
+            code = "AccessDenied" if error.code == "no_root" else "InvalidBucketName"
+            raise StorageError(code, f"{error.message}: {error.hint}") from error
+        return _empty(200, Location=f"/{call.bucket}")
+
+    async def head_bucket(self, _call: ObjectCall) -> Response:
+        return _empty(200, **{"x-amz-bucket-region": self._settings.region})
+
+    async def bucket_location(self, _call: ObjectCall) -> Response:
+        return _xml("LocationConstraint", {})
+
+    async def delete_bucket(self, call: ObjectCall) -> Response:
+        try:
+            await asyncio.to_thread(self._buckets.delete, call.bucket)
+        except ConflictError as error:
+            raise StorageError("BucketNotEmpty", error.message) from error
+        return _empty(204)
+
+    async def list_objects(self, call: ObjectCall) -> Response:
+        return await asyncio.to_thread(_listing, self._buckets, call)
+
+    async def get_object(self, call: ObjectCall) -> Response:
+        from starlette.responses import StreamingResponse
+
+        file = await asyncio.to_thread(self._buckets.open, call.bucket, call.key)
+        try:
+            found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
+            start, end = _range(call.head.headers.get("range", ""), found.size)
+            headers = _headers(found, start, end)
+            if (status := _unchanged(call.head.headers, found)) is not None:
+                file.close()
+                return _empty(status, ETag=found.etag)
+        except BaseException:
+            file.close()
+            raise
+        status = 200 if (start, end) == (0, found.size) else 206
+        return StreamingResponse(_read(file, start, end), status, headers)
+
+    async def head_object(self, call: ObjectCall) -> Response:
+        found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
+        if (status := _unchanged(call.head.headers, found)) is not None:
+            return _empty(status, ETag=found.etag)
+        start, end = _range(call.head.headers.get("range", ""), found.size)
+        return _empty(200 if (start, end) == (0, found.size) else 206, **_headers(found, start, end))
+
+    async def put_object(self, call: ObjectCall) -> Response:
+        if "x-amz-copy-source" in call.head.headers:
+            raise StorageError("NotImplemented", "Copies within the device are not served here.")
+        if not is_key(call.key):
+            raise StorageError("InvalidArgument", "A key is the name of a file: no '..', no empty parts.")
+        async with self._uploads:
+            with ExitStack() as stack:
+                # the file takes its place when the body was right to its end
+                file = stack.enter_context(self._buckets.writing(call.bucket, call.key))
+                await uploads.received(call.request, call.head.headers, call.payload, file)
+        found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
+        return _empty(200, ETag=found.etag)
+
+    async def delete_object(self, call: ObjectCall) -> Response:
+        await asyncio.to_thread(self._buckets.remove, call.bucket, call.key)
+        return _empty(204)
+
+    async def delete_objects(self, call: ObjectCall) -> Response:
+        try:
+            data = await bodies.body(call.request, documents.MOST_BYTES, "document")
+        except (InputError, BusyError) as error:
+            raise StorageError("MalformedXML", error.message) from error
+        if sigv4.is_digest(call.payload) and hashlib.sha256(data).hexdigest() != call.payload:
+            raise StorageError("XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
+        keys, quiet = documents.keys_of(data)
+        for key in keys[:MOST_KEYS]:
+            await asyncio.to_thread(self._buckets.remove, call.bucket, key)
+        deleted = [] if quiet else [{"Key": key} for key in keys[:MOST_KEYS]]
+        return _xml("DeleteResult", {"Deleted": deleted})
+
+
+Operate = Callable[[ObjectEndpoint, ObjectCall], Awaitable["Response"]]
+SUB_RESOURCES = (
+    "acl", "cors", "delete", "lifecycle", "location", "object-lock", "policy", "publicAccessBlock", "tagging",
+    "uploadId", "uploads", "versioning", "versions", "encryption", "website", "notification", "partNumber",
+)  # fmt: skip
+"""words of a query that make it another operation"""
+OPERATIONS: dict[tuple[str, str], Operate] = {
+    ("GET", "service"): ObjectEndpoint.list_buckets,
+    ("PUT", "bucket"): ObjectEndpoint.create_bucket,
+    ("HEAD", "bucket"): ObjectEndpoint.head_bucket,
+    ("GET", "location"): ObjectEndpoint.bucket_location,
+    ("DELETE", "bucket"): ObjectEndpoint.delete_bucket,
+    ("GET", "bucket"): ObjectEndpoint.list_objects,
+    ("GET", "object"): ObjectEndpoint.get_object,
+    ("HEAD", "object"): ObjectEndpoint.head_object,
+    ("PUT", "object"): ObjectEndpoint.put_object,
+    ("DELETE", "object"): ObjectEndpoint.delete_object,
+    ("POST", "delete"): ObjectEndpoint.delete_objects,
+}
+
+
+def _listing(buckets: Buckets, call: ObjectCall) -> Response:
+    """ListObjectsV2, and the first version of it, a page of at most MOST_KEYS."""
+    query = call.query
+    newer, encode = query.get("list-type") == "2", query.get("encoding-type") == "url"
+    prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+    after = query.get("continuation-token") or query.get("start-after", "") if newer else query.get("marker", "")
+    text = query.get("max-keys", str(MOST_KEYS))
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise StorageError("InvalidArgument", "max-keys is not a number.")
+    most = min(MOST_KEYS, int(text))
+    objects: list[StoredObject] = []
+    groups: dict[str, None] = {}
+    last = ""
+    more = False
+    if delimiter and after.endswith(delimiter):
+        after += "\U0010ffff"  # what is grouped under it was told
+    for one in buckets.listed(call.bucket, prefix, after):
+        group = _group(one.key, prefix, delimiter)
+        if group in groups:
+            continue
+        if len(objects) + len(groups) >= most:
+            more = most > 0
+            break
+        last = group or one.key
+        if group:
+            groups[group] = None
+        else:
+            objects.append(one)
+    members: dict[str, Any] = {
+        "Name": call.bucket,
+        "Prefix": documents.encoded(prefix, encode),
+        "MaxKeys": most,
+        "IsTruncated": more,
+        **({"Delimiter": documents.encoded(delimiter, encode)} if delimiter else {}),
+        **({"EncodingType": "url"} if encode else {}),
+        "Contents": documents.contents(objects, encode),
+        "CommonPrefixes": [{"Prefix": documents.encoded(group, encode)} for group in groups],
+    }
+    if newer:
+        members["KeyCount"] = len(objects) + len(groups)
+        members |= {"NextContinuationToken": last} if more else {}
+        if "start-after" in query:
+            members["StartAfter"] = documents.encoded(query["start-after"], encode)
+    else:
+        members |= {"Marker": documents.encoded(after, encode), "NextMarker": documents.encoded(last, encode) * more}
+    return _xml("ListBucketResult", members)
+
+
+def _group(key: str, prefix: str, delimiter: str) -> str:
+    """The common prefix that a key is told by; empty for the key itself."""
+    if not delimiter:
+        return ""
+    head, found, _ = key[len(prefix) :].partition(delimiter)
+    return f"{prefix}{head}{delimiter}" if found else ""
+
+
+def _range(text: str, size: int) -> tuple[int, int]:
+    """First byte, and the one after the last. Raises StorageError."""
+    if not text.startswith("bytes=") or "," in text:
+        return 0, size
+    first, _, last = text.removeprefix("bytes=").partition("-")
+    if not all(part == "" or (part.isascii() and part.isdigit() and len(part) < 19) for part in (first, last)):
+        return 0, size
+    if first == "":
+        start, end = max(0, size - int(last or 0)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1 if last else size)
+    if start >= end:
+        raise StorageError("InvalidRange", "The requested range is not satisfiable")
+    return start, end
+
+
+def _unchanged(headers: Mapping[str, str], found: StoredObject) -> int | None:
+    """The status where a condition of the request does not hold."""
+    if headers.get("if-none-match") in (found.etag, "*"):
+        return 304
+    return 412 if headers.get("if-match", found.etag) not in (found.etag, "*") else None
+
+
+def _headers(found: StoredObject, start: int, end: int) -> dict[str, str]:
+    kind = mimetypes.guess_type(found.key, strict=False)[0] or "binary/octet-stream"
+    ranged = {"Content-Range": f"bytes {start}-{end - 1}/{found.size}"} if (start, end) != (0, found.size) else {}
+    return {
+        "Content-Length": str(end - start),
+        "Content-Type": kind,
+        "ETag": found.etag,
+        "Last-Modified": formatdate(found.modified, usegmt=True),
+        "Accept-Ranges": "bytes",
+        **ranged,
+    }
+
+
+async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    try:
+        await asyncio.to_thread(file.seek, start)
+        left = end - start
+        while left > 0 and (block := await asyncio.to_thread(file.read, min(BLOCK, left))):
+            left -= len(block)
+            yield block
+    finally:
+        file.close()
+
+
+async def _drained(call: ObjectCall) -> None:
+    """The body of a request that means nothing here."""
+    try:
+        await bodies.body(call.request, documents.MOST_BYTES, "document")
+    except (InputError, BusyError) as error:
+        raise StorageError("MalformedXML", error.message) from error
+
+
+def _xml(name: str, members: Mapping[str, Any]) -> Response:
+    from starlette.responses import Response
+
+    return Response(documents.document(name, members), media_type="application/xml")
+
+
+def _empty(status: int, **headers: str) -> Response:
+    from starlette.responses import Response
+
+    return Response(status_code=status, headers=headers)
+
+
+def _error(error: StorageError, request: Request, request_id: str) -> Response:
+    from starlette.responses import Response
+
+    if request.method == "HEAD":
+        return Response(status_code=error.status)
+    members = {"Code": error.code, "Message": error.message, "Resource": request.url.path, "RequestId": request_id}
+    return Response(documents.document("Error", members, ""), error.status, media_type="application/xml")

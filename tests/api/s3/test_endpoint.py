@@ -1,0 +1,262 @@
+"""Objects with an unmodified boto3: what is put is got, what is outside is not there, what is wrong has S3's name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from pydantic import SecretStr
+
+from edge.api.rekognition.endpoint import ApiServer
+from edge.core.settings.schema import Settings
+from edge.core.settings.services import ApiSettings
+from edge.core.storage.buckets import PARTIAL
+
+KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "secret").write_text("secret")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    api = ApiSettings(port=0, keys={KEY: SecretStr(SECRET)}, buckets={"*": root / "buckets"})
+    made = ApiServer(Settings(api=api), tmp_path_factory.mktemp("state"))
+    made.start()
+    yield made
+    made.stop()
+
+
+def client(port: int, **options: Any) -> Any:
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
+    config = Config(retries={"max_attempts": 1}, proxies={}, **options.pop("config", {}))
+    url = f"http://127.0.0.1:{port}"
+    return boto3.client("s3", endpoint_url=url, region_name="eu-west-1", config=config, **{**keys, **options})
+
+
+@pytest.fixture
+def s3(server: ApiServer) -> Any:
+    return client(server.port)
+
+
+@pytest.fixture
+def bucket(s3: Any, request: pytest.FixtureRequest) -> str:
+    name = f"b-{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return name
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+KEYS = ["a.jpg", "folder/b.jpg", "ü é 💥/+&?#%.txt", "deep/" * 20 + "x", "with space", "_.-!*'()"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_put_is_got(s3: Any, bucket: str, key: str) -> None:
+    data = os.urandom(100_000)
+    put = s3.put_object(Bucket=bucket, Key=key, Body=data)
+    got = s3.get_object(Bucket=bucket, Key=key)
+    head = s3.head_object(Bucket=bucket, Key=key)
+    listed = s3.list_objects_v2(Bucket=bucket)["Contents"]
+
+    assert got["Body"].read() == data
+    assert put["ETag"] == got["ETag"] == head["ETag"] == listed[0]["ETag"]
+    assert head["ContentLength"] == listed[0]["Size"] == len(data)
+    assert [one["Key"] for one in listed] == [key]
+    s3.delete_object(Bucket=bucket, Key=key)
+    s3.delete_object(Bucket=bucket, Key=key)
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_an_object_is_replaced_whole(s3: Any, bucket: str, root: Path) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x" * 3_000_000)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"short")
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"short"
+    assert [one.name for one in (root / "buckets" / bucket).iterdir()] == ["a"]
+
+
+def test_part_of_an_object_is_got(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=bytes(range(100)))
+    for asked, expected in (
+        ("bytes=10-19", range(10, 20)),
+        ("bytes=90-", range(90, 100)),
+        ("bytes=-5", range(95, 100)),
+    ):
+        got = s3.get_object(Bucket=bucket, Key="a", Range=asked)
+        assert got["Body"].read() == bytes(expected)
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="a", Range="bytes=100-")
+    assert code(error) == "InvalidRange"
+
+
+def test_files_go_there_and_back_by_the_transfer_manager(s3: Any, bucket: str, tmp_path: Path) -> None:
+    data = os.urandom(7_000_000)
+    (tmp_path / "a").write_bytes(data)
+    s3.upload_file(str(tmp_path / "a"), bucket, "clip.mp4")
+    s3.upload_fileobj(io.BytesIO(data), bucket, "b")
+    s3.download_file(bucket, "clip.mp4", str(tmp_path / "c"))
+    assert (tmp_path / "c").read_bytes() == data
+    assert s3.head_object(Bucket=bucket, Key="clip.mp4")["ContentType"] == "video/mp4"
+
+
+def test_a_listing_has_pages_prefixes_and_groups(s3: Any, bucket: str) -> None:
+    keys = sorted(["a", "b/1", "b/2", "b/c/3", "b.txt", "c/1", "d", "é/1"])
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, PaginationConfig={"PageSize": 3}))
+    assert [one["Key"] for page in pages for one in page["Contents"]] == keys
+    assert [page["KeyCount"] for page in pages] == [3, 3, 2]
+    for size in (1, 2, 1000):
+        config = {"PageSize": size}
+        pages = list(
+            s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/", PaginationConfig=config)
+        )
+        assert [one["Key"] for page in pages for one in page.get("Contents", [])] == ["a", "b.txt", "d"]
+        groups = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
+        assert groups == ["b/", "c/", "é/"]
+    below = s3.list_objects_v2(Bucket=bucket, Prefix="b/", Delimiter="/")
+    assert [one["Key"] for one in below["Contents"]] == ["b/1", "b/2"]
+    assert [one["Prefix"] for one in below["CommonPrefixes"]] == ["b/c/"]
+    assert [one["Key"] for one in s3.list_objects(Bucket=bucket, Marker="c/1")["Contents"]] == ["d", "é/1"]
+
+
+def test_a_bucket_is_emptied_and_deleted_as_the_samples_do(server: ApiServer, s3: Any, bucket: str) -> None:
+    made = boto3.resource(
+        "s3", endpoint_url=f"http://127.0.0.1:{server.port}", region_name="eu-west-1", aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+    ).Bucket(bucket)  # fmt: skip
+    for number in range(5):
+        made.put_object(Key=f"{number}", Body=b"x")
+    with pytest.raises(ClientError) as error:
+        made.delete()
+    assert code(error) == "BucketNotEmpty"
+    made.objects.delete()
+    made.delete()
+    assert bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
+
+
+MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
+"""of nothing"""
+WRONG: list[tuple[str, Callable[[Any, str], Any]]] = [
+    ("NoSuchKey", lambda s3, bucket: s3.get_object(Bucket=bucket, Key="nothing")),
+    ("NoSuchBucket", lambda s3, _: s3.get_object(Bucket="no-such-bucket", Key="a")),
+    ("NoSuchBucket", lambda s3, _: s3.put_object(Bucket="no-such-bucket", Key="a", Body=b"x")),
+    ("NoSuchBucket", lambda s3, _: s3.list_objects_v2(Bucket="no-such-bucket")),
+    ("404", lambda s3, bucket: s3.head_object(Bucket=bucket, Key="nothing")),
+    ("404", lambda s3, _: s3.head_bucket(Bucket="no-such-bucket")),
+    ("BucketAlreadyOwnedByYou", lambda s3, bucket: s3.create_bucket(Bucket=bucket)),
+    ("InvalidArgument", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="../x", Body=b"x")),
+    ("InvalidArgument", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a//x", Body=b"x")),
+    ("NoSuchKey", lambda s3, bucket: s3.get_object(Bucket=bucket, Key="../../secret")),
+    ("NotImplemented", lambda s3, bucket: s3.get_bucket_acl(Bucket=bucket)),
+    ("NotImplemented", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/b")),
+    ("BadDigest", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a", Body=b"x", ContentMD5=MD5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("expected", "ask"), WRONG)
+def test_what_is_wrong_has_the_name_that_s3_gives_it(s3: Any, bucket: str, expected: str, ask: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        ask(s3, bucket)
+    assert code(error) == expected
+
+
+def test_who_has_no_key_gets_nothing(server: ApiServer, bucket: str) -> None:
+    for options, expected in (
+        ({"aws_secret_access_key": "other"}, "SignatureDoesNotMatch"),
+        ({"aws_access_key_id": "other"}, "InvalidAccessKeyId"),
+    ):
+        with pytest.raises(ClientError) as error:
+            client(server.port, **options).list_objects_v2(Bucket=bucket)
+        assert code(error) == expected
+    with pytest.raises(ClientError):
+        client(server.port, config={"signature_version": UNSIGNED}).list_objects_v2(Bucket=bucket)
+
+
+def put(
+    port: int,
+    bucket: str,
+    key: str,
+    signed: bytes,
+    sent: bytes,
+    *headers: tuple[str, str],
+    signer: type[S3SigV4Auth] = S3SigV4Auth,
+) -> int:
+    """The status of a PutObject that was signed for one body, and sends another."""
+    url = f"http://127.0.0.1:{port}/{bucket}/{key}"
+    request = AWSRequest("PUT", url, {"X-Amz-Content-SHA256": hashlib.sha256(signed).hexdigest()}, signed)
+    signer(Credentials(KEY, SECRET), "s3", "eu-west-1").add_auth(request)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.putrequest("PUT", f"/{bucket}/{key}", skip_host=True)
+    for name, value in (("Host", f"127.0.0.1:{port}"), *request.headers.items(), *headers):
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", str(len(sent)))
+    connection.endheaders(sent)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_body_that_was_not_signed_is_not_kept(server: ApiServer, s3: Any, bucket: str, root: Path) -> None:
+    assert put(server.port, bucket, "a", b"first", b"first") == 200
+    assert put(server.port, bucket, "a", b"second", b"another") == 400
+    assert put(server.port, bucket, "a", b"second", b"second", ("Host", "elsewhere")) in (400, 403)
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"first"
+    assert [one.name for one in (root / "buckets" / bucket).iterdir() if one.name.startswith(PARTIAL)] == []
+
+
+def test_no_path_leads_out(server: ApiServer, bucket: str, root: Path) -> None:
+    (root / "buckets" / bucket / "link").symlink_to(root / "secret")
+    for key in (
+        "../../secret",
+        "%2e%2e/%2e%2e/secret",
+        "..%2f..%2fsecret",
+        "link",
+        "link/x",
+        "%00",
+        "a/../../../secret",
+    ):
+        status = put(server.port, bucket, key, b"x", b"x")
+        assert status in (200 if key == "link" else 400, 400, 403, 404)
+    assert (root / "secret").read_text() == "secret"
+    assert sorted(one.name for one in root.iterdir()) == ["buckets", "secret"]
+
+
+class Streaming(S3SigV4Auth):
+    """How SDKs sign a body whose checksum comes after it."""
+
+    def payload(self, request: Any) -> str:
+        return "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+def test_chunks_of_an_sdk_are_taken_apart(server: ApiServer, s3: Any, bucket: str) -> None:
+    whole = b"first " + b"s" * 70_000 + b" last"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (whole[:6], whole[6:-5], whole[-5:])) + b"0\r\n"
+    right = b"x-amz-checksum-crc32:" + base64.b64encode(zlib.crc32(whole).to_bytes(4, "big")) + b"\r\n\r\n"
+    wrong = b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+    sent = [chunks + right, chunks + wrong, chunks[:-3], b"zz\r\n", b"ffffffff\r\nx"]
+    assert [put(server.port, bucket, "a", b"", body, signer=Streaming) for body in sent] == [200, 400, 400, 400, 400]
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == whole
