@@ -153,7 +153,7 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
 @contextmanager
 def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
     from edge.core.settings import loader as config
-    from edge.recognition.review.answers import ReviewService, matches
+    from edge.recognition.review.answers import ReviewService, matches, searches
     from edge.recognition.review.queue import ReviewQueue
     from edge.recognition.store.collections import Collections
 
@@ -163,7 +163,7 @@ def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
         ReviewQueue(state, chosen.review) as queue,
         Collections(state, chosen.collection, maintain=False) as collections,
     ):
-        yield queue, ReviewService(queue, collections, matches(chosen, state))
+        yield queue, ReviewService(queue, collections, matches(chosen, state), searches(chosen, state, queue))
 
 
 def _applying(

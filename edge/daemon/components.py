@@ -132,7 +132,13 @@ class HttpEndpoint(Component):
         settings = context.settings
         self._context, self._watched = context, settings.page.enabled
         self._page = StatusPage(settings, context.state, context.collections, context.health)
-        self._page.begin(context.stats, context.reporter.present, context.engine.latest, lambda: context.release)
+        self._page.begin(
+            context.stats,
+            context.reporter.present,
+            context.engine.latest,
+            lambda: context.release,
+            context.client.health,
+        )
         self._server = ApiServer(
             context.effective_settings, context.state, collections=context.collections, publish=publish,
             pages=self._page.routes() if self._watched else (),

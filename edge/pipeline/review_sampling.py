@@ -22,7 +22,7 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.vision import LabelSettings
 from edge.core.types import WHOLE, Embedding, Event, Frame, Identity, IdentityState, Match
 from edge.pipeline.frame_result import FrameResult, LabelResult, Observation
-from edge.recognition.review.question import Nearest, Reason, ReviewQuestion, nearest_of
+from edge.recognition.review.question import SAME_FACE, Nearest, Reason, ReviewQuestion, asked_subject, nearest_of
 from edge.recognition.review.queue import ReviewQueue
 
 if TYPE_CHECKING:
@@ -117,6 +117,10 @@ class _BestLook:
     box: Box
     score: float
     crop: bytes
+    match: float
+    """cosine from which two looks are taken for one face"""
+    needed: float
+    """likeness 0..100 that makes a match"""
 
 
 class TrackSampler(QuestionSampler):
@@ -134,7 +138,7 @@ class TrackSampler(QuestionSampler):
             quality = one.embedding.quality.score
             if held is None or quality > BETTER * held.embedding.quality.score:
                 self._best.pop(one.track.id, None)
-                self._best[one.track.id] = self._of(result.frame, one)
+                self._best[one.track.id] = self._of(result.frame, one, result.models.recognizers[one.track.label])
         while len(self._best) > MOST_TRACKS:
             del self._best[next(iter(self._best))]
         return ()
@@ -162,15 +166,18 @@ class TrackSampler(QuestionSampler):
     def _margin(self) -> float:
         return max((label.margin for label in self._settings.labels.values()), default=LabelSettings().margin)
 
-    def _of(self, frame: Frame, one: Observation) -> _BestLook:
+    def _of(self, frame: Frame, one: Observation, recognizer: FaceRecognizer) -> _BestLook:
         crops = self._settings.review.crops
         crop = square_jpeg(frame.main, one.track.box, FACE_SIDE, FACE_MARGIN) if crops else b""
-        return _BestLook(one.embedding, tuple(one.matches), one.track.box, one.track.score, crop)
+        return _BestLook(
+            one.embedding, tuple(one.matches), one.track.box, one.track.score, crop,
+            recognizer.search.scorer.typical_cosine(SAME_FACE), recognizer.search.needed,
+        )  # fmt: skip
 
 
 def _track_question(event: Event, best: _BestLook, reason: Reason) -> ReviewQuestion:
     nearest = nearest_of(best.matches)
-    subject = event.identity.subject or (nearest[0].subject if nearest else None)
+    named = event.identity.subject if reason in ("audit", "retracted") else None
     return ReviewQuestion(
         reason=reason,
         time=event.time,
@@ -182,11 +189,13 @@ def _track_question(event: Event, best: _BestLook, reason: Reason) -> ReviewQues
         box=best.box,
         score=best.score,
         quality=best.embedding.quality.score,
-        subject=subject,
+        subject=named or asked_subject(nearest, best.needed),
         nearest=nearest,
         vector=best.embedding.vector,
         crop=best.crop,
         pseudonym=event.identity.pseudonym or "",
+        match=best.match,
+        needed=best.needed,
     )
 
 
@@ -265,8 +274,9 @@ class WeakDetectionSampler(QuestionSampler):
         return ReviewQuestion(
             reason="faint", time=frame.time, camera=frame.camera, track="", label=one.label,
             collection=recognizer.search.name, space=embedding.space, box=one.box, score=one.score,
-            quality=quality.score, subject=nearest[0].subject if nearest else None, nearest=nearest,
-            vector=embedding.vector, crop=crop,
+            quality=quality.score, subject=asked_subject(nearest, recognizer.search.needed), nearest=nearest,
+            vector=embedding.vector, crop=crop, match=recognizer.search.scorer.typical_cosine(SAME_FACE),
+            needed=recognizer.search.needed,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The gate before a collection: a face that is added must not harm those that are there.
+"""Consistency check: reject a new face that would cause false matches.
 
 The test set is the collection itself: a new face that is nearer to somebody else than to its own subject, or that
 would draw somebody else's face to its name, is refused.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.inference.scoring import FaceScorer
 from edge.recognition.store.collection import Collection
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LEAD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentCheck:
-    """What the gate says of a face that is to be added."""
+    """Whether one more face may be added."""
 
     harm: str = ""
     """why it must not be added; empty: it may"""
@@ -36,24 +37,42 @@ class EnrollmentCheck:
     """a face of the same subject is nearly the same look"""
 
 
-def check_enrollment(collection: Collection, vector: FloatArray, subject: str, match: float) -> EnrollmentCheck:
-    """Whether one more face of ``subject`` would make the collection worse. ``match``: cosine that makes a match."""
+def check_enrollment(
+    collection: Collection, vector: FloatArray, subject: str, match: float, scorer: FaceScorer | None = None
+) -> EnrollmentCheck:
+    """Whether one more face of ``subject`` would make the collection worse. ``match``: cosine that makes a match.
+
+    The reason tells likenesses 0..100 by ``scorer``; without it, cosines.
+    """
     everything = collection.everything()
     names = np.array([name or face_id for name, face_id in zip(everything.subjects, everything.face_ids, strict=True)])
     if not len(names):
         return EnrollmentCheck()
     similarities = everything.vectors @ vector
-    own, others = similarities[names == subject], similarities[names != subject]
-    nearest_own = float(own.max()) if len(own) else -1.0
+
+    def told(row: int) -> str:
+        if scorer is None:
+            return f"{similarities[row]:.2f}"
+        return f"{scorer.compare(vector, everything.vectors[row : row + 1])[0]:.0f} of 100"
+
+    is_own = names == subject
+    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+    best_own = int(own[similarities[own].argmax()]) if len(own) else None
+    nearest_own = float(similarities[best_own]) if best_own is not None else -1.0
     if nearest_own >= SAME:
         return EnrollmentCheck(redundant=True)
-    if len(own) and nearest_own < UNLIKE * match:
-        return EnrollmentCheck(f"it looks nothing like {subject} ({nearest_own:.2f})")
+    if best_own is not None and nearest_own < UNLIKE * match:
+        return EnrollmentCheck(f"it looks nothing like {subject} ({told(best_own)})")
     if not len(others):
         return EnrollmentCheck()
-    rival, nearest = str(names[names != subject][int(others.argmax())]), float(others.max())
-    if (nearest >= match and nearest > nearest_own) or (len(own) and nearest - nearest_own > LEAD):
-        return EnrollmentCheck(f"it looks more like {rival} ({nearest:.2f}) than like {subject} ({nearest_own:.2f})")
+    best_other = int(others[similarities[others].argmax()])
+    rival, nearest = str(names[best_other]), float(similarities[best_other])
+    if best_own is None and nearest >= match:
+        return EnrollmentCheck(f"it looks like {rival}, who is enrolled already ({told(best_other)})")
+    if best_own is not None and ((nearest >= match and nearest > nearest_own) or nearest - nearest_own > LEAD):
+        return EnrollmentCheck(
+            f"it looks more like {rival} ({told(best_other)}) than like {subject} ({told(best_own)})"
+        )
     stolen = _stolen(everything.vectors, names, similarities, subject, match)
     return EnrollmentCheck(f"a face of {stolen} would be taken for {subject}" if stolen else "")
 

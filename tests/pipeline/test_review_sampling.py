@@ -51,6 +51,12 @@ def test_every_nth_known_track_is_a_question_where_the_settings_say_so(tmp_path:
     assert (one.reason, one.subject) == ("audit", "alice")
 
 
+def test_a_look_that_nobody_matches_suggests_no_name(tmp_path: Path) -> None:
+    (one,) = questions(tmp_path, 0.3)
+    assert one.subject is None
+    assert one.nearest[0].likeness < one.needed == 80.0
+
+
 @pytest.mark.parametrize(("quality", "asked"), [(0.9, 1), (0.3, 0)])
 def test_a_stranger_is_a_question_only_where_the_face_was_good(tmp_path: Path, quality: float, asked: int) -> None:
     found = questions(tmp_path, 0.2, quality)

@@ -1,4 +1,4 @@
-"""What would be enrolled of pictures that somebody has shown: held until it has a name. No picture is held."""
+"""Enrollment previews: the embeddings of submitted pictures, held until they are named. No picture is held."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.api.web.texts import TRY
+from edge.api.web.texts import advice
 from edge.core.errors import NotFoundError
 from edge.core.imaging import image as pictures
 from edge.core.imaging.drawing import square_jpeg
 from edge.recognition.enrollment import HINTS, best
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge.core.types import FloatArray, Match, Picture
     from edge.recognition.extraction import ExtractedFace, FaceExtractor
     from edge.recognition.store.collection import Collection
@@ -48,13 +51,13 @@ class EnrollmentPreview:
 
 
 class EnrollmentPreviews:
-    """The looks that wait for a name. On one thread."""
+    """Previews that wait for a name. On one thread."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, tuple[float, EnrollmentPreview]] = OrderedDict()
 
     def keep(self, look: EnrollmentPreview) -> str:
-        """Hold it. Returns the word to ask for it by."""
+        """Hold it. Returns its key."""
         now, word = time.monotonic(), secrets.token_urlsafe(12)
         self._held[word] = now + HELD_SECONDS, look
         while len(self._held) > MOST_HELD or next(iter(self._held.values()))[0] < now:
@@ -80,8 +83,8 @@ def look(picture: Picture, digest: str, finder: FaceExtractor, collection: Colle
     return EnrollmentPreview(collection.name, finder.label, digest, tuple(finder.embed(picture, found)))
 
 
-def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch) -> dict[str, Any]:
-    """What the page shows of it, pictures included."""
+def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch, *, camera: bool) -> dict[str, Any]:
+    """What the page shows of it, pictures included. ``camera``: it was taken now, not chosen as a file."""
     width = min(WIDTH, picture.width)
     shown = pictures.resized_rgb(picture, width, max(1, round(picture.height * width / picture.width)))
     chosen = [one.detection for one in look.seen]
@@ -89,13 +92,13 @@ def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch) -
     return {
         "collection": look.collection,
         "label": look.label,
-        "match": round(search.scorer.typical_cosine(search.needed), 4),
+        "match_likeness": round(search.needed, 1),
         "picture": _data(pictures.encode_jpeg(shown, 80)),
         "width": picture.width,
         "height": picture.height,
         "best": chosen.index(best(good)) if good else None,
-        "faces": [_face(one, look.label, picture, search) for one in look.seen],
-        **_why_not("" if chosen else "no_face", look.label),
+        "faces": [_face(one, look.label, picture, search, camera) for one in look.seen],
+        **_why_not("" if chosen else "no_face", look.label, camera),
     }
 
 
@@ -107,7 +110,7 @@ def nearest(seen: ExtractedFace, search: SubjectSearch) -> list[Match]:
     return search.subjects(query, seen.embedding.space)[0]
 
 
-def _face(seen: ExtractedFace, label: str, picture: Picture, search: SubjectSearch) -> dict[str, Any]:
+def _face(seen: ExtractedFace, label: str, picture: Picture, search: SubjectSearch, camera: bool) -> dict[str, Any]:
     box = seen.detection.box.clipped()
     return {
         "box": [round(value, 4) for value in (box.left, box.top, box.width, box.height)],
@@ -124,16 +127,70 @@ def _face(seen: ExtractedFace, label: str, picture: Picture, search: SubjectSear
             }
             for one in nearest(seen, search)[:NEAREST]
         ],
-        **_why_not(seen.reason, label),
+        **_why_not(seen.reason, label, camera),
     }
 
 
-def _why_not(reason: str, label: str) -> dict[str, str]:
+def _why_not(reason: str, label: str, camera: bool) -> dict[str, str]:
     if not reason:
         return {"reason": ""}
     words = HINTS.get(reason, reason).format(label=label)
-    return {"reason": reason, "error": words, "try": TRY.get(reason, TRY["low_quality"])}
+    return {"reason": reason, "error": words, "try": advice(reason, camera=camera)}
 
 
 def _data(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+AGREE = 0.75
+"""share of the match cosine from which two candidates may show the same subject"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One face of a preview that is to be enrolled with others."""
+
+    key: str
+    """of the preview"""
+    face: int
+    vector: FloatArray
+
+
+def odd_ones(candidates: Sequence[Candidate], own: FloatArray, match: float) -> list[bool]:
+    """Which candidates look unlike the others of one subject, in their order.
+
+    ``own``: (n, dimensions) faces that the subject has already; ``match``: cosine that makes a match. Candidates that
+    look alike form a group; the largest group with an own face, else the largest of all, is the subject. Where no two
+    look alike, all are odd; a single candidate never is.
+    """
+    count = len(candidates)
+    if count + len(own) < 2:
+        return [False] * count
+    vectors = np.concatenate([np.stack([one.vector for one in candidates]), own.reshape(len(own), -1)]) if len(own) \
+        else np.stack([one.vector for one in candidates])  # fmt: skip
+    alike = vectors @ vectors.T >= AGREE * match
+    alike[count:, count:] = True  # own faces are of one subject by definition
+    groups = _components(alike)
+    sizes = {group: int((groups[:count] == group).sum()) for group in set(groups.tolist())}
+    if len(own):
+        chosen = int(groups[-1])
+    else:
+        chosen = max(sizes, key=lambda group: sizes[group])
+        if list(sizes.values()).count(sizes[chosen]) > 1:
+            return [True] * count
+    return [int(group) != chosen for group in groups[:count]]
+
+
+def _components(alike: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The number of the connected component of each row of a symmetric matrix."""
+    groups = np.full(len(alike), -1)
+    for start in range(len(alike)):
+        if groups[start] >= 0:
+            continue
+        todo = [start]
+        while todo:
+            row = todo.pop()
+            if groups[row] < 0:
+                groups[row] = start
+                todo += np.flatnonzero(alike[row] & (groups < 0)).tolist()
+    return groups

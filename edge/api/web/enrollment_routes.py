@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.api.http import bodies
 from edge.api.http.bodies import body
 from edge.api.web import enrollment_preview as looks
 from edge.api.web.access import said
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from edge.recognition.store.collections import Collections
     from edge.recognition.subject_search import SubjectSearch
 
+OWN = 64
+"""faces of a subject that candidates are compared with"""
+SAME_LIKENESS = 80.0
+"""likeness 0..100 from which two single looks may be taken for one face: one pair of strangers in 10,000 reaches it"""
 MOST_BYTES = 16 << 20
 """of one picture"""
 OLDEST_FRAME = 5.0
@@ -103,6 +108,19 @@ class EnrollmentRoutes:
 
         return await self._answered(work)
 
+    async def compare(self, request: Request) -> Response:
+        """``POST /page/looks/compare``: ``{"subject", "looks": [{"look", "face"}]}``; which are odd."""
+
+        async def work() -> Callable[[], _Told]:
+            document = await bodies.document(request)
+            subject = document.get("subject") or ""
+            if not isinstance(subject, str):
+                raise InputError("subject: expected text", "use the page", code="subject")
+            wanted = _wanted(document)
+            return lambda: self._compare(subject, wanted)
+
+        return await self._answered(work)
+
     async def _answered(self, prepare: Callable[[], Any]) -> Response:
         from starlette.responses import JSONResponse
 
@@ -144,14 +162,14 @@ class EnrollmentRoutes:
         frame = self.latest(camera)
         if frame is None or time.monotonic() - frame.monotonic > OLDEST_FRAME:
             return _Told(503, {"error": f"camera {camera[:64]} gives no new picture", "try": "look at the camera"})
-        return self._look(name, label, frame.main, looks.digest_of(frame.main))
+        return self._look(name, label, frame.main, looks.digest_of(frame.main), camera=True)
 
-    def _look(self, name: str, label: str, picture: Picture, digest: str) -> _Told:
+    def _look(self, name: str, label: str, picture: Picture, digest: str, *, camera: bool = False) -> _Told:
         found = self._finder(label)
         collection = self._collections.get_or_create(name)
         collection.check_space(found.embedder.space)
         look = looks.look(picture, digest, found, collection)
-        told = looks.document(look, picture, self._search(found, collection))
+        told = looks.document(look, picture, self._search(found, collection), camera=camera)
         return _Told(200, {"look": self._looks.keep(look), **told})
 
     def _enroll_look(self, word: str, number: str, subject: str, force: bool) -> _Told:
@@ -176,18 +194,48 @@ class EnrollmentRoutes:
             self._searches[found.label] = held
         return held
 
+    def _compare(self, subject: str, wanted: list[tuple[str, int]]) -> _Told:
+        """Compare the chosen faces with each other, and with those the subject has."""
+        candidates, previews = [], []
+        for key, number in wanted:
+            preview = self._looks.get(key)
+            if number >= len(preview.seen) or (embedding := preview.seen[number].embedding) is None:
+                raise InputError("face: there is no such face in the picture", "choose one of those shown", code="face")
+            candidates.append(looks.Candidate(key, number, embedding.vector))
+            previews.append(preview)
+        if len({preview.collection for preview in previews}) != 1:
+            raise InputError("looks: expected previews of one collection", "use the page", code="looks")
+        collection = self._collections.get_or_create(previews[0].collection)
+        own_ids = [face.face_id for face in collection.faces(limit=OWN, subject=subject)] if subject else []
+        same = self._search(self._finder(previews[0].label), collection).scorer.typical_cosine(SAME_LIKENESS)
+        odd = looks.odd_ones(candidates, collection.vectors(own_ids), same)
+        return _Told(200, {"odd": [one.key for one, is_odd in zip(candidates, odd, strict=True) if is_odd]})
+
     def _refuse_harm(self, seen: ExtractedFace, subject: str, search: SubjectSearch) -> None:
-        """The gate of ``edge review``. Raises ConflictError."""
+        """The consistency check of ``edge review``. Raises ConflictError."""
         near = looks.nearest(seen, search)
         if near and near[0].name != subject and near[0].likeness >= search.needed:
             words = f"it looks like {near[0].name}, who is enrolled already ({near[0].likeness:.0f} of 100)"
-            raise ConflictError(words, "take that name, or enroll it all the same")
+            raise ConflictError(words, "use that name, or enroll it anyway")
         match = search.scorer.typical_cosine(search.needed)
         if seen.embedding is not None and (
-            harm := check_enrollment(search.collection, seen.embedding.vector, subject, match).harm
+            harm := check_enrollment(search.collection, seen.embedding.vector, subject, match, search.scorer).harm
         ):
-            raise ConflictError(harm, "take another picture, or enroll it all the same")
+            raise ConflictError(harm, "take another picture, or enroll it anyway")
 
 
 def _enrolled(face: Face, added: bool) -> dict[str, Any]:
     return {"status": "added" if added else "already_there", "subject": face.subject, "face_id": face.face_id}
+
+
+def _wanted(document: dict[str, Any]) -> list[tuple[str, int]]:
+    rows = document.get("looks")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= looks.MOST_HELD:
+        raise InputError(f"looks: expected a list of 1 to {looks.MOST_HELD}", "use the page", code="looks")
+    found = []
+    for one in rows:
+        key, number = (one.get("look"), one.get("face")) if isinstance(one, dict) else (None, None)
+        if not isinstance(key, str) or not isinstance(number, int) or number < 0:
+            raise InputError("looks: expected {look, face} in each", "use the page", code="looks")
+        found.append((key, number))
+    return found

@@ -1,4 +1,4 @@
-"""The review queue in the browser: the same questions, answers and gate as ``edge review``."""
+"""The review queue in the browser: the same questions, answers and consistency check as ``edge review``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies as bodies
 from edge.api.web.access import said
-from edge.api.web.texts import question, why
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.settings.schema import Settings
 from edge.labels.store import Labels
@@ -33,15 +32,17 @@ MOST_ANSWERS = 100
 """in one request: others wait no longer than these take"""
 Work = Callable[[ReviewService, int, str, bool], str | None]
 WORK: dict[str, Work] = {
-    "confirm": lambda given, number, _, force: given.confirm(number, force),
+    "confirm": lambda given, number, subject, force: given.confirm(number, force, subject),
     "rename": lambda given, number, subject, force: given.rename(number, subject, force),
     "new": lambda given, number, subject, force: given.new(number, subject, force),
-    "reject": lambda given, number, *_: given.reject(number),
+    "reject": lambda given, number, subject, _: given.reject(number, subject),
     "discard": lambda given, number, *_: given.discard(number),
 }
 """what a person may answer -> what does it"""
 NAMING = ("rename", "new")
-"""answers that want a name"""
+"""answers that need a name"""
+ABOUT = ("confirm", "reject")
+"""answers about the name that was shown, which may differ from the stored one"""
 
 
 class ReviewRoutes:
@@ -109,6 +110,11 @@ class ReviewRoutes:
             return said(400, error.message, error.hint)
         return await self._in_thread(lambda: {"outcomes": [self._undo(number) for number in numbers]})
 
+    async def split(self, request: Request) -> Response:
+        """``POST /page/review/ID/split``: a look shows another face than the others of its question."""
+        number = request.path_params["number"]
+        return await self._in_thread(lambda: self._split(number))
+
     async def deleted(self, request: Request) -> Response:
         """``POST /page/review/delete``: every question, and with ``{"answered": true}`` what was said as well."""
         try:
@@ -162,7 +168,8 @@ class ReviewRoutes:
     def _applying(self) -> ReviewService:
         if self._answers is None:
             self._match = answers.matches(self._settings, self._state)
-            self._answers = ReviewService(self._needed(), self._collections, self._match)
+            search = answers.searches(self._settings, self._state, self._needed())
+            self._answers = ReviewService(self._needed(), self._collections, self._match, search)
         return self._answers
 
     def _list(self, after: int) -> dict[str, Any]:
@@ -170,18 +177,55 @@ class ReviewRoutes:
             return {"questions": [], "more": False, "undoable": []}
         found = self._needed().doubts(after, AT_ONCE)
         undoable = self._applying().undoable
-        return {"questions": self._documents(found), "more": len(found) == AT_ONCE, "undoable": undoable}
+        newest = max((one.id for one in found), default=after)
+        return {
+            "questions": self._documents(found),
+            "more": len(found) == AT_ONCE,
+            "newest": newest,
+            "undoable": undoable,
+        }
 
     def _documents(self, found: Sequence[ReviewQuestion]) -> list[dict[str, Any]]:
+        """One document for each face among some looks, with all its looks and the nearest subjects as of now."""
         portraits = self._portraits.all() if self._portraits else {}
         choices = {version: self._labels(version) for version in {one.version for one in found} if version}
+        groups = [self._needed().looks(one) for one in {one.group: one for one in found}.values()]
+        current = self._applying().current([looks[0] for looks in groups])
         return [
             {
-                **_document(one, portraits, None if one.version else self._match.get(one.label)),
-                **({"choices": choices[one.version]} if one.version else {}),
+                **self._document(looks, now, portraits),
+                **({"choices": choices[now.version]} if now.version else {}),
             }
-            for one in found
+            for looks, now in zip(groups, current, strict=True)
         ]
+
+    def _document(self, looks: Sequence[ReviewQuestion], now: ReviewQuestion, portraits: FaceCrops) -> dict[str, Any]:
+        known: dict[str, Any] = answers.document(now)
+        for one in known["nearest"]:
+            pictures = portraits.get((now.collection, one["subject"]), {})
+            # another picture of the same subject is better than none, as long as it says so
+            one["picture"] = pictures.get(one["face_id"], next(reversed(pictures.values()), None))
+            one["same_face"] = one["face_id"] in pictures
+            if now.version:
+                one["likeness"] = round(100 * one["similarity"], 1)
+        return {
+            **known,
+            "id": now.group,
+            "named": looks[0].subject,
+            "looks": [
+                {"id": one.id, "picture": bool(one.crop), "time": one.time, "camera": one.camera,
+                 "quality": round(one.quality, 3)}
+                for one in looks
+            ],
+            "match_likeness": round(now.needed, 1) if now.needed else None,
+        }  # fmt: skip
+
+    def _split(self, number: int) -> dict[str, Any]:
+        try:
+            self._needed().split(number)
+        except NotFoundError as error:
+            return {"ok": False, "error": error.message, "try": error.hint}
+        return {"ok": True}
 
     def _labels(self, version: str) -> list[str]:
         """The labels of a version of custom labels, to choose from; none where it is gone."""
@@ -213,16 +257,6 @@ class ReviewRoutes:
         return {"id": number, "ok": True, "question": self._documents([doubt])[0]}
 
 
-def _document(doubt: ReviewQuestion, portraits: FaceCrops, match: float | None) -> dict[str, Any]:
-    known: dict[str, Any] = answers.document(doubt)
-    for one in known["nearest"]:
-        pictures = portraits.get((doubt.collection, one["subject"]), {})
-        # another picture of the same subject is better than none, as long as it says so
-        one["picture"] = pictures.get(one["face_id"], next(reversed(pictures.values()), None))
-        one["same_face"] = one["face_id"] in pictures
-    return {**known, "question": question(doubt), "why": why(doubt, match), "match": match}
-
-
 def _given(document: dict[str, Any]) -> list[dict[str, Any]]:
     rows = document.get("answers")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_ANSWERS:
@@ -235,7 +269,8 @@ def _row(one: object) -> dict[str, Any]:
         raise InputError(f"answer: expected one of {', '.join(WORK)}", "use the page", code="answer")
     (number,) = bodies.numbers([one.get("id")], 1)
     subject = one.get("subject") or ""
-    if not isinstance(subject, str) or (one["answer"] in NAMING) != bool(subject):
+    wanted = one["answer"] in NAMING
+    if not isinstance(subject, str) or (bool(subject) != wanted and one["answer"] not in ABOUT):
         raise InputError(f"subject: expected a name with {' and '.join(NAMING)} alone", "use the page", code="subject")
     return {"number": number, "answer": one["answer"], "subject": subject, "force": one.get("force") is True}
 

@@ -18,9 +18,10 @@ from edge.api.web.enrollment_routes import EnrollmentRoutes
 from edge.api.web.event_stream import EventStream
 from edge.api.web.live import LiveView
 from edge.api.web.review_routes import ReviewRoutes
-from edge.core.errors import NotFoundError
+from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
+from edge.mqtt.link_state import HINTS, LinkHealth
 from edge.pipeline.event_policy import CameraPresence
 from edge.pipeline.health import Health
 
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
-    "rows.js",
+    "rows.js", "words.js",
 )  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),
     "page.css": ("page.css", "text/css"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "ja")},
     **{name: (name, "text/javascript") for name in SCRIPTS},
 }
 """last part of the address -> file below edge/data/page, its type"""
@@ -62,6 +65,7 @@ class StatusPage:
         self._present: Callable[[], Sequence[CameraPresence]] = tuple
         self._latest: Callable[[str], Frame | None] = lambda _: None
         self._release: Callable[[], str] = str
+        self._link: Callable[[], LinkHealth] | None = None
 
     def begin(
         self,
@@ -69,9 +73,11 @@ class StatusPage:
         present: Callable[[], Sequence[CameraPresence]],
         latest: Callable[[str], Frame | None],
         release: Callable[[], str],
+        link: Callable[[], LinkHealth] | None = None,
     ) -> None:
-        """Who tells what there is now."""
+        """Where the current state comes from. ``link``: of the connection to the broker."""
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
+        self._link = link
         self._enrollment.latest = self._camera
 
     def serve(self, lane: WorkQueue) -> None:
@@ -103,9 +109,11 @@ class StatusPage:
             Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
             Route("/page/collections/{name}/faces", door.changing(enrollment.answer), methods=["POST"]),
             Route("/page/collections/{name}/looks", door.changing(enrollment.look), methods=["POST"]),
+            Route("/page/looks/compare", door.changing(enrollment.compare), methods=["POST"]),
             Route("/page/looks/{word}", door.changing(enrollment.enroll), methods=["POST"]),
             Route("/page/review", door.private(questions.listed), methods=["GET"]),
             Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
+            Route("/page/review/{number:int}/split", door.changing(questions.split), methods=["POST"]),
             Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
             Route("/page/review/answers", door.changing(questions.answered), methods=["POST"]),
             Route("/page/review/undo", door.changing(questions.undone), methods=["POST"]),
@@ -178,6 +186,7 @@ class StatusPage:
     def _state(self) -> dict[str, Any]:
         health, now = self._health, time.monotonic()
         stats = self._stats() if self._stats else None
+        zones = {camera.name: camera.zones for camera in self._settings.cameras}
         return {
             "device": self._settings.device.name,
             "version": __version__,
@@ -192,19 +201,37 @@ class StatusPage:
             "shed": f"{health.shed.what}: {health.shed.why}" if health.shed.level else "",
             "problems": dict(health.problems),
             "cameras": [
-                {"name": name, "state": one.state, "reason": one.reason, "fps": round(one.fps(now), 1)}
+                {
+                    "name": name,
+                    "state": one.state,
+                    "reason": one.reason,
+                    "fps": round(one.fps(now), 1),
+                    "zones": zones.get(name, {}),
+                }
                 for name, one in health.cameras.items()
             ],
             "fps": self._settings.page.fps,
             "present": [_document(one) for one in self._present()],
             "outbox": stats.outbox if stats else {},
-            "mqtt": bool(self._settings.mqtt.host),
-            "collections": [
-                {"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()
-            ],
+            "broker": self._broker(),
+            "collections": self._listed_collections(),
             "enrollable": self._enrollment.collections(),
             "review": self._questions.summary(),
         }
+
+    def _listed_collections(self) -> list[dict[str, Any]]:
+        try:
+            return [{"name": name, "faces": self._collections.get(name).count} for name in self._collections.names()]
+        except StoreError as error:
+            self._health.trouble("collections", error.message)
+            return []
+
+    def _broker(self) -> dict[str, Any]:
+        """The link to the broker: its state, and what to try where it is down."""
+        if not self._settings.mqtt.host or self._link is None:
+            return {"state": "set" if self._settings.mqtt.host else "off", "detail": "", "try": ""}
+        link = self._link()
+        return {"state": link.link, "detail": link.detail, "try": HINTS.get(link.link, "")}
 
 
 def _document(presence: CameraPresence) -> dict[str, Any]:
@@ -227,7 +254,7 @@ def _document(presence: CameraPresence) -> dict[str, Any]:
 def _asset(name: str) -> Callable[[Request], Any]:
     """A handler for one file of edge/data/page. Browsers ask each time, and are told that it is the same."""
     file, kind = ASSETS[name]
-    body = resources.files("edge").joinpath("data", "page", file).read_bytes()
+    body = resources.files("edge").joinpath("data", "page", *file.split("/")).read_bytes()
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
     async def answer(request: Request) -> Response:

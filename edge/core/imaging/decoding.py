@@ -63,8 +63,23 @@ def decode(data: bytes, where: str = "picture") -> Picture:
 _AGAIN = "send the picture again, whole"
 _SMALLER = "make the picture smaller"
 _OTHER = "convert the picture to JPEG or PNG"
-_OTHERS = {b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypmif1": "HEIC", b"ftypavif": "AVIF"}
-"""bytes 4 to 12 of what phones make -> its name"""
+_OTHERS = {
+    b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypheim": "HEIC", b"ftypmif1": "HEIC", b"ftypmsf1": "HEIC",
+    b"ftypavif": "AVIF", b"ftypisom": "a video", b"ftypmp42": "a video", b"ftypqt  ": "a video",
+}  # fmt: skip
+"""bytes 4 to 12 of a file in the ISO base media format -> its name"""
+_BEGINNINGS = {
+    b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"%PDF": "a PDF document", b"PK\3\4": "a ZIP archive",
+    b"<svg": "SVG", b"<?xm": "an XML document", b"<!do": "an HTML page", b"<htm": "an HTML page",
+}  # fmt: skip
+"""first four bytes, letters in lower case -> what the file is"""
+
+
+def _kind(data: bytes) -> str:
+    """What a file is that is no supported picture, in words."""
+    start = data[:64].lstrip()[:4]
+    known = _OTHERS.get(data[4:12]) or _BEGINNINGS.get(start) or _BEGINNINGS.get(start.lower())
+    return known or "a file of another kind"
 
 
 def _header(data: bytes, where: str) -> Header:
@@ -74,8 +89,7 @@ def _header(data: bytes, where: str) -> Header:
         code = "truncated" if error.truncated else "unsupported"
         raise InputError(f"{where}: {error}", _AGAIN if error.truncated else _OTHER, code=code) from error
     if found is None:
-        got = _OTHERS.get(data[4:12]) or f"bytes that begin with {data[:8]!r}"
-        message = f"{where}: expected JPEG, PNG, WebP or BMP, got {got}"
+        message = f"{where}: expected JPEG, PNG, WebP or BMP, got {_kind(data)}"
         raise InputError(message, _OTHER, code="unsupported")
     return found
 

@@ -45,12 +45,23 @@ def _caption(canvas: ByteArray, text: str, corner: tuple[int, int], line: int) -
 
 
 def square_jpeg(picture: Picture, box: Box, side: int, around: float) -> bytes:
-    """A JPEG of ``side`` x ``side`` pixels: a box with a share ``around`` of it on each side; black outside."""
+    """A JPEG of ``side`` x ``side`` pixels: a box with a share ``around`` of it on each side.
+
+    Near the border the square moves inside the picture; only where the picture is too small is it black outside.
+    """
     reach = max(box.width * picture.width, box.height * picture.height, 1.0) * (1 + 2 * around)
+    smaller = float(min(picture.width, picture.height))
+    reach = min(reach, max(smaller, reach / (1 + 2 * around)))
     scale = side / reach
-    left, top = box.center.x * picture.width - reach / 2, box.center.y * picture.height - reach / 2
+    left = _inside(box.center.x * picture.width - reach / 2, reach, picture.width)
+    top = _inside(box.center.y * picture.height - reach / 2, reach, picture.height)
     matrix: FloatArray = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
     return pictures.encode_jpeg(pictures.warped_rgb(picture, matrix, side, side), quality=80)
+
+
+def _inside(start: float, reach: float, size: int) -> float:
+    """``start`` moved so that ``reach`` pixels from it lie inside ``size``; centered where they do not fit."""
+    return (size - reach) / 2 if reach > size else min(max(start, 0.0), size - reach)
 
 
 def saved_as(path_suffix: str, rgb: ByteArray) -> bytes:

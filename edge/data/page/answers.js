@@ -3,6 +3,7 @@
 import { post, words } from "./common.js";
 
 const AT_ONCE = 50; // answers of one request
+const ABOUT = ["confirm", "reject"]; // answers about the name that is shown
 
 export class Answers {
   /** ``settled(given, outcomes)`` after each request, ``done()`` after the last one. */
@@ -35,7 +36,8 @@ export class Answers {
   async send() {
     while (this.unsent.length) {
       const part = this.unsent.slice(0, AT_ONCE);
-      const answers = part.map(({ item: { id }, answer, subject, force }) => (answer === "confirm" ? { id, answer, force } : { id, answer, subject, force }));
+      // the name that was shown, for the device may think of another one by now
+      const answers = part.map(({ item, answer, subject, force }) => ({ id: item.id, answer, force, subject: subject || (ABOUT.includes(answer) && item.subject) || "" }));
       const said = await post("/page/review/answers", { answers });
       this.unsent = this.unsent.slice(part.length);
       const outcomes = said.outcomes ?? part.map(({ item: { id } }) => ({ id, ok: false, code: "failed", error: words(said) }));

@@ -1,5 +1,7 @@
 /** What all views use: elements, requests, words. */
 
+import { language, plural, t } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 export const hooks = { login() {} }; // what happens where the device asks for a login
 
@@ -44,7 +46,7 @@ export async function post(address, body) {
     const answer = await ask(address, options);
     return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
   } catch {
-    return { ok: false, status: 0, error: "the device did not answer", try: "look whether it is on, and try again" };
+    return { ok: false, status: 0, error: t("the device did not answer"), try: t("check that it is on, and try again") };
   }
 }
 
@@ -63,17 +65,21 @@ export function fill(parent, things, build) {
 
 /** Who or what something is, in words: the name, or the pseudonym of a stranger who came again; custom labels after it. */
 export function named({ label, state, subject, pseudonym, custom_labels: custom = [] }) {
-  const unknown = pseudonym || `unknown ${label}`;
-  const who = { known: subject, uncertain: `${subject || label}?`, unknown }[state] ?? label;
+  const kind = t(label);
+  const who = {
+    known: subject, uncertain: `${subject || kind}?`, unknown: pseudonym || t("unknown {label}", { label: kind }),
+    pending: t("{label}, not yet identified", { label: kind }),
+  }[state] ?? kind;
   return [who, ...custom.map((one) => one.name ?? one)].join(" · ");
 }
 
-export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+export const count = (number, one, many) => plural(number, one, many);
+export const faces = (number) => plural(number, "{n} face", "{n} faces");
 
 export function duration(seconds) {
-  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const [size, unit] = units.find(([size]) => seconds >= size) || [1, "s"];
-  return `${Math.floor(seconds / size)} ${unit}`;
+  const units = [[86400, "{n} d"], [3600, "{n} h"], [60, "{n} min"], [1, "{n} s"]];
+  const [size, text] = units.find(([size]) => seconds >= size) || [1, "{n} s"];
+  return t(text, { n: Math.floor(seconds / size) });
 }
 
 /** A face: its picture where there is one, else the letters of its name and what is missing. */
@@ -95,20 +101,30 @@ export function portrait(source, alt, name, missing = "") {
 
 const initials = (name) => (name ? [...name.matchAll(/(?:^|[\s._-])(\S)/gu)].map(([, letter]) => letter).join("").slice(0, 2) : "?").toUpperCase();
 
-/** A similarity as a bar, with a mark where a match begins. */
-export function nearness(similarity, match) {
-  const bar = make("span", `nearness ${match !== null && similarity >= match ? "match" : ""}`);
+/** A likeness of 0 to 100 as a bar, with a line where a match begins. */
+export function nearness(likeness, match) {
+  const line = match ?? null;
+  const bar = make("span", `nearness ${line !== null && likeness >= line ? "match" : ""}`);
   const filled = make("i");
-  filled.style.width = `${100 * Math.min(1, Math.max(0, similarity))}%`;
+  filled.style.width = `${Math.min(100, Math.max(0, likeness))}%`;
   bar.append(filled);
-  if (match !== null) {
+  if (line !== null) {
     const mark = make("u");
-    mark.style.left = `${100 * match}%`;
+    mark.style.left = `${line}%`;
     bar.append(mark);
   }
-  const says = match === null ? "" : `, ${match.toFixed(2)} makes a match`;
-  return set(bar, { role: "img", "aria-label": `similarity ${similarity.toFixed(2)}${says}` });
+  const label = line === null ? t("likeness {n} of 100", { n: Math.round(likeness) })
+    : t("likeness {n} of 100; a match from {line}", { n: Math.round(likeness), line: Math.round(line) });
+  return set(bar, { role: "img", "aria-label": label });
 }
+
+/** Date and time, day, and time of day, as the reader writes them. */
+export const dates = {
+  moment: new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false }),
+  full: new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium", hour12: false }),
+  day: new Intl.DateTimeFormat(language(), { weekday: "long", day: "numeric", month: "long", year: "numeric" }),
+  clock: new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }),
+};
 
 let quiet = 0;
 

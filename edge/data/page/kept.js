@@ -1,21 +1,26 @@
 /** What is kept of the queue and for how long, and its deletion. */
 
-import { $, count, make, post, tell, words } from "./common.js";
+import { $, make, post, tell, words } from "./common.js";
+import { plural, t } from "./words.js";
+
+const answersOf = (told) => plural(told.answered, "{n} answer", "{n} answers");
+const picturesOf = (told) => plural(told.pictures, "{n} picture", "{n} pictures");
 
 /** ``told``: what the device says of its queue. */
 export function kept(told) {
-  const pictures = told.crops ? "its embedding and its picture" : "its embedding, and no picture";
+  const values = { days: told.days, most: told.most.toLocaleString(), answers: answersOf(told), pictures: picturesOf(told) };
   const lines = [
-    `Of each doubtful look the device keeps ${pictures}, until it is answered and for ${told.days} days at most; the oldest of more than ${told.most.toLocaleString("en")} go.`,
-    `What was answered is kept for ${told.days} days, so that it can be exported (${count(told.answered, "answer")} now, ${count(told.pictures, "picture")}). Nothing of it leaves the device.`,
+    told.crops ? t("Of each uncertain look the device keeps the embedding and the picture until it is answered, for {days} days and {most} looks at most.", values)
+      : t("Of each uncertain look the device keeps the embedding and no picture until it is answered, for {days} days and {most} looks at most.", values),
+    t("Answers are kept for {days} days for export ({answers}, {pictures} now). Nothing of it leaves the device.", values),
   ];
   const key = JSON.stringify([lines, told.enabled, told.crops, told.waiting]);
   if ($("review-kept").dataset.key === key) return;
   $("review-kept").dataset.key = key;
   $("review-kept").replaceChildren(...lines.map((text) => make("p", "", text)));
   if (told.enabled && !told.crops) {
-    $("review-kept").append(make("p", "", "", "Pictures are off. ", make("code", "", "crops = true"), " in ", make("code", "", "[review]"),
-      " of the settings keeps them from the next reload on; a question is easier to answer with one."));
+    $("review-kept").append(make("p", "", "", t("Pictures are off.") + " ", make("code", "", "crops = true"), " ", make("code", "", "[review]"),
+      " " + t("keeps them; a question is easier to answer with one.")));
   }
   $("review-delete").disabled = !told.waiting && !told.answered;
 }
@@ -26,13 +31,13 @@ export async function deleteAll(gone) {
   $("delete-dialog").close();
   const said = await post("/page/review/delete", { answered });
   if (!said.ok) return tell(words(said), "bad");
-  tell(`${count(said.deleted, "entry", "entries")} deleted`);
+  tell(plural(said.deleted, "{n} entry deleted", "{n} entries deleted"));
   gone(answered);
 }
 
 export function askDelete(told) {
-  $("delete-words").textContent = `${count(told.waiting, "question")} will be deleted without an answer. What was learned stays: enrolled faces, and what is held away from a name.`;
+  $("delete-words").textContent = plural(told.waiting, "{n} question will be deleted without an answer. What was learned stays: enrolled faces and rejected names.", "{n} questions will be deleted without an answer. What was learned stays: enrolled faces and rejected names.");
   $("delete-answered").checked = false;
-  $("delete-answered-words").textContent = `also ${count(told.answered, "answer")} with ${count(told.pictures, "picture")}`;
+  $("delete-answered-words").textContent = t("also {answers} with {pictures}", { answers: answersOf(told), pictures: picturesOf(told) });
   $("delete-dialog").showModal();
 }

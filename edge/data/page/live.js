@@ -1,11 +1,30 @@
 /** Cameras, who is there, what happens, how the device does. */
 
-import { $, ask, count, fill, make, named } from "./common.js";
+import { $, ask, dates, faces as facesOf, fill, make, named } from "./common.js";
+import { t } from "./words.js";
 
 const MOST_EVENTS = 200; // lines in the list: older ones go
+const PATIENCE = 8000; // milliseconds that a picture may take
 const views = new Map(); // camera -> its view
 let feed = null;
 const pace = { pictures: 5 }; // a second
+
+const SVG = "http://www.w3.org/2000/svg";
+const STATES = { live: "live", connecting: "connecting", lost: "camera lost", off: "off" };
+const BROKER = {
+  off: "none", set: "configured", connecting: "connecting", online: "connected", unreachable: "unreachable", untrusted: "TLS failed",
+  unauthorized: "login refused", refused: "refused", unsupported: "protocol not supported", duplicate_client_id: "client id used twice", stopped: "stopped",
+};
+
+/** The outline of a zone: corners are fractions of the frame. */
+export function outline(name, corners) {
+  const shape = document.createElementNS(SVG, "polygon");
+  shape.setAttribute("points", corners.map(([x, y]) => `${100 * x},${100 * y}`).join(" "));
+  const title = document.createElementNS(SVG, "title");
+  title.textContent = name;
+  shape.append(title);
+  return shape;
+}
 
 /** Pictures of one camera while it can be seen, with the boxes of the very same frame. */
 export class View {
@@ -17,10 +36,12 @@ export class View {
     this.figure = make("figure", "camera");
     const view = make("div", "view");
     this.picture = make("img");
-    this.picture.alt = `camera ${name}, live`;
+    this.picture.alt = t("camera {name}, live", { name });
     this.boxes = make("div", "boxes");
-    this.waiting = make("div", "waiting", "waiting for a picture");
-    view.append(this.picture, this.boxes, this.waiting);
+    this.waiting = make("div", "waiting", t("waiting for a picture"));
+    this.zones = document.createElementNS(SVG, "svg");
+    for (const [attribute, value] of [["class", "zones"], ["viewBox", "0 0 100 100"], ["preserveAspectRatio", "none"], ["aria-hidden", "true"]]) this.zones.setAttribute(attribute, value);
+    view.append(this.picture, this.zones, this.boxes, this.waiting);
     const caption = make("figcaption");
     this.rate = make("span");
     caption.append(make("b", "", name), this.rate);
@@ -32,10 +53,33 @@ export class View {
 
   tell(camera) {
     const live = camera.state === "live";
-    this.rate.textContent = live ? `${camera.fps} frames/s` : camera.state;
+    this.rate.textContent = live ? t("{n} frames/s", { n: camera.fps }) : t(STATES[camera.state] ?? camera.state);
     this.rate.className = live ? "" : "bad";
-    if (!live) this.waiting.textContent = camera.reason || camera.state;
-    this.waiting.hidden = live && this.picture.hasAttribute("src");
+    this.drawZones(camera);
+    this.stale(!live, camera.reason || t(STATES[camera.state] ?? camera.state));
+  }
+
+  /** Whether the last picture is not what the camera sees now: it turns gray, and its boxes go. */
+  stale(old, reason = "") {
+    this.figure.classList.toggle("stale", old);
+    this.boxes.hidden = old;
+    if (old) this.waiting.textContent = reason;
+    this.waiting.hidden = !old && this.picture.hasAttribute("src");
+  }
+
+  /** The connection to the device is lost: nothing here is current. */
+  lose() {
+    this.rate.textContent = t("no connection");
+    this.rate.className = "bad";
+    this.stale(true, t("no connection to the device"));
+  }
+
+  /** Zones of the settings, as outlines on the picture. */
+  drawZones(camera) {
+    const key = JSON.stringify(camera.zones ?? {});
+    if (this.zones.dataset.key === key) return;
+    this.zones.dataset.key = key;
+    this.zones.replaceChildren(...Object.entries(camera.zones ?? {}).map(([name, corners]) => outline(name, corners)));
   }
 
   async run() {
@@ -51,14 +95,14 @@ export class View {
   }
 
   async next() {
-    const answer = await ask(`/cameras/${encodeURIComponent(this.name)}/latest.jpg?after=${this.sequence}`);
+    const answer = await ask(`/cameras/${encodeURIComponent(this.name)}/latest.jpg?after=${this.sequence}`, { signal: AbortSignal.timeout(PATIENCE) });
     if (answer.status !== 200) return false;
     const story = JSON.parse(answer.headers.get("X-Frame"));
     const old = this.picture.src;
     this.sequence = story.sequence;
     this.picture.src = URL.createObjectURL(await answer.blob());
     if (old) URL.revokeObjectURL(old);
-    this.waiting.hidden = true;
+    if (!this.figure.classList.contains("stale")) this.waiting.hidden = true;
     this.boxes.replaceChildren(...story.tracks.map((track) => this.box(track)));
     return true;
   }
@@ -79,10 +123,12 @@ export class View {
     const { clientWidth: roomX, clientHeight: roomY } = this.picture;
     if (!width || !roomX) return;
     const scale = Math.min(roomX / width, roomY / height);
-    Object.assign(this.boxes.style, {
-      left: `${(roomX - width * scale) / 2}px`, top: `${(roomY - height * scale) / 2}px`,
-      width: `${width * scale}px`, height: `${height * scale}px`,
-    });
+    for (const layer of [this.boxes, this.zones]) {
+      Object.assign(layer.style, {
+        left: `${(roomX - width * scale) / 2}px`, top: `${(roomY - height * scale) / 2}px`,
+        width: `${width * scale}px`, height: `${height * scale}px`,
+      });
+    }
   }
 }
 
@@ -99,6 +145,19 @@ export function show(state) {
   facts(state);
 }
 
+/** The device does not answer: no picture and nobody "present" is current. */
+export function lose() {
+  for (const view of views.values()) view.lose();
+  fill($("present"), ["lost"], () => make("li", "none", t("not known: the device does not answer")));
+}
+
+/** What is wrong with the broker, in words; empty where nothing is. */
+export function brokerProblem({ broker, outbox }) {
+  if (["off", "set", "online", "connecting"].includes(broker.state)) return "";
+  const waiting = outbox.waiting ? t(" {n} events wait.", { n: outbox.waiting }) : "";
+  return t("Broker: {state}.", { state: t(BROKER[broker.state] ?? broker.state) }) + (broker.try ? ` ${broker.try}.` : "") + waiting;
+}
+
 export function run() {
   for (const view of views.values()) view.run();
 }
@@ -107,7 +166,7 @@ function present(state) {
   const all = state.present.flatMap(({ camera, tracks }) => tracks.map((track) => ({ camera, ...track })));
   const lines = all.map((one) => [named(one), one.state, [one.camera, ...one.zones].join(", ")]);
   fill($("present"), lines.length ? lines : [null], (line) => {
-    if (!line) return make("li", "none", "nobody");
+    if (!line) return make("li", "none", t("nobody"));
     return make("li", "", "", make("span", `who ${line[1]}`, line[0]), make("small", "", line[2]));
   });
 }
@@ -115,15 +174,15 @@ function present(state) {
 function facts(state) {
   const faces = state.collections.reduce((sum, one) => sum + one.faces, 0);
   const rows = [
-    ["Release", state.release || "none"], ["Version", state.version], ["Hardware", state.hardware],
-    ["Temperature", state.temperature === null ? "" : `${Math.round(state.temperature)} °C`],
-    ["Power", state.throttled.join(", ").replaceAll("_", " ")],
-    ["Given up", state.shed],
-    ["Memory", `${state.memory_mb} MB`], ["Clock", state.clock],
-    ["Broker", state.mqtt ? "set" : "none"],
-    ["Events waiting", String(state.outbox.waiting ?? "")],
-    ["Events lost", state.outbox.lost ? String(state.outbox.lost) : ""],
-    ["Enrolled", count(faces, "face")],
+    [t("Broker"), t(BROKER[state.broker.state] ?? state.broker.state)],
+    [t("Events waiting"), String(state.outbox.waiting ?? "")],
+    [t("Events lost"), state.outbox.lost ? String(state.outbox.lost) : ""],
+    [t("Enrolled"), facesOf(faces)],
+    [t("Temperature"), state.temperature === null ? "" : `${Math.round(state.temperature)} °C`],
+    [t("Power"), state.throttled.join(", ").replaceAll("_", " ")],
+    [t("Degraded"), state.shed],
+    [t("Clock"), state.clock === "synced" ? "" : t("not set: times may be wrong")],
+    [t("Memory"), `${state.memory_mb} MB`], [t("Version"), state.version], [t("Release"), state.release],
   ].filter(([, value]) => value);
   const flat = rows.flatMap(([name, value]) => [["dt", name], ["dd", value]]);
   fill($("facts"), flat, ([tag, text]) => make(tag, "", text));
@@ -143,8 +202,8 @@ export function deaf(forget = false) {
   if (forget) $("events").replaceChildren();
 }
 
-const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const WORDS = { new: "came", update: "seen", end: "left" };
+const WORDS = { new: "arrived", update: "updated", end: "left" };
+const timeOf = (moment) => (moment.toDateString() === new Date().toDateString() ? dates.clock : dates.moment).format(moment);
 let waiting = []; // events that the next drawn frame shows
 
 /** Many at once are drawn once. */
@@ -163,9 +222,9 @@ function draw() {
 
 function line(one) {
   const moment = new Date(one.time * 1000);
-  const time = make("time", "", clock.format(moment));
+  const time = make("time", "", timeOf(moment));
   time.dateTime = moment.toISOString();
   const { state } = one.identity;
-  const what = make("span", "", "", make("span", `who ${state}`, named({ ...one, ...one.identity })), ` ${WORDS[one.type] ?? one.type}`);
+  const what = make("span", "", "", make("span", `who ${state}`, named({ ...one, ...one.identity })), ` ${t(WORDS[one.type] ?? one.type)}`);
   return make("li", "fresh", "", time, what, make("small", "", [one.camera, ...one.zones].join(", ")));
 }

@@ -1,6 +1,7 @@
 /** A field for a name that knows who is enrolled: type ahead, choose, or write a new one. */
 
-import { ask, count, make, path, set } from "./common.js";
+import { ask, faces as facesOf, make, path, set } from "./common.js";
+import { t } from "./words.js";
 
 const SHOWN = 8;
 const known = new Map(); // collection -> {subjects, total}, until somebody new comes
@@ -35,7 +36,7 @@ export class NameField {
     this.asked = 0;
     this.list = make("ul", "options");
     this.list.id = `names-${++fields}`;
-    set(this.list, { role: "listbox", "aria-label": "Names that are known" });
+    set(this.list, { role: "listbox", "aria-label": t("Known names") });
     this.list.hidden = true;
     input.after(this.list);
     set(input, {
@@ -90,7 +91,7 @@ export class NameField {
     this.input.setAttribute("aria-expanded", String(open));
     this.input.removeAttribute("aria-activedescendant");
     this.list.replaceChildren(...this.options.map(({ subject, faces }, index) => {
-      const option = make("li", index === this.at ? "current" : "", "", make("span", "", subject), make("small", "", faces === undefined ? "" : count(faces, "face")));
+      const option = make("li", index === this.at ? "current" : "", "", make("span", "", subject), make("small", "", faces === undefined ? "" : facesOf(faces)));
       option.id = `${this.list.id}-${index}`;
       set(option, { role: "option", "aria-selected": String(index === this.at) });
       if (index === this.at) this.input.setAttribute("aria-activedescendant", option.id);

@@ -4,15 +4,19 @@ import { $, ask, duration, fill, hooks, make } from "./common.js";
 import * as live from "./live.js";
 import * as people from "./people.js";
 import * as review from "./review.js";
+import * as texts from "./words.js";
 
-const STATE_EVERY = 2000; // milliseconds between two looks at the state
+const { t, plural } = texts;
+
+const STATE_EVERY = 2000; // milliseconds between two requests for the state
+const PATIENCE = 4000; // milliseconds that the device may take to answer one
 const PARTS = ["live", "people", "review"];
 
 hooks.login = () => {
   $("main").hidden = $("parts").hidden = true;
   if (!$("login").hidden) return;
   $("login").hidden = false;
-  $("summary").textContent = "log in to look";
+  $("summary").textContent = t("log in first");
   live.deaf();
   $("token").focus();
 };
@@ -27,11 +31,13 @@ function show(state) {
   $("device").textContent = state.device;
   const problems = Object.entries(state.problems);
   const lost = state.cameras.filter((camera) => camera.state !== "live").length;
-  const said = [`${state.cameras.length - lost} of ${state.cameras.length} cameras live`, `up ${duration(state.uptime)}`];
-  if (problems.length) said.unshift(`${problems.length} problem${problems.length > 1 ? "s" : ""}`);
+  const broker = live.brokerProblem(state);
+  if (broker) problems.unshift(["", broker]);
+  const said = [t("{n} of {all} cameras live", { n: state.cameras.length - lost, all: state.cameras.length }), t("up {time}", { time: duration(state.uptime) })];
+  if (problems.length) said.unshift(plural(problems.length, "{n} problem", "{n} problems"));
   say(said.join(" · "), problems.length || lost ? "warn" : "");
   $("problems").hidden = !problems.length;
-  fill($("problems"), problems.map(([part, problem]) => `${part}: ${problem}`), (text) => make("p", "", text));
+  fill($("problems"), problems.map(([part, problem]) => (part ? `${part}: ${problem}` : problem)), (text) => make("p", "", text));
   live.show(state);
   people.show(state);
   review.show(state.review);
@@ -52,12 +58,18 @@ function turn() {
   if (part === "live") live.run();
 }
 
+let looking = false;
+
 async function look() {
+  if (looking) return;
+  looking = true;
   try {
-    if ($("main").hidden && (await (await ask("/page/door")).json()).login) return hooks.login();
-    const answer = await ask("/page/state");
+    const signal = AbortSignal.timeout(PATIENCE);
+    if ($("main").hidden && (await (await ask("/page/door", { signal })).json()).login) return hooks.login();
+    const answer = await ask("/page/state", { signal });
     if (answer.status === 401) return;
     if (!answer.ok) return say((await answer.json()).error, "off");
+    document.body.classList.remove("lost");
     const first = $("main").hidden;
     $("login").hidden = true;
     $("main").hidden = $("parts").hidden = false;
@@ -66,8 +78,14 @@ async function look() {
     live.listen();
     live.run();
   } catch (error) {
-    if (!(error instanceof TypeError && /fetch/i.test(error.message))) throw error;
-    say("the device does not answer", "off");
+    const unanswered = error instanceof DOMException || (error instanceof TypeError && /fetch|network|load failed/i.test(error.message));
+    if (!unanswered) throw error;
+    say(t("the device does not answer"), "off");
+    document.body.classList.add("lost");
+    live.lose();
+    people.lose();
+  } finally {
+    looking = false;
   }
 }
 
@@ -78,7 +96,7 @@ async function login(submitted) {
     method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify({ token: $("token").value }),
   }).catch(() => null);
   if (!answer?.ok) {
-    $("login-error").textContent = answer ? (await answer.json()).error : "the device does not answer";
+    $("login-error").textContent = answer ? (await answer.json()).error : t("the device does not answer");
     return;
   }
   $("token").value = "";
@@ -86,6 +104,7 @@ async function login(submitted) {
   look();
 }
 
+await texts.begin();
 people.begin();
 review.begin();
 $("login-form").addEventListener("submit", login);

@@ -1,8 +1,9 @@
 /** Collections, and enrollment: a name, pictures from a camera or from files, a look at what would be enrolled. */
 
-import { $, button, count, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
+import { $, button, faces as facesOf, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
 import { View } from "./live.js";
 import { NameField, forgetNames, subjectsOf } from "./names.js";
+import { plural, t } from "./words.js";
 
 const GRADES = [[0.75, "good"], [0.5, "fair"], [0, "poor"]]; // quality from which
 const TALLEST = 20; // rem of a picture that was taken
@@ -15,8 +16,8 @@ let cameras = [];
 
 export function show(state) {
   fill($("collections"), state.collections.length ? state.collections : [null], (one) => {
-    if (!one) return make("p", "none", "none yet: enroll somebody, and there is one");
-    const details = make("details", "", "", make("summary", "", one.name, make("small", "", count(one.faces, "face"))));
+    if (!one) return make("p", "none", t("none yet: the first enrolled face creates one"));
+    const details = make("details", "", "", make("summary", "", one.name, make("small", "", facesOf(one.faces))));
     details.addEventListener("toggle", () => details.open && subjects(details, one.name));
     return details;
   });
@@ -39,8 +40,8 @@ async function subjects(details, name) {
   const { subjects, total } = await subjectsOf(name);
   const list = make("ul", "subjects");
   for (const { subject, faces } of subjects) list.append(make("li", "", `${subject} · ${faces}`));
-  if (!subjects.length) list.append(make("li", "none", "no subjects"));
-  if (total > subjects.length) list.append(make("li", "none", `and ${(total - subjects.length).toLocaleString("en")} more`));
+  if (!subjects.length) list.append(make("li", "none", t("no subjects")));
+  if (total > subjects.length) list.append(make("li", "none", t("and {n} more", { n: (total - subjects.length).toLocaleString() })));
   details.querySelector("ul")?.remove();
   details.append(list);
 }
@@ -68,7 +69,7 @@ async function takePicture() {
   const said = await post(`${path("collections", $("enroll-collection").value, "looks")}?camera=${encodeURIComponent(from)}`);
   $("enroll-take").disabled = false;
   if (!said.ok) return tell(words(said), "bad");
-  add({ title: `from ${from}`, ...said });
+  add({ title: t("from {name}", { name: from }), ...said });
 }
 
 async function takeFiles(files) {
@@ -76,7 +77,7 @@ async function takeFiles(files) {
   const progress = $("enroll-progress");
   const all = [...files];
   for (const [index, file] of all.entries()) {
-    progress.textContent = `looking at ${index + 1} of ${all.length}: ${file.name}`;
+    progress.textContent = t("checking {n} of {all}: {name}", { n: index + 1, all: all.length, name: file.name });
     const said = await post(path("collections", collection, "looks"), file);
     add(said.ok ? { title: file.name, ...said } : { title: file.name, faces: [], error: said.error, try: said.try, collection });
   }
@@ -87,28 +88,32 @@ async function takeFiles(files) {
 /* ---- cards: a picture, what was found in it, and what would be enrolled ---- */
 
 function add(look) {
-  const card = { ...look, face: look.best, status: "", refused: "" };
+  // of several faces none is chosen: the picture may show other people as well
+  const card = { ...look, face: look.faces.length === 1 ? 0 : null, status: "", refused: "", odd: false };
   card.element = make("li", "look");
   cards.unshift(card);
   $("enroll-looks").prepend(card.element);
   draw(card);
   summary();
+  compare();
 }
 
 function remove(card) {
   cards.splice(cards.indexOf(card), 1);
   card.element.remove();
   summary();
+  compare();
 }
 
-const faceOf = (card) => card.faces[card.face];
+const faceOf = (card) => card.faces[card.face ?? -1];
+const undecided = (card) => !card.status && card.faces.length > 1 && card.face === null;
 const ready = (card) => !card.status && faceOf(card) && !faceOf(card).reason;
 /** The enrolled subject that the face looks like, where it is not the one that was typed. */
 const rival = (card, name) => { const [near] = faceOf(card).nearest; return near?.match && near.subject !== name ? near : null; };
 
 function draw(card) {
-  const head = make("div", "look-head", "", make("b", "", card.title), button("Remove", "", () => remove(card), "plain small"));
-  head.lastChild.setAttribute("aria-label", `Remove ${card.title}`);
+  const head = make("div", "look-head", "", make("b", "", card.title), button(t("Remove"), "", () => remove(card), "plain small"));
+  head.lastChild.setAttribute("aria-label", t("Remove {name}", { name: card.title }));
   const parts = [head];
   if (card.status) parts.push(make("p", "done", card.status));
   else if (!card.faces.length) parts.push(still(card), problem(card));
@@ -122,7 +127,7 @@ const problem = (said) => make("p", "error", `${said.error[0].toUpperCase()}${sa
 /** The picture as it was taken, each face of it a button. */
 function still(card) {
   const frame = make("div", "still");
-  if (!card.picture) { frame.append(make("span", "none", "no picture")); return frame; }
+  if (!card.picture) { frame.append(make("span", "none", t("no picture"))); return frame; }
   const picture = make("img");
   picture.alt = card.title;
   picture.src = card.picture;
@@ -134,8 +139,8 @@ function still(card) {
     const spot = make("button", `spot${face.reason ? " bad" : ""}`, card.faces.length > 1 ? String(index + 1) : "");
     spot.type = "button";
     Object.assign(spot.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
-    set(spot, { "aria-pressed": String(index === card.face), "aria-label": `face ${index + 1} of ${card.faces.length}${face.reason ? `: ${face.error}` : ""}` });
-    spot.addEventListener("click", () => { card.face = index; card.refused = ""; draw(card); summary(); card.element.querySelectorAll(".spot")[index].focus(); });
+    set(spot, { "aria-pressed": String(index === card.face), "aria-label": t("face {n} of {all}", { n: index + 1, all: card.faces.length }) + (face.reason ? `: ${face.error}` : "") });
+    spot.addEventListener("click", () => { card.face = index; card.refused = ""; draw(card); summary(); compare(); card.element.querySelectorAll(".spot")[index].focus(); });
     frame.append(spot);
   });
   return frame;
@@ -144,11 +149,15 @@ function still(card) {
 function details(card) {
   const face = faceOf(card);
   const box = make("div", "look-details");
+  if (!face) {
+    box.append(make("p", "verdict warn", t("{n} faces: choose the one to enroll in the picture.", { n: card.faces.length })));
+    return box;
+  }
   const [, grade] = GRADES.find(([from]) => face.quality >= from);
   const facts = make("div", "look-facts", "",
-    make("p", `grade ${face.reason ? "poor" : grade}`, "", make("b", "", `${Math.round(100 * face.quality)} %`), ` quality, ${face.pixels} pixels`));
-  if (card.faces.length > 1) facts.append(make("p", "hint", `${card.faces.length} faces: face ${card.face + 1} is chosen. Choose another in the picture.`));
-  const top = make("div", "look-face", "", portrait(face.picture, "the face that would be enrolled", "?"), facts);
+    make("p", `grade ${face.reason ? "poor" : grade}`, "", make("b", "", `${Math.round(100 * face.quality)} %`), ` ${t("quality, {n} pixels", { n: face.pixels })}`));
+  if (card.faces.length > 1) facts.append(make("p", "hint", t("{all} faces: face {n} is chosen. Choose another in the picture.", { all: card.faces.length, n: card.face + 1 })));
+  const top = make("div", "look-face", "", portrait(face.picture, t("the face that would be enrolled"), "?"), facts);
   box.append(top);
   if (face.reason) { box.append(problem(face)); return box; }
   box.append(near(card, face), verdict(card), enrollButton(card));
@@ -156,9 +165,9 @@ function details(card) {
 }
 
 function near(card, face) {
-  if (!face.nearest.length) return make("p", "hint", "Nobody is enrolled in this collection yet.");
-  const lines = face.nearest.map((one) => make("li", "", "", make("span", "", one.subject), nearness(one.similarity, card.match), make("small", "", one.similarity.toFixed(2))));
-  return make("div", "", "", make("p", "head", "Nearest who are enrolled"), make("ul", "nearest", "", ...lines));
+  if (!face.nearest.length) return make("p", "hint", t("Nobody is enrolled in this collection yet."));
+  const lines = face.nearest.map((one) => make("li", "", "", make("span", "", one.subject), nearness(one.likeness, card.match_likeness), make("small", "", String(Math.round(one.likeness)))));
+  return make("div", "", "", make("p", "head", t("Nearest enrolled subjects")), make("ul", "nearest", "", ...lines));
 }
 
 function verdict(card) {
@@ -167,22 +176,23 @@ function verdict(card) {
   const face = faceOf(card);
   const other = rival(card, name);
   const own = face.nearest.find((one) => one.subject === name);
-  if (card.refused) line.append(make("b", "", "Not enrolled. "), `${card.refused}.`);
+  if (card.refused) line.append(make("b", "", t("Not enrolled:")), ` ${card.refused}.`);
+  else if (card.odd) line.append(t("This face looks unlike the others here. It is left out of “Enroll all”: check that it shows the same subject."));
   else if (other) {
-    line.append("This looks like ", make("b", "", other.subject), `, who is enrolled already (${other.similarity.toFixed(2)}).`);
-    line.append(button(`It is ${other.subject}`, "", () => { $("enroll-subject").value = other.subject; field.changed(); }, "plain small"));
-  } else if (own?.match) line.append("It agrees with the faces of ", make("b", "", name), ".");
-  else if (own) line.append("It is little like the faces of ", make("b", "", name), ` that are enrolled (${own.similarity.toFixed(2)}).`);
-  else if (face.nearest.length) line.append("Nobody who is enrolled looks like this.");
-  line.className = `verdict ${card.refused || other ? "warn" : own && !own.match ? "warn" : "fine"}`;
+    line.append(t("This looks like {name}, who is enrolled already ({n} of 100).", { name: other.subject, n: Math.round(other.likeness) }));
+    line.append(button(t("It is {name}", { name: other.subject }), "", () => { $("enroll-subject").value = other.subject; field.changed(); }, "plain small"));
+  } else if (own?.match) line.append(t("It matches the faces of {name}.", { name }));
+  else if (own) line.append(t("It is little like the enrolled faces of {name} ({n} of 100).", { name, n: Math.round(own.likeness) }));
+  else if (face.nearest.length) line.append(t("Nobody enrolled looks like this."));
+  line.className = `verdict ${card.refused || card.odd || other ? "warn" : own && !own.match ? "warn" : "fine"}`;
   return line;
 }
 
 function enrollButton(card) {
   const name = field.name;
-  const doubt = card.refused || (name && rival(card, name));
-  if (!name) return button("Name whom it shows", "", () => $("enroll-subject").focus(), "plain");
-  const made = button(doubt ? `Enroll as ${name} all the same` : `Enroll as ${name}`, "", () => enroll(card, Boolean(doubt)), doubt ? "plain" : "");
+  const doubt = card.refused || card.odd || (name && rival(card, name));
+  if (!name) return button(t("Enter a name first"), "", () => $("enroll-subject").focus(), "plain");
+  const made = button(doubt ? t("Enroll as {name} anyway", { name }) : t("Enroll as {name}", { name }), "", () => enroll(card, Boolean(doubt)), doubt ? "plain" : "");
   made.disabled = Boolean(card.busy);
   return made;
 }
@@ -195,7 +205,7 @@ async function enroll(card, force = false) {
   const query = new URLSearchParams({ face: card.face, subject: name, ...(force ? { force: "1" } : {}) });
   const said = await post(`${path("looks", card.look)}?${query}`);
   card.busy = false;
-  if (said.ok) card.status = said.status === "added" ? `Enrolled as ${said.subject}.` : `Was there already, as ${said.subject}.`;
+  if (said.ok) card.status = said.status === "added" ? t("Enrolled as {name}.", { name: said.subject }) : t("Already enrolled as {name}.", { name: said.subject });
   else if (said.status === 409) card.refused = said.error;
   else tell(words(said), "bad");
   forgetNames();
@@ -204,23 +214,62 @@ async function enroll(card, force = false) {
   if (said.ok) tell(card.status);
 }
 
+/** What "Enroll all" takes: one chosen face, like the others, and like nobody else who is enrolled. */
+const clear = () => cards.filter((card) => ready(card) && !card.refused && !card.odd && !rival(card, field.name));
+
 async function enrollAll() {
-  for (const card of cards.filter((one) => ready(one) && !one.refused && !rival(one, field.name))) await enroll(card);
+  await compare();
+  for (const card of clear()) await enroll(card);
+}
+
+let comparing = 0;
+
+/** Compare the chosen faces with each other, and with those that the subject has: which one looks unlike the rest. */
+async function compare() {
+  const turn = ++comparing;
+  const chosen = cards.filter(ready);
+  let odd = [];
+  if (chosen.length > 1) {
+    const said = await post(path("looks", "compare"), { subject: field.name, looks: chosen.map(({ look, face }) => ({ look, face })) });
+    if (turn !== comparing || !said.ok) return;
+    odd = said.odd;
+  }
+  for (const card of cards) {
+    const now = odd.includes(card.look);
+    if (card.odd === now) continue;
+    card.odd = now;
+    if (!card.status) draw(card);
+  }
+  summary();
 }
 
 function summary() {
   const name = field.name;
-  const clear = cards.filter((card) => ready(card) && !card.refused && !rival(card, name));
-  $("enroll-all").hidden = clear.length < 2;
+  const n = clear().length;
+  const open = cards.filter(undecided).length;
+  const odd = cards.filter((card) => ready(card) && card.odd).length;
+  $("enroll-all").hidden = n < 2;
   $("enroll-all").disabled = !name;
-  $("enroll-all").textContent = name ? `Enroll all ${clear.length} as ${name}` : `Enroll all ${clear.length}: the name is missing`;
+  $("enroll-all").textContent = name ? t("Enroll all {n} as {name}", { n, name }) : t("Enroll all {n}: enter a name first", { n });
+  const left = [
+    open ? plural(open, "{n} picture shows several faces and is left out until one is chosen.", "{n} pictures show several faces and are left out until one is chosen.") : "",
+    odd ? plural(odd, "{n} face looks unlike the others and is left out.", "{n} faces look unlike the others and are left out.") : "",
+  ].filter(Boolean).join(" ");
+  if ($("enroll-left").textContent !== left) $("enroll-left").textContent = left;
   $("enroll-empty").hidden = cards.length > 0;
 }
+
+let pause = 0;
 
 function renamed() {
   for (const card of cards) if (!card.status) { card.refused = ""; draw(card); }
   summary();
+  clearTimeout(pause);
+  pause = setTimeout(compare, 300);
 }
+
+/** The device does not answer: the picture here is not current. */
+export const lose = () => view?.lose();
 
 export function begin() {
   field = new NameField($("enroll-subject"), { changed: renamed });

@@ -1,11 +1,12 @@
 /** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
 
 import { Answers } from "./answers.js";
-import { $, ask, count, make, portrait, set, tell, words } from "./common.js";
+import { $, ask, make, path, portrait, post, set, tell, words } from "./common.js";
 import { askDelete, deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
-import { able, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
+import { able, looksOf, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
 import { Rows } from "./rows.js";
+import { plural, t } from "./words.js";
 
 const ROW = 64; // pixels, as in the style sheet
 const ENOUGH = 2000; // questions that are held: more are asked for when these become few
@@ -15,7 +16,15 @@ const SORTS = {
   "by name": (a, b) => (a.subject ?? "\uffff").localeCompare(b.subject ?? "\uffff") || a.id - b.id,
   "most similar first": (a, b) => nearestOf(b) - nearestOf(a) || a.id - b.id,
 };
-const SAID = { confirm: "confirmed", rename: "named", new: "enrolled as new", reject: "held away from the name", discard: "discarded" };
+/** What was done with one question, or with several, in words. */
+const DONE = {
+  confirm: (what) => t("{what} confirmed", { what }),
+  rename: (what, name) => t("{what} named {name}", { what, name }),
+  new: (what, name) => t("{what} enrolled as {name}", { what, name }),
+  reject: (what) => t("{what} rejected", { what }),
+  discard: (what) => t("{what} ignored", { what }),
+};
+const NAMING = ["confirm", "rename", "new", "reject"]; // answers after which other questions may look different
 
 const held = new Map(); // id -> question
 let order = []; // what the list shows
@@ -26,11 +35,13 @@ const answers = new Answers(settled, sent);
 let newest = 0;
 let more = false;
 let loading = null;
-let odd = 0; // looks at the state in a row that did not fit what is held
+let odd = 0; // states in a row that did not fit what is held
+let outdated = false; // an answer gave a name: the nearest subjects of other questions may have changed
 let told = { enabled: false, crops: false, waiting: 0, days: 0, most: 0, answered: 0, pictures: 0 };
 let rows;
 let field;
 let asking = null; // what a name is asked for: "rename" or "new"
+let askedAbout = 0; // id of the question that is being named: it stays as it is meanwhile
 
 const open = () => !$("part-review").hidden && !$("main").hidden;
 const current = () => order[at];
@@ -45,7 +56,7 @@ export function show(review) {
   if (!open()) return;
   const fits = more || answers.busy || held.size === review.waiting;
   odd = fits ? 0 : odd + 1;
-  if (asking) return; // whom somebody names now stays where it is
+  if (asking) return; // the question that is being named stays where it is
   if (review.newest > newest && !more) load();
   else if (odd > 1) { odd = 0; reload(); } // somebody answers elsewhere, or they became too old
   else paint(false);
@@ -59,9 +70,13 @@ export function enter() {
 
 async function reload() {
   const now = current()?.id;
+  await loading;
+  const refused = [...held.values()].filter((item) => item.refused);
   held.clear();
   newest = 0;
   await load();
+  for (const item of refused) if (held.has(item.id)) held.get(item.id).refused = item.refused;
+  if (refused.length) arrange();
   const place = order.findIndex((item) => item.id === now);
   if (place >= 0) move(place);
 }
@@ -77,9 +92,9 @@ async function fetchAll() {
     if (!answer?.ok) return;
     const said = await answer.json();
     for (const item of said.questions) {
-      newest = Math.max(newest, item.id);
       if (!answers.has(item.id)) held.set(item.id, item);
     }
+    newest = Math.max(newest, said.newest);
     more = said.more;
     if (!answers.groups.length) answers.groups = said.undoable.map((id) => ({ ids: [id] }));
     arrange();
@@ -91,7 +106,7 @@ function arrange() {
   const now = current()?.id;
   const reason = $("review-reason").value;
   const reasons = [...new Set([...held.values()].map((item) => item.reason))].sort();
-  options($("review-reason"), ["", ...reasons], (value) => (value ? value.replaceAll("_", " ") : "every reason"));
+  options($("review-reason"), ["", ...reasons], (value) => (value ? t(value.replaceAll("_", " ")) : t("every reason")));
   order = [...held.values()].filter((item) => !reason || item.reason === reason).sort(SORTS[$("review-sort").value]);
   for (const id of chosen) if (!held.has(id)) chosen.delete(id);
   at = Math.max(0, order.findIndex((item) => item.id === now));
@@ -114,25 +129,25 @@ function paint(anew = true) {
   $("review-none").hidden = any;
   $("review-work").hidden = !any;
   $("review-undo").disabled = !answers.groups.length;
-  $("review-total").textContent = held.size ? `${count(held.size, "question waits", "questions wait")}${more ? ", and more" : ""}` : "";
+  $("review-total").textContent = held.size ? waitingText(held.size) + (more ? t(", and more") : "") : "";
   const refused = [...held.values()].filter((item) => item.refused).length;
   $("review-refused").hidden = !refused;
-  $("review-refused").textContent = `${refused} not applied`;
+  $("review-refused").textContent = t("{n} not applied", { n: refused });
   if (!any) { nothing(); return; }
   at = Math.min(at, order.length - 1);
   rows.show(order, at, anew);
   rows.reveal();
-  $("review-chosen").textContent = chosen.size ? `${chosen.size.toLocaleString("en")} chosen` : "";
-  $("review-all").textContent = chosen.size ? "Choose none" : "Choose all";
+  $("review-chosen").textContent = chosen.size ? t("{n} chosen", { n: chosen.size.toLocaleString() }) : "";
+  $("review-all").textContent = chosen.size ? t("Choose none") : t("Choose all");
   const item = current();
-  question(item, chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null, can);
+  if (!asking || askedAbout !== item.id) question(item, chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null, can);
 }
 
 function nothing() {
   const filtered = held.size > 0;
-  const [head, text] = filtered ? ["None for this reason", "Other questions wait: choose every reason above."]
-    : told.enabled ? ["Nothing to answer", "The device is sure of what it saw. Doubtful matches will wait here."]
-    : ["Review is off", "Doubtful matches are not kept. To be asked about them, set this and reload the daemon:"];
+  const [head, text] = filtered ? [t("None for this reason"), t("Other questions wait: choose every reason above.")]
+    : told.enabled ? [t("Nothing to answer"), t("The device is sure of what it saw. Uncertain matches will wait here.")]
+    : [t("Review is off"), t("Uncertain matches are not kept. To be asked about them, set this and reload the daemon:")];
   $("review-none").replaceChildren(make("h3", "", head), make("p", "", text));
   if (!filtered && !told.enabled) $("review-none").append(make("pre", "", "[review]\nenabled = true   # keeps the embedding of doubtful tracks\ncrops = true     # keeps their pictures as well"));
 }
@@ -141,10 +156,10 @@ function paintRow(row, item) {
   const picked = chosen.has(item.id);
   set(row, { "aria-selected": String(picked) });
   row.classList.toggle("picked", picked);
-  const tag = item.refused ? make("em", "refused", "refused") : make("em", "", reasonOf(item));
+  const tag = item.refused ? make("em", "refused", t("refused")) : make("em", "", reasonOf(item));
   const lines = make("span", "row-lines", "",
     make("span", "", "", make("b", "", item.pseudonym || !item.subject ? titleOf(item) : `${item.subject}?`), tag),
-    make("span", "", "", make("small", "", `${item.camera} · ${when.format(item.time * 1000)}`), make("small", "", item.nearest.length ? nearestOf(item).toFixed(2) : "–")));
+    make("span", "", "", make("small", "", `${item.camera} · ${when.format(item.time * 1000)}`), make("small", "", looksOf(item) || (item.nearest.length ? String(Math.round(nearestOf(item))) : "–"))));
   row.replaceChildren(make("i", "tick"), portrait(pictureOf(item), "", item.subject), lines);
 }
 
@@ -168,7 +183,7 @@ function choose(fits, text) {
   chosen.clear();
   for (const item of order) if (fits(item)) chosen.add(item.id);
   paint();
-  tell(`${chosen.size.toLocaleString("en")} chosen: ${text}`);
+  tell(t("{n} chosen: {what}", { n: chosen.size.toLocaleString(), what: text }));
 }
 
 /** To the next one whose answer was refused, from the current one on and then from the top. */
@@ -177,9 +192,9 @@ function toRefused() {
   if (next !== undefined) move(next);
 }
 
-const chooseSubject = () => { const { subject, collection } = current(); choose((item) => item.subject === subject && item.collection === collection, subject ? `about ${subject}` : "that name nobody"); };
-const chooseTrack = () => { const { id, camera, track } = current(); choose((item) => (track ? item.camera === camera && item.track === track : item.id === id), `track ${track} at ${camera}`); };
-const chooseAll = () => (chosen.size ? (chosen.clear(), paint()) : choose(() => true, "all of the list"));
+const chooseSubject = () => { const { subject, collection } = current(); choose((item) => item.subject === subject && item.collection === collection, subject ? t("about {name}", { name: subject }) : t("without a name")); };
+const chooseTrack = () => { const { id, camera, track } = current(); choose((item) => (track ? item.camera === camera && item.track === track : item.id === id), t("track {track} at {camera}", { track, camera })); };
+const chooseAll = () => (chosen.size ? (chosen.clear(), paint()) : choose(() => true, t("all of the list")));
 
 function clicked(event) {
   const row = event.target.closest(".row");
@@ -206,7 +221,7 @@ const targets = () => (chosen.size ? order.filter((item) => chosen.has(item.id))
 function give(answer, subject = "", force = false) {
   const all = targets();
   const those = all.filter((item) => able(item).includes(answer));
-  if (those.length < all.length) tell(`${count(all.length - those.length, "question")} cannot be answered so: say who it is, or discard`, "bad");
+  if (those.length < all.length) tell(t("Nobody is asked about by name here: give a name, or ignore it"), "bad");
   if (!those.length) return;
   const gone = new Set(those.map((item) => item.id));
   for (const item of those) {
@@ -219,11 +234,12 @@ function give(answer, subject = "", force = false) {
   answers.give(those.map((item) => ({ item, answer: subject && subject === item.subject ? "confirm" : answer, subject, force })));
   paint(those.length > 1);
   told = { ...told, waiting: Math.max(0, told.waiting - those.length) };
-  tell(`${those.length > 1 ? count(those.length, "question") : titleOf(those[0])} ${SAID[answer]}${subject ? ` ${subject}` : ""}`);
+  outdated ||= NAMING.includes(answer);
+  tell(DONE[answer](those.length > 1 ? plural(those.length, "{n} question", "{n} questions") : titleOf(those[0]), subject));
 }
 
 function sent() {
-  if (more && held.size < ENOUGH / 2) load();
+  if (outdated && !asking) { outdated = false; reload(); } else if (more && held.size < ENOUGH / 2) load();
   paint(false);
 }
 
@@ -233,14 +249,14 @@ function settled(part, outcomes) {
     const given = part[index];
     if (outcome.ok) {
       if (given.answer === "new") forgetNames();
-    } else if (outcome.code === "gone") tell(`${outcome.error}, elsewhere`);
+    } else if (outcome.code === "gone") tell(t("This question is answered already."));
     else back.push({ ...given.item, refused: { ...outcome, answer: given.answer, subject: given.subject, error: words(outcome) } });
   });
   if (!back.length) return;
   for (const item of back) held.set(item.id, item);
   arrange();
   const [one] = back;
-  tell(back.length > 1 ? `${count(back.length, "answer")} not applied: they wait again, marked` : `not applied: ${one.refused.error}`, "bad");
+  tell(back.length > 1 ? t("{n} answers not applied: they wait again, marked", { n: back.length }) : t("Not applied: {error}.", { error: one.refused.error }), "bad");
 }
 
 function pick(index) {
@@ -250,15 +266,15 @@ function pick(index) {
 
 async function undo() {
   const back = await answers.undo();
-  if (!back.length) return tell("nothing can be taken back");
+  if (!back.length) return tell(t("nothing to undo"));
   const good = back.filter((one) => one.ok);
   for (const { question } of good) held.set(question.id, question);
   forgetNames();
   arrange();
   if (good.length) {
     move(order.findIndex((item) => item.id === good[0].id));
-    tell(`taken back: ${count(good.length, "question waits", "questions wait")} again`);
-  } else tell(`not taken back: ${back[0].error}`, "bad");
+    tell(t("Undone: {what}", { what: waitingText(good.length) }));
+  } else tell(t("Not undone: {error}", { error: back[0].error }), "bad");
 }
 
 /* ---- a name ---- */
@@ -267,9 +283,10 @@ function askName(answer) {
   const item = current();
   if (!item || !targets().some((one) => able(one).includes(answer))) return;
   asking = answer;
+  askedAbout = item.id;
   $("question-name").hidden = false;
-  $("question-name-label").textContent = answer === "new" ? `Name of the new ${item.version ? "label" : "subject"}` : item.version ? "What does it show?" : "Who is it?";
-  $("question-name-hint").textContent = answer === "new" ? "Enter enrolls, Escape leaves it." : "Type and choose with the arrows; Enter answers, Escape leaves it. A name that is not there yet is a new one.";
+  $("question-name-label").textContent = answer === "new" ? (item.version ? t("Name of the new label") : t("Name of the new subject")) : item.version ? t("What does it show?") : t("Who is it?");
+  $("question-name-hint").textContent = answer === "new" ? t("Enter enrolls, Escape cancels.") : t("Type, choose with the arrow keys; Enter answers, Escape cancels. An unknown name enrolls a new subject.");
   const others = item.nearest.map((one) => one.subject).filter((subject) => subject !== item.subject);
   field.open(item.collection, answer === "new" ? [] : others, item.choices);
 }
@@ -286,7 +303,7 @@ async function nameChosen(name) {
   const exists = await field.exists(name);
   if (!asking) return;
   const answer = exists ? "rename" : "new";
-  if (asking === "new" && exists) tell(`${name} is enrolled already: this look is added to them`);
+  if (asking === "new" && exists) tell(t("{name} is enrolled already: this face is added", { name }));
   closeField();
   $("questions").focus({ preventScroll: true });
   give(answer, name);
@@ -303,22 +320,31 @@ function deleted(answered) {
   kept(told);
 }
 
-const can = { give, pick, step, name: askName, leave: closeField };
+/** A look shows another face than the rest of its question: it becomes a question by itself. */
+async function split(id) {
+  const said = await post(path("review", String(id), "split"));
+  if (!said.ok) return tell(words(said), "bad");
+  tell(t("This look is a question by itself now."));
+  reload();
+}
 
-const KEYS = {
-  c: ["yes, it is who is asked about", () => give("confirm")],
-  x: ["not this person: looks like this one are held away from the name", () => give("reject")],
-  r: ["somebody else: type ahead", () => askName("rename")],
-  n: ["a new subject", () => askName("new")],
-  d: ["discard: nothing is to be learned", () => give("discard")],
-  s: ["skip to the next", () => step(1)],
-  u: ["take the last answer back", undo],
-  w: ["go to the next whose answer was refused", toRefused],
-  f: ["apply a refused answer all the same", () => { const item = current(); if (item?.refused?.code === "refused" && !chosen.size) give(item.refused.answer, item.refused.subject, true); }],
-  " ": ["choose, or not, for an answer to several", () => order.length && toggle(current().id)],
-  g: ["choose all about the same subject", () => order.length && chooseSubject()],
-  t: ["choose all of the same track", () => order.length && chooseTrack()],
-  a: ["choose all, or none", chooseAll],
+const waitingText = (n) => plural(n, "{n} question waits", "{n} questions wait");
+const can = { give, pick, step, split, name: askName, leave: closeField };
+
+const keys = () => ({
+  c: [t("yes, it is the subject asked about"), () => give("confirm")],
+  x: [t("not this subject: the face is kept away from the name"), () => give("reject")],
+  r: [t("another subject: type ahead"), () => askName("rename")],
+  n: [t("a new subject"), () => askName("new")],
+  d: [t("ignore: do not ask about this face again"), () => give("discard")],
+  s: [t("skip to the next"), () => step(1)],
+  u: [t("undo the last answer"), undo],
+  w: [t("go to the next refused answer"), toRefused],
+  f: [t("apply a refused answer anyway"), () => { const item = current(); if (item?.refused?.code === "refused" && !chosen.size) give(item.refused.answer, item.refused.subject, true); }],
+  " ": [t("choose, or not, for an answer to several"), () => order.length && toggle(current().id)],
+  g: [t("choose all about the same subject"), () => order.length && chooseSubject()],
+  t: [t("choose all of the same track"), () => order.length && chooseTrack()],
+  a: [t("choose all, or none"), chooseAll],
   j: ["", () => step(1)],
   k: ["", () => step(-1)],
   ArrowDown: ["", () => step(1)],
@@ -328,9 +354,10 @@ const KEYS = {
   Home: ["", () => move(0)],
   End: ["", () => move(order.length - 1)],
   Escape: ["", () => { chosen.clear(); paint(); }],
-  "?": ["these keys", () => $("keys-dialog").showModal()],
-};
-const NAMES = { " ": "Space", ArrowDown: "↓" };
+  "?": [t("these keys"), () => $("keys-dialog").showModal()],
+});
+let KEYS = {};
+const keyName = (key) => (key === " " ? t("Space") : key);
 
 function pressed(event) {
   if (!open() || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
@@ -348,18 +375,19 @@ function pressed(event) {
 }
 
 function keysTable() {
-  const lines = Object.entries(KEYS).filter(([, [text]]) => text).map(([key, [text]]) => [NAMES[key] ?? key, text]);
-  lines.splice(5, 0, ["1 – 9", "it is this one of the nearest"]);
-  lines.unshift(["↑ ↓", "the one before, the next (also k and j); Home, End, page keys"]);
-  lines.push(["Esc", "choose none; close what is open"]);
+  const lines = Object.entries(KEYS).filter(([, [text]]) => text).map(([key, [text]]) => [keyName(key), text]);
+  lines.splice(5, 0, ["1 – 9", t("it is this one of the nearest")]);
+  lines.unshift(["↑ ↓", t("previous and next (also k and j); Home, End, page keys")]);
+  lines.push(["Esc", t("choose none; close what is open")]);
   $("keys-list").replaceChildren(...lines.flatMap(([key, text]) => [make("dt", "", "", make("kbd", "", key)), make("dd", "", text)]));
 }
 
 export function begin() {
+  KEYS = keys();
   rows = new Rows($("questions"), ROW, paintRow);
   field = new NameField($("question-input"), { chosen: nameChosen, eager: true });
-  options($("review-sort"), Object.keys(SORTS), (name) => name);
-  options($("review-reason"), [""], () => "every reason");
+  options($("review-sort"), Object.keys(SORTS), (name) => t(name));
+  options($("review-reason"), [""], () => t("every reason"));
   $("review-sort").addEventListener("change", arrange);
   $("review-reason").addEventListener("change", arrange);
   $("questions").addEventListener("click", clicked);

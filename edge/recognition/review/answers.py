@@ -1,30 +1,41 @@
-"""What becomes of a person's answer: applied at once, after the gate."""
+"""Applies the answers of a reviewer to the collections, each checked by the consistency check first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from edge.core import subjects
 from edge.core.errors import ConflictError, InputError, ModelError, NotFoundError, SpaceError
 from edge.core.settings.schema import Settings
 from edge.core.storage import files
+from edge.core.types import Space
 from edge.inference import model
-from edge.inference.scoring import scorer_of
+from edge.inference.model import Model
+from edge.inference.scoring import UNNORMALIZED, FaceScorer, scorer_of
 from edge.labels import ground_truth
 from edge.labels.examples import Annotation, Example, label_name
 from edge.recognition.enrollment import EmbeddedFace, add_embedded, fits, name_stranger
 from edge.recognition.enrollment_check import EnrollmentCheck, check_enrollment
-from edge.recognition.review.question import ReviewQuestion
+from edge.recognition.identification import subject_search
+from edge.recognition.review.question import Nearest, ReviewQuestion, asked_subject, nearest_of
 from edge.recognition.review.queue import Answer, AnsweredQuestion, ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
+from edge.recognition.subject_search import SubjectSearch
+
+SearchOf = Callable[[str, Collection], SubjectSearch]
+"""label, collection -> the search of that label in it"""
 
 SIDE = 160
 """pixels of a kept picture"""
+MAX_RESOLVED = 1000
+"""waiting looks that are compared with the collection after an answer"""
 MOST_UNDOABLE = 500
 """answers that are held to be taken back"""
 
@@ -33,33 +44,47 @@ MOST_UNDOABLE = 500
 class _Given:
     doubt: ReviewQuestion
     faces: tuple[str, ...] = ()
-    """that were added"""
+    """FaceIds that were added"""
     stranger: Stranger | None = None
-    """who was named by it"""
+    """the stranger that was named by it"""
+    looks: tuple[ReviewQuestion, ...] = ()
+    """further looks of the same face, answered with it"""
+    resolved: tuple[ReviewQuestion, ...] = ()
+    """questions that this answer resolved: their face has a name now"""
 
 
 class ReviewService:
     """Applies answers to the collections of a state folder. ``match``: cosine that makes a match, by label.
 
-    Raises NotFoundError for a question that is gone, ConflictError where the gate says no, SpaceError, StoreError.
+    ``search`` gives the search of a label in a collection; by general scores without it. Raises NotFoundError for a
+    question that is gone, ConflictError where the consistency check refuses, SpaceError, StoreError.
     """
 
-    def __init__(self, queue: ReviewQueue, collections: Collections, match: dict[str, float]) -> None:
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        collections: Collections,
+        match: dict[str, float],
+        search: SearchOf | None = None,
+    ) -> None:
         self._queue, self._collections, self._match = queue, collections, match
+        self._search = search or (lambda _, collection: SubjectSearch(collection, rejections=queue.rejections))
         self._undoable: dict[int, _Given] = {}
 
-    def confirm(self, number: int, force: bool = False) -> str:
-        """It is the subject in question. Returns the name."""
-        doubt = self._queue.get(number)
+    def confirm(self, number: int, force: bool = False, subject: str = "") -> str:
+        """It is the subject in question: ``subject``, where another one was shown than was stored. Returns the name."""
+        doubt = self._best_look(number)
+        if subject and subject != doubt.subject:
+            return self.rename(number, subject, force)
         if doubt.subject is None:
-            raise InputError(f"question {number} names nobody", "say who it is: rename, or new", code="subject")
+            raise InputError(f"question {number} names no subject", "give a name: rename, or new", code="subject")
         if doubt.version:
             return self._learned(doubt, "confirmed", doubt.subject)
         return self._add(doubt, "confirmed", doubt.subject, force)
 
     def rename(self, number: int, subject: str, force: bool = False) -> str:
         """It is another subject of the collection."""
-        doubt = self._queue.get(number)
+        doubt = self._best_look(number)
         if doubt.version:
             return self._learned(doubt, "renamed", subject)
         if subject not in self._collection(doubt).subjects():
@@ -70,27 +95,37 @@ class ReviewService:
 
     def new(self, number: int, subject: str, force: bool = False) -> str:
         """It is somebody whom the collection does not have yet."""
-        doubt = self._queue.get(number)
+        doubt = self._best_look(number)
         if doubt.version:
             return self._learned(doubt, "new", subject)
         if subject in self._collection(doubt).subjects():
             raise ConflictError(f"collection {doubt.collection!r} has {subject!r} already", "answer 'rename'")
         return self._add(doubt, "new", subjects.checked(subject), force)
 
-    def reject(self, number: int) -> str:
-        """It is not the subject in question: from now on looks like this one are held away from that name."""
-        doubt = self._queue.get(number)
-        if doubt.subject is None:
-            raise InputError(f"question {number} names nobody", "discard it, or say who it is", code="subject")
+    def reject(self, number: int, subject: str = "") -> str:
+        """It is not the subject in question, or not ``subject``: looks like this one are held away from that name."""
+        doubt = self._best_look(number)
+        name = subject or doubt.subject
+        if name is None:
+            raise InputError(f"question {number} names no subject", "discard it, or give a name", code="subject")
         if doubt.version:
             self._learned(doubt, "rejected", None)
         else:
-            self._given(doubt, "rejected", doubt.subject)
-        return doubt.subject
+            self._given(doubt, "rejected", name, _Given(doubt, looks=self._further_looks(doubt)))
+        return name
 
     def discard(self, number: int) -> None:
-        """Nothing is to be learned from it."""
-        self._given(self._queue.get(number), "discarded", None)
+        """Nothing is to be learned from it, and this face is not asked about again while ``review.days`` last."""
+        doubt = self._best_look(number)
+        self._given(doubt, "discarded", None, _Given(doubt, looks=self._further_looks(doubt)))
+
+    def current(self, questions: Sequence[ReviewQuestion]) -> list[ReviewQuestion]:
+        """The questions with the nearest subjects as the collections are now, and the subject to ask about by name.
+
+        Questions of custom labels stay as they are, and so do those of a collection or model that is gone.
+        """
+        found = {one.id: self._asked_now(one, near, needed) for one, near, needed in self._nearest_now(questions)}
+        return [found.get(one.id, one) for one in questions]
 
     def undo(self, number: int | None = None) -> ReviewQuestion:
         """Take back an answer that was given here, the last one where no number is told: the question waits again.
@@ -100,8 +135,10 @@ class ReviewService:
         given = self._undoable.get(number) if number is not None else next(reversed(self._undoable.values()), None)
         if given is None:
             raise NotFoundError("no such answer was given here", "only the latest answers can be taken back")
-        self._queue.restore(given.doubt)
-        del self._undoable[given.doubt.id]
+        for look in (given.doubt, *given.looks):
+            self._queue.restore(look)
+        self._queue.put_back(given.resolved)
+        del self._undoable[given.doubt.group]
         if given.faces:
             self._collection(given.doubt).delete_faces(given.faces)
         if given.stranger is not None:
@@ -114,8 +151,10 @@ class ReviewService:
         return list(self._undoable)
 
     def verdict(self, doubt: ReviewQuestion, subject: str) -> EnrollmentCheck:
-        """What the gate says of adding this look to ``subject``."""
-        return check_enrollment(self._collection(doubt), doubt.vector, subject, self._match.get(doubt.label, 1.0))
+        """What the consistency check says of adding this look to ``subject``."""
+        search = self._search(doubt.label, self._collection(doubt))
+        match = self._match.get(doubt.label, 1.0)
+        return check_enrollment(search.collection, doubt.vector, subject, match, search.scorer)
 
     def _learned(self, doubt: ReviewQuestion, answer: Answer, label: str | None) -> str:
         """An example of custom labels, from which the next refit learns. ``label``: None for none of them."""
@@ -129,19 +168,61 @@ class ReviewService:
         fits(collection, doubt.space, f"question {doubt.id}: it was", "discard it, and answer newer ones")
         verdict = self.verdict(doubt, subject)
         if verdict.harm and not force:
-            raise ConflictError(
-                f"question {doubt.id}: {verdict.harm}", "discard it, or add it all the same with --force"
-            )
+            raise ConflictError(f"question {doubt.id}: {verdict.harm}", "discard it, or add it anyway with --force")
+        looks = self._further_looks(doubt)
         faces: list[str] = []
-        if not verdict.redundant:
-            seen = EmbeddedFace(doubt.vector, doubt.box, doubt.score, doubt.quality)
-            faces = [add_embedded(collection, subject, seen, doubt.space)]
+        for look in (doubt, *looks):
+            check = verdict if look is doubt else self.verdict(look, subject)
+            if check.redundant or (check.harm and look is not doubt):
+                continue
+            seen = EmbeddedFace(look.vector, look.box, look.score, look.quality)
+            faces.append(add_embedded(collection, subject, seen, look.space))
         stranger = self._named(doubt, subject, faces)
-        self._given(doubt, answer, subject, _Given(doubt, tuple(faces), stranger))
+        resolved = tuple(self._resolved({doubt.id, *(look.id for look in looks)}, doubt))
+        self._given(doubt, answer, subject, _Given(doubt, tuple(faces), stranger, looks, resolved))
+        self._queue.remove([one.id for one in resolved])
         return subject
 
+    def _best_look(self, number: int) -> ReviewQuestion:
+        return self._queue.looks(self._queue.get(number))[0]
+
+    def _further_looks(self, doubt: ReviewQuestion) -> tuple[ReviewQuestion, ...]:
+        return tuple(look for look in self._queue.looks(doubt) if look.id != doubt.id)
+
+    def _resolved(self, answered: set[int], doubt: ReviewQuestion) -> Iterator[ReviewQuestion]:
+        """Waiting looks of faces that the collection names now: most looks of the face match one subject, and lead."""
+        waiting = [one for one in self._queue.doubts(limit=MAX_RESOLVED) if one.id not in answered]
+        same = [one for one in waiting if (one.collection, one.space) == (doubt.collection, doubt.space)]
+        groups: dict[int, list[tuple[ReviewQuestion, bool]]] = {}
+        for one, near, needed in self._nearest_now(same):
+            known = one.match > 0 and asked_subject(near, needed) is not None
+            groups.setdefault(one.group, []).append((one, known))
+        for looks in groups.values():
+            if 2 * sum(known for _, known in looks) > len(looks):
+                yield from (one for one, _ in looks)
+
+    def _nearest_now(
+        self, questions: Sequence[ReviewQuestion]
+    ) -> Iterator[tuple[ReviewQuestion, tuple[Nearest, ...], float]]:
+        """Each question with the nearest subjects as of now, and the likeness 0..100 that makes a match."""
+        places: dict[tuple[str, str, Space], list[ReviewQuestion]] = {}
+        for one in questions:
+            if one.collection and not one.version:
+                places.setdefault((one.label, one.collection, one.space), []).append(one)
+        for (label, name, space), same in places.items():
+            with suppress(NotFoundError, SpaceError):
+                search = self._search(label, self._collections.get(name))
+                found = search.subjects(np.stack([one.vector for one in same]), space)
+                for one, matches in zip(same, found, strict=True):
+                    yield one, nearest_of(matches), search.needed
+
+    def _asked_now(self, doubt: ReviewQuestion, nearest: tuple[Nearest, ...], needed: float) -> ReviewQuestion:
+        if doubt.reason == "audit" or not doubt.match:
+            return replace(doubt, nearest=nearest, needed=needed)
+        return replace(doubt, nearest=nearest, needed=needed, subject=asked_subject(nearest, needed))
+
     def _named(self, doubt: ReviewQuestion, subject: str, faces: list[str]) -> Stranger | None:
-        """Whoever was known by a pseudonym is known by the name now, with all looks that do no harm."""
+        """Name the stranger of a question: add those of its looks that pass the consistency check."""
         with suppress(NotFoundError, ConflictError, SpaceError):
             stranger = self._queue.strangers.get(doubt.pseudonym)
             faces += name_stranger(self._collections, stranger, subject, self._match.get(doubt.label, 1.0))
@@ -152,7 +233,9 @@ class ReviewService:
     def _given(self, doubt: ReviewQuestion, answer: Answer, subject: str | None, given: _Given | None = None) -> None:
         given = given or _Given(doubt)
         self._queue.answer(doubt, answer, subject, given.faces[0] if given.faces else None)
-        self._undoable[doubt.id] = given
+        for look in given.looks:
+            self._queue.answer(look, answer, subject)
+        self._undoable[doubt.group] = given
         while len(self._undoable) > MOST_UNDOABLE:
             del self._undoable[next(iter(self._undoable))]
 
@@ -162,17 +245,39 @@ class ReviewService:
 
 def matches(settings: Settings, state: Path) -> dict[str, float]:
     """The cosine that makes a match, by label, as the daemon has it; labels whose model is not there are left out."""
-    found: dict[str, float] = {}
+    found = {}
+    for name, (embedder, scorer) in _embedders(settings, state).items():
+        similarity = settings.labels[name].similarity
+        found[name] = scorer.typical_cosine(embedder.card.thresholds.similarity if similarity is None else similarity)
+    return found
+
+
+def searches(settings: Settings, state: Path, queue: ReviewQueue) -> SearchOf:
+    """The search of a label in a collection, by the settings. Labels whose model is not there get general scores."""
+    scorers = {name: scorer for name, (_, scorer) in _embedders(settings, state).items()}
+    held: dict[tuple[str, str], SubjectSearch] = {}
+
+    def search(label: str, collection: Collection) -> SubjectSearch:
+        found = held.get((label, collection.name))
+        if found is None or found.collection is not collection:
+            scorer = scorers.get(label, UNNORMALIZED)
+            found = subject_search(settings, label, scorer, collection, rejections=queue.rejections)
+            held[label, collection.name] = found
+        return found
+
+    return search
+
+
+def _embedders(settings: Settings, state: Path) -> dict[str, tuple[Model, FaceScorer]]:
+    found = {}
     folders = model.folders(settings.models, state)
     for name, label in settings.labels.items():
         try:
             embedder = model.find(label.embedder, folders) if label.embedder else None
-            scorer = scorer_of(embedder) if embedder else None
+            if embedder is not None:
+                found[name] = embedder, scorer_of(embedder)
         except (NotFoundError, ModelError):
             continue
-        if embedder is not None and scorer is not None:
-            likeness = embedder.card.thresholds.similarity if label.similarity is None else label.similarity
-            found[name] = scorer.typical_cosine(likeness)
     return found
 
 
@@ -210,7 +315,12 @@ def document(doubt: ReviewQuestion) -> dict[str, object]:
         "score": round(doubt.score, 3),
         "picture": bool(doubt.crop),
         "nearest": [
-            {"subject": one.subject, "face_id": one.face_id, "similarity": round(one.similarity, 4)}
+            {
+                "subject": one.subject,
+                "face_id": one.face_id,
+                "similarity": round(one.similarity, 4),
+                "likeness": round(one.likeness, 1),
+            }
             for one in doubt.nearest
         ],
     }

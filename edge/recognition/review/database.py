@@ -14,6 +14,11 @@ CREATE TABLE IF NOT EXISTS doubts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, reason TEXT NOT NULL, subject TEXT,
     document TEXT NOT NULL, vector BLOB NOT NULL, crop BLOB);
 CREATE INDEX IF NOT EXISTS doubts_time ON doubts (time);
+CREATE TABLE IF NOT EXISTS question_groups (
+    id INTEGER PRIMARY KEY REFERENCES doubts (id) ON DELETE CASCADE, face INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS question_groups_face ON question_groups (face);
+CREATE TABLE IF NOT EXISTS ignored (
+    id INTEGER PRIMARY KEY, collection TEXT NOT NULL, space TEXT NOT NULL, time REAL NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
     id INTEGER PRIMARY KEY, time REAL NOT NULL, answer TEXT NOT NULL, subject TEXT, collection TEXT NOT NULL,
     label TEXT NOT NULL, face_id TEXT, crop BLOB);
@@ -30,8 +35,9 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 """
 
 
-DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE = (
+DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE, IGNORED = (
     "question", "question vector", "question crop", "answer crop", "anchor", "stranger", "label example",
+    "ignored face",
 )  # fmt: skip
 """places of sealed values"""
 
@@ -55,6 +61,7 @@ def reseal(db: Connection, change: Resealing) -> int:
         ("anchors", "id, subject, collection, space, vector", _anchor),
         ("strangers", "id, collection, label, first, looks", _stranger),
         ("examples", "id, vector", _example),
+        ("ignored", "id, collection, space, vector", _ignored),
     ):
         for number, *values in db.execute(f"SELECT {columns} FROM {table}").fetchall():  # noqa: S608
             try:
@@ -95,6 +102,10 @@ def _stranger(change: Resealing, _: int, collection: str, label: str, first: flo
 
 def _example(change: Resealing, number: int, vector: bytes) -> dict[str, object]:
     return {"vector": change.data(vector, EXAMPLE, number)}
+
+
+def _ignored(change: Resealing, _: int, collection: str, space: str, vector: bytes) -> dict[str, object]:
+    return {"vector": change.data(vector, IGNORED, collection, space)}
 
 
 def opened(state: Path) -> Database:

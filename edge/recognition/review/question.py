@@ -1,4 +1,4 @@
-"""A doubt: a question to a person, and how it is stored."""
+"""A review question, and how it is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Nearest:
     subject: str
     face_id: str
     similarity: float
-    """cosine"""
+    """cosine; of custom labels the probability"""
+    likeness: float = 0.0
+    """0..100, as people see it; 0 where it was not known yet"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,38 @@ class ReviewQuestion:
     id: int = 0
     """given by the queue"""
     pseudonym: str = ""
-    """of a stranger who came again: an answer that names him names all that is kept of him"""
+    """of a stranger seen again: an answer that names it names all looks kept of it"""
     version: str = ""
     """of the custom labels that ask, ``helmets/3``: ``subject`` is a label then, similarities are probabilities"""
+    match: float = 0.0
+    """cosine from which two looks are taken for one face; 0: not known, the question stays by itself"""
+    needed: float = 0.0
+    """likeness 0..100 that made a match when it was asked"""
+    group: int = 0
+    """number of the group of looks of one face, given by the queue: the id of its first look"""
+
+
+LEAD = 0.06
+"""cosine by which the nearest subject must lead the second to be asked about by name"""
+SAME_FACE = 80.0
+"""likeness 0..100 of two single looks from which they are taken for one face"""
+
+
+def asked_subject(nearest: Sequence[Nearest], needed: float) -> str | None:
+    """The subject that a question asks about by name ("Is it X?"); None: it asks "Who is it?".
+
+    ``needed``: likeness 0..100 that makes a match. Only a match that leads is asked about by name: with less, a
+    reviewer who confirms by habit names strangers.
+    """
+    if not nearest or nearest[0].likeness < needed:
+        return None
+    leads = len(nearest) < 2 or nearest[0].similarity - nearest[1].similarity >= LEAD
+    return nearest[0].subject if leads else None
 
 
 def nearest_of(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
     """The first of the matches, one a subject, as a question shows them."""
-    return tuple(Nearest(match.name, match.face_id, match.similarity) for match in matches[:most])
+    return tuple(Nearest(match.name, match.face_id, match.similarity, match.likeness) for match in matches[:most])
 
 
 def row_of(vault: Vault, doubt: ReviewQuestion) -> tuple[object, ...]:
@@ -75,18 +101,24 @@ def row_of(vault: Vault, doubt: ReviewQuestion) -> tuple[object, ...]:
     return number, doubt.time, doubt.reason, vault.name(doubt.subject), document, vector, crop
 
 
-def doubt_of(vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None) -> ReviewQuestion:
-    """The doubt of a row. Raises StoreError."""
+def doubt_of(
+    vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None, group: int | None
+) -> ReviewQuestion:
+    """The question of a row. Raises StoreError."""
     values: dict[str, Any] = json.loads(vault.open_text(document, database.DOCUMENT, number))
     values["space"], values["box"] = Space(**values["space"]), Box(**values["box"])
     values["nearest"] = tuple(Nearest(**one) for one in values["nearest"])
     vector = np.frombuffer(vault.open(blob, database.VECTOR, number), "<f4").astype(np.float32)
     return ReviewQuestion(
-        **values, vector=vector, crop=database.opened_crop(vault, crop, database.CROP, number), id=number
+        **values,
+        vector=vector,
+        crop=database.opened_crop(vault, crop, database.CROP, number),
+        id=number,
+        group=group or number,
     )
 
 
 def _document(doubt: ReviewQuestion) -> str:
     values = asdict(replace(doubt, vector=np.zeros(0, np.float32), crop=b""))
-    return json.dumps({name: value for name, value in values.items() if name not in ("vector", "crop", "id")},
+    return json.dumps({name: value for name, value in values.items() if name not in ("vector", "crop", "id", "group")},
                       ensure_ascii=False)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The queue: bounded, and what is in it does not stay for ever."""
+"""The review queue: bounded in number and age; looks of one face are one question."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from edge.core.settings.services import ReviewSettings
 from edge.core.storage.sqlite import Connection
 from edge.core.storage.vault import Vault
 from edge.recognition.review import database
+from edge.recognition.review.grouping import QuestionGroups
 from edge.recognition.review.label_examples import Examples
 from edge.recognition.review.question import ReviewQuestion, doubt_of, row_of
+from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.review.stranger_store import StrangerStore
 
+COLUMNS = "SELECT doubts.id, document, vector, crop, face FROM doubts LEFT JOIN question_groups USING (id) "
 LARGEST = 1 << 63
 """SQLite takes no integer from this on"""
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
@@ -44,51 +47,83 @@ class QueuedQuestion:
     """How much a queue holds."""
 
     waiting: int
+    """questions; several looks of one face are one"""
     newest: int
-    """id of the newest question; 0: none waits"""
+    """id of the newest look; 0: none waits"""
     answered: int
     pictures: int
     """of those that were answered"""
 
 
 class ReviewQueue:
-    """The doubts of one state folder. Threads and processes may share it. Raises StoreError."""
+    """The questions of one state folder. Threads and processes may share it. Raises StoreError."""
 
     def __init__(self, state: Path, settings: ReviewSettings) -> None:
         self._settings = settings
         self._db = database.opened(state)
         self.strangers = StrangerStore(self._db)
         self.examples = Examples(self._db)
+        self.rejections = RejectionIndex(state)
 
     def put(self, doubts: Sequence[ReviewQuestion]) -> None:
-        """Keep them; the oldest, and those that are too old, go."""
+        """Store new questions, grouped by face. Drops ignored faces, surplus looks of a face, and what has expired."""
         if not doubts:
             return
         with self._db.writing() as db:
             last = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'doubts'").fetchone()[0]
+            groups = QuestionGroups(db)
             for number, one in enumerate(doubts, start=int(last) + 1):
                 kept = replace(one, id=number, crop=one.crop if self._settings.crops else b"")
-                db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, kept))
+                if groups.is_ignored(kept):
+                    continue
+                _insert(db, replace(kept, group=groups.group_of(kept)))
+                surplus = groups.add(kept, groups.group_of(kept))
+                db.executemany("DELETE FROM doubts WHERE id = ?", [(look,) for look in surplus])
             self._expire(db)
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[ReviewQuestion]:
         """The oldest first, past the one with the id ``after``."""
-        sql = (
-            "SELECT id, document, vector, crop FROM doubts "
-            "WHERE id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY id LIMIT ?3"
-        )
+        sql = f"{COLUMNS} WHERE doubts.id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY doubts.id LIMIT ?3"
         with self._db.reading() as db:
             return [doubt_of(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
 
     def get(self, number: int) -> ReviewQuestion:
-        """Raises NotFoundError for one that was answered, or has expired."""
+        """A look by its id, or the best look of a group by its number. Raises NotFoundError where it is gone."""
         with self._db.reading() as db:
             known = abs(number) < LARGEST
-            sql = "SELECT id, document, vector, crop FROM doubts WHERE id = ?"
-            row = db.execute(sql, (number,)).fetchone() if known else None
-            if row is None:
+            sql = f"{COLUMNS} WHERE doubts.id = ?1 OR face = ?1"
+            looks = [doubt_of(db.vault, *row) for row in db.execute(sql, (number,))] if known else []
+            if not looks:
                 raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
-            return doubt_of(db.vault, *row)
+            return next((one for one in looks if one.id == number), max(looks, key=lambda one: one.quality))
+
+    def looks(self, question: ReviewQuestion) -> list[ReviewQuestion]:
+        """Every look of the face of a question, itself included, the best quality first."""
+        with self._db.reading() as db:
+            rows = db.execute(f"{COLUMNS} WHERE face = ?", (question.group,)).fetchall()
+            found = [doubt_of(db.vault, *row) for row in rows]
+        return sorted(found, key=lambda look: -look.quality) or [question]
+
+    def split(self, number: int) -> None:
+        """Make one look a question by itself: it shows another face than its group. Raises NotFoundError."""
+        look = self.get(number)
+        rest = [one.id for one in self.looks(look) if one.id != number]
+        with self._db.writing() as db:
+            db.execute("UPDATE question_groups SET face = id WHERE id = ?", (number,))
+            if look.group == number and rest:  # the others need another number
+                db.executemany("UPDATE question_groups SET face = ? WHERE id = ?", [(min(rest), one) for one in rest])
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Delete questions without an answer: they were resolved in another way."""
+        with self._db.writing() as db:
+            db.executemany("DELETE FROM doubts WHERE id = ?", [(number,) for number in ids])
+
+    def put_back(self, questions: Sequence[ReviewQuestion]) -> None:
+        """Undo ``remove``. One that is there already stays as it is."""
+        with self._db.writing() as db:
+            for one in questions:
+                if not db.execute("SELECT 1 FROM doubts WHERE id = ?", (one.id,)).fetchone():
+                    _insert(db, one)
 
     def count(self) -> int:
         with self._db.reading() as db:
@@ -111,6 +146,10 @@ class ReviewQueue:
                 vector = db.vault.seal(doubt.vector.astype("<f4").tobytes(), database.ANCHOR, *where)
                 anchor = (doubt.collection, name, doubt.space.fingerprint, now, vector)
                 db.execute("INSERT INTO anchors (collection, subject, space, time, vector) VALUES (?,?,?,?,?)", anchor)
+            if answer == "discarded" and doubt.match and not doubt.version:
+                place = (doubt.collection, doubt.space.fingerprint)
+                vector = db.vault.seal(doubt.vector.astype("<f4").tobytes(), database.IGNORED, *place)
+                db.execute("INSERT OR REPLACE INTO ignored VALUES (?,?,?,?,?)", (doubt.id, *place, now, vector))
             self._expire(db)
 
     def restore(self, doubt: ReviewQuestion) -> None:
@@ -119,8 +158,9 @@ class ReviewQueue:
             if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
                 raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
             _take_back_anchor(db, doubt)
-            db.execute("DELETE FROM examples WHERE id = ?", (doubt.id,))
-            db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, doubt))
+            for table in ("examples", "ignored"):
+                db.execute(f"DELETE FROM {table} WHERE id = ?", (doubt.id,))  # noqa: S608
+            _insert(db, doubt)
 
     def expire(self) -> None:
         """What is too old goes, also where nothing new comes; and pictures, where the settings keep none."""
@@ -132,17 +172,21 @@ class ReviewQueue:
     def clear(self, answers: bool = False) -> int:
         """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
 
-        What was learned stays: faces of collections, and anchors.
+        What was learned stays: faces of collections, and anchors. Ignored faces may be asked about again.
         """
         with self._db.writing() as db:
             gone = db.execute("DELETE FROM doubts").rowcount
             gone += db.execute("DELETE FROM answers").rowcount if answers else 0
+            db.execute("DELETE FROM ignored")
         self.compact()
         return gone
 
     def kept(self) -> QueuedQuestion:
         with self._db.reading() as db:
-            waiting, newest = db.execute("SELECT count(*), coalesce(max(id), 0) FROM doubts").fetchone()
+            waiting, newest = db.execute(
+                "SELECT count(DISTINCT coalesce(face, id)), coalesce(max(id), 0) FROM doubts "
+                "LEFT JOIN question_groups USING (id)"
+            ).fetchone()
             answered, pictures = db.execute(
                 "SELECT count(*), coalesce(sum(length(crop) > 0), 0) FROM answers"
             ).fetchone()
@@ -160,6 +204,7 @@ class ReviewQueue:
                 db.execute(f"DELETE FROM {table} WHERE subject = ?", (db.vault.name(subject),)).rowcount  # noqa: S608
                 for table in ("doubts", "answers", "anchors")
             )
+            db.execute("DELETE FROM ignored")  # no name tells whether one of these faces is the subject's
             for number, stored in db.execute("SELECT id, document FROM doubts").fetchall():
                 document = json.loads(db.vault.open_text(stored, database.DOCUMENT, number))
                 kept = [one for one in document["nearest"] if one["subject"] != subject]
@@ -177,6 +222,7 @@ class ReviewQueue:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
+        self.rejections.close()
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -189,12 +235,17 @@ class ReviewQueue:
 
     def _expire(self, db: Connection) -> None:
         too_old = time.time() - self._settings.days * 86400
-        for table in ("doubts", "answers"):
+        for table in ("doubts", "answers", "ignored"):
             db.execute(f"DELETE FROM {table} WHERE time < ?", (too_old,))  # noqa: S608
             db.execute(
                 f"DELETE FROM {table} WHERE id <= (SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?)",  # noqa: S608
                 (self._settings.most,),
             )
+
+
+def _insert(db: Connection, question: ReviewQuestion) -> None:
+    db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, question))
+    db.execute("INSERT INTO question_groups VALUES (?,?)", (question.id, question.group or question.id))
 
 
 def _answered(vault: Vault, row: Sequence[Any]) -> AnsweredQuestion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rigs.browser import Browser, browsing
-from rigs.page import PORTRAIT, Served, asked, enrolled, event, served
+from rigs.page import PORTRAIT, ROOT, Served, asked, enrolled, event, served
+from rigs.review_faces import look
 
 from edge.core.imaging import image as pictures
 from edge.core.settings.services import ReviewSettings
 from edge.core.types import CustomLabel, Frame, Identity, IdentityState
+from edge.mqtt.link_state import Link, LinkHealth
+from edge.recognition.review.question import Reason
 from edge.recognition.review.queue import ReviewQueue
 
 ON = {"enabled": True, "crops": True, "most": 100_000}
+OTHER = ROOT / "edge/data/portraits/eileen-collins/1.jpg"
 NASTY = '<img src=x onerror="window.owned=1">'
 ROWS = "document.querySelectorAll('#questions .row').length"
 TITLE = "document.querySelector('#question-title').textContent"
@@ -105,16 +111,17 @@ def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browse
 
 
 def test_a_refused_answer_comes_back_with_its_reason_and_can_be_insisted_on(review: Served, browser: Browser) -> None:
+    other = review.get("/page/review")["questions"][0]["nearest"][1]["subject"]
     browser.press("2")
     browser.until("document.querySelectorAll('.row .refused').length === 1")
     assert browser.js("document.querySelector('#review-refused').innerText") == "1 not applied"
     browser.press("w")
     browser.until("!document.querySelector('#question-refused').hidden")
-    assert "nothing like bob" in browser.js("document.querySelector('#question-refused').textContent")
-    assert review.collections.get("faces").subjects()["bob"] == 2
+    assert f"nothing like {other}" in browser.js("document.querySelector('#question-refused').textContent")
+    assert review.collections.get("faces").subjects()[other] == 2
     browser.press("f")
     settled(browser, 7)
-    assert review.collections.get("faces").subjects()["bob"] == 3
+    assert review.collections.get("faces").subjects()[other] == 3
 
 
 def test_several_questions_are_answered_at_once_and_taken_back_at_once(review: Served, browser: Browser) -> None:
@@ -290,9 +297,118 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
         browser.until("document.querySelectorAll('.look').length === 2")
         card = browser.js("document.querySelector('.look').innerText")
         assert "This looks like Grace, who is enrolled already" in card
-        assert "Enroll as Ada all the same" in card
+        assert "Enroll as Ada anyway" in card
         assert browser.accessibility() == []
         assert page.collections.get("faces").subjects() == {"Grace": 1}
+
+
+@pytest.mark.parametrize("reason", Reason.__args__)  # type: ignore[attr-defined]
+def test_each_reason_is_told_in_words(opened: Opened, browser: Browser, tmp_path: Path, reason: str) -> None:
+    asked(tmp_path, 1, reason=reason)
+    asked(tmp_path, 1, reason=reason, nearest=(), collection="gone")
+    with opened("review", review=ON) as page:
+        enrolled(page.collections)
+        browser.until(f"{ROWS} === 2")
+        for _ in range(2):
+            why = browser.js("document.querySelector('#question-why').textContent")
+            assert len(why) > 20
+            assert not re.search(r"Reason:|undefined|NaN|\{", why)
+            browser.press("s")
+
+
+def test_the_default_key_gives_a_stranger_no_name(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    stranger = {"subject": None, "reason": "unmatched", "match": 0.46}
+    for person in (5, 6, 7):
+        asked(tmp_path, 1, vector=look(person), **stranger)
+    with opened("review", review=ON) as page:
+        enrolled(page.collections)
+        browser.until(f"{ROWS} === 3")
+        assert browser.js(TITLE) == "Who is it?"
+        assert browser.js("document.querySelector('#question-actions .main').dataset.answer") == "new"
+        for key in ("c", "c", "x", "Enter", " "):
+            browser.press(key)
+        assert page.get("/page/state")["review"]["waiting"] == 3
+        assert page.collections.get("faces").subjects() == {"alice": 2, "bob": 2, "carol": 2, "dave": 2}
+
+
+def test_a_question_shows_every_look_of_its_face_and_one_is_taken_out(
+    opened: Opened, browser: Browser, tmp_path: Path
+) -> None:
+    for number in range(3):
+        asked(tmp_path, 1, vector=look(5, number), subject=None, reason="unmatched", match=0.46)
+    with opened("review", review=ON) as page:
+        enrolled(page.collections)
+        browser.until(f"{ROWS} === 1")
+        browser.until("document.querySelectorAll('.seen-looks figure').length === 3")
+        assert browser.accessibility() == []
+        browser.click(".seen-looks button")
+        browser.until(f"{ROWS} === 2")
+        browser.press("n")
+        browser.until("document.activeElement.id === 'question-input'")
+        browser.type("erin")
+        browser.press("Enter")
+        browser.until("fetch('/page/state').then((r) => r.json()).then((s) => s.review.waiting < 2)")
+        assert page.collections.get("faces").subjects()["erin"] >= 1
+
+
+def upload(browser: Browser, *files: Path) -> None:
+    """Choose files, as a person does in the browser's dialog."""
+    browser.js("document.querySelector('input[name=enroll-from][value=files]').click()")
+    root = browser.ask("DOM.getDocument")["root"]["nodeId"]
+    field = browser.ask("DOM.querySelector", nodeId=root, selector="#enroll-files")["nodeId"]
+    browser.ask("DOM.setFileInputFiles", nodeId=field, files=[str(one) for one in files])
+
+
+def test_enroll_all_leaves_out_groups_and_odd_faces(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    grace, eileen = (pictures.read(path) for path in (PORTRAIT, OTHER))
+    files = [tmp_path / f"{number}.jpg" for number in range(5)]
+    sizes = (500, 460, 420)
+    for file, width in zip(files, sizes, strict=False):
+        file.write_bytes(pictures.encode_jpeg(pictures.resized_rgb(grace, width, round(width * 1.25))))
+    files[3].write_bytes(pictures.encode_jpeg(pictures.resized_rgb(eileen, 480, 600)))
+    both = [pictures.resized_rgb(one, 400, 500) for one in (eileen, grace)]
+    files[4].write_bytes(pictures.encode_jpeg(np.hstack(both)))
+    with opened("people") as page:
+        browser.js("document.querySelector('#enroll-subject').focus()")
+        browser.type("Grace")
+        upload(browser, *files)
+        browser.until("document.querySelectorAll('.look').length === 5")
+        browser.until("document.querySelector('#enroll-all').textContent === 'Enroll all 3 as Grace'")
+        text = browser.js("document.querySelector('#enroll-left').textContent")
+        assert "1 picture shows several faces" in text
+        assert "1 face looks unlike the others" in text
+        browser.click("#enroll-all")
+        browser.until("document.querySelectorAll('.look.finished').length === 3")
+        assert page.collections.get("faces").subjects() == {"Grace": 3}
+        assert browser.accessibility() == []
+
+
+def test_a_device_that_stops_answering_is_seen_at_once(browser: Browser, tmp_path: Path) -> None:
+    picture = pictures.read(PORTRAIT)
+    with served(tmp_path) as page:
+        shown = Frame("door", 1, time.monotonic(), time.time(), picture)
+        page.page.begin(lambda: None, tuple, lambda _: shown, str)  # type: ignore[arg-type,return-value]
+        browser.open(f"http://127.0.0.1:{page.port}/#live")
+        browser.until("document.querySelector('.view img')?.naturalWidth > 0")
+        lost = threading.Event()
+        page.page.begin(lambda: lost.wait(20), tuple, lambda _: shown, str)  # type: ignore[arg-type,return-value]
+        browser.until("document.querySelector('#summary').textContent === 'the device does not answer'", patience=10)
+        lost.set()
+    assert browser.js("document.querySelector('.camera').classList.contains('stale')")
+    assert "does not answer" in browser.js("document.querySelector('#present').innerText")
+    assert browser.js("getComputedStyle(document.querySelector('.view img')).filter").startswith("grayscale(1)")
+    browser.open("about:blank")
+    browser.console.clear()
+
+
+def test_a_broker_that_is_down_is_seen_at_once(opened: Opened, browser: Browser) -> None:
+    with opened("live") as page:
+        down = LinkHealth(Link.UNREACHABLE, "connection refused")
+        page.page.begin(lambda: None, tuple, lambda _: None, str, lambda: down)  # type: ignore[arg-type,return-value]
+        browser.until("document.querySelector('#problems').innerText.includes('Broker: unreachable.')")
+        assert browser.js("document.querySelector('.brand').className") == "brand warn"
+        page.page.begin(lambda: None, tuple, lambda _: None, str, lambda: LinkHealth(Link.ONLINE))  # type: ignore[arg-type,return-value]
+        browser.until("[...document.querySelectorAll('#facts dd')].some((one) => one.textContent === 'connected')")
 
 
 def reach(browser: Browser, element: str) -> None:

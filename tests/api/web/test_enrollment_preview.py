@@ -12,9 +12,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from rigs.page import MARK, PORTRAIT, ROOT, Served, served
+from rigs.review_faces import look as a_look
 
-from edge.api.web.enrollment_preview import EnrollmentPreview, EnrollmentPreviews
-from edge.api.web.texts import TRY
+from edge.api.web.enrollment_preview import Candidate, EnrollmentPreview, EnrollmentPreviews, odd_ones
+from edge.api.web.texts import FROM_CAMERA, FROM_FILE
 from edge.core.imaging import image as pictures
 from edge.core.types import Frame, Picture
 from edge.recognition.enrollment import HINTS
@@ -100,6 +101,61 @@ def test_of_several_faces_the_one_that_is_chosen_is_enrolled(page: Served) -> No
     assert enroll(page, said["look"], "x", -1)[0] == 400
 
 
+def candidates(*people: int) -> list[Candidate]:
+    return [Candidate(str(number), 0, a_look(person, number)) for number, person in enumerate(people)]
+
+
+NOBODY = np.zeros((0, 16), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("people", "own", "odd"),
+    [
+        ((0,), (), [False]),
+        ((0, 0, 0), (), [False, False, False]),
+        ((1, 0, 0, 0), (), [True, False, False, False]),
+        ((0, 1), (), [True, True]),
+        ((0, 0, 1, 1), (), [True, True, True, True]),
+        ((1, 1, 0), (0,), [True, True, False]),
+        ((1,), (0,), [True]),
+        ((0,), (0,), [False]),
+    ],
+)
+def test_of_several_candidates_the_one_that_is_unlike_the_others_is_odd(
+    people: tuple[int, ...], own: tuple[int, ...], odd: list[bool]
+) -> None:
+    faces = np.stack([a_look(person, 5) for person in own]) if own else NOBODY
+    assert odd_ones(candidates(*people), faces, 0.46) == odd
+
+
+def test_pictures_that_are_to_be_enrolled_together_are_compared_first(page: Served) -> None:
+    sizes = (500, 460, 420)
+    grace = [pictures.encode_jpeg(pictures.resized_rgb(pictures.read(PORTRAIT), n, round(n * 1.25))) for n in sizes]
+    shown = [looked(page, data)[1]["look"] for data in (OTHER.read_bytes(), *grace)]
+    rows = [{"look": key, "face": 0} for key in shown]
+    status, said = page.post("/page/looks/compare", {"subject": "Somebody", "looks": rows})
+    assert (status, said["odd"]) == (200, [shown[0]])
+    for wrong in ({}, {"looks": []}, {"looks": [{"look": shown[0], "face": 9}]}, {"looks": [{"look": "x", "face": 0}]}):
+        assert page.post("/page/looks/compare", wrong)[0] in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC"),
+        (b"GIF89a" + bytes(20), "GIF"),
+        (b"%PDF-1.7 x", "a PDF document"),
+        (b"<!doctype html><p>", "an HTML page"),
+        (b"\xf8\xad\x01\x02 random", "a file of another kind"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_refused_in_words(page: Served, data: bytes, kind: str) -> None:
+    status, said = looked(page, data)
+    assert status == 400
+    assert said["error"] == f"picture: expected JPEG, PNG, WebP or BMP, got {kind}"
+    assert said["try"] == "convert the picture to JPEG or PNG"
+
+
 def test_a_camera_takes_the_picture(page: Served) -> None:
     picture = pictures.read(OTHER)
     camera(page, frame(picture))
@@ -119,7 +175,7 @@ def test_a_wall_a_speck_and_a_blur_are_told_with_what_helps(page: Served) -> Non
     wall = pictures.encode_jpeg(np.full((200, 200, 3), 120, np.uint8))
     status, said = looked(page, wall)
     assert (status, said["faces"], said["reason"]) == (200, [], "no_face")
-    assert said["try"]
+    assert "come nearer" not in said["try"], "it is a file, not a camera"
     small = np.full((480, 640, 3), 90, np.uint8)
     small[200:262, 300:350] = pictures.resized_rgb(pictures.read(PORTRAIT), 50, 62)
     faces = looked(page, pictures.encode_jpeg(small))[1]["faces"]
@@ -129,7 +185,7 @@ def test_a_wall_a_speck_and_a_blur_are_told_with_what_helps(page: Served) -> Non
 
 
 def test_every_reason_has_words_and_something_to_try() -> None:
-    assert set(TRY) == set(HINTS) - {"no_subject"}
+    assert set(FROM_CAMERA) == set(FROM_FILE) == set(HINTS) - {"no_subject"}
 
 
 def test_what_cannot_be_enrolled_is_not(page: Served) -> None:

@@ -1,0 +1,45 @@
+/** Texts of the page in the language of the reader. English is written in the source; other languages are files. */
+
+export const LANGUAGES = { en: "English", de: "Deutsch", ja: "日本語" };
+const SAVED = "edge.language";
+const ATTRIBUTES = ["aria-label", "placeholder", "title", "alt"];
+let table = {};
+
+export const language = () => {
+  const wanted = [localStorage.getItem(SAVED), ...navigator.languages].filter(Boolean).map((one) => one.slice(0, 2));
+  return wanted.find((one) => one in LANGUAGES) ?? "en";
+};
+
+/** A text in the language of the reader; ``{name}`` in it stands for a value. */
+export function t(text, values = {}) {
+  return (table[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+/** ``{n}`` of something: one text for 1, the other for any other number. */
+export const plural = (n, one, many, values = {}) => t(n === 1 ? one : many, { n: n.toLocaleString(language()), ...values });
+
+/** Load the texts, and translate what the document holds. */
+export async function begin() {
+  const code = language();
+  document.documentElement.lang = code;
+  if (code === "en") return;
+  const answer = await fetch(`/page/lang/${code}.json`).catch(() => null);
+  if (answer?.ok) table = await answer.json();
+  translate(document.body);
+}
+
+export function choose(code) {
+  localStorage.setItem(SAVED, code);
+  location.reload();
+}
+
+function translate(root) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    const text = node.data.trim().replace(/\s+/g, " ");
+    if (text in table) node.data = node.data.replace(node.data.trim(), table[text]);
+  }
+  for (const name of ATTRIBUTES) {
+    for (const element of root.querySelectorAll(`[${name}]`)) element.setAttribute(name, t(element.getAttribute(name)));
+  }
+}
