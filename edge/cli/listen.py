@@ -17,8 +17,9 @@ from edge.core.errors import DeliveryError, InputError, SettingsError
 
 if TYPE_CHECKING:
     from edge.core.settings.messaging import MqttSettings
-    from edge.mqtt.client import Incoming, MqttClient
+    from edge.mqtt.client import MqttClient
     from edge.mqtt.messages import WireEvent
+    from edge.mqtt.subscriptions import Incoming
 
 CONNECT_SECONDS = 10.0
 """until a broker that does not answer is an error"""

@@ -22,9 +22,10 @@ from edge.core.types import Event, Frame
 from edge.daemon.component import Component
 from edge.labels import classifier as custom_labels
 from edge.mqtt import homeassistant as discovery
-from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.client import MqttClient
 from edge.mqtt.frigate import Translator, snapshot_topics
 from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import DEVICE, part
 from edge.recognition.store.collections import Collections
 

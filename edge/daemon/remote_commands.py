@@ -24,9 +24,11 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Frame
-from edge.mqtt.client import Ack, Incoming, MqttClient
+from edge.mqtt.client import MqttClient
 from edge.mqtt.command_auth import CommandAnswer, Counters, Done, Gate, response_topic, to_json
+from edge.mqtt.inflight import Ack
 from edge.mqtt.messages import Stats
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics, parse
 from edge.recognition import enrollment_export as enrolments
 from edge.recognition.enrollment import HINTS, Enroller

@@ -18,7 +18,8 @@ from edge.daemon.component import Component
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.mqtt.client import Ack, MqttClient
+    from edge.mqtt.client import MqttClient
+    from edge.mqtt.inflight import Ack
     from edge.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)

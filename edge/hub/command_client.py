@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from edge.core.errors import ConflictError, DeliveryError, InputError
 from edge.core.settings.messaging import MqttSettings
 from edge.core.storage import files
-from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.client import MqttClient
 from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Command, CommandAnswer, public_text, sign, to_json
 from edge.mqtt.messages import parse
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.hub.erasure import FleetErasure, Published
 from edge.hub.store import Arrived, Document, Epoch, EventStore
 from edge.mqtt import topics
-from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.client import MqttClient
 from edge.mqtt.messages import (
     DeliveryMark,
     DeviceStatus,
@@ -34,6 +34,7 @@ from edge.mqtt.messages import (
     parse,
     to_json,
 )
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Address, Topics
 
 KINDS: dict[str, type[DeviceStatus | Info | Stats | Reported | ErasureNotices]] = {

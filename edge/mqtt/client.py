@@ -24,19 +24,19 @@ from edge.core.errors import SettingsError
 from edge.core.settings.messaging import MqttSettings
 from edge.core.system.heartbeat import Heartbeat
 from edge.mqtt import connection
-from edge.mqtt.connection import BirthAndWill
+from edge.mqtt.connection import BirthAndWill, BrokerLimits, ReasonCodes
 from edge.mqtt.inflight import Ack, Acknowledged, InflightPublish, InflightPublishes
-from edge.mqtt.link_state import Link, LinkHealth, LinkState, of_connack, of_error
+from edge.mqtt.link_state import REASON_HINTS, UNANSWERED, Link, LinkHealth, LinkState, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT, DeviceStatus, to_json
-from edge.mqtt.subscriptions import Handler, Incoming, Sink, Subscriptions, read, understood
+from edge.mqtt.subscriptions import Handler, Sink, Subscriptions, read, understood
 from edge.mqtt.topics import Topics
-
-__all__ = ["Ack", "Acknowledged", "Handler", "Incoming", "MqttClient", "Sink", "of_device"]
 
 log = logging.getLogger(__name__)
 
-TOO_LARGE = 149
-"""reason code of MQTT 5: packet too large"""
+LOOK_SECONDS = 2.0
+"""between two looks at a link that does not answer"""
+OVERHEAD = 64
+"""bytes of a publish besides its topic and payload, at most"""
 
 
 def of_device(settings: MqttSettings, device: str, session: int) -> MqttClient:
@@ -73,7 +73,6 @@ class MqttClient:
         self._settings, self._client_id, self._presence = settings, client_id, presence
         self._sink, self._session_seconds = sink, session_seconds
         self._record, self._inbox, self._flights = LinkState(settings), Subscriptions(), InflightPublishes()
-        self._inflight = connection.INFLIGHT
         self._paho: paho.Client | None = None
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -83,7 +82,6 @@ class MqttClient:
         self._retained: dict[str, bytes] = {}
         self._asked: dict[int, list[str]] = {}
         """subscriptions that the broker has not answered yet, by paho's message id"""
-        self._max_packet = MAX_DOCUMENT
         self._online = False
         self._thread: threading.Thread | None = None
 
@@ -142,7 +140,7 @@ class MqttClient:
             self._ask(client, [understood(topic_filter, self._record.version)])
 
     def _ask(self, client: paho.Client, filters: list[str]) -> None:
-        _, mid = client.subscribe([(topic_filter, 1) for topic_filter in filters])
+        _, mid = client.subscribe([(topic_filter, min(1, self._record.limits.qos)) for topic_filter in filters])
         if mid is not None:
             self._asked[mid] = filters
 
@@ -163,11 +161,14 @@ class MqttClient:
         True: ``acknowledged`` will be called once, on any thread, and must neither wait nor publish. What is in flight
         when the link is lost is sent again by itself.
         """
-        if len(payload) + len(topic) + 64 > self._max_packet:
-            self._record.refused(topic, f"the message has {len(payload)} bytes, the broker takes {self._max_packet}")
+        limits = self._record.limits
+        if reason := _too_large(topic, payload, limits):
+            self._record.refused(topic, reason)
             if acknowledged:
-                acknowledged(Ack(False, f"packet too large ({TOO_LARGE})"))
+                acknowledged(Ack(False, f"packet too large ({ReasonCodes.PACKET_TOO_LARGE})"))
             return True
+        if retain and not payload and not limits.retain:
+            return True  # there is nothing that could be deleted
         properties = connection.publish_properties(self._record.version, expiry, response_topic, correlation)
         with self._sending:
             client = self._paho
@@ -185,6 +186,8 @@ class MqttClient:
         properties: Properties | None = None,
         acknowledged: Acknowledged | None = None,
     ) -> bool:
+        limits = self._record.limits
+        qos, retain = min(qos, limits.qos), retain and limits.retain
         info = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         # NO_CONN at QoS 1 means "queued": paho sends it later
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN):
@@ -215,7 +218,7 @@ class MqttClient:
         while True:
             self.work_pulse.beat()
             try:
-                task = self._tasks.get(timeout=min(5.0, max(1.0, self._settings.keepalive / 4)))
+                task = self._tasks.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 task = self._look_after_paho
             if task is None:
@@ -227,9 +230,18 @@ class MqttClient:
                 log.exception("mqtt: a handler failed")
 
     def _look_after_paho(self) -> None:
-        """Replace paho's client when its thread has died: it then says for ever that it is connected."""
-        silent = self._record.silent
-        if self._online and silent > 3 * self._settings.keepalive:
+        """Replace paho's client when the broker does not answer, or when its thread has died.
+
+        A client whose thread has died says for ever that it is connected.
+        """
+        client, silent = self._paho, self._record.silent
+        if client is not None and (why := self._record.overdue()):
+            self._close()
+            self._record.failed(Link.UNREACHABLE, why, UNANSWERED)
+            self._record.asks_otherwise()
+            self._record.disconnected()
+            self._later(self._replace, self._record.pause())
+        elif client is not None and self._online and silent > 3 * max(client.keepalive, 1):
             log.warning("mqtt: nothing heard for %.0f s on a link that should be up: starting it anew", silent)
             self._replace()
 
@@ -240,7 +252,12 @@ class MqttClient:
         self.work_pulse.beat()
         try:
             client = connection.build(
-                self._settings, self._client_id, self._record.version, self._presence, self._inflight, bool(self._sink)
+                self._settings,
+                self._client_id,
+                self._record.version,
+                self._presence,
+                self._record.limits,
+                bool(self._sink),
             )
             client.pulse = self.network_pulse
             self._listen(client)
@@ -290,7 +307,7 @@ class MqttClient:
         returns = not code.is_failure and self._record.returns_to_5()
         self._record.answered()
         if code.is_failure:
-            self._not_wanted(client, *of_connack(code.value, str(code)))
+            self._not_wanted(client, code.value, str(code))
             return
         if returns:
             self._tasks.put(self._replace)
@@ -312,11 +329,11 @@ class MqttClient:
         )
 
     def _obey(self, properties: Any) -> None:
-        """The limits that the broker states. Paho does not keep to them by itself."""
-        self._max_packet = int(getattr(properties, "MaximumPacketSize", 0) or MAX_DOCUMENT)
-        receive = int(getattr(properties, "ReceiveMaximum", 0) or connection.INFLIGHT)
-        if receive < self._inflight:
-            self._inflight = receive
+        """The limits that the broker states. Paho does not keep to them by itself, but for the keep alive."""
+        if self._record.version != "5":
+            return
+        before, self._record.limits = self._record.limits, BrokerLimits.stated(properties)
+        if self._record.limits.inflight < before.inflight:
             self._tasks.put(self._replace)
 
     def _now_online(self, client: paho.Client) -> None:
@@ -326,11 +343,12 @@ class MqttClient:
         self._record.online()
         self._tasks.put(self._arrived)
 
-    def _not_wanted(self, client: paho.Client, link: Link, text: str) -> None:
-        if self._record.steps_down(link):
+    def _not_wanted(self, client: paho.Client, code: int, text: str) -> None:
+        link, _ = of_connack(code, text)
+        if self._record.steps_down(link) or self._record.weakened(code):
             self._tasks.put(self._replace)
             return
-        self._record.failed(link, f"the broker answers: {text}")
+        self._record.failed(link, f"the broker answers: {text}", REASON_HINTS.get(code, ""))
         self._wait_before_next(client)
 
     def _on_connect_fail(self, client: paho.Client, _data: Any) -> None:
@@ -347,11 +365,21 @@ class MqttClient:
         if client is not self._paho:
             return
         if lived is None:
-            if self._record.changes_version():
-                self._tasks.put(self._replace)
+            if self._record.unanswered():
+                self._replace_later()
+            self._wait_before_next(client)
             return
         self._record.lost(lived, code.value, str(code), was_online)
-        self._wait_before_next(client)
+        if self._record.weakened(code.value):
+            self._tasks.put(self._replace)
+        elif was_online:
+            if self._record.forget_limits():
+                self._replace_later()
+            self._wait_before_next(client)
+        elif self._record.version == "3.1.1" and self._record.asks_otherwise():
+            self._replace_later()
+        else:
+            self._wait_before_next(client)
 
     def _on_socket_open(self, client: paho.Client, data: object, sock: object) -> None:
         self._record.opened()
@@ -395,9 +423,24 @@ class MqttClient:
         elif text.startswith("Caught exception"):
             log.error("mqtt: %s", text)
 
+    def _replace_later(self) -> None:
+        """The next attempt is made in another way, which takes another client."""
+        self._tasks.put(self._close)
+        self._later(self._replace, self._record.pause())
+
     def _wait_before_next(self, client: paho.Client) -> None:
         seconds = self._record.pause()
         client.reconnect_delay_set(seconds, seconds)  # type: ignore[arg-type]
+
+
+def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:
+    """Why a message is not sent, empty where it is: by the broker's limit, or by our own."""
+    size = len(payload) + len(topic.encode("utf-8", "replace")) + OVERHEAD
+    if size > limits.packet:
+        return f"the message has {len(payload)} bytes, the broker takes {limits.packet}"
+    if len(payload) > MAX_DOCUMENT:
+        return f"the message has {len(payload)} bytes, edge sends {MAX_DOCUMENT} at most"
+    return ""
 
 
 def _guarded(callback: Callable[..., None]) -> Callable[..., None]:

@@ -23,8 +23,8 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from edge.core.errors import EdgeError, InputError, NotFoundError, StoreError
 from edge.core.storage import files
-from edge.mqtt.client import Incoming
 from edge.mqtt.messages import V1, VERSION, parse
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
 
 if TYPE_CHECKING:

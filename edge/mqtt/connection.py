@@ -6,7 +6,7 @@ import logging
 import random
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -31,6 +31,69 @@ DUPLICATE_PAUSE = (15.0, 300.0)
 """seconds that a client waits, at first and at most, whose id another one seems to use: they throw each other out"""
 LONGEST_PAUSE = 60.0
 """seconds between two attempts, about"""
+
+
+MOST_PACKET = 268_435_455
+"""bytes of a packet that MQTT itself allows"""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLimits:
+    """What a broker takes: as its CONNACK states it, or as its refusals show it."""
+
+    retain: bool = True
+    """it keeps retained messages"""
+    qos: int = 2
+    """the highest quality of service"""
+    packet: int = MOST_PACKET
+    """bytes"""
+    inflight: int = INFLIGHT
+    """publishes without an answer"""
+
+    @staticmethod
+    def stated(properties: object) -> BrokerLimits:
+        """By the properties of a CONNACK of MQTT 5; what it leaves out is not limited."""
+        return BrokerLimits(
+            retain=bool(getattr(properties, "RetainAvailable", 1)),
+            qos=int(getattr(properties, "MaximumQoS", 2)),
+            packet=int(getattr(properties, "MaximumPacketSize", MOST_PACKET)),
+            inflight=min(INFLIGHT, int(getattr(properties, "ReceiveMaximum", INFLIGHT))),
+        )
+
+    def after(self, code: int) -> BrokerLimits:
+        """Without what the broker refused by this reason code of MQTT 5; the same for any other code."""
+        match code:
+            case ReasonCodes.RETAIN_NOT_SUPPORTED:
+                return replace(self, retain=False)
+            case ReasonCodes.QOS_NOT_SUPPORTED:
+                return replace(self, qos=0)
+        return self
+
+    @property
+    def missing(self) -> str:
+        """What is missing for a device, with the remedy; empty: nothing."""
+        if not self.retain and self.qos < 1:
+            return f"{NO_RETAIN}; {NO_QOS}"
+        return "" if self.retain and self.qos else NO_QOS if self.retain else NO_RETAIN
+
+
+class ReasonCodes:
+    """Reason codes of MQTT 5 that are acted upon."""
+
+    PACKET_TOO_LARGE = 149
+    RETAIN_NOT_SUPPORTED = 154
+    QOS_NOT_SUPPORTED = 155
+    TAKEN_OVER = 142
+
+
+NO_RETAIN = (
+    "the broker keeps no retained messages, so a state is seen only by those who are connected when it changes; "
+    "allow them (mosquitto: retain_available true)"
+)
+NO_QOS = (
+    "the broker takes QoS 0 alone, so events are lost when the link is lost; allow QoS 1 (mosquitto: max_qos 1), "
+    "or set mqtt.acknowledge = 'hub'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +123,7 @@ def build(
     client_id: str,
     version: str,
     presence: BirthAndWill | None,
-    inflight: int,
+    limits: BrokerLimits,
     manual_ack: bool = False,
 ) -> BrokerConnection:
     """A paho client, not yet connected. ``version``: ``5`` or ``3.1.1``. Raises SettingsError for unusable files."""
@@ -75,13 +138,14 @@ def build(
         manual_ack=manual_ack,
     )
     client.suppress_exceptions = True
-    client.max_inflight_messages_set(inflight)
+    client.max_inflight_messages_set(limits.inflight)
     if settings.username:
         client.username_pw_set(settings.username, settings.password.get_secret_value() or None)
     if settings.tls:
         client.tls_set_context(tls(settings))
     if presence:
-        client.will_set(presence.topic, presence.lost, qos=1, retain=True, properties=_will(modern))
+        qos, properties = min(1, limits.qos), _will(modern)
+        client.will_set(presence.topic, presence.lost, qos=qos, retain=limits.retain, properties=properties)
     return client
 
 

@@ -24,8 +24,9 @@ from typing import Literal, Protocol
 from edge.core.errors import InputError
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Queued
-from edge.mqtt.client import Ack, Handler, Incoming
+from edge.mqtt.inflight import Ack
 from edge.mqtt.messages import DeliveryMark, event_json, parse
+from edge.mqtt.subscriptions import Handler, Incoming
 from edge.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
+from edge.mqtt.connection import BrokerLimits, ReasonCodes
 
 
 class Link(StrEnum):
@@ -37,7 +38,7 @@ class Link(StrEnum):
 
 
 HINTS = {
-    Link.UNREACHABLE: "check mqtt.host and mqtt.port, and that the broker runs",
+    Link.UNREACHABLE: "check mqtt.host, mqtt.port and mqtt.tls, and that the broker runs",
     Link.UNTRUSTED: "check mqtt.ca, mqtt.certificate and mqtt.key, and this machine's clock",
     Link.UNAUTHORISED: "check mqtt.username and mqtt.password",
     Link.REFUSED: "look at the broker's log",
@@ -47,6 +48,31 @@ HINTS = {
 
 _CONNACK = {132: Link.UNSUPPORTED, 134: Link.UNAUTHORISED, 135: Link.UNAUTHORISED, 140: Link.UNAUTHORISED}
 """reason codes of MQTT 5, to which paho translates those of 3.1.1"""
+REASON_HINTS = {
+    133: "set mqtt.client_id: the broker refuses this one",
+    136: "wait, or look at the broker's log: it is not available",
+    137: "wait, or look at the broker's log: it is busy",
+    138: "look at the broker's ban list: it refuses this client",
+    139: "the broker shuts down: it is tried again by itself",
+    141: "lower mqtt.keepalive, or look at the network: the broker heard nothing in time",
+    143: "look at the broker's rules for topics",
+    144: "look at the broker's rules for topics: it refuses one of edge/v1/...",
+    147: "raise the broker's receive maximum (mosquitto: max_inflight_messages)",
+    149: "raise the broker's packet size (mosquitto: max_packet_size 300000)",
+    150: "raise the broker's message rate for this client",
+    151: "raise the broker's quota for this client",
+    152: "look at the broker's log: its owner ended the connection",
+    154: "allow retained messages at the broker (mosquitto: retain_available true)",
+    155: "allow QoS 1 at the broker (mosquitto: max_qos 1)",
+    156: "set mqtt.host to the server that the broker names in its log",
+    157: "set mqtt.host to the server that the broker names in its log",
+    159: "raise the broker's connection rate, or mqtt.reconnect_seconds",
+}
+"""reason codes of CONNACK and DISCONNECT"""
+UNANSWERED = (
+    "look at the broker's log: it may expect TLS (mqtt.tls) or another version (mqtt.version), or refuse retained "
+    "messages, QoS 1 or the client id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +89,13 @@ class LinkHealth:
     drops: int = 0
     refused: int = 0
     """publishes that the broker answered with an error"""
+    remedy: str = ""
+    """what to try in this very case"""
 
     @property
     def hint(self) -> str:
         """What to try, empty when nothing is wrong."""
-        return HINTS.get(self.link, "")
+        return self.remedy or HINTS.get(self.link, "")
 
 
 def of_error(error: BaseException | None) -> tuple[Link, str]:
@@ -96,8 +124,34 @@ SHORT_LIFE, SHORT_LIVES = 10.0, 5
 """seconds of a connection that make it short, and how many in a row mean that another client has our id"""
 SILENCES = 2
 """connections without an answer, in a row, after which the other version of MQTT is tried"""
-TAKEN_OVER = 142
-"""reason code of MQTT 5: session taken over"""
+ANSWER_SECONDS = 8.0
+"""that a broker may take to answer a connect, or the first message"""
+QUICK_ATTEMPTS, QUICK_PAUSE = 8, 1.0
+"""attempts without an answer that follow one another after so many seconds: each asks in another way"""
+
+
+EVERYTHING = BrokerLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A way to ask a broker."""
+
+    version: str
+    """of the protocol"""
+    limits: BrokerLimits = EVERYTHING
+
+
+WITHOUT_RETAIN, AT_QOS_0 = BrokerLimits(retain=False), BrokerLimits(retain=False, qos=0)
+ATTEMPTS = {
+    "auto": (
+        Attempt("5"), Attempt("3.1.1"), Attempt("5"), Attempt("3.1.1"),
+        Attempt("3.1.1", WITHOUT_RETAIN), Attempt("3.1.1", AT_QOS_0),
+    ),
+    "5": (Attempt("5"), Attempt("5", WITHOUT_RETAIN), Attempt("5", AT_QOS_0)),
+    "3.1.1": (Attempt("3.1.1"), Attempt("3.1.1", WITHOUT_RETAIN), Attempt("3.1.1", AT_QOS_0)),
+}  # fmt: skip
+"""mqtt.version -> the ways in which a broker that never answers is asked, each ``SILENCES`` times"""
 
 
 class LinkState:
@@ -106,6 +160,8 @@ class LinkState:
     def __init__(self, settings: MqttSettings) -> None:
         self.version = "3.1.1" if settings.version == "3.1.1" else "5"
         """of the protocol, to be spoken at the next connect"""
+        self.limits = BrokerLimits()
+        """what is asked of the broker at the next connect, and published on this one"""
         self._settings = settings
         self._lock = threading.Lock()
         self._link, self._detail = (Link.CONNECTING, "") if settings.host else (Link.OFF, "")
@@ -115,6 +171,8 @@ class LinkState:
         self._failures = self._short_lives = self._silences = 0
         self._not_subscribed: set[tuple[str, str]] = set()
         self._reset = self._answered = self._spoke_5 = False
+        self._opened_at: float | None = None
+        self._remedy = self._said_missing = ""
 
     @property
     def connects(self) -> int:
@@ -134,11 +192,12 @@ class LinkState:
         with self._lock:
             heard = None if self._heard is None else time.monotonic() - self._heard
             version = self.version if self._connects else ""
-            return LinkHealth(self._link, self._detail, version, heard, self._connects, self._drops, self._refused)
+            counts = (self._connects, self._drops, self._refused)
+            return LinkHealth(self._link, self._detail, version, heard, *counts, self._remedy)
 
-    def become(self, link: Link, detail: str = "") -> None:
+    def become(self, link: Link, detail: str = "", remedy: str = "") -> None:
         with self._lock:
-            self._link, self._detail = link, detail
+            self._link, self._detail, self._remedy = link, detail, remedy
 
     def heard(self) -> None:
         with self._lock:
@@ -148,11 +207,12 @@ class LinkState:
         """There is a connection, on which the broker has said nothing yet."""
         with self._lock:
             self._answered = False
+            self._opened_at = time.monotonic()
 
     def answered(self) -> None:
         """The broker took our CONNECT, or refused it: it speaks this version of MQTT."""
         with self._lock:
-            self._answered, self._silences = True, 0
+            self._answered, self._opened_at = True, None
 
     def connected(self) -> None:
         with self._lock:
@@ -161,10 +221,16 @@ class LinkState:
 
     def online(self) -> None:
         with self._lock:
-            failures, self._failures = self._failures, 0
+            failures, self._failures, self._silences = self._failures, 0, 0
             self._spoke_5 = self._spoke_5 or self.version == "5"
         self.become(Link.ONLINE)
         log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.where, self.version, failures)
+        missing, said = self.limits.missing, self._said_missing
+        self._said_missing = missing
+        if missing and missing != said:
+            log.warning("mqtt: %s: %s", self.where, missing)
+        if missing:
+            self.become(Link.ONLINE, missing)
 
     def was_reset(self) -> None:
         """The network ended the connection, not the broker."""
@@ -174,7 +240,7 @@ class LinkState:
     def disconnected(self) -> float | None:
         """Seconds that the connection lived; None: the broker had never taken it."""
         with self._lock:
-            began, self._connected_at = self._connected_at, None
+            began, self._connected_at, self._opened_at = self._connected_at, None, None
         return None if began is None else time.monotonic() - began
 
     def lost(self, lived: float, code: int, text: str, was_online: bool) -> None:
@@ -185,11 +251,15 @@ class LinkState:
             short = lived < SHORT_LIFE and not self._reset
             self._reset = False
             self._short_lives = self._short_lives + 1 if short else 0
-        if self._short_lives >= SHORT_LIVES or code == TAKEN_OVER:
+        if self._short_lives >= SHORT_LIVES or code == ReasonCodes.TAKEN_OVER:
             self.failed(Link.DUPLICATE, f"{self._short_lives} connections in a row were short: {text}")
         elif was_online:
-            log.warning("mqtt: the link to %s is lost: %s", self._settings.host, text)
-            self.become(Link.CONNECTING, f"lost: {text}")
+            remedy = REASON_HINTS.get(code, "")
+            log.warning("mqtt: the link to %s is lost: %s%s", self._settings.host, text, remedy and f"; {remedy}")
+            self.become(Link.CONNECTING, f"lost: {text}", remedy)
+        else:
+            why = f"the broker accepted the connection and ended it before it took the first message: {text}"
+            self.failed(Link.REFUSED, why, REASON_HINTS.get(code, UNANSWERED))
 
     def unreached(self, link: Link, detail: str) -> None:
         """No connection came about."""
@@ -197,19 +267,22 @@ class LinkState:
             self._short_lives = 0
         self.failed(link, detail)
 
-    def failed(self, link: Link, detail: str) -> None:
+    def failed(self, link: Link, detail: str, remedy: str = "") -> None:
+        """An attempt failed: one warning for all in a row that fail for the same cause."""
         with self._lock:
             self._failures += 1
-            told = self._link is link and self._failures > 1
-        self.become(link, detail)
-        log.log(logging.DEBUG if told else logging.WARNING, "mqtt: %s %s: %s", self.where, link, detail)
+            told = self._failures > 1 and (self._link, self._detail) == (link, detail)
+        self.become(link, detail, remedy)
+        hint = remedy or HINTS.get(link, "")
+        level = logging.DEBUG if told else logging.WARNING
+        log.log(level, "mqtt: %s %s: %s%s", self.where, link, detail, hint and f"; {hint}")
 
     def refused(self, topic: str, reason: str) -> None:
         """The broker did not take a publish."""
         with self._lock:
             self._refused += 1
             first = self._refused == 1 or self._refused % 1000 == 0
-        log.log(logging.WARNING if first else logging.DEBUG, "mqtt: the broker refused %s: %s", topic, reason)
+        log.log(logging.WARNING if first else logging.DEBUG, "mqtt: %s was not sent: %s", topic, reason)
 
     def not_subscribed(self, topic_filter: str, reason: str) -> None:
         """The broker will not send what was asked for: nothing else would ever show it."""
@@ -229,20 +302,55 @@ class LinkState:
         self.version = "3.1.1"
         return True
 
-    def changes_version(self) -> bool:
-        """Whether a broker that took a connection and never answered is to be asked in the other version.
+    def overdue(self) -> str:
+        """What the broker should have answered by now; empty: it answers, or has time left."""
+        now = time.monotonic()
+        with self._lock:
+            opened, connected, link = self._opened_at, self._connected_at, self._link
+        if opened is not None and now - opened > ANSWER_SECONDS:
+            return f"the port is open, and no MQTT answer came within {ANSWER_SECONDS:g} s"
+        if link is not Link.ONLINE and connected is not None and now - connected > ANSWER_SECONDS:
+            return f"the broker accepted the connection and answered no message within {ANSWER_SECONDS:g} s"
+        return ""
 
-        Some that speak 3.1.1 alone do that to MQTT 5.
+    def unanswered(self) -> bool:
+        """A connection ended without an answer to its connect; whether the broker is to be asked in another way now.
+
+        Brokers that speak 3.1.1 alone do that to MQTT 5, and in 3.1.1 they have no other way to refuse a will.
         """
         with self._lock:
-            if self._answered or self._settings.version != "auto":
+            if self._answered:
                 return False
+        self.failed(
+            Link.REFUSED, f"the broker ended the connection without an answer to MQTT {self.version}", UNANSWERED
+        )
+        return self.asks_otherwise()
+
+    def asks_otherwise(self) -> bool:
+        """Count an attempt that the broker did not answer; whether the next one is made in another way."""
+        ways = ATTEMPTS[self._settings.version]
+        with self._lock:
             self._silences += 1
-            if self._silences % SILENCES:
-                return False
-            self.version = "3.1.1" if self.version == "5" else "5"
-        log.warning("mqtt: the broker does not answer, trying MQTT %s; mqtt.version pins one", self.version)
+            way = ways[self._silences // SILENCES % len(ways)]
+            changed = (way.version, way.limits) != (self.version, self.limits)
+            self.version, self.limits = way.version, way.limits
+        if changed:
+            log.info("mqtt: trying MQTT %s%s", way.version, "" if way.limits.retain else " without retained messages")
+        return changed
+
+    def weakened(self, code: int) -> bool:
+        """Whether the broker is to be asked without what it refused by this reason code."""
+        limits = self.limits.after(code)
+        if limits == self.limits:
+            return False
+        self.limits = limits
         return True
+
+    def forget_limits(self) -> bool:
+        """Ask for everything again, as the broker may have changed; whether that is another way than before."""
+        changed = bool(self.limits.missing)
+        self.limits = BrokerLimits(inflight=self.limits.inflight)
+        return changed
 
     def returns_to_5(self) -> bool:
         """Whether the broker that answers in 3.1.1 is to be asked in 5 again. To be called before ``answered``.
@@ -252,15 +360,18 @@ class LinkState:
         """
         with self._lock:
             guessed = self.version == "3.1.1" and self._settings.version == "auto" and self._silences > 0
-            if not guessed or not (self._spoke_5 or self._silences >= 2 * SILENCES):
+            if not guessed or not (self._spoke_5 or (self.limits.retain and self._silences >= 2 * SILENCES)):
                 return False
-            self.version, self._spoke_5 = "5", False
+            self.version, self._spoke_5, self._silences = "5", False, 0
+            self.limits = BrokerLimits()
         log.info("mqtt: the broker is back, trying MQTT 5 again")
         return True
 
     def pause(self) -> float:
         """Seconds to wait before the next attempt."""
         seconds = connection.pause(self._failures, self._settings.reconnect_seconds)
+        if 0 < self._silences < QUICK_ATTEMPTS:
+            return min(seconds, QUICK_PAUSE)
         if self._link is Link.DUPLICATE:
             more = max(0, self._short_lives - SHORT_LIVES)
             seconds = max(seconds, min(connection.DUPLICATE_PAUSE[0] * 2**more, connection.DUPLICATE_PAUSE[1]))

@@ -11,7 +11,7 @@ from rigs.events import an_event
 
 from edge.core.settings.schema import Settings
 from edge.daemon.integrations import LOOK_SECONDS, FrigateIntegration, HomeAssistantIntegration
-from edge.mqtt.client import Incoming
+from edge.mqtt.subscriptions import Incoming
 
 TOPIC = "homeassistant/device/porch/config"
 

@@ -23,9 +23,9 @@ from edge.hub.erasure import PAGE, FleetErasure
 from edge.hub.ingest import Ingest, event_of
 from edge.hub.store import Arrived, EventStore
 from edge.mqtt import erasure_notices as farewells
-from edge.mqtt.client import Incoming
 from edge.mqtt.erasure_notices import digest
 from edge.mqtt.messages import ErasureNotice, ErasureNotices, event_json, to_json
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics, parse
 
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")

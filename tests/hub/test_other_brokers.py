@@ -17,7 +17,8 @@ from edge.hub import queries as reading
 from edge.hub.ingest import Ingest
 from edge.hub.store import EventStore
 from edge.mqtt import delivery
-from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.client import MqttClient
+from edge.mqtt.subscriptions import Incoming
 
 
 def test_everything_arrives_through_nats_also_when_it_is_killed(

@@ -18,8 +18,10 @@ from rigs.waiting import eventually
 
 from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
-from edge.mqtt.client import Ack, Incoming, MqttClient, of_device
+from edge.mqtt.client import MqttClient, of_device
+from edge.mqtt.inflight import Ack
 from edge.mqtt.link_state import Link
+from edge.mqtt.subscriptions import Incoming
 
 STATUS = "edge/v1/porch/up/status"
 MakeClient = Callable[..., MqttClient]

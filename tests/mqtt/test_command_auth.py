@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.core.errors import InputError, NotFoundError, StoreError
-from edge.mqtt.client import Incoming
 from edge.mqtt.command_auth import (
     REMEMBERED,
     Command,
@@ -28,6 +27,7 @@ from edge.mqtt.command_auth import (
     signed_bytes,
     to_json,
 )
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

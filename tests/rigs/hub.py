@@ -6,8 +6,9 @@ import threading
 
 from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import topics
-from edge.mqtt.client import Incoming, MqttClient
+from edge.mqtt.client import MqttClient
 from edge.mqtt.messages import DeliveryMark, WireEvent, parse, to_json
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
 
 

@@ -18,7 +18,9 @@ from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import SettingsError
 from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
-from edge.mqtt.link_state import HINTS, Link, of_connack, of_error
+from edge.mqtt.connection import BirthAndWill, BrokerLimits
+from edge.mqtt.link_state import ATTEMPTS, HINTS, UNANSWERED, Attempt, Link, of_connack, of_error
+from edge.mqtt.messages import MAX_DOCUMENT
 from edge.mqtt.topics import Topics
 
 PROBE = "doctor"
@@ -36,11 +38,10 @@ def broker(patient: DoctorContext) -> Iterator[Finding]:
     try:
         if trouble := visit.connect():
             link, detail = trouble
-            yield Finding(
-                Level.ERROR, "broker", f"{where} is {link}: {detail}", _meaning(link), HINTS.get(link, "try again")
-            )
+            yield Finding(Level.ERROR, "broker", f"{where} is {link}: {detail}", _meaning(link), visit.remedy(link))
             return
         yield Finding(Level.OK, "broker", f"{where} lets us in (MQTT {visit.version}{', TLS' if settings.tls else ''})")
+        yield from _limits(visit.limits)
         if settings.password.get_secret_value() and not settings.tls and not _is_local(settings.host):
             yield Finding(
                 Level.WARNING,
@@ -52,6 +53,19 @@ def broker(patient: DoctorContext) -> Iterator[Finding]:
         yield from _access(visit, Topics(patient.settings.device.name))
     finally:
         visit.close()
+
+
+def _limits(limits: BrokerLimits) -> Iterator[Finding]:
+    """What the broker does not take of what the daemon sends."""
+    if limits.missing:
+        why, _, remedy = limits.missing.partition("; ")
+        yield Finding(Level.WARNING, "broker", why, "the daemon goes on without", remedy)
+    if limits.packet < MAX_DOCUMENT:
+        yield Finding(
+            Level.WARNING, "broker", f"it takes messages of {limits.packet} bytes at most, edge sends {MAX_DOCUMENT}",
+            "large messages (Home Assistant's discovery, pictures, enrollments) do not arrive",
+            "raise it (mosquitto: max_packet_size 300000)",
+        )  # fmt: skip
 
 
 def _access(visit: _Visit, topics: Topics) -> Iterator[Finding]:
@@ -109,6 +123,16 @@ def hub(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(Level.OK, "hub", f"it has stored this device's events up to {seq}")
 
 
+@dataclass(frozen=True)
+class _Connack:
+    """The broker's answer to a connect."""
+
+    code: int
+    """reason code of MQTT 5; 0: accepted"""
+    text: str
+    properties: Any
+
+
 @dataclass
 class _Visit:
     """One short connection. Paho's callbacks only put what they heard into queues."""
@@ -118,40 +142,62 @@ class _Visit:
     seconds: float
     version: str = "5"
     client: Any = None
-    connected: queue.Queue[Any] = field(default_factory=queue.Queue)
+    limits: BrokerLimits = field(default_factory=BrokerLimits)
+    """as the broker stated them, or as they had to be for it to let us in"""
+    connected: queue.Queue[_Connack | None] = field(default_factory=queue.Queue)
+    """None: the connection ended without an answer"""
     answers: queue.Queue[tuple[int, str]] = field(default_factory=queue.Queue)
     granted: queue.Queue[bool] = field(default_factory=queue.Queue)
     messages: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
 
     def connect(self) -> tuple[Link, str] | None:
-        """None when we are in, else why not."""
-        versions = {"auto": ("5", "3.1.1")}.get(self.settings.version, (self.settings.version,))
+        """None when we are in, else why not. Every way in which the daemon would ask is tried."""
         trouble: tuple[Link, str] | None = None
-        for self.version in versions:
-            trouble = self._try()
-            if trouble is None or trouble[0] is not Link.UNSUPPORTED:
+        ways = list(dict.fromkeys(ATTEMPTS[self.settings.version]))
+        while ways:
+            way = ways.pop(0)
+            self.version, self.limits = way.version, way.limits
+            trouble, again = self._try()
+            if not again:
                 return trouble
+            if self.limits != way.limits:
+                ways.insert(0, Attempt(self.version, self.limits))
+            self.close()
         return trouble
 
-    def _try(self) -> tuple[Link, str] | None:
+    def _try(self) -> tuple[tuple[Link, str] | None, bool]:
+        """Why not, if not; and whether another way of asking may help."""
         try:
             name = f"edge-{PROBE}-{self.device}-{secrets.token_hex(3)}"
-            self.client = connection.build(self.settings, name, self.version, None, connection.INFLIGHT)
+            topic = Topics(self.device).response(PROBE)
+            will = BirthAndWill(topic, b"", b"", b"")  # as the daemon's, and without a trace where it is sent
+            self.client = connection.build(self.settings, name, self.version, will, self.limits)
             self._listen(self.client)
-            self.client.connect(self.settings.host, self.settings.effective_port, 30)
+            self.client.connect(self.settings.host, self.settings.effective_port, self.settings.keepalive)
         except SettingsError as error:
-            return Link.UNTRUSTED, error.message
+            return (Link.UNTRUSTED, error.message), False
         except (OSError, ValueError) as error:  # a host name that cannot be one is a ValueError
-            return of_error(error)
+            return of_error(error), False
         self.client.loop_start()
         try:
-            code = self.connected.get(timeout=self.seconds)
+            answer = self.connected.get(timeout=self.seconds)
         except queue.Empty:
-            return Link.UNREACHABLE, f"the port is open, and no MQTT answer came within {self.seconds:.0f} s"
-        return of_connack(code.value, str(code)) if code.is_failure else None
+            return (Link.UNREACHABLE, f"the port is open, and no MQTT answer came within {self.seconds:.0f} s"), False
+        if answer is None:
+            return (Link.REFUSED, f"the broker ends the connection without an answer to MQTT {self.version}"), True
+        if answer.code:
+            trouble, before = of_connack(answer.code, answer.text), self.limits
+            self.limits = before.after(answer.code)
+            return trouble, trouble[0] is Link.UNSUPPORTED or self.limits != before
+        if self.version == "5":
+            self.limits = BrokerLimits.stated(answer.properties)
+        return None, False
 
     def _listen(self, client: paho.Client) -> None:
-        client.on_connect = lambda _c, _d, _f, code, _p: self.connected.put(code)
+        client.on_connect = lambda _c, _d, _f, code, properties: self.connected.put(
+            _Connack(code.value if code.is_failure else 0, str(code), properties)
+        )
+        client.on_disconnect = lambda *_: self.connected.put(None)
         client.on_publish = lambda _c, _d, mid, code, _p: self.answers.put((mid, str(code) if code.is_failure else ""))
         client.on_subscribe = lambda _c, _d, _m, codes, _p: self.granted.put(not any(c.is_failure for c in codes))
         client.on_message = lambda _c, _d, message: self.messages.put((message.topic, bytes(message.payload)))
@@ -162,7 +208,8 @@ class _Visit:
         if self.client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = paho.Properties(paho.PacketTypes.PUBLISH)  # type: ignore[attr-defined, no-untyped-call]
             properties.MessageExpiryInterval = 10
-        mid = self.client.publish(topic, b"{}", qos=1, properties=properties).mid
+        # retained and empty: as the daemon publishes, and nothing stays
+        mid = self.client.publish(topic, b"", min(1, self.limits.qos), self.limits.retain, properties).mid
         until = time.monotonic() + self.seconds
         while (left := until - time.monotonic()) > 0:
             try:
@@ -192,10 +239,15 @@ class _Visit:
                 return payload
         return b""
 
+    def remedy(self, link: Link) -> str:
+        """What to try after a refusal."""
+        return UNANSWERED if link is Link.REFUSED else HINTS.get(link, "try again")
+
     def close(self) -> None:
         if self.client is not None:
             self.client.disconnect()
             self.client.loop_stop()
+            self.connected = queue.Queue()
 
 
 def _meaning(link: Link) -> str:

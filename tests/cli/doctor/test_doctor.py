@@ -364,6 +364,22 @@ def test_no_broker_at_that_port(tmp_path: Path) -> None:
     assert "nothing listens on that port" in found.what
 
 
+@pytest.mark.parametrize("version", ["auto", "3.1.1"])
+@pytest.mark.parametrize(("limit", "word"), [("retain_available false", "retained messages"), ("max_qos 0", "QoS 0")])
+def test_a_broker_without_what_the_daemon_wants(tmp_path: Path, version: str, limit: str, word: str) -> None:
+    with Mosquitto(tmp_path / "broker", extra=limit) as running:
+        mqtt = {"host": "127.0.0.1", "port": running.port, "version": version}
+        found = seen("broker", patient(tmp_path / "state", mqtt=mqtt))
+    told = [one for one in found if one.level is Level.WARNING]
+    assert any(word in one.what + one.try_ and "mosquitto:" in one.try_ for one in told), found
+
+
+def test_a_broker_with_a_small_packet_size(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker", extra="max_packet_size 5000") as running:
+        found = seen("broker", patient(tmp_path / "state", mqtt={"host": "127.0.0.1", "port": running.port}))
+    assert any("5000 bytes at most" in one.what for one in found)
+
+
 def test_a_broker_whose_name_is_not_known(tmp_path: Path) -> None:
     assert "unreachable" in worst("broker", patient(tmp_path, mqtt={"host": "no-such-host.invalid"})).what
 
