@@ -241,7 +241,7 @@ async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
         return await run()
     except EdgeError as error:
         failure = translated(error)
-        if failure.status >= 500:
+        if failure.status == 500:
             log.error("%s %s: %s", request_id, name, error)
     except sigv4.SignatureError as error:
         failure = ApiError(SIGNATURE_ERRORS[error.reason], error.message)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.http.work_queue import WorkQueue
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import data_of, picture
+from edge.api.rekognition.notifications import TopicPublisher
 from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.taxonomy import Taxonomy
 from edge.api.rekognition.vision import Vision
@@ -61,6 +62,7 @@ class Service:
         self.vision = Vision(settings, state)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
+        self.topics = TopicPublisher()
         self.projects = Projects(state)
         self.training = Training(settings, state, self.projects, self.buckets)
         self._own_collections = collections is None
@@ -86,6 +88,7 @@ class Service:
     def stop(self) -> None:
         self.processors.close()
         self.videos.close()
+        self.topics.close()
         for lane in self.lanes.values():
             lane.stop()
         self.store.close()

@@ -47,8 +47,8 @@ def temperature(sys: Path | None = None) -> float | None:
     ``sys``: where the kernel shows them, ``SYS`` if not given. The same for ``throttled``.
     """
     sys = sys or SYS
-    zones = [zone for zone in sorted(sys.glob("class/thermal/thermal_zone*")) if _line(zone / "type") not in CONSTANT]
-    readings = [_number(zone / "temp") for zone in zones] or [_number(path) for path in sys.glob(SENSORS)]
+    zones = [zone for zone in sorted(_glob(sys, "class/thermal/thermal_zone*")) if _line(zone / "type") not in CONSTANT]
+    readings = [_number(zone / "temp") for zone in zones] or [_number(path) for path in _glob(sys, SENSORS)]
     degrees = [value / 1000 for value in readings if value is not None]
     return max((value for value in degrees if COLDEST < value < HOTTEST), default=None)
 
@@ -60,12 +60,12 @@ def throttled(sys: Path | None = None) -> tuple[str, ...]:
     """
     sys = sys or SYS
     found = []
-    for path in sys.glob(FIRMWARE):
+    for path in _glob(sys, FIRMWARE):
         bits = _number(path, 16) or 0
         found += [name for bit, name in THROTTLE_FLAGS.items() if bits >> bit & 1]
-    if any(_line(path.parent / "name") == "rpi_volt" and _number(path) for path in sys.glob(LOW_VOLTAGE)):
+    if any(_line(path.parent / "name") == "rpi_volt" and _number(path) for path in _glob(sys, LOW_VOLTAGE)):
         found.append("under_voltage")
-    coolers = [path for path in sys.glob("class/thermal/cooling_device*") if "cpufreq" in _line(path / "type")]
+    coolers = [path for path in _glob(sys, "class/thermal/cooling_device*") if "cpufreq" in _line(path / "type")]
     if any((_number(path / "cur_state") or 0) > 0 for path in coolers):
         found.append("throttled")
     return tuple(name for name in THROTTLE_FLAGS.values() if name in found)
@@ -126,6 +126,14 @@ def clock() -> Literal["synced", "unsynced"]:
     if (RUN / "systemd/timesync").is_dir():
         return "synced" if (RUN / "systemd/timesync/synchronized").exists() else "unsynced"
     return "synced"
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    """None where the system shows nothing, or has no descriptor or memory left to look."""
+    try:
+        return list(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def _number(path: Path, base: int = 10) -> int | None:

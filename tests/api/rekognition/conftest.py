@@ -21,6 +21,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import service_model
 
+OWN_LABELS: dict[str, Any] = {
+    "celebrities": "family",
+    "celebrity_urls": {"grace": ("https://example.org/grace",)},
+    "moderation": {"cat": "Animals/Cats", "person": "People"},
+    "protective_equipment": {"face": "FACE_COVER", "cat": "HEAD_COVER"},
+}
+"""settings of the operations that answer by labels of this device"""
 Told = list[tuple[str, dict[str, Any]]]
 """what was published: name, document"""
 
@@ -37,7 +44,7 @@ def settings_for(models: Path, **api: Any) -> Settings:
             "person": LabelSettings(),
             "cat": LabelSettings(),
         },
-        api=ApiSettings(port=0, **api),
+        api=ApiSettings(port=0, **{**OWN_LABELS, **api}),
     )
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -119,3 +121,19 @@ def test_memory_that_was_freed_in_pieces_goes_back_to_the_system() -> None:
     assert board.memory().resident <= before
     assert len(held) == 8
     assert resident > 0
+
+
+def test_a_process_without_descriptors_knows_less_and_goes_on() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        found = board.temperature(), board.throttled(), board.memory()
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found == (None, (), board.MemoryUsage(0, 0))

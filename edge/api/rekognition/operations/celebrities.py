@@ -73,6 +73,8 @@ def celebrities(service: Service) -> Collection:
     name = service.settings.api.celebrities
     if not name:
         raise SettingsError("no collection stands for celebrities", "set api.celebrities to a collection's name")
+    if name not in service.collections:
+        raise SettingsError(f"api.celebrities names {name!r}, and there is no such collection", "enroll somebody in it")
     return service.collection(name)
 
 

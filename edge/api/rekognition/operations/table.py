@@ -155,7 +155,7 @@ NOT_HERE: dict[str, str] = {
 
 def markdown() -> str:
     """The table as the README shows it, a row an operation, in the order of their names."""
-    rows = {name: (one.status, one.note) for name, one in OPERATIONS.items()}
+    rows: dict[str, tuple[str, str]] = {name: (one.status, one.note) for name, one in OPERATIONS.items()}
     rows |= {name: ("501", reason) for name, reason in NOT_HERE.items()}
     lines = [f"| {name} | {status} | {note} |" for name, (status, note) in sorted(rows.items())]
     return "\n".join(("| operation | here | what is missing, or why |", "|---|---|---|", *lines)) + "\n"

@@ -33,8 +33,8 @@ class Output:
         self._publish = publish
         self._failing = False
 
-    def put(self, processor: str, record: Mapping[str, Any]) -> None:
-        """Write and publish a record. A full disk costs the line, not the stream."""
+    def put(self, processor: str, record: Mapping[str, Any]) -> bytes:
+        """Write and publish a record, and what was published. A full disk costs the line, not the stream."""
         payload = json.dumps(float32(record), allow_nan=False, separators=(",", ":")).encode()
         try:
             if self._keep:
@@ -46,6 +46,7 @@ class Output:
             self._failing = True
         if self._publish is not None:
             self._publish(processor, payload)
+        return payload
 
     def _write(self, processor: str, line: bytes) -> None:
         files.make_folder(self._folder)

@@ -190,8 +190,11 @@ class StreamProcessors:
     def _put(self, session: Session, make: Callable[[], list[dict[str, Any]]]) -> None:
         name = session.processor.name
         try:
+            channel = session.processor.request.get("NotificationChannel")
             for record in make():
-                self._output.put(name, record)
+                payload = self._output.put(name, record)
+                if channel and self._service.topics.url:
+                    self._service.topics.post(channel["SNSTopicArn"], payload)
         except ApiError as error:
             missing = error.name == "ResourceNotFoundException"
             self._ended(name, session.processor.session, "FAILED", "Collection not found" if missing else error.message)

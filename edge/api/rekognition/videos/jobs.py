@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.notifications import ENDPOINT
 from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import EdgeError, StoreError
@@ -41,7 +42,7 @@ class VideoJobs:
 
     def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
         self.store = JobStore(state)
-        self._service, self._publish = service, publish
+        self._service, self._publish, self._topics = service, publish, service.topics
         self._vision = Vision(service.settings, state)
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -60,6 +61,8 @@ class VideoJobs:
         """Returns the JobId. Raises ApiError where too many wait."""
         if len(self.store.unfinished()) >= MOST:
             raise ApiError("LimitExceededException", f"At most {MOST} jobs can wait.")
+        if "NotificationChannel" in request and self._publish is None and not self._topics.url:
+            log.warning("a job names a NotificationChannel, and there is neither MQTT nor %s to tell it by", ENDPOINT)
         job = Job(uuid.uuid4().hex, operation, {**request, "path": str(path)}, metadata=metadata)
         self.store.add(job)
         self._enqueue(job.id)
@@ -154,20 +157,25 @@ class VideoJobs:
 
     def _tell(self, job: Job) -> None:
         """One notification, on the topic of the channel that the request names: now, or when the link is back."""
-        told = job.told or self._publish is None or self._published(job, self._publish)
-        self.store.save(replace(job, told=told))
-        self._waiting_to_be_told |= not told
+        if not job.told:
+            topic, document = job.request["NotificationChannel"]["SNSTopicArn"], _notice(job)
+            if self._topics.url and not job.topic_told:
+                job = replace(job, topic_told=self._topics.send(topic, document))
+            published = self._publish is None or self._publish(topic.rsplit(":", 1)[-1], document) is not False
+            job = replace(job, told=published and (job.topic_told or not self._topics.url))
+        self.store.save(job)
+        self._waiting_to_be_told |= not job.told
 
-    def _published(self, job: Job, publish: Publish) -> bool:
-        channel = job.request["NotificationChannel"]
-        place = job.request["Video"]["S3Object"]
-        document = {
-            "JobId": job.id,
-            "Status": job.status,
-            "API": job.operation,
-            "JobTag": job.request.get("JobTag", ""),
-            "Message": job.message,
-            "Timestamp": round(time.time() * 1000),
-            "Video": {"S3ObjectName": place["Name"], "S3Bucket": place["Bucket"]},
-        }
-        return publish(channel["SNSTopicArn"].rsplit(":", 1)[-1], json.dumps(document).encode()) is not False
+
+def _notice(job: Job) -> bytes:
+    place = job.request["Video"]["S3Object"]
+    document = {
+        "JobId": job.id,
+        "Status": job.status,
+        "API": job.operation,
+        "JobTag": job.request.get("JobTag", ""),
+        "Message": job.message,
+        "Timestamp": round(time.time() * 1000),
+        "Video": {"S3ObjectName": place["Name"], "S3Bucket": place["Bucket"]},
+    }
+    return json.dumps(document).encode()

@@ -46,6 +46,8 @@ class Job:
     """milliseconds of the video whose findings are on disk"""
     told: bool = True
     """whether nobody waits for word of its end"""
+    topic_told: bool = False
+    """whether the topic of SNS, where there is an endpoint for it, knows"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""Notifications for whoever waits on a topic of SNS: published to ``AWS_ENDPOINT_URL_SNS``, besides MQTT.
+
+One POST of the Query protocol a notification, signed where the environment holds credentials. What cannot be delivered
+is told to the caller, who tries again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import queue
+import threading
+import urllib.request
+from datetime import UTC, datetime
+from urllib.parse import urlencode, urlsplit
+
+from edge.api.http import sigv4
+from edge.core.credentials import mask_credentials
+
+log = logging.getLogger(__name__)
+
+ENDPOINT = "AWS_ENDPOINT_URL_SNS"
+VERSION = "2010-03-31"
+TIMEOUT = 10.0
+WAITING = 100
+"""notifications of stream processors that wait; the oldest are kept"""
+
+
+class TopicPublisher:
+    """Publishes to the endpoint of the environment; ``url`` is empty where there is none."""
+
+    def __init__(self) -> None:
+        self.url = os.environ.get(ENDPOINT, "")
+        self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+
+    def send(self, topic: str, message: bytes, subject: str = "") -> bool:
+        """One notification now; whether it was taken. Waits up to TIMEOUT seconds."""
+        form = {"Action": "Publish", "Version": VERSION, "TopicArn": topic, "Message": message.decode()}
+        if subject:
+            form["Subject"] = subject
+        body = urlencode(form).encode()
+        request = urllib.request.Request(self.url, body, self._headers(topic, body), method="POST")  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310  the owner names it
+                return True
+        except (OSError, ValueError) as error:
+            log.warning("%s did not take a notification: %s", mask_credentials(self.url), error)
+            return False
+
+    def post(self, topic: str, message: bytes) -> None:
+        """One notification soon, from a thread of its own; lost where many wait."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
+            self._thread.start()
+        try:
+            self._queue.put_nowait((topic, message))
+        except queue.Full:
+            log.warning("a notification for %s is lost: %d wait", topic, WAITING)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(TIMEOUT)
+
+    def _work(self) -> None:
+        while (waiting := self._queue.get()) is not None:
+            self.send(*waiting)
+
+    def _headers(self, topic: str, body: bytes) -> dict[str, str]:
+        place = urlsplit(self.url)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        headers = {
+            "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+            "host": place.netloc.rpartition("@")[2],
+            "x-amz-date": stamp,
+        }
+        key, secret = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+        if not (key and secret):
+            return headers
+        region = topic.split(":")[3] if topic.count(":") >= 5 else "us-east-1"
+        scope = sigv4.Scope(key, stamp[:8], region, "sns", tuple(sorted(headers)), "")
+        head = sigv4.RequestHead("POST", place.path or "/", place.query, headers)
+        signed = sigv4.signature(head, scope, secret, stamp, hashlib.sha256(body).hexdigest())
+        credential = f"{key}/{stamp[:8]}/{region}/sns/aws4_request"
+        authorization = (
+            f"{sigv4.ALGORITHM} Credential={credential}, SignedHeaders={';'.join(scope.headers)}, Signature={signed}"
+        )
+        return {**headers, "authorization": authorization}
