@@ -71,6 +71,9 @@ class Live(Protocol):
     def erase(self, subject: str) -> None:
         """Let go of the subject in memory: tracks, votes, questions that wait, pages, what is present."""
 
+    def latest(self) -> tuple[int, int] | None:
+        """(epoch, seq) of the latest event."""
+
     def rewrite(self, change: Change) -> int:
         """Change the events that wait; how many changed."""
 
@@ -102,7 +105,7 @@ def _forgotten(
     subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
 ) -> ErasureReport:
     vectors = traces.of(collections, subject)
-    farewells.note(state, settings.device.name, subject)
+    farewells.note(state, settings.device.name, subject, _latest(state, live))
     faces = {name: _faces(collections, name, subject, state) for name in collections.names()}
     if live is not None:
         live.erase(subject)
@@ -110,6 +113,7 @@ def _forgotten(
         pass
     questions = _questions(subject, settings, state)
     events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
+    farewells.note(state, settings.device.name, subject, _latest(state, live))  # the last event that could name it
     _without_replays(state / API)
     questions += _without_videos(state / VIDEOS, subject)
     _without_records(state / RECORDS, subject)
@@ -118,6 +122,10 @@ def _forgotten(
     gone = {name: count for name, count in faces.items() if count}
     left = tuple(traces.left(state, subject, vectors))
     return ErasureReport(sum(gone.values()), questions, events, left, gone)
+
+
+def _latest(state: Path, live: Live | None) -> tuple[int, int] | None:
+    return outbox.position(state / outbox.FILE) if live is None else live.latest()
 
 
 def _faces(collections: Collections, name: str, subject: str, state: Path) -> int:
@@ -237,6 +245,10 @@ class SubjectEraser:
 
         context.engine.between(erase)
         context.reporter.erase(subject)
+
+    def latest(self) -> tuple[int, int] | None:
+        box = self._context.outbox
+        return box.epoch, box.last
 
     def rewrite(self, change: Change) -> int:
         return self._context.outbox.rewrite(change)

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,16 @@ from edge.core.types import IdentityState
 from edge.hub.databases import Transaction
 from edge.hub.store import Arrived, EventStore
 from edge.mqtt.erasure_notices import digest
-from edge.mqtt.messages import ErasureNotices
+from edge.mqtt.messages import ErasureNotice, ErasureNotices
 
 log = logging.getLogger(__name__)
 
 SCHEMA = """CREATE TABLE IF NOT EXISTS forgotten (
     device TEXT NOT NULL, digest TEXT NOT NULL, time DOUBLE PRECISION NOT NULL, PRIMARY KEY (device, digest))"""
+PLACES = """CREATE TABLE IF NOT EXISTS forgotten_places (
+    device TEXT NOT NULL, digest TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    PRIMARY KEY (device, digest))"""
+"""the device's latest event when it forgot: events up to it are from before, whatever the clocks say"""
 PAGE = 500
 """events changed in one transaction"""
 DELETE_UNREADABLE = "DELETE FROM unreadable WHERE device = ? AND epoch = ? AND seq = ?"
@@ -37,12 +41,29 @@ Published = Callable[[Callable[[str], bool]], object]
 """forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
 
 
+@dataclass(frozen=True, slots=True)
+class ErasureTime:
+    """When a device forgot a subject."""
+
+    time: float
+    """seconds since the epoch"""
+    epoch: int = 0
+    seq: int = 0
+    """of its latest event then; 0: not known"""
+
+    def is_after(self, epoch: int, seq: int, moment: float, own: bool) -> bool:
+        """Whether an event was made before. ``own``: it is of the device that forgot, whose order needs no clock."""
+        if own and self.seq and epoch == self.epoch:
+            return seq <= self.seq
+        return moment <= self.time
+
+
 class FleetErasure:
     """Of one ingest. One thread; every method raises TransientError or InputError, ``told`` also as ``published``."""
 
     def __init__(self, hub: HubSettings, store: EventStore, published: Published | None = None) -> None:
         self._hub, self._store, self._published = hub, store, published
-        self._known: dict[str, dict[str, float]] | None = None
+        self._known: dict[str, dict[str, ErasureTime]] | None = None
         """device -> digest -> when"""
 
     def told(self, device: str, said: ErasureNotices) -> None:
@@ -50,16 +71,24 @@ class FleetErasure:
         if self._hub.forget == "off":
             return
         known = self._read().setdefault(device, {})
-        news = {one.digest: one.time for one in said.forgotten if one.time > known.get(one.digest, 0.0)}
+        news = {
+            one.digest: self._when(one)
+            for one in said.forgotten
+            if one.digest not in known or _is_newer(one, known[one.digest])
+        }
         if not news:
             return
         changed = self._forget(device, news) + self._forget_unreadable(device, news)
         if self._hub.forget == "fleet" and self._published is not None:
             self._published(lambda subject: digest(device, subject) in news)
         with self._store.database.transaction() as transaction:
-            rows = [(device, one, moment) for one, moment in news.items()]
-            transaction.many("DELETE FROM forgotten WHERE device = ? AND digest = ?", [row[:2] for row in rows])
+            keys = [(device, one) for one in news]
+            for table in ("forgotten", "forgotten_places"):
+                transaction.many(f"DELETE FROM {table} WHERE device = ? AND digest = ?", keys)  # noqa: S608
+            rows = [(device, one, when.time) for one, when in news.items()]
             transaction.many("INSERT INTO forgotten VALUES (?, ?, ?)", rows)
+            places = [(device, one, when.epoch, when.seq) for one, when in news.items()]
+            transaction.many("INSERT INTO forgotten_places VALUES (?, ?, ?, ?)", places)
         self._store.database.compact()
         known |= news
         log.info("hub: %s forgot %d subjects: %d events changed here", device, len(news), changed)
@@ -75,7 +104,9 @@ class FleetErasure:
         if subject is None:
             return one
         devices = self._read() if self._hub.forget == "fleet" else {one.device: self._read().get(one.device, {})}
-        if not any(known.get(digest(device, subject), -1.0) >= moment for device, known in devices.items()):
+        times = ((device, known.get(digest(device, subject))) for device, known in devices.items())
+        place = one.epoch, one.seq, moment
+        if not any(when is not None and when.is_after(*place, own=device == one.device) for device, when in times):
             return one
         if one.event is None:
             return replace(one, body=_nothing())
@@ -84,17 +115,27 @@ class FleetErasure:
         )
         return replace(one, event=replace(one.event, identity=identity), body=nameless(one.body))
 
-    def _read(self) -> dict[str, dict[str, float]]:
+    def _when(self, notice: ErasureNotice) -> ErasureTime:
+        """A device's clock that is ahead, or known to be wrong, counts as ours."""
+        now = time.time()
+        moment = now if notice.clock == "unsynced" else min(notice.time, now)
+        return ErasureTime(max(moment, notice.time if not notice.seq else 0.0), notice.epoch, notice.seq)
+
+    def _read(self) -> dict[str, dict[str, ErasureTime]]:
         if self._known is None:
             with self._store.database.transaction() as transaction:
                 transaction.execute(SCHEMA)
-                rows = transaction.execute("SELECT device, digest, time FROM forgotten")
+                transaction.execute(PLACES)
+                rows = transaction.execute(
+                    "SELECT f.device, f.digest, f.time, coalesce(p.epoch, 0), coalesce(p.seq, 0) FROM forgotten f "
+                    "LEFT JOIN forgotten_places p ON p.device = f.device AND p.digest = f.digest"
+                )
             self._known = {}
-            for device, one, moment in rows:
-                self._known.setdefault(device, {})[one] = moment
+            for device, one, moment, epoch, seq in rows:
+                self._known.setdefault(device, {})[one] = ErasureTime(moment, epoch, seq)
         return self._known
 
-    def _forget(self, device: str, news: Mapping[str, float]) -> int:
+    def _forget(self, device: str, news: Mapping[str, ErasureTime]) -> int:
         own = self._hub.forget != "fleet"
         where, values = ("device = ? AND ", (device,)) if own else ("", ())
         with self._store.database.transaction(reading=True) as transaction:
@@ -102,12 +143,12 @@ class FleetErasure:
             subjects = {one for (one,) in transaction.execute(query, values)}
         changed = 0
         for subject in subjects:
-            moment = news.get(digest(device, subject))
-            if moment is not None:
-                changed += self._forget_one(where, values, subject, moment)
+            when = news.get(digest(device, subject))
+            if when is not None:
+                changed += self._forget_one(where, values, device, subject, when)
         return changed
 
-    def _forget_unreadable(self, device: str, news: Mapping[str, float]) -> int:
+    def _forget_unreadable(self, device: str, news: Mapping[str, ErasureTime]) -> int:
         """Events of which only the key can be read say who was seen all the same."""
         own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
         while True:
@@ -118,7 +159,8 @@ class FleetErasure:
                     for *key, body in found
                     if (not own or key[0] == device)
                     and (who := _claimed(body))[0] is not None
-                    and news.get(digest(device, who[0]), -1.0) >= who[1]
+                    and (when := news.get(digest(device, who[0]))) is not None
+                    and (who[1] <= when.time or (key[0] == device and key[2] <= when.seq))
                 ]
                 if self._hub.forgotten == "delete":
                     transaction.many(DELETE_UNREADABLE, keys)
@@ -130,9 +172,9 @@ class FleetErasure:
                 return changed
             after = tuple(found[-1][:3])
 
-    def _forget_one(self, where: str, values: tuple[str, ...], subject: str, moment: float) -> int:
-        condition = f"{where}subject = ? AND time <= ?"
-        wanted = (*values, subject, moment)
+    def _forget_one(self, where: str, values: tuple[str, ...], device: str, subject: str, when: ErasureTime) -> int:
+        condition = f"{where}subject = ? AND (time <= ? OR (device = ? AND seq <= ?))"
+        wanted = (*values, subject, when.time, device, when.seq)
         if self._hub.forgotten == "delete":
             with self._store.database.transaction() as transaction:
                 gone: int = transaction.many(f"DELETE FROM events WHERE {condition}", [wanted])  # noqa: S608
@@ -149,6 +191,13 @@ class FleetErasure:
                     [(nameless(body), *key) for *key, body in found],
                 )
             changed += len(found)
+
+
+def _is_newer(notice: ErasureNotice, known: ErasureTime) -> bool:
+    """Whether a device has forgotten the subject again: told by its events, or by its clock where it says no more."""
+    if notice.seq:
+        return (notice.epoch, notice.seq) != (known.epoch, known.seq)
+    return notice.time > known.time
 
 
 def publisher(chosen: Settings, state: Path) -> Published | None:

@@ -9,16 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Literal
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
+from edge.core.system import hardware
+from edge.core.system.trusted_time import trusted_now
 from edge.mqtt.messages import ErasureNotice, ErasureNotices
 
 FILE = "forgotten.json"
 MOST = 500
 DAYS = 90.0
 """for which a hub is told"""
+TRUSTED = "trusted"
+"""trusted time at which a subject was forgotten; stays on the device"""
 
 
 def digest(device: str, subject: str) -> str:
@@ -26,12 +33,16 @@ def digest(device: str, subject: str) -> str:
     return hashlib.sha256(f"{device}\n{subject}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def note(state: Path, device: str, subject: str) -> None:
-    """Remember that the subject was forgotten now. Raises StoreError."""
+def note(state: Path, device: str, subject: str, latest: tuple[int, int] | None = None) -> None:
+    """Remember that the subject was forgotten now. Raises StoreError.
+
+    ``latest``: (epoch, seq) of the device's latest event, which no clock can make wrong; None where there is none.
+    """
     own = digest(device, subject)
-    kept = [one for one in read(state).forgotten if one.digest != own][-(MOST - 1) :]
-    entries = [{"digest": one.digest, "time": one.time} for one in kept]
-    entries.append({"digest": own, "time": round(time.time(), 3)})
+    epoch, seq = latest or (0, 0)
+    notice = ErasureNotice(own, round(time.time(), 3), epoch, seq, hardware.clock())
+    kept = [one for one in _entries(state) if one.get("digest") != own][-(MOST - 1) :]
+    entries = [*kept, {**asdict(notice), TRUSTED: round(trusted_now(state), 3)}]
     try:
         files.write_bytes(state / FILE, json.dumps(entries).encode())
     except OSError as error:
@@ -39,11 +50,22 @@ def note(state: Path, device: str, subject: str) -> None:
 
 
 def read(state: Path) -> ErasureNotices:
-    """Who was forgotten within DAYS; nobody where the file is not there or not ours."""
-    since = time.time() - DAYS * 86400
+    """Who was forgotten within DAYS of trusted time; nobody where the file is not there or not ours."""
+    now = trusted_now(state)
+    found = []
+    for one in _entries(state):
+        with suppress(ValueError, KeyError, TypeError):
+            if now - float(one.get(TRUSTED, now)) > DAYS * 86400:
+                continue
+            clock: Literal["synced", "unsynced"] = "unsynced" if one.get("clock") == "unsynced" else "synced"
+            place = int(one.get("epoch", 0)), int(one.get("seq", 0))
+            found.append(ErasureNotice(str(one["digest"]), float(one["time"]), *place, clock))
+    return ErasureNotices(tuple(found))
+
+
+def _entries(state: Path) -> list[dict[str, Any]]:
     try:
         entries = json.loads((state / FILE).read_bytes())
-        found = [ErasureNotice(str(one["digest"]), float(one["time"])) for one in entries]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ErasureNotices()
-    return ErasureNotices(tuple(one for one in found if one.time > since))
+    except (OSError, ValueError):
+        return []
+    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []

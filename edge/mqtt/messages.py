@@ -199,6 +199,12 @@ class ErasureNotice:
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256, hex, of the device's name, a line feed, and the subject: no name travels"""
     time: Time
+    epoch: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
+    """of the device's latest event then; 0: not known"""
+    seq: Count = 0
+    """of the device's latest event then: whatever the clocks say, events up to it are from before"""
+    clock: Literal["synced", "unsynced"] = "synced"
+    """of the device then"""
 
 
 @dataclass(frozen=True, slots=True)

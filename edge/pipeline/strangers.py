@@ -86,7 +86,8 @@ class StrangerRecognizer:
                 del self._known[: max(0, len(self._known) - 2 * self._settings.most)]
             else:
                 one.looks = _thinned(np.concatenate([one.looks, look[np.newaxis]]))
-            one.last, one.times = max(one.last, track.seen_time), one.times + 1
+            one.last, one.times = track.seen_time, one.times + 1
+            one.seen = track.seen
             one.quality = max(one.quality, held.quality)
             self._dirty[id(one)] = one
 
@@ -153,13 +154,24 @@ class StrangerRecognizer:
         """Give a number to one that has been away for long enough."""
         if stranger is None or stranger.number is not None or self._next >= self._below:
             return
-        if track.started_time - stranger.last >= self._settings.again:
+        if self._away(stranger, track) >= self._settings.again:
             stranger.number, self._next = self._next, self._next + 1
             self._dirty[id(stranger)] = stranger
+
+    def _away(self, stranger: Stranger, track: Track) -> float:
+        """Seconds from the stranger's latest track to this one: of frames in this process, else of trusted time."""
+        if stranger.seen is not None:
+            return track.started - stranger.seen
+        if not stranger.id:
+            return 0.0
+        return self._shelf.now() - (track.seen - track.started) - stranger.trusted
 
     def _take_over(self, stored: list[Stranger]) -> None:
         """What is stored, but for what has changed since; tracks that are there keep to theirs by its row."""
         newer = {one.id: one for one in self._dirty.values() if one.id}
+        seen = {one.id: one.seen for one in self._known if one.id}
+        for one in stored:
+            one.seen = seen.get(one.id)
         by_row = {one.id: newer.get(one.id, one) for one in stored}
         self._known = [*by_row.values(), *(one for one in self._dirty.values() if not one.id)]
         for held in self._tracks.values():

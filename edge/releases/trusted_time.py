@@ -10,12 +10,10 @@ import time
 
 from edge.core.errors import ClockError
 from edge.core.system import hardware
+from edge.core.system.trusted_time import BUILT
+from edge.releases.update_state import SIGNED as TIME
 from edge.releases.update_state import UpdateState
 
-BUILT = 1793491200.0
-"""2026-11-01: this code is not older"""
-TIME = "signed"
-"""fact: when the hub signed the latest timestamp that was seen"""
 SIGNED = "signed_at"
 """in the hub's timestamp metadata: seconds since the epoch at which it was signed"""
 

@@ -26,6 +26,8 @@ from edge.releases.release_store import ReleaseStore
 FILE, COPY = "releases.sqlite", "releases.copy.json"
 WAIT = 10.0
 """seconds that a write waits for the other process"""
+SIGNED = "signed"
+"""fact: when the hub signed the latest timestamp that was seen"""
 COPIED, COPIED_PREFIXES = ("floors", "erasure", "signed", "good"), ("erased ", "bad ")
 """names of the facts that the copy holds: those whose loss would let somebody back in or a bad release"""
 
@@ -162,7 +164,8 @@ def erase(state: Path, collection: str, subject: str) -> None:
     updates = UpdateState(ReleaseStore(state).folder)
     try:
         known = updates.get(f"erased {collection}", {"faces": [], "subjects": {}})
-        subjects = known["subjects"] | {subject_digest(collection, subject): time.time()}
+        now = max(time.time(), float(updates.get(SIGNED, 0.0)))  # not before the hub signed what is here
+        subjects = known["subjects"] | {subject_digest(collection, subject): now}
         updates.put({f"erased {collection}": {**known, "subjects": subjects}})
     finally:
         updates.close()

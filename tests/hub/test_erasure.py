@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -144,7 +145,7 @@ def test_a_database_that_fails_while_it_is_asked_who_was_forgotten_is_asked_agai
     execute = databases._SqliteTransaction.execute
 
     def failing(self: databases._SqliteTransaction, statement: str, values: Sequence[object] = ()) -> list[Any]:
-        if statement.startswith("SELECT device, digest"):
+        if statement.startswith("SELECT f.device, f.digest"):
             raise sqlite3.OperationalError("disk I/O error")
         return execute(self, statement, values)
 
@@ -202,3 +203,43 @@ def test_over_a_real_broker_a_hub_that_was_away_hears_of_it(
     time.sleep(0.5)
     ingest("2")
     assert eventually(lambda: sorted(str(row.subject) for row in stored()) == ["None", "bob"])
+
+
+@pytest.mark.parametrize("moment", [NOW - 3600, 1577836800.0, NOW + 4e7], ids=["an hour behind", "in 2020", "ahead"])
+@pytest.mark.parametrize("hub", [HubSettings(), HubSettings(forgotten="delete")], ids=["unname", "delete"])
+def test_a_devices_clock_does_not_matter_where_it_says_up_to_which_event(
+    store: EventStore, hub: HubSettings, moment: float
+) -> None:
+    notice = ErasureNotices((ErasureNotice(digest("porch", "alice"), moment, 9, 40),))
+    FleetErasure(hub, store).told("porch", notice)
+    assert ("porch", "alice") not in names(store)
+    assert ("hall", "alice") in names(store) or moment > NOW + 1e6
+    later = FleetErasure(hub, store)
+    late, again = arrived("porch", 30, ALICE, NOW), arrived("porch", 41, ALICE, NOW + 50)
+    late, again = replace(late, epoch=9), replace(again, epoch=9)
+    assert [one.event.identity.subject for one in later.cleansed([late, again]) if one.event] == [None, "alice"]
+
+
+def test_forgetting_again_with_a_clock_behind_counts(store: EventStore) -> None:
+    erasure = FleetErasure(HubSettings(), store)
+    erasure.told("porch", ErasureNotices((ErasureNotice(digest("porch", "alice"), NOW, 9, 40),)))
+    store.add([arrived("porch", 50, ALICE)])
+    erasure.told("porch", ErasureNotices((ErasureNotice(digest("porch", "alice"), NOW - 3600, 9, 60),)))
+    assert ("porch", "alice") not in names(store)
+
+
+def test_a_fleets_other_devices_forget_by_our_clock_where_the_device_has_none(store: EventStore) -> None:
+    notice = ErasureNotice(digest("porch", "alice"), 1577836800.0, 9, 40, "unsynced")
+    FleetErasure(HubSettings(forget="fleet"), store).told("porch", ErasureNotices((notice,)))
+    assert ("hall", "alice") not in names(store)
+
+
+def test_notices_are_told_for_90_days_of_time_that_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [NOW]
+    monkeypatch.setattr("edge.mqtt.erasure_notices.trusted_now", lambda _: now[0])
+    monkeypatch.setattr("time.time", lambda: 1577836800.0)
+    farewells.note(tmp_path, "porch", "alice", (9, 40))
+    (said_,) = farewells.read(tmp_path).forgotten
+    assert (said_.epoch, said_.seq) == (9, 40)
+    now[0] += 91 * 86400
+    assert farewells.read(tmp_path).forgotten == ()

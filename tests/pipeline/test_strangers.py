@@ -74,7 +74,7 @@ class House:
         self.embeds.vector = look(person, number)
         pipeline = Pipeline(self.settings.cameras[0], self.settings, self.bundle, self.ids)
         pipeline.strangers = self.strangers
-        frames = [replace(a_frame(n), time=self.clock + n / 5) for n in range(15)]
+        frames = [replace(a_frame(n), time=self.clock + n / 5, monotonic=self.clock + n / 5) for n in range(15)]
         events = [event for frame in frames for event in pipeline.process(frame).events] + pipeline.finish()
         self.strangers.flush()
         return events
@@ -152,8 +152,12 @@ def test_strangers_are_bounded_expire_and_are_in_no_collection_or_export(tmp_pat
     export(house.staff, tmp_path / "staff.edge")
     assert look(5).astype("<f4").tobytes() not in (tmp_path / "staff.edge").read_bytes()
     for one in kept:
-        one.last = 1.0
+        one.last = 1.0  # a label: what the clock said makes nothing old
     house.queue.strangers.put(kept, house.strangers._settings)
+    assert len(house.queue.strangers.all()) == 2
+    later = house.queue.strangers.now() + 1.1 * 86400
+    house.queue.strangers.now = lambda: later
+    house.queue.strangers.expire(house.strangers._settings)
     assert house.queue.strangers.all() == []
     house.close()
 

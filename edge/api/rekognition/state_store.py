@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from edge.api.rekognition.errors import ApiError
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing
+from edge.core.system.trusted_time import trusted_now
 
 MAX_TAGS = 200
 TOKEN_LIFE = 24 * 3600.0
@@ -38,6 +38,7 @@ class ApiState:
     """Tags, tokens and processors. Raises StoreError where the file cannot be used."""
 
     def __init__(self, folder: Path) -> None:
+        self._state = folder
         self._db = Database(folder / FILE, SCHEMA)
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class ApiState:
         with self._db.reading() as db:
             row = db.execute(
                 "SELECT request, answer FROM tokens WHERE operation=? AND token=? AND time>?",
-                (operation, token, time.time() - TOKEN_LIFE),
+                (operation, token, trusted_now(self._state) - TOKEN_LIFE),
             ).fetchone()
         if row is None:
             return None
@@ -85,7 +86,7 @@ class ApiState:
         return answer
 
     def remember(self, operation: str, token: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        now = time.time()
+        now = trusted_now(self._state)
         with self._db.writing() as db:
             sealed = db.vault.seal_text(json.dumps(answer), ANSWER, operation, token)
             row = (operation, token, _digest(request), sealed, now)

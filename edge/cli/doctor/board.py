@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.system import hardware as board
-from edge.releases.trusted_time import BUILT
+from edge.core.system.trusted_time import BUILT
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")

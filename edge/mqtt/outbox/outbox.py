@@ -26,6 +26,7 @@ from edge.core.settings.messaging import OutboxSettings
 from edge.core.storage import vault
 from edge.core.storage.damaged import is_damage
 from edge.core.system.heartbeat import Heartbeat
+from edge.core.system.trusted_time import trusted_now
 from edge.core.types import Event, Queued
 from edge.mqtt.outbox.memory import Key, MemoryQueue
 from edge.mqtt.outbox.store import (
@@ -327,7 +328,8 @@ class Outbox:
         expiring = time.monotonic() >= self._next_expiry
         if expiring:
             self._next_expiry = time.monotonic() + EXPIRE_SECONDS
-            batch.expired_before = time.time() - self._settings.update_hours * 3600 if store.waiting else 0.0
+            seconds = self._settings.update_hours * 3600
+            batch.expiry = (trusted_now(self._path.parent), seconds) if store.waiting else None
         if batch:
             positions = store.write(batch)
             self._next_write = time.monotonic() + self._settings.commit_seconds

@@ -97,12 +97,12 @@ class Batch:
     """epoch -> seq up to which everything was delivered"""
     lost: int = 0
     """events that were dropped in memory"""
-    expired_before: float = 0.0
-    """seconds since the epoch: plain updates older than this go"""
+    expiry: tuple[float, float] | None = None
+    """trusted time now, and the seconds that an update may wait; None: nothing expires"""
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expired_before)
+        return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expiry)
 
 
 def reason_of(error: Exception) -> str:
@@ -137,6 +137,7 @@ CREATE INDEX IF NOT EXISTS events_track ON events (camera, track);
 CREATE INDEX IF NOT EXISTS events_plain ON events (position) WHERE kind = 0;
 CREATE INDEX IF NOT EXISTS events_moved ON events (epoch, seq) WHERE seq <> position;
 CREATE TABLE IF NOT EXISTS starts (epoch INTEGER PRIMARY KEY, first INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS reached (position INTEGER PRIMARY KEY, trusted REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     camera TEXT NOT NULL, track TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (camera, track)) WITHOUT ROWID;
 """
@@ -265,7 +266,7 @@ class OutboxStore:
         try:
             with self:
                 delivered = self._delete(batch)
-                expired = self._expire(batch.expired_before) if batch.expired_before else 0
+                expired = self._expire(*batch.expiry) if batch.expiry else 0
                 evicted = self._make_room(0)
                 for start in range(0, len(batch.rows), ROWS_AT_ONCE):
                     rows = batch.rows[start : start + ROWS_AT_ONCE]
@@ -321,11 +322,15 @@ class OutboxStore:
                 gone += self._db.executemany(sql, rows).rowcount
         return gone
 
-    def _expire(self, before: float) -> int:
-        # the time of an event that was made before the clock was set says nothing about its age
-        gone = self._db.execute(
-            "DELETE FROM events WHERE kind = 0 AND time < ? AND time > 1600000000", (before,)
-        ).rowcount
+    def _expire(self, now: float, seconds: float) -> int:
+        """Updates that have waited for ``seconds``. ``now`` is trusted time: the time of an event may be any."""
+        self._db.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (self.last, now))
+        self._db.execute("UPDATE reached SET trusted = ? WHERE trusted > ?", (now, now))
+        old = self._db.execute("SELECT max(position) FROM reached WHERE trusted <= ?", (now - seconds,)).fetchone()[0]
+        if old is None:
+            return 0
+        self._db.execute("DELETE FROM reached WHERE position < ?", (old,))
+        gone = self._db.execute("DELETE FROM events WHERE kind = 0 AND position <= ?", (old,)).rowcount
         if gone:
             log.info("outbox: %d updates were too old to be delivered", gone)
         return gone
@@ -425,3 +430,17 @@ def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body
         row = (stored(body, JOURNAL, *track), *track)
         db.execute("UPDATE journal SET body = ? WHERE camera = ? AND track = ?", row)
     return changed, damaged
+
+
+def position(path: Path) -> tuple[int, int] | None:
+    """(epoch, seq) of the latest event of a file that no daemon has open; None where it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(connect(path, timeout=1)) as db:
+            epoch = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+            last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    except sqlite3.Error as error:
+        log.warning("outbox %s cannot be read: %s", path, error)
+        return None
+    return (int(epoch[0]), int(last[0])) if epoch and last else None

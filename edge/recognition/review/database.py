@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.core.errors import StoreError
+from edge.core.storage import ages
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing, Stored, Vault
 
 FILE = "review.sqlite"
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS doubts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, reason TEXT NOT NULL, subject TEXT,
     document TEXT NOT NULL, vector BLOB NOT NULL, crop BLOB);
@@ -33,6 +35,8 @@ CREATE TABLE IF NOT EXISTS examples (
     vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + ages.SCHEMA
+)
 
 
 DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE, IGNORED = (

@@ -12,8 +12,10 @@ from typing import Any, Literal, Self
 
 from edge.core.errors import NotFoundError
 from edge.core.settings.services import ReviewSettings
+from edge.core.storage import ages
 from edge.core.storage.sqlite import Connection
 from edge.core.storage.vault import Vault
+from edge.core.system.trusted_time import trusted_now
 from edge.recognition.review import database
 from edge.recognition.review.grouping import QuestionGroups
 from edge.recognition.review.label_examples import Examples
@@ -60,8 +62,9 @@ class ReviewQueue:
 
     def __init__(self, state: Path, settings: ReviewSettings) -> None:
         self._settings = settings
+        self._state = state
         self._db = database.opened(state)
-        self.strangers = StrangerStore(self._db)
+        self.strangers = StrangerStore(self._db, lambda: trusted_now(state))
         self.examples = Examples(self._db)
         self.rejections = RejectionIndex(state)
 
@@ -234,9 +237,9 @@ class ReviewQueue:
         self.close()
 
     def _expire(self, db: Connection) -> None:
-        too_old = time.time() - self._settings.days * 86400
+        now = trusted_now(self._state)
         for table in ("doubts", "answers", "ignored"):
-            db.execute(f"DELETE FROM {table} WHERE time < ?", (too_old,))  # noqa: S608
+            ages.expire(db, table, now, self._settings.days * 86400)
             db.execute(
                 f"DELETE FROM {table} WHERE id <= (SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?)",  # noqa: S608
                 (self._settings.most,),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from edge.core.errors import NotFoundError
 from edge.core.settings.services import StrangerSettings
+from edge.core.storage import ages
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Vault
 from edge.core.types import Space
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PREFIX = "unknown-"
 PSEUDONYM = re.compile(rf"{PREFIX}([1-9][0-9]{{0,8}})")
+SELECT = """SELECT strangers.*, coalesce(ages.trusted, 0.0) AS trusted FROM strangers
+    LEFT JOIN ages ON ages.kind = 'strangers' AND ages.id = strangers.id"""
 RESERVED = 16
 """numbers that may be given before the next write; a crash skips them, and none comes twice"""
 
@@ -51,6 +54,10 @@ class Stranger:
     """of its best look, 0..1"""
     looks: FloatArray
     """(k, dimensions) unit vectors, k >= 1"""
+    trusted: float = 0.0
+    """trusted time, seconds since the epoch, at which it was stored last; ``first`` and ``last`` are labels"""
+    seen: float | None = None
+    """monotonic seconds of its latest track's end, where that was in this process"""
 
     @property
     def name(self) -> str | None:
@@ -60,41 +67,42 @@ class Stranger:
 class StrangerStore:
     """The strangers of a state folder's ``review.sqlite``. Any thread. Raises StoreError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
+        """``now``: trusted time, seconds since the epoch."""
         self._db = database
+        self.now = now
 
     def all(self) -> list[Stranger]:
         """The one seen last comes last."""
         with self._db.reading() as db:
-            return [_stranger(db.vault, row) for row in db.execute("SELECT * FROM strangers ORDER BY last, id")]
+            return [_stranger(db.vault, row) for row in db.execute(f"{SELECT} ORDER BY 11, strangers.id")]
 
     def get(self, name: str) -> Stranger:
         """By its pseudonym. Raises NotFoundError."""
         found = PSEUDONYM.fullmatch(name)
         number = int(found[1]) if found else -1
         with self._db.reading() as db:
-            row = db.execute("SELECT * FROM strangers WHERE number = ?", (number,)).fetchone()
+            row = db.execute(f"{SELECT} WHERE number = ?", (number,)).fetchone()
             if row is None:
                 raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows those that are kept")
             return _stranger(db.vault, row)
 
     def put(self, strangers: Sequence[Stranger], settings: StrangerSettings) -> None:
         """Store them; ids are set. One that was deleted meanwhile stays deleted. Those too old, or too many, go."""
+        now = self.now()
         with self._db.writing() as db:
             for one in strangers:
+                one.trusted = now
                 _put(db, one)
-            _expire(db, settings)
+            ages.expire(db, "strangers", now, settings.days * 86400)
             for kind in ("number IS NULL", "number IS NOT NULL"):
-                db.execute(
-                    f"DELETE FROM strangers WHERE {kind} AND id NOT IN (SELECT id FROM strangers WHERE {kind} "  # noqa: S608
-                    "ORDER BY last DESC, id DESC LIMIT ?)",
-                    (settings.most,),
-                )
+                newest = f"SELECT id FROM ({SELECT}) WHERE {kind} ORDER BY trusted DESC, id DESC LIMIT ?"  # noqa: S608
+                db.execute(f"DELETE FROM strangers WHERE {kind} AND id NOT IN ({newest})", (settings.most,))  # noqa: S608
 
     def expire(self, settings: StrangerSettings) -> None:
         """Those too old go, also where nobody comes."""
         with self._db.writing() as db:
-            _expire(db, settings)
+            ages.expire(db, "strangers", self.now(), settings.days * 86400)
 
     def remove(self, ids: Collection[int]) -> int:
         """Delete strangers by the ids of their rows; how many were there."""
@@ -103,7 +111,7 @@ class StrangerStore:
 
     def restore(self, stranger: Stranger) -> None:
         """Put back one that was removed."""
-        stranger.id = 0
+        stranger.id, stranger.trusted = 0, self.now()
         with self._db.writing() as db:
             _put(db, stranger)
 
@@ -125,16 +133,13 @@ class StrangerStore:
         return self._db.version()
 
 
-def _expire(db: Connection, settings: StrangerSettings) -> None:
-    db.execute("DELETE FROM strangers WHERE last < ?", (time.time() - settings.days * 86400,))
-
-
 def _put(db: Connection, one: Stranger) -> None:
     looks = db.vault.seal(one.looks.astype("<f4").tobytes(), STRANGER, one.collection, one.label, one.first)
     changing = (one.number, one.last, one.times, one.quality, looks)
     if one.id:
         sql = "UPDATE strangers SET number = ?, last = ?, times = ?, quality = ?, looks = ? WHERE id = ?"
-        db.execute(sql, (*changing, one.id))
+        if db.execute(sql, (*changing, one.id)).rowcount:
+            ages.touch(db, "strangers", one.id, one.trusted)
         return
     sql = (
         "INSERT INTO strangers (number, last, times, quality, looks, collection, label, space, first) "
@@ -142,11 +147,12 @@ def _put(db: Connection, one: Stranger) -> None:
     )
     row = (*changing, one.collection, one.label, json.dumps(asdict(one.space)), one.first)
     one.id = int(db.execute(sql, row).lastrowid or 0)
+    ages.touch(db, "strangers", one.id, one.trusted)
 
 
 def _stranger(vault: Vault, row: tuple[Any, ...]) -> Stranger:
-    number, count, collection, label, fingerprint, first, last, times, quality, blob = row
+    number, count, collection, label, fingerprint, first, last, times, quality, blob, trusted = row
     space = Space(**json.loads(fingerprint))
     data = vault.open(blob, STRANGER, collection, label, first)
     looks = np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, space.dimensions)
-    return Stranger(number, count, collection, label, space, first, last, times, quality, looks)
+    return Stranger(number, count, collection, label, space, first, last, times, quality, looks, trusted)

@@ -157,15 +157,23 @@ def test_updates_coalesce_only_while_told_so_and_never_across_tracks_or_names(op
     assert outbox.stats().lost == 0
 
 
-def test_updates_that_are_too_old_go_and_events_made_before_the_clock_was_set_stay(
-    opened: Callable[..., Outbox],
+def test_updates_that_have_waited_too_long_go_whatever_their_time_says(
+    opened: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [1_796_000_000.0]
+    monkeypatch.setattr("edge.mqtt.outbox.outbox.trusted_now", lambda _: now[0])
     first = opened()
-    first.put([an_event("new"), an_event("update", time=1763800000.0), an_event("update", time=5.0)])
+    first.put([an_event("new"), an_event("update", time=5.0)])
     first.close()
-    second = opened()
-    assert types(second.read(0, 99)) == [("7-1", "new"), ("7-1", "update"), ("7-1", "end")]
-    assert second.stats().expired == 1
+    second = opened()  # notes how far the outbox is
+    second.put([an_event("update", "7-2", time=1600000001.0), an_event("update", "7-3", time=9e9)])
+    second.close()
+    now[0] += 25 * 3600
+    third = opened()
+    assert types(third.read(0, 99)) == [
+        ("7-1", "new"), ("7-1", "end"), ("7-2", "update"), ("7-3", "update"), ("7-2", "end"), ("7-3", "end"),
+    ]  # fmt: skip
+    assert third.stats().expired == 1
 
 
 def test_past_the_cap_the_oldest_go_updates_first_and_the_loss_is_counted(

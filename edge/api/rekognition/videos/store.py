@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from edge.core.errors import StoreError
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing
+from edge.core.system.trusted_time import trusted_now
 
 FILE = "videos.sqlite"
 KEPT = 7 * 86400.0
@@ -65,13 +65,14 @@ class JobStore:
     """The database. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self._db = Database(state / FILE, SCHEMA)
 
     def close(self) -> None:
         self._db.close()
 
     def add(self, job: Job) -> None:
-        now = time.time()
+        now = trusted_now(self._state)
         with self._db.writing() as db:
             db.execute("DELETE FROM jobs WHERE started NOT BETWEEN ? AND ?", (now - KEPT, now + KEPT))
             row = (job.id, now, job.status, job.seen, db.vault.seal_text(_document(job), JOB, job.id))
