@@ -1,20 +1,20 @@
 """How close the whole cycle is to its floor: the daemon's own ``pipeline.process`` beside the bare invokes.
 
-All is measured in one run, on the same frames: a frame costs its invokes, and everything else is overhead that is
-told here, and what a plain script would have cost stands beside it. CPU is that of the whole process, all threads;
-ratios of one run are what counts, absolute times are the machine's.
+All is measured in one run, on the same frames: a frame costs its invokes, and everything else is overhead.
+``scripts/bench`` measures more: a plain script, cameras, people, motion, budget, collections. CPU is that of the whole
+process, all threads; ratios of one run are what counts, absolute times are the machine's.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.cli.bench import budget, cameras, gating, growth, matching, parts, profile, rival
+from edge.cli.bench import parts
 from edge.cli.bench.cycle import WARM_UP, run_cycle
 from edge.cli.bench.live import watch_live
 from edge.cli.bench.setup import fill, film_of, held_bytes, machine, repeated
@@ -37,10 +37,17 @@ class Report:
     document: dict[str, Any]
 
 
-def bench(settings: Settings, state: Path, plan: Plan, progress: Progress) -> Report:
-    """Measure the first camera of ``settings``. Models come from ``state``, everything else from a temporary folder.
+Measure = Callable[[BenchSetup, dict[str, Any], list[Event]], dict[str, Any]]
+"""gives the figures of one title; receives the setup, the figures of the cycle and its events"""
 
-    Raises InputError where the source gives no frames, and what assembling a bundle raises.
+
+def bench(
+    settings: Settings, state: Path, plan: Plan, progress: Progress, further: Mapping[str, Measure] | None = None
+) -> Report:
+    """Measure the first camera of ``settings``. Models come from ``state``, all else from a temporary folder.
+
+    ``further``: title -> what else to measure. Raises InputError where the source gives no frames, and what loading a
+    model set raises.
     """
     camera = settings.cameras[0].model_copy(update={"realtime": False})
     began = time.perf_counter()
@@ -60,7 +67,7 @@ def bench(settings: Settings, state: Path, plan: Plan, progress: Progress) -> Re
             plan, settings, state, folder, camera, collections, assembled, film, frames, outbox, progress
         )  # fmt: skip
         try:
-            document = _measured(stand)
+            document = _measured(stand, further or {})
         finally:
             outbox.close()
     if plan.start:
@@ -70,19 +77,17 @@ def bench(settings: Settings, state: Path, plan: Plan, progress: Progress) -> Re
     return Report(document)
 
 
-def _measured(stand: BenchSetup) -> dict[str, Any]:
+def _measured(stand: BenchSetup, further: Mapping[str, Measure]) -> dict[str, Any]:
     plan, camera, settings = stand.plan, stand.camera, stand.settings
     cycle, latency, events = run_cycle(camera, settings, stand.assembled, stand.frames, stand.outbox, stand.progress)
     document = {"machine": machine(settings, stand.assembled, camera, stand.frames), "cycle": cycle}
     document["latency_ms"] = latency
-    if plan.rival:
-        document["rival"] = rival.beside(settings, camera, stand.assembled, stand.frames, cycle, stand.progress)
     document["live"] = watch_live(settings, stand.assembled, stand.outbox, plan.live_seconds, stand.progress)
     document["memory_mb"] = _memory(stand)
-    for title, wanted, measure in FURTHER:
-        if wanted(plan):
-            document[title] = measure(stand, cycle, events)
-    return document
+    document["outbox"] = parts.written(events, stand.folder, settings.outbox)
+    if plan.threads:
+        document["threads"] = _by_threads(stand)
+    return document | {title: measure(stand, cycle, events) for title, measure in further.items()}
 
 
 def _memory(stand: BenchSetup) -> dict[str, float]:
@@ -102,18 +107,3 @@ def _by_threads(stand: BenchSetup) -> dict[str, Any]:
         names = ("fps", "fps_of_invokes_alone", "fps_share", "cpu_over_invokes", "cpu_ms_per_frame")
         found[str(threads)] = {name: cycle[name] for name in names}
     return found
-
-
-Measure = Callable[[BenchSetup, dict[str, Any], list[Event]], dict[str, Any]]
-FURTHER: tuple[tuple[str, Callable[[Plan], object], Measure], ...] = (
-    ("outbox", lambda _: True, lambda stand, _, events: parts.written(events, stand.folder, stand.settings.outbox)),
-    ("profile", lambda plan: plan.profile, lambda stand, _cycle, _events: profile.profiled(stand)),
-    ("motion", lambda plan: plan.motion, lambda stand, _cycle, _events: gating.beside_every_frame(stand)),
-    ("threads", lambda plan: plan.threads, lambda stand, _cycle, _events: _by_threads(stand)),
-    ("cameras", lambda plan: plan.cameras, lambda stand, cycle, _: cameras.by_count(stand, cycle["fps"])),
-    ("in_view", lambda plan: plan.in_view, lambda stand, _cycle, _events: growth.by_faces(stand)),
-    ("detectors", lambda plan: plan.detectors, lambda stand, _cycle, _events: growth.by_detector(stand)),
-    ("budget", lambda plan: plan.budget, lambda stand, _cycle, _events: budget.beside_everything(stand)),
-    ("collections", lambda plan: plan.sizes, lambda stand, _cycle, _events: matching.by_size(stand)),
-)
-"""title, whether the plan asks for it, what measures it; people are enrolled late, so that the rest stays comparable"""

@@ -23,29 +23,11 @@ class Plan:
     frames: int = 200
     """frames of the source to process"""
     live_seconds: float = 5.0
-    """of the live phase, and of each load of ``cameras``; 0: without the former"""
+    """of the live phase; 0: without"""
     faces: int = 1000
     """faces in the collection, random ones"""
     threads: tuple[int, ...] = ()
     """run the cycle again with each of these numbers of interpreter threads"""
-    sizes: tuple[int, ...] = ()
-    """match in, and enroll into, collections of these numbers of faces"""
-    cameras: tuple[int, ...] = ()
-    """watch with each of these numbers of cameras"""
-    in_view: tuple[int, ...] = ()
-    """run the cycle on so many people who stand in view"""
-    detectors: tuple[str, ...] = ()
-    """run the cycle with each of these detectors"""
-    rival: bool = False
-    """also run a plain script on the same frames"""
-    motion: bool = False
-    """also compare with a look at every frame"""
-    budget: bool = False
-    """also compare with an embedding of every face in every frame"""
-    people: Path | None = None
-    """pictures of whom to name then, by subject; None: the sample portraits"""
-    profile: bool = False
-    """also tell where a frame's own CPU goes, stage by stage"""
     start: bool = False
     """also measure the start-up, part by part"""
 

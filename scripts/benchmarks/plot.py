@@ -44,7 +44,7 @@ def picture(report: Report) -> bytes:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise EdgeError(f"--plot draws with matplotlib: {error}", "pip install 'rekognition-edge[plot]'") from error
+        raise EdgeError(f"--plot draws with matplotlib: {error}", "pip install matplotlib") from error
     panels = [draw for wanted, draw in PANELS if all(report.get(part) for part in wanted)]
     rows = -(-len(panels) // COLUMNS)
     with mpl.rc_context(STYLE):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
-from edge.cli.bench import rival
+from benchmarks import rival
 from edge.cli.bench.cycle import WARM_UP, run_cycle
 from edge.cli.bench.stand import BenchSetup
 from edge.core.imaging import image as pictures

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.replay import Film, held, still
 from edge.cli.bench.live import ToOutbox
-from edge.cli.bench.replay import Film, held, still
 from edge.cli.bench.setup import held_bytes
 from edge.cli.bench.stand import BenchSetup
 from edge.core.settings.address import SecretAddress

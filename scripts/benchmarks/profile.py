@@ -48,7 +48,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "votes": ("edge.pipeline.tracking.embedding_schedule:EmbeddingScheduler.add",),
     "custom labels": ("edge.pipeline.label_stage:LabelStage.look", "edge.pipeline.label_stage:LabelStage.ended"),
     "events": ("edge.pipeline.event_policy:EventPolicy.events",),
-    "outbox": ("edge.mqtt.outbox:Outbox.put",),
+    "outbox": ("edge.mqtt.outbox.outbox:Outbox.put",),
     "the rest of the pipeline": ("edge.pipeline.pipeline:Pipeline.process",),
 }
 """stage -> the functions whose own time it is"""

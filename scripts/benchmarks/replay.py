@@ -43,7 +43,7 @@ def held(name: str, film: Film) -> Iterator[str]:
     """While the block runs, the source whose text this gives shows ``film``; ``:NUMBER`` after it starts elsewhere."""
     _HELD[name] = film
     try:
-        yield f"edge.cli.bench.replay:Replay:{name}"
+        yield f"benchmarks.replay:Replay:{name}"
     finally:
         del _HELD[name]
 

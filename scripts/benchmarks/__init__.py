@@ -1,0 +1,1 @@
+"""What ``scripts/bench`` measures beside ``edge bench``, and how it draws it."""
