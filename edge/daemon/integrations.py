@@ -9,6 +9,7 @@ import json
 import logging
 import queue
 import random
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +26,9 @@ from edge.mqtt import homeassistant as discovery
 from edge.mqtt.client import MqttClient
 from edge.mqtt.frigate import Translator, snapshot_topics
 from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
+from edge.mqtt.messages import to_json
 from edge.mqtt.subscriptions import Incoming
-from edge.mqtt.topics import DEVICE, part
+from edge.mqtt.topics import DEVICE, Topics, part
 from edge.recognition.store.collections import Collections
 
 log = logging.getLogger(__name__)
@@ -49,11 +51,15 @@ class HomeAssistantIntegration:
     def __init__(self, settings: Settings, state: Path, collections: Collections, client: MqttClient) -> None:
         self._settings, self._state, self._collections, self._client = settings, state, collections, client
         self._memory = state / ANNOUNCED
-        self._announced: dict[str, str] = {}
+        self._announced: dict[str, dict[str, str]] = {}
+        """topic -> component -> platform"""
         self._topic = discovery.config_topic(
             settings.homeassistant.prefix, part(DEVICE, "device", settings.device.name)
         )
-        self._said = b""
+        self._said: dict[str, bytes] = {}
+        self._left_out = 0
+        self._recognized, self._topics = discovery.RecognizedTracks(), Topics(settings.device.name)
+        self._events: queue.Queue[Event] = queue.Queue(MOST_WAITING)
         self._next_look = 0.0
         self._say_again: float | None = None
 
@@ -62,15 +68,28 @@ class HomeAssistantIntegration:
         topic, self._announced = self._remembered()
         if topic and (topic != self._topic or not self._settings.homeassistant.enabled):
             # remembered still: this run may end before the broker has heard it
-            self._client.retain(topic, b"")
+            for announced in self._announced:
+                self._client.retain(announced, b"")
             self._announced = {}
         if self._settings.homeassistant.enabled:
             self._client.subscribe(f"{self._settings.homeassistant.prefix}/status", self._on_status)
+
+    def listen(self, events: Sequence[Event]) -> None:
+        """Take events over, on any thread."""
+        for event in events if self._settings.homeassistant.enabled else ():
+            try:
+                self._events.put_nowait(event)
+            except queue.Full:
+                log.debug("homeassistant: too many events wait; one is not looked at")
 
     def tick(self, now: float) -> None:
         """``now``: monotonic seconds."""
         if not self._settings.homeassistant.enabled:
             return
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            if recognized := self._recognized.message(event):
+                self._client.publish(self._topics.recognized(event.camera), to_json(recognized))
         again = self._say_again is not None and now >= self._say_again
         if again:
             self._say_again = None
@@ -79,18 +98,36 @@ class HomeAssistantIntegration:
             self._announce(again)
 
     def _announce(self, again: bool) -> None:
-        message = discovery.config(self._described(), self._announced)
-        payload = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        if payload == self._said and not again:
+        prefix, limit = self._settings.homeassistant.prefix, self._client.most_bytes
+        found = discovery.announcements(prefix, self._described(), self._announced, limit)
+        payloads = {one.topic: one.payload for one in found}
+        if payloads == self._said and not again:
             return
-        self._client.retain(self._topic, payload)
-        self._said = payload
-        self._remember(discovery.platforms(message))
+        for topic in {*self._announced, *self._said} - payloads.keys():
+            self._client.retain(topic, b"")
+        for topic, payload in payloads.items():
+            self._client.retain(topic, payload)
+        self._said = payloads
+        self._remember({one.topic: discovery.platforms(one.message) for one in found})
+        left_out = max(one.left_out for one in found)
+        if left_out and left_out != self._left_out:
+            log.warning(
+                "homeassistant: %d subjects have no entity at each camera: a message has %d bytes at most; "
+                "lower homeassistant.subjects, or raise the packet size of the broker", left_out, limit,
+            )  # fmt: skip
+        self._left_out = left_out
 
     def _described(self) -> DeviceDescription:
         settings = self._settings
         cameras = tuple(
-            CameraEntities(camera.name, tuple(settings.labels_of(camera)), camera.snapshots, self._custom(camera))
+            CameraEntities(
+                camera.name,
+                tuple(settings.labels_of(camera)),
+                camera.snapshots,
+                self._custom(camera),
+                tuple(camera.zones),
+                any(settings.labels[label].embedder for label in settings.labels_of(camera)),
+            )
             for camera in settings.cameras
             if camera.enabled
         )
@@ -98,8 +135,9 @@ class HomeAssistantIntegration:
         names = [name for one in wanted if one in self._collections for name in self._collections.get(one).subjects()]
         subjects = discovery.described_subjects(names, settings.homeassistant.subjects)
         return DeviceDescription(
-            settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches
-        )
+            settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches,
+            page_address(settings), board.temperature() is not None,
+        )  # fmt: skip
 
     def _custom(self, camera: CameraSettings) -> tuple[str, ...]:
         """Custom labels that a camera tells, as many as there may be entities."""
@@ -110,22 +148,38 @@ class HomeAssistantIntegration:
         if message.payload == b"online" and not message.retained:
             self._say_again = time.monotonic() + random.uniform(0.1, BIRTH_SECONDS)  # noqa: S311
 
-    def _remembered(self) -> tuple[str, dict[str, str]]:
+    def _remembered(self) -> tuple[str, dict[str, dict[str, str]]]:
         try:
             found = json.loads(self._memory.read_bytes())
-            return str(found["topic"]), {str(name): str(platform) for name, platform in found["components"].items()}
+            topic = str(found["topic"])
+            by_topic = {topic: found["components"], **found.get("cameras", {})}
+            announced = {str(one): {str(k): str(v) for k, v in parts.items()} for one, parts in by_topic.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "", {}
+        return topic, announced
 
-    def _remember(self, components: dict[str, str]) -> None:
-        if components == self._announced and self._memory.exists():
+    def _remember(self, found: dict[str, dict[str, str]]) -> None:
+        if found == self._announced and self._memory.exists():
             return
         # those that went stay announced as gone until the next start: the broker may not have heard it yet
-        self._announced |= components
+        for topic, components in found.items():
+            self._announced[topic] = self._announced.get(topic, {}) | components
+        cameras = {topic: components for topic, components in found.items() if topic != self._topic}
+        document = {"topic": self._topic, "components": found[self._topic], "cameras": cameras}
         try:
-            files.write_bytes(self._memory, json.dumps({"topic": self._topic, "components": components}).encode())
+            files.write_bytes(self._memory, json.dumps(document).encode())
         except OSError as error:
             log.warning("homeassistant: what was announced cannot be remembered: %s", error)
+
+
+def page_address(settings: Settings) -> str:
+    """Where others on the network find the owner's page; empty where they do not."""
+    host = settings.api.host
+    if not (settings.api.enabled and settings.page.enabled) or host.startswith("127.") or host in ("::1", "localhost"):
+        return ""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared
+        host = settings.page.hosts[0] if settings.page.hosts else f"{socket.gethostname().partition('.')[0]}.local"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}/"
 
 
 class FrigateIntegration:
@@ -198,6 +252,7 @@ class Integrations(Component):
             self._frigate.start()
 
     def on_events(self, events: Sequence[Event]) -> None:
+        self._home.listen(events)
         if self._frigate:
             self._frigate.listen(events)
 

@@ -29,7 +29,7 @@ from edge.mqtt.inflight import Ack, Acknowledged, InflightPublish, InflightPubli
 from edge.mqtt.link_state import REASON_HINTS, UNANSWERED, Link, LinkHealth, LinkState, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT, DeviceStatus, to_json
 from edge.mqtt.subscriptions import Handler, Sink, Subscriptions, read, understood
-from edge.mqtt.topics import Topics
+from edge.mqtt.topics import LONGEST, Topics
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,11 @@ class MqttClient:
     def connects(self) -> int:
         """Counts connections: another number means that what was in flight may have been lost."""
         return self._record.connects
+
+    @property
+    def most_bytes(self) -> int:
+        """Of the payload of one message, with any topic of ours."""
+        return min(MAX_DOCUMENT, self._record.limits.packet - LONGEST - OVERHEAD)
 
     def health(self) -> LinkHealth:
         return self._record.health()

@@ -1,17 +1,20 @@
-"""What Home Assistant is told of this device: one retained message that names every entity (device discovery).
+"""Home Assistant's device discovery: retained messages that name every entity.
 
-The entities read the topics that are there anyway; nothing is published twice. Names of subjects are only ever in
-templates as quoted text.
+One message where it fits; else one for the device and one for each camera, with as many subjects as fit. The entities
+read the topics that are there anyway. Names of subjects are only ever in templates as quoted text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from edge.core.types import Event, IdentityState
+from edge.mqtt.messages import Recognized
 from edge.mqtt.topics import Topics
 
 Component = dict[str, Any]
@@ -25,11 +28,14 @@ class CameraEntities:
     labels: tuple[str, ...]
     snapshots: bool = False
     custom_labels: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    recognizes: bool = True
+    """one of the labels has a collection: there are known and unknown subjects"""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:
-    """A device as Home Assistant shall see it."""
+    """A device for Home Assistant."""
 
     device: str
     version: str
@@ -37,29 +43,77 @@ class DeviceDescription:
     cameras: tuple[CameraEntities, ...]
     subjects: tuple[str, ...] = ()
     switches: bool = False
+    page: str = ""
+    """address of the owner's page; empty: none that others reach"""
+    temperature: bool = True
+    """the board has a sensor"""
 
 
-def config_topic(prefix: str, device: str) -> str:
-    return f"{prefix}/device/{device}/config"
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A discovery message and where it goes."""
+
+    topic: str
+    message: dict[str, Any]
+    left_out: int = 0
+    """subjects that have no entity because the message would be too large"""
+
+    @property
+    def payload(self) -> bytes:
+        return json.dumps(self.message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def config(described: DeviceDescription, gone: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The discovery message. ``gone``: component -> platform of entities that were announced and are no more."""
+def config_topic(prefix: str, device: str, camera: str = "") -> str:
+    """Of the device, or of one camera where all cameras do not fit into one message."""
+    return f"{prefix}/device/{device}/{camera}/config" if camera else f"{prefix}/device/{device}/config"
+
+
+def announcements(
+    prefix: str, described: DeviceDescription, gone: Mapping[str, Mapping[str, str]], most_bytes: int
+) -> list[Announcement]:
+    """The messages of a device, none larger than ``most_bytes``.
+
+    ``gone``: topic -> component -> platform of what was announced before; what is no more is removed.
+    """
+    topic = config_topic(prefix, described.device)
+    whole = Announcement(topic, config(described, gone.get(topic)))
+    if len(whole.payload) <= most_bytes:
+        return [whole]
+    found = [Announcement(topic, config(replace(described, cameras=()), gone.get(topic)))]
+    for camera in described.cameras:
+        topic = config_topic(prefix, described.device, camera.name)
+        found.append(_of_camera(topic, camera, described, gone.get(topic), most_bytes))
+    return found
+
+
+def _of_camera(
+    topic: str, camera: CameraEntities, described: DeviceDescription, gone: Mapping[str, str] | None, most_bytes: int
+) -> Announcement:
+    """As many subjects as fit, in their order."""
+    total = len(described.subjects)
+    count = total
+    while True:
+        part = replace(described, cameras=(camera,), subjects=described.subjects[:count])
+        made = Announcement(topic, config(part, gone, device_entities=False), total - count)
+        excess = len(made.payload) - most_bytes
+        if excess <= 0 or not count:
+            return made
+        count = max(0, count - max(1, excess * count // len(made.payload)))
+
+
+def config(
+    described: DeviceDescription, gone: Mapping[str, str] | None = None, device_entities: bool = True
+) -> dict[str, Any]:
+    """A discovery message. ``gone``: component -> platform of entities that were announced and are no more."""
     topics = Topics(described.device)
-    components = _device_components(topics)
+    components = _device_components(topics, described) if device_entities else {}
     for camera in described.cameras:
         components |= _camera_components(topics, camera, described)
     for name, one in components.items():
         one["unique_id"] = f"edge_{described.device}_{name}"
     removed = {name: {"p": platform} for name, platform in (gone or {}).items() if name not in components}
     return {
-        "dev": {
-            "ids": [f"edge_{described.device}"],
-            "name": described.device,
-            "mf": "edge",
-            "mdl": described.hardware or "edge device",
-            "sw": described.version,
-        },
+        "dev": _device(described),
         "o": {"name": "edge", "sw": described.version},
         "avty": [
             {
@@ -70,6 +124,36 @@ def config(described: DeviceDescription, gone: Mapping[str, str] | None = None) 
         "qos": 1,
         "cmps": components | removed,
     }
+
+
+def _device(described: DeviceDescription) -> dict[str, Any]:
+    device = {
+        "ids": [f"edge_{described.device}"],
+        "name": described.device,
+        "mf": "edge",
+        "mdl": described.hardware or "edge device",
+        "sw": described.version,
+    }
+    return device | ({"cu": described.page} if described.page else {})
+
+
+class RecognizedTracks:
+    """Which events say for the first time who a track is. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._named: dict[tuple[str, str], str] = {}
+        """camera, track -> the subject that was reported"""
+
+    def message(self, event: Event) -> Recognized | None:
+        """The message of an event by which a name stands that was not reported for its track yet."""
+        key, who = (event.camera, event.track), event.identity
+        before = self._named.pop(key, None)
+        subject = who.subject if who.state is IdentityState.KNOWN else None
+        if event.type != "end" and (subject or before):
+            self._named[key] = subject or str(before)
+        if subject is None or subject == before:
+            return None
+        return Recognized(event.camera, event.track, event.label, subject, event.time, who.similarity, event.zones)
 
 
 def platforms(message: Mapping[str, Any]) -> dict[str, str]:
@@ -92,8 +176,8 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _device_components(topics: Topics) -> dict[str, Component]:
-    return {
+def _device_components(topics: Topics, described: DeviceDescription) -> dict[str, Component]:
+    found: dict[str, Component] = {
         "release": {
             "p": "update",
             "name": "Models and collections",
@@ -107,13 +191,26 @@ def _device_components(topics: Topics) -> dict[str, Component]:
             ),
             "entity_category": "diagnostic",
         },
-        "temperature": _diagnostic(
-            topics, "Temperature", "{{ value_json.temperature }}", unit="°C", device_class="temperature"
-        ),
         "backlog": _diagnostic(topics, "Events waiting", "{{ value_json.outbox.waiting | default(none) }}"),
         "lost": _diagnostic(topics, "Events lost", "{{ value_json.outbox.lost | default(none) }}"),
         "memory": _diagnostic(topics, "Memory", "{{ value_json.memory_mb }}", unit="MB", device_class="data_size"),
     }
+    if described.temperature:
+        found["temperature"] = _diagnostic(
+            topics, "Temperature", "{{ value_json.temperature }}", unit="°C", device_class="temperature"
+        )
+    return found
+
+
+def _named(described: DeviceDescription, camera: str, words: str) -> str:
+    """The name of an entity of a camera; Home Assistant puts the device's name before it, so that is not repeated."""
+    own = _own_name(described, camera)
+    return f"{own} {words}" if own else words[0].upper() + words[1:]
+
+
+def _own_name(described: DeviceDescription, camera: str) -> str:
+    """The camera's name without that of its device."""
+    return re.sub(rf"^{re.escape(described.device)}(?:[-_ ]+|$)", "", camera, flags=re.IGNORECASE)
 
 
 def _diagnostic(topics: Topics, name: str, template: str, unit: str = "", device_class: str = "") -> Component:
@@ -135,21 +232,21 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Device
     found: dict[str, Component] = {
         f"{name}_occupancy": {
             "p": "binary_sensor",
-            "name": f"{name} occupancy",
+            "name": _named(described, name, "occupancy"),
             "device_class": "occupancy",
             "state_topic": state,
             "value_template": "{{ 'ON' if value_json.present | rejectattr('whole') | list else 'OFF' }}",
         },
         f"{name}_status": {
             "p": "sensor",
-            "name": f"{name} status",
+            "name": _named(described, name, "status"),
             "state_topic": state,
             "value_template": "{{ value_json.status }}",
             "entity_category": "diagnostic",
         },
         f"{name}_last_who": {
             "p": "sensor",
-            "name": f"{name} last seen",
+            "name": _named(described, name, "last seen"),
             "state_topic": event,
             "value_template": (
                 "{{ value_json.identity.subject"
@@ -160,14 +257,14 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Device
         },
         f"{name}_last_time": {
             "p": "sensor",
-            "name": f"{name} last seen at",
+            "name": _named(described, name, "last seen at"),
             "device_class": "timestamp",
             "state_topic": event,
             "value_template": "{{ (value_json.time | as_datetime).isoformat() }}",
         },
         f"{name}_event": {
             "p": "event",
-            "name": f"{name} event",
+            "name": _named(described, name, "event"),
             "event_types": ["new", "update", "end"],
             "state_topic": event,
             "value_template": (
@@ -179,62 +276,100 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Device
         },
         f"{name}_fps": _diagnostic(
             topics,
-            f"{name} frame rate",
+            _named(described, name, "frame rate"),
             f"{{{{ value_json.cameras.get({quoted(name)}, {{}}).fps | default(none) }}}}",
             unit="fps",
         ),
     }
-    found |= {f"{name}_count_{subject_id(label)}": _count(state, name, label) for label in camera.labels}
-    found |= {f"{name}_custom_{subject_id(label)}": _shown(state, name, label) for label in camera.custom_labels}
-    found |= {f"{name}_subject_{subject_id(who)}": _presence(state, name, who) for who in described.subjects}
+    if camera.recognizes:
+        found |= _recognition(topics, state, described, name)
+    found |= {f"{name}_zone_{subject_id(zone)}": _zone(state, described, name, zone) for zone in camera.zones}
+    found |= {f"{name}_count_{subject_id(label)}": _count(state, described, name, label) for label in camera.labels}
+    found |= {
+        f"{name}_custom_{subject_id(label)}": _shown(state, described, name, label) for label in camera.custom_labels
+    }
+    found |= {f"{name}_subject_{subject_id(who)}": _presence(state, described, name, who) for who in described.subjects}
     if camera.snapshots:
         found[f"{name}_image"] = {
             "p": "image",
-            "name": f"{name} snapshot",
+            "name": _named(described, name, "snapshot"),
             "image_topic": topics.snapshot(name),
             "content_type": "image/jpeg",
         }
     if described.switches:
-        found[f"{name}_enabled"] = _switch(topics, name, state)
+        found[f"{name}_enabled"] = _switch(topics, described, name, state)
     return found
 
 
-def _count(state: str, camera: str, label: str) -> Component:
+def _recognition(topics: Topics, state: str, described: DeviceDescription, camera: str) -> dict[str, Component]:
+    """Somebody unknown at the camera, and each recognition of a subject."""
+    unknown = "value_json.present | rejectattr('whole') | selectattr('state', 'eq', 'unknown') | list"
+    return {
+        f"{camera}_unknown": {
+            "p": "binary_sensor",
+            "name": _named(described, camera, "unknown person"),
+            "device_class": "occupancy",
+            "state_topic": state,
+            "value_template": f"{{{{ 'ON' if {unknown} else 'OFF' }}}}",
+            "icon": "mdi:account-question",
+        },
+        f"{camera}_recognized": {
+            "p": "event",
+            "name": _named(described, camera, "recognized"),
+            "event_types": ["recognized"],
+            "state_topic": topics.recognized(camera),
+            "icon": "mdi:account-check",
+        },
+    }
+
+
+def _zone(state: str, described: DeviceDescription, camera: str, zone: str) -> Component:
+    zones = "value_json.present | map(attribute='zones', default=[]) | sum(start=[])"
+    return {
+        "p": "binary_sensor",
+        "name": _named(described, camera, zone),
+        "device_class": "occupancy",
+        "state_topic": state,
+        "value_template": f"{{{{ 'ON' if {quoted(zone)} in {zones} else 'OFF' }}}}",
+    }
+
+
+def _count(state: str, described: DeviceDescription, camera: str, label: str) -> Component:
     return {
         "p": "sensor",
-        "name": f"{camera} {label} count",
+        "name": _named(described, camera, f"{label} count"),
         "state_topic": state,
         "value_template": f"{{{{ value_json.counts.get({quoted(label)}, 0) }}}}",
         "state_class": "measurement",
     }
 
 
-def _shown(state: str, camera: str, label: str) -> Component:
+def _shown(state: str, described: DeviceDescription, camera: str, label: str) -> Component:
     return {
         "p": "binary_sensor",
-        "name": f"{camera} {label}",
+        "name": _named(described, camera, label),
         "state_topic": state,
         "value_template": f"{{{{ 'ON' if value_json.counts.get({quoted(label)}, 0) else 'OFF' }}}}",
     }
 
 
-def _presence(state: str, camera: str, subject: str) -> Component:
+def _presence(state: str, described: DeviceDescription, camera: str, subject: str) -> Component:
     return {
         "p": "binary_sensor",
-        "name": f"{subject} at {camera}",
+        "name": f"{subject} at {own}" if (own := _own_name(described, camera)) else subject,
         "device_class": "presence",
         "state_topic": state,
         "value_template": f"{{{{ 'ON' if {quoted(subject)} in value_json.subjects else 'OFF' }}}}",
     }
 
 
-def _switch(topics: Topics, camera: str, state: str) -> Component:
+def _switch(topics: Topics, described: DeviceDescription, camera: str, state: str) -> Component:
     def asked(enabled: bool) -> str:
         return json.dumps({"arguments": {"camera": camera, "enabled": enabled}}, separators=(",", ":"))
 
     return {
         "p": "switch",
-        "name": f"{camera} enabled",
+        "name": _named(described, camera, "enabled"),
         "command_topic": topics.command("camera"),
         "payload_on": asked(True),
         "payload_off": asked(False),

@@ -118,6 +118,22 @@ class CameraPresenceDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognized:
+    """``up/recognized/<camera>``: a subject is recognized at a camera, once for each track."""
+
+    __pydantic_config__ = WIRE
+    camera: str
+    track: str
+    label: str
+    subject: str
+    time: Time
+    similarity: Cosine | None = None
+    zones: tuple[str, ...] = ()
+    event_type: Literal["recognized"] = "recognized"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
 class CameraStats:
     """How one camera does."""
 
@@ -393,7 +409,14 @@ def event_json(device: str, queued: Queued, *, with_after: bool = False) -> byte
 
 
 def to_json(
-    document: DeviceStatus | Info | CameraPresenceDocument | Stats | Reported | DeliveryMark | ErasureNotices,
+    document: DeviceStatus
+    | Info
+    | Recognized
+    | CameraPresenceDocument
+    | Stats
+    | Reported
+    | DeliveryMark
+    | ErasureNotices,
 ) -> bytes:
     """A document as it travels. Raises InputError for numbers that are not finite."""
     return _dump(asdict(document))

@@ -16,10 +16,25 @@ CAMERA = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """of a stream processor, an operation, a response"""
 
-NAMED = {"event": CAMERA, "state": CAMERA, "snapshot": CAMERA, "rekognition": NAME, "rsp": NAME, "cmd": NAME}
+NAMED = {
+    "event": CAMERA, "recognized": CAMERA, "state": CAMERA, "snapshot": CAMERA, "rekognition": NAME, "rsp": NAME,
+    "cmd": NAME,
+}  # fmt: skip
 """kinds with a name after them, and the rule of the name"""
 HALVES = {
-    "up": {"status", "info", "event", "state", "stats", "snapshot", "reported", "forgotten", "rekognition", "rsp"},
+    "up": {
+        "status",
+        "info",
+        "event",
+        "recognized",
+        "state",
+        "stats",
+        "snapshot",
+        "reported",
+        "forgotten",
+        "rekognition",
+        "rsp",
+    },
     "down": {"cmd", "desired", "ack"},
 }
 LONGEST = 512
@@ -64,6 +79,9 @@ class Topics:
 
     def event(self, camera: str) -> str:
         return f"{self._up}/event/{part(CAMERA, 'camera', camera)}"
+
+    def recognized(self, camera: str) -> str:
+        return f"{self._up}/recognized/{part(CAMERA, 'camera', camera)}"
 
     def state(self, camera: str) -> str:
         return f"{self._up}/state/{part(CAMERA, 'camera', camera)}"

@@ -11,6 +11,7 @@ from rigs.events import an_event
 
 from edge.core.settings.schema import Settings
 from edge.daemon.integrations import LOOK_SECONDS, FrigateIntegration, HomeAssistantIntegration
+from edge.mqtt.messages import MAX_DOCUMENT
 from edge.mqtt.subscriptions import Incoming
 
 TOPIC = "homeassistant/device/porch/config"
@@ -18,6 +19,8 @@ TOPIC = "homeassistant/device/porch/config"
 
 class Says:
     """A client that remembers what it was told to say."""
+
+    most_bytes = MAX_DOCUMENT
 
     def __init__(self) -> None:
         self.said: list[tuple[str, bytes]] = []

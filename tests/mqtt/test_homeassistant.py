@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rigs.events import ALICE, an_event
 
+from edge.core.types import IdentityState
 from edge.mqtt import homeassistant as discovery
-from edge.mqtt.homeassistant import CameraEntities, DeviceDescription
+from edge.mqtt.homeassistant import CameraEntities, DeviceDescription, RecognizedTracks
 
 REQUIRED = {
     "binary_sensor": {"state_topic"},
@@ -50,9 +53,9 @@ def test_there_is_an_entity_for_everything_that_is_promised() -> None:
     components = discovery.config(described())["cmps"]
     count = [one["p"] for one in components.values()]
     assert {kind: count.count(kind) for kind in REQUIRED} == {
-        "binary_sensor": 2 + 2 * 2,  # occupancy by camera, presence by camera and subject
+        "binary_sensor": 2 + 2 + 2 * 2,  # occupancy and somebody unknown by camera, presence by camera and subject
         "sensor": 4 + 2 * 4 + 3,  # the device's, the cameras', and counts by camera and label
-        "event": 2,
+        "event": 2 * 2,
         "image": 1,
         "switch": 2,
         "update": 1,
@@ -141,3 +144,92 @@ def test_templates_give_what_the_entities_expect() -> None:
         ]
         == "none"
     )
+
+
+def test_somebody_unknown_and_zones_have_entities() -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="needs jinja2, which runs Home Assistant's templates")
+    cameras = (
+        CameraEntities("door", ("face",), zones=("mat", "it's \" }}")),
+        CameraEntities("yard", ("dog",), recognizes=False),
+    )
+    components = discovery.config(described(cameras=cameras))["cmps"]
+    assert not any(name.startswith("yard") and name.endswith(("unknown", "recognized")) for name in components)
+    present = [{"state": "unknown", "zones": ["mat"], "whole": False}, {"state": "known", "zones": [], "whole": False}]
+
+    def value(name: str, there: list[dict[str, object]]) -> str:
+        template = jinja2.Environment(autoescape=False).from_string(components[name]["value_template"])
+        return str(template.render(value_json={"present": there}))
+
+    assert value("door_unknown", present) == "ON"
+    assert value("door_unknown", present[1:]) == "OFF"
+    mat, other = (f"door_zone_{discovery.subject_id(zone)}" for zone in cameras[0].zones)
+    assert value(mat, present) == "ON"
+    assert value(mat, present[1:]) == "OFF"
+    assert value(other, present) == "OFF"
+
+
+@pytest.mark.parametrize(
+    ("camera", "name"), [("door", "door occupancy"), ("porch", "Occupancy"), ("porch-door", "door occupancy"),
+                         ("Porch_2", "2 occupancy"), ("porchlight", "porchlight occupancy")]
+)  # fmt: skip
+def test_the_name_of_the_device_is_not_repeated(camera: str, name: str) -> None:
+    components = discovery.config(described(cameras=(CameraEntities(camera, ("face",)),)))["cmps"]
+    assert components[f"{camera}_occupancy"]["name"] == name
+    repeated = [one["name"] for one in components.values() if one["name"].lower().startswith("porch ")]
+    assert not repeated
+
+
+def test_the_page_is_linked_and_a_missing_sensor_has_no_entity() -> None:
+    message = discovery.config(described(page="http://porch.local:8480/", temperature=False))
+    assert message["dev"]["cu"] == "http://porch.local:8480/"
+    assert "temperature" not in message["cmps"]
+    assert "cu" not in discovery.config(described())["dev"]
+
+
+@pytest.mark.parametrize(("cameras", "subjects", "most"), [(12, 120, 262_144), (21, 200, 262_144), (4, 200, 20_000)])
+def test_however_many_entities_there_are_each_message_fits(cameras: int, subjects: int, most: int) -> None:
+    many = described(
+        cameras=tuple(CameraEntities(f"camera{n}", ("face", "person")) for n in range(cameras)),
+        subjects=tuple(f"Person Number {n:03d}" for n in range(subjects)),
+    )
+    found = discovery.announcements("homeassistant", many, {}, most)
+    assert len(found) == cameras + 1
+    assert all(len(one.payload) <= most for one in found)
+    named = {name for one in found for name in one.message["cmps"]}
+    assert {f"camera{n}_occupancy" for n in range(cameras)} | {"release"} <= named
+    ids = [part["unique_id"] for one in found for part in one.message["cmps"].values()]
+    assert len(ids) == len(set(ids))
+    present = [name for name in named if "_subject_" in name]
+    assert len(present) == cameras * (subjects - found[1].left_out)
+    assert (found[1].left_out > 0) == (most < 100_000)
+
+
+def test_entities_that_moved_to_another_message_are_removed_from_the_first() -> None:
+    few, many = described(subjects=()), described(subjects=tuple(f"p{n}" for n in range(200)))
+    (whole,) = discovery.announcements("ha", few, {}, 60_000)
+    gone = {whole.topic: discovery.platforms(whole.message)}
+    first, *_ = discovery.announcements("ha", many, gone, 60_000)
+    assert first.message["cmps"]["door_occupancy"] == {"p": "binary_sensor"}
+
+
+def test_a_recognition_is_told_once_for_each_track() -> None:
+    tracks = RecognizedTracks()
+    bob = replace(ALICE, subject="bob")
+    doubtful = replace(ALICE, state=IdentityState.UNCERTAIN)
+    story = [
+        (an_event("new", "1"), None),
+        (an_event("update", "1", identity=doubtful), None),
+        (an_event("update", "1", identity=ALICE), "alice"),
+        (an_event("new", "2", identity=ALICE), "alice"),
+        (an_event("update", "1", identity=ALICE), None),
+        (an_event("update", "1", identity=doubtful), None),
+        (an_event("update", "1", identity=ALICE), None),
+        (an_event("update", "1", identity=bob), "bob"),
+        (an_event("end", "1", identity=bob), None),
+        (an_event("end", "2", identity=ALICE), None),
+        (an_event("end", "3", identity=ALICE), "alice"),
+    ]
+    for number, (event, subject) in enumerate(story):
+        told = tracks.message(event)
+        assert (told.subject if told else None) == subject, number
+    assert not tracks._named

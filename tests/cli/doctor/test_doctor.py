@@ -369,14 +369,14 @@ def test_no_broker_at_that_port(tmp_path: Path) -> None:
 def test_a_broker_without_what_the_daemon_wants(tmp_path: Path, version: str, limit: str, word: str) -> None:
     with Mosquitto(tmp_path / "broker", extra=limit) as running:
         mqtt = {"host": "127.0.0.1", "port": running.port, "version": version}
-        found = seen("broker", patient(tmp_path / "state", mqtt=mqtt))
+        found = seen("broker", patient(tmp_path, mqtt=mqtt))
     told = [one for one in found if one.level is Level.WARNING]
     assert any(word in one.what + one.try_ and "mosquitto:" in one.try_ for one in told), found
 
 
 def test_a_broker_with_a_small_packet_size(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker", extra="max_packet_size 5000") as running:
-        found = seen("broker", patient(tmp_path / "state", mqtt={"host": "127.0.0.1", "port": running.port}))
+        found = seen("broker", patient(tmp_path, mqtt={"host": "127.0.0.1", "port": running.port}))
     assert any("5000 bytes at most" in one.what for one in found)
 
 
