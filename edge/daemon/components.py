@@ -99,6 +99,32 @@ class ReviewSampling(Component):
         self._queue.close()
 
 
+class HistoryRecording(Component):
+    """Keeps what was seen, for the owner's page."""
+
+    def __init__(self, context: DeviceContext) -> None:
+        from edge.pipeline.history import HistoryStore
+        from edge.pipeline.history_recorder import HistoryRecorder
+
+        settings = context.settings.history
+        self._recorder = HistoryRecorder(HistoryStore(context.state, settings), settings)
+
+    def on_frame(self, result: FrameResult) -> None:
+        self._recorder.on_frame(result)
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        self._recorder.on_events(events)
+
+    def tick(self, now: float, /) -> None:
+        self._recorder.tick(now)
+
+    def erase(self, subject: str) -> None:
+        self._recorder.erase(subject)
+
+    def close(self) -> None:
+        self._recorder.close()
+
+
 class StrangerRecognition(Component):
     """Recognizes unknown faces that come again, and stores them."""
 
@@ -270,6 +296,7 @@ COMPONENTS: dict[str, Create] = {
     "overload": _overload,
     "integrations": _integrations,
     "review": _where(lambda settings: settings.review.enabled, ReviewSampling),
+    "history": _where(lambda settings: settings.history.enabled, HistoryRecording),
     "strangers": _where(lambda settings: settings.strangers.enabled, StrangerRecognition),
     "label_updates": _label_updates,
     "control": LocalControl,

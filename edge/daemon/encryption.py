@@ -23,6 +23,7 @@ from edge.core.storage.lock import Lock
 from edge.core.storage.sqlite import BUSY_SECONDS, Connection, connect, rewriting
 from edge.core.storage.vault import PLAIN, Opening, Resealing, Sealing
 from edge.mqtt.outbox import store as events
+from edge.pipeline import history
 from edge.recognition.review import database as review
 from edge.recognition.store import face_rows as faces
 from edge.recognition.store.collections import INDEXES, Collections
@@ -114,6 +115,7 @@ def _collections(db: Connection, anew: Resealing) -> int:
 RESEALS: dict[str, Reseal] = {
     COLLECTIONS: _collections,
     review.FILE: review.reseal,
+    history.FILE: history.reseal,
     events.FILE: lambda db, anew: events.rewrite(db, anew.old, anew.new)[1],
     videos.FILE: videos.reseal,
     answers.FILE: answers.reseal,

@@ -29,6 +29,8 @@ from edge.mqtt.messages import to_json
 from edge.mqtt.outbox import store as codec
 from edge.mqtt.outbox import store as outbox
 from edge.mqtt.outbox.store import Change
+from edge.pipeline.history import FILE as HISTORY
+from edge.pipeline.history import HistoryStore
 from edge.recognition.review.database import FILE as REVIEW
 from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.store.collections import Collections
@@ -112,6 +114,7 @@ def _forgotten(
     with rewriting(state / COLLECTIONS):
         pass
     questions = _questions(subject, settings, state)
+    _without_history(subject, settings, state)
     events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
     farewells.note(state, settings.device.name, subject, _latest(state, live))  # the last event that could name it
     _without_replays(state / API)
@@ -153,6 +156,16 @@ def _questions(subject: str, settings: Settings, state: Path) -> int:
             gone += queue.strangers.remove([queue.strangers.get(subject).id])
         queue.compact()
     return gone
+
+
+def _without_history(subject: str, settings: Settings, state: Path) -> None:
+    if not (state / HISTORY).exists():
+        return
+    store = HistoryStore(state, settings.history)
+    try:
+        store.forget(subject)
+    finally:
+        store.close()
 
 
 def _anonymised(path: Path, subject: str) -> int:

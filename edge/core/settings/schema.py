@@ -22,6 +22,7 @@ from edge.core.settings.messaging import (
 from edge.core.settings.services import (
     ApiSettings,
     EncryptionSettings,
+    HistorySettings,
     LogSettings,
     PageSettings,
     ReviewSettings,
@@ -75,6 +76,7 @@ class Settings(Section):
     api: ApiSettings = ApiSettings()
     page: PageSettings = PageSettings()
     review: ReviewSettings = ReviewSettings()
+    history: HistorySettings = HistorySettings()
     encryption: EncryptionSettings = EncryptionSettings()
     strangers: StrangerSettings = StrangerSettings()
     log: LogSettings = LogSettings()

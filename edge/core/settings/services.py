@@ -201,6 +201,15 @@ class ReviewSettings(Section):
     )
 
 
+class HistorySettings(Section):
+    """[history]: who and what was seen, kept on the device for the owner's page."""
+
+    enabled: bool = Field(True, description="Keep names, times, cameras and zones of tracks. Off: nothing is kept.")
+    pictures: bool = Field(False, description="Keep a small picture of each recognized track as well.")
+    days: float = Field(30.0, gt=0, le=3650, description="Days after which an appearance is deleted.")
+    max_bytes: int = Field(256 << 20, ge=1 << 20, description="Bytes of the history, at most; the oldest go first.")
+
+
 class StrangerSettings(Section):
     """[strangers]: names for unknown faces that come again: unknown-7, until a person says who it is."""
 
