@@ -75,12 +75,9 @@ class Connections:
             connection.transport.abort()
 
     def _victim(self) -> GuardedProtocol | None:
-        """The one that waits for longest without a request, else the one whose body arrives for longest."""
-        for arriving in (False, True):
-            found = [one for one in self._open if (one.is_arriving() if arriving else one.is_idle())]
-            if found:
-                return min(found, key=lambda one: one.since)
-        return None
+        """Who waits for longest: without any request before one between two, and last one whose body arrives."""
+        found = [one for one in self._open if one.is_idle() or one.is_arriving()]
+        return min(found, key=lambda one: (one.is_arriving(), one.is_served, one.since), default=None)
 
 
 class GuardedProtocol(H11Protocol):
@@ -92,6 +89,8 @@ class GuardedProtocol(H11Protocol):
         super().__init__(*args, **options)
         self.since = self.loop.time()
         """seconds of the loop: of the connection, of the request, or of the end of the answer before"""
+        self.is_served = False
+        """whether it was answered before"""
         self._unread = (0, 0.0)
         """bytes of an answer that wait for their reader, since when"""
 
@@ -108,7 +107,7 @@ class GuardedProtocol(H11Protocol):
             super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        self.since = self.loop.time()
+        self.since, self.is_served = self.loop.time(), True
         super().on_response_complete()
 
     def is_idle(self) -> bool:

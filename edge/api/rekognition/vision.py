@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SURER = 0.3
+"""of the way from the card's score to 1, that a face seen in a part alone must reach"""
 MOST_FACES = 100
 """faces of one picture, the largest"""
 
 
 class Vision:
-    """Detectors and embedder of the settings, with one thread each."""
+    """Detectors and embedder of the settings, with one thread each. ``closely``: look at parts of a still as well."""
 
-    def __init__(self, settings: Settings, state: Path) -> None:
+    def __init__(self, settings: Settings, state: Path, *, closely: bool = True) -> None:
         self._settings = settings
+        self._tiles = settings.api.tiles if closely else 0
         self._state = state
         self._models = settings.models.model_copy(update={"threads": 1})
         self._lock = threading.Lock()
@@ -59,10 +62,8 @@ class Vision:
 
     def faces(self, picture: Picture) -> list[DetectedFace]:
         """The faces of a picture with their quality, largest first, at most MOST_FACES."""
-        detector, tiles = self.face_detector(), self._settings.api.tiles
-        seen = detector.detect(picture)
-        if tiles:
-            seen = Tiling(tiles).add(detector, seen, picture)
+        detector = self.face_detector()
+        seen = self._looked_closely(detector, detector.detect(picture), picture)
         found = [one for one in seen if one.label == self._settings.api.label]
         found.sort(key=lambda one: one.box.area, reverse=True)
         embedder = self.embedder()
@@ -77,8 +78,24 @@ class Vision:
         found: list[Detection] = []
         for name in self._names():
             detector = self._detector(name)
-            found += detector.detect(picture, dict.fromkeys(detector.labels, score))
+            seen = detector.detect(picture, dict.fromkeys(detector.labels, score))
+            found += self._looked_closely(detector, seen, picture, score)
         return found
+
+    def _looked_closely(
+        self, detector: Detector, seen: list[Detection], picture: Picture, score: float = 0.0
+    ) -> list[Detection]:
+        """``seen`` in the whole picture, and the small faces that its parts show: as many parts as it is large.
+
+        A part must be surer: there are many of them, and each may take something for a face.
+        """
+        label = self._settings.api.label
+        if not self._tiles or label not in detector.labels:
+            return seen
+        lowest = detector.card.thresholds.score
+        raised = max(score, lowest + SURER * (1 - lowest))
+        never = dict.fromkeys(detector.labels, 1.0)
+        return Tiling(self._tiles).add(detector, seen, picture, scores={**never, label: raised})
 
     def must_know(self, label: str) -> None:
         """Raises SettingsError where no detector knows a label."""

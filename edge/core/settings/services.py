@@ -123,7 +123,9 @@ class ApiSettings(Section):
     label: str = Field("face", description="The label that face operations look for; it has a [labels] section.")
     detectors: tuple[str, ...] = Field((), description="Detectors to use. All that the cameras use when not set.")
     embedder: str = Field("", description="Embedder of the face operations. The label's when not set.")
-    tiles: int = Field(0, ge=0, le=64, description="Parts of a picture to look at closer, for faces small in it.")
+    tiles: int = Field(
+        9, ge=0, le=64, description="Parts of a large still to look at closer, at most, for faces small in it; 0: none."
+    )
     taxonomy: Path | None = Field(
         None,
         examples=["/etc/edge/taxonomy.json"],

@@ -221,3 +221,34 @@ def test_projects_datasets_and_versions_have_tags(rekognition: Any) -> None:
     rekognition.stop_project_version(ProjectVersionArn=version)
     (one,) = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
     assert one["StatusMessage"] == "The model has stopped."
+
+
+def test_a_version_is_copied_to_another_project_and_runs_there(rekognition: Any, bucket: Path, shared: Path) -> None:
+    source = rekognition.create_project(ProjectName="try")["ProjectArn"]
+    target = rekognition.create_project(ProjectName="use")["ProjectArn"]
+    output = {"S3Bucket": "pets", "S3KeyPrefix": "copied"}
+    rekognition.create_dataset(ProjectArn=source, DatasetType="TRAIN", DatasetSource=manifest("train.manifest"))
+    version = rekognition.create_project_version(ProjectArn=source, VersionName="v1", OutputConfig={"S3Bucket": "pets"})
+    asked = {"SourceProjectArn": source, "DestinationProjectArn": target, "VersionName": "v7", "OutputConfig": output}
+    copied = rekognition.copy_project_version(
+        SourceProjectVersionArn=version["ProjectVersionArn"], Tags={"a": "b"}, **asked
+    )["ProjectVersionArn"]
+    (about,) = rekognition.describe_project_versions(ProjectArn=target)["ProjectVersionDescriptions"]
+
+    assert about["Status"] == "COPYING_COMPLETED"
+    assert (bucket / "copied/EvaluationSummary-use-v7.json").is_file()
+    assert rekognition.list_tags_for_resource(ResourceArn=copied)["Tags"] == {"a": "b"}
+    assert rekognition.list_project_policies(ProjectArn=target)["ProjectPolicies"] == []
+    assert rekognition.list_media_analysis_jobs()["MediaAnalysisJobs"] == []
+    rekognition.delete_project_version(ProjectVersionArn=version["ProjectVersionArn"])
+    rekognition.start_project_version(ProjectVersionArn=copied, MinInferenceUnits=1)
+    picture = (shared / "data/stills/imprinting/cat_test_0.png").read_bytes()
+    found = rekognition.detect_custom_labels(ProjectVersionArn=copied, Image={"Bytes": picture}, MinConfidence=0)
+    assert found["CustomLabels"][0]["Name"] == "cat"
+    moderated = rekognition.detect_moderation_labels(ProjectVersion=copied, Image={"Bytes": picture}, MinConfidence=0)
+    assert moderated["ModerationLabels"][0] == {
+        "Name": "cat", "ParentName": "", "TaxonomyLevel": 1, "Confidence": found["CustomLabels"][0]["Confidence"],
+    }  # fmt: skip
+    with pytest.raises(ClientError) as error:
+        rekognition.copy_project_version(SourceProjectVersionArn=version["ProjectVersionArn"], **asked)
+    assert code(error) == "ResourceNotFoundException"

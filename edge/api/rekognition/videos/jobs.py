@@ -43,7 +43,7 @@ class VideoJobs:
     def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
         self.store = JobStore(state)
         self._service, self._publish, self._topics = service, publish, service.topics
-        self._vision = Vision(service.settings, state)
+        self._vision = Vision(service.settings, state, closely=False)
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._waiting_to_be_told = False
