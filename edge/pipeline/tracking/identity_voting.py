@@ -45,9 +45,9 @@ from edge.core.types import Identity, IdentityState, Match
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
-CORRELATION = 0.6
+CORRELATION = 0.7
 """of the evidence of two looks at one face that show it as differently as two photos taken on different days"""
-NEW, SAME = 0.55, 0.95
+NEW, SAME = 0.67, 0.94
 """cosine of two looks at one face that are independent photos, and of two that show the same"""
 LEAST_NOVELTY = 0.1
 """by which a look counts in the mean at least"""
