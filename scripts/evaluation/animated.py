@@ -7,7 +7,7 @@ same frames.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,18 @@ class Clip:
 
 def frames(clip: Clip, seconds: float = SECONDS, fps: float = FPS, camera: str = "door") -> Iterator[Frame]:
     """The frames of a visit: (480, 640, 3) RGB, times from 0 on. Raises InputError for a picture that is none."""
+    yield from decoded(coded(clip, seconds, fps), fps, camera)
+
+
+def decoded(jpegs: Iterable[ByteArray], fps: float = FPS, camera: str = "door") -> Iterator[Frame]:
+    """The frames that the camera's JPEGs hold."""
+    for number, jpeg in enumerate(jpegs):
+        shown, at = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[:, :, ::-1], number / fps
+        yield Frame(camera, number, at, EPOCH + at, Picture(np.ascontiguousarray(shown), "rgb", WIDTH, HEIGHT))
+
+
+def coded(clip: Clip, seconds: float = SECONDS, fps: float = FPS) -> Iterator[ByteArray]:
+    """The same as the camera compresses them: JPEG. Raises InputError for a picture that is none."""
     still = pictures.to_rgb(pictures.read(clip.path))
     chance = np.random.default_rng(clip.seed)
     path = _Path(chance, still.shape[0], still.shape[1])
@@ -70,11 +82,7 @@ def frames(clip: Clip, seconds: float = SECONDS, fps: float = FPS, camera: str =
     count = round(seconds * fps)
     for number in range(count):
         seen = _taken(still, backdrop, path, number / max(1, count - 1), chance, noise)
-        ok, coded = cv2.imencode(".jpg", seen[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        assert ok
-        shown = cv2.imdecode(coded, cv2.IMREAD_COLOR)[:, :, ::-1]
-        at = number / fps
-        yield Frame(camera, number, at, EPOCH + at, Picture(np.ascontiguousarray(shown), "rgb", WIDTH, HEIGHT))
+        yield cv2.imencode(".jpg", seen[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
 
 
 class _Path:

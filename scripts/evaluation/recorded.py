@@ -6,7 +6,7 @@ One file per clip, detector and embedder: nothing is computed twice while models
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def recording(clip: animated.Clip, detector: Detector, embedder: Embedder, work:
     if place.exists():
         with np.load(place) as held:
             return Recording(frames=int(held["frames"]), **{n: held[n] for n in held.files if n != "frames"})
-    made = _made(clip, detector, embedder)
+    made = _made(animated.decoded(_jpegs(clip, work)), detector, embedder)
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_suffix(".partial.npz")
     np.savez(partial, **vars(made))
@@ -67,11 +67,23 @@ def recording(clip: animated.Clip, detector: Detector, embedder: Embedder, work:
     return made
 
 
-def _made(clip: animated.Clip, detector: Detector, embedder: Embedder) -> Recording:
+def _jpegs(clip: animated.Clip, work: Path) -> list[NDArray[np.uint8]]:
+    """The frames of a clip: from disk, or made now."""
+    place = work / "frames" / f"{clip.seed:016x}-{animated.VERSION}.npz"
+    if place.exists():
+        with np.load(place) as held:
+            return [held[str(number)] for number in range(len(held.files))]
+    made = list(animated.coded(clip))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(place, **{str(number): jpeg for number, jpeg in enumerate(made)})
+    return made
+
+
+def _made(frames: Iterable[Frame], detector: Detector, embedder: Embedder) -> Recording:
     lowest = dict.fromkeys(detector.labels, LOWEST * detector.card.thresholds.score)
     rows: list[tuple[int, list[float], list[float], str, NDArray[np.float32]]] = []
     number = -1
-    for number, frame in enumerate(animated.frames(clip)):
+    for number, frame in enumerate(frames):
         found = detector.detect(frame.main, lowest)
         for one in found:
             quality = embedder.assess(frame.main, one)

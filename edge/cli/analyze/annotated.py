@@ -13,8 +13,8 @@ import av.error
 
 from edge.core.errors import StoreError
 from edge.core.imaging import image as pictures
-from edge.core.imaging.drawing import drawn
-from edge.core.types import Detection, Frame, IdentityState, Track
+from edge.core.imaging.drawing import Annotation, annotated
+from edge.core.types import Frame, IdentityState, Track
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TICKS = 1000
 """a second, in the time base of the file"""
 CODECS = ("libx264", "mpeg4")
+COLORS = {IdentityState.KNOWN: (0, 130, 60), IdentityState.UNCERTAIN: (180, 110, 0)}
+OTHER = (90, 90, 90)
+"""red, green, blue"""
 
 
 class AnnotatedVideo:
@@ -42,8 +45,9 @@ class AnnotatedVideo:
         rgb = pictures.to_rgb(frame.main)
         if self._stream is None:
             self._open(frame)
-        found = [Detection(caption(track), track.score, track.box, track.landmarks) for track in tracks]
-        canvas = drawn(rgb, found)[: self._size[1], : self._size[0]]
+        ordered = sorted(tracks, key=lambda track: track.identity.state is not IdentityState.KNOWN)
+        found = [Annotation(track.box, caption(track), COLORS.get(track.identity.state, OTHER)) for track in ordered]
+        canvas = annotated(rgb, found)[: self._size[1], : self._size[0]]
         decoded = av.VideoFrame.from_ndarray(canvas, format="rgb24")
         decoded.pts = max(self._latest + 1, round((frame.video_time or 0.0) * TICKS))
         decoded.time_base = Fraction(1, TICKS)
@@ -94,13 +98,15 @@ class AnnotatedVideo:
 
 
 def caption(track: Track) -> str:
-    """Who or what it is as far as is known: ``alice``, ``alice?``, what custom labels say, or the label."""
+    """The name with its likeness 0..100 where it is known, else what custom labels say, else the label; the track."""
     who = track.identity
+    what = ", ".join(one.name for one in track.custom_labels) or track.label
     if who.state is IdentityState.KNOWN and who.subject:
-        return who.subject
-    if track.custom_labels and not who.subject:
-        return ", ".join(one.name for one in track.custom_labels)
-    return f"{who.subject}?" if who.state is IdentityState.UNCERTAIN and who.subject else track.label
+        likeness = "" if who.likeness is None else f" {who.likeness:.0f}"
+        what = f"{who.subject}{likeness}"
+    elif who.state is IdentityState.UNCERTAIN:
+        what = f"{what}?"
+    return f"{what}  {track.id}"
 
 
 def _failed(path: Path, error: Exception) -> StoreError:

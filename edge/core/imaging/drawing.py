@@ -1,47 +1,133 @@
-"""Detections drawn into a picture, for people to look at."""
+"""Boxes and captions drawn into a picture, for people to look at."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from edge.core.imaging import image as pictures
-from edge.core.types import Box, Detection, Picture
+from edge.core.types import Box, Detection, Picture, Point
 
 if TYPE_CHECKING:
     from edge.core.types import ByteArray, FloatArray
 
-BOX, DOT, TEXT = (0, 200, 0), (255, 0, 200), (255, 255, 255)
+Color = tuple[int, int, int]
 """red, green, blue"""
+
+BOX: Color = (0, 150, 0)
+DOT: Color = (255, 0, 200)
+TEXT: Color = (255, 255, 255)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+CAPTION = 0.14
+"""height of a caption over that of its box, between the heights below"""
+LEAST_CAPTION, MOST_CAPTION = 9, 17
+"""pixels"""
+PADDING = 3
+"""pixels of a caption around its text"""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A box with a caption."""
+
+    box: Box
+    text: str
+    color: Color = BOX
+    landmarks: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rectangle:
+    """Pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area(self) -> int:
+        return max(0, self.right - self.left) * max(0, self.bottom - self.top)
+
+    def common(self, other: _Rectangle) -> int:
+        """Pixels in both."""
+        return _Rectangle(
+            max(self.left, other.left), max(self.top, other.top), min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        ).area  # fmt: skip
+
+
+def annotated(rgb: ByteArray, annotations: Sequence[Annotation]) -> ByteArray:
+    """A copy of (height, width, 3) pixels with boxes and captions.
+
+    A caption lies above, below or beside its box, where it hides least of all boxes and of the captions before it.
+    """
+    canvas = rgb.copy()
+    height, width = rgb.shape[:2]
+    line = max(1, round(max(width, height) / 500))
+    boxes = [_pixels(one.box.clipped(), width, height) for one in annotations]
+    for one, box in zip(annotations, boxes, strict=True):
+        cv2.rectangle(canvas, (box.left, box.top), (box.right, box.bottom), one.color, line)
+        for point in one.landmarks:
+            cv2.circle(canvas, (round(point.x * width), round(point.y * height)), line + 1, DOT, -1)
+    placed: list[_Rectangle] = []
+    for one, box in zip(annotations, boxes, strict=True):
+        placed.append(_caption(canvas, one, box, boxes, placed))
+    return canvas
 
 
 def drawn(rgb: ByteArray, detections: Sequence[Detection]) -> ByteArray:
     """A copy of (height, width, 3) pixels with boxes, labels, scores and landmarks."""
-    canvas = rgb.copy()
-    height, width = rgb.shape[:2]
-    line = max(1, round(max(width, height) / 400))
-    for found in detections:
-        box = found.box.clipped()
-        corner = round(box.left * width), round(box.top * height)
-        cv2.rectangle(canvas, corner, (round(box.right * width), round(box.bottom * height)), BOX, line)
-        for point in found.landmarks:
-            cv2.circle(canvas, (round(point.x * width), round(point.y * height)), line + 1, DOT, -1)
-        _caption(canvas, f"{found.label} {found.score:.2f}", corner, line)
-    return canvas
+    found = [Annotation(one.box, f"{one.label} {one.score:.2f}", landmarks=one.landmarks) for one in detections]
+    return annotated(rgb, found)
 
 
-def _caption(canvas: ByteArray, text: str, corner: tuple[int, int], line: int) -> None:
-    """White on green above the corner, or below it where there is no room; other letters than ASCII become ``?``."""
-    text = text.encode("ascii", "replace").decode()
-    scale = line * 0.45
-    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
-    x, y = corner
-    y = y if y >= height + below else y + height + below
-    cv2.rectangle(canvas, (x, y - height - below), (x + width, y), BOX, -1)
-    cv2.putText(canvas, text, (x, y - below // 2), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT, line, cv2.LINE_AA)
+def _caption(
+    canvas: ByteArray, one: Annotation, box: _Rectangle, boxes: Sequence[_Rectangle], placed: Sequence[_Rectangle]
+) -> _Rectangle:
+    """Draw a caption: white on the color of its box. Returns where."""
+    text = _ascii(one.text)
+    tall = min(MOST_CAPTION, max(LEAST_CAPTION, round(CAPTION * (box.bottom - box.top))))
+    scale, thick = tall / 22, 1 if tall < 18 else 2
+    (wide, high), below = cv2.getTextSize(text, FONT, scale, thick)
+    places = _places(box, wide + 2 * PADDING, high + below + 2 * PADDING, canvas.shape[1], canvas.shape[0])
+    place = min(places, key=lambda place: _hidden(place, boxes, placed))
+    cv2.rectangle(canvas, (place.left, place.top), (place.right, place.bottom), one.color, -1)
+    at = place.left + PADDING, place.bottom - below - PADDING + 1
+    cv2.putText(canvas, text, at, FONT, scale, TEXT, thick, cv2.LINE_AA)
+    return place
+
+
+def _places(box: _Rectangle, wide: int, high: int, width: int, height: int) -> list[_Rectangle]:
+    """Where a caption may lie, the best first: inside the picture, next to its box."""
+    aligned = box.left, box.right - wide, (box.left + box.right - wide) // 2
+    rows = box.top - high, box.bottom, box.top - 2 * high, box.bottom + high
+    corners = [(left, top) for top in rows for left in aligned]
+    corners += [(left, top) for left in (box.right, box.left - wide) for top in (box.top, box.bottom - high)]
+    inside = [(max(0, min(width - wide, left)), max(0, min(height - high, top))) for left, top in corners]
+    return [_Rectangle(left, top, left + wide, top + high) for left, top in inside]
+
+
+def _hidden(place: _Rectangle, boxes: Sequence[_Rectangle], placed: Sequence[_Rectangle]) -> float:
+    """Sum of the shares that a caption hides, of each box and of each caption."""
+    return sum(place.common(one) / max(1, one.area) for one in [*boxes, *placed])
+
+
+def _pixels(box: Box, width: int, height: int) -> _Rectangle:
+    return _Rectangle(
+        round(box.left * width), round(box.top * height), round(box.right * width), round(box.bottom * height)
+    )
+
+
+def _ascii(text: str) -> str:
+    """What the font can show: letters without their accents, others as ``?``."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).encode("ascii", "replace").decode()
 
 
 def square_jpeg(picture: Picture, box: Box, side: int, around: float) -> bytes:

@@ -49,7 +49,7 @@ CORRELATION = 0.7
 """of the evidence of two looks at one face that show it as differently as two photos taken on different days"""
 NEW, SAME = 0.67, 0.94
 """cosine of two looks at one face that are independent photos, and of two that show the same"""
-LEAST_NOVELTY = 0.1
+LEAST_NOVELTY = 0.35
 """by which a look counts in the mean at least"""
 LEAST_WEIGHT = 0.05
 """the same of its quality"""
