@@ -22,7 +22,9 @@ SMALLEST = 9.0
 """Height in pixels below which a face is neither asked for nor forbidden."""
 WHOLE = 0.3
 """Share of the scenes that are parts of whole pictures."""
-LEAST_SEEN, UNLABELED = 0.15, 0.5
+SMALL = 22.0
+"""Height in pixels below which the checking detector decides on every face."""
+LEAST_SEEN, UNLABELED = 0.2, 0.5
 """Scores of the checking detector: below the first an occluded face is uncertain, from the second a box is."""
 
 
@@ -55,17 +57,14 @@ class LabelCheck:
         self._detector: Detector | None = None  # created after the fork: interpreters do not survive one
 
     def apply(self, scene: Scene) -> None:
-        """Mark occluded faces that are not detected as uncertain, add unlabeled ones as uncertain."""
+        """Mark occluded and small faces that are not detected as uncertain, add unlabeled ones as uncertain."""
         self._detector = self._detector or self._make()
         picture = Picture(scene.image, "rgb", SIZE[0], SIZE[1])
         size = np.array([*SIZE, *SIZE], np.float32)
         seen = [(corners(found) * size, found.score) for found in self._detector.detect(picture, {"face": LEAST_SEEN})]
         for row, box in enumerate(scene.boxes):
-            if (
-                scene.occluded[row]
-                and box[3] - box[1] > 15
-                and not any(overlap(box, other) > 0.25 for other, _ in seen)
-            ):
+            doubtful = scene.occluded[row] or box[3] - box[1] < SMALL
+            if doubtful and not any(overlap(box, other) > 0.25 for other, _ in seen):
                 scene.certain[row] = False
         known = list(scene.boxes)
         for box, score in seen:
@@ -96,7 +95,7 @@ class Composer:
         is_whole = bool(self._wholes) and rng.random() < WHOLE
         scene = self._whole(rng) if is_whole else self._composed(rng)
         scene.image = _camera(scene.image, rng)
-        if self._check and rng.random() < (0.7 if any(scene.occluded) else 0.2):
+        if self._check and (scene.boxes or rng.random() < 0.3):
             self._check.apply(scene)
         return scene
 
@@ -107,7 +106,7 @@ class Composer:
         if choice < 0.62:
             return self._scattered(rng, int(rng.integers(1, 7)), (10, 190))
         if choice < 0.82:
-            return self._scattered(rng, int(rng.integers(5, 18)), (10, 44))
+            return self._scattered(rng, int(rng.integers(8, 26)), (9, 40))
         scene = Scene(self._backgrounds.make(SIZE, rng))
         self._decoys(scene, rng, int(rng.integers(1, 8)))
         return scene
@@ -321,13 +320,19 @@ def _varied(
     result, occluded = [], []
     for face in faces:
         over = False
-        if face.certain and not np.isnan(face.points).any() and face.box[3] - face.box[1] > 14 and rng.random() < 0.62:
+        if face.certain and not np.isnan(face.points).any() and rng.random() < _share(face):
             alone = all(other is face or _apart(face, other) for other in faces)
             changed, over = variation.varied(variation.Face(piece, face.box, face.points), rng, alone)
             piece, face = changed.image, replace(face, box=changed.box, points=changed.points)
         result.append(face)
         occluded.append(over)
     return piece, result, occluded
+
+
+def _share(face: data.FaceLabel) -> float:
+    """Share of the faces of this size that are varied."""
+    height = float(face.box[3] - face.box[1])
+    return 0.0 if height < 18 else 0.3 if height < 40 else 0.6
 
 
 def _apart(face: data.FaceLabel, other: data.FaceLabel) -> bool:

@@ -22,6 +22,8 @@ from training.embedder import to_input
 from training.torchnet import TorchNet
 
 BATCH = 32
+DECAY = 0.65
+"""Share of the budget in which the rates fall."""
 Batch = tuple[NDArray[np.uint8], list[targets.Targets]]
 PORTRAIT = 0.2
 """Share of a picture's height from which its only face makes it a portrait."""

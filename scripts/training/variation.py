@@ -356,6 +356,8 @@ STEPS: tuple[tuple[Callable[[Face, Rng], Face], float], ...] = (
 
 GEOMETRIC = (rotated, mouth)
 """Steps that move pixels."""
+MOST_OCCLUSIONS = 2
+"""Further ones leave too little of a face."""
 
 
 def varied(face: Face, rng: Rng, alone: bool = True) -> tuple[Face, bool]:
@@ -363,9 +365,10 @@ def varied(face: Face, rng: Rng, alone: bool = True) -> tuple[Face, bool]:
 
     A face that is not `alone` keeps its geometry: moving it would move the faces beside it too.
     """
-    occluded = False
+    occlusions = 0
     for step, probability in STEPS:
-        if rng.random() < probability and (alone or step not in GEOMETRIC):
+        moves = step in GEOMETRIC
+        if rng.random() < probability and (alone if moves else occlusions < MOST_OCCLUSIONS):
             face = step(face, rng)
-            occluded |= step not in GEOMETRIC
-    return face, occluded
+            occlusions += not moves
+    return face, occlusions > 0
