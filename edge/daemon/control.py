@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import ConflictError, EdgeError, InputError
+from edge.core.storage.damaged import remove
 
 NAME = "control"
 MOST = 1 << 20
@@ -40,8 +41,7 @@ class Control:
         """Listen. A folder that takes no socket costs the commands that need one, not the daemon."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with suppress(FileNotFoundError):
-                (self._state / NAME).unlink()
+            remove(self._state / NAME)
             with _address(self._state) as address:
                 listener.bind(address)
             (self._state / NAME).chmod(0o600)

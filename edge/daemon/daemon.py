@@ -17,6 +17,7 @@ from edge import __version__
 from edge.core.errors import EdgeError, SourceError
 from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
+from edge.core.storage.repair import repair
 from edge.core.system import systemd
 from edge.core.types import Event
 from edge.daemon import components
@@ -114,6 +115,8 @@ class Daemon:
         systemd.starting()
         with ExitStack() as stack:
             stack.enter_context(Lock(self._state))
+            for one in repair(self._state):
+                self._health.problems[f"file {one.file.name}"] = str(one)
             outbox = Outbox(self._state / OUTBOX, self._settings.outbox)
             stack.callback(outbox.close)
             topics = Topics(self._settings.device.name)

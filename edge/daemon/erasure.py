@@ -20,6 +20,7 @@ from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.settings.schema import Settings
 from edge.core.storage import vault
 from edge.core.storage.lock import Lock
+from edge.core.storage.repair import delete_personal_leftovers, repair
 from edge.core.storage.sqlite import rewriting
 from edge.core.subjects import checked
 from edge.daemon import residue as traces
@@ -88,8 +89,10 @@ def forget(subject: str, settings: Settings, state: Path, live: Live | None = No
     """
     if live is not None:
         return _forgotten(subject, settings, state, live.collections, live)
-    with Lock(state), Collections(state, settings.collection, maintain=False) as collections:
-        return _forgotten(subject, settings, state, collections, None)
+    with Lock(state):
+        repair(state)
+        with Collections(state, settings.collection, maintain=False) as collections:
+            return _forgotten(subject, settings, state, collections, None)
 
 
 def document(gone: ErasureReport) -> dict[str, Any]:
@@ -106,6 +109,7 @@ def document(gone: ErasureReport) -> dict[str, Any]:
 def _forgotten(
     subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
 ) -> ErasureReport:
+    delete_personal_leftovers(state)
     vectors = traces.of(collections, subject)
     farewells.note(state, settings.device.name, subject, _latest(state, live))
     faces = {name: _faces(collections, name, subject, state) for name in collections.names()}

@@ -127,6 +127,10 @@ def public_text(private: Ed25519PrivateKey) -> str:
     return base64.b64encode(private.public_key().public_bytes_raw()).decode()
 
 
+EVERY_KEY = ""
+"""in the file: the counter that holds for keys without one of their own, after the file was damaged"""
+
+
 class Counters:
     """The highest counter of each key, on disk before ``take`` returns."""
 
@@ -138,7 +142,7 @@ class Counters:
         """Whether ``counter`` is new; from now on it is not. Raises StoreError where that cannot be written down."""
         if self._values is None:
             self._values = self._read()
-        if counter <= self._values.get(key, -1):
+        if counter <= self._values.get(key, self._values.get(EVERY_KEY, -1)):
             return False
         values = self._values | {key: counter}
         try:
@@ -160,7 +164,7 @@ class Counters:
             # an empty memory would let old commands in again
             raise StoreError(
                 f"{self._path}: the counters of commands cannot be read: {error}",
-                "repair the file, or delete it and make a new key",
+                "start the daemon again: it sets the file aside, and refuses what was signed before",
             ) from error
 
 

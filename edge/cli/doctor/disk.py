@@ -12,6 +12,9 @@ from pathlib import Path
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.storage import files
+from edge.core.storage.layout import OUTBOX as OUTBOX_FILE
+from edge.core.storage.layout import STATE_FILES, StateLayout
+from edge.core.storage.repair import damage
 from edge.mqtt.outbox.store import FILE as OUTBOX
 
 SLOW = 1.0
@@ -54,6 +57,24 @@ def state(patient: DoctorContext) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(Level.OK, "state", f"{folder} can be written; a durable write takes {1e3 * took:.0f} ms")
+
+
+def state_files(patient: DoctorContext) -> Iterator[Finding]:
+    """Files of the state folder that are damaged, and those that were set aside."""
+    layout = StateLayout(patient.state)
+    for file in STATE_FILES:
+        if file is OUTBOX_FILE:
+            continue
+        if why := damage(layout.path(file), file):
+            yield Finding(
+                Level.ERROR, "state", f"{layout.path(file)} ({file.holds}) is damaged: {why}",
+                "the daemon sets it aside at its next start", f"restart the daemon; then {file.way_out}",
+            )  # fmt: skip
+    for file, aside in layout.set_aside():
+        yield Finding(
+            Level.WARNING, "state", f"{file.name} ({file.holds}) was damaged and is set aside as {aside.name}",
+            file.damaged, f"{file.way_out}; then rm -r {aside}, and check the disk (dmesg)",
+        )  # fmt: skip
 
 
 def space(patient: DoctorContext) -> Iterator[Finding]:

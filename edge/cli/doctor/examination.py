@@ -27,6 +27,7 @@ from edge.core.errors import EdgeError
 PARTS: dict[str, Callable[[DoctorContext], Iterator[Finding]]] = {
     "configuration": service.configuration,
     "state": disk.state,
+    "state files": disk.state_files,
     "encryption": encryption.encryption,
     "disk": disk.space,
     "outbox": disk.outbox,

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from edge.core.errors import ConflictError, StoreError
+from edge.core.storage.damaged import set_aside
 
 NAME = "lock"
 
@@ -40,6 +41,8 @@ class Lock:
         self.path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.path.is_dir():
+                set_aside(self.path)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.core.errors import StoreError
 from edge.core.storage import vault
+from edge.core.storage.damaged import is_damage
 from edge.core.storage.vault import PLAIN, Vault
 
 SETUP = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
@@ -72,7 +73,7 @@ class Database:
             self._db.vault = opened
             self._db.executescript(SETUP + schema)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{path}: cannot be opened: {error}", "check its owner, and the space on disk") from error
+            raise self._explained(error, "cannot be opened", "check its owner, and the space on disk") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -80,7 +81,13 @@ class Database:
             try:
                 yield self._db
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: {error}", "check the space on disk") from error
+                raise self._explained(error, "failed", "check the space on disk") from error
+
+    def _explained(self, error: Exception, what: str, hint: str) -> StoreError:
+        if is_damage(error):
+            hint = "restart the daemon: it sets the file aside and goes on; without one, move the file away"
+            return StoreError(f"{self.path}: is damaged: {error}", hint)
+        return StoreError(f"{self.path}: {what}: {error}", hint)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

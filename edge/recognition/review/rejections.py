@@ -6,11 +6,16 @@ matches, and the next best may win. Looks that are nearer to the subject stay as
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.core.errors import StoreError
 from edge.core.storage.sqlite import Database
 from edge.core.types import Match
 from edge.recognition.review.database import ANCHOR, FILE, opened
@@ -19,13 +24,24 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 
+log = logging.getLogger(__name__)
+
+RETRY = 60.0
+"""seconds"""
+
+
 class RejectionIndex:
-    """The anchors of a state folder; sees what another process adds. Any thread. Raises StoreError."""
+    """The anchors of a state folder; sees what another process adds. Any thread.
+
+    A file that cannot be read costs what was rejected, not the names: it is logged, and tried again after ``RETRY``.
+    """
 
     def __init__(self, state: Path) -> None:
         self._state = state
         self._db: Database | None = None
         self._version = -1
+        self._retry = 0.0
+        """monotonic seconds before which a file that failed is not tried again"""
         self._held: dict[tuple[str, str], dict[str, FloatArray]] = {}
         """(collection, space) -> subject -> (n, dimensions)"""
 
@@ -51,6 +67,18 @@ class RejectionIndex:
         self._db = None
 
     def _current(self) -> dict[tuple[str, str], dict[str, FloatArray]]:
+        if time.monotonic() < self._retry:
+            return self._held
+        try:
+            return self._read_anew()
+        except StoreError as error:
+            log.error("rejected looks cannot be read, names go on without them: %s", error)
+            self._retry = time.monotonic() + RETRY
+            with suppress(StoreError, sqlite3.Error):
+                self.close()
+            return self._held
+
+    def _read_anew(self) -> dict[tuple[str, str], dict[str, FloatArray]]:
         if self._db is None:
             if not (self._state / FILE).exists():
                 return {}

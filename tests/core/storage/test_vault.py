@@ -15,7 +15,7 @@ from edge.core.storage import keys as vault_keys
 from edge.core.storage import sealed_files as vault_files
 from edge.core.storage import vault
 from edge.core.storage.keys import EncryptionKey
-from edge.core.storage.vault import PLAIN, Opening, Sealing
+from edge.core.storage.vault import MAGIC, PLAIN, Opening, Sealing
 
 TEXTS = [vault_keys.new_key(), vault_keys.new_key()]
 
@@ -36,7 +36,8 @@ def test_what_is_sealed_opens_in_its_place(data: bytes, place: tuple) -> None:
     blob = ONE.seal(data, *place)
     assert ONE.open(blob, *place) == data
     assert len(data) < 8 or data not in blob
-    assert PLAIN.open(PLAIN.seal(data, *place), *place) == data
+    if not data.startswith(MAGIC):  # plain data that looks sealed is refused, once in four billion embeddings
+        assert PLAIN.open(PLAIN.seal(data, *place), *place) == data
 
 
 @given(st.binary(), PLACES, PLACES)
