@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
-from edge.core.errors import ModelError
+from edge.core.errors import ModelError, SettingsError
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.inference.card import Card
     from edge.inference.onboarding.catalog import Offer
+
+USED_LABELS = ("person",)
+"""labels of a new detector that get a section of their own: others would make an event of every chair"""
 
 
 @click.command()
@@ -21,10 +26,18 @@ if TYPE_CHECKING:
 @click.option("--sha256", default="", help="Digest the file must have; needed where the catalog has none.")
 @click.option("--catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another catalog.")
 @click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
+@click.option("--use", "use_it", is_flag=True, help="A detector: write it into the settings of every camera.")
 @json_option
 @click.pass_context
 def get(
-    ctx: click.Context, /, name: str | None, sha256: str, catalog: Path | None, overwrite: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    name: str | None,
+    sha256: str,
+    catalog: Path | None,
+    overwrite: bool,
+    use_it: bool,
+    as_json: bool,
 ) -> None:
     r"""Download a model of the catalog, verify it, try it, install it. Without a name: show the catalog.
 
@@ -33,7 +46,7 @@ def get(
     \b
     Example:
       edge models get
-      edge models get mobilenet-v1-extractor-224
+      edge models get ssd-mobilenet-v1-coco --use
     """
     from edge.inference.onboarding import catalog as shop
 
@@ -43,11 +56,53 @@ def get(
         return
     found = shop.offer(name, path)
     chosen = settings(ctx)
-    installed = _fetched(found, chosen, sha256, overwrite)
+    here = None if overwrite else _present(name, chosen) if use_it else None
+    installed = here or _fetched(found, chosen, sha256, overwrite)
+    written = _use(ctx, name, chosen) if use_it else None
     if as_json:
-        print_json({"name": name, "installed": str(installed), "licence": found.licence})
+        said = {"name": name, "installed": str(installed), "licence": found.licence}
+        print_json({**said, "settings": str(written)} if written else said)
     else:
         click.echo(f"installed: {installed}\nlicence: {found.licence}")
+        if written:
+            click.echo(f"used from the next start on: {written}")
+
+
+def _present(name: str, chosen: Settings) -> Path | None:
+    """The file of a model that is here already."""
+    from edge.core.settings import loader as config
+    from edge.inference import model
+
+    folders = model.folders(chosen.models, config.state_folder(chosen))
+    return next((entry.path for entry in model.available(folders) if entry.name == name), None)
+
+
+def _use(ctx: click.Context, name: str, chosen: Settings) -> Path:
+    """Write a detector into the settings file, which is checked before it is changed. Raises SettingsError."""
+    from edge.core.settings import loader as config
+    from edge.core.settings.editing import with_detector
+    from edge.core.settings.vision import CameraSettings
+    from edge.core.storage import files
+    from edge.inference import model
+
+    given = ctx.find_root().obj
+    loaded = config.load(Path(given) if given else None)
+    if loaded.path is None:
+        raise SettingsError(
+            "there is no settings file to write the detector into", "make one, /etc/edge/edge.toml or --config FILE"
+        )
+    card = model.find(name, model.folders(chosen.models, config.state_folder(chosen))).card
+    if not card.labels:
+        raise SettingsError(f"{name} is no detector", "an embedder belongs to a label: [labels.NAME] embedder")
+    usual = CameraSettings().detectors
+    labels = [label for label in USED_LABELS if label in card.labels]
+    text = with_detector(loaded.path.read_text(encoding="utf-8"), name, usual, labels)
+    config.check_text(text, loaded.path)
+    before = loaded.path.stat()
+    files.write_bytes(loaded.path, text.encode(), mode=before.st_mode & 0o777)
+    with suppress(PermissionError):
+        os.chown(loaded.path, before.st_uid, before.st_gid)
+    return loaded.path
 
 
 def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Path:

@@ -38,6 +38,7 @@ class Vision:
         self._tiles = settings.api.tiles if closely else 0
         self._state = state
         self._models = settings.models.model_copy(update={"threads": 1})
+        self._told = False
         self._lock = threading.Lock()
         self._detectors: dict[str, Detector] = {}
         self._embedder: Embedder | None = None
@@ -76,11 +77,17 @@ class Vision:
     def things(self, picture: Picture, score: float) -> list[Detection]:
         """What all detectors see in a picture with at least this score 0..1."""
         found: list[Detection] = []
+        if not self._told and not any(self._knows_more(name) for name in self._names()):
+            log.warning("labels are those of faces alone: edge models get ssd-mobilenet-v1-coco --use adds objects")
+        self._told = True
         for name in self._names():
             detector = self._detector(name)
             seen = detector.detect(picture, dict.fromkeys(detector.labels, score))
             found += self._looked_closely(detector, seen, picture, score)
         return found
+
+    def _knows_more(self, name: str) -> bool:
+        return bool(set(self._detector(name).labels) - {self._settings.api.label})
 
     def _looked_closely(
         self, detector: Detector, seen: list[Detection], picture: Picture, score: float = 0.0

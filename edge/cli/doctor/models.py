@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
@@ -34,6 +35,26 @@ def models(patient: DoctorContext) -> Iterator[Finding]:
         if report.fallback and not delegate:
             yield Finding(Level.WARNING, "models", report.fallback)
         yield Finding(Level.OK, "models", f"{name} runs in {report.invoke_ms:.1f} ms ({report.engine or runtime})")
+
+    if settings.api.enabled and not _knows_objects(patient, folders):
+        yield Finding(
+            Level.NOTE, "models", "no detector knows anything but faces",
+            "DetectLabels, label detection in videos, people tracking and ConnectedHome processors tell faces alone",
+            "edge models get ssd-mobilenet-v1-coco --use",
+        )  # fmt: skip
+
+
+def _knows_objects(patient: DoctorContext, folders: Sequence[Path]) -> bool:
+    """Whether a detector in use has labels besides that of faces."""
+    from edge.inference import model
+
+    settings = patient.settings
+    cameras = (name for camera in settings.cameras if camera.enabled for name in camera.detectors)
+    for name in dict.fromkeys(settings.api.detectors or cameras):
+        with suppress(EdgeError):
+            if set(model.find(name, list(folders)).card.labels) - {settings.api.label}:
+                return True
+    return False
 
 
 def _named(patient: DoctorContext) -> list[str]:

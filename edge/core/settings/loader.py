@@ -95,6 +95,19 @@ def load(explicit: Path | None = None) -> Loaded:
     return Loaded(settings, path, file, environment, credentials, lines)
 
 
+def check_text(text: str, path: Path) -> None:
+    """Raises SettingsError where a file of this text would be none that is in force."""
+    from pydantic import ValidationError
+
+    environment = _environment()
+    values = _merged(_parse(path, text), environment)
+    _fill_credentials(values)
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, values, environment, path, locate(text)) from None  # the cause would show secrets
+
+
 def state_folder(settings: Settings) -> Path:
     """Where everything is kept that must survive a restart."""
     if settings.state is not None:
