@@ -83,7 +83,7 @@ def _print_end(collection: str, outcomes: list[Outcome], faces: int, people: int
         print_json({"collection": collection, **numbers, "faces": faces, "subjects": people, "images": images})
         return
     click.echo(
-        f"{collection}: {counts['added']} added, {counts['already_there']} there already, {counts['skipped']} skipped; "
+        f"{collection}: {counts['added']} added, {counts['already_there']} unchanged, {counts['skipped']} skipped; "
         f"{faces} faces of {people} subjects"
     )
 
