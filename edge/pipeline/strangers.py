@@ -1,7 +1,8 @@
-"""Strangers that come again: whoever stays unknown is remembered when gone, and known again by a pseudonym.
+"""Re-identification of unknown faces: a track that ends unknown is stored, and known again by a pseudonym.
 
 The inference thread looks and never waits for a disk; the main thread writes. A face that the collection names, or
-might name, is never a stranger; and nobody gets the pseudonym of somebody who is in view of the same camera.
+might name, is never a stranger; and no track gets the pseudonym of another one in view of the same camera. Only looks
+of good quality count: those that could vote for a name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from edge.core.errors import StoreError
 from edge.core.types import IdentityState
+from edge.inference.calibration import likeness_at
 from edge.recognition.review.stranger_store import RESERVED, Stranger, StrangerStore
 from edge.recognition.store.centroid import robust_centroid
 
@@ -28,7 +30,11 @@ log = logging.getLogger(__name__)
 LOOKS = 6
 """of one stranger; the most alike of more become one"""
 LEAD = 0.15
-"""cosine by which a stranger must be nearer than anybody whom the collection knows"""
+"""cosine by which a stranger must be nearer than any subject of the collection"""
+FALSE_PSEUDONYMS = 0.01
+"""share of new visitors that may get the pseudonym of another one"""
+CANDIDATES = 3
+"""stored strangers, the nearest by cosine, whose likeness is worked out"""
 GATHERED = 12
 """looks at one track that count"""
 MOST_TRACKS = 256
@@ -65,12 +71,12 @@ class StrangerRecognizer:
         """Count a look at a track, after its vote; an unknown one that was here before gets its pseudonym."""
         if track.identity.state not in (IdentityState.UNKNOWN, IdentityState.PENDING):
             self._tracks.pop(track.id, None)
-        elif embedding.quality.score >= self._settings.quality:
+        elif embedding.quality.score >= max(self._settings.quality, recognizer.rules.good_quality):
             self._count(track, embedding, recognizer)
         self._again(track)
 
     def left(self, track: Track) -> None:
-        """Remember who stayed unknown."""
+        """Store a track that ended unknown."""
         held = self._tracks.pop(track.id, None)
         if held is None or track.identity.state is not IdentityState.UNKNOWN:
             return
@@ -127,31 +133,35 @@ class StrangerRecognizer:
         if track.identity.state is IdentityState.UNKNOWN:
             with self._lock:
                 known = track.identity.similarity
-                least = recognizer.search.scorer.typical_cosine(recognizer.search.needed)
-                least = least if known is None else max(least, known + LEAD)
-                held.stranger = held.stranger or self._find(held, least)
+                held.stranger = held.stranger or self._find(held, -1.0 if known is None else known + LEAD, recognizer)
                 self._number(held.stranger, track)
 
     def _again(self, track: Track) -> None:
-        """The vote has made the identity anew: put the pseudonym back."""
+        """Put the pseudonym into the identity that the votes have made anew."""
         held = self._tracks.get(track.id)
         if held is not None and held.stranger is not None and track.identity.state is IdentityState.UNKNOWN:
             track.identity = replace(track.identity, pseudonym=held.stranger.name)
 
-    def _find(self, held: _Gathered, least: float) -> Stranger | None:
+    def _find(self, held: _Gathered, least: float, recognizer: FaceRecognizer) -> Stranger | None:
+        """The stored stranger whom the looks at a track show; ``least``: cosine that it must have."""
         taken = {id(one.stranger) for one in self._tracks.values() if one is not held and one.camera == held.camera}
         look = robust_centroid(np.stack(held.vectors))
-        best, best_similarity = None, least
+        near = []
         for one in self._known:
-            if one.collection != held.collection or one.space != held.space or id(one) in taken:
-                continue
-            similarity = max(float((one.looks @ look).max()), float(robust_centroid(one.looks) @ look))
-            if similarity >= best_similarity:
-                best, best_similarity = one, similarity
-        return best
+            if one.collection == held.collection and one.space == held.space and id(one) not in taken:
+                views: FloatArray = np.concatenate([one.looks, robust_centroid(one.looks)[np.newaxis]])
+                cosine = float((views @ look).max())
+                if cosine >= least:
+                    near.append((cosine, views, one))
+        near.sort(key=lambda found: -found[0])
+        needed = likeness_at(FALSE_PSEUDONYMS / max(1, len(self._known)))
+        compare = recognizer.search.scorer.compare
+        alike = [(max(compare(look, views)), one) for _, views, one in near[:CANDIDATES]]
+        best, stranger = max(alike, key=lambda found: found[0], default=(0.0, None))
+        return stranger if best >= needed else None
 
     def _number(self, stranger: Stranger | None, track: Track) -> None:
-        """Give a number to one that has been away for long enough."""
+        """Number a stranger that has been away for long enough."""
         if stranger is None or stranger.number is not None or self._next >= self._below:
             return
         if self._away(stranger, track) >= self._settings.again:
@@ -167,7 +177,7 @@ class StrangerRecognizer:
         return self._shelf.now() - (track.seen - track.started) - stranger.trusted
 
     def _take_over(self, stored: list[Stranger]) -> None:
-        """What is stored, but for what has changed since; tracks that are there keep to theirs by its row."""
+        """Take what is stored, except what has changed since; tracks in view keep their stranger by its row."""
         newer = {one.id: one for one in self._dirty.values() if one.id}
         seen = {one.id: one.seen for one in self._known if one.id}
         for one in stored:
