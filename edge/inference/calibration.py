@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from edge.core.errors import ModelError
@@ -76,14 +77,19 @@ class Calibration:
         Between neighboring points of ``MEANING`` the ratio of the two shares that fall between them; linear from the
         middle of one pair to the middle of the next.
         """
-        knots = [point for point, _ in MEANING]
+        middles, ratios = self._ratios
+        return _interpolate(middles, ratios, likeness)
+
+    @cached_property
+    def _ratios(self) -> tuple[list[float], list[float]]:
+        """Likeness in the middle of each pair of neighbors of ``MEANING``, and the logarithm of the ratio there."""
         middles, ratios = [], []
-        for low, high in pairwise(knots):
+        for (low, _), (high, _) in pairwise(MEANING):
             same = max(1e-4, self.accepts(low) - self.accepts(high))
             stranger = false_match_rate(low) - false_match_rate(high)
             middles.append((low + high) / 2)
             ratios.append(math.log(same / stranger))
-        return _interpolate(middles, ratios, likeness)
+        return middles, ratios
 
 
 def _interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:

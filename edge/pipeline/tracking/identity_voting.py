@@ -199,7 +199,7 @@ class IdentityVotes:
         """
         look = Look.of(matches, quality, vector, self._rules)
         self._needed = self._rules.needed() + RESTART * self._restarts
-        self._looks.append(look)
+        self._remember(look)
         if self._has_changed_hands():
             self._restart()
         else:
@@ -245,39 +245,46 @@ class IdentityVotes:
     def _begin(self) -> None:
         self._tally = _Tally()
         self._looks = deque[Look](maxlen=REMEMBERED)
+        self._alike = deque[list[float]](maxlen=REMEMBERED)
+        """cosines of each of the looks with those before it, oldest first"""
         self._best: dict[str, _BestMatch] = {}
-        self._mean: FloatArray | None = None
         self._counted = self._against = 0
 
     def _count(self, look: Look) -> None:
         self._counted += 1
         good = look.quality >= self._rules.good_quality
-        self._tally.add(look, self._novelty(look), self._needed, good)
+        self._tally.add(look, self._novelty(), self._needed, good)
         if look.best is not None:
             held = self._best.get(look.best.name)
             if held is None or look.best.similarity > held.match.similarity:
                 self._best[look.best.name] = _BestMatch(look.best, look.other)
 
-    def _novelty(self, look: Look) -> float:
-        """How much a look shows that earlier ones do not, 0..1."""
-        if look.vector is None:
-            return 1.0
-        others = [one.vector for one in self._looks if one is not look and one.vector is not None]
-        if not others:
-            return 1.0
-        nearest = float((np.stack(others) @ look.vector).max())
-        return min(1.0, max(0.0, (SAME - nearest) / (SAME - NEW)))
+    def _remember(self, look: Look) -> None:
+        """Hold a look, and how alike it and those before it are."""
+        before = [one.vector for one in self._looks if one.vector is not None]
+        alike: list[float] = []
+        if look.vector is not None and before:
+            alike = (np.stack(before) @ look.vector).tolist()
+        self._looks.append(look)
+        self._alike.append(alike)
+
+    def _novelty(self) -> float:
+        """How much the latest look shows that earlier ones do not, 0..1."""
+        alike = self._alike[-1]
+        return min(1.0, max(0.0, (SAME - max(alike)) / (SAME - NEW))) if alike else 1.0
 
     def _has_changed_hands(self) -> bool:
         """Whether the latest looks are alike, and like none before."""
         latest = max(2, self._rules.votes)
-        if len(self._looks) < latest + 2:
-            return False
-        vectors = [one.vector for one in self._looks]
-        if any(vector is None for vector in vectors):
-            return False
-        alike = np.stack(vectors) @ np.stack(vectors[-latest:]).T  # type: ignore[arg-type]
-        return bool(alike[:-latest].max() < CHANGED <= alike[-latest:].min())
+        for back in range(1, latest + 1):
+            if len(self._alike) < back or len(self._alike[-back]) < latest + 2 - back:
+                return False
+            since = latest - back
+            alike = self._alike[-back]
+            before, among = alike[: len(alike) - since], alike[len(alike) - since :]
+            if max(before) >= CHANGED or (among and min(among) < CHANGED):
+                return False
+        return True
 
     def _restart(self) -> None:
         """Begin again with the latest looks."""
@@ -287,7 +294,7 @@ class IdentityVotes:
         self._restarts, self._needed = self._restarts + 1, self._needed + RESTART
         self._against = against
         for look in kept:
-            self._looks.append(look)
+            self._remember(look)
             self._count(look)
 
     def _decide(self, look: Look) -> None:
