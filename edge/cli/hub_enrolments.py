@@ -184,7 +184,7 @@ def accept(
         first = left[0]
         raise ConflictError(
             f"{len(left)} faces still wait: number {first.one.number} ({first.one.face.subject}): {first.harm}",
-            "look with edge hub enrolments list; drop it, or accept it all the same with --force",
+            "look with edge hub enrolments list; drop it, or accept it anyway with --force",
         )
     if not chosen:
         ctx.exit(NOTHING_FOUND)

@@ -90,7 +90,7 @@ def add_model(ctx: click.Context, name: str, replaces: str, repository: Path | N
 @add.command("collection")
 @click.argument("name")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--subject", help="All pictures are of this subject; else a folder a subject.")
+@click.option("--subject", help="All pictures are of this subject; else one subfolder per person.")
 @click.option("--label", default="face", show_default=True, help="The label that the collection names.")
 @repository_option
 @output.json_option
@@ -98,7 +98,7 @@ def add_model(ctx: click.Context, name: str, replaces: str, repository: Path | N
 def add_collection(
     ctx: click.Context, name: str, path: Path, subject: str | None, label: str, repository: Path | None, as_json: bool
 ) -> None:
-    r"""Embed pictures, a folder a subject, or take in a collection that a device exported.
+    r"""Embed pictures, one subfolder per person, or take in a collection that a device exported.
 
     \b
     Example:

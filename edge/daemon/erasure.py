@@ -25,7 +25,7 @@ from edge.core.storage.sqlite import rewriting
 from edge.core.subjects import checked
 from edge.daemon import residue as traces
 from edge.daemon import retained as leftovers
-from edge.mqtt import erasure_notices as farewells
+from edge.mqtt import erasure_notices
 from edge.mqtt.messages import to_json
 from edge.mqtt.outbox import store as codec
 from edge.mqtt.outbox import store as outbox
@@ -111,7 +111,7 @@ def _forgotten(
 ) -> ErasureReport:
     delete_personal_leftovers(state)
     vectors = traces.of(collections, subject)
-    farewells.note(state, settings.device.name, subject, _latest(state, live))
+    erasure_notices.note(state, settings.device.name, subject, _latest(state, live))
     faces = {name: _faces(collections, name, subject, state) for name in collections.names()}
     if live is not None:
         live.erase(subject)
@@ -120,7 +120,9 @@ def _forgotten(
     questions = _questions(subject, settings, state)
     _without_history(subject, settings, state)
     events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
-    farewells.note(state, settings.device.name, subject, _latest(state, live))  # the last event that could name it
+    erasure_notices.note(
+        state, settings.device.name, subject, _latest(state, live)
+    )  # the last event that could name it
     _without_replays(state / API)
     questions += _without_videos(state / VIDEOS, subject)
     _without_records(state / RECORDS, subject)
@@ -241,7 +243,7 @@ class SubjectEraser:
 
     def say(self) -> None:
         """Tell the hub who was forgotten lately, now and whenever the link comes back."""
-        said = farewells.read(self._context.state)
+        said = erasure_notices.read(self._context.state)
         if said.forgotten:
             self._context.client.retain(self._context.topics.forgotten, to_json(said))
 

@@ -2,7 +2,7 @@
 
 Each monitored thread has a ``Heartbeat``. While one is silent for longer than its patience the watchdog
 is not fed; once it has been silent for as long as systemd waits, systemd is told to act now rather than that long
-after the last feed. Threads whose end harms nobody else have none; the README says which, and why.
+after the last feed. Threads whose end is not critical have none; the README says which, and why.
 """
 
 from __future__ import annotations

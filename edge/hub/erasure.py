@@ -149,7 +149,7 @@ class FleetErasure:
         return changed
 
     def _forget_unreadable(self, device: str, news: Mapping[str, ErasureTime]) -> int:
-        """Events of which only the key can be read say who was seen all the same."""
+        """Events of which only the key can be read say who was seen anyway."""
         own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
         while True:
             with self._store.database.transaction() as transaction:

@@ -122,7 +122,7 @@ class Ingest:
         self.counts = Counts()
         self._hub, self._store = hub, store
         self._forgetting = FleetErasure(hub, store, published)
-        self._farewells: dict[str, ErasureNotices] = {}
+        self._erasure_notices: dict[str, ErasureNotices] = {}
         """of devices that have forgotten somebody"""
         self._queue: queue.Queue[Received] = queue.Queue(WAITING)
         self._dirty: dict[Epoch, int] = {}
@@ -220,8 +220,8 @@ class Ingest:
         self._dirty.update(stored.marks)
 
     def _forget_with_devices(self) -> None:
-        while self._farewells:
-            device, said = next(iter(self._farewells.items()))
+        while self._erasure_notices:
+            device, said = next(iter(self._erasure_notices.items()))
             try:
                 self._forgetting.told(device, said)
             except TransientError:
@@ -229,7 +229,7 @@ class Ingest:
             except EdgeError as error:
                 # the device says it again at the next connect; events must not wait for it
                 log.error("ingest: what %s forgot cannot be forgotten here: %s", device, error)
-            del self._farewells[device]
+            del self._erasure_notices[device]
 
     def _read(self, batch: Sequence[Received]) -> tuple[list[Arrived], list[Document]]:
         arrived: list[Arrived] = []
@@ -252,7 +252,7 @@ class Ingest:
             return None
         document: object = parse(KINDS[address.kind], payload)
         if isinstance(document, ErasureNotices):
-            self._farewells[address.device] = document
+            self._erasure_notices[address.device] = document
             return None
         if isinstance(document, DeviceStatus):
             if not document.online and document.session < self._sessions.get(address.device, 0):

@@ -40,7 +40,10 @@ OVERHEAD = 64
 
 
 def of_device(settings: MqttSettings, device: str, session: int) -> MqttClient:
-    """The client of a device, with its birth, will and farewell. ``session`` grows with each start of the daemon."""
+    """The client of a device, with its birth, will and offline message.
+
+    ``session`` grows with each start of the daemon.
+    """
     presence = BirthAndWill(
         topic=Topics(device).status,
         online=to_json(DeviceStatus(True, session)),
@@ -112,16 +115,16 @@ class MqttClient:
         self._thread.start()
 
     def stop(self, timeout: float = 3.0) -> None:
-        """Say farewell and disconnect; waits at most ``timeout`` seconds for the broker."""
+        """Publish the offline message and disconnect; waits at most ``timeout`` seconds for the broker."""
         if self._thread is None:
             return
-        self._say_farewell(timeout)
+        self._say_offline(timeout)
         self._tasks.put(None)
         self._thread.join(timeout + 6)
         self._close()
         self._record.become(Link.STOPPED)
 
-    def _say_farewell(self, timeout: float) -> None:
+    def _say_offline(self, timeout: float) -> None:
         client, said = self._paho, threading.Event()
         # online or not: the birth may be with the broker, which forgets our will as soon as we disconnect
         if self._presence is None or client is None or not client.is_connected():

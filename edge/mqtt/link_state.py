@@ -26,7 +26,7 @@ class Link(StrEnum):
     """no answer: name, route, port or time-out"""
     UNTRUSTED = "untrusted"
     """TLS failed: a certificate, a key, or the clock"""
-    UNAUTHORISED = "unauthorized"
+    UNAUTHORIZED = "unauthorized"
     """the broker knows neither the user nor the certificate, or the password is wrong"""
     REFUSED = "refused"
     """the broker answered, and does not want us"""
@@ -40,13 +40,13 @@ class Link(StrEnum):
 HINTS = {
     Link.UNREACHABLE: "check mqtt.host, mqtt.port and mqtt.tls, and that the broker runs",
     Link.UNTRUSTED: "check mqtt.ca, mqtt.certificate and mqtt.key, and this machine's clock",
-    Link.UNAUTHORISED: "check mqtt.username and mqtt.password",
+    Link.UNAUTHORIZED: "check mqtt.username and mqtt.password",
     Link.REFUSED: "look at the broker's log",
     Link.UNSUPPORTED: "set mqtt.version to 'auto' or '3.1.1'",
     Link.DUPLICATE: "give each device a name (or mqtt.client_id) of its own",
 }
 
-_CONNACK = {132: Link.UNSUPPORTED, 134: Link.UNAUTHORISED, 135: Link.UNAUTHORISED, 140: Link.UNAUTHORISED}
+_CONNACK = {132: Link.UNSUPPORTED, 134: Link.UNAUTHORIZED, 135: Link.UNAUTHORIZED, 140: Link.UNAUTHORIZED}
 """reason codes of MQTT 5, to which paho translates those of 3.1.1"""
 REASON_HINTS = {
     133: "set mqtt.client_id: the broker refuses this one",

@@ -451,7 +451,7 @@ def adapter(kind: type[Document]) -> TypeAdapter[Document]:
 def _dump(document: dict[str, Any]) -> bytes:
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        # a name may hold half a surrogate pair; its event must travel all the same
+        # a name may hold half a surrogate pair; its event must travel anyway
         return text.encode("utf-8", "replace")
     except ValueError as error:
         raise InputError(f"document cannot be written as JSON: {error}", "report this as a bug") from error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHEDS = "sheds "
-"""how the status line says what is given up"""
+"""how the status line calls load shedding"""
 RECENT = 512
 """measurements that a percentile is taken of"""
 LATELY = 10.0
@@ -109,7 +109,7 @@ class Health:
         self.shed = ShedReport()
         """what the cameras do without"""
         self.building: tuple[str, ...] = ()
-        """collections whose index is opened or built now; they are searched all the same"""
+        """collections whose index is opened or built now; they are searched anyway"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
         self._stages: dict[str, Meter] = {}

@@ -1,4 +1,4 @@
-"""What is given up when the board cannot keep up or gets hot: always in the same order, a step at a time.
+"""Load shedding when the board cannot keep up or gets hot: always in the same order, one step at a time.
 
 First the rate, then small regions of motion and the tiles that look at them, then embeddings. A step is taken when
 the pressure lasts, and taken back when there has been room to spare for a while. A step back that did not hold is

@@ -72,7 +72,7 @@ class Outcome:
 
 
 def planned(path: Path, subject: str | None) -> list[ToEnroll]:
-    """The pictures to enroll: all of ``path`` as ``subject``, or a folder with a folder a subject.
+    """The pictures to enroll: all of ``path`` as ``subject``, or a folder with one subfolder per person.
 
     Raises InputError for a path that is not there, a file without a subject, or a name that breaks the rule.
     """
@@ -286,7 +286,7 @@ def name_stranger(
                 add_embedded(collection, subject, EmbeddedFace(vector, quality=stranger.quality), stranger.space)
             )
     if len(refused) == len(stranger.looks):
-        raise ConflictError(f"{stranger.name}: {refused[0]}", "choose another name, or name it all the same: --force")
+        raise ConflictError(f"{stranger.name}: {refused[0]}", "choose another name, or name it anyway: --force")
     return added
 
 

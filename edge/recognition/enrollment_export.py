@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OPERATION = "enrolments"
 PAGE = 96 << 10
-"""bytes of a page before it is sealed, about: it must fit into a message with room to spare"""
+"""bytes of a page before it is sealed, about: it must fit into a message with headroom"""
 LOOK = 1000
 """faces that one page goes through, at most"""
 CHALLENGE = re.compile(r"[0-9a-f]{32,64}")

@@ -113,7 +113,7 @@ def identify(known: Sequence[tuple[bool, float]], strangers: Sequence[float], sh
 
 
 def identification(faces: Faces, strangers: set[str], gallery: int) -> Identification:
-    """Enrol the first pictures of everybody who is not a stranger, probe with all others as a camera sees them."""
+    """Enroll the first pictures of everybody who is not a stranger, probe with all others as a camera sees them."""
     rank = np.zeros(len(faces.people), int)
     for name in np.unique(faces.people):
         rows = np.flatnonzero(faces.people == name)

@@ -18,7 +18,7 @@ COLLECTION = "evaluation"
 def identification(
     folder: Path, strangers: set[str], gallery: int, detector: str, embedder: str
 ) -> judging.Identification:
-    """Enrol the first pictures of everybody known, search for all others, in a state of its own."""
+    """Enroll the first pictures of everybody known, search for all others, in a state of its own."""
     models = ["--detector", detector, "--embedder", embedder, "--json"]
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)

@@ -23,7 +23,7 @@ from edge.core.settings.template import written
 from edge.core.storage.lock import Lock
 from edge.core.types import Event, Identity, IdentityState
 from edge.daemon.erasure import forget
-from edge.mqtt import erasure_notices as farewells
+from edge.mqtt import erasure_notices as erasure_notices
 from edge.mqtt.outbox.outbox import Outbox
 from edge.recognition.review.answers import ReviewService
 from edge.recognition.review.queue import ReviewQueue
@@ -156,8 +156,8 @@ def test_the_hub_is_told_without_the_name_and_faces_of_a_release_do_not_come_bac
         staff.merge([(shipped, vector)], SPACE.fingerprint, SPACE.dimensions)
     settings = Settings.model_validate({"device": {"name": "porch"}})
     forget(SUBJECT, settings, state)
-    (said,) = farewells.read(state).forgotten
-    assert said.digest == farewells.digest("porch", SUBJECT)
+    (said,) = erasure_notices.read(state).forgotten
+    assert said.digest == erasure_notices.digest("porch", SUBJECT)
     ledger = UpdateState(ReleaseStore(state).folder)
     erased = ledger.get("erased staff")["subjects"]
     ledger.close()

@@ -16,7 +16,7 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
 
-from edge.mqtt import erasure_notices as farewells
+from edge.mqtt import erasure_notices as erasure_notices
 
 GRACE = "grace-hopper"
 UP = "edge/v1/porch/up"
@@ -106,7 +106,7 @@ def still_running(porch: Running, other: Subscriber) -> None:
     assert eventually(lambda: GRACE.encode() not in other.on(f"{UP}/state/door")[-1])
     assert eventually(lambda: other.on(f"{UP}/forgotten"))
     (told,) = json.loads(other.on(f"{UP}/forgotten")[-1])["forgotten"]
-    assert told["digest"] == farewells.digest("porch", GRACE)
+    assert told["digest"] == erasure_notices.digest("porch", GRACE)
     events = len(porch.events)
     ends = lambda: [one for one in porch.events[events:] if one["type"] == "end"]  # noqa: E731
     assert eventually(lambda: len(ends()) >= 2, 60), "it goes on"

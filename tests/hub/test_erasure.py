@@ -23,7 +23,7 @@ from edge.hub import queries as reading
 from edge.hub.erasure import PAGE, FleetErasure
 from edge.hub.ingest import Ingest, event_of
 from edge.hub.store import Arrived, EventStore
-from edge.mqtt import erasure_notices as farewells
+from edge.mqtt import erasure_notices as erasure_notices
 from edge.mqtt.erasure_notices import digest
 from edge.mqtt.messages import ErasureNotice, ErasureNotices, event_json, to_json
 from edge.mqtt.subscriptions import Incoming
@@ -198,8 +198,8 @@ def test_over_a_real_broker_a_hub_that_was_away_hears_of_it(
     porch.outbox.put([an_event("new", "7-1", identity=ALICE), an_event("new", "7-2", identity=BOB)])
     assert eventually(lambda: len(stored()) == 2)
     first.stop()
-    farewells.note(tmp_path, "porch", "alice")
-    porch.client.retain(Topics("porch").forgotten, to_json(farewells.read(tmp_path)))
+    erasure_notices.note(tmp_path, "porch", "alice")
+    porch.client.retain(Topics("porch").forgotten, to_json(erasure_notices.read(tmp_path)))
     time.sleep(0.5)
     ingest("2")
     assert eventually(lambda: sorted(str(row.subject) for row in stored()) == ["None", "bob"])
@@ -238,8 +238,8 @@ def test_notices_are_told_for_90_days_of_time_that_passed(tmp_path: Path, monkey
     now = [NOW]
     monkeypatch.setattr("edge.mqtt.erasure_notices.trusted_now", lambda _: now[0])
     monkeypatch.setattr("time.time", lambda: 1577836800.0)
-    farewells.note(tmp_path, "porch", "alice", (9, 40))
-    (said_,) = farewells.read(tmp_path).forgotten
+    erasure_notices.note(tmp_path, "porch", "alice", (9, 40))
+    (said_,) = erasure_notices.read(tmp_path).forgotten
     assert (said_.epoch, said_.seq) == (9, 40)
     now[0] += 91 * 86400
-    assert farewells.read(tmp_path).forgotten == ()
+    assert erasure_notices.read(tmp_path).forgotten == ()

@@ -481,7 +481,7 @@ def test_a_version_that_does_not_come_up_gives_way_to_the_one_before(device: Dev
     assert device.names() == {"eileen-collins", "grace-hopper"}
 
 
-def test_it_stops_when_told_and_says_farewell(device: Device) -> None:
+def test_it_stops_when_told_and_says_offline(device: Device) -> None:
     device.box.sh("systemctl stop edge", timeout=60)
 
     assert device.box.show("edge", "Result") == "success"

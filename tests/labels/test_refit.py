@@ -17,11 +17,11 @@ from edge.labels.training_rows import StoredRows, unpacked
 from edge.labels.version import ROWS, Made
 
 DIMENSIONS = 16
-CENTRES = np.eye(3, DIMENSIONS)
+CENTERS = np.eye(3, DIMENSIONS)
 
 
 def some(kind: int, count: int, noise: float, seed: int) -> np.ndarray:
-    made = CENTRES[kind] + noise * np.random.default_rng(seed).standard_normal((count, DIMENSIONS))
+    made = CENTERS[kind] + noise * np.random.default_rng(seed).standard_normal((count, DIMENSIONS))
     return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ def becomes(client: MqttClient, link: Link) -> bool:
     return eventually(lambda: client.health().link is link)
 
 
-def test_birth_and_farewell_carry_the_session_and_are_retained(
+def test_birth_and_will_carry_the_session_and_are_retained(
     broker: Mosquitto, subscriber: Subscriber, client: MakeClient
 ) -> None:
     porch = client(broker.port, session=41)
@@ -63,7 +63,7 @@ def test_birth_and_farewell_carry_the_session_and_are_retained(
     assert porch.health().link is Link.STOPPED
 
 
-def test_stopped_before_the_broker_has_answered_the_birth_it_says_farewell_all_the_same(
+def test_stopped_before_the_broker_has_answered_the_birth_it_says_offline_all_the_same(
     broker: Mosquitto, client: MakeClient
 ) -> None:
     with TcpProxy(broker.port) as proxy:
@@ -250,7 +250,7 @@ def test_3_1_1_pinned_works_with_a_broker_that_speaks_5(broker: Mosquitto, clien
 def test_a_wrong_password_is_told_from_a_dead_broker(version: str, tmp_path: Path, client: MakeClient) -> None:
     with Mosquitto(tmp_path / "broker", passwords={"porch": "right"}) as broker:
         porch = client(broker.port, version=version, username="porch", password="wrong")
-        assert becomes(porch, Link.UNAUTHORISED)
+        assert becomes(porch, Link.UNAUTHORIZED)
         assert "password" in porch.health().hint
         assert "wrong" not in porch.health().detail
 

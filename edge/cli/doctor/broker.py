@@ -254,7 +254,7 @@ def _meaning(link: Link) -> str:
     return {
         Link.UNREACHABLE: "events wait in the outbox",
         Link.UNTRUSTED: "nothing is sent over a link that cannot be trusted",
-        Link.UNAUTHORISED: "the broker knows us not by this name and password",
+        Link.UNAUTHORIZED: "the broker does not accept this user name and password",
     }.get(link, "events wait in the outbox")
 
 

@@ -65,5 +65,9 @@ def _index(patient: DoctorContext, name: str, number: int, key: EncryptionKey | 
 
 def _empty(what: str, name: str) -> Finding:
     return Finding(
-        Level.WARNING, "collections", what, "everybody is unknown", f"edge enroll {name} photos/ (a folder a subject)"
+        Level.WARNING,
+        "collections",
+        what,
+        "everybody is unknown",
+        f"edge enroll {name} photos/ (one subfolder per person)",
     )

@@ -108,7 +108,7 @@ class ApiSettings(Section):
         description="Access key id -> secret. With keys, only signed requests are answered. Credential: 'api-keys'.",
     )
     unsigned_anywhere: bool = Field(
-        False, description="Without keys, listen on other addresses than loopback all the same: anybody there may ask."
+        False, description="Without keys, listen on other addresses than loopback anyway: anybody there may ask."
     )
     clock_skew: Seconds = Field(
         300.0, description="Seconds a signature's time may be off; more for boards without RTC."

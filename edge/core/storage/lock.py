@@ -1,4 +1,4 @@
-"""One daemon a state folder: a lock that ends with the process, however it ends."""
+"""One daemon per state directory: a lock that ends with the process, however it ends."""
 
 from __future__ import annotations
 

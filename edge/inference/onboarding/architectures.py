@@ -42,7 +42,7 @@ class Architecture:
 
 def recognized(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Architecture]:
     """Every family that fits; several where shapes alone cannot tell them apart."""
-    return [family for recognize in RECOGNISERS for family in recognize(width, height, outputs)]
+    return [family for recognize in RECOGNIZERS for family in recognize(width, height, outputs)]
 
 
 def ssd(_width: int, _height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
@@ -145,7 +145,7 @@ def anchor_free_faces(width: int, height: int, outputs: Sequence[TensorReport]) 
     yield Architecture("anchor-free-faces", "anchor_free_faces", tensors, 1, "letterbox", None, iou=0.4, extra=extra)
 
 
-RECOGNISERS: tuple[Callable[[int, int, Sequence[TensorReport]], Iterator[Architecture]], ...] = (
+RECOGNIZERS: tuple[Callable[[int, int, Sequence[TensorReport]], Iterator[Architecture]], ...] = (
     ssd,
     yolov8,
     prior_box_faces,

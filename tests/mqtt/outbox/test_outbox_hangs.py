@@ -1,4 +1,4 @@
-"""A disk that does not come back: whoever asks how the outbox does is answered all the same."""
+"""A disk that does not come back: whoever asks how the outbox does is answered anyway."""
 
 from __future__ import annotations
 
