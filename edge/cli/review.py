@@ -163,7 +163,10 @@ def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
         ReviewQueue(state, chosen.review) as queue,
         Collections(state, chosen.collection, maintain=False) as collections,
     ):
-        yield queue, ReviewService(queue, collections, matches(chosen, state), searches(chosen, state, queue))
+        yield (
+            queue,
+            ReviewService(queue, collections, matches(chosen, state), searches(chosen, state, queue.rejections)),
+        )
 
 
 def _applying(

@@ -10,7 +10,9 @@ from edge.core.types import Event, Identity, IdentityState
 LONGEST = 255
 """characters"""
 
-RULE = f"1 to {LONGEST} characters, no control characters, no '/' or '\\', and not '.' or '..'"
+RULE = (
+    f"1 to {LONGEST} characters, no control or bidirectional override characters, no '/' or '\\', and not '.' or '..'"
+)
 
 
 def checked(name: str) -> str:
@@ -24,7 +26,8 @@ def checked(name: str) -> str:
 def _forbidden(character: str) -> bool:
     code = ord(character)
     control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
-    return control or 0xD800 <= code <= 0xDFFF or character in "/\\"
+    override = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069  # another text is shown than is there
+    return control or override or 0xD800 <= code <= 0xDFFF or character in "/\\"
 
 
 def nameless(event: Event, subject: str) -> Event | None:

@@ -150,6 +150,7 @@ class HttpEndpoint(Component):
     def __init__(self, context: DeviceContext) -> None:
         from edge.api.rekognition.endpoint import ApiServer
         from edge.api.web.routes import StatusPage
+        from edge.daemon.erasure import SubjectEraser
 
         def publish(processor: str, payload: bytes) -> bool:
             return context.client.publish(context.topics.rekognition(processor), payload)
@@ -164,6 +165,7 @@ class HttpEndpoint(Component):
             context.engine.latest,
             lambda: context.release,
             context.client.health,
+            SubjectEraser(context).forget,
         )
         self._server = ApiServer(
             context.effective_settings, context.state, collections=context.collections, publish=publish,

@@ -247,9 +247,18 @@ class HistoryStore:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
-    def rename(self, old: str, new: str) -> None:
-        """A subject has another name from now on, in the past as well."""
+    def newest_picture(self, subject: str) -> int | None:
+        """Id of the newest appearance of a subject, or of a pseudonym, of which a picture is kept."""
+        sql = "SELECT id FROM appearances WHERE subject = ? AND picture IS NOT NULL ORDER BY started DESC LIMIT 1"
+        with self._db.reading() as db:
+            row = db.execute(sql, (db.vault.name(subject),)).fetchone()
+            return row[0] if row else None
+
+    def rename(self, old: str, new: str, *, known: bool = False) -> None:
+        """A subject has another name from now on, in the past as well. ``known``: it was a stranger until now."""
         with self._db.writing() as db:
+            if known:
+                db.execute("UPDATE appearances SET state = 'known' WHERE subject = ?", (db.vault.name(old),))
             for table in ("appearances", "looks", "changes"):
                 sql = f"UPDATE {table} SET subject = ? WHERE subject = ?"  # noqa: S608
                 db.execute(sql, (db.vault.name(new), db.vault.name(old)))

@@ -25,6 +25,7 @@ from edge.core.types import Event, Identity, IdentityState
 from edge.daemon.erasure import forget
 from edge.mqtt import erasure_notices as erasure_notices
 from edge.mqtt.outbox.outbox import Outbox
+from edge.pipeline.history import Appearance, HistoryStore, Look
 from edge.recognition.review.answers import ReviewService
 from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
@@ -60,6 +61,14 @@ def state(
     ask(look(0, 7), SUBJECT)
     ask(look(0, 6), "alice")
     Users(collections.store, "staff", staff.number).create(SUBJECT)
+    history = HistoryStore(tmp_path, HistorySettings(pictures=True))
+    look = Look(0.1, SUBJECT, 97.0, 40.0, 92.0, 0.8)
+    history.put([
+        Appearance("1-1", "door", "face", 1.0, 2.0, "known", SUBJECT, 97.0, boot="b", picture=b"jpeg", looks=[look]),
+        Appearance("1-2", "door", "face", 1.0, 2.0, "known", "alice", 97.0, boot="b", looks=[look]),
+    ])  # fmt: skip
+    history.note("owner", "rename", SUBJECT)
+    history.close()
     outbox = Outbox(tmp_path / "outbox.sqlite", OutboxSettings(commit_seconds=0))
     outbox.put([event("new", "1-1", SUBJECT), event("new", "1-2", "alice"), event("update", "1-1", SUBJECT)])
     outbox.close()
@@ -93,9 +102,14 @@ def traces(state: Path) -> dict[str, str]:
 
 def test_nothing_of_a_forgotten_subject_is_left(state: Path) -> None:
     before = traces(state)
-    assert {"collections.sqlite", "review.sqlite", "outbox.sqlite", "api.sqlite", "videos.sqlite"} <= {
-        name.removesuffix("-wal") for name in before
-    }
+    assert {
+        "collections.sqlite",
+        "review.sqlite",
+        "history.sqlite",
+        "outbox.sqlite",
+        "api.sqlite",
+        "videos.sqlite",
+    } <= {name.removesuffix("-wal") for name in before}
     gone = forget(SUBJECT, Settings(), state)
     assert (gone.faces, gone.events, gone.left) == (2, 3, ())
     assert gone.questions >= 4

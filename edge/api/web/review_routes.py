@@ -168,7 +168,7 @@ class ReviewRoutes:
     def _applying(self) -> ReviewService:
         if self._answers is None:
             self._match = answers.matches(self._settings, self._state)
-            search = answers.searches(self._settings, self._state, self._needed())
+            search = answers.searches(self._settings, self._state, self._needed().rejections)
             self._answers = ReviewService(self._needed(), self._collections, self._match, search)
         return self._answers
 

@@ -16,7 +16,9 @@ from edge.api.web import prometheus as metrics
 from edge.api.web.access import AccessControl, said
 from edge.api.web.enrollment_routes import EnrollmentRoutes
 from edge.api.web.event_stream import EventStream
+from edge.api.web.history_routes import HistoryRoutes
 from edge.api.web.live import LiveView
+from edge.api.web.people_routes import PeopleRoutes
 from edge.api.web.review_routes import ReviewRoutes
 from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.schema import Settings
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
-    "rows.js", "words.js",
+    "rows.js", "words.js", "history.js", "subjects.js",
 )  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),
@@ -61,6 +63,8 @@ class StatusPage:
         self.feed = EventStream()
         self._enrollment = EnrollmentRoutes(settings, state, collections)
         self._questions = ReviewRoutes(settings, state, collections)
+        self._history = HistoryRoutes(settings, state)
+        self._people = PeopleRoutes(settings, state, collections, self._history)
         self._stats: Callable[[], Stats] | None = None
         self._present: Callable[[], Sequence[CameraPresence]] = tuple
         self._latest: Callable[[str], Frame | None] = lambda _: None
@@ -74,10 +78,11 @@ class StatusPage:
         latest: Callable[[str], Frame | None],
         release: Callable[[], str],
         link: Callable[[], LinkHealth] | None = None,
+        forget: Callable[[str], object] | None = None,
     ) -> None:
-        """Where the current state comes from. ``link``: of the connection to the broker."""
+        """Where the current state comes from. ``link``: of the link to the broker. ``forget`` erases a subject."""
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
-        self._link = link
+        self._link, self._people.forget = link, forget
         self._enrollment.latest = self._camera
 
     def serve(self, lane: WorkQueue) -> None:
@@ -87,18 +92,21 @@ class StatusPage:
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""
         self.feed.close()
-        self._questions.close()
+        for part in (self._questions, self._people, self._history):
+            part.close()
 
     def erase(self, subject: str) -> None:
         """The subject is forgotten: nothing that is shown names it, no picture is kept, and no answer taken back."""
         self.feed.erase(subject)
         self.live.erase()
-        self._questions.close()
+        for part in (self._questions, self._people, self._history):
+            part.close()
 
     def routes(self) -> list[BaseRoute]:
         from starlette.routing import Route
 
         door, enrollment, questions = self._door, self._enrollment, self._questions
+        history, people = self._history, self._people
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
@@ -118,6 +126,18 @@ class StatusPage:
             Route("/page/review/answers", door.changing(questions.answered), methods=["POST"]),
             Route("/page/review/undo", door.changing(questions.undone), methods=["POST"]),
             Route("/page/review/delete", door.changing(questions.deleted), methods=["POST"]),
+            Route("/page/history", door.private(history.listed), methods=["GET"]),
+            Route("/page/history/timeline", door.private(history.timeline), methods=["GET"]),
+            Route("/page/history/changes", door.private(history.changes), methods=["GET"]),
+            Route("/page/history/clear", door.changing(history.cleared), methods=["POST"]),
+            Route("/page/history/{number:int}", door.private(history.one), methods=["GET"]),
+            Route("/page/history/{number:int}/picture.jpg", door.private(history.picture), methods=["GET"]),
+            Route("/page/history/{number:int}/delete", door.changing(history.deleted), methods=["POST"]),
+            Route("/page/people/{collection}", door.private(people.listed), methods=["GET"]),
+            Route("/page/people/{collection}/subject", door.private(people.one), methods=["GET"]),
+            Route("/page/people/{collection}/{action}", door.changing(people.changed), methods=["POST"]),
+            Route("/page/strangers", door.private(people.strangers), methods=["GET"]),
+            Route("/page/strangers/{name}", door.changing(people.named), methods=["POST"]),
             Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
             Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
         ]

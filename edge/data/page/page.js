@@ -1,16 +1,18 @@
 /** The whole page: which part of it is shown, what the device says of itself, and the login. */
 
 import { $, ask, duration, fill, hooks, make } from "./common.js";
+import * as history from "./history.js";
 import * as live from "./live.js";
 import * as people from "./people.js";
 import * as review from "./review.js";
+import * as subjects from "./subjects.js";
 import * as texts from "./words.js";
 
 const { t, plural } = texts;
 
 const STATE_EVERY = 2000; // milliseconds between two requests for the state
 const PATIENCE = 4000; // milliseconds that the device may take to answer one
-const PARTS = ["live", "people", "review"];
+const PARTS = ["live", "history", "people", "review"];
 
 hooks.login = () => {
   $("main").hidden = $("parts").hidden = true;
@@ -40,6 +42,7 @@ function show(state) {
   fill($("problems"), problems.map(([part, problem]) => (part ? `${part}: ${problem}` : problem)), (text) => make("p", "", text));
   live.show(state);
   people.show(state);
+  subjects.show(state);
   review.show(state.review);
 }
 
@@ -47,6 +50,7 @@ function show(state) {
 function turn() {
   const name = location.hash.slice(1);
   const part = PARTS.includes(name) ? name : document.body.dataset.part || "live";
+  if (document.body.dataset.part !== part) for (const one of document.querySelectorAll("dialog[open]")) one.close();
   document.body.dataset.part = part;
   for (const one of PARTS) {
     $(`part-${one}`).hidden = one !== part;
@@ -55,7 +59,10 @@ function turn() {
   }
   people.watch();
   if (part === "review" && !$("main").hidden) review.enter();
+  if ($("main").hidden) return;
   if (part === "live") live.run();
+  if (part === "history") history.enter();
+  if (part === "people") subjects.enter();
 }
 
 let looking = false;
@@ -105,7 +112,9 @@ async function login(submitted) {
 }
 
 await texts.begin();
+history.begin();
 people.begin();
+subjects.begin();
 review.begin();
 $("login-form").addEventListener("submit", login);
 addEventListener("hashchange", turn);

@@ -1,8 +1,8 @@
-/** Collections, and enrollment: a name, pictures from a camera or from files, a look at what would be enrolled. */
+/** Enrollment: a name, pictures from a camera or from files, a look at what would be enrolled. */
 
-import { $, button, faces as facesOf, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
+import { $, button, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
 import { View } from "./live.js";
-import { NameField, forgetNames, subjectsOf } from "./names.js";
+import { NameField, forgetNames } from "./names.js";
 import { plural, t } from "./words.js";
 
 const GRADES = [[0.75, "good"], [0.5, "fair"], [0, "poor"]]; // quality from which
@@ -12,15 +12,7 @@ let field;
 let view = null; // of the chosen camera
 let cameras = [];
 
-/* ---- collections ---- */
-
 export function show(state) {
-  fill($("collections"), state.collections.length ? state.collections : [null], (one) => {
-    if (!one) return make("p", "none", t("none yet: the first enrolled face creates one"));
-    const details = make("details", "", "", make("summary", "", one.name, make("small", "", facesOf(one.faces))));
-    details.addEventListener("toggle", () => details.open && subjects(details, one.name));
-    return details;
-  });
   $("enroll").hidden = !state.enrollable.length;
   $("enroll-off").hidden = state.enrollable.length > 0;
   fill($("enroll-collection"), state.enrollable, (name) => make("option", "", name));
@@ -33,17 +25,6 @@ export function show(state) {
   if (camera) view.tell(camera);
   for (const mode of document.querySelectorAll("input[name=enroll-from]")) if (mode.value === "camera") mode.disabled = !cameras.length;
   watch();
-}
-
-async function subjects(details, name) {
-  forgetNames();
-  const { subjects, total } = await subjectsOf(name);
-  const list = make("ul", "subjects");
-  for (const { subject, faces } of subjects) list.append(make("li", "", `${subject} · ${faces}`));
-  if (!subjects.length) list.append(make("li", "none", t("no subjects")));
-  if (total > subjects.length) list.append(make("li", "none", t("and {n} more", { n: (total - subjects.length).toLocaleString() })));
-  details.querySelector("ul")?.remove();
-  details.append(list);
 }
 
 /* ---- where pictures come from ---- */

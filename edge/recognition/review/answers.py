@@ -24,6 +24,7 @@ from edge.recognition.enrollment_check import EnrollmentCheck, check_enrollment
 from edge.recognition.identification import subject_search
 from edge.recognition.review.question import Nearest, ReviewQuestion, asked_subject, nearest_of
 from edge.recognition.review.queue import Answer, AnsweredQuestion, ReviewQueue
+from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.review.stranger_store import Stranger
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
@@ -252,7 +253,7 @@ def matches(settings: Settings, state: Path) -> dict[str, float]:
     return found
 
 
-def searches(settings: Settings, state: Path, queue: ReviewQueue) -> SearchOf:
+def searches(settings: Settings, state: Path, rejections: RejectionIndex | None) -> SearchOf:
     """The search of a label in a collection, by the settings. Labels whose model is not there get general scores."""
     scorers = {name: scorer for name, (_, scorer) in _embedders(settings, state).items()}
     held: dict[tuple[str, str], SubjectSearch] = {}
@@ -261,7 +262,7 @@ def searches(settings: Settings, state: Path, queue: ReviewQueue) -> SearchOf:
         found = held.get((label, collection.name))
         if found is None or found.collection is not collection:
             scorer = scorers.get(label, UNNORMALIZED)
-            found = subject_search(settings, label, scorer, collection, rejections=queue.rejections)
+            found = subject_search(settings, label, scorer, collection, rejections=rejections)
             held[label, collection.name] = found
         return found
 

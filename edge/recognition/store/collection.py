@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import ConflictError, InputError
 from edge.core.storage.sqlite import Connection
 from edge.core.types import Face, Match, Space
 from edge.recognition.store import collection_row as own_row
@@ -131,6 +132,27 @@ class Collection:
             there = stored.select_ids(db, self.name, number, (face.face_id for face, _ in faces))
         self._current()
         return [there[face.face_id] for face, _ in faces]
+
+    def rename_subject(self, old: str, new: str) -> int:
+        """Give every face of a subject another name, or that of another subject: the two are one then.
+
+        Returns the number of faces. Raises ConflictError for faces that came with a release: their names come with the
+        next one again.
+        """
+        faces = self.faces(limit=-1, subject=old)
+        if any(face.origin == "hub" for face in faces):
+            raise ConflictError(f"{old} came with a release", "rename the subject at the hub, and publish")
+        if not faces or old == new or self.space is None:
+            return 0
+        vectors = self.vectors([face.face_id for face in faces])
+        renamed = [replace(face, subject=new) for face in faces]
+        with self._store.writing() as db:
+            number = self._number(db)
+            for where, parameters in stored.among(number, [face.face_id for face in faces]):
+                stored.delete(db, where, parameters)
+            stored.insert(db, number, self.space, zip(renamed, vectors, strict=True))
+        self._current()
+        return len(faces)
 
     def delete_faces(self, face_ids: Iterable[str]) -> list[str]:
         """Remove faces, at once and for good. Returns the FaceIds that were there."""

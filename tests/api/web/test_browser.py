@@ -111,7 +111,7 @@ def test_the_queue_is_answered_by_keyboard_alone(review: Served, browser: Browse
 
 
 def test_a_refused_answer_comes_back_with_its_reason_and_can_be_insisted_on(review: Served, browser: Browser) -> None:
-    other = review.get("/page/review")["questions"][0]["nearest"][1]["subject"]
+    other = browser.js("document.querySelectorAll('.face.near b')[1].textContent")
     browser.press("2")
     browser.until("document.querySelectorAll('.row .refused').length === 1")
     assert browser.js("document.querySelector('#review-refused').innerText") == "1 not applied"
@@ -193,7 +193,7 @@ def test_of_many_questions_only_those_that_can_be_seen_are_drawn(
 @pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
 def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser, size: str, dark: bool) -> None:
     browser.size(size, dark)
-    for part in ("live", "people", "review"):
+    for part in ("live", "history", "people", "review"):
         browser.js(f"location.hash = '{part}'")
         browser.until(f"!document.querySelector('#part-{part}').hidden")
         assert browser.accessibility() == []
@@ -220,9 +220,10 @@ def test_a_name_is_text_wherever_it_is_shown(opened: Opened, browser: Browser, t
             browser.press(key)
         browser.press("Escape")
         browser.js("location.hash = 'people'")
-        browser.until("document.querySelector('#collections details')")
-        browser.js("document.querySelector('#collections details').open = true")
-        browser.until("document.querySelectorAll('.subjects li').length === 3")
+        browser.until("document.querySelectorAll('.person').length === 3")
+        browser.click(".person")
+        browser.until("document.querySelector('#person-dialog').open")
+        browser.press("Escape")
         browser.js("location.hash = 'live'")
         browser.until("document.querySelectorAll('#events li').length > 0")
         assert browser.js("window.owned") is None

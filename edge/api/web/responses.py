@@ -1,0 +1,38 @@
+"""Answers of the page's routes: work in a thread, its document as JSON, errors in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from edge.api.web.access import said
+from edge.core.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFoundError: 404, InputError: 400}
+"""the first that fits; any other error is 500"""
+
+
+async def in_thread(work: Callable[[], dict[str, Any]]) -> Response:
+    """The document that ``work`` gives, as JSON; what it raises, in words with what to try."""
+    from starlette.responses import JSONResponse
+
+    try:
+        return JSONResponse(await asyncio.to_thread(work))
+    except EdgeError as error:
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        return said(status, error.message, error.hint)
+
+
+async def jpeg(work: Callable[[], bytes]) -> Response:
+    """A picture that ``work`` gives; 204 where there is none."""
+    from starlette.responses import Response
+
+    try:
+        data = await asyncio.to_thread(work)
+    except EdgeError:
+        data = b""
+    return Response(data, media_type="image/jpeg") if data else Response(status_code=204)
