@@ -19,6 +19,7 @@ from edge.cli.main import edge
 from edge.core.errors import ConflictError
 from edge.core.settings.messaging import OutboxSettings as OutboxSettings
 from edge.core.settings.schema import Settings
+from edge.core.settings.services import HistorySettings
 from edge.core.settings.template import written
 from edge.core.storage.lock import Lock
 from edge.core.types import Event, Identity, IdentityState
@@ -62,10 +63,10 @@ def state(
     ask(look(0, 6), "alice")
     Users(collections.store, "staff", staff.number).create(SUBJECT)
     history = HistoryStore(tmp_path, HistorySettings(pictures=True))
-    look = Look(0.1, SUBJECT, 97.0, 40.0, 92.0, 0.8)
+    vote = Look(0.1, SUBJECT, 97.0, 40.0, 92.0, 0.8)
     history.put([
-        Appearance("1-1", "door", "face", 1.0, 2.0, "known", SUBJECT, 97.0, boot="b", picture=b"jpeg", looks=[look]),
-        Appearance("1-2", "door", "face", 1.0, 2.0, "known", "alice", 97.0, boot="b", looks=[look]),
+        Appearance("1-1", "door", "face", 1.0, 2.0, "known", SUBJECT, 97.0, boot="b", picture=b"jpeg", looks=[vote]),
+        Appearance("1-2", "door", "face", 1.0, 2.0, "known", "alice", 97.0, boot="b", looks=[vote]),
     ])  # fmt: skip
     history.note("owner", "rename", SUBJECT)
     history.close()
