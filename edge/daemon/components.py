@@ -171,7 +171,7 @@ class HttpEndpoint(Component):
             context.effective_settings, context.state, collections=context.collections, publish=publish,
             pages=self._page.routes() if self._watched else (),
         )  # fmt: skip
-        self._page.serve(self._server.service.lanes["models"])
+        self._page.serve(self._server.service.lanes["models"], self._server.service.models)
 
     def start(self) -> None:
         self._context.watchdog.watch("api", self._server.pulse)

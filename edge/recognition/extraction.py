@@ -13,6 +13,7 @@ from edge.core.settings.vision import LabelSettings
 from edge.core.types import Detection, Embedding, Picture, Quality
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.inference.pool import ModelPool
 from edge.inference.tiling import Tiling
 
 UNSET = LabelSettings()
@@ -69,26 +70,30 @@ class FaceExtractor:
 
 
 def load(
-    settings: Settings, state: Path, label: str, detectors: Sequence[str] = (), embedder: str = ""
+    settings: Settings,
+    state: Path,
+    label: str,
+    detectors: Sequence[str] = (),
+    embedder: str = "",
+    models: ModelPool | None = None,
 ) -> FaceExtractor:
     """The finder of ``label``: the models that the settings name for it, or the given ones instead.
 
+    ``models``: a pool of the calling thread; else they are loaded for this finder alone.
+
     Raises SettingsError where nothing finds or embeds the label, NotFoundError and ModelError for a model.
     """
-    from edge.inference.load import load_detector, load_embedder
-
+    pool = ModelPool(settings.models, state) if models is None else models
     section = settings.labels.get(label, UNSET)
     name = embedder or section.embedder
     if not name:
         raise SettingsError(f"label {label!r} has no embedder", f"name one with --embedder or in [labels.{label}]")
     names = detectors or tuple(dict.fromkeys(name for camera in settings.cameras for name in camera.detectors))
-    loaded = [load_detector(name, settings.models, state) for name in names]
+    loaded = [pool.detector(name) for name in names]
     able = [detector for detector in loaded if label in detector.labels]
     if not able:
         raise SettingsError(f"none of the detectors {', '.join(names)} finds {label!r}", "name one with --detector")
-    return FaceExtractor(
-        label, able, load_embedder(name, settings.models, state), section.score, settings.recognition.min_quality
-    )
+    return FaceExtractor(label, able, pool.embedder(name), section.score, settings.recognition.min_quality)
 
 
 NOTES = {".md", ".txt", ".toml", ".json", ".csv"}

@@ -16,6 +16,7 @@ from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
+from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -59,7 +60,8 @@ class Service:
         self.settings, self.state = settings, state
         self.pages = pages
         self.buckets = Buckets(settings.api.buckets)
-        self.vision = Vision(settings, state)
+        self.models = ModelPool(settings.models.model_copy(update={"threads": 1}), state)
+        self.vision = Vision(settings, self.models)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
         self.topics = TopicPublisher()

@@ -6,14 +6,13 @@ Only the models lane calls ``faces``, ``embed`` and ``things``: an interpreter s
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.api.rekognition.shapes import DetectedFace, model_version
 from edge.core.errors import SettingsError
 from edge.core.settings.schema import Settings
+from edge.inference.pool import ModelPool
 from edge.inference.tiling import Tiling
 
 if TYPE_CHECKING:
@@ -31,17 +30,12 @@ MOST_FACES = 100
 
 
 class Vision:
-    """Detectors and embedder of the settings, with one thread each. ``closely``: look at parts of a still as well."""
+    """Detectors and embedder of the settings, of one pool. ``closely``: look at parts of a still as well."""
 
-    def __init__(self, settings: Settings, state: Path, *, closely: bool = True) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, models: ModelPool, *, closely: bool = True) -> None:
+        self._settings, self._models = settings, models
         self._tiles = settings.api.tiles if closely else 0
-        self._state = state
-        self._models = settings.models.model_copy(update={"threads": 1})
         self._told = False
-        self._lock = threading.Lock()
-        self._detectors: dict[str, Detector] = {}
-        self._embedder: Embedder | None = None
 
     def load(self) -> None:
         """Have the models of the face operations ready. Raises SettingsError, ModelError or NotFoundError."""
@@ -81,13 +75,13 @@ class Vision:
             log.warning("labels are those of faces alone: edge models get ssd-mobilenet-v1-coco --use adds objects")
         self._told = True
         for name in self._names():
-            detector = self._detector(name)
+            detector = self._models.detector(name)
             seen = detector.detect(picture, dict.fromkeys(detector.labels, score))
             found += self._looked_closely(detector, seen, picture, score)
         return found
 
     def _knows_more(self, name: str) -> bool:
-        return bool(set(self._detector(name).labels) - {self._settings.api.label})
+        return bool(set(self._models.detector(name).labels) - {self._settings.api.label})
 
     def _looked_closely(
         self, detector: Detector, seen: list[Detection], picture: Picture, score: float = 0.0
@@ -106,20 +100,14 @@ class Vision:
 
     def must_know(self, label: str) -> None:
         """Raises SettingsError where no detector knows a label."""
-        if not any(label in self._detector(name).labels for name in self._names()):
+        if not any(label in self._models.detector(name).labels for name in self._names()):
             raise SettingsError(
                 f"none of the detectors {', '.join(self._names())} knows {label!r}",
                 "edge models get ssd-mobilenet-v1-coco --use",
             )
 
     def embedder(self) -> Embedder:
-        from edge.inference.load import load_embedder
-
-        with self._lock:
-            if self._embedder is None:
-                name = self._settings.api.embedder or self._label_embedder()
-                self._embedder = load_embedder(name, self._models, self._state)
-            return self._embedder
+        return self._models.embedder(self._settings.api.embedder or self._label_embedder())
 
     def _label_embedder(self) -> str:
         label = self._settings.labels.get(self._settings.api.label)
@@ -135,18 +123,10 @@ class Vision:
 
     def face_detector(self) -> Detector:
         for name in self._names():
-            detector = self._detector(name)
+            detector = self._models.detector(name)
             if self._settings.api.label in detector.labels:
                 return detector
         raise SettingsError(
             f"api: none of the detectors {', '.join(self._names())} knows the label {self._settings.api.label!r}",
             "name one that does in api.detectors",
         )
-
-    def _detector(self, name: str) -> Detector:
-        from edge.inference.load import load_detector
-
-        with self._lock:
-            if name not in self._detectors:
-                self._detectors[name] = load_detector(name, self._models, self._state)
-            return self._detectors[name]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from edge.api.http.work_queue import WorkQueue
     from edge.core.types import Face, Frame, Picture
+    from edge.inference.pool import ModelPool
     from edge.recognition.extraction import ExtractedFace
     from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
@@ -58,6 +59,8 @@ class EnrollmentRoutes:
 
     def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
         self.lane: WorkQueue | None = None
+        self.models: ModelPool | None = None
+        """of the lane's thread"""
         self.latest: Callable[[str], Frame | None] = lambda _: None
         # the cameras' interpreters are theirs; these take one core at most, and are loaded when first asked for
         models = settings.models.model_copy(update={"threads": 1})
@@ -145,7 +148,7 @@ class EnrollmentRoutes:
 
     def _finder(self, label: str) -> finder.FaceExtractor:
         if label not in self._finders:
-            self._finders[label] = finder.load(self._settings, self._state, label)
+            self._finders[label] = finder.load(self._settings, self._state, label, models=self.models)
         return self._finders[label]
 
     def _enroll(self, name: str, label: str, subject: str, data: bytes) -> _Told:

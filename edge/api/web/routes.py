@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from edge.api.http.work_queue import WorkQueue
     from edge.core.types import Frame
+    from edge.inference.pool import ModelPool
     from edge.mqtt.messages import Stats
     from edge.recognition.store.collections import Collections
 
@@ -85,9 +86,9 @@ class StatusPage:
         self._link, self._people.forget = link, forget
         self._enrollment.latest = self._camera
 
-    def serve(self, lane: WorkQueue) -> None:
-        """``lane`` runs the models that enroll."""
-        self._enrollment.lane = lane
+    def serve(self, lane: WorkQueue, models: ModelPool) -> None:
+        """``lane`` runs the models that enroll, which are those of its thread."""
+        self._enrollment.lane, self._enrollment.models = lane, models
 
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""

@@ -15,6 +15,7 @@ from edge.api.rekognition.vision import Vision
 from edge.core.imaging import image as pictures
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box
+from edge.inference.pool import ModelPool
 from edge.inference.scoring import FaceScorer
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
@@ -33,7 +34,7 @@ SPLITS = 5
 def test_users_are_recognized_more_often_than_faces_at_the_same_rate_of_false_names(
     shared: Path, tmp_path: Path
 ) -> None:
-    vision = Vision(settings_for(shared / "models"), tmp_path)
+    vision = Vision(settings := settings_for(shared / "models"), ModelPool(settings.models, tmp_path))
     folder = shared / "data" / "lfw_dev"
     split = json.loads((folder / "split.json").read_text())
     people = {name: embeddings(vision, folder / name) for name in split["gallery_ids"]}

@@ -20,6 +20,7 @@ from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import EdgeError, StoreError
 from edge.core.settings.vision import CameraSettings
+from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
     from edge.api.rekognition.service import Service
@@ -43,7 +44,8 @@ class VideoJobs:
     def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
         self.store = JobStore(state)
         self._service, self._publish, self._topics = service, publish, service.topics
-        self._vision = Vision(service.settings, state, closely=False)
+        one_thread = service.settings.models.model_copy(update={"threads": 1})
+        self._vision = Vision(service.settings, ModelPool(one_thread, state), closely=False)
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._waiting_to_be_told = False

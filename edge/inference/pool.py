@@ -1,0 +1,49 @@
+"""The models of one kind of thread: each is loaded once, when it is first asked for.
+
+An interpreter serves one thread at a time, so cameras, the endpoint's pictures and its videos have a pool each; what
+runs on the same thread shares one.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.core.settings.vision import ModelSettings
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+
+
+class ModelPool:
+    """Detectors and embedders by name, with one interpreter each. Threads may ask; one thread at a time may use.
+
+    Raises NotFoundError and ModelError for a model that cannot be had.
+    """
+
+    def __init__(self, settings: ModelSettings, state: Path) -> None:
+        self._settings, self._state = settings, state
+        self._lock = threading.Lock()
+        self._detectors: dict[str, Detector] = {}
+        self._embedders: dict[str, Embedder] = {}
+
+    def __len__(self) -> int:
+        """Interpreters that are loaded."""
+        return len(self._detectors) + len(self._embedders)
+
+    def detector(self, name: str) -> Detector:
+        from edge.inference.load import load_detector
+
+        with self._lock:
+            if name not in self._detectors:
+                self._detectors[name] = load_detector(name, self._settings, self._state)
+            return self._detectors[name]
+
+    def embedder(self, name: str) -> Embedder:
+        from edge.inference.load import load_embedder
+
+        with self._lock:
+            if name not in self._embedders:
+                self._embedders[name] = load_embedder(name, self._settings, self._state)
+            return self._embedders[name]
