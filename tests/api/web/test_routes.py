@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -334,3 +335,20 @@ def test_what_a_hot_board_gives_up_is_told_in_the_state_and_the_metrics_and_show
     assert 'edge_shedding_level{what="half the rate"} 1' in metrics.decode()
     scripts = resources.files("edge") / "data" / "page"
     assert any("state.shed" in one.read_text() for one in scripts.iterdir() if one.name.endswith(".js"))
+
+
+def test_the_page_and_the_endpoint_share_the_models_of_their_thread(open_page: Served) -> None:
+    target = {"X-Amz-Target": "RekognitionService.DetectFaces"}
+    body = json.dumps({"Image": {"Bytes": base64.b64encode(PORTRAIT.read_bytes()).decode()}}).encode()
+    open_page.ask("POST", "/page/collections/faces/faces?subject=Grace", PORTRAIT.read_bytes(), **MARK)
+    assert open_page.ask("POST", "/", body, **target)[0] == 200
+
+    models = open_page.page._enrollment.models
+    assert models is not None
+    assert len(models) == 2
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_with_a_token_this_machine_has_no_door_of_its_own(guarded: Served, path: str) -> None:
+    for host in ("127.0.0.1", "localhost"):
+        assert guarded.status(path, host=host) == 401
