@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli.output import ProgressBar, bar, settings
+from edge.cli.output import ProgressBar, bar, json_text, settings
 
 if TYPE_CHECKING:
     from edge.cli.analyze.analysis import Analysis, Step
@@ -136,7 +135,7 @@ def _print(step: Step) -> None:
 
     for event in step.events:
         document = {"source": str(step.source), **event_document(event)}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(json_text(document))
 
 
 def _write_page(page: Path, files: list[Path], seen: Appearances) -> None:

@@ -10,6 +10,7 @@ import click
 
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, print_json, print_table
+from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -117,7 +118,7 @@ def _check_files(settings: Settings, state: Path) -> None:
         model.find(name, folders)
     for camera in settings.cameras:
         kind, target = factory.split(camera.source.get_secret_value())
-        if camera.enabled and kind in ("video", "images") and not Path(target).expanduser().exists():
+        if camera.enabled and kind in ("video", "images") and not expanded(Path(target)).exists():
             raise SourceError(f"camera {camera.name}: {target}: no such file or folder", "check the path of source")
 
 

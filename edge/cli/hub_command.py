@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def command(
     if as_json:
         output.print_json({"code": answer.code, "message": answer.message, "data": answer.data})
     elif answer.code == "ok":
-        click.echo(json.dumps(answer.data, indent=2, ensure_ascii=False) if answer.data else "ok")
+        click.echo(output.json_text(answer.data, indent=2) if answer.data else "ok")
     if answer.code != "ok":
         raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
 

@@ -9,6 +9,7 @@ import click
 
 from edge.cli import output
 from edge.cli.lazy import SuggestingGroup
+from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
@@ -29,7 +30,7 @@ def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = Non
     extras.want("hub", "signing needs")
     settings = output.settings(ctx)
     folder = repository or settings.hub.repository or config.state_folder(settings) / "hub"
-    return ReleasePublisher(folder.expanduser(), settings, keys)
+    return ReleasePublisher(expanded(folder), settings, keys)
 
 
 @click.command()

@@ -110,7 +110,7 @@ def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: flo
         seen[event.id] = None
         if len(seen) > REMEMBERED:
             seen.popitem(last=False)
-        click.echo(json.dumps(json.loads(message.payload), ensure_ascii=False) if as_json else line(event))
+        click.echo(output.json_text(json.loads(message.payload)) if as_json else line(event))
         printed += 1
     return printed
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr),
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -88,6 +89,9 @@ def main() -> None:
     """Run the command line; errors become words and exit codes."""
     # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
     try:
         code = edge.main(_config_first(sys.argv[1:]), standalone_mode=False)
     except click.exceptions.Abort:

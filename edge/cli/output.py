@@ -33,7 +33,13 @@ def settings(ctx: click.Context) -> Settings:
 def print_json(value: Any) -> None:
     """One JSON document on stdout, indented on a terminal and a single line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(value, indent))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON for stdout: letters as they are where its encoding has them all, else escaped."""
+    unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16")
+    return json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False)
 
 
 def nothing(ctx: click.Context, words: str) -> NoReturn:

@@ -52,13 +52,12 @@ def run(ctx: click.Context, printing: bool) -> None:
 
 def _print_events(events: Sequence[Event]) -> None:
     """On the inference thread, which must not end by what befalls stdout: then the daemon is told to stop."""
-    import json
-
+    from edge.cli.output import json_text
     from edge.mqtt.messages import event_document
 
     try:
         for event in events:
-            click.echo(json.dumps(event_document(event), ensure_ascii=False))
+            click.echo(json_text(event_document(event)))
     except OSError as error:
         log.warning("--print: stdout takes no more: %s", error.strerror)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 
 from edge.core.errors import InputError
@@ -15,8 +16,19 @@ RULE = (
 )
 
 
+def composed(name: str) -> str:
+    """The name as it is stored, composed (Unicode NFC): macOS writes the same name decomposed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """The composed name, and the forms in which an older version may have stored it."""
+    return tuple(dict.fromkeys((composed(name), name, unicodedata.normalize("NFD", name))))
+
+
 def checked(name: str) -> str:
-    """``name`` itself where it may name a subject. Raises InputError with the rule."""
+    """``name``, composed, where it may name a subject. Raises InputError with the rule."""
+    name = composed(name)
     if 1 <= len(name) <= LONGEST and name not in (".", "..") and not any(map(_forbidden, name)):
         return name
     shown = name if len(name) <= 40 else f"{name[:40]}... ({len(name)} characters)"

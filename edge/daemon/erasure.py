@@ -6,6 +6,7 @@ Where a daemon runs, it does this itself, on its own: what it holds in memory co
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,6 +62,14 @@ class ErasureReport:
     by_collection: dict[str, int] = field(default_factory=dict)
     """collection -> faces"""
 
+    def joined(self, other: ErasureReport) -> ErasureReport:
+        """Both together."""
+        counts = Counter(self.by_collection) + Counter(other.by_collection)
+        return ErasureReport(
+            self.faces + other.faces, self.questions + other.questions, self.events + other.events,
+            tuple(dict.fromkeys((*self.left, *other.left))), dict(counts),
+        )  # fmt: skip
+
     @property
     def anything(self) -> bool:
         return bool(self.faces or self.questions or self.events)
@@ -88,11 +97,11 @@ def forget(subject: str, settings: Settings, state: Path, live: Live | None = No
     removed until then is removed.
     """
     if live is not None:
-        return _forgotten(subject, settings, state, live.collections, live)
+        return _all_forms(subject, settings, state, live.collections, live)
     with Lock(state):
         repair(state)
         with Collections(state, settings.collection, maintain=False) as collections:
-            return _forgotten(subject, settings, state, collections, None)
+            return _all_forms(subject, settings, state, collections, None)
 
 
 def document(gone: ErasureReport) -> dict[str, Any]:
@@ -104,6 +113,18 @@ def document(gone: ErasureReport) -> dict[str, Any]:
         "left": [str(path) for path in gone.left],
         "collections": gone.by_collection,
     }
+
+
+def _all_forms(
+    subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
+) -> ErasureReport:
+    """Also the forms in which an older version stored the name."""
+    first, *others = subjects.forms(subject)
+    gone = _forgotten(first, settings, state, collections, live)
+    stored = {name for one in collections.names() for name in collections.get(one).subjects()} if others else set()
+    for other in stored.intersection(others):
+        gone = gone.joined(_forgotten(other, settings, state, collections, live))
+    return gone
 
 
 def _forgotten(

@@ -16,6 +16,7 @@ from typing import Any
 
 from edge.core.settings.messaging import HubSettings
 from edge.core.settings.schema import Settings
+from edge.core.storage.files import expanded
 from edge.core.types import IdentityState
 from edge.hub.databases import Transaction
 from edge.hub.store import Arrived, EventStore
@@ -202,7 +203,7 @@ def _is_newer(notice: ErasureNotice, known: ErasureTime) -> bool:
 
 def publisher(chosen: Settings, state: Path) -> Published | None:
     """What forgets subjects in the collections that this hub publishes; None where it publishes none."""
-    folder = (chosen.hub.repository or state / "hub").expanduser()
+    folder = expanded(chosen.hub.repository or state / "hub")
     if not (folder / "private").is_dir():
         return None
 

@@ -15,6 +15,7 @@ from edge.core.errors import EdgeError, ModelError, NotFoundError
 from edge.core.resources import CHECKOUT_MODELS, DATA
 from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files
+from edge.core.storage.files import expanded
 from edge.inference.card import CARD, NAME, Card, Decoder, read_card
 
 __all__ = ["Card", "Decoder", "Model", "ModelEntry", "available", "find", "find_file", "folders", "opened"]
@@ -46,7 +47,7 @@ def folders(settings: ModelSettings, state: Path) -> list[Path]:
     """Where models are looked for, first come first."""
     package = DATA / "models"
     own = package if package.is_dir() else CHECKOUT_MODELS
-    return [*(path.expanduser() for path in settings.path), state / "models", own]
+    return [*(expanded(path) for path in settings.path), state / "models", own]
 
 
 def find(name: str, folders: Sequence[Path]) -> Model:

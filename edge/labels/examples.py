@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +55,9 @@ def is_file_there(path: Path) -> bool:
 
 def label_name(value: object) -> str:
     """Raises InputError for what is no name of a label."""
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL and value.isprintable():
-        return value
+    name = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
+    if 0 < len(name) <= LONGEST_LABEL and name.isprintable():
+        return name
     raise InputError(f"expected a label of 1 to {LONGEST_LABEL} printable characters", code="label")
 
 

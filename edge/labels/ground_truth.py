@@ -53,6 +53,7 @@ def parse(text: str, base: Path | None, buckets: Buckets) -> Example:
     if not isinstance(document, dict) or not isinstance(document.get("source-ref"), str):
         raise InputError("expected an object with a source-ref", code="manifest")
     marks: list[Annotation] = []
+    unread: list[str] = []
     for name, metadata in document.items():
         if name.startswith(PREDICTIONS):
             continue
@@ -61,6 +62,13 @@ def parse(text: str, base: Path | None, buckets: Buckets) -> Example:
             marks.append(Annotation(label_name(metadata.get("class-name"))))
         elif kind == "groundtruth/object-detection":
             marks += _marks(document.get(name.removesuffix("-metadata")), metadata)
+        elif isinstance(kind, str) and kind.startswith("groundtruth/"):
+            unread.append(kind[:100])
+    if unread and not marks:
+        raise InputError(
+            f"type {unread[0]!r} is not read: use groundtruth/image-classification or groundtruth/object-detection",
+            "transform the manifest, a class-name for each label", code="manifest",
+        )  # fmt: skip
     path = located(document["source-ref"], base, buckets)
     return Example(path, tuple(dict.fromkeys(marks)), document["source-ref"])
 

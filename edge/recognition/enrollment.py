@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -228,8 +227,7 @@ def _skipped(one: ToEnroll, reason: str, label: str, others: int = 0) -> Outcome
 
 def _folder_of(file: Path, base: Path) -> str | None:
     parts = file.relative_to(base).parts
-    # macOS writes decomposed names, everybody else composed ones: the same person
-    return unicodedata.normalize("NFC", parts[0]) if len(parts) > 1 else None
+    return subjects.composed(parts[0]) if len(parts) > 1 else None
 
 
 EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.core.errors import InputError, SettingsError
+from edge.core.errors import SettingsError
+from edge.core.imaging.folders import files_below
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import LabelSettings
 from edge.core.types import Detection, Embedding, Picture, Quality
@@ -101,21 +101,5 @@ NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
 
 
 def image_files(path: Path) -> list[Path]:
-    """A file itself, or all files of a folder and the folders in it, by name; hidden ones and notes are left out.
-
-    Links are followed, each folder once: a link that leads back up ends there. Raises InputError for a path that is
-    not there.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder", "check the path", code="unreadable")
-    if not path.is_dir():
-        return [path]
-    found: list[Path] = []
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(path, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            found += [Path(folder, name) for name in names if not name.startswith(".")]
-        seen.add(real)
-    return sorted(file for file in found if file.suffix.lower() not in NOTES and file.is_file())
+    """A file itself, or the files of a folder (``files_below``) that are no notes. Raises InputError."""
+    return [file for file in files_below(path) if file.suffix.lower() not in NOTES or file == path]

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from edge.core.errors import FetchError, SettingsError
 from edge.core.settings.address import SecretAddress
+from edge.core.storage.files import expanded
 from edge.core.system import proxy
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Http:
         """the address without credentials and query: it may be printed, and files lie below it"""
         self._query = parts.query
         self._authorization = address.basic_authorization()
-        self._ca = str(ca.expanduser()) if ca else proxy.ca_file()
+        self._ca = str(expanded(ca)) if ca else proxy.ca_file()
         self._pools: dict[str, PoolManager] = {}
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
 

@@ -27,6 +27,7 @@ from tuf.ngclient.updater import Updater
 from edge.core.errors import EdgeError, FetchError, SettingsError, StoreError, TrustError
 from edge.core.storage import files
 from edge.core.storage.damaged import remove
+from edge.core.storage.files import expanded
 from edge.releases import trusted_time
 from edge.releases.expiry import EXPIRY, REMEDIES, seconds
 from edge.releases.http import Http, RefusedError
@@ -154,7 +155,7 @@ class _Fetcher(FetcherInterface):
 
 def _trusted_root(path: Path) -> bytes:
     try:
-        data = path.expanduser().read_bytes()
+        data = expanded(path).read_bytes()
         Metadata[Root].from_bytes(data).verify_delegate("root", Metadata[Root].from_bytes(data))
     except OSError as error:
         raise SettingsError(

@@ -23,6 +23,7 @@ import av.error
 from edge.core.credentials import mask_credentials
 from edge.core.errors import AccessError, SourceError
 from edge.core.imaging.decoding import MOST_PIXELS
+from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -124,7 +125,7 @@ def tls_options(verify: bool, ca: Path | None) -> dict[str, str]:
     """
     if not verify:
         return {"tls_verify": "0"}
-    file = str(ca.expanduser()) if ca else system_ca_file()
+    file = str(expanded(ca)) if ca else system_ca_file()
     if not file or not os.access(file, os.R_OK):
         raise SourceError(
             f"the CA certificates cannot be read: {file or 'the system has none'}",
@@ -145,7 +146,7 @@ def refused_certificate(address: str, ca: Path | None, default_port: int) -> str
     parts = urlsplit(address)
     try:
         host, port = parts.hostname or "", parts.port or default_port
-        context = ssl.create_default_context(cafile=str(ca.expanduser()) if ca else system_ca_file() or None)
+        context = ssl.create_default_context(cafile=str(expanded(ca)) if ca else system_ca_file() or None)
         with (
             socket.create_connection((host, port), PROBE_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host),

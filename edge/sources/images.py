@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
+from edge.core.imaging.folders import ENDINGS, is_left_out
 from edge.core.types import Frame
 from edge.sources.base import StoredClock
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from edge.core.settings.vision import CameraSettings
 
 logger = logging.getLogger(__name__)
-
-ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
 class ImageFolder:
@@ -67,7 +66,11 @@ class ImageFolder:
             return [self._path]
         if not self._path.is_dir():
             raise SourceError(f"{self.name}: there is no such folder", "check the path after images:")
-        files = sorted(file for file in self._path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
+        files = sorted(
+            file
+            for file in self._path.iterdir()
+            if file.suffix.lower() in ENDINGS and not is_left_out(file.name) and file.is_file()
+        )
         if not files:
             endings = ", ".join(sorted(ENDINGS))
             raise SourceError(f"{self.name}: no pictures in it ({endings})", "check the path after images:")

@@ -14,8 +14,8 @@ import numpy as np
 
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
+from edge.core.imaging.folders import ENDINGS, is_left_out
 from edge.core.types import Box
-from edge.sources.images import ENDINGS
 from edge.sources.synthetic_script import PortraitPose
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ def portraits(folder: Path) -> list[Portrait]:
         raise SourceError(f"synthetic: there is no folder {folder}", "give a folder with a folder per subject")
     faces = _faces(folder / FACES_FILE)
     found = []
-    for subject in sorted(path for path in folder.iterdir() if path.is_dir()):
-        photos = sorted(path for path in subject.iterdir() if path.suffix.lower() in ENDINGS)
+    for subject in sorted(path for path in folder.iterdir() if path.is_dir() and not is_left_out(path.name)):
+        photos = sorted(
+            path for path in subject.iterdir() if path.suffix.lower() in ENDINGS and not is_left_out(path.name)
+        )
         if photos:
             found.append(_portrait(photos[0], subject.name, faces.get(f"{subject.name}/{photos[0].name}")))
     if not found:
@@ -61,7 +63,10 @@ def _faces(path: Path) -> dict[str, Box]:
     if not path.is_file():
         return {}
     try:
-        return {name: Box(*(float(value) for value in box)) for name, box in tomllib.loads(path.read_text()).items()}
+        return {
+            name: Box(*(float(value) for value in box))
+            for name, box in tomllib.loads(path.read_text(encoding="utf-8")).items()
+        }
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise SourceError(f"{path}: {error}", "write file = [left, top, right, bottom], fractions") from error
 

@@ -32,7 +32,22 @@ def test_every_name_that_is_taken_can_be_a_file_name(name: str) -> None:
         taken = subjects.checked(name)
     except InputError:
         return
-    assert taken == name
+    assert taken == subjects.composed(name)
     assert not set(name) & {"/", "\\", "\0", "\n"}
     assert name not in ("", ".", "..")
     name.encode()
+
+
+DECOMPOSED, COMPOSED = "Zoe\u0308 Mo\u0308ller", "Zo\u00eb M\u00f6ller"
+
+
+def test_a_name_is_one_name_in_every_normalization() -> None:
+    assert subjects.checked(DECOMPOSED) == subjects.checked(COMPOSED) == COMPOSED
+    assert set(subjects.forms(COMPOSED)) == set(subjects.forms(DECOMPOSED)) == {COMPOSED, DECOMPOSED}
+    assert subjects.forms("grace") == ("grace",)
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066"])
+def test_a_name_that_looks_like_another_is_refused(character: str) -> None:
+    with pytest.raises(InputError, match="bidirectional"):
+        subjects.checked(f"ann{character}a")

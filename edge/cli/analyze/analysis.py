@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.imaging import image as pictures
+from edge.core.imaging.folders import ENDINGS
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
 from edge.core.types import Event, Frame, Track
@@ -23,7 +24,6 @@ from edge.pipeline.pipeline import Pipeline
 from edge.recognition.extraction import image_files
 from edge.recognition.store.collections import Collections
 from edge.sources.av import VideoFile
-from edge.sources.images import ENDINGS
 
 PICTURE_SECONDS = 0.2
 """between two looks at the same picture: above the pause between two embeddings of a track"""

@@ -21,6 +21,7 @@ from edge.core.errors import SettingsError
 from edge.core.settings.locations import Location, line_of, locate
 from edge.core.settings.schema import Settings
 from edge.core.storage import keys as vault_keys
+from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -109,12 +110,12 @@ def check_text(text: str, path: Path) -> None:
 
 
 def state_folder(settings: Settings) -> Path:
-    """Where everything is kept that must survive a restart."""
+    """Where everything is kept that must survive a restart. Raises SettingsError where there is no place for it."""
     if settings.state is not None:
-        return settings.state.expanduser()
+        return expanded(settings.state)
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    base = os.environ.get("XDG_STATE_HOME") or expanded(Path("~/.local/state"))
     return Path(base) / "edge"
 
 

@@ -16,6 +16,14 @@ from pydantic import (
 from edge.core.settings.address import SecretAddress
 from edge.core.settings.base import Seconds, Section
 
+_BROKER = re.compile(
+    r"(?:(?P<scheme>[A-Za-z0-9+]+)://)?(?:[^/]*@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^:/@\s]+)(?::(?P<port>\d{1,5}))?/?"
+)
+_BROKER_SCHEMES: dict[str, dict[str, bool]] = {
+    "": {}, "mqtt": {}, "tcp": {}, "mqtts": {"tls": True}, "ssl": {"tls": True}, "tls": {"tls": True},
+}  # fmt: skip
+"""scheme of an address -> what it sets"""
+
 
 class MqttSettings(Section):
     """[mqtt]: the broker."""
@@ -43,6 +51,25 @@ class MqttSettings(Section):
         "broker", description="Who must have an event before it leaves the outbox."
     )
     stats_seconds: Seconds = Field(30.0, description="Seconds between two messages of up/stats.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address(cls, values: object) -> object:
+        """``host`` as people write it: ``mqtts://broker.lan:8883/``, ``broker.lan:1883``, ``[2001:db8::1]``."""
+        if not isinstance(values, dict) or not isinstance(values.get("host"), str):
+            return values
+        found = _BROKER.fullmatch(values["host"].strip())
+        if found is None:
+            return {**values, "host": values["host"].strip()}
+        if "@" in values["host"]:
+            raise ValueError("host: write user and password into username and password")
+        scheme, host, port = (found["scheme"] or "").lower(), found["host"], int(found["port"] or 0)
+        if scheme not in _BROKER_SCHEMES:
+            raise ValueError(f"host: {scheme}:// is not supported; use mqtt:// or mqtts://, or the name alone")
+        if port and values.get("port") not in (None, 0, port, str(port)):
+            raise ValueError(f"host names port {port}, and port another one")
+        told = {"port": port} if port else {}
+        return {**values, **told, **_BROKER_SCHEMES[scheme], "host": host.strip("[]")}
 
     @model_validator(mode="after")
     def _tls(self) -> MqttSettings:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from edge.core.errors import SettingsError
+
 CHUNK = 1 << 20
 """bytes read at a time"""
 
@@ -21,6 +23,17 @@ def sha256(path: Path) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def expanded(path: Path) -> Path:
+    """The path with ``~`` replaced. Raises SettingsError for a user without a home folder (a container's, say)."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{path}: this user (id {os.getuid()}) has no home folder",
+            "set 'state' (EDGE_STATE), STATE_DIRECTORY or HOME to a folder that this user may write",
+        ) from error
 
 
 def is_file(path: Path) -> bool:

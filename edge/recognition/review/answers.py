@@ -85,6 +85,7 @@ class ReviewService:
 
     def rename(self, number: int, subject: str, force: bool = False) -> str:
         """It is another subject of the collection."""
+        subject = subjects.composed(subject)
         doubt = self._best_look(number)
         if doubt.version:
             return self._learned(doubt, "renamed", subject)
@@ -96,6 +97,7 @@ class ReviewService:
 
     def new(self, number: int, subject: str, force: bool = False) -> str:
         """It is somebody whom the collection does not have yet."""
+        subject = subjects.composed(subject)
         doubt = self._best_look(number)
         if doubt.version:
             return self._learned(doubt, "new", subject)
@@ -106,7 +108,7 @@ class ReviewService:
     def reject(self, number: int, subject: str = "") -> str:
         """It is not the subject in question, or not ``subject``: looks like this one are held away from that name."""
         doubt = self._best_look(number)
-        name = subject or doubt.subject
+        name = subjects.composed(subject) or doubt.subject
         if name is None:
             raise InputError(f"question {number} names no subject", "discard it, or give a name", code="subject")
         if doubt.version:

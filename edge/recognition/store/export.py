@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -66,9 +66,7 @@ def from_line(line: bytes, collection: str) -> Face:
     broken = next((name for name, kept in _rules(face) if not kept), None)
     if broken:
         raise InputError(f"{broken} of a face breaks its rule: {getattr(face, broken)!r:.60}")
-    if face.subject is not None:
-        subjects.checked(face.subject)
-    return face
+    return face if face.subject is None else replace(face, subject=subjects.checked(face.subject))
 
 
 def _rules(face: Face) -> list[tuple[str, bool]]:

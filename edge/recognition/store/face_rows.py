@@ -51,6 +51,10 @@ class NewFace:
     """0..1"""
     external_image_id: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.subject is not None:
+            object.__setattr__(self, "subject", subjects.composed(self.subject))
+
 
 def check(new: NewFace) -> None:
     """Raises InputError for a subject that is not a name and a box that is not one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -308,3 +309,59 @@ def test_state_is_kept_where_the_settings_systemd_or_xdg_say(write, monkeypatch,
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edge:/other")
     assert config.state_folder(config.read()) == Path("/var/lib/edge")
     assert config.state_folder(config.read(write("state = '/mine'\n"))) == Path("/mine")
+
+
+# machines as people have them
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    with pytest.raises(SettingsError, match="no home folder") as caught:
+        config.state_folder(config.Settings())
+    assert "STATE_DIRECTORY" in caught.value.hint
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edge")
+    assert config.state_folder(config.Settings()) == Path("/var/lib/edge")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("broker.lan", ("broker.lan", 1883, False)),
+        (" broker.lan ", ("broker.lan", 1883, False)),
+        ("broker.lan:1884", ("broker.lan", 1884, False)),
+        ("mqtt://broker.lan", ("broker.lan", 1883, False)),
+        ("tcp://192.0.2.4:1884/", ("192.0.2.4", 1884, False)),
+        ("mqtts://broker.lan", ("broker.lan", 8883, True)),
+        ("ssl://broker.lan:8884", ("broker.lan", 8884, True)),
+        ("[2001:db8::1]:1884", ("2001:db8::1", 1884, False)),
+        ("2001:db8::1", ("2001:db8::1", 1883, False)),
+    ],
+)
+def test_a_broker_is_written_as_people_write_it(host: str, expected: tuple[str, int, bool]) -> None:
+    mqtt = config.Settings.model_validate({"mqtt": {"host": host}}).mqtt
+    assert (mqtt.host, mqtt.effective_port, mqtt.tls) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"host": "mqtt://edge:hunter2@broker.lan"}, "username and password"),
+        ({"host": "ws://broker.lan"}, "not supported"),
+        ({"host": "broker.lan:1884", "port": 1885}, "port"),
+    ],
+)
+def test_a_broker_that_cannot_be_meant_so_is_refused(write, values: dict[str, object], rule: str) -> None:
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    with pytest.raises(SettingsError, match=rule) as caught:
+        config.read(write(f"[mqtt]\n{text}"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://h/edge/", " https://h/edge ", "https://h/edge//"])
+def test_the_address_of_releases_is_trimmed(url: str) -> None:
+    settings = config.Settings.model_validate({"sync": {"url": url, "root": "root.json"}})
+    assert settings.sync.url == "https://h/edge"
