@@ -20,12 +20,16 @@ SIZE = (320, 240)
 GRAY = 114
 SMALLEST = 9.0
 """Height in pixels below which a face is neither asked for nor forbidden."""
-WHOLE = 0.3
-"""Share of the scenes that are parts of whole pictures."""
+WHOLE, OTHERS = 0.3, 0.25
+"""Share of the scenes that are crops of whole pictures, and of these the share of pictures out of portrait folders."""
 SMALL = 22.0
 """Height in pixels below which the checking detector decides on every face."""
 LEAST_SEEN, UNLABELED = 0.2, 0.5
 """Scores of the checking detector: below the first an occluded face is uncertain, from the second a box is."""
+
+
+Whole = tuple[NDArray[np.uint8], data.Picture]
+"""A picture, RGB, and its labels."""
 
 
 @dataclass
@@ -83,12 +87,12 @@ class Composer:
         images: Sequence[NDArray[np.uint8]],
         pictures: Sequence[data.Picture],
         backgrounds: Backgrounds,
-        wholes: Sequence[tuple[NDArray[np.uint8], data.Picture]] = (),
+        wholes: Sequence[Whole] = (),
+        others: Sequence[Whole] = (),
         check: LabelCheck | None = None,
     ) -> None:
         self._images, self._pictures, self._backgrounds = images, pictures, backgrounds
-        self._wholes, self._check = wholes, check
-        self._crowded = [one for one in wholes if len(one[1].certain) > 1] or wholes
+        self._wholes, self._others, self._check = wholes, others, check
 
     def scene(self, rng: np.random.Generator) -> Scene:
         """One 320 x 240 scene with its faces."""
@@ -113,9 +117,9 @@ class Composer:
 
     def _whole(self, rng: np.random.Generator) -> Scene:
         """A crop of a whole picture at any scale, in most cases around one of its faces."""
-        image, picture = self._wholes[int(rng.integers(len(self._wholes)))]
-        if rng.random() < 0.5:
-            image, picture = self._crowded[int(rng.integers(len(self._crowded)))]
+        rare = self._others and rng.random() < OTHERS
+        source = self._others if rare else self._wholes
+        image, picture = source[int(rng.integers(len(source)))]
         blank = np.full((SIZE[1], SIZE[0], 3), GRAY, np.uint8)
         scene = Scene(blank if rng.random() < 0.5 else self._backgrounds.make(SIZE, rng))
         size = np.array(image.shape[1::-1], np.float32)

@@ -35,30 +35,35 @@ PRIOR = 0.02
 """Score of every cell before training: faces are rare."""
 
 
+Files = Sequence[tuple[Path, data.Picture]]
+
+
 def composer(
     pictures: Sequence[data.Picture],
     folder: Path,
     backgrounds: Path | None,
-    wholes: Sequence[tuple[Path, data.Picture]] = (),
+    portraits: Files = (),
+    wholes: Files = (),
     check: str = "",
 ) -> Composer:
-    """A composer of scenes from labeled pictures, whole pictures and a folder of pictures without faces.
+    """A composer of scenes from labeled pictures in a folder and pictures without faces.
 
-    `check`: name of a detector that corrects labels.
+    `portraits`: more pictures, used like `pictures` where they show a single large face. `wholes`: pictures that crops
+    are taken from. `check`: name of a detector that corrects labels.
     """
     images = [data.read_rgb(folder / picture.file) for picture in pictures]
     around = surroundings(images, pictures)
-    labeled = list(pictures)
-    crops = []
-    for path, picture in wholes:
+    labeled, others = list(pictures), []
+    for path, picture in portraits:
         image = data.read_rgb(path)
         if is_portrait(image, picture):
             images.append(image)
             labeled.append(picture)
         else:
-            crops.append((image, picture))
+            others.append((image, picture))
     corrected = LabelCheck(partial(bystanders.finder, check)) if check else None
-    return Composer(images, labeled, Backgrounds(read_material(backgrounds), around), crops, corrected)
+    crops = [(data.read_rgb(path), picture) for path, picture in wholes]
+    return Composer(images, labeled, Backgrounds(read_material(backgrounds), around), crops, others, corrected)
 
 
 def is_portrait(image: NDArray[np.uint8], picture: data.Picture) -> bool:
