@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.calibration import MEANING
-from edge.inference.scoring import MOST_BYTES, Cohort, FaceScorer
+from edge.inference.scoring import CLIP, LEAST_DEVIATION, MOST_BYTES, Cohort, FaceScorer
 from edge.recognition.store.centroid import robust_centroid
 from evaluation.embeddings import FaceTable
 from evaluation.sets import FaceSets, kept_aside, people_of
@@ -19,12 +19,13 @@ NEAREST = 50
 """highest cosines that make the statistics of a face"""
 MOST = {"lfw": 900, "commons": 700, "generated": 700}
 """people of each source in a cohort"""
+GALLERY = 20
+"""people enrolled together: a collection is part of its own cohort"""
 PHOTOS = "same photo"
 """a few hundred pairs of few pictures: what they measure counts, and no tail is drawn from them"""
 SUBJECT_PICTURES = 3
-TAIL = 0.005
-"""share of the highest scores of strangers by which the rest of the tail is drawn"""
-LEAST_TAIL = 20
+TAIL = 50
+"""highest scores of strangers by which the tail beyond them is drawn"""
 MEASURED = 3
 """scores above a rate that make it measured and not drawn"""
 
@@ -144,9 +145,7 @@ def score_at(scores: Scores, rate: float, draw: bool = True) -> float | None:
         return float(np.quantile(scores, 1.0 - rate))
     if not draw or rate * len(scores) < DRAWN:
         return None
-    count = max(LEAST_TAIL, round(TAIL * len(scores)))
-    if count >= len(scores):
-        return None
+    count = min(TAIL, len(scores) // 2)
     tail = np.sort(scores)[-count:]
     start = float(tail[0])
     return start + float((tail - start).mean()) * math.log(count / len(scores) / rate)
@@ -185,10 +184,10 @@ def _subjects(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores]:
     for rows in enrolled:
         stills = table.stills[rows]
         centroid = robust_centroid(stills)
-        single = _scores(table.frames[probes], stills, scorer)
+        single = _alone(table.frames[probes], stills, scorer)
         nearest = (table.frames[probes] @ stills.T).argmax(axis=1)
         near = single[np.arange(len(probes)), nearest]
-        score = (near + _scores(table.frames[probes], centroid[np.newaxis], scorer)[:, 0]) / 2
+        score = (near + _alone(table.frames[probes], centroid[np.newaxis], scorer)[:, 0]) / 2
         own = names[probes] == names[rows[0]]
         same.append(score[own])
         strangers.append(score[~own])
@@ -196,6 +195,39 @@ def _subjects(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores]:
 
 
 def _scores(queries: NDArray[np.float32], faces: NDArray[np.float32], scorer: FaceScorer) -> Scores:
+    """(k, m) scores, the faces enrolled together in collections of GALLERY as ``SubjectSearch`` scores them."""
+    cohort = scorer.cohort
+    assert cohort is not None
+    top, other_top = cohort.highest(queries), cohort.highest(faces)
+    scores = np.empty((len(queries), len(faces)))
+    order = np.random.default_rng(1).permutation(len(faces))
+    for block in np.array_split(order, max(1, round(len(faces) / GALLERY))):
+        cosines = queries @ faces[block].T
+        beside = faces[block] @ faces[block].T
+        for column, row in enumerate(block):
+            own = _with_others(top, _without(cosines, column))
+            ((mean, deviation),) = _with_others(other_top[row : row + 1], _without(beside[column : column + 1], column))
+            cosine = cosines[:, column].astype(np.float64)
+            scores[:, row] = ((cosine - own[:, 0]) / own[:, 1] + (cosine - mean) / deviation) / 2
+    return scores
+
+
+def _without(cosines: NDArray[np.float32], column: int) -> NDArray[np.float32]:
+    return np.delete(cosines, column, axis=1)
+
+
+def _with_others(highest: NDArray[np.float32], others: NDArray[np.float32]) -> Scores:
+    """(k, 2) mean and deviation of each row's highest cosines with the cohort and with others; as ``Cohort`` does."""
+    means, deviations = highest.mean(axis=1), np.maximum(highest.std(axis=1), LEAST_DEVIATION)
+    clipped = np.minimum(others, (means + CLIP * deviations)[:, None])
+    every = np.concatenate([highest, clipped], axis=1)
+    start = every.shape[1] - highest.shape[1]
+    kept = np.partition(every, start, axis=1)[:, start:] if start else every
+    return np.stack([kept.mean(axis=1), np.maximum(kept.std(axis=1), LEAST_DEVIATION)], axis=1).astype(np.float64)
+
+
+def _alone(queries: NDArray[np.float32], faces: NDArray[np.float32], scorer: FaceScorer) -> Scores:
+    """(k, m) scores by the cohort alone, as of a collection with one subject."""
     cosines = (queries @ faces.T).astype(np.float64)
     own, other = np.array(scorer.statistics(queries)), np.array(scorer.statistics(faces))
     left = (cosines - own[:, :1]) / own[:, 1:]
