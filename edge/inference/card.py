@@ -140,6 +140,8 @@ class CohortFile:
     """of the file, hex; empty: any file"""
     nearest: Annotated[int, Field(ge=2, le=10_000)] = 100
     """highest cosines that make the statistics of a face"""
+    usual: tuple[float, float] = (0.0, 1.0)
+    """mean and deviation of a usual face's highest cosines with the cohort: what likeness 80 is as a cosine"""
     made: str = ""
     """of which pictures, by which command"""
 

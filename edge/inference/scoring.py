@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ import numpy as np
 from edge.core.errors import ModelError
 from edge.core.storage import files
 from edge.inference.calibration import Calibration
+from edge.inference.card import CohortFile
 from edge.inference.model import Model
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ NEUTRAL: Statistics = (0.0, 1.0)
 class Cohort:
     """Embeddings of people who are enrolled nowhere. Threads may share it.
 
-    ``vectors``: (n, dimensions) of any scale; ``nearest``: how many of the highest cosines make the statistics.
+    ``vectors``: (n, dimensions) of any scale; ``nearest``: how many of the highest cosines make the statistics;
+    ``usual``: the statistics of a usual face.
     """
 
-    def __init__(self, vectors: FloatArray, nearest: int) -> None:
+    def __init__(self, vectors: FloatArray, nearest: int, usual: Statistics = NEUTRAL) -> None:
+        self.usual = usual
         lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
         self._columns: FloatArray = np.ascontiguousarray((vectors / lengths).T, dtype=np.float32)
         self._nearest = min(nearest, len(vectors))
@@ -69,13 +71,6 @@ class Cohort:
     def vectors(self) -> FloatArray:
         """(n, dimensions) of length 1."""
         return self._columns.T
-
-    @cached_property
-    def usual(self) -> Statistics:
-        """Of faces of the cohort itself, without the cosine 1 of each with itself."""
-        sample = self.vectors[:: max(1, self.size // 200)]
-        highest = np.sort(sample @ self._columns, axis=1)[:, -self._nearest - 1 : -1]
-        return float(highest.mean()), max(LEAST_DEVIATION, float(highest.std(axis=1).mean()))
 
     def highest(self, vectors: FloatArray) -> FloatArray:
         """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, in no order."""
@@ -106,26 +101,23 @@ def _statistics(highest: FloatArray) -> list[Statistics]:
     return list(zip(means.tolist(), np.maximum(deviations, LEAST_DEVIATION).tolist(), strict=True))
 
 
-def read_cohort(path: Path, sha256: str, dimensions: int, nearest: int) -> Cohort:
+def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
     """A cohort's file: int8 (n, dimensions) as ``numpy.save`` writes it. Raises ModelError."""
     try:
         data = path.read_bytes()
         digest = files.sha256(path)
         numbers = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"cohort {path}: cannot be read: {error}", HINT) from error
+    if card.sha256 and digest != card.sha256:
+        raise ModelError(f"cohort {path}: expected sha256 {card.sha256}, got {digest}", HINT)
+    if numbers.dtype != np.int8 or numbers.ndim != 2 or numbers.shape[1] != dimensions or len(numbers) < card.nearest:
         raise ModelError(
-            f"cohort {path}: cannot be read: {error}", "put the file of the card beside the card"
-        ) from error
-    if sha256 and digest != sha256:
-        raise ModelError(
-            f"cohort {path}: expected sha256 {sha256}, got {digest}", "put the file of the card beside the card"
-        )
-    if numbers.dtype != np.int8 or numbers.ndim != 2 or numbers.shape[1] != dimensions or len(numbers) < nearest:
-        raise ModelError(
-            f"cohort {path}: expected {nearest} or more rows of {dimensions} int8, got {numbers.shape} {numbers.dtype}",
+            f"cohort {path}: expected {card.nearest} or more rows of {dimensions} int8, "
+            f"got {numbers.shape} {numbers.dtype}",
             "make it with scripts/calibrate",
         )
-    return Cohort(numbers.astype(np.float32), nearest)
+    return Cohort(numbers.astype(np.float32), card.nearest, card.usual)
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ class FaceScorer:
         return [self.likeness(c, own, s) for c, s in zip(cosines, self.statistics(others), strict=True)]
 
     def typical_cosine(self, likeness: float) -> float:
-        """The cosine at which two faces with statistics as usual in the cohort have this likeness 0..100."""
+        """The cosine at which two usual faces have this likeness 0..100."""
         score = self.calibration.score(likeness)
         if self.cohort is None:
             return score
@@ -174,4 +166,4 @@ def scorer_of(model: Model) -> FaceScorer:
     if card.cohort is None or card.embedding is None:
         return FaceScorer(card.map)
     path = (model.folder or model.path.parent) / card.cohort.file
-    return FaceScorer(card.map, read_cohort(path, card.cohort.sha256, card.embedding.dimensions, card.cohort.nearest))
+    return FaceScorer(card.map, read_cohort(path, card.cohort, card.embedding.dimensions))

@@ -99,6 +99,12 @@ def comparisons_of_all(sets: FaceSets, mixed: bool = True) -> Comparisons:
     )
 
 
+def usual(sets: FaceSets, rows: NDArray[np.int8]) -> tuple[float, float]:
+    """Statistics of the median face of lfw_train, of people kept aside."""
+    mean, deviation = np.median(np.array(_scorer(rows).statistics(sets.lfw.stills[sets.kept("lfw")])), axis=0)
+    return round(float(mean), 4), round(float(deviation), 4)
+
+
 def _scorer(rows: NDArray[np.int8]) -> FaceScorer:
     return FaceScorer(cohort=Cohort(rows.astype(np.float32), NEAREST))
 

@@ -150,7 +150,7 @@ def test_a_bad_subject_or_path_ends_in_words(edge: Run, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"x")
     for arguments, words in (
         (["enroll", "staff", tmp_path, "--subject", "../x"], "1 to 255 characters"),
-        (["enroll", "staff", tmp_path / "x.jpg"], "whom does it show"),
+        (["enroll", "staff", tmp_path / "x.jpg"], "no subject is given"),
         (["enroll", "staff", tmp_path / "gone"], "no such file"),
         (["search", "staff", tmp_path / "x.jpg"], "does not exist"),
         (["search", "staff", tmp_path / "x.jpg", tmp_path / "gone.jpg"], "gone.jpg: there is no such file"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge.core.errors import ModelError
 from edge.core.storage import files
 from edge.inference.calibration import Calibration
+from edge.inference.card import CohortFile
 from edge.inference.scoring import CLIP, NEUTRAL, NOBODY, Cohort, FaceScorer, read_cohort
 
 Vectors = NDArray[np.float32]
@@ -64,19 +65,17 @@ def test_further_people_raise_what_is_usual_and_a_double_hides_nobody() -> None:
     assert double[0] <= alone[0] + 2 * CLIP * alone[1] / 50
 
 
-def test_the_typical_cosine_has_its_likeness_between_two_faces_of_the_cohort() -> None:
-    vectors = people(400, 9)
-    scorer = FaceScorer(SCORES, Cohort(vectors[200:], 50))
-    statistics = scorer.statistics(vectors[:200])
+def test_the_typical_cosine_has_its_likeness_between_two_usual_faces() -> None:
+    scorer = FaceScorer(SCORES, Cohort(people(200, 9), 50, (0.3, 0.04)))
     cosine = scorer.typical_cosine(80.0)
-    found = [scorer.likeness(cosine, a, b) for a, b in zip(statistics, reversed(statistics), strict=True)]
-    assert np.median(found) == pytest.approx(80.0, abs=5)
+    assert cosine == pytest.approx(0.3 + 4 * 0.04)
+    assert scorer.likeness(cosine, (0.3, 0.04), (0.3, 0.04)) == pytest.approx(80.0)
 
 
 def test_a_cohort_is_read_back_from_its_file(tmp_path: Path) -> None:
     path, vectors = tmp_path / "cohort.npy", people(120, 4)
     np.save(path, np.round(127 * vectors / np.abs(vectors).max()).astype(np.int8))
-    read = read_cohort(path, files.sha256(path), 64, 100)
+    read = read_cohort(path, CohortFile(sha256=files.sha256(path)), 64)
     assert read.size == 120
     assert np.einsum("ij,ij->i", read.vectors, vectors).min() > 0.999
 
@@ -95,11 +94,11 @@ def test_a_cohort_that_is_missing_or_damaged_is_refused(tmp_path: Path, change: 
     digest = files.sha256(path)
     change(path)  # type: ignore[operator]
     with pytest.raises(ModelError, match=words):
-        read_cohort(path, digest, 64, 100)
+        read_cohort(path, CohortFile(sha256=digest), 64)
 
 
 def test_a_cohort_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cohort.npy"
     np.save(path, np.ones((120, 32), np.int8))
     with pytest.raises(ModelError, match="rows of 64 int8"):
-        read_cohort(path, "", 64, 100)
+        read_cohort(path, CohortFile(), 64)
