@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,10 @@ from edge.cli.labels_train import path_type, print_evaluation, print_problems, r
 from edge.cli.output import bar, json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from edge.core.settings.schema import Settings
     from edge.labels.classifier import Prediction
     from edge.labels.refit import Refitted
+    from edge.recognition.review.question import ReviewQuestion
 
 
 @click.command()
@@ -62,16 +66,27 @@ def evaluate(
 @click.argument("images", type=path_type, nargs=-1, required=True)
 @click.option("--version", "number", type=int, help="Another version than the one in use.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability 0..1 in place of each label's own.")
+@click.option("--review", "ask", is_flag=True, help="Queue doubtful pictures, and those with nothing, for review.")
 @json_option
 @click.pass_context
 def predict(
-    ctx: click.Context, name: str, images: tuple[Path, ...], number: int | None, threshold: float | None, as_json: bool
+    ctx: click.Context,
+    name: str,
+    images: tuple[Path, ...],
+    number: int | None,
+    threshold: float | None,
+    ask: bool,
+    as_json: bool,
 ) -> None:
     r"""Which labels of NAME are in IMAGES (files or folders). Exit code 3: none in any.
+
+    With --review, results near a label's threshold and pictures in which nothing was found become questions of
+    'edge review' and the page; what is answered is learned by 'edge labels refit'.
 
     \b
     Example:
       edge labels predict pets visitor.jpg --json
+      edge labels predict pets new-pictures/ --review
     """
     from edge.core.errors import InputError
     from edge.core.imaging import image as pictures
@@ -79,6 +94,7 @@ def predict(
     from edge.labels import trainer as teach
     from edge.labels.store import Labels
     from edge.recognition import extraction as finder
+    from edge.recognition.review.label_questions import LabelQuestions
 
     chosen, state = state_of(ctx)
     store = Labels(state)
@@ -88,22 +104,40 @@ def predict(
     head = store.head(version)
     files = [file for image in images for file in finder.image_files(image)]
     answers: list[dict[str, Any]] = []
+    questions = LabelQuestions(version, head, teacher.embedder, teacher.detectors)
+    asked: list[ReviewQuestion] = []
     with bar("looking", len(files)) as progress:
         for file in files:
             try:
-                found = teacher.predict(version, head, pictures.read(file), threshold)
+                picture = pictures.read(file)
+                found = teacher.predict(version, head, picture, threshold)
+                if ask:
+                    asked += questions.of(picture, file.name, time.time())
                 answers.append({"path": str(file), "labels": [_prediction(one) for one in found]})
             except InputError as error:
                 answers.append(
                     {"path": str(file), "labels": [], "error": {"code": error.code, "message": error.message}}
                 )
             progress.advance()
+    queued = _queued(asked, chosen, state) if ask else 0
     if as_json:
-        print_json({"name": name, "version": version.number, "images": answers})
+        print_json({"name": name, "version": version.number, "images": answers, **({"queued": queued} if ask else {})})
     else:
         print_table(["picture", "label", "probability", "box"], [row for answer in answers for row in _rows(answer)])
+        if ask:
+            click.echo(f"{queued} questions wait: edge review")
     if not any(answer["labels"] for answer in answers):
         ctx.exit(3)
+
+
+def _queued(asked: Sequence[ReviewQuestion], chosen: Settings, state: Path) -> int:
+    """Put the questions into the queue, with their pictures: they were given here. How many it keeps."""
+    from edge.recognition.review.queue import ReviewQueue
+
+    kept = asked[-chosen.review.most :]
+    with ReviewQueue(state, chosen.review.model_copy(update={"crops": True})) as queue:
+        queue.put(kept)
+    return len(kept)
 
 
 @click.command()

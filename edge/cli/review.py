@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge.recognition.review.question import ReviewQuestion
     from edge.recognition.review.queue import ReviewQueue
 
-KEYS = "[c]onfirm  [r]ename  [n]ew subject  [x] not this person  [d]iscard  [s]kip  [q]uit"
+KEYS = "[c]onfirm  [a]ll of it  [r]ename  [n]ew subject  [x] not this person  [d]iscard  [s]kip  [q]uit"
 
 
 @click.group(invoke_without_command=True)
@@ -74,7 +74,8 @@ def list_command(ctx: click.Context, subject: str | None, pictures: Path | None,
 
 
 @review.command()
-@click.argument("numbers", type=int, nargs=-1, required=True)
+@click.argument("numbers", type=int, nargs=-1)
+@click.option("--all-of", "subject", metavar="SUBJECT", help="Every question that waits about this subject or label.")
 @click.option("--confirm", "answer", flag_value="confirm", help="It is the subject in question.")
 @click.option("--rename", metavar="SUBJECT", help="It is another subject, whom the collection has.")
 @click.option("--new", metavar="SUBJECT", help="It is somebody whom the collection does not have.")
@@ -86,13 +87,14 @@ def list_command(ctx: click.Context, subject: str | None, pictures: Path | None,
 def answer(
     ctx: click.Context,
     numbers: tuple[int, ...],
+    subject: str | None,
     answer: str | None,
     rename: str | None,
     new: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Give the same answer to the questions NUMBERS.
+    r"""Give the same answer to the questions NUMBERS, or to all about one subject or custom label.
 
     One that cannot be applied is told and stays; the others are applied. Exit code 1 then.
 
@@ -100,15 +102,18 @@ def answer(
     Example:
       edge review answer 17 18 --confirm
       edge review answer 19 --new bob
+      edge review answer --all-of helmet --confirm
     """
     if sum(one is not None for one in (answer, rename, new)) != 1:
         raise click.UsageError("give one of --confirm, --rename, --new, --not, --discard")
+    if bool(numbers) == (subject is not None):
+        raise click.UsageError("give the numbers of questions, or --all-of SUBJECT")
     from edge.core.errors import EdgeError
 
     outcomes: list[dict[str, object]] = []
-    with _opened(ctx) as (_, answers):
+    with _opened(ctx) as (queue, answers):
         apply = _applying(answers, answer, rename, new, force)
-        for number in numbers:
+        for number in numbers or _all_of(queue, subject):
             try:
                 outcomes.append({"id": number, "subject": apply(number), "error": None})
             except EdgeError as error:
@@ -184,6 +189,11 @@ def _applying(
     return table[answer]
 
 
+def _all_of(queue: ReviewQueue, subject: str | None) -> list[int]:
+    """The questions about a subject; looks of one face are one."""
+    return list({one.group or one.id: one.id for one in queue.doubts(limit=100_000, subject=subject)}.values())
+
+
 def _print(found: list[ReviewQuestion]) -> None:
     rows = [(one.id, one.reason, one.camera, one.label, f"{one.subject or '-'}?", _nearest(one)) for one in found]
     print_table(["id", "reason", "camera", "label", "is it", "nearest"], rows)
@@ -207,9 +217,26 @@ def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
         if key == "q":
             return
         try:
-            _pressed(key, one, answers)
+            if key == "a" and one.subject:
+                _confirm_all(queue, answers, one.subject)
+            else:
+                _pressed(key, one, answers)
         except EdgeError as error:
             click.echo(f"   {error}", err=True)
+
+
+def _confirm_all(queue: ReviewQueue, answers: ReviewService, subject: str) -> None:
+    """What cannot be applied is told and stays."""
+    from edge.core.errors import EdgeError
+
+    waiting = _all_of(queue, subject)
+    if not click.confirm(f"   {len(waiting)} questions are all {subject}"):
+        return
+    for number in waiting:
+        try:
+            answers.confirm(number)
+        except EdgeError as error:
+            click.echo(f"   {number}: {error}", err=True)
 
 
 def _pressed(key: str, one: ReviewQuestion, answers: ReviewService) -> None:

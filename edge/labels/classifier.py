@@ -19,7 +19,7 @@ from edge.labels.protocols import LabelClassifier
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.core.settings.vision import CameraSettings
-    from edge.core.types import FloatArray
+    from edge.core.types import Embedding, FloatArray
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
     from edge.labels.head import Head
@@ -167,6 +167,34 @@ def seen(vectors: FloatArray, called: Sequence[str], names: Sequence[str]) -> Fl
     return np.hstack([vectors, opinion])
 
 
+@dataclass(frozen=True, slots=True)
+class LabelLook:
+    """The places of a picture that a head is asked about."""
+
+    places: tuple[Detection, ...]
+    embeddings: tuple[Embedding, ...]
+    vectors: FloatArray
+    """(places, D + regions): what the head sees"""
+
+
+def look(version: Version, embedder: Embedder, detectors: Sequence[Detector], picture: Picture) -> LabelLook:
+    """The whole picture, or the regions of a version that tells regions."""
+    places = [Detection("picture", 1.0, WHOLE)]
+    if detectors:
+        places = [one for one in regions(detectors, picture) if one.label in version.regions]
+    return look_at(version, embedder, picture, places)
+
+
+def look_at(version: Version, embedder: Embedder, picture: Picture, places: Sequence[Detection]) -> LabelLook:
+    """These places of a picture."""
+    embeddings = embedder.embed(picture, places) if places else []
+    stacked: FloatArray = np.zeros((0, embedder.space.dimensions), np.float32)
+    if embeddings:
+        stacked = np.stack([one.vector for one in embeddings])
+    vectors = seen(stacked, [one.label for one in places], version.regions)
+    return LabelLook(tuple(places), tuple(embeddings), vectors)
+
+
 def predict(
     version: Version,
     head: Head,
@@ -176,18 +204,14 @@ def predict(
     least: float | None = None,
 ) -> list[Prediction]:
     """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
-    places = [Detection("picture", 1.0, WHOLE)]
-    if detectors:
-        places = [one for one in regions(detectors, picture) if one.label in version.regions]
-    if not places:
+    looked = look(version, embedder, detectors, picture)
+    if not looked.places:
         return []
-    embeddings: FloatArray = np.stack([one.vector for one in embedder.embed(picture, places)])
-    vectors = seen(embeddings, [one.label for one in places], version.regions)
-    probabilities = head.answers(vectors) if least is None else head.probabilities(vectors)
+    probabilities = head.answers(looked.vectors) if least is None else head.probabilities(looked.vectors)
     lowest = head.thresholds if least is None else np.full(len(head.labels), least, np.float32)
     found = [
         Prediction(head.labels[i], float(row[i]), place.box if detectors else None)
-        for place, row in zip(places, probabilities, strict=True)
+        for place, row in zip(looked.places, probabilities, strict=True)
         for i in np.flatnonzero(row >= lowest).tolist()
     ]
     return sorted(found, key=lambda one: -one.probability)

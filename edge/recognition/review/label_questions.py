@@ -1,0 +1,101 @@
+"""Questions about custom labels of stored pictures: results near a threshold, and pictures without a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.core.imaging.drawing import square_jpeg
+from edge.core.types import WHOLE, Detection
+from edge.labels import classifier
+from edge.recognition.review.question import Nearest, Reason, ReviewQuestion
+
+if TYPE_CHECKING:
+    from edge.core.types import Embedding, FloatArray, Picture
+    from edge.inference.detector import Detector
+    from edge.inference.embedder import Embedder
+    from edge.labels.head import Head
+    from edge.labels.version import Version
+
+NEAR = 0.15
+"""from a label's threshold, to either side, within which a result is asked about"""
+FURTHER = 5
+"""labels that a question shows, at most"""
+SIDE, MARGIN = 224, 0.1
+"""pixels of a question's picture, and the share of a region that is shown around it"""
+LONGEST_SOURCE = 200
+"""characters of a picture's name"""
+
+
+@dataclass(frozen=True)
+class LabelQuestions:
+    """Asks one version about pictures. One thread at a time."""
+
+    version: Version
+    head: Head
+    embedder: Embedder
+    detectors: Sequence[Detector]
+
+    def of(self, picture: Picture, source: str, now: float) -> list[ReviewQuestion]:
+        """The questions about a picture. ``source``: its name. ``now``: seconds since the epoch."""
+        looked = classifier.look(self.version, self.embedder, self.detectors, picture)
+        answers = self.head.answers(looked.vectors)
+        found = [
+            self._question(picture, source, now, "threshold", place, embedding, vector, row, doubtful)
+            for place, embedding, vector, row in zip(
+                looked.places, looked.embeddings, looked.vectors, answers, strict=True
+            )
+            if (doubtful := self._doubtful(row)) is not None
+        ]
+        if found or (answers >= self.head.thresholds).any():
+            return found
+        whole = classifier.look_at(self.version, self.embedder, picture, [Detection("picture", 1.0, WHOLE)])
+        row = self.head.answers(whole.vectors)[0]
+        best = int(row.argmax())
+        return [
+            self._question(
+                picture, source, now, "unmatched", whole.places[0], whole.embeddings[0], whole.vectors[0], row, best
+            )
+        ]
+
+    def _doubtful(self, row: FloatArray) -> int | None:
+        """The label whose probability lies nearest to its threshold, where it is near."""
+        away = np.abs(row - self.head.thresholds)
+        away[row <= 0] = np.inf
+        nearest = int(away.argmin())
+        return nearest if away[nearest] <= NEAR else None
+
+    def _question(
+        self,
+        picture: Picture,
+        source: str,
+        now: float,
+        reason: Reason,
+        place: Detection,
+        embedding: Embedding,
+        vector: FloatArray,
+        row: FloatArray,
+        label: int,
+    ) -> ReviewQuestion:
+        names = self.head.labels
+        best = np.argsort(-row)[:FURTHER].tolist()
+        return ReviewQuestion(
+            reason=reason,
+            time=now,
+            camera=source[-LONGEST_SOURCE:],
+            track="",
+            label=place.label,
+            collection="",
+            space=embedding.space,
+            box=place.box,
+            score=place.score,
+            quality=embedding.quality.score,
+            subject=names[label],
+            nearest=tuple(Nearest(names[i], "", float(row[i])) for i in best if row[i] > 0),
+            vector=vector,
+            crop=square_jpeg(picture, place.box, SIDE, MARGIN if place.box != WHOLE else 0.0),
+            version=f"{self.version.name}/{self.version.number}",
+        )
