@@ -135,7 +135,7 @@ def application(service: Service) -> ASGIApp:
     endpoint = Endpoint(service)
     settings = service.settings
     names = {"localhost", settings.device.name, f"{settings.device.name}.local", *settings.page.hosts}
-    objects = ObjectEndpoint(settings.api, service.buckets, frozenset(names))
+    objects = ObjectEndpoint(settings.api, service.state, service.buckets, frozenset(names))
     routes = Starlette(
         routes=[
             Route("/healthz", endpoint.health, methods=["GET"]),

@@ -26,17 +26,15 @@ def document(name: str, members: Mapping[str, Any], namespace: str = NAMESPACE) 
     return data
 
 
-def keys_of(data: bytes) -> tuple[list[str], bool]:
-    """The keys of a ``Delete`` document, and whether only errors are told. Raises StorageError."""
+def texts(data: bytes, name: str) -> list[str]:
+    """What the elements of one name hold, in their order. Raises StorageError."""
     if len(data) > MOST_BYTES or b"<!" in data:  # no entities, no document types
-        raise StorageError("MalformedXML", "The XML you provided is not a Delete document.")
+        raise StorageError("MalformedXML", "The XML you provided is too long, or has a document type.")
     try:
         root = ElementTree.fromstring(data)  # noqa: S314  neither entities nor document types get here
     except (ElementTree.ParseError, ValueError) as error:
         raise StorageError("MalformedXML", "The XML you provided was not well-formed.") from error
-    names = [element for element in root.iter() if element.tag.rpartition("}")[2] == "Key"]
-    quiet = any(element.tag.rpartition("}")[2] == "Quiet" and element.text == "true" for element in root)
-    return [element.text or "" for element in names], quiet
+    return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == name]
 
 
 def contents(found: Iterable[StoredObject], encode: bool) -> list[dict[str, Any]]:

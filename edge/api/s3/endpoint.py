@@ -16,12 +16,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from email.utils import formatdate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
 from edge.api.http import bodies, sigv4
 from edge.api.s3 import documents, uploads
 from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
+from edge.api.s3.multipart import Uploads
 from edge.core.errors import BusyError, ConflictError, InputError, NotFoundError
 from edge.core.storage.buckets import Buckets, StoredObject, is_key
 
@@ -64,9 +66,10 @@ class ObjectCall:
 class ObjectEndpoint:
     """From an HTTP request to an HTTP response."""
 
-    def __init__(self, settings: ApiSettings, buckets: Buckets, names: frozenset[str]) -> None:
+    def __init__(self, settings: ApiSettings, state: Path, buckets: Buckets, names: frozenset[str]) -> None:
         self._settings, self._buckets, self._names = settings, buckets, names
         self._secrets = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
+        self._parts = Uploads(state, buckets)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def takes(self, headers: Mapping[str, str]) -> bool:
@@ -133,7 +136,7 @@ class ObjectEndpoint:
         return _xml("ListAllMyBucketsResult", {"Owner": {"ID": "edge"}, "Buckets": {"Bucket": listed}})
 
     async def create_bucket(self, call: ObjectCall) -> Response:
-        await _drained(call)
+        await _document(call)
         try:
             await asyncio.to_thread(self._buckets.create, call.bucket)
         except ConflictError as error:
@@ -186,8 +189,7 @@ class ObjectEndpoint:
     async def put_object(self, call: ObjectCall) -> Response:
         if "x-amz-copy-source" in call.head.headers:
             raise StorageError("NotImplemented", "Copies within the device are not served here.")
-        if not is_key(call.key):
-            raise StorageError("InvalidArgument", "A key is the name of a file: no '..', no empty parts.")
+        _check_key(call.key)
         async with self._uploads:
             with ExitStack() as stack:
                 # the file takes its place when the body was right to its end
@@ -201,17 +203,39 @@ class ObjectEndpoint:
         return _empty(204)
 
     async def delete_objects(self, call: ObjectCall) -> Response:
-        try:
-            data = await bodies.body(call.request, documents.MOST_BYTES, "document")
-        except (InputError, BusyError) as error:
-            raise StorageError("MalformedXML", error.message) from error
-        if sigv4.is_digest(call.payload) and hashlib.sha256(data).hexdigest() != call.payload:
-            raise StorageError("XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
-        keys, quiet = documents.keys_of(data)
+        data = await _document(call)
+        keys, quiet = documents.texts(data, "Key"), "true" in documents.texts(data, "Quiet")
         for key in keys[:MOST_KEYS]:
             await asyncio.to_thread(self._buckets.remove, call.bucket, key)
         deleted = [] if quiet else [{"Key": key} for key in keys[:MOST_KEYS]]
         return _xml("DeleteResult", {"Deleted": deleted})
+
+    async def begin_upload(self, call: ObjectCall) -> Response:
+        _check_key(call.key)
+        number = await asyncio.to_thread(self._parts.begin, call.bucket, call.key)
+        members = {"Bucket": call.bucket, "Key": call.key, "UploadId": number}
+        return _xml("InitiateMultipartUploadResult", members)
+
+    async def upload_part(self, call: ObjectCall) -> Response:
+        upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
+        number = call.query.get("partNumber", "")
+        async with self._uploads:
+            with self._parts.part(upload, number) as file:
+                await uploads.received(call.request, call.head.headers, call.payload, file)
+        return _empty(200, ETag=await asyncio.to_thread(self._parts.keep, upload, number))
+
+    async def complete_upload(self, call: ObjectCall) -> Response:
+        upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
+        numbers = documents.texts(await _document(call), "PartNumber")
+        await asyncio.to_thread(self._parts.complete, upload, numbers)
+        found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
+        members = {"Bucket": call.bucket, "Key": call.key, "ETag": found.etag}
+        return _xml("CompleteMultipartUploadResult", members)
+
+    async def abort_upload(self, call: ObjectCall) -> Response:
+        upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
+        await asyncio.to_thread(self._parts.abort, upload)
+        return _empty(204)
 
 
 Operate = Callable[[ObjectEndpoint, ObjectCall], Awaitable["Response"]]
@@ -232,7 +256,16 @@ OPERATIONS: dict[tuple[str, str], Operate] = {
     ("PUT", "object"): ObjectEndpoint.put_object,
     ("DELETE", "object"): ObjectEndpoint.delete_object,
     ("POST", "delete"): ObjectEndpoint.delete_objects,
+    ("POST", "uploads"): ObjectEndpoint.begin_upload,
+    ("PUT", "uploadId"): ObjectEndpoint.upload_part,
+    ("POST", "uploadId"): ObjectEndpoint.complete_upload,
+    ("DELETE", "uploadId"): ObjectEndpoint.abort_upload,
 }
+
+
+def _check_key(key: str) -> None:
+    if not is_key(key):
+        raise StorageError("InvalidArgument", "A key is the name of a file: no '..', no empty parts.")
 
 
 def _listing(buckets: Buckets, call: ObjectCall) -> Response:
@@ -338,12 +371,15 @@ async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
         file.close()
 
 
-async def _drained(call: ObjectCall) -> None:
-    """The body of a request that means nothing here."""
+async def _document(call: ObjectCall) -> bytes:
+    """The body of a request that is a document, and the one that was signed. Raises StorageError."""
     try:
-        await bodies.body(call.request, documents.MOST_BYTES, "document")
+        data = await bodies.body(call.request, documents.MOST_BYTES, "document")
     except (InputError, BusyError) as error:
         raise StorageError("MalformedXML", error.message) from error
+    if sigv4.is_digest(call.payload) and hashlib.sha256(data).hexdigest() != call.payload:
+        raise StorageError("XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
+    return data
 
 
 def _xml(name: str, members: Mapping[str, Any]) -> Response:

@@ -13,6 +13,7 @@ STATUS = {
     "InvalidAccessKeyId": 403,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
+    "InvalidPart": 400,
     "InvalidRange": 416,
     "MalformedXML": 400,
     "MethodNotAllowed": 405,

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import os
 import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,8 @@ MOST_BYTES = 5 << 30
 """of one object"""
 STALLED_SECONDS = 20.0
 """without a byte"""
+RESERVE = 256 << 20
+"""bytes that uploads leave free on the disk"""
 BLOCK = 1 << 20
 """bytes that are written at a time"""
 MOST_TRAILERS = 16
@@ -75,6 +78,7 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
             one.update(part)
         waiting += part
         if len(waiting) >= BLOCK:
+            _check_space(target)
             await asyncio.to_thread(target.write, bytes(waiting))
             waiting.clear()
     await asyncio.to_thread(target.write, bytes(waiting))
@@ -85,6 +89,13 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
         if sums[name].digest() != value:
             raise StorageError("BadDigest", f"The {name} you specified did not match what we received.")
     return total
+
+
+def _check_space(target: BinaryIO) -> None:
+    """The disk is the device's as well. Raises StorageError."""
+    disk = os.fstatvfs(target.fileno())
+    if disk.f_bavail * disk.f_frsize < RESERVE:
+        raise StorageError("SlowDown", "The device's disk is nearly full.")
 
 
 async def _arriving(request: Request) -> AsyncIterator[bytes]:

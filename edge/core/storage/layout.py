@@ -110,11 +110,16 @@ RECORDS = StateFile(
 DOWNLOADS = StateFile(
     "downloads", "folder", "downloads that are not finished", "they begin again", "nothing has to be done"
 )
+UPLOADS = StateFile(
+    "uploads", "folder", "uploads in parts that are not finished", "they begin again", "nothing has to be done",
+    personal=True,
+)  # fmt: skip
 RELEASES = StateFile(SYNC, "folder", "releases", "they are fetched again", "run 'edge sync'")
 
 STATE_FILES = (
     LOCK, ENCRYPTION, CLOCK, COLLECTIONS, REVIEW, OUTBOX, API, PROJECTS, VIDEOS, FORGOTTEN, COMMANDS, HOMEASSISTANT,
-    RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, RELEASES,
+    RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, UPLOADS,
+    RELEASES,
 )  # fmt: skip
 """every file of the daemon's state folder; files inside ``folder`` entries belong to whoever keeps the folder"""
 

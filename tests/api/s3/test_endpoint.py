@@ -122,6 +122,35 @@ def test_files_go_there_and_back_by_the_transfer_manager(s3: Any, bucket: str, t
     assert s3.head_object(Bucket=bucket, Key="clip.mp4")["ContentType"] == "video/mp4"
 
 
+def test_large_files_come_in_parts(s3: Any, bucket: str, server: ApiServer, tmp_path: Path) -> None:
+    data = os.urandom(20_000_000)
+    (tmp_path / "large").write_bytes(data)
+    s3.upload_file(str(tmp_path / "large"), bucket, "videos/large.mp4")
+    s3.download_file(bucket, "videos/large.mp4", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == data
+    uploads = server.service.state / "uploads"
+    assert list(uploads.iterdir()) == []
+
+    started = s3.create_multipart_upload(Bucket=bucket, Key="a")["UploadId"]
+    place = {"Bucket": bucket, "Key": "a", "UploadId": started}
+    for number in (2, 1, 3):
+        s3.upload_part(**place, PartNumber=number, Body=b"%d" % number * 10)
+    parts = [{"PartNumber": number, "ETag": "x"} for number in (1, 2)]
+    for wrong, expected in (
+        ({**place, "Key": "b"}, "NoSuchUpload"),
+        ({**place, "UploadId": "../../x"}, "NoSuchUpload"),
+        ({**place, "MultipartUpload": {"Parts": [{"PartNumber": 9, "ETag": "x"}]}}, "InvalidPart"),
+    ):
+        with pytest.raises(ClientError) as error:
+            s3.complete_multipart_upload(**{"MultipartUpload": {"Parts": parts}, **wrong})
+        assert code(error) == expected
+    s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"1" * 10 + b"2" * 10
+    other = {"Bucket": bucket, "Key": "c"}
+    s3.abort_multipart_upload(**other, UploadId=s3.create_multipart_upload(**other)["UploadId"])
+    assert list(uploads.iterdir()) == []
+
+
 def test_a_listing_has_pages_prefixes_and_groups(s3: Any, bucket: str) -> None:
     keys = sorted(["a", "b/1", "b/2", "b/c/3", "b.txt", "c/1", "d", "é/1"])
     for key in keys:

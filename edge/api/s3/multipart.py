@@ -1,0 +1,105 @@
+"""Uploads in parts, as SDKs send files of 8 MiB and more: each part is a file, and the last call puts them together.
+
+Parts lie in a folder of the upload in the state folder. An upload that nobody completes is deleted after a day.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from edge.api.s3.errors import StorageError
+from edge.core.storage import files
+from edge.core.storage.buckets import Buckets
+from edge.core.storage.layout import UPLOADS, StateLayout
+
+MOST_UPLOADS = 16
+MOST_PARTS = 10_000
+KEPT = 86400.0
+"""seconds for which an upload that is not completed is kept"""
+BLOCK = 1 << 20
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that is under way."""
+
+    folder: Path
+    bucket: str
+    key: str
+
+
+class Uploads:
+    """The uploads of a state folder. Raises StorageError, OSError."""
+
+    def __init__(self, state: Path, buckets: Buckets) -> None:
+        self._folder, self._buckets = StateLayout(state).path(UPLOADS), buckets
+
+    def begin(self, bucket: str, key: str) -> str:
+        """The id of a new upload."""
+        self._expire()
+        if len(self._all()) >= MOST_UPLOADS:
+            raise StorageError("SlowDown", f"At most {MOST_UPLOADS} uploads are under way at a time.")
+        number = secrets.token_hex(16)
+        folder = self._folder / number
+        files.make_folder(folder)
+        files.write_bytes(folder / "upload.json", json.dumps([bucket, key]).encode())
+        return number
+
+    def find(self, number: str, bucket: str, key: str) -> Upload:
+        """An upload of this object."""
+        folder = self._folder / number
+        try:
+            known = json.loads((folder / "upload.json").read_text()) if _ID.fullmatch(number) else None
+        except (OSError, ValueError):
+            known = None
+        if known != [bucket, key]:
+            raise StorageError("NoSuchUpload", "The specified upload does not exist.")
+        return Upload(folder, bucket, key)
+
+    def part(self, upload: Upload, number: str) -> BinaryIO:
+        """A new file for a part; it counts once ``keep`` was called."""
+        return (upload.folder / f".{_part(number)}").open("wb")
+
+    def keep(self, upload: Upload, number: str) -> str:
+        """The part was received whole. Returns its ETag."""
+        name = _part(number)
+        (upload.folder / f".{name}").replace(upload.folder / name)
+        return f'"{upload.folder.name}-{name}"'
+
+    def complete(self, upload: Upload, parts: Sequence[str]) -> None:
+        """Put the parts together, in this order, as the object."""
+        paths = [upload.folder / _part(number) for number in parts]
+        if not paths or not all(path.is_file() for path in paths):
+            raise StorageError("InvalidPart", "One or more of the specified parts could not be found.")
+        with self._buckets.writing(upload.bucket, upload.key) as target:
+            for path in paths:
+                with path.open("rb") as source:
+                    shutil.copyfileobj(source, target, BLOCK)
+        self.abort(upload)
+
+    def abort(self, upload: Upload) -> None:
+        shutil.rmtree(upload.folder, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        return [path for path in self._folder.iterdir() if _ID.fullmatch(path.name)] if self._folder.is_dir() else []
+
+    def _expire(self) -> None:
+        for folder in self._all():
+            if abs(time.time() - folder.stat().st_mtime) > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _part(number: str) -> str:
+    if number.isascii() and number.isdigit() and len(number) < 6 and 1 <= int(number) <= MOST_PARTS:
+        return f"part-{int(number)}"
+    raise StorageError("InvalidArgument", f"Part numbers are 1 to {MOST_PARTS}.")
