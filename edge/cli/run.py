@@ -40,6 +40,9 @@ def run(ctx: click.Context, printing: bool) -> None:
     # where each thread was, by file and line, when the watchdog ended it (SIGABRT) or a library crashed it
     faulthandler.enable()
 
+    if chosen := ctx.find_root().obj:
+        os.environ["EDGE_CONFIG"] = str(chosen)  # for child processes, and for the page that edits the file
+
     def read() -> tuple[Settings, Path]:
         current = settings(ctx)
         logs.to_stderr(current.log)

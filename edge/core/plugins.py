@@ -63,7 +63,7 @@ def where(kind: str, table: dict[str, str], name: str) -> tuple[str, str]:
 
 
 EXTRAS = {
-    "api": ("starlette", "uvicorn"),
+    "api": ("starlette", "tomlkit", "uvicorn"),
     "sync": ("tuf", "urllib3"),
     "hub": ("tuf", "securesystemslib"),
 }

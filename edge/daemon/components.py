@@ -166,6 +166,8 @@ class HttpEndpoint(Component):
             lambda: context.release,
             context.client.health,
             SubjectEraser(context).forget,
+            context.restart,
+            context.reload,
         )
         self._server = ApiServer(
             context.effective_settings, context.state, collections=context.collections, publish=publish,

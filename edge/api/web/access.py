@@ -17,7 +17,8 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from edge.api.http import bodies as bodies
@@ -45,7 +46,7 @@ MOST_LOGIN = 4096
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "form-action 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -54,69 +55,115 @@ HEADERS = {
 }
 
 
+Role = Literal["look", "review", "manage"]
+RANK: dict[Role, int] = {"look": 0, "review": 1, "manage": 2}
+"""a role may do what lower ones may"""
+OWNER, LOCAL = "owner", "this machine"
+"""names of who has ``page.token``, and of who needs none"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks."""
+
+    name: str
+    role: Role
+
+
+@dataclass(slots=True)
+class Session:
+    """A login of one browser."""
+
+    visitor: Visitor
+    until: float
+    """monotonic seconds when it ends, whatever happens"""
+    seen: float
+    """monotonic seconds of the latest request"""
+
+
 class AccessControl:
     """Decides about one request at a time, on the endpoint's loop."""
 
     def __init__(self, settings: PageSettings, device: str) -> None:
-        self._token = settings.token.get_secret_value()
+        owner = {settings.token.get_secret_value().encode(): Visitor(OWNER, "manage")}
+        others = {
+            one.token.get_secret_value().encode(): Visitor(name, one.role) for name, one in settings.users.items()
+        }
+        self._tokens: dict[bytes, Visitor] = {token: one for token, one in {**others, **owner}.items() if token}
+        self._idle = settings.idle_days * 86400
         names = {"localhost", device, f"{device}.local", socket.gethostname(), *settings.hosts}
         self._names = {name.lower() for name in names}
-        self._sessions: OrderedDict[str, float] = OrderedDict()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def open(self, handler: Handler) -> Handler:
         """For what holds no secret: the page itself, its script and style."""
-        return self._guarded(handler, private=False, changing=False)
+        return self._guarded(handler, None, changing=False)
 
-    def private(self, handler: Handler) -> Handler:
-        """For what only the owner may see."""
-        return self._guarded(handler, private=True, changing=False)
+    def private(self, handler: Handler, role: Role = "look") -> Handler:
+        """For what only visitors with a role may see."""
+        return self._guarded(handler, role, changing=False)
 
-    def changing(self, handler: Handler) -> Handler:
+    def changing(self, handler: Handler, role: Role = "manage") -> Handler:
         """For what changes something."""
-        return self._guarded(handler, private=True, changing=True)
+        return self._guarded(handler, role, changing=True)
 
     async def asked(self, request: Request) -> Response:
         """Whether this browser must log in first: an answer that no browser takes for an error."""
         from starlette.responses import JSONResponse
 
-        known = self._is_known(request, request.headers.get("host", ""))
-        return JSONResponse({"login": bool(self._token) and not known})
+        visitor = self._visitor(request, request.headers.get("host", ""))
+        found = {"who": visitor.name, "role": visitor.role} if visitor else {}
+        return JSONResponse({"login": bool(self._tokens) and visitor is None, **found})
+
+    async def logout(self, request: Request) -> Response:
+        """End the session of this browser."""
+        from starlette.responses import JSONResponse
+
+        if refusal := self._refusal(request, None, changing=True):
+            return refusal
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        answer = JSONResponse({"ok": True}, headers=HEADERS)
+        answer.delete_cookie(COOKIE, path="/")
+        return answer
 
     async def login(self, request: Request) -> Response:
         """A session for the token, as a cookie that no script can read."""
         from starlette.responses import JSONResponse
 
         address = request.client.host if request.client else ""
-        if refusal := self._refusal(request, private=False, changing=True):
+        if refusal := self._refusal(request, None, changing=True):
             return refusal
-        if not self._token:
+        if not self._tokens:
             return said(403, "there is no token to log in with", "set page.token, or look from this machine")
         if self._tried_too_often(address):
             return said(429, "too many wrong tokens", "wait a minute")
-        if not hmac.compare_digest(await _token_of(request), self._token.encode()):
+        visitor = self._holder(await _token_of(request))
+        if visitor is None:
             self._wrong.setdefault(address, []).append(time.monotonic())
             await asyncio.sleep(WRONG_PAUSE)
             return said(401, "that is not the token", "look at page.token, or the credential page-token")
         self._wrong.pop(address, None)
         session = secrets.token_urlsafe(32)
-        self._sessions[session] = time.monotonic() + SESSION_SECONDS
+        now = time.monotonic()
+        self._sessions[session] = Session(visitor, now + SESSION_SECONDS, now)
         while len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
-        answer = JSONResponse({"ok": True}, headers=HEADERS)
+        answer = JSONResponse({"ok": True, "who": visitor.name, "role": visitor.role}, headers=HEADERS)
         answer.set_cookie(COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="strict", path="/")
         return answer
 
-    def _guarded(self, handler: Handler, *, private: bool, changing: bool) -> Handler:
+    def _guarded(self, handler: Handler, role: Role | None, *, changing: bool) -> Handler:
         async def answer(request: Request) -> Response:
-            response = self._refusal(request, private, changing) or await handler(request)
+            response = self._refusal(request, role, changing) or await handler(request)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
 
         return answer
 
-    def _refusal(self, request: Request, private: bool, changing: bool) -> Response | None:
+    def _refusal(self, request: Request, role: Role | None, changing: bool) -> Response | None:
+        """Why a request is refused; None where it may go on. ``role``: the least that is needed; None: none."""
         host = request.headers.get("host", "")
         if not self._is_ours(host):
             return said(
@@ -126,15 +173,22 @@ class AccessControl:
         if origin is not None and urlsplit(origin).netloc != host:
             return said(403, "the request comes from another site", "open this device's own page")
         site = request.headers.get("sec-fetch-site", "none")
-        navigates = request.headers.get("sec-fetch-mode") == "navigate" and not private and not changing
+        navigates = request.headers.get("sec-fetch-mode") == "navigate" and role is None and not changing
         if site not in ("same-origin", "none") and not navigates:
             return said(403, "the request comes from another site", "open this device's own page")
         if changing and request.headers.get(MARK) != "1":
             return said(403, f"the header {MARK}: 1 is missing", "use the page")
-        if private and not self._is_known(request, host):
-            if not self._token:
-                return said(403, "only this machine may look: no token is set", "set page.token")
+        return None if role is None else self._role_refusal(request, host, role)
+
+    def _role_refusal(self, request: Request, host: str, role: Role) -> Response | None:
+        visitor = self._visitor(request, host)
+        if visitor is None and not self._tokens:
+            return said(403, "only this machine may look: no token is set", "set page.token")
+        if visitor is None:
             return said(401, "log in first", "POST the token to /page/login, or send it as a bearer token")
+        if RANK[visitor.role] < RANK[role]:
+            return said(403, f"the role {visitor.role!r} may not do this", f"log in with the role {role!r} or higher")
+        request.scope["edge.who"] = visitor.name
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -142,20 +196,26 @@ class AccessControl:
         name = _hostname(host)
         return name in self._names or _address(name) is not None
 
-    def _is_known(self, request: Request, host: str) -> bool:
-        if not self._token:
-            return _is_local(request, host)
-        session = request.cookies.get(COOKIE, "")
-        if self._sessions.get(session, 0.0) > time.monotonic():
-            return True
+    def _visitor(self, request: Request, host: str) -> Visitor | None:
+        if not self._tokens:
+            return Visitor(LOCAL, "manage") if _is_local(request, host) else None
+        session, now = self._sessions.get(request.cookies.get(COOKIE, "")), time.monotonic()
+        if session is not None and now < session.until and now - session.seen < self._idle:
+            session.seen = now
+            return session.visitor
         address = request.client.host if request.client else ""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or self._tried_too_often(address):
-            return False
-        right = hmac.compare_digest(token.strip().encode(), self._token.encode())
-        if not right:
+            return None
+        visitor = self._holder(token.strip().encode("utf-8", "surrogatepass"))
+        if visitor is None:
             self._wrong.setdefault(address, []).append(time.monotonic())
-        return right
+        return visitor
+
+    def _holder(self, given: bytes) -> Visitor | None:
+        """Whose token it is. Every token is compared, so that the time tells nothing."""
+        found = [one for token, one in self._tokens.items() if hmac.compare_digest(given, token)]
+        return found[0] if found else None
 
     def _tried_too_often(self, address: str) -> bool:
         now = time.monotonic()

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from edge import __version__
 from edge.api.web import prometheus as metrics
 from edge.api.web.access import AccessControl, said
+from edge.api.web.device_routes import DeviceRoutes
 from edge.api.web.enrollment_routes import EnrollmentRoutes
 from edge.api.web.event_stream import EventStream
 from edge.api.web.history_routes import HistoryRoutes
 from edge.api.web.live import LiveView
 from edge.api.web.people_routes import PeopleRoutes
 from edge.api.web.review_routes import ReviewRoutes
+from edge.api.web.settings_routes import SettingsRoutes
 from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
-    "rows.js", "words.js", "history.js", "subjects.js",
+    "rows.js", "words.js", "history.js", "subjects.js", "device.js",
+    "settings.js",
 )  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),
     "page.css": ("page.css", "text/css"),
+    "manifest.webmanifest": ("manifest.webmanifest", "application/manifest+json"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "ja")},
     **{name: (name, "text/javascript") for name in SCRIPTS},
@@ -66,6 +70,8 @@ class StatusPage:
         self._questions = ReviewRoutes(settings, state, collections)
         self._history = HistoryRoutes(settings, state)
         self._people = PeopleRoutes(settings, state, collections, self._history)
+        self._device = DeviceRoutes(settings, self._history)
+        self._setup = SettingsRoutes(settings, state, self._history)
         self._stats: Callable[[], Stats] | None = None
         self._present: Callable[[], Sequence[CameraPresence]] = tuple
         self._latest: Callable[[str], Frame | None] = lambda _: None
@@ -80,10 +86,16 @@ class StatusPage:
         release: Callable[[], str],
         link: Callable[[], LinkHealth] | None = None,
         forget: Callable[[str], object] | None = None,
+        restart: Callable[[], None] | None = None,
+        reload: Callable[[], None] | None = None,
     ) -> None:
-        """Where the current state comes from. ``link``: of the link to the broker. ``forget`` erases a subject."""
+        """Where the current state comes from. ``link``: of the link to the broker. ``forget`` erases a subject.
+
+        ``restart`` restarts the daemon, ``reload`` makes it read the settings again.
+        """
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
-        self._link, self._people.forget = link, forget
+        self._link, self._people.forget, self._device.restart = link, forget, restart
+        self._setup.reload = reload
         self._enrollment.latest = self._camera
 
     def serve(self, lane: WorkQueue, models: ModelPool) -> None:
@@ -93,6 +105,7 @@ class StatusPage:
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""
         self.feed.close()
+        self._device.close()
         for part in (self._questions, self._people, self._history):
             part.close()
 
@@ -107,12 +120,14 @@ class StatusPage:
         from starlette.routing import Route
 
         door, enrollment, questions = self._door, self._enrollment, self._questions
-        history, people = self._history, self._people
+        history, people, device = self._history, self._people, self._device
+        setup = self._setup
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
             Route("/page/door", door.open(door.asked), methods=["GET"]),
             Route("/page/login", door.login, methods=["POST"]),
+            Route("/page/logout", door.logout, methods=["POST"]),
             Route("/page/state", door.private(self._answer_state), methods=["GET"]),
             Route("/page/events", door.private(self._answer_events), methods=["GET"]),
             Route("/page/collections/{name}", door.private(self._answer_collection), methods=["GET"]),
@@ -122,10 +137,10 @@ class StatusPage:
             Route("/page/looks/{word}", door.changing(enrollment.enroll), methods=["POST"]),
             Route("/page/review", door.private(questions.listed), methods=["GET"]),
             Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
-            Route("/page/review/{number:int}/split", door.changing(questions.split), methods=["POST"]),
+            Route("/page/review/{number:int}/split", door.changing(questions.split, "review"), methods=["POST"]),
             Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
-            Route("/page/review/answers", door.changing(questions.answered), methods=["POST"]),
-            Route("/page/review/undo", door.changing(questions.undone), methods=["POST"]),
+            Route("/page/review/answers", door.changing(questions.answered, "review"), methods=["POST"]),
+            Route("/page/review/undo", door.changing(questions.undone, "review"), methods=["POST"]),
             Route("/page/review/delete", door.changing(questions.deleted), methods=["POST"]),
             Route("/page/history", door.private(history.listed), methods=["GET"]),
             Route("/page/history/timeline", door.private(history.timeline), methods=["GET"]),
@@ -134,11 +149,19 @@ class StatusPage:
             Route("/page/history/{number:int}", door.private(history.one), methods=["GET"]),
             Route("/page/history/{number:int}/picture.jpg", door.private(history.picture), methods=["GET"]),
             Route("/page/history/{number:int}/delete", door.changing(history.deleted), methods=["POST"]),
+            Route("/page/settings", door.private(setup.told, "manage"), methods=["GET"]),
+            Route("/page/settings/preview", door.changing(setup.previewed), methods=["POST"]),
+            Route("/page/settings/apply", door.changing(setup.applied), methods=["POST"]),
+            Route("/page/settings/undo", door.changing(setup.undone), methods=["POST"]),
+            Route("/page/settings/camera", door.changing(setup.tested), methods=["POST"]),
+            Route("/page/device/log", door.private(device.log, "manage"), methods=["GET"]),
+            Route("/page/device/doctor", door.changing(device.doctor), methods=["POST"]),
+            Route("/page/device/{action}", door.changing(device.acted), methods=["POST"]),
             Route("/page/people/{collection}", door.private(people.listed), methods=["GET"]),
             Route("/page/people/{collection}/subject", door.private(people.one), methods=["GET"]),
             Route("/page/people/{collection}/{action}", door.changing(people.changed), methods=["POST"]),
             Route("/page/strangers", door.private(people.strangers), methods=["GET"]),
-            Route("/page/strangers/{name}", door.changing(people.named), methods=["POST"]),
+            Route("/page/strangers/{name}", door.changing(people.named, "review"), methods=["POST"]),
             Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
             Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
         ]

@@ -163,6 +163,17 @@ class ApiSettings(Section):
     )
 
 
+class PageUser(Section):
+    """[page.users.<name>]: somebody with a token and a role of their own."""
+
+    token: Annotated[SecretStr, AfterValidator(_long_token)] = Field(
+        examples=["a long secret"], description="What this user logs in with."
+    )
+    role: Literal["look", "review", "manage"] = Field(
+        "look", description="look: see everything; review: answer questions as well; manage: change everything."
+    )
+
+
 class PageSettings(Section):
     """[page]: the status page and /metrics, served by the endpoint of [api] inside the daemon."""
 
@@ -171,6 +182,12 @@ class PageSettings(Section):
         SecretStr(""),
         description="What browsers log in with; empty: those of this machine alone may look. Credential: 'page-token'.",
     )
+    users: dict[str, PageUser] = Field(
+        {},
+        examples=[{"kim": {"token": "a long secret", "role": "review"}}],
+        description="Further tokens, each with a role: 'look', 'review' or 'manage'. page.token may manage.",
+    )
+    idle_days: float = Field(7.0, gt=0, le=365, description="Days without a visit after which a login ends.")
     hosts: tuple[str, ...] = Field(
         (),
         examples=[("porch.example.org",)],

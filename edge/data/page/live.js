@@ -185,7 +185,7 @@ function facts(state) {
     [t("Memory"), `${state.memory_mb} MB`], [t("Version"), state.version], [t("Release"), state.release],
   ].filter(([, value]) => value);
   const flat = rows.flatMap(([name, value]) => [["dt", name], ["dd", value]]);
-  fill($("facts"), flat, ([tag, text]) => make(tag, "", text));
+  fill($("device-facts"), flat, ([tag, text]) => make(tag, "", text));
 }
 
 /* ---- events ---- */

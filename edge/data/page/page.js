@@ -1,10 +1,12 @@
 /** The whole page: which part of it is shown, what the device says of itself, and the login. */
 
 import { $, ask, duration, fill, hooks, make } from "./common.js";
+import * as device from "./device.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
 import * as people from "./people.js";
 import * as review from "./review.js";
+import * as settings from "./settings.js";
 import * as subjects from "./subjects.js";
 import * as texts from "./words.js";
 
@@ -12,7 +14,7 @@ const { t, plural } = texts;
 
 const STATE_EVERY = 2000; // milliseconds between two requests for the state
 const PATIENCE = 4000; // milliseconds that the device may take to answer one
-const PARTS = ["live", "history", "people", "review"];
+const PARTS = ["live", "history", "people", "review", "settings", "device"];
 
 hooks.login = () => {
   $("main").hidden = $("parts").hidden = true;
@@ -46,6 +48,14 @@ function show(state) {
   review.show(state.review);
 }
 
+/** Who looks, and so what is offered. The device refuses the rest as well. */
+function visitor({ who = "", role = "manage" }) {
+  document.body.dataset.role = role;
+  const may = { look: t("You may look."), review: t("You may look and answer questions."), manage: t("You may change everything.") };
+  $("role-about").textContent = `${who}: ${may[role] ?? role}`;
+  $("logout").hidden = who === "this machine";
+}
+
 /** The part that the address names. */
 function turn() {
   const name = location.hash.slice(1);
@@ -63,6 +73,8 @@ function turn() {
   if (part === "live") live.run();
   if (part === "history") history.enter();
   if (part === "people") subjects.enter();
+  if (part === "settings") settings.enter();
+  if (part === "device") device.enter();
 }
 
 let looking = false;
@@ -72,7 +84,11 @@ async function look() {
   looking = true;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    if ($("main").hidden && (await (await ask("/page/door", { signal })).json()).login) return hooks.login();
+    if ($("main").hidden) {
+      const said = await (await ask("/page/door", { signal })).json();
+      if (said.login) return hooks.login();
+      visitor(said);
+    }
     const answer = await ask("/page/state", { signal });
     if (answer.status === 401) return;
     if (!answer.ok) return say((await answer.json()).error, "off");
@@ -112,6 +128,8 @@ async function login(submitted) {
 }
 
 await texts.begin();
+device.begin();
+settings.begin();
 history.begin();
 people.begin();
 subjects.begin();

@@ -194,7 +194,7 @@ def test_of_many_questions_only_those_that_can_be_seen_are_drawn(
 @pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
 def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser, size: str, dark: bool) -> None:
     browser.size(size, dark)
-    for part in ("live", "history", "people", "review"):
+    for part in ("live", "history", "people", "settings", "device", "review"):
         browser.js(f"location.hash = '{part}'")
         browser.until(f"!document.querySelector('#part-{part}').hidden")
         assert browser.accessibility() == []
@@ -410,7 +410,9 @@ def test_a_broker_that_is_down_is_seen_at_once(opened: Opened, browser: Browser)
         browser.until("document.querySelector('#problems').innerText.includes('Broker: unreachable.')")
         assert browser.js("document.querySelector('.brand').className") == "brand warn"
         page.page.begin(lambda: None, tuple, lambda _: None, str, lambda: LinkHealth(Link.ONLINE))  # type: ignore[arg-type,return-value]
-        browser.until("[...document.querySelectorAll('#facts dd')].some((one) => one.textContent === 'connected')")
+        browser.until(
+            "[...document.querySelectorAll('#device-facts dd')].some((one) => one.textContent === 'connected')"
+        )
 
 
 def reach(browser: Browser, element: str) -> None:

@@ -1,0 +1,85 @@
+/** The device: broker, release, findings of the doctor, log, restart, update, rollback, who changed what. */
+
+import { $, ask, button, dates, make, path, post, tell, words } from "./common.js";
+import { LANGUAGES, choose, language, t } from "./words.js";
+
+const LOG_EVERY = 5000;
+const THEME = "edge.theme";
+let timer = 0;
+
+export function enter() {
+  log();
+  changes();
+  clearInterval(timer);
+  timer = setInterval(() => ($("part-device").hidden || document.hidden ? null : log()), LOG_EVERY);
+}
+
+async function log() {
+  if (document.body.dataset.role !== "manage") return;
+  const answer = await ask("/page/device/log").catch(() => null);
+  if (!answer?.ok) return;
+  const { lines } = await answer.json();
+  const key = `${lines.length} ${lines.at(-1)?.time}`;
+  if ($("device-log").dataset.key === key) return;
+  $("device-log").dataset.key = key;
+  $("device-log").replaceChildren(...lines.slice().reverse().map(({ time, level, text }) => make("li", level, "", make("time", "", dates.clock.format(time * 1000)), make("span", "", text))));
+}
+
+async function changes() {
+  const answer = await ask("/page/history/changes").catch(() => null);
+  if (!answer?.ok) return;
+  const said = await answer.json();
+  const lines = said.changes.map((one) => make("li", "", "", make("time", "", dates.moment.format(one.time * 1000)), make("span", "", [one.who, one.what, one.subject].filter(Boolean).join(" · "))));
+  $("device-changes").replaceChildren(...(lines.length ? lines : [make("li", "none", t("Nothing was changed here yet."))]));
+}
+
+async function doctor() {
+  $("doctor-run").disabled = true;
+  $("doctor-state").textContent = t("checking: this takes up to a minute");
+  const said = await post("/page/device/doctor");
+  $("doctor-run").disabled = false;
+  $("doctor-state").textContent = "";
+  if (!said.ok) return tell(words(said), "bad");
+  const bad = said.findings.filter((one) => one.level !== "ok");
+  $("doctor-state").textContent = bad.length ? "" : t("Everything is well.");
+  $("doctor-findings").replaceChildren(...bad.map(({ level, part, what, why, try: hint }) => make("li", `finding ${level}`, "",
+    make("b", "", `${part}: ${what}`), ...(why ? [make("span", "", why)] : []), ...(hint ? [make("small", "", t("Try: {hint}", { hint }))] : []))));
+}
+
+async function act(action, text) {
+  if (!confirm(text)) return;
+  tell(t("working"));
+  const said = await post(path("device", action));
+  if (!said.ok) return tell(words(said), "bad");
+  tell(said.text || t("done"));
+  changes();
+}
+
+/* ---- theme and language: of this browser ---- */
+
+function theme(wanted) {
+  if (wanted) localStorage.setItem(THEME, wanted); else localStorage.removeItem(THEME);
+  paintTheme();
+}
+
+export function paintTheme() {
+  const wanted = localStorage.getItem(THEME) ?? "";
+  if (wanted) document.documentElement.dataset.theme = wanted; else delete document.documentElement.dataset.theme;
+  $("theme").value = wanted;
+}
+
+export function begin() {
+  $("doctor-run").addEventListener("click", doctor);
+  const actions = [
+    ["restart", t("Restart"), t("Restart the daemon? The cameras stop for some seconds.")],
+    ["update", t("Update now"), t("Fetch and install the newest release now?")],
+    ["rollback", t("Roll back"), t("Go back to the release before this one?")],
+  ];
+  $("device-actions").replaceChildren(...actions.map(([action, text, sure]) => button(text, "", () => act(action, sure), "plain")));
+  $("language").replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => Object.assign(make("option", "", name), { value: code, lang: code })));
+  $("language").value = language();
+  $("language").addEventListener("change", () => choose($("language").value));
+  $("theme").addEventListener("change", () => theme($("theme").value));
+  $("logout").addEventListener("click", async () => { await post("/page/logout"); location.reload(); });
+  paintTheme();
+}
