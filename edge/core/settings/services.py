@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     SecretStr,
     model_validator,
@@ -163,8 +165,10 @@ class ApiSettings(Section):
     )
 
 
-class PageUser(Section):
-    """[page.users.<name>]: somebody with a token and a role of their own."""
+class PageUser(BaseModel):
+    """A user of ``page.users``: an inline table, not a section of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     token: Annotated[SecretStr, AfterValidator(_long_token)] = Field(
         examples=["a long secret"], description="What this user logs in with."
@@ -185,7 +189,8 @@ class PageSettings(Section):
     users: dict[str, PageUser] = Field(
         {},
         examples=[{"kim": {"token": "a long secret", "role": "review"}}],
-        description="Further tokens, each with a role: 'look', 'review' or 'manage'. page.token may manage.",
+        description="Further tokens, each with a role: 'look', 'review' (answer questions as well) or 'manage' "
+        "(everything, as page.token may).",
     )
     idle_days: float = Field(7.0, gt=0, le=365, description="Days without a visit after which a login ends.")
     hosts: tuple[str, ...] = Field(
