@@ -10,8 +10,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field, StrictInt
@@ -34,7 +36,7 @@ from edge.mqtt.messages import (
     parse,
     to_json,
 )
-from edge.mqtt.subscriptions import Incoming
+from edge.mqtt.subscriptions import Delivered, Incoming
 from edge.mqtt.topics import Address, Topics
 
 KINDS: dict[str, type[DeviceStatus | Info | Stats | Reported | ErasureNotices]] = {
@@ -75,26 +77,22 @@ def event_of(address: Address, payload: bytes) -> Arrived:
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+CAMERAS = 50_000
+"""topics that are remembered as they were taken apart"""
+BATCH = 1000
 """messages of one transaction, at most"""
 GATHER = 0.02
 """seconds that a message waits for others to share its transaction with"""
 WAITING = 20_000
-"""messages that wait here; a broker of MQTT 5 keeps to far fewer by itself"""
+"""messages that wait here before no more are read; a broker of MQTT 5 keeps to far fewer by itself"""
+IDLE = 0.5
+"""seconds that an empty ingest waits before it looks after its other work"""
 RETRY = (0.5, 30.0)
 """seconds between two attempts at a database that refuses: at first, and at most"""
 GREETINGS = 50
 """at once: a fleet must not send all it has in the same moment"""
 NOTHING = DeliveryMark(1, 0)
 FORGET_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message, and what to call when it is stored."""
-
-    message: Incoming
-    acknowledge: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -124,7 +122,11 @@ class Ingest:
         self._forgetting = FleetErasure(hub, store, published)
         self._erasure_notices: dict[str, ErasureNotices] = {}
         """of devices that have forgotten somebody"""
-        self._queue: queue.Queue[Received] = queue.Queue(WAITING)
+        self._queue: queue.SimpleQueue[Sequence[Delivered]] = queue.SimpleQueue()
+        self._rest: deque[Delivered] = deque()
+        """messages that came beside those of the last batch"""
+        self._taken = self._gathered = 0
+        """messages: each is written by one thread"""
         self._dirty: dict[Epoch, int] = {}
         """marks that were not published yet"""
         self._sessions: dict[str, int] = {}
@@ -132,7 +134,13 @@ class Ingest:
         """devices to be told that a hub is there"""
         self._stopping = threading.Event()
         self._next_forget = time.monotonic()
-        self.client = MqttClient(mqtt, f"edge-hub-{hub.name}", sink=self._take, session_seconds=hub.session_seconds)
+        self.client = MqttClient(
+            mqtt,
+            f"edge-hub-{hub.name}",
+            sink=self._take,
+            sink_ready=self._has_room,
+            session_seconds=hub.session_seconds,
+        )
         share = f"$share/{hub.group}/" if hub.group else ""
         self.client.subscribe(f"{share}{topics.reports(kind='event')}", _nobody)
         for kind in KINDS:
@@ -151,14 +159,15 @@ class Ingest:
         self.client.stop()
         self._store.database.close()
 
-    def _take(self, message: Incoming, acknowledge: Callable[[], None]) -> None:
-        try:
-            self._queue.put_nowait(Received(message, acknowledge))
-        except queue.Full:
-            log.debug("ingest: too many messages wait; this one stays unacknowledged")
+    def _take(self, delivered: Sequence[Delivered]) -> None:
+        self._taken += len(delivered)
+        self._queue.put(delivered)
+
+    def _has_room(self) -> bool:
+        return self._taken - self._gathered < WAITING
 
     def _run(self) -> None:
-        while not (self._stopping.is_set() and self._queue.empty()):
+        while not (self._stopping.is_set() and self._queue.empty() and not self._rest):
             batch = self._gather()
             if batch and not self._keep(batch):
                 return
@@ -166,21 +175,22 @@ class Ingest:
             self._publish_greetings()
             self._forget()
 
-    def _gather(self) -> list[Received]:
+    def _gather(self) -> list[Delivered]:
         """What has arrived, a batch at most; waits a moment for it."""
-        try:
-            batch = [self._queue.get(timeout=0.5)]
-        except queue.Empty:
-            return []
-        until = time.monotonic() + GATHER
-        while len(batch) < BATCH:
+        until = time.monotonic() + (GATHER if self._rest else IDLE)
+        while len(self._rest) < BATCH:
+            before = len(self._rest)
             try:
-                batch.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
+                self._rest.extend(self._queue.get(timeout=max(0.0, until - time.monotonic())))
             except queue.Empty:
                 break
+            if not before:
+                until = time.monotonic() + GATHER
+        batch = [self._rest.popleft() for _ in range(min(BATCH, len(self._rest)))]
+        self._gathered += len(batch)
         return batch
 
-    def _keep(self, batch: Sequence[Received]) -> bool:
+    def _keep(self, batch: Sequence[Delivered]) -> bool:
         """Store ``batch`` however long it takes; False: told to stop before it was stored."""
         arrived, documents = self._read(batch)
         self.counts.received += len(arrived)
@@ -198,8 +208,7 @@ class Ingest:
                     return False
         if failures:
             log.info("ingest: the database takes events again, after %d attempts", failures)
-        for one in batch:
-            one.acknowledge()
+        self.client.acknowledge(batch)
         return True
 
     def _store_batch(self, arrived: Sequence[Arrived], documents: Sequence[Document]) -> None:
@@ -231,12 +240,12 @@ class Ingest:
                 log.error("ingest: what %s forgot cannot be forgotten here: %s", device, error)
             del self._erasure_notices[device]
 
-    def _read(self, batch: Sequence[Received]) -> tuple[list[Arrived], list[Document]]:
+    def _read(self, batch: Sequence[Delivered]) -> tuple[list[Arrived], list[Document]]:
         arrived: list[Arrived] = []
         documents: list[Document] = []
         for one in batch:
             try:
-                address = topics.parse(one.message.topic)
+                address = _address(one.message.topic)
                 if address.kind == "event":
                     arrived.append(event_of(address, one.message.payload))
                 elif document := self._document(address, one.message.payload):
@@ -289,6 +298,10 @@ class Ingest:
             return
         if gone:
             log.info("ingest: deleted %d events older than %g days", gone, self._hub.keep_days)
+
+
+_address = lru_cache(CAMERAS)(topics.parse)
+"""the same few topics come again and again"""
 
 
 def _nobody(_message: Incoming) -> None:

@@ -79,7 +79,9 @@ class SimulatedDevice:
             to_json(DeviceStatus(False, 1, "stopped")),
             to_json(DeviceStatus(False, 1, "lost")),
         )
-        self.client = connection.build(fleet.mqtt, f"edge-{name}", "5", presence, connection.BrokerLimits())
+        self.client: connection.BrokerConnection = connection.build(
+            fleet.mqtt, f"edge-{name}", "5", presence, connection.BrokerLimits()
+        )
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_message = self._on_message

@@ -200,4 +200,6 @@ def _unreadable(one: Arrived, now: float) -> tuple[object, ...]:
 
 def _clean(text: str) -> str:
     """As text that every database takes: no NUL, no half surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -13,7 +13,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -24,11 +24,12 @@ from edge.core.errors import SettingsError
 from edge.core.settings.messaging import MqttSettings
 from edge.core.system.heartbeat import Heartbeat
 from edge.mqtt import connection
+from edge.mqtt.bulk_connection import BulkConnection
 from edge.mqtt.connection import BirthAndWill, BrokerLimits, ReasonCodes
 from edge.mqtt.inflight import Ack, Acknowledged, InflightPublish, InflightPublishes
 from edge.mqtt.link_state import REASON_HINTS, UNANSWERED, Link, LinkHealth, LinkState, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT, DeviceStatus, to_json
-from edge.mqtt.subscriptions import Handler, Sink, Subscriptions, read, understood
+from edge.mqtt.subscriptions import Delivered, Handler, Sink, Subscriptions, read, understood
 from edge.mqtt.topics import LONGEST, Topics
 
 log = logging.getLogger(__name__)
@@ -63,9 +64,12 @@ class MqttClient:
         presence: BirthAndWill | None = None,
         *,
         sink: Sink | None = None,
+        sink_ready: Callable[[], bool] = lambda: True,
         session_seconds: int = connection.SESSION_SECONDS,
     ) -> None:
-        """``sink`` is given every message, on paho's thread, in place of the handlers; it must not wait.
+        """``sink`` is given every message in place of the handlers, on paho's thread; it must not wait.
+
+        Each message is to be given to ``acknowledge``. Nothing is read from the broker while ``sink_ready`` says no.
 
         ``session_seconds``: how long the broker keeps our session while we are away; MQTT 5 only.
         """
@@ -74,7 +78,7 @@ class MqttClient:
         self.work_pulse, self.network_pulse = Heartbeat(), Heartbeat()
         """of the work thread; of paho's while it is connected: a connect may wait for the resolver for long"""
         self._settings, self._client_id, self._presence = settings, client_id, presence
-        self._sink, self._session_seconds = sink, session_seconds
+        self._sink, self._sink_ready, self._session_seconds = sink, sink_ready, session_seconds
         self._record, self._inbox, self._flights = LinkState(settings), Subscriptions(), InflightPublishes()
         self._paho: paho.Client | None = None
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -265,7 +269,7 @@ class MqttClient:
                 self._record.version,
                 self._presence,
                 self._record.limits,
-                bool(self._sink),
+                BulkConnection if self._sink else None,
             )
             client.pulse = self.network_pulse
             self._listen(client)
@@ -310,6 +314,8 @@ class MqttClient:
         client.on_subscribe = _guarded(self._on_subscribe)
         client.on_log = _guarded(self._on_log)
         client.on_socket_open = _guarded(self._on_socket_open)
+        if isinstance(client, BulkConnection):
+            client.receive, client.ready = _guarded(self._receive), self._sink_ready
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
         returns = not code.is_failure and self._record.returns_to_5()
@@ -321,6 +327,8 @@ class MqttClient:
             self._tasks.put(self._replace)
             return
         self._record.connected()
+        if isinstance(client, BulkConnection):
+            client.connection = self._record.connects
         self._obey(properties)
         if filters := self._inbox.filters(self._record.version):
             self._ask(client, filters)
@@ -405,23 +413,22 @@ class MqttClient:
             if code.is_failure:
                 self._record.not_subscribed(topic_filter, str(code))
 
-    def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self._record.heard()
         incoming = read(message)
-        if self._sink:
-            self._sink(incoming, self._acknowledgement(client, message))
-        elif self._inbox.admit():
+        if self._inbox.admit():
             self._tasks.put(lambda: self._inbox.handle(incoming))
 
-    def _acknowledgement(self, client: paho.Client, message: paho.MQTTMessage) -> Callable[[], None]:
-        connection, mid, qos = self._record.connects, message.mid, message.qos
+    def _receive(self, delivered: Sequence[Delivered]) -> None:
+        self._record.heard()
+        assert self._sink is not None  # noqa: S101
+        self._sink(delivered)
 
-        def acknowledge() -> None:
-            # a later connection counts its messages anew: the number would be another one's
-            if connection == self._record.connects and client is self._paho:
-                client.ack(mid, qos)
-
-        return acknowledge
+    def acknowledge(self, delivered: Sequence[Delivered]) -> None:
+        """Let the broker forget messages that the sink was given; those of an earlier connection come again."""
+        client = self._paho
+        if isinstance(client, BulkConnection):
+            client.acknowledge([one.mid for one in delivered if one.qos and one.connection == client.connection])
 
     def _on_log(self, _client: paho.Client, _data: Any, _level: int, text: str) -> None:
         if text.startswith(("Received PINGRESP", "Received SUBACK")):

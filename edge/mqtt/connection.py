@@ -124,18 +124,21 @@ def build(
     version: str,
     presence: BirthAndWill | None,
     limits: BrokerLimits,
-    manual_ack: bool = False,
+    kind: type[BrokerConnection] | None = None,
 ) -> BrokerConnection:
-    """A paho client, not yet connected. ``version``: ``5`` or ``3.1.1``. Raises SettingsError for unusable files."""
+    """A paho client, not yet connected. Raises SettingsError for unusable files.
+
+    ``version``: ``5`` or ``3.1.1``. A client of a ``kind`` acknowledges messages itself.
+    """
     modern = version == "5"
-    client = BrokerConnection(
+    client = (kind or BrokerConnection)(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         # a 3.1.1 session has no end: commands of last year would wait in it
         clean_session=None if modern else True,
         protocol=MQTTProtocolVersion.MQTTv5 if modern else MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=True,
-        manual_ack=manual_ack,
+        manual_ack=kind is not None,
     )
     client.suppress_exceptions = True
     client.max_inflight_messages_set(limits.inflight)

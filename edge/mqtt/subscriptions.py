@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
@@ -26,9 +26,21 @@ class Incoming:
     correlation: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message that the broker keeps until it is acknowledged."""
+
+    message: Incoming
+    mid: int
+    """its id on this connection; 0 at QoS 0"""
+    qos: int
+    connection: int
+    """number of the connection: a later one counts its messages anew"""
+
+
 Handler = Callable[[Incoming], None]
-Sink = Callable[[Incoming, Callable[[], None]], None]
-"""takes a message and what to call when it is safe: only then does the broker hear that it arrived"""
+Sink = Callable[[Sequence[Delivered]], None]
+"""takes messages; only when they are acknowledged does the broker hear that they arrived"""
 
 
 def read(message: paho.MQTTMessage) -> Incoming:

@@ -26,7 +26,7 @@ from edge.hub.store import Arrived, EventStore
 from edge.mqtt import erasure_notices as erasure_notices
 from edge.mqtt.erasure_notices import digest
 from edge.mqtt.messages import ErasureNotice, ErasureNotices, event_json, to_json
-from edge.mqtt.subscriptions import Incoming
+from edge.mqtt.subscriptions import Delivered, Incoming
 from edge.mqtt.topics import Topics, parse
 
 BOB = Identity(IdentityState.KNOWN, "bob", 0.7, None, "face-2", "staff")
@@ -173,9 +173,9 @@ def test_what_is_published_cannot_be_changed_now_and_events_are_stored_all_the_s
     one = Ingest(MqttSettings(), HubSettings(forget="fleet"), store, refused)
     topics = Topics("porch")
     one.start()
-    one._take(Incoming(topics.forgotten, to_json(said("alice"))), lambda: None)
+    one._take([Delivered(Incoming(topics.forgotten, to_json(said("alice"))), 1, 1, 1)])
     late = an_event("new", "7-9", identity=BOB)
-    one._take(Incoming(topics.event("door"), event_json("porch", Queued(9, 9, 9, 0, late))), lambda: None)
+    one._take([Delivered(Incoming(topics.event("door"), event_json("porch", Queued(9, 9, 9, 0, late))), 2, 1, 1)])
     assert eventually(lambda: one.counts.stored == 1)
     one.stop()
     again: list[bool] = []
