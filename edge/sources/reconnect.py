@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edge.core.errors import AccessError, SourceError
 from edge.core.types import Frame
 from edge.sources.base import CameraState, FrameSource
-from edge.sources.factory import open_source as open_source
+from edge.sources.factory import open_source
 
 if TYPE_CHECKING:
     from edge.core.settings.vision import CameraSettings

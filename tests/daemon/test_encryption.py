@@ -21,7 +21,7 @@ from rigs.well_known import ANNOY, EXTERNAL, LOOKS, PROBE, SHIPPED, SUBJECT, USE
 from edge.api.rekognition.videos.store import JobStore
 from edge.cli.main import edge
 from edge.core.errors import ConflictError, SettingsError, StoreError
-from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.settings.services import ReviewSettings
 from edge.core.settings.template import written
 from edge.core.storage import keys as vault_keys

@@ -17,14 +17,14 @@ from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.cli.main import edge
 from edge.core.errors import ConflictError
-from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.settings.schema import Settings
 from edge.core.settings.services import HistorySettings
 from edge.core.settings.template import written
 from edge.core.storage.lock import Lock
 from edge.core.types import Event, Identity, IdentityState
 from edge.daemon.erasure import forget
-from edge.mqtt import erasure_notices as erasure_notices
+from edge.mqtt import erasure_notices
 from edge.mqtt.outbox.outbox import Outbox
 from edge.pipeline.history import Appearance, HistoryStore, Look
 from edge.recognition.review.answers import ReviewService

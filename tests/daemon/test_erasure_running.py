@@ -16,7 +16,7 @@ from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
 
-from edge.mqtt import erasure_notices as erasure_notices
+from edge.mqtt import erasure_notices
 
 GRACE = "grace-hopper"
 UP = "edge/v1/porch/up"

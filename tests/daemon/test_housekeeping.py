@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.services import ReviewSettings, StrangerSettings
 from edge.core.settings.vision import CollectionSettings
 from edge.core.system import hardware as board
+from edge.core.system import trusted_time
+from edge.core.system.trusted_time import TrustedClock
 from edge.core.types import Box, Space
 from edge.daemon import housekeeping
 from edge.daemon.housekeeping import SECONDS, Housekeeping
@@ -71,8 +74,9 @@ def test_what_is_too_old_goes_though_nothing_new_comes(tmp_path: Path, monkeypat
             StrangerSettings(),
         )
     settings = Settings(review=kept.model_copy(update={"enabled": False}), strangers=StrangerSettings(days=30))
-    later = time.time() + 31 * 86400
-    monkeypatch.setattr(time, "time", lambda: later)
+    boot = trusted_time.read_clocks()
+    later = replace(boot, since_boot=boot.since_boot + 31 * 86400, wall=boot.wall + 31 * 86400)
+    monkeypatch.setitem(trusted_time._clocks, tmp_path.absolute(), TrustedClock(tmp_path, lambda: later))
     made = Housekeeping(lambda: None, lambda: housekeeping.expire(settings, tmp_path))
     made.tick(time.monotonic() + housekeeping.FIRST_SECONDS + 1)
     assert made._thread is not None

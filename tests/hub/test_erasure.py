@@ -23,7 +23,7 @@ from edge.hub import queries as reading
 from edge.hub.erasure import PAGE, FleetErasure
 from edge.hub.ingest import Ingest, event_of
 from edge.hub.store import Arrived, EventStore
-from edge.mqtt import erasure_notices as erasure_notices
+from edge.mqtt import erasure_notices
 from edge.mqtt.erasure_notices import digest
 from edge.mqtt.messages import ErasureNotice, ErasureNotices, event_json, to_json
 from edge.mqtt.subscriptions import Delivered, Incoming

@@ -12,7 +12,7 @@ from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
 
 from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
-from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.settings.schema import Settings
 from edge.core.settings.services import ReviewSettings, StrangerSettings
 from edge.core.settings.vision import CollectionSettings

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from edge.api.http import bodies as bodies
+from edge.api.http import bodies
 from edge.core.errors import InputError
 from edge.core.settings.services import PageSettings
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.api.http import bodies as bodies
+from edge.api.http import bodies
 from edge.api.web.access import said
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.settings.schema import Settings

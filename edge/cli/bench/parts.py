@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.types import Event
 from edge.mqtt.outbox.outbox import Outbox
 

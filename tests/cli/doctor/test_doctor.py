@@ -447,19 +447,19 @@ def test_a_bundle_holds_no_secret_no_name_and_no_picture(tmp_path: Path, monkeyp
         tmp_path,
         mqtt={"host": "broker.lan", "password": "hunter2-secret"},
         cameras=[{"name": "door", "source": "rtsp://admin:sw0rdf/sh@192.0.2.1/stream"}],
-        api={"keys": {"AKID": "k3y-secret"}},
+        api={"keys": {"AKID": "k3y-secret-of-sixteen"}},
         page={"token": "t0ken-secret"},
     )
     with closing(sqlite3.connect(who.state / "collections.sqlite")) as db:
         db.executescript("CREATE TABLE faces (subject TEXT); INSERT INTO faces VALUES ('Zaphod Beeblebrox')")
     log = "saw Zaphod Beeblebrox; rtsp://admin:sw0rdf/sh@192.0.2.1 lost; token=t0ken-secret; hunter2-secret"
     monkeypatch.setattr(bundles, "_log", lambda _: log)
-    findings = [Finding(Level.ERROR, "broker", "refused hunter2-secret", "", "k3y-secret")]
+    findings = [Finding(Level.ERROR, "broker", "refused hunter2-secret", "", "k3y-secret-of-sixteen")]
     names = bundles.write(tmp_path / "report.zip", who, findings)
     with zipfile.ZipFile(tmp_path / "report.zip") as bundle:
         assert sorted(bundle.namelist()) == sorted(names)
         everything = "\n".join(bundle.read(name).decode() for name in names)
-    for secret in ("hunter2", "sw0rdf", "k3y-secret", "t0ken", "Zaphod"):
+    for secret in ("hunter2", "sw0rdf", "k3y-secret-of-sixteen", "t0ken", "Zaphod"):
         assert secret not in everything
     assert "192.0.2.1" in everything
     assert "broker.lan" in everything

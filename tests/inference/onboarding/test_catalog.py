@@ -16,7 +16,7 @@ from rigs.file_server import FileServer, serving
 
 from edge.cli.main import edge
 from edge.core.errors import EdgeError, InputError, NotFoundError, TransientError
-from edge.inference.onboarding import catalog as catalog
+from edge.inference.onboarding import catalog
 
 
 @pytest.fixture

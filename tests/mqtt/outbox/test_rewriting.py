@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rigs.events import ALICE, an_event
 
-from edge.core.settings.messaging import OutboxSettings as OutboxSettings
+from edge.core.settings.messaging import OutboxSettings
 from edge.core.subjects import nameless
 from edge.core.types import Identity, IdentityState
 from edge.mqtt.outbox import store as codec

@@ -13,8 +13,7 @@ import pytest
 from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.core.errors import ConflictError, NotFoundError
-from edge.core.settings.services import ReviewSettings
-from edge.core.settings.services import StrangerSettings as StrangerSettings
+from edge.core.settings.services import ReviewSettings, StrangerSettings
 from edge.recognition.review.answers import ReviewService, export
 from edge.recognition.review.face_crops import FaceCropStore
 from edge.recognition.review.queue import ReviewQueue
