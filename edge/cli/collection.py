@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge.recognition.store.audit import Audit, Pair
     from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
+    from edge.recognition.subject_search import SubjectSearch
 
 
 @click.group(cls=SuggestingGroup)
@@ -155,6 +156,7 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
     Example:
       edge collection audit staff
     """
+    from edge.recognition.collection_risk import estimate
     from edge.recognition.store.audit import DUPLICATE
     from edge.recognition.store.audit import audit as look_through
 
@@ -162,10 +164,14 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
         target = collections.get(name)
         alike = _match(ctx, target) if similar is None else similar
         found = look_through(target, alike, DUPLICATE if duplicate is None else duplicate)
+        search = _search(ctx, target)
+        risk = estimate(search) if search else None
     if as_json:
-        print_json({"collection": name, **asdict(found)})
+        print_json({"collection": name, **asdict(found), "risk": asdict(risk) if risk else None})
     else:
         _print_audit(name, found)
+        if risk:
+            click.echo(f"\n{risk.words()}")
 
 
 @collection.command("export")
@@ -242,6 +248,28 @@ def _match(ctx: click.Context, target: Collection) -> float:
     found = matches(chosen, config.state_folder(chosen))
     own = [value for label, value in found.items() if chosen.labels[label].collection == target.name]
     return min(own or found.values(), default=SIMILAR)
+
+
+def _search(ctx: click.Context, target: Collection) -> SubjectSearch | None:
+    """The search of the label that the collection names, where its embedder is the one that made the faces."""
+    from edge.core.errors import EdgeError
+    from edge.core.settings import loader as config
+    from edge.inference import model
+    from edge.inference.scoring import scorer_of
+    from edge.recognition.identification import subject_search
+
+    chosen = settings(ctx)
+    folders = model.folders(chosen.models, config.state_folder(chosen))
+    for label, section in chosen.labels.items():
+        if section.collection == target.name and section.embedder:
+            try:
+                embedder = model.find(section.embedder, folders)
+                scorer = scorer_of(embedder)
+            except EdgeError:
+                return None
+            made = (target.space or "").startswith(embedder.sha256[:16])
+            return subject_search(chosen, label, scorer, target) if made else None
+    return None
 
 
 def _summary(target: Collection) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from edge.cli.output import bar, json_option, print_json, settings
 
 if TYPE_CHECKING:
+    from edge.recognition.collection_risk import CollectionRisk
     from edge.recognition.enrollment import Outcome
 
 
@@ -49,7 +51,9 @@ def enroll(
     """
     from edge.core.settings import loader as config
     from edge.recognition import extraction as finder
+    from edge.recognition.collection_risk import estimate
     from edge.recognition.enrollment import enroll_images, planned
+    from edge.recognition.identification import subject_search
     from edge.recognition.store.collections import Collections
     from edge.releases.activation import in_force
 
@@ -70,22 +74,27 @@ def enroll(
                     click.echo(_line(outcome))
         target.upkeep()
         faces, people = target.count, len(target.subjects())
-    _print_end(collection, outcomes, faces, people, as_json)
+        risk = estimate(subject_search(chosen, label, looks.embedder.scorer, target))
+    _print_end(collection, outcomes, faces, people, risk, as_json)
     if all(outcome.status == "skipped" for outcome in outcomes):
         ctx.exit(3)
 
 
-def _print_end(collection: str, outcomes: list[Outcome], faces: int, people: int, as_json: bool) -> None:
+def _print_end(
+    collection: str, outcomes: list[Outcome], faces: int, people: int, risk: CollectionRisk, as_json: bool
+) -> None:
     counts = Counter(outcome.status for outcome in outcomes)
     if as_json:
         numbers = {status: counts[status] for status in ("added", "already_there", "skipped")}
         images = [_json(outcome) for outcome in outcomes]
-        print_json({"collection": collection, **numbers, "faces": faces, "subjects": people, "images": images})
+        document = {"collection": collection, **numbers, "faces": faces, "subjects": people, "images": images}
+        print_json({**document, "risk": asdict(risk)})
         return
     click.echo(
         f"{collection}: {counts['added']} added, {counts['already_there']} unchanged, {counts['skipped']} skipped; "
         f"{faces} faces of {people} subjects"
     )
+    click.echo(f"{collection}: {risk.words()}")
 
 
 def _line(outcome: Outcome) -> str:

@@ -115,6 +115,20 @@ class EmbeddingShape:
 
 
 @dataclass(frozen=True)
+class QualityFloors:
+    """[quality]: lowest quality 0..1 of a crop, by what it is for; from measured errors (scripts/evaluate_quality)."""
+
+    __pydantic_config__ = STRICT
+
+    look: Fraction = 0.2
+    """to be embedded and compared at all"""
+    enroll: Fraction = 0.3
+    """to become a face of a collection"""
+    measured: str = ""
+    """errors by quality, and the command that measures them"""
+
+
+@dataclass(frozen=True)
 class CalibrationPoints:
     """[calibration]: score to likeness 0..100, and how that was fitted."""
 
@@ -172,6 +186,7 @@ class Card:
     embedding: EmbeddingShape | None = None
     calibration: CalibrationPoints | None = None
     cohort: CohortFile | None = None
+    quality: QualityFloors = QualityFloors()
     provenance: dict[str, Scalar] = field(default_factory=dict)
     """who trained it on what, from which teacher, seed, commit, date"""
     accuracy: dict[str, dict[str, Scalar]] = field(default_factory=dict)

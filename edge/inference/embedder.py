@@ -36,6 +36,8 @@ class Embedder:
         self.interpreter = interpreter
         self.scorer = scorer_of(model)
         """how alike its embeddings are"""
+        self.quality_floor = card.quality.look
+        """lowest quality of a crop that is worth comparing"""
         self.space = Space(model.sha256, interpreter.engine, VERSION, card.embedding.dimensions)
         self._shape = card.embedding
         self._limits = limits

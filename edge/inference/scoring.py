@@ -40,6 +40,8 @@ GENERAL = Calibration()
 CLIP = 6.0
 """deviations above the cohort's mean that a further person counts for at most: a brother, or a subject enrolled twice
 under two names, must not hide the right one"""
+SHARED = 2
+"""members of a cohort that share a person with a member"""
 NOBODY = -1.0
 """cosine in the place of nobody"""
 
@@ -75,6 +77,17 @@ class Cohort:
     def highest(self, vectors: FloatArray) -> FloatArray:
         """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, in no order."""
         return _highest(vectors @ self._columns, self._nearest)
+
+    def members(self, most: int) -> tuple[FloatArray, FloatArray]:
+        """Up to ``most`` of its own vectors, and the highest cosines of each with the rest.
+
+        A member shares a person with up to two others (``scripts/calibrate`` makes each of two people): those two
+        cosines are left out as well.
+        """
+        step = max(1, -(-self.size // most))
+        vectors = np.ascontiguousarray(self.vectors[::step])
+        cosines = np.sort(vectors @ self._columns, axis=1)[:, : -1 - SHARED]
+        return vectors, cosines[:, -self._nearest :]
 
     def with_others(self, highest: FloatArray, others: FloatArray) -> list[Statistics]:
         """Statistics of a face where further people count as the cohort.

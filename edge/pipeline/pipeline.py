@@ -32,6 +32,7 @@ from edge.pipeline.tracking.embedding_schedule import EmbeddingScheduler, schedu
 from edge.pipeline.tracking.face_person import FacePersonLinker
 from edge.pipeline.tracking.tracker import Tracker, TrackerUpdate, scores_to_detect, unfollowed
 from edge.pipeline.zones import Zones
+from edge.recognition.look_quality import declined
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -235,9 +236,9 @@ class Pipeline:
         for track in tracks:
             detection = Detection(track.label, track.score, track.box, track.landmarks)
             quality = embedder.assess(frame.main, detection)
-            if quality.reason or quality.score < self._recognition.min_quality:
+            reason = declined(quality, self._recognition, embedder.quality_floor)
+            if reason:
                 self._looks[track.id].decline(frame.monotonic)
-                reason = quality.reason or "low_quality"
                 result.stats.declined[reason] = result.stats.declined.get(reason, 0) + 1
             else:
                 worth.append((track, detection))

@@ -22,6 +22,7 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.vision import LabelSettings
 from edge.core.types import WHOLE, Embedding, Event, Frame, Identity, IdentityState, Match
 from edge.pipeline.frame_result import FrameResult, LabelResult, Observation
+from edge.recognition.look_quality import declined
 from edge.recognition.review.question import SAME_FACE, Nearest, Reason, ReviewQuestion, asked_subject, nearest_of
 from edge.recognition.review.queue import ReviewQueue
 
@@ -263,7 +264,7 @@ class WeakDetectionSampler(QuestionSampler):
         """None where the crop is not worth embedding, or cannot be."""
         try:
             quality = recognizer.embedder.assess(frame.main, one)
-            if quality.reason or quality.score < self._settings.recognition.min_quality:
+            if declined(quality, self._settings.recognition, recognizer.embedder.quality_floor):
                 return None
             (embedding,) = recognizer.embedder.embed(frame.main, [one])
             nearest = nearest_of(_matches(recognizer, embedding.vector))

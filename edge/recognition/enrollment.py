@@ -164,8 +164,11 @@ class Enroller:
         if not detections:
             return EnrolledPicture(None, reason="no_face")
         chosen = finder.embed(picture, [best(detections)])[0]
-        if chosen.embedding is None:
-            return EnrolledPicture(None, reason=chosen.reason, others=len(detections) - 1)
+        reason = chosen.reason
+        if not reason and chosen.quality.score < finder.embedder.card.quality.enroll:
+            reason = "low_quality"
+        if reason:
+            return EnrolledPicture(None, reason=reason, others=len(detections) - 1)
         done = self.add(new_face(chosen, image_sha256, subject), finder.embedder.space)
         return EnrolledPicture(done.face, done.added, others=len(detections) - 1)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from edge.core.errors import SettingsError
 from edge.core.imaging.folders import files_below
 from edge.core.settings.schema import Settings
-from edge.core.settings.vision import LabelSettings
+from edge.core.settings.vision import LabelSettings, RecognitionSettings
 from edge.core.types import Detection, Embedding, Picture, Quality
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.pool import ModelPool
 from edge.inference.tiling import Tiling
+from edge.recognition.look_quality import declined
 
 UNSET = LabelSettings()
 
@@ -34,7 +35,12 @@ class FaceExtractor:
     """Finds one label in pictures and embeds it. One thread at a time."""
 
     def __init__(
-        self, label: str, detectors: Sequence[Detector], embedder: Embedder, score: float | None, min_quality: float
+        self,
+        label: str,
+        detectors: Sequence[Detector],
+        embedder: Embedder,
+        score: float | None,
+        recognition: RecognitionSettings,
     ) -> None:
         self.label = label
         self.embedder = embedder
@@ -42,7 +48,7 @@ class FaceExtractor:
         self.tiles = 0
         """parts of a picture to look at closer, for what is small in it"""
         self._score = score
-        self._min_quality = min_quality
+        self._recognition = recognition
 
     def detect(self, picture: Picture) -> list[Detection]:
         """What has the label, largest first."""
@@ -58,9 +64,7 @@ class FaceExtractor:
     def embed(self, picture: Picture, detections: Sequence[Detection]) -> list[ExtractedFace]:
         """Each detection with its embedding or the reason why it has none, in order."""
         qualities = [self.embedder.assess(picture, detection) for detection in detections]
-        reasons = [
-            quality.reason or ("low_quality" if quality.score < self._min_quality else "") for quality in qualities
-        ]
+        reasons = [declined(quality, self._recognition, self.embedder.quality_floor) for quality in qualities]
         good = [detection for detection, reason in zip(detections, reasons, strict=True) if not reason]
         embeddings = iter(self.embedder.embed(picture, good, still=True))
         return [
@@ -93,7 +97,7 @@ def load(
     able = [detector for detector in loaded if label in detector.labels]
     if not able:
         raise SettingsError(f"none of the detectors {', '.join(names)} finds {label!r}", "name one with --detector")
-    return FaceExtractor(label, able, pool.embedder(name), section.score, settings.recognition.min_quality)
+    return FaceExtractor(label, able, pool.embedder(name), section.score, settings.recognition)
 
 
 NOTES = {".md", ".txt", ".toml", ".json", ".csv"}

@@ -116,17 +116,24 @@ class SubjectSearch:
         """Likeness 0..100 that a match must reach now."""
         return self.policy.needed(self.count) if self.policy.likeness is None else self.policy.likeness
 
-    def subjects(self, vectors: FloatArray, space: Space | None = None, most: int = SUBJECTS) -> list[list[Match]]:
+    def subjects(
+        self,
+        vectors: FloatArray,
+        space: Space | None = None,
+        most: int = SUBJECTS,
+        highest: FloatArray | None = None,
+    ) -> list[list[Match]]:
         """For each of (k, dimensions) vectors one match for each of the ``most`` nearest subjects, most alike first.
 
-        ``face_id`` is the nearest face's. A face without a subject stands for itself.
+        ``face_id`` is the nearest face's. A face without a subject stands for itself. ``highest``: as
+        ``Cohort.highest`` gives it, of vectors that are part of the cohort themselves.
         """
         found = [_nearest(matches) for matches in self._found(vectors, max(FACES, most), space)]
         chosen = [matches[:most] for matches in found]
         named = {match.subject for matches in chosen for match in matches if match.subject is not None}
         loose = [match.face_id for matches in chosen for match in matches if match.subject is None]
         subjects, faces = self._known(named, loose)
-        own = self._statistics(vectors, found, most)
+        own = self._statistics(vectors, found, most, highest)
         return [
             sorted(
                 (self._as_subject(query, *pair, subjects, faces) for pair in zip(matches, its, strict=True)),
@@ -145,15 +152,18 @@ class SubjectSearch:
             for its, matches in zip(own, found, strict=True)
         ]
 
-    def _statistics(self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int) -> list[list[Statistics]]:
+    def _statistics(
+        self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int, highest: FloatArray | None
+    ) -> list[list[Statistics]]:
         """Of each vector, for each of its first ``most`` matches: all other subjects found are part of the cohort."""
         cohort = self.scorer.cohort
         if cohort is None:
             return [[NEUTRAL] * len(matches[:most]) for matches in found]
-        rows = zip(cohort.highest(vectors), self._strangers_of(vectors), found, strict=True)
+        tops = cohort.highest(vectors) if highest is None else highest
+        rows = zip(tops, self._strangers_of(vectors), found, strict=True)
         return [
-            cohort.with_others(highest, _others(matches, strangers, most)) if matches else []
-            for highest, strangers, matches in rows
+            cohort.with_others(top, _others(matches, strangers, most)) if matches else []
+            for top, strangers, matches in rows
         ]
 
     def _strangers_of(self, vectors: FloatArray) -> FloatArray:

@@ -75,8 +75,8 @@ def _enrolled(stand: BenchSetup) -> int:
     for label, recognizer in bundle.recognizers.items():
         detectors = [cast("Detector", bundle.detectors[name]) for name in stand.camera.detectors]
         able = [detector for detector in detectors if label in detector.labels]
-        score, least = stand.settings.labels[label].score, stand.settings.recognition.min_quality
-        finder = FaceExtractor(label, able, cast("Embedder", recognizer.embedder), score, least)
+        score = stand.settings.labels[label].score
+        finder = FaceExtractor(label, able, cast("Embedder", recognizer.embedder), score, stand.settings.recognition)
         collection = recognizer.search.collection
         plan = planned(stand.plan.people or PORTRAITS, None)
         count += sum(one.face is not None for one in enroll_images(plan, finder, collection))

@@ -173,11 +173,11 @@ def _pairs(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores, Scores
     if len(table) < 2:
         none = np.zeros(0)
         return none, none, none
-    scores = _scores(table.frames, table.stills, scorer)
+    found = scores(table.frames, table.stills, scorer)
     names = people_of(table)
     same, self_pairs = names[:, None] == names[None], np.eye(len(table), dtype=bool)
     doubled = table.stills @ table.stills.T > SAME_PICTURE
-    return scores[same & ~self_pairs], scores[~same & ~doubled], scores[~self_pairs]
+    return found[same & ~self_pairs], found[~same & ~doubled], found[~self_pairs]
 
 
 def _subjects(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores]:
@@ -200,12 +200,12 @@ def _subjects(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores]:
     return np.concatenate(same), np.concatenate(strangers)
 
 
-def _scores(queries: NDArray[np.float32], faces: NDArray[np.float32], scorer: FaceScorer) -> Scores:
+def scores(queries: NDArray[np.float32], faces: NDArray[np.float32], scorer: FaceScorer) -> Scores:
     """(k, m) scores, the faces enrolled together in collections of GALLERY as ``SubjectSearch`` scores them."""
     cohort = scorer.cohort
     assert cohort is not None
     top, other_top = cohort.highest(queries), cohort.highest(faces)
-    scores = np.empty((len(queries), len(faces)))
+    found = np.empty((len(queries), len(faces)))
     order = np.random.default_rng(1).permutation(len(faces))
     for block in np.array_split(order, max(1, round(len(faces) / GALLERY))):
         cosines = queries @ faces[block].T
@@ -214,8 +214,8 @@ def _scores(queries: NDArray[np.float32], faces: NDArray[np.float32], scorer: Fa
             own = _with_others(top, _without(cosines, column))
             ((mean, deviation),) = _with_others(other_top[row : row + 1], _without(beside[column : column + 1], column))
             cosine = cosines[:, column].astype(np.float64)
-            scores[:, row] = ((cosine - own[:, 0]) / own[:, 1] + (cosine - mean) / deviation) / 2
-    return scores
+            found[:, row] = ((cosine - own[:, 0]) / own[:, 1] + (cosine - mean) / deviation) / 2
+    return found
 
 
 def _without(cosines: NDArray[np.float32], column: int) -> NDArray[np.float32]:

@@ -179,7 +179,7 @@ def loaded(gallery: Mapping[str, Sequence[Path]], settings: Settings) -> Iterato
             recognizer = bundle.recognizers["face"]
             detectors = [cast("Detector", one) for one in bundle.detectors.values()]
             embedder = cast("Embedder", recognizer.embedder)
-            finder = FaceExtractor("face", detectors, embedder, None, settings.recognition.min_quality)
+            finder = FaceExtractor("face", detectors, embedder, None, settings.recognition)
             plan = [ToEnroll(path, person) for person, paths in gallery.items() for path in paths]
             for _ in enroll_images(plan, finder, cast("Collection", recognizer.search.collection)):
                 pass

@@ -40,6 +40,7 @@ class Embeds:
     """Everybody looks like ``vector``."""
 
     space = SPACE
+    quality_floor = 0.2
 
     def __init__(self) -> None:
         self.vector = look(ALICE)

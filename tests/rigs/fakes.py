@@ -109,6 +109,7 @@ class CountsEmbeddings:
     """An embedder that gives everybody the same vector, and counts."""
 
     space = SPACE
+    quality_floor = 0.2
 
     def __init__(self, quality: Quality | None = None) -> None:
         self.calls = 0

@@ -23,6 +23,7 @@ class Shows:
     """An embedder of what ``shown`` says, look after look; the last goes on."""
 
     space = SPACE
+    quality_floor = 0.2
 
     def __init__(self, *shown: str, error: Exception | None = None) -> None:
         self.calls = 0

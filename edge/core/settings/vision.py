@@ -187,7 +187,9 @@ class RecognitionSettings(Section):
     attempts: int = Field(12, ge=1, le=1000, description="Embeddings a track spends before it rests.")
     refresh_seconds: Seconds = Field(10.0, description="A decided track is looked at again after this long.")
     min_face: int = Field(32, ge=8, le=1000, description="Pixels of the smallest face worth embedding.")
-    min_quality: Fraction = Field(0.2, description="Lowest quality of a crop worth embedding.")
+    min_quality: Fraction | None = Field(
+        None, examples=[0.3], description="Lowest quality of a crop worth embedding. The model card's when not set."
+    )
     false_names: float = Field(
         0.001,
         gt=0,
