@@ -10,6 +10,7 @@ import click
 
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.model_add import add
+from edge.cli.model_compare import compare
 from edge.cli.model_get import get
 from edge.cli.model_quantize import quantize
 from edge.cli.output import bar, json_option, print_json, print_table, settings
@@ -34,6 +35,7 @@ def models() -> None:
 
 
 models.add_command(add)
+models.add_command(compare)
 models.add_command(get)
 models.add_command(quantize)
 

@@ -35,6 +35,8 @@ class Offer:
     """name of a ready card; empty: one is proposed"""
     labels: int = 0
     """how many usual labels a proposed card gets: 1 (face), 80 or 90 (COCO)"""
+    by_hand: str = ""
+    """what its owner does instead: ``url`` is a page, and nothing there runs here as it is"""
 
 
 def offers(path: Path = FILE) -> dict[str, Offer]:
@@ -60,6 +62,8 @@ def fetch(found: Offer, sha256: str, folder: Path, progress: Callable[[int, int]
 
     Raises InputError without any digest, and what ``download.fetch`` raises.
     """
+    if found.by_hand:
+        raise InputError(f"model {found.name!r}: there is no .tflite at {found.url}", found.by_hand)
     digest = (sha256 or found.sha256).lower()
     if not digest:
         raise InputError(
