@@ -5,6 +5,8 @@ import { plural, t } from "./words.js";
 
 const DAY = 86400;
 const PAUSE = 250; // milliseconds after a key in the search field
+const PAGE = 60; // appearances of one answer
+const EVERY = 5000; // milliseconds between two looks for new appearances
 const STATES = { "": "everybody", known: "known", unknown: "unknown", uncertain: "uncertain", retracted: "retracted" };
 let shown = []; // appearances in the list
 let more = false;
@@ -36,10 +38,11 @@ async function load(next = false) {
   if (now !== turn || !answer) return;
   const said = await answer.json();
   if (!answer.ok) return tell(words(said), "bad");
+  const before = JSON.stringify(shown);
   shown = next ? [...shown, ...said.appearances] : said.appearances;
   more = said.more;
   choices(said.choices);
-  draw(said.kept);
+  if (!shown.length || JSON.stringify(shown) !== before) draw(said.kept);
 }
 
 function choices({ cameras, labels }) {
@@ -197,5 +200,6 @@ export function begin() {
   $("history-text").addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(load, PAUSE); });
   $("history-more").addEventListener("click", () => load(true));
   $("history-person-all").addEventListener("click", () => { $("history-subject").value = ""; again(); });
+  setInterval(() => { if (open() && !document.hidden && shown.length <= PAGE && !document.querySelector("dialog[open]")) load(); }, EVERY);
   $("history-filter").addEventListener("submit", (event) => event.preventDefault());
 }

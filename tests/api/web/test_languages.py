@@ -1,0 +1,116 @@
+"""Every text of the page stands in every language, and no text stands outside of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import edge
+
+PAGE = Path(edge.__file__).parent / "data/page"
+LANGUAGES = ("en", "de", "ja")
+STRING = r'"((?:[^"\\]|\\.)*)"'
+ONE = (re.compile(rf"\bt\(\s*{STRING}"),)
+TWO = (
+    re.compile(rf"\bt\([^()\"]*\?\s*{STRING}\s*:\s*{STRING}"),
+    re.compile(rf"\bplural\([^\"]*?{STRING},\s*{STRING}"),
+)
+ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
+VALUES = {"rtsp://user:password@192.0.2.10/stream", "alice", "yard", "edge"}
+"""examples of what is typed: the same in every language"""
+NO_TEXT = re.compile(
+    r"^(?:[\W\d_]*|[a-z0-9 .#>:\[\]=\"'()*,~+-]*|[A-Z][A-Za-z]{2,}|X-[\w-]+|[A-Z]|[a-z]+[A-Z]\w*|[\w./-]+/[\w./{}$?=-]*)$"
+)
+"""classes, selectors, keys, addresses and names of the browser: what never reaches a reader's eye"""
+
+
+class Texts(HTMLParser):
+    """The texts of a document that a reader sees or hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in ("code", "kbd", "title")
+        self.found |= {value for name, value in attrs if name in ATTRIBUTES and value}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("code", "kbd", "title")
+
+    def handle_data(self, data: str) -> None:
+        text = re.sub(r"\s+", " ", data.strip())
+        if text and not self._silent:
+            self.found.add(text)
+
+
+def scripts() -> dict[str, str]:
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(PAGE.glob("*.js"))}
+
+
+def used() -> set[str]:
+    document = Texts()
+    document.feed((PAGE / "index.html").read_text(encoding="utf-8"))
+    found = document.found - VALUES
+    for source in scripts().values():
+        for pattern in (*ONE, *TWO):
+            for match in pattern.finditer(source):
+                found |= {json.loads(f'"{text}"') for text in match.groups()}
+    return found
+
+
+def texts(language: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((PAGE / f"lang/{language}.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_every_text(language: str) -> None:
+    assert sorted(used() - texts(language).keys()) == []
+
+
+def test_languages_have_the_same_texts() -> None:
+    assert texts("de").keys() == texts("ja").keys() == texts("en").keys()
+    assert all(text == english for english, text in texts("en").items())
+
+
+@pytest.mark.parametrize("language", ["de", "ja"])
+def test_a_translation_keeps_the_places_of_values(language: str) -> None:
+    for english, text in texts(language).items():
+        assert text, english
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english)), english
+
+
+def test_no_text_stands_outside_the_languages() -> None:
+    """A string of a script with a space and a letter is a text: it goes through t(), or is listed with the texts."""
+    known = texts("en").keys()
+    outside = []
+    for name, source in scripts().items():
+        code = re.sub(r"/\*.*?\*/|(?m:^\s*//.*$|\s//\s.*$)", "", source, flags=re.DOTALL)
+        for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', code):
+            if " " in text.strip() and re.search(r"[a-z]{3}", text) and text not in known and not NO_TEXT.match(text):
+                outside.append(f"{name}: {text}")
+    assert outside == []
+
+
+@pytest.mark.parametrize("language", ["de", "ja"])
+def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_path: Path) -> None:
+    from rigs.browser import browsing
+    from rigs.page import served
+
+    wanted = texts(language)
+    with served(tmp_path / "state") as page, browsing(tmp_path / "browser", f"--lang={language}") as browser:
+        browser.ask("Emulation.setLocaleOverride", locale=language)
+        browser.open(f"http://127.0.0.1:{page.port}/#device")
+        browser.until("!document.querySelector('#main').hidden")
+        browser.js(f"localStorage.setItem('edge.language', '{language}')")
+        browser.open(f"http://127.0.0.1:{page.port}/?again#device")
+        browser.until(f"document.documentElement.lang === '{language}'")
+        browser.until(f"document.querySelector('#browser-title').textContent === {json.dumps(wanted['This browser'])}")
+        assert browser.accessibility() == []
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
