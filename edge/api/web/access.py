@@ -58,7 +58,7 @@ HEADERS = {
 Role = Literal["look", "review", "manage"]
 RANK: dict[Role, int] = {"look": 0, "review": 1, "manage": 2}
 """a role may do what lower ones may"""
-OWNER, LOCAL = "owner", "this machine"
+OWNER, LOCAL = "owner", "local"
 """names of who has ``page.token``, and of who needs none"""
 
 

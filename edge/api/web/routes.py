@@ -50,7 +50,7 @@ ASSETS = {
     "page.css": ("page.css", "text/css"),
     "manifest.webmanifest": ("manifest.webmanifest", "application/manifest+json"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
-    **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "ja")},
+    **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "en", "ja")},
     **{name: (name, "text/javascript") for name in SCRIPTS},
 }
 """last part of the address -> file below edge/data/page, its type"""

@@ -52,8 +52,8 @@ function show(state) {
 function visitor({ who = "", role = "manage" }) {
   document.body.dataset.role = role;
   const may = { look: t("You may look."), review: t("You may look and answer questions."), manage: t("You may change everything.") };
-  $("role-about").textContent = `${who}: ${may[role] ?? role}`;
-  $("logout").hidden = who === "this machine";
+  $("role-about").textContent = `${who === "local" ? t("this machine") : who}: ${may[role] ?? role}`;
+  $("logout").hidden = who === "local";
 }
 
 /** The part that the address names. */
