@@ -307,6 +307,8 @@ class Track:
     zones: frozenset[str] = frozenset()
     path: list[Point] = field(default_factory=list)
     """bottom centers, oldest first, bounded"""
+    resting: bool = False
+    """not detected in the latest look, but standing still: its place looks as it did"""
     mingled: float | None = None
     """monotonic seconds when it last touched another track or came out of hiding: it may have changed hands then"""
 

@@ -9,10 +9,12 @@ from edge.core.settings.vision import CameraSettings
 from edge.core.types import WHOLE, Box, Detection, Frame, Track
 from edge.inference.tiling import Tiling
 from edge.pipeline.load_shedding import LEAST_MOTION, NOTHING, ShedLevel
-from edge.pipeline.motion import MotionDetector, MotionResult
+from edge.pipeline.motion import MotionDetector, MotionResult, place_view
 
 if TYPE_CHECKING:
+    from edge.core.types import FloatArray
     from edge.inference.protocols import DetectionModel
+    from edge.pipeline.tracking.stillness import View
 
 LOOK_AT_NOTHING = 5.0
 """seconds between two looks at a still scene in which nothing is tracked"""
@@ -28,7 +30,8 @@ class FrameGate:
         """what to do without, from the next frame on"""
         self.moving = True
         """whether something moved in the latest frame, as far as that was looked at"""
-        self._motion = MotionDetector() if camera.motion else None
+        self._planes = MotionDetector()
+        self._motion = self._planes if camera.motion else None
         self._tiling = Tiling(camera.tiles) if camera.tiles else None
         self._regions: Sequence[Box] = (WHOLE,)
         self._looked = -1e9
@@ -40,10 +43,21 @@ class FrameGate:
         seen = self._motion.look(frame)
         self.moving = self._is_motion(seen)
         waited = frame.monotonic - self._looked
-        unsettled = any(track.seen < self._looked or not track.confirmed for track in tracks)
+        unsettled = any(not track.confirmed or (track.seen < self._looked and not track.resting) for track in tracks)
         due = waited >= (LOOK_AT_TRACKS if tracks else LOOK_AT_NOTHING)
         self._regions = [*seen.regions, *(track.box for track in tracks)] or (WHOLE,)
         return self.moving or due or unsettled
+
+    def view(self, frame: Frame) -> View:
+        """How places of this frame look, for the tracker."""
+        plane: list[FloatArray] = []
+
+        def view(box: Box) -> FloatArray | None:
+            if not plane:
+                plane.append(self._planes.plane(frame))
+            return place_view(plane[0], box)
+
+        return view
 
     def looks(self, frame: Frame) -> None:
         """A detector looks at this frame."""

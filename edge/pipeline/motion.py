@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.core.imaging import image as pictures
 from edge.core.types import WHOLE, Box, Frame
+from edge.pipeline.tracking.stillness import SIDE
 
 if TYPE_CHECKING:
     from edge.core.types import ByteArray, FloatArray
@@ -59,7 +60,7 @@ class MotionDetector:
 
     def look(self, frame: Frame) -> MotionResult:
         """Compare a frame with the background, and learn from it. Frames come in the order of time."""
-        plane = self._plane(frame)
+        plane = self.plane(frame)
         since, self._time = frame.monotonic - self._time, frame.monotonic
         if self._background is None or self._unrest is None or self._background.shape != plane.shape:
             return self._start_over(plane)
@@ -74,7 +75,8 @@ class MotionDetector:
         regions = self._regions(changed.astype(np.uint8))
         return MotionResult(True, regions) if regions else _NOTHING
 
-    def _plane(self, frame: Frame) -> FloatArray:
+    def plane(self, frame: Frame) -> FloatArray:
+        """(height, width) brightness of a frame, about ``height`` rows."""
         picture = frame.small or frame.main
         factor = max(1, round(picture.height / self._height))  # whole factors shrink twenty times faster
         plane = pictures.luma(picture, max(1, picture.width // factor), max(1, picture.height // factor))
@@ -100,6 +102,29 @@ class MotionDetector:
         kept = [index for index in range(1, count) if pixels[index] >= least]
         kept.sort(key=lambda index: -int(pixels[index]))
         return tuple(_box(stats[index], width, height) for index in kept)
+
+
+FLAT = 2.0
+"""standard deviation of brightness, of 0..255, below which a place shows no structure"""
+LEAST_SIDE = 4
+"""samples; a smaller place says nothing"""
+
+
+def place_view(plane: FloatArray, box: Box) -> FloatArray | None:
+    """The brightness of a place, (SIDE, SIDE), of mean 0 and length 1, so that light as a whole does not count.
+
+    ``plane``: (height, width) brightness of the frame. None for a place that is too small or shows no structure.
+    """
+    height, width = plane.shape
+    inside = box.clipped()
+    left, right = round(inside.left * width), round(inside.right * width)
+    top, bottom = round(inside.top * height), round(inside.bottom * height)
+    if right - left < LEAST_SIDE or bottom - top < LEAST_SIDE:
+        return None
+    patch = cv2.resize(plane[top:bottom, left:right], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    patch = patch - np.float32(patch.mean())
+    length = float(np.linalg.norm(patch))
+    return None if length < FLAT * SIDE else cast("FloatArray", patch / np.float32(length))
 
 
 def _gain(plane: FloatArray, background: FloatArray) -> float:

@@ -129,7 +129,7 @@ class Pipeline:
             detections = self._detect(result)
         with StageTimer(result.stats, "track"):
             followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
-            update = self._tracker.update(followed, frame.monotonic, frame.time)
+            update = self._tracker.update(followed, frame.monotonic, frame.time, self.attention.view(frame))
             result.weak_detections = unfollowed(detections, update.tracks, self._doubted, result.models.scores)
             self._zones.update(update.tracks, frame.monotonic)
             self._holders.update(update.tracks, frame.monotonic)

@@ -121,6 +121,12 @@ class MotionModel:
             return min(REACH_MOST, REACH + REACH_PER_SECOND * seconds)
         return min(REACH_MOST, REACH_YOUNG + REACH_PER_SECOND_YOUNG * seconds)
 
+    def rest(self, box: Box, at: float) -> None:
+        """It was not seen, and is known to stand still in ``box``."""
+        self.x, self.y, self.width, self.height = _center_size(box)
+        self.velocity_x = self.velocity_y = 0.0
+        self.at = at
+
     def seen(self, box: Box, at: float) -> None:
         """Move to where the thing was seen."""
         x, y, width, height = _center_size(box)

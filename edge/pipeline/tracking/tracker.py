@@ -7,14 +7,17 @@ so the same settings serve 1 and 30 frames a second and a rate that changes in b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.core.settings.vision import TrackingSettings
-from edge.core.types import Detection, Track
+from edge.core.types import Box, Detection, Track
 from edge.pipeline.tracking.association import MotionModel, associate, duplicates, touches
 from edge.pipeline.tracking.label_groups import by_family
+from edge.pipeline.tracking.stillness import Stillness, View
 
+INSIDE = 0.8
+"""share of a box inside a settled one of its family from which it is a part of it"""
 SAME_PLACE = 0.2
 """intersection over union from which a detection is of a track that is followed"""
 
@@ -61,6 +64,7 @@ class _Followed:
     track: Track
     motion: MotionModel
     family: str
+    stillness: Stillness
     labels: dict[str, float]
     """sum of the scores by label; the greatest one names the track when it is confirmed"""
     misses: int = 0
@@ -84,6 +88,7 @@ class Tracker:
         self._intervals: deque[float] = deque(maxlen=9)
         self._latest: float | None = None
         self._still = 0.0
+        self._view: View | None = None
 
     @property
     def tracks(self) -> list[Track]:
@@ -95,8 +100,14 @@ class Tracker:
         ordered = sorted(self._intervals)
         return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2 if ordered else 0.0
 
-    def update(self, detections: Sequence[Detection], now: float, time: float) -> TrackerUpdate:
-        """Take in what was detected in the frame of ``now`` (monotonic seconds; ``time`` is the wall's)."""
+    def update(
+        self, detections: Sequence[Detection], now: float, time: float, view: View | None = None
+    ) -> TrackerUpdate:
+        """Take in what was detected in the frame of ``now`` (monotonic seconds; ``time`` is the wall's).
+
+        ``view`` shows how places of the frame look, so that what stands still is not lost when it is not detected.
+        """
+        self._view = view
         now = self._pass_time(now)
         if not detections and not self._followed:
             return TrackerUpdate([], [])
@@ -149,10 +160,20 @@ class Tracker:
             hidden = [one for one in left if one.track.hits >= CONFIRMING_HITS]
             self._continue(hidden, weak, now, time, tight=True)
         for one in mine:
-            one.misses = 0 if one.track.seen == now else one.misses + 1
+            self._count_miss(one, now)
         _mingle([one.track for one in mine if one.track.confirmed], now)
         if strong:
             self._start(name, strong, now, time)
+
+    def _count_miss(self, one: _Followed, now: float) -> None:
+        """Whether a track was missed; one whose place looks as it did rests, and does not age."""
+        age = self._age(now)
+        seen = one.track.seen == now
+        one.track.resting = not seen and one.track.confirmed and one.stillness.rests(age, self._view)
+        if one.track.resting:
+            one.track.box = one.stillness.place
+            one.motion.rest(one.track.box, age)
+        one.misses = 0 if seen or one.track.resting else one.misses + 1
 
     def _continue(
         self, followed: list[_Followed], detections: list[Detection], now: float, time: float, tight: bool
@@ -164,6 +185,7 @@ class Tracker:
             if followed[i].misses >= HIDDEN_MISSES and age - followed[i].motion.at >= HIDDEN_SECONDS:
                 followed[i].track.mingled = now
             followed[i].motion.seen(detections[j].box, age)
+            followed[i].stillness.seen(detections[j].box, age, self._view)
             self._seen(followed[i], detections[j], now, time)
         taken = set(pairs.values())
         return (
@@ -187,9 +209,10 @@ class Tracker:
 
     def _start(self, name: str, detections: list[Detection], now: float, time: float) -> None:
         here = [one.track.box for one in self._followed if one.family == name and one.track.seen == now]
+        settled = self._settled_places(name, now)
         for detection in detections:
             box = detection.box
-            if any(duplicates(box, other) for other in here):
+            if any(duplicates(box, other) for other in (*here, *settled)) or any(map(box_inside(box), settled)):
                 continue
             here.append(box)
             track = Track(
@@ -198,7 +221,17 @@ class Tracker:
                 landmarks=detection.landmarks, path=[box.bottom_center],
             )  # fmt: skip
             motion = MotionModel.starting(box, self._age(now))
-            self._followed.append(_Followed(track, motion, name, {detection.label: detection.score}))
+            stillness = Stillness(box, self._age(now))
+            self._followed.append(_Followed(track, motion, name, stillness, {detection.label: detection.score}))
+
+    def _settled_places(self, name: str, now: float) -> list[Box]:
+        """Boxes of what has stood still for long: a part of it is nothing new, whatever passes in front of it."""
+        age = self._age(now)
+        return [
+            one.track.box
+            for one in self._followed
+            if one.family == name and one.track.confirmed and one.stillness.settled(age)
+        ]
 
     def _end_after_pause(self, now: float) -> list[Track]:
         if len(self._intervals) < 2:
@@ -216,7 +249,8 @@ class Tracker:
         if one.misses == 0:
             return False
         if one.track.confirmed:
-            return unseen >= self._settings.lost_seconds and one.misses >= LOST_MISSES
+            patience = self._settings.lost_seconds + one.stillness.patience(one.motion.at)
+            return unseen >= patience and one.misses >= LOST_MISSES
         patience = max(UNCONFIRMED_SHARE * self._settings.lost_seconds, 2.5 * self.interval)
         return unseen >= patience
 
@@ -225,6 +259,11 @@ class Tracker:
             lost = {one.track.id for one in gone}
             self._followed = [one for one in self._followed if one.track.id not in lost]
         return [one.track for one in gone]
+
+
+def box_inside(box: Box) -> Callable[[Box], bool]:
+    """Whether a box lies mostly inside another."""
+    return lambda other: box.held_by(other) >= INSIDE
 
 
 def _mingle(tracks: list[Track], now: float) -> None:
