@@ -14,11 +14,11 @@ from edge.core.types import Embedding, Track
 from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.protocols import LabelClassifier
 from edge.pipeline.tracking.identity_voting import VotingRules
-from edge.recognition.protocols import SubjectMatcher
+from edge.recognition.protocols import StrangerVectors, SubjectMatcher
 
 
-class StrangerObserver(Protocol):
-    """Knows strangers again: gives their tracks a pseudonym."""
+class StrangerObserver(StrangerVectors, Protocol):
+    """Knows strangers again: gives their tracks a pseudonym, and shows searches what strangers look like here."""
 
     def look(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
         """After the vote of each embedding of a track."""

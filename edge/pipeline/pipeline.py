@@ -196,6 +196,7 @@ class Pipeline:
     def _recognize(self, result: FrameResult, tracks: Sequence[Track], budget: int) -> None:
         now = result.frame.monotonic
         for label, recognizer in result.models.recognizers.items():
+            recognizer.search.strangers = self.strangers
             mine = [track for track in tracks if track.label == label]
             for track in mine:
                 if track.id not in self._looks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ CANDIDATES = 3
 """stored strangers, the nearest by cosine, whose likeness is worked out"""
 GATHERED = 12
 """looks at one track that count"""
+SHOWN_SECONDS = 600.0
+"""between two changes of the strangers that searches see: after each, statistics of enrolled faces are made anew"""
 MOST_TRACKS = 256
 
 
@@ -66,6 +69,19 @@ class StrangerRecognizer:
         self._dirty: dict[int, Stranger] = {}
         """by identity of the object"""
         self._failing = False
+        self._shown, self._shown_at = 1, time.monotonic()
+        """version of what searches see, and when it last changed"""
+
+    def version(self) -> int:
+        """Of ``vectors``: moves when strangers have come, every SHOWN_SECONDS at most."""
+        return self._shown
+
+    def vectors(self, collection: str, space: str) -> FloatArray:
+        """(n, dimensions) one look at each stranger, oldest first; (0, 0) where there is none."""
+        with self._lock:
+            known = [one for one in self._known if one.collection == collection and one.space.fingerprint == space]
+            looks = [one.looks[-1] for one in known]
+        return np.stack(looks) if looks else np.empty((0, 0), np.float32)
 
     def look(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
         """Count a look at a track, after its vote; an unknown one that was here before gets its pseudonym."""
@@ -102,6 +118,8 @@ class StrangerRecognizer:
         with self._lock:
             changed, self._dirty = self._dirty, {}
             following, short = self._next, self._below - self._next < RESERVED // 2
+        if changed and time.monotonic() - self._shown_at >= SHOWN_SECONDS:
+            self._shown, self._shown_at = self._shown + 1, time.monotonic()
         try:
             if changed:
                 self._shelf.put(list(changed.values()), self._settings)

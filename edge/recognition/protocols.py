@@ -17,6 +17,8 @@ class SubjectMatcher(Protocol):
 
     scorer: FaceScorer
     collection: Collection
+    strangers: StrangerVectors | None
+    """the site's, which are part of the cohort"""
 
     @property
     def name(self) -> str:

@@ -226,7 +226,7 @@ class SubjectSearch:
             version = self.strangers.version()
             if version != self._strangers_version:
                 vectors = self.strangers.vectors(self.name, self.collection.space or "")
-                self._stranger_columns = vectors[-MOST_STRANGERS:].T
+                self._stranger_columns = np.ascontiguousarray(vectors[-MOST_STRANGERS:].T)
                 self._strangers_version, self._state = version, None
         state = self.collection.revision
         if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Match, Space
+from edge.inference.calibration import Calibration
+from edge.inference.scoring import Cohort, FaceScorer
 from edge.recognition.store.centroid import robust_centroid
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
@@ -135,3 +137,59 @@ def test_a_face_that_was_damaged_on_disk_spoils_nothing_of_its_subject(
     whole = alice[1:]
     expected = subject_cosine(float((whole @ query).max()), query, robust_centroid(whole[::-1]))
     assert match.similarity == pytest.approx(expected, abs=1e-5)
+
+
+class Visitors:
+    """Strangers of a site."""
+
+    def __init__(self) -> None:
+        self.number, self.looks = 1, np.empty((0, 0), np.float32)
+
+    def version(self) -> int:
+        return self.number
+
+    def vectors(self, collection: str, space: str) -> Vectors:
+        return self.looks
+
+
+def of_a_kind(count: int, seed: int) -> Vectors:
+    """Unit vectors of people who have much in common."""
+    own = np.random.default_rng(seed).standard_normal((count, 32)).astype(np.float32)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    mixed = own + np.eye(32, dtype=np.float32)[3]
+    vectors: Vectors = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+    return vectors
+
+
+SCORES = Calibration(((-20.0, 0.0), (0.0, 40.0), (4.0, 80.0), (8.0, 99.0), (30.0, 100.0)))
+
+
+def test_people_of_one_kind_are_told_apart_by_the_others_enrolled_and_by_the_sites_strangers(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    """The cohort has nobody of their kind, and so every stranger of it looks like everybody enrolled."""
+    scorer, strangers = FaceScorer(SCORES, Cohort(unit(500, seed=5), 50)), of_a_kind(40, 9)
+    staff.add(faces(of_a_kind(30, 2)), space)
+    visitors = Visitors()
+    search = SubjectSearch(staff, scorer, strangers=visitors)
+    best = [one[0] for one in search.subjects(strangers)]
+    own, enrolled = scorer.statistics(strangers), scorer.statistics(staff.vectors([one.face_id for one in best]))
+    alone = [scorer.likeness(m.similarity, a, b) for m, a, b in zip(best, own, enrolled, strict=True)]
+    visitors.number, visitors.looks = 2, of_a_kind(60, 4)
+    known = [one[0].likeness for one in search.subjects(strangers)]
+    assert np.mean(alone) > np.mean([one.likeness for one in best]) + 5
+    assert np.mean(alone) > np.mean(known) + 5
+
+
+def test_a_stranger_that_may_be_the_subject_takes_nothing_from_its_name(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    scorer = FaceScorer(SCORES, Cohort(unit(500, seed=5), 50, (0.3, 0.05)))
+    alice = unit(1, seed=3)
+    staff.add(faces(alice, "alice"), space)
+    look = near(alice, 0.4, 8)
+    visitors = Visitors()
+    search = SubjectSearch(staff, scorer, strangers=visitors)
+    before = search.subjects(look)[0][0].likeness
+    visitors.number, visitors.looks = 2, np.repeat(look, 6, axis=0)
+    assert search.subjects(look)[0][0].likeness == pytest.approx(before, abs=0.01)

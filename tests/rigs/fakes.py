@@ -131,6 +131,7 @@ class KnowsAlice:
     count = 2
     needed = 80.0
     scorer = FaceScorer()
+    strangers = None
 
     def __init__(
         self, similarity: float = 0.8, error: Exception | None = None, rejections: RejectionFilter | None = None
