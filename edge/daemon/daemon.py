@@ -37,6 +37,7 @@ from edge.pipeline.loader import LoadedModels
 from edge.recognition.store.collections import Collections
 from edge.releases.activation import in_force
 from edge.releases.manager import ReleaseManager
+from edge.sources.reconnect import retry_now
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,7 @@ class Daemon:
     def _reload(self, context: DeviceContext, running: RunningComponents) -> None:
         """Apply new settings: to single components where that is enough, else by a new run."""
         self._reload_asked.clear()
+        retry_now()
         if self._read is None:
             self.ask(Ending.RELOAD)
             return

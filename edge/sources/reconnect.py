@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import random
 import threading
@@ -92,7 +93,26 @@ def reconnecting(
                 on_state(CameraState(camera.name, "lost", reason))
                 raise
         progress.failed(reason)
-        stop.wait(pause)
+        _pause(stop, pause)
+
+
+_retries = itertools.count()
+_retry = next(_retries)
+"""changes with each ``retry_now``"""
+LOOK_SECONDS = 1.0
+"""between two looks at whether to try again now"""
+
+
+def retry_now() -> None:
+    """Have every camera that waits try again at once: somebody may have set its password right."""
+    global _retry  # every camera's thread looks at it
+    _retry = next(_retries)
+
+
+def _pause(stop: threading.Event, seconds: float) -> None:
+    began, until = _retry, time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and began == _retry and not stop.wait(min(left, LOOK_SECONDS)):
+        pass
 
 
 class _Progress:

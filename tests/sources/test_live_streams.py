@@ -21,7 +21,7 @@ from edge.sources import av as av_sources
 from edge.sources.av import _StreamLife
 from edge.sources.base import CameraState
 from edge.sources.factory import open_source
-from edge.sources.reconnect import REFUSED, Backoff, reconnecting
+from edge.sources.reconnect import REFUSED, Backoff, reconnecting, retry_now
 
 MULTIPART = "multipart/x-mixed-replace; boundary=edge"
 
@@ -308,3 +308,20 @@ def test_a_refusal_is_its_own_kind_of_error() -> None:
         pytest.raises(AccessError, match="another user or password"),
     ):
         frames_of(f"{server.address}/stream", 1)
+
+
+def test_a_reload_ends_the_pause_after_a_refused_login() -> None:
+    states: list[CameraState] = []
+    stop = threading.Event()
+    with http_camera(serve(MULTIPART, lambda: mjpeg(20)), user="cam:right") as server:
+        address = server.address.replace("://", "://cam:wrong@") + "/stream"
+        thread = threading.Thread(target=lambda: list(reconnecting(camera(address), stop, states.append)))
+        thread.start()
+        while [state.state for state in states].count("lost") < 2:
+            assert thread.is_alive()
+            if states and states[-1].state == "lost":
+                retry_now()
+            thread.join(0.05)
+        stop.set()
+        thread.join(5)
+    assert not thread.is_alive()

@@ -7,7 +7,6 @@ more answer what needs the store alone.
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -16,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from edge.core.errors import BusyError
+from edge.core.system.hardware import lower_priority
 from edge.core.system.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class WorkQueue:
 
     def _work(self, pulse: Heartbeat) -> None:
         if self._niceness:
-            _lower_priority(self._niceness)
+            lower_priority(self._niceness)
         while (job := self._jobs.get()) is not None:
             future, work = job
             if not future.set_running_or_notify_cancel():
@@ -104,11 +104,3 @@ def _run(future: Future[Any], work: Callable[[], Any]) -> None:
         future.set_result(work())
     except BaseException as error:  # noqa: BLE001  whoever waits for the future raises it
         future.set_exception(error)
-
-
-def _lower_priority(niceness: int) -> None:
-    """Of the calling thread alone, which is what Linux does with a thread's id."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
-    except OSError as error:
-        log.debug("the endpoint's thread keeps its priority: %s", error)

@@ -115,10 +115,18 @@ def prefault(path: Path) -> bool:
     )
 
 
+LOWEST_PRIORITY = 19
+
+
 def lower_priority(nice: int = 10) -> None:
-    """The calling thread, and those it starts, leave the processor to others; where the system allows it."""
+    """Lower the priority of the calling thread, and of those it starts, by ``nice`` steps; where the system allows it.
+
+    Relative: a process that was started lower goes lower still. Linux keeps the value for each thread.
+    """
+    thread = threading.get_native_id()
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(LOWEST_PRIORITY, own + nice))
 
 
 def clock() -> Literal["synced", "unsynced"]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -137,3 +139,19 @@ def test_a_process_without_descriptors_knows_less_and_goes_on() -> None:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert found == (None, (), board.MemoryUsage(0, 0))
+
+
+def test_a_priority_is_lowered_and_never_raised() -> None:
+    """In a process of its own: nobody may raise a priority again."""
+    code = (
+        "import os\nfrom edge.core.system.hardware import lower_priority\n"
+        "lower_priority(10); print(os.getpriority(os.PRIO_PROCESS, 0))\n"
+        "lower_priority(10); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for start in (0, 5, 15):
+        done = subprocess.run(
+            ["nice", "-n", str(start), sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        first = min(19, own + start)
+        assert [int(line) for line in done.stdout.split()] == [min(19, first + 10), min(19, first + 20)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from edge.api.rekognition.errors import ApiError
 from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
+from edge.core.system.hardware import lower_priority
 from edge.labels import classifier as custom_labels
 from edge.labels import trainer as teach
 from edge.labels.evaluation import split, summary
@@ -114,7 +114,7 @@ class Training:
         return tuple(name for name in names if set(model.find(name, folders).card.labels) - {face})
 
     def _train(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> None:
-        os.nice(NICENESS)
+        lower_priority(NICENESS)
         with self._one:
             began = time.monotonic()
             try:

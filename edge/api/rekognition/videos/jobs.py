@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import threading
 import time
@@ -20,6 +19,7 @@ from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
 from edge.api.rekognition.vision import Vision
 from edge.core.errors import EdgeError, StoreError
 from edge.core.settings.vision import CameraSettings
+from edge.core.system.hardware import lower_priority
 from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class VideoJobs:
             self._thread.start()
 
     def _work(self) -> None:
-        os.nice(NICENESS)
+        lower_priority(NICENESS)
         failing = False
         while (number := self._next()) is not None and not self._stop.is_set():
             try:
