@@ -85,25 +85,34 @@ def events(
     database: HubDatabase, wanted: EventQuery, limit: int | None = None, *, latest: bool = False
 ) -> Iterator[Row]:
     """The events that are wanted, oldest first; with ``latest`` the newest ``limit`` of them, newest first."""
-    condition, values = _condition(wanted)
-    columns = ", ".join(field.name for field in fields(Row))
-    order = "DESC" if latest else "ASC"
-    sign = "<" if latest else ">"
-    key = "time, device, epoch, seq"
     after: tuple[object, ...] = ()
     while limit is None or limit > 0:
         page = min(PAGE, limit) if limit is not None else PAGE
-        past = f"AND ({key}) {sign} (?, ?, ?, ?) " if after else ""
-        query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608  # names of ours alone
-        query += f"ORDER BY time {order}, device {order}, epoch {order}, seq {order} LIMIT ?"
+        query, values = page_query(wanted, after, page, latest)
         with database.transaction(reading=True) as transaction:
-            found = [Row(*row) for row in transaction.execute(query, [*values, *after, page])]
+            found = [Row(*row) for row in transaction.execute(query, values)]
         yield from found
         if len(found) < page:
             return
         limit = None if limit is None else limit - page
         last = found[-1]
         after = (last.time, last.device, last.epoch, last.seq)
+
+
+def page_query(
+    wanted: EventQuery, after: Sequence[object], page: int, latest: bool = False
+) -> tuple[str, list[object]]:
+    """The statement and its values for ``page`` events after the one of the key (time, device, epoch, seq).
+
+    An index gives them in their order, however large the table is.
+    """
+    condition, values = _condition(wanted)
+    columns = ", ".join(field.name for field in fields(Row))
+    order, sign = ("DESC", "<") if latest else ("ASC", ">")
+    past = f"AND (time, device, epoch, seq) {sign} (?, ?, ?, ?) " if after else ""
+    query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608 - names of ours alone
+    query += f"ORDER BY time {order}, device {order}, epoch {order}, seq {order} LIMIT ?"
+    return query, [*values, *after, page]
 
 
 def _condition(wanted: EventQuery) -> tuple[str, list[object]]:

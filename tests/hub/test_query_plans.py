@@ -1,0 +1,72 @@
+"""Queries of ``edge hub events`` and ``status`` go by an index: their plans on a table of 20,000 rows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from rigs.postgres import Postgres
+
+from edge.hub import databases
+from edge.hub.databases import HubDatabase
+from edge.hub.queries import EventQuery, page_query
+from edge.hub.store import INSERT, EventStore
+
+ROWS, DEVICES = 20_000, 2_000
+QUERIES = [
+    EventQuery(),
+    EventQuery(since=1.79e9 + 100, until=1.79e9 + 200),
+    EventQuery(device="device-7"),
+    EventQuery(device="device-7", since=1.79e9 + 100),
+    EventQuery(subject="p17"),
+    EventQuery(subject="p17", since=1.79e9 + 100),
+]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubDatabase]:
+    folder = tmp_path_factory.mktemp("plans")
+    if request.param == "sqlite":
+        yield from _filled(databases.connect("", folder))
+        return
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'rekognition-edge[hub]'")
+    with Postgres(folder) as server:
+        yield from _filled(databases.connect(server.new_database(), folder))
+
+
+def _filled(one: HubDatabase) -> Iterator[HubDatabase]:
+    EventStore(one).prepare()
+    chance = random.Random(3)
+    rows = [
+        (f"device-{number % DEVICES}", 1, number, "new", "door", f"1-{number}", "face", "known",
+         f"p{chance.randrange(500)}", 0.8, 1.79e9 + number, 1.79e9 + number, None, 1.79e9 + number, "{}")
+        for number in range(1, ROWS + 1)
+    ]  # fmt: skip
+    with one.transaction() as transaction:
+        transaction.many(INSERT, rows)
+        transaction.execute("ANALYZE events" if one.lock_rows else "ANALYZE")
+    yield one
+    one.close()
+
+
+def plan(database: HubDatabase, statement: str, values: list[object]) -> str:
+    explain = "EXPLAIN " if database.lock_rows else "EXPLAIN QUERY PLAN "
+    with database.transaction(reading=True) as transaction:
+        return "\n".join(" ".join(map(str, row)) for row in transaction.execute(explain + statement, values))
+
+
+@pytest.mark.parametrize("latest", [False, True])
+@pytest.mark.parametrize("after", [(), (1.79e9 + 5000, "device-7", 1, 5000)], ids=["first page", "a later page"])
+@pytest.mark.parametrize("wanted", QUERIES, ids=str)
+def test_events_are_found_by_an_index(
+    wanted: EventQuery, after: tuple[object, ...], latest: bool, database: HubDatabase
+) -> None:
+    found = plan(database, *page_query(wanted, after, 100, latest))
+    assert "index" in found.lower(), found
+    assert "Seq Scan" not in found, found
+
+
+def test_the_last_event_of_each_device_is_found_by_an_index(database: HubDatabase) -> None:
+    found = plan(database, "SELECT max(time) FROM events WHERE device = ?", ["device-7"])
+    assert "events_device" in found, found
