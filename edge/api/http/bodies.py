@@ -67,7 +67,7 @@ class HeldBody:
 class BodyBudget:
     """Bytes of large bodies in memory at a time, over all connections of one event loop.
 
-    Where they run out, the body that arrives slowest is given up: whoever drips bytes cannot keep others out.
+    Where they run out, the slowest body is dropped: clients that send slowly cannot block others.
     """
 
     def __init__(self, most: int) -> None:

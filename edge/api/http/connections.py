@@ -1,7 +1,7 @@
 """The endpoint's connections: so many at once, and none that waits for long.
 
-Where there are as many as may be, a newcomer takes the place of the connection that has waited longest without
-sending a whole request: a flood of idle connections keeps nobody out, and costs no descriptor that a camera needs.
+At the limit, a new connection replaces the one that has waited longest without a complete request: a flood of idle
+connections blocks no client, and takes no descriptor that a camera needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BACKLOG = 128
 WAITING_SECONDS = 15.0
 """for the headers of a request, since the connection or the answer before"""
 SLOW_READER_SECONDS = 30.0
-"""for which an answer is held for whoever takes nothing of it"""
+"""for which an answer is held for a client that reads nothing of it"""
 DESCRIPTORS = 4096
 """that the process asks for"""
 OTHERS = 512
@@ -55,7 +55,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, connection: GuardedProtocol) -> bool:
-        """Whether there is a place for it; somebody who has waited for longer may lose theirs."""
+        """Whether there is room for it; the longest waiting connection may be closed for it."""
         if len(self._open) >= self.most:
             victim = self._victim()
             if victim is None:

@@ -1,4 +1,4 @@
-"""Where the endpoint listens, and that nobody opens it to all the world without keys."""
+"""The listening socket, and the refusal to listen beyond loopback without keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.core.settings.services import ApiSettings
 
 
 def refuse_open_door(api: ApiSettings) -> None:
-    """Raises SettingsError where anybody who reaches the address could do anything."""
+    """Raises SettingsError for an address beyond loopback without keys."""
     if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
         return
     raise SettingsError(

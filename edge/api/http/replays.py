@@ -1,6 +1,6 @@
 """Signed requests that change something are done once: the same signature again gets the first answer again.
 
-An SDK that tries again within a second sends the same signature, and whoever recorded a request on its way does too.
+An SDK that retries within a second sends the same signature, and so does a recorded request.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ TICKS_PER_SECOND = 10
 class ApiServer:
     """The endpoint in a thread of its own.
 
-    ``with_cameras``: its models keep to their share of a core, and stream processors start because somebody calls
+    ``with_cameras``: its models keep to their share of a core, and stream processors start because the daemon calls
     ``processors.observe``. The other parts are those of ``Service``.
     """
 
@@ -261,7 +261,7 @@ def _head(request: Request) -> sigv4.RequestHead:
 
 
 def _refuse_strangers(headers: Mapping[str, str]) -> None:
-    """A page of another site could ask through a browser of this machine, and a proxy for anybody who reaches it."""
+    """Another site's page could use a browser of this machine, and any remote client an undeclared proxy."""
     if "origin" in headers or "sec-fetch-site" in headers:
         raise ApiError("AccessDeniedException", "Requests from browsers are not answered without api.keys.")
     if "forwarded" in headers or "x-forwarded-for" in headers:

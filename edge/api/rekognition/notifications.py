@@ -1,4 +1,4 @@
-"""Notifications for whoever waits on a topic of SNS: published to ``AWS_ENDPOINT_URL_SNS``, besides MQTT.
+"""Notifications to a topic of SNS: published to ``AWS_ENDPOINT_URL_SNS``, besides MQTT.
 
 One POST of the Query protocol a notification, signed where the environment holds credentials. What cannot be delivered
 is told to the caller, who tries again.

@@ -50,7 +50,7 @@ def default_threshold(service: Service, collection: Collection) -> float:
 
 
 def held_away(service: Service, collection: Collection, vector: FloatArray) -> set[str]:
-    """The subjects of a collection that somebody said a (dimensions,) look is not: an anchor is nearer than a face."""
+    """Subjects that review rejected for a (dimensions,) query: a rejected embedding is nearer than their faces."""
     anchors = service.anchors.subjects(collection.name, collection.space or "")
     away = set()
     for subject, looks in anchors.items():

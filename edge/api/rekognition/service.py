@@ -16,6 +16,7 @@ from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
+from edge.core.system.hardware import NICENESS
 from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
@@ -29,15 +30,13 @@ if TYPE_CHECKING:
     from edge.recognition.subject_search import SubjectSearch
 
 STORE_THREADS = 2
-NICENESS = 10
-"""added to the priority of the thread that runs models: cameras go first"""
 
 
 class Service:
     """Everything behind the endpoint. ``share``: of one core, that its models may use over time.
 
     ``collections`` is given by a daemon that has them open already. ``publish`` takes the records of stream
-    processors, which start only where somebody is ``feeding`` them frames. ``pages`` are further routes.
+    processors, which start only where the daemon is ``feeding`` them frames. ``pages`` are further routes.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Uploads in parts, as SDKs send files of 8 MiB and more: each part is a file, and the last call puts them together.
 
-Parts lie in a folder of the upload in the state folder. An upload that nobody completes is deleted after a day.
+Parts lie in a folder of the upload in the state folder. An upload that is not completed within a day is deleted.
 """
 
 from __future__ import annotations

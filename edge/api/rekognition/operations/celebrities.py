@@ -74,14 +74,17 @@ def celebrities(service: Service) -> Collection:
     if not name:
         raise SettingsError("no collection stands for celebrities", "set api.celebrities to a collection's name")
     if name not in service.collections:
-        raise SettingsError(f"api.celebrities names {name!r}, and there is no such collection", "enroll somebody in it")
+        raise SettingsError(
+            f"api.celebrities names {name!r}, and there is no such collection",
+            "create it with CreateCollection, or 'edge enroll'",
+        )
     return service.collection(name)
 
 
 def recognized(
     service: Service, vision: Vision, collection: Collection, picture: Picture, seen: Sequence[DetectedFace]
 ) -> list[Celebrity | None]:
-    """Who each face is; None for a face that is nobody of the collection."""
+    """The celebrity of each face; None for a face without a match."""
     if not seen:
         return []
     collection.check_space(vision.space)

@@ -163,7 +163,7 @@ def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = 
 
 
 def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found: list[UserMatch]) -> list[UserMatch]:
-    """Without the users whose faces are of somebody that a person said it is not."""
+    """Without the users of subjects that review rejected for this embedding."""
     away = held_away(call.service, collection, vector)
     if not away:
         return found

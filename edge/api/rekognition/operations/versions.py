@@ -135,7 +135,7 @@ def delete_project_version(call: Call) -> dict[str, Any]:
             heads = call.service.training.heads
             heads.delete(heads.version(head_name(version.project), version.head))
         except NotFoundError:
-            pass  # somebody emptied the state folder: there is nothing to delete
+            pass  # the state folder was emptied: there is nothing to delete
     return {"Status": "DELETING"}
 
 

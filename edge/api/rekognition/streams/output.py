@@ -1,4 +1,4 @@
-"""Where records go: to whoever publishes them (MQTT), and to JSON lines.
+"""Where records go: to MQTT, and to files of JSON lines.
 
 The lines are for other programs, and hold names: where the state folder is encrypted there are none.
 """

@@ -32,7 +32,7 @@ HOME_SECONDS = 10
 class StreamProcessors:
     """All stream processors of the device. Threads may share it.
 
-    ``observe`` is the daemon's seam: call it with every processed frame. ``feeding`` says whether anybody will;
+    The daemon calls ``observe`` with every processed frame. ``feeding`` says whether it will;
     without it no processor starts.
     """
 

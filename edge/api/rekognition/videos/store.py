@@ -45,7 +45,7 @@ class Job:
     seen: int = -1
     """milliseconds of the video whose findings are on disk"""
     told: bool = True
-    """whether nobody waits for word of its end"""
+    """whether its notification was delivered, or none was asked for"""
     topic_told: bool = False
     """whether the topic of SNS, where there is an endpoint for it, knows"""
 
@@ -88,7 +88,7 @@ class JobStore:
         return self._jobs("status='IN_PROGRESS'")
 
     def untold(self) -> list[Job]:
-        """Those that have ended, and whoever asked for it does not know yet."""
+        """Those that have ended, and whose notification was not delivered yet."""
         return [job for job in self._jobs("status!='IN_PROGRESS'") if not job.told]
 
     def _jobs(self, where: str) -> list[Job]:
