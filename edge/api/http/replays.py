@@ -1,6 +1,8 @@
 """Signed requests that change something are done once: the same signature again gets the first answer again.
 
-An SDK that retries within a second sends the same signature, and so does a recorded request.
+An SDK that retries within a second sends the same signature, and so does a recorded request. So does a client that
+creates, deletes and creates again within one second, for a signature tells whole seconds: within that second a request
+that follows another change is done anew.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 
 MOST_SIGNATURES = 50_000
 """signatures that are remembered until they expire; past that the oldest go"""
+SAME_SECOND = 1.25
+"""seconds after its time within which a client may rightly have signed the same again"""
 MOST_BYTES = 4 << 20
 """bytes of answers that are kept; past that the oldest are forgotten, and their requests refused"""
 
@@ -25,6 +29,7 @@ class Reply:
     request_id: str
     final: bool = True
     """whether the same request again would change nothing more; False where it was told to come back"""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(eq=False)
@@ -42,21 +47,31 @@ class ReplayCache:
         self._kept: OrderedDict[str, int] = OrderedDict()
         """signature -> bytes of its answer, oldest first"""
         self._bytes = 0
+        self._latest = ""
+        """signature of the latest change"""
 
     async def once(
-        self, signature: str, now: float, expires: float, run: Callable[[], Awaitable[Reply]]
+        self, signature: str, now: float, signed_at: float, skew: float, run: Callable[[], Awaitable[Reply]]
     ) -> Reply | None:
         """The answer of ``run``, or of the first request with this signature. None where that is no longer kept.
 
-        ``now``, ``expires``: seconds since the epoch; from ``expires`` on the signature itself is refused.
+        ``now``, ``signed_at``: seconds since the epoch. ``skew``: seconds after which the signature itself is refused.
         """
         self._expire(now)
         seen = self._seen.get(signature)
-        if seen is not None:
+        follows = self._latest != signature and now < signed_at + SAME_SECOND
+        if seen is not None and not (follows and seen.done.done()):
             if seen.done.done() and signature not in self._kept:
                 return None
-            return await asyncio.shield(seen.done)
-        seen = self._seen[signature] = _Seen(expires, asyncio.get_running_loop().create_future())
+            try:
+                return await asyncio.shield(seen.done)
+            except asyncio.CancelledError:
+                if seen.done.cancelled():  # the first one failed without an answer
+                    return None
+                raise
+        self._forget(signature)
+        seen = self._seen[signature] = _Seen(signed_at + skew, asyncio.get_running_loop().create_future())
+        self._latest = signature
         try:
             reply = await run()
         except BaseException:
@@ -84,8 +99,11 @@ class ReplayCache:
             signature, seen = next(iter(self._seen.items()))
             if seen.expires >= now and len(self._seen) < self._most:
                 return
-            del self._seen[signature]
-            self._bytes -= self._kept.pop(signature, 0)
+            self._forget(signature)
+
+    def _forget(self, signature: str) -> None:
+        self._seen.pop(signature, None)
+        self._bytes -= self._kept.pop(signature, 0)
 
 
 def _forgotten() -> asyncio.Future[Reply]:

@@ -189,7 +189,8 @@ class Endpoint:
             reply = await self._replays.once(
                 f"{verified.key} {verified.signature}",
                 time.time(),
-                verified.signed_at + self._service.settings.api.clock_skew,
+                verified.signed_at,
+                self._service.settings.api.clock_skew,
                 lambda: self._operated(verified.headers, verified, held),
             )
             if reply is None:

@@ -13,7 +13,7 @@ import mimetypes
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
 from edge.api.http import bodies, sigv4
+from edge.api.http.replays import ReplayCache, Reply
 from edge.api.s3 import documents, uploads
 from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
 from edge.api.s3.multipart import Uploads
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SERVICE = "s3"
+CHANGING = frozenset({"PUT", "POST", "DELETE"})
 MOST_KEYS = 1000
 UPLOADS_AT_ONCE = 8
 BLOCK = 256 << 10
@@ -53,6 +55,8 @@ class ObjectCall:
     query: Mapping[str, str]
     payload: str
     """what stands for the body in the signature"""
+    verified: sigv4.Verified | None
+    """None where the endpoint has no keys"""
 
     @property
     def operation(self) -> tuple[str, str]:
@@ -70,6 +74,7 @@ class ObjectEndpoint:
         self._settings, self._buckets, self._names = settings, buckets, names
         self._secrets = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
         self._parts = Uploads(state, buckets)
+        self._replays = ReplayCache()
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def takes(self, headers: Mapping[str, str]) -> bool:
@@ -100,13 +105,38 @@ class ObjectEndpoint:
             raise StorageError("NotImplemented", f"{call.head.method} of this resource is not served here.")
         if call.bucket and call.operation != ("PUT", "bucket") and not self._buckets.has(call.bucket):
             raise StorageError("NoSuchBucket", "The specified bucket does not exist")
-        return await operate(self, call)
+        # a body that the signature does not cover may be another one
+        if call.verified is None or call.head.method not in CHANGING or not sigv4.is_digest(call.payload):
+            return await operate(self, call)
+        return await self._once(call, call.verified, operate)
+
+    async def _once(self, call: ObjectCall, verified: sigv4.Verified, operate: Operate) -> Response:
+        """What changes something is done once: the same signature again gets the first answer again."""
+        from starlette.responses import Response
+
+        ran = False
+
+        async def run() -> Reply:
+            nonlocal ran
+            ran = True
+            done = await operate(self, call)
+            return Reply(done.status_code, bytes(done.body), "", headers=tuple(done.headers.items()))
+
+        signature, skew = f"{verified.key} {verified.signature}", self._settings.clock_skew
+        reply = await self._replays.once(signature, time.time(), verified.signed_at, skew, run)
+        if not ran:
+            with suppress(InputError, BusyError):  # the client waits until its body was read
+                await bodies.body(call.request, documents.MOST_BYTES)
+        if reply is None:
+            raise StorageError("AccessDenied", "This request was done already, and its answer is gone.")
+        return Response(reply.body, reply.status, dict(reply.headers))
 
     def _verified(self, request: Request) -> ObjectCall:
         path = request.scope.get("raw_path", b"/").decode("latin-1").split("?")[0]
         headers = sigv4.single(request.scope["headers"])
         head = sigv4.RequestHead(request.method, path, request.url.query, headers)
         payload = headers.get("x-amz-content-sha256", "")
+        verified: sigv4.Verified | None = None
         if self._secrets:
             signature = sigv4.opened(head, self._secrets, time.time(), self._settings.clock_skew, (SERVICE,))
             if payload == sigv4.UNSIGNED_PAYLOAD and request.url.scheme != "https":
@@ -114,12 +144,12 @@ class ObjectEndpoint:
             known = (sigv4.UNSIGNED_PAYLOAD, sigv4.UNSIGNED_TRAILER)
             if not (sigv4.is_digest(payload) or payload in known):
                 raise StorageError("NotImplemented", f"X-Amz-Content-Sha256 {payload[:64]} is not served here.")
-            signature.check(payload)
+            verified = signature.check(payload)
         elif {"origin", "sec-fetch-site", "x-forwarded-for", "forwarded"} & set(headers):
             raise StorageError("AccessDenied", "Browsers and proxies are not answered without api.keys.")
         bucket, key = self._place(headers.get("host", ""), path)
         query = dict(parse_qsl(head.query, keep_blank_values=True))
-        return ObjectCall(request, head, bucket, key, query, payload)
+        return ObjectCall(request, head, bucket, key, query, payload, verified)
 
     def _place(self, host: str, path: str) -> tuple[str, str]:
         """Bucket and key of a request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.client
 import json
 from collections.abc import Iterator
@@ -36,7 +37,11 @@ def guarded(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made.stop()
 
 
-def signed(port: int, operation: str, body: bytes) -> Headers:
+def signed(port: int, operation: str, body: bytes, monkeypatch: pytest.MonkeyPatch | None = None) -> Headers:
+    """Signed now, or half a minute ago where ``monkeypatch`` is given."""
+    if monkeypatch is not None:
+        before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: before)
     request = AWSRequest(
         "POST",
         f"http://127.0.0.1:{port}/",
@@ -44,6 +49,8 @@ def signed(port: int, operation: str, body: bytes) -> Headers:
         body,
     )
     SigV4Auth(Credentials(KEY, SECRET), "rekognition", "eu-west-1").add_auth(request)
+    if monkeypatch is not None:
+        monkeypatch.undo()
     return [("Host", f"127.0.0.1:{port}"), *request.headers.items()]
 
 
@@ -85,9 +92,11 @@ def test_a_recorded_request_cannot_be_made_another_one(guarded: ApiServer, first
     assert f"staff-{first}" in asked.list_collections()["CollectionIds"]
 
 
-def test_what_changes_something_is_done_once_and_answered_again(guarded: ApiServer) -> None:
+def test_what_changes_something_is_done_once_and_answered_again(
+    guarded: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create = b'{"CollectionId": "once"}'
-    headers = signed(guarded.port, "CreateCollection", create)
+    headers = signed(guarded.port, "CreateCollection", create, monkeypatch)
     answers = [send(guarded.port, headers, create) for _ in range(3)]
     service_model.client(guarded.port).delete_collection(CollectionId="once")
     answers.append(send(guarded.port, headers, create))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import http.client
 import io
@@ -255,6 +256,28 @@ def test_a_body_that_was_not_signed_is_not_kept(server: ApiServer, s3: Any, buck
     assert put(server.port, bucket, "a", b"second", b"second", ("Host", "elsewhere")) in (400, 403)
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"first"
     assert [one.name for one in (root / "buckets" / bucket).iterdir() if one.name.startswith(PARTIAL)] == []
+
+
+def test_a_recorded_request_does_not_bring_an_older_object_back(
+    server: ApiServer, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: before)
+    url = f"http://127.0.0.1:{server.port}/{bucket}/a"
+    request = AWSRequest("PUT", url, {"X-Amz-Content-SHA256": hashlib.sha256(b"old").hexdigest()}, b"old")
+    S3SigV4Auth(Credentials(KEY, SECRET), "s3", "eu-west-1").add_auth(request)
+    monkeypatch.undo()
+    answers = []
+    for _ in range(3):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("PUT", f"/{bucket}/a", b"old", dict(request.headers.items()))
+        answer = connection.getresponse()
+        answers.append((answer.status, answer.headers["ETag"]))
+        connection.close()
+        s3.put_object(Bucket=bucket, Key="a", Body=b"new")
+    assert answers[0][0] == 200
+    assert answers == [answers[0]] * 3
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"new"
 
 
 def test_no_path_leads_out(server: ApiServer, bucket: str, root: Path) -> None:
