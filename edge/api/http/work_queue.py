@@ -1,7 +1,7 @@
-"""Lanes: where operations run, bounded, so that many clients mean waiting clients and not a slow camera.
+"""Bounded work queues with threads: many clients wait, and cameras keep their rate.
 
-One thread runs the models of the endpoint, at a lower priority and for no more than its share of a core; a few
-more answer what needs the store alone.
+One thread runs the models of the endpoint, at a lower priority and for no more than its share of a core; a few more
+answer what needs the store alone.
 """
 
 from __future__ import annotations

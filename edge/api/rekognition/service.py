@@ -16,7 +16,6 @@ from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
-from edge.core.system.hardware import NICENESS
 from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from edge.recognition.subject_search import SubjectSearch
 
 STORE_THREADS = 2
+NICENESS = 10
+"""added to that of the thread that runs models: cameras go first"""
 
 
 class Service:
