@@ -1,4 +1,4 @@
-"""The seam between the hub's SQL and whoever runs it: SQLite, or PostgreSQL."""
+"""Databases of the hub: SQLite or PostgreSQL behind one interface."""
 
 from __future__ import annotations
 

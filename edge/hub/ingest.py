@@ -51,7 +51,7 @@ KINDS: dict[str, type[DeviceStatus | Info | Stats | Reported | ErasureNotices]] 
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """What must be right in an event that can otherwise not be read, so that it is kept as it is."""
+    """The key of an event that cannot be read otherwise; such an event is stored as it came."""
 
     device: Annotated[str, Field(pattern=DEVICE_NAME)]
     epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
@@ -219,7 +219,7 @@ class Ingest:
                 log.error("ingest: a message cannot be stored and is dropped: %s", error)
                 self.counts.refused += 1
                 return
-            # one of them is poison: the others must not share its fate
+            # one of them is refused: the others are stored one by one
             for event in arrived:
                 self._store_batch([event], [])
             for document in documents:

@@ -1,4 +1,4 @@
-"""What the hub keeps: events by their key, how far it has them, and the latest word of each device.
+"""Tables of the hub: events by their key, delivery marks, and the latest documents of each device.
 
 Storing twice is storing once: (device, epoch, seq) is the key. The mark of an epoch is the seq up to which nothing
 is missing. An event says which seq ``after`` it follows, so a seq that never comes does not hold the mark; what lies

@@ -1,4 +1,4 @@
-"""A release put to use: the settings that follow from it, and its collections in the store.
+"""Activation of a release: the settings that follow from it, and its collections in the store.
 
 Faces of a release are kept beside those enrolled here, with origin ``hub``; whatever hub face the release in use
 does not have goes. A face is the same by its FaceId wherever it was enrolled, and keeps the origin that it had.

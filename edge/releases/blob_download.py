@@ -1,4 +1,4 @@
-"""Files by their content: fetched in pieces, resumed where they stopped, verified, then named.
+"""Download of content-addressed files: resumed where it stopped, verified, then renamed.
 
 A file lies under its final name only when it is whole, verified and durable. A part may be damaged or poisoned: a
 resumed file that fails its digest is fetched once more from the start, a fresh one that fails is not what was signed.

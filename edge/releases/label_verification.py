@@ -1,4 +1,4 @@
-"""A version of custom labels proves itself, at its publisher and on each device: backbone, head, and what they say.
+"""Verification of a version of custom labels at its publisher and on each device: backbone, head, and their results.
 
 Every version is asked about a picture that is drawn here, the same everywhere; a picture of the publisher's may travel
 with it, in which its labels must be found again.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,20 +23,13 @@ from edge.releases.manifest import Blob, LabelsProbe, ShippedLabels
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.releases.verification import ModelTools
 
 LIKENESS = 0.95
 """cosine of the probe's embedding and the one that was made; a backbone's are all high"""
 SEED, CELLS, SIDE = 7, 9, 224
 MOST_ANSWERS = 32
-
-
-class LabelTools(Protocol):
-    """Models by name, loaded once."""
-
-    def detector(self, name: str) -> Detector: ...
-    def embedder(self, name: str) -> Embedder: ...
 
 
 def pattern() -> Picture:
@@ -47,7 +40,7 @@ def pattern() -> Picture:
 
 
 def golden(
-    version: Version, store: Labels, tools: LabelTools, picture: Picture | None, blob: Blob | None
+    version: Version, store: Labels, tools: ModelTools, picture: Picture | None, blob: Blob | None
 ) -> LabelsProbe:
     """What a version must say everywhere, as it is here. Raises SpaceError, ModelError, StoreError."""
     embedder = tools.embedder(version.base)
@@ -57,7 +50,7 @@ def golden(
     return LabelsProbe(embedding, blob, _said(version, store, tools, seen) if picture else ())
 
 
-def attempt(shipped: ShippedLabels, release: Path, tools: LabelTools, read: Callable[[str], bytes]) -> None:
+def attempt(shipped: ShippedLabels, release: Path, tools: ModelTools, read: Callable[[str], bytes]) -> None:
     """Try a version that lies in the folder of a release. ``read``: sha256 -> bytes of a file of the release.
 
     Raises SpaceError for another backbone, ModelError for other answers, StoreError for a damaged head.
@@ -88,7 +81,7 @@ def _embedded(embedder: Embedder, picture: Picture) -> FloatArray:
     return embedder.embed(picture, [Detection("picture", 1.0, WHOLE)])[0].vector
 
 
-def _said(version: Version, store: Labels, tools: LabelTools, picture: Picture) -> tuple[str, ...]:
+def _said(version: Version, store: Labels, tools: ModelTools, picture: Picture) -> tuple[str, ...]:
     detectors = [tools.detector(name) for name in version.detectors]
     found = predict(version, store.head(version), tools.embedder(version.base), detectors, picture)
     return tuple(dict.fromkeys(one.label for one in found))[:MOST_ANSWERS]

@@ -1,4 +1,4 @@
-"""The daemon's side of releases: takes over a new one between two frames, watches it, goes back by itself.
+"""Releases in the daemon: load and switch between two frames, probation, automatic rollback.
 
 ``edge sync`` only moves the link ``current``; the main thread looks at it once a second. Models are loaded and faces
 are stored in a thread of its own, niced, while the old bundle goes on looking. A link that points at a release which

@@ -1,4 +1,4 @@
-"""Whether a release does as well as the one before it: measures of the running daemon, compared."""
+"""Probation of a release: measures of the running daemon, compared with those under the release before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the time can be trusted enough to judge what has expired.
+"""Whether the clock can be trusted enough to check expiry.
 
 A clock in the past makes every expired signature look good, so nothing is installed before the clock is known to be
 right; what runs already goes on.

@@ -1,4 +1,4 @@
-"""A release proves itself in a child process before anything depends on it: ``python -m edge.releases.verification``.
+"""Verification of a release in a child process before it is used: ``python -m edge.releases.verification``.
 
 Every model is loaded and run, every segment is read, and the golden probes that travel with the release must give
 the boxes and embeddings that its publisher saw.
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a release lies that is to be tried."""
+    """Where the release to verify lies."""
 
     folder: Path
     """with its manifest and ``models/``"""

@@ -1,1 +1,1 @@
-"""The fleet owner's desk: what is to be released, the signed repository, and who gets what when."""
+"""Publishing for a fleet: the draft of the next release, the signed repository, and rollouts."""

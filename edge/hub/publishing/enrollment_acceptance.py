@@ -1,4 +1,4 @@
-"""Enrolments of devices taken over into the fleet's collections, after the owner's word and the gate."""
+"""Acceptance of devices' enrollments into the fleet's collections, after the consistency check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing keys, Ed25519, a file a role: those of root and targets are for a drawer, the others for the hub.
+"""Signing keys, Ed25519, one file per role: root and targets are kept offline, the others at the hub.
 
 ``EDGE_KEY_PASSPHRASE`` encrypts new offline keys and opens them.
 """

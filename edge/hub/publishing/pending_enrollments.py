@@ -1,4 +1,4 @@
-"""What devices enrolled, waiting at the hub for its owner's word: for the whole fleet, or for nobody.
+"""Faces that devices enrolled and the hub has pulled, until its owner accepts or drops them.
 
 Each face is remembered by its FaceId once it has been decided, without name and embedding, so that it is not asked
 about again.
@@ -36,7 +36,7 @@ DECIDE = "UPDATE faces SET state = ?, subject = NULL, space = NULL, face = NULL,
 
 @dataclass(frozen=True, slots=True)
 class PendingFace:
-    """A face that waits for a word."""
+    """A face that waits for a decision."""
 
     number: int
     device: str

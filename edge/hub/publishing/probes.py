@@ -1,4 +1,4 @@
-"""What a release must do everywhere, and whether it does it here, before it is signed."""
+"""Golden probes of a release, and its verification at the hub before it is signed."""
 
 from __future__ import annotations
 

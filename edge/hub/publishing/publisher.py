@@ -1,4 +1,4 @@
-"""The fleet owner's desk: put models and faces into the draft, forget somebody, publish a release.
+"""Publishing of releases: models and faces go into the draft, subjects are erased, the draft is signed.
 
 The hub's own collection store holds the faces; segments are its published picture.
 """
@@ -48,7 +48,7 @@ COMPACT_DAYS = 7.0
 
 @dataclass(frozen=True, slots=True)
 class PublishedRelease:
-    """What a release would bring, or brought, to devices that have the one before."""
+    """What devices that have the release before download for this one."""
 
     release: Release
     new_blobs: dict[str, int]
@@ -161,7 +161,7 @@ class ReleasePublisher:
         return blob
 
     def subjects(self) -> set[str]:
-        """Everybody whose faces are here: in a collection, or waiting for a word."""
+        """All subjects: in a collection, or in an enrollment that waits for a decision."""
         with self.collections() as collections, closing(PendingEnrollments(self.private)) as waiting:
             found = {subject for name in collections.names() for subject in collections.get(name).subjects()}
             return found | waiting.subjects()

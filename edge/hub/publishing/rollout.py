@@ -1,4 +1,4 @@
-"""Who gets a release when: steps of a rollout, and when it stops. Pure: the hub's command feeds it.
+"""Rollout of a release in steps, and when it stops. Pure functions of what devices report.
 
 The steps grow (5 %, 50 %, 100 %), each after enough of the chosen devices have committed the release; too large a
 share of failures stops it, and everybody is told to run what they had.

@@ -1,4 +1,4 @@
-"""A collection as it travels: segments and tombstones that say what the hub's own store holds.
+"""A collection as segments and tombstones, brought up to date with the hub's own store.
 
 What the segments lack becomes another segment, what the store lacks becomes a tombstone, and a segment whose
 tombstones are older than the limit is written anew without them.
