@@ -262,13 +262,21 @@ def searches(settings: Settings, state: Path, rejections: RejectionIndex | None)
 
     def search(label: str, collection: Collection) -> SubjectSearch:
         found = held.get((label, collection.name))
-        if found is None or found.collection is not collection:
-            scorer = scorers.get(label, UNNORMALIZED)
+        scorer = _fitting(scorers.get(label, UNNORMALIZED), collection)
+        if found is None or found.collection is not collection or found.scorer is not scorer:
             found = subject_search(settings, label, scorer, collection, rejections=rejections)
             held[label, collection.name] = found
         return found
 
     return search
+
+
+def _fitting(scorer: FaceScorer, collection: Collection) -> FaceScorer:
+    """``scorer``, or general scores where the collection has embeddings of other dimensions: an earlier embedder's."""
+    if scorer.cohort is None or collection.space is None:
+        return scorer
+    dimensions = int(collection.space.rpartition("/")[2])
+    return scorer if scorer.cohort.vectors.shape[1] == dimensions else UNNORMALIZED
 
 
 def _embedders(settings: Settings, state: Path) -> dict[str, tuple[Model, FaceScorer]]:

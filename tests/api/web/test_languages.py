@@ -121,5 +121,6 @@ def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_pat
         browser.open(f"http://127.0.0.1:{page.port}/?again#device")
         browser.until(f"document.documentElement.lang === '{language}'")
         browser.until(f"document.querySelector('#browser-title').textContent === {json.dumps(wanted['This browser'])}")
+        browser.until("!document.querySelector('#main').hidden")
         assert browser.accessibility() == []
         assert browser.js("document.documentElement.scrollWidth <= innerWidth")
