@@ -3,20 +3,22 @@
 Each embedding of a track is a look. For each subject among its matches a look holds evidence: the natural logarithm of
 how much likelier such a match is for the subject than for a stranger. Evidence of a track for a subject is
 
-    gain(n) * weighted mean of the looks' evidence,        gain(n) = n / (1 + (n - 1) * CORRELATION)
+    gain(n) * weighted mean of the best SHARE of the looks,        gain(n) = n / (1 + (n - 1) * CORRELATION)
 
-* The weight of a look is its quality times its novelty. Looks at the same face err the same way, so a look that shows
-  nearly the same as an earlier one (by the cosine of their embeddings) adds little to the mean, and little to ``n``,
-  the number of independent looks. The gain has a bound: staying long proves nothing.
-* A subject that is not among the matches of a look gets the least evidence of that look.
-* All looks count since the track began, unknown ones with their negative evidence. There is no window, so a stranger
-  who stays gets no further chances: with the first looks the mean is as good as it will be.
+* A blurred or turned face loses its likeness, so the lowest of the looks are left out; a share of the looks, and not
+  the best one, because the best of ever more looks of a stranger is ever better.
+* Looks at the same face err the same way. A look that shows nearly the same as an earlier one, by the cosine of their
+  embeddings, weighs less and adds little to ``n``, the number of independent looks. The gain has a bound: staying long
+  proves nothing.
+* A subject that is not among the matches of a look gets the least evidence of that look, and none at most.
+* All looks count since the track began, or the ``HELD`` best by quality: there is no window that slides, so a stranger
+  who stays gets no further chances.
 
 Identity from that:
 
-* known as X: evidence for X reaches what a name needs; at least ``votes`` good looks are for X; looks for X weigh more
-  than ``SHARE`` of all; and X leads everybody else by ``margin`` in the mean cosine. A look of less than
-  ``good_quality`` counts in the mean but is no vote: poor looks alone never make a name.
+* known as X: evidence for X reaches what a name needs; at least ``votes`` good looks are for X; looks for X have most
+  of the weight; and X leads everybody else by ``margin`` in the mean cosine. A look of less than ``good_quality``
+  counts as evidence but is no vote: poor looks alone never make a name.
 * retracted: X was known, the last ``votes`` good looks are not for X, and evidence has fallen below ``HOLD`` of what a
   name needs, or looks for X weigh no more than half; or the last ``patience`` good looks are not for X, whatever was
   before. Nothing else ends a name.
@@ -33,9 +35,9 @@ before, so that all together err no more often than twice the first.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +56,13 @@ LEAST_NOVELTY = 0.35
 LEAST_WEIGHT = 0.05
 """the same of its quality"""
 SHARE = 0.6
-"""of the weight of all looks, that looks for a subject must have to name it"""
+"""of the looks, those whose evidence for a subject counts: the best"""
+MAJORITY = 0.5
+"""of the weight of all looks, that looks for a subject must exceed to name it"""
+CANDIDATES = 3
+"""subjects whose evidence is compared"""
+HELD = 24
+"""looks that count; of more, those of the best quality"""
 HOLD = 0.5
 """share of the evidence of a name from which it is kept"""
 DOUBT = 0.5
@@ -137,47 +145,86 @@ class _BestMatch:
     """cosine of the best other subject in the same look"""
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Weighted sums over all looks. What a look does not name counts with its least."""
+@dataclass(frozen=True, slots=True)
+class _CountedLook:
+    """A look, and how much it counts."""
 
-    weight: float = 0.0
-    independent: float = 0.0
-    """looks, each by its novelty"""
-    floors: float = 0.0
-    """what every subject has at least"""
-    evidence: dict[str, float] = field(default_factory=dict)
-    """above ``floors``, by subject"""
-    cosines: dict[str, float] = field(default_factory=dict)
-    support: dict[str, float] = field(default_factory=dict)
-    """weight of the looks for each subject"""
-    votes: dict[str, int] = field(default_factory=dict)
-    """good looks for each subject"""
+    look: Look
+    weight: float
+    novelty: float
+    """0..1"""
+    least: float
+    """nats of a subject that is not among its matches"""
+    supported: str | None
+    """the subject that it is for"""
+    good: bool
+
+
+class _Tally:
+    """The looks that count."""
+
+    def __init__(self) -> None:
+        self._counted: list[_CountedLook] = []
+        self._weight = 0.0
+        self._independent = 0.0
+        """looks, each by its novelty"""
 
     def add(self, look: Look, novelty: float, needed: float, good: bool) -> None:
+        """Count a look; where ``HELD`` are counted, in the place of the poorest, unless it is poorer still."""
+        if len(self._counted) == HELD:
+            poorest = min(self._counted, key=_quality)
+            if look.quality <= poorest.look.quality:
+                return
+            self._counted.remove(poorest)
         weight = max(LEAST_WEIGHT, min(1.0, look.quality)) * max(LEAST_NOVELTY, novelty)
-        self.weight += weight
-        self.independent += novelty
-        self.floors += _spread(self.evidence, look.evidence, weight, most=0.0)
-        _spread(self.cosines, look.cosines, weight)
-        if look.best is not None and look.supports(look.best.name, needed):
-            name = look.best.name
-            self.support[name] = self.support.get(name, 0.0) + weight
-            self.votes[name] = self.votes.get(name, 0) + good
+        least = min(0.0, min(look.evidence.values(), default=0.0))
+        supported = look.best.name if look.best is not None and look.supports(look.best.name, needed) else None
+        self._counted.append(_CountedLook(look, weight, novelty, least, supported, good))
+        self._weight = sum(one.weight for one in self._counted)
+        self._independent = max(1.0, sum(one.novelty for one in self._counted))
+
+    def has(self, subject: str) -> bool:
+        """Whether a subject is among the matches of any look."""
+        return any(subject in one.look.cosines for one in self._counted)
+
+    def leader(self) -> str | None:
+        """The subject with most evidence, of the ``CANDIDATES`` that are the best of most looks; then the first one."""
+        bests = Counter(one.look.best.name for one in self._counted if one.look.best is not None)
+        if len(bests) < 2:
+            return next(iter(bests), None)
+        return max((name for name, _ in bests.most_common(CANDIDATES)), key=self.nats)
 
     def nats(self, subject: str) -> float:
-        """Evidence of the track for a subject."""
-        mean = (self.floors + self.evidence.get(subject, 0.0)) / self.weight if self.weight else 0.0
-        return mean * self.independent / (1.0 + (self.independent - 1.0) * CORRELATION)
+        """Evidence for a subject."""
+        found = sorted(
+            ((one.look.evidence.get(subject, one.least), one.weight) for one in self._counted), reverse=True
+        )[: math.ceil(SHARE * len(self._counted))]
+        total = sum(weight for _, weight in found)
+        mean = sum(nats * weight for nats, weight in found) / total if total else 0.0
+        return mean * self._independent / (1.0 + (self._independent - 1.0) * CORRELATION)
 
     def lead(self, subject: str) -> float:
         """Mean cosine by which a subject leads everybody else; 2 where there is nobody else."""
-        others = [cosine for name, cosine in self.cosines.items() if name != subject]
-        return (self.cosines.get(subject, 0.0) - max(others)) / self.weight if others else 2.0
+        sums: dict[str, float] = {}
+        for one in self._counted:
+            least = min(one.look.cosines.values(), default=0.0)
+            for name, cosine in one.look.cosines.items():
+                sums[name] = sums.get(name, 0.0) + one.weight * (cosine - least)
+        others = [cosine for name, cosine in sums.items() if name != subject]
+        return (sums.get(subject, 0.0) - max(others)) / self._weight if others else 2.0
 
     def share(self, subject: str) -> float:
         """Of the weight of all looks, that of the looks for a subject."""
-        return self.support.get(subject, 0.0) / self.weight if self.weight else 0.0
+        supporting = sum(one.weight for one in self._counted if one.supported == subject)
+        return supporting / self._weight if self._weight else 0.0
+
+    def votes(self, subject: str) -> int:
+        """Good looks for a subject."""
+        return sum(one.good and one.supported == subject for one in self._counted)
+
+
+def _quality(one: _CountedLook) -> float:
+    return one.look.quality
 
 
 class IdentityVotes:
@@ -216,7 +263,7 @@ class IdentityVotes:
     def erase(self, subject: str) -> bool:
         """Remove a subject, from the identity as well; whether there was anything to remove."""
         named = self.identity.subject == subject
-        if not named and subject not in self._tally.cosines:
+        if not named and not self._tally.has(subject):
             return False
         self.forget()
         if named:
@@ -301,7 +348,7 @@ class IdentityVotes:
         if self.identity.state is IdentityState.KNOWN:
             self._keep_or_retract(look)
             return
-        leader = self._leader()
+        leader = self._tally.leader()
         if leader is not None and self._is_known(leader):
             self._against = 0
             self.identity = self._named(IdentityState.KNOWN, leader)
@@ -315,7 +362,7 @@ class IdentityVotes:
             self._against = 0
         elif look.quality >= self._rules.good_quality:
             self._against += 1
-        weak = self._tally.nats(subject) < HOLD * self._needed or self._tally.share(subject) <= 0.5
+        weak = self._tally.nats(subject) < HOLD * self._needed or self._tally.share(subject) <= MAJORITY
         lost = self._against >= self._rules.patience
         if lost or (weak and self._against >= self._rules.votes):
             if lost:
@@ -328,20 +375,15 @@ class IdentityVotes:
         elif subject in self._best:
             self.identity = self._named(IdentityState.KNOWN, subject)
 
-    def _leader(self) -> str | None:
-        """The subject with most evidence; then by the mean cosine, then by who came first."""
-        tally = self._tally
-        return max(tally.evidence, key=lambda name: (tally.evidence[name], tally.cosines[name]), default=None)
-
     def _is_doubtful(self, subject: str) -> bool:
         return self._tally.nats(subject) >= DOUBT * self._needed and self._tally.share(subject) > DOUBT_SHARE
 
     def _is_known(self, subject: str) -> bool:
         tally, rules = self._tally, self._rules
         return (
-            tally.votes.get(subject, 0) >= rules.votes
+            tally.votes(subject) >= rules.votes
             and tally.nats(subject) >= self._needed
-            and tally.share(subject) > SHARE
+            and tally.share(subject) > MAJORITY
             and tally.lead(subject) >= rules.margin
         )
 
@@ -359,14 +401,6 @@ class IdentityVotes:
         return Identity(
             state, subject, match.similarity, other, match.face_id, self._collection, likeness=match.likeness
         )
-
-
-def _spread(sums: dict[str, float], found: dict[str, float], weight: float, most: float = math.inf) -> float:
-    """Add a look's values above its least to ``sums``; returns the least, ``most`` at most, that everybody has."""
-    least = min(most, min(found.values(), default=0.0))
-    for name, value in found.items():
-        sums[name] = sums.get(name, 0.0) + weight * (value - least)
-    return weight * least
 
 
 def _cosine(match: Match) -> float:
