@@ -87,7 +87,7 @@ def by_winding(polygon: tuple[tuple[float, float], ...], x: float, y: float) -> 
     sides = []
     for (ax, ay), (bx, by) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
         sides.append((bx - ax) * (y - ay) - (by - ay) * (x - ax))
-    return all(side >= 0 for side in sides) or all(side <= 0 for side in sides)
+    return all(side >= -1e-9 for side in sides) or all(side <= 1e-9 for side in sides)
 
 
 tenths = st.integers(0, 40).map(lambda n: n / 40)
