@@ -11,6 +11,7 @@ import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.core.errors import ModelError, SettingsError
+from edge.core.storage import layout
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -122,7 +123,7 @@ def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Pa
             progress.advance(have - seen)
             seen = have
 
-        file = shop.fetch(found, sha256, state / "downloads", advance)
+        file = shop.fetch(found, sha256, state / layout.DOWNLOADS.name, advance)
     try:
         opened = model.opened(_card(found, file, chosen), file)
         check.check(opened, chosen.models)

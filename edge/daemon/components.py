@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from edge.core import plugins
+from edge.core.storage import layout
 from edge.core.types import Event
 from edge.daemon.component import Component
 from edge.daemon.context import DeviceContext
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.daemon.remote_commands import RemoteCommands
 
-ANNOUNCED = "homeassistant.json"
+ANNOUNCED = layout.HOMEASSISTANT.name
 """in the state folder: what Home Assistant was told"""
 
 Create = Callable[[DeviceContext], Component | None]

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import ConflictError, EdgeError, InputError
+from edge.core.storage import layout
 from edge.core.storage.damaged import remove
 
-NAME = "control"
+NAME = layout.CONTROL.name
 MOST = 1 << 20
 """bytes of a line"""
 PATIENCE = 10.0

@@ -16,7 +16,7 @@ from edge.api.rekognition import state_store as answers
 from edge.api.rekognition.videos import store as videos
 from edge.core.errors import ConflictError, EdgeError, SettingsError, StoreError
 from edge.core.settings.schema import Settings
-from edge.core.storage import files, vault
+from edge.core.storage import files, layout, vault
 from edge.core.storage import keys as vault_keys
 from edge.core.storage.keys import EncryptionKey
 from edge.core.storage.lock import Lock
@@ -32,7 +32,7 @@ from edge.recognition.store.store import FILE as COLLECTIONS
 from edge.recognition.store.store import CollectionStore, has_guard
 from edge.releases.release_store import ReleaseStore
 
-RECORDS = "rekognition"
+RECORDS = layout.RECORDS.name
 """folder of lines for other programs, which cannot be encrypted"""
 Reseal = Callable[[Connection, Resealing], int]
 

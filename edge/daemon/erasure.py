@@ -19,7 +19,7 @@ from edge.api.rekognition.videos.store import FINDING
 from edge.core import subjects
 from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.settings.schema import Settings
-from edge.core.storage import vault
+from edge.core.storage import layout, vault
 from edge.core.storage.lock import Lock
 from edge.core.storage.repair import delete_personal_leftovers, repair
 from edge.core.storage.sqlite import rewriting
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from edge.pipeline.pipeline import Pipeline
 
 
-RECORDS = "rekognition"
+RECORDS = layout.RECORDS.name
 
 
 @dataclass(frozen=True, slots=True)

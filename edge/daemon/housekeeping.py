@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
+from edge.core.storage import layout
 from edge.core.system import hardware as board
 from edge.daemon.component import Component
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 FIRST_SECONDS, SECONDS = 30.0, 60.0
 """after the start, and from then on"""
 EXPIRE_SECONDS = 3600.0
-REVIEW = "review.sqlite"
+REVIEW = layout.REVIEW.name
 """in the state folder"""
 
 

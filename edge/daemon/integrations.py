@@ -17,7 +17,7 @@ from pathlib import Path
 from edge import __version__
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame
 from edge.daemon.component import Component
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 BIRTH_SECONDS = 5.0
 """Home Assistant's return is answered after a random part of this, to avoid a thundering herd"""
-ANNOUNCED = "homeassistant.json"
+ANNOUNCED = layout.HOMEASSISTANT.name
 """in the state folder: what Home Assistant was told"""
 LOOK_SECONDS = 30.0
 """between two looks at who is in the collections"""

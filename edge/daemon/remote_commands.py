@@ -22,6 +22,7 @@ from edge.core import subjects
 from edge.core.errors import InputError, NotFoundError
 from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
+from edge.core.storage import layout
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Frame
 from edge.mqtt.client import MqttClient
@@ -86,7 +87,7 @@ class RemoteCommands:
         settings = host.settings
         switches = settings.homeassistant.enabled and settings.homeassistant.switches
         gate = Gate(
-            self._topics.device, settings.commands.keys, operations(host), Counters(host.state / "commands.json"),
+            self._topics.device, settings.commands.keys, operations(host), Counters(host.state / layout.COMMANDS.name),
             signed_seconds=settings.commands.signed_seconds, trusted={"camera"} if switches else (),
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, args=(gate,), name="commands", daemon=True)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.daemon.component import Component
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE = "retained.json"
+FILE = layout.RETAINED.name
 
 
 def pictures(settings: Settings, topics: Topics) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.core.errors import EdgeError, ModelError, NotFoundError
 from edge.core.resources import CHECKOUT_MODELS, DATA
 from edge.core.settings.vision import ModelSettings
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.storage.files import expanded
 from edge.inference.card import CARD, NAME, Card, Decoder, read_card
 
@@ -47,7 +47,7 @@ def folders(settings: ModelSettings, state: Path) -> list[Path]:
     """Where models are looked for, first come first."""
     package = DATA / "models"
     own = package if package.is_dir() else CHECKOUT_MODELS
-    return [*(expanded(path) for path in settings.path), state / "models", own]
+    return [*(expanded(path) for path in settings.path), state / layout.MODELS.name, own]
 
 
 def find(name: str, folders: Sequence[Path]) -> Model:

@@ -15,7 +15,7 @@ from typing import Any
 
 from edge.core.errors import ModelError
 from edge.core.settings.vision import ModelSettings
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.system import systemd as sdnotify
 from edge.inference.card import Card, to_table
 from edge.inference.interpreter import choose
@@ -78,7 +78,7 @@ def check_file(path: Path, settings: ModelSettings, seconds: float = SECONDS, me
 def ensure(model: Model, settings: ModelSettings, state: Path) -> None:
     """``check`` once for each file, card, runtime and delegate; remembered in the state folder. Raises ModelError."""
     key = _key(model, settings)
-    marker = state / "models" / "checked.json"
+    marker = state / layout.CHECKED.name
     if key in _PASSED or key in _remembered(marker):
         return
     check(model, settings)

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from edge.core.errors import InputError, NotFoundError, StoreError
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.labels.examples import Annotation, Example
 from edge.labels.head import Head
 from edge.labels.training_rows import StoredRows, unpacked
 from edge.labels.version import CARD, EVALUATION, EXAMPLES, HEAD, ROWS, Made, Version, damaged, read, write
 
-FOLDER = "labels"
+FOLDER = layout.LABELS.name
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 CURRENT = "current"
 

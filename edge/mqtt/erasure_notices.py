@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.core.errors import StoreError
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.system import hardware
 from edge.core.system.trusted_time import trusted_now
 from edge.mqtt.messages import ErasureNotice, ErasureNotices
 
-FILE = "forgotten.json"
+FILE = layout.FORGOTTEN.name
 MOST = 500
 DAYS = 90.0
 """for which a hub is told"""

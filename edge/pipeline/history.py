@@ -18,11 +18,13 @@ from typing import Any
 
 from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.services import HistorySettings
+from edge.core.storage import ages, layout
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing, Stored, Vault
+from edge.core.system.trusted_time import trusted_now
 from edge.core.types import IdentityState
 
-FILE = "history.sqlite"
+FILE = layout.HISTORY.name
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS appearances (
     id INTEGER PRIMARY KEY AUTOINCREMENT, track TEXT UNIQUE NOT NULL, boot TEXT NOT NULL, monotonic REAL NOT NULL,
@@ -139,7 +141,8 @@ class HistoryStore:
 
     def __init__(self, state: Path, settings: HistorySettings) -> None:
         self._settings = settings
-        self._db = Database(state / FILE, SCHEMA)
+        self._state = state
+        self._db = Database(state / FILE, SCHEMA + ages.SCHEMA)
 
     def put(self, appearances: Sequence[Appearance]) -> None:
         """Store or update appearances by their track; looks are added, an empty picture changes nothing."""
@@ -220,8 +223,7 @@ class HistoryStore:
     def expire(self) -> None:
         """Delete what is too old, and the oldest where the file is too large."""
         with self._db.writing() as db:
-            oldest = time.time() - self._settings.days * 86400
-            db.execute("DELETE FROM appearances WHERE started < ? AND synced = 1", (oldest,))
+            ages.expire(db, "appearances", trusted_now(self._state), self._settings.days * 86400)
             sql = "DELETE FROM changes WHERE id <= (SELECT id FROM changes ORDER BY id DESC LIMIT 1 OFFSET ?)"
             db.execute(sql, (MAX_CHANGES,))
             pages, free, size = (
@@ -230,7 +232,10 @@ class HistoryStore:
             )
             if (pages - free) * size > self._settings.max_bytes:
                 count = int(db.execute("SELECT count(*) FROM appearances").fetchone()[0])
-                sql = "DELETE FROM appearances WHERE id IN (SELECT id FROM appearances ORDER BY started, id LIMIT ?)"
+                sql = (
+                    "DELETE FROM appearances WHERE id IN (SELECT a.id FROM appearances a LEFT JOIN ages "
+                    "ON kind = 'appearances' AND ages.id = a.id ORDER BY coalesce(trusted, 0), started, a.id LIMIT ?)"
+                )
                 db.execute(sql, (max(1, round(FREE_SHARE * count)),))
             if not self._settings.pictures:
                 db.execute("UPDATE appearances SET picture = NULL WHERE picture IS NOT NULL")

@@ -113,9 +113,14 @@ def test_names_and_pictures_are_sealed_where_the_folder_is_encrypted(
     assert b"alice" not in b"".join(file.read_bytes() for file in tmp_path.glob(f"{FILE}*"))
 
 
-def test_what_is_too_old_or_too_much_goes(tmp_path: Path) -> None:
+def test_what_is_too_old_or_too_much_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [NOW]
+    monkeypatch.setattr("edge.pipeline.history.trusted_now", lambda _: now[0])
     store = HistoryStore(tmp_path, HistorySettings(days=1, max_bytes=1 << 20, pictures=True))
-    store.put([appearance(1, started=NOW - 2 * 86400)])
+    store.put([appearance(1, started=NOW - 2 * 86400)])  # a label: what the clock said makes nothing old
+    store.expire()
+    assert store.count() == 1
+    now[0] += 1.1 * 86400
     store.expire()
     assert store.count() == 0
     store.put([appearance(number, picture=bytes(20_000)) for number in range(100)])

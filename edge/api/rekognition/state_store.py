@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.api.rekognition.errors import ApiError
+from edge.core.storage import layout
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing
 from edge.core.system.trusted_time import trusted_now
@@ -21,7 +22,7 @@ MAX_TAGS = 200
 TOKEN_LIFE = 24 * 3600.0
 """seconds for which a ClientRequestToken replays its first answer"""
 
-FILE = "api.sqlite"
+FILE = layout.API.name
 ANSWER = "token answer"
 """place of a sealed value"""
 SCHEMA = """

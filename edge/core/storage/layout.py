@@ -44,6 +44,10 @@ REVIEW = StateFile(
     "what could be read of it was taken over; the other questions and answers are gone",
     "nothing has to be done: new questions come", personal=True,
 )  # fmt: skip
+HISTORY = StateFile(
+    "history.sqlite", "sqlite", "what cameras saw",
+    "what could be read of it was taken over; other appearances are gone", "nothing has to be done", personal=True,
+)  # fmt: skip
 OUTBOX = StateFile(
     "outbox.sqlite", "sqlite", "events that wait for the broker",
     "events that waited in it are not delivered", "nothing has to be done: new events are kept", personal=True,
@@ -85,7 +89,7 @@ CLOCK = StateFile(
     "clock.json", "table", "trusted time", "ages are counted from now on", "nothing has to be done",
 )  # fmt: skip
 LOCK = StateFile("lock", "plain", "the process of the daemon", "nothing", "nothing has to be done")
-CONTROL = StateFile("control.sock", "plain", "the daemon's socket for commands", "nothing", "nothing has to be done")
+CONTROL = StateFile("control", "plain", "the daemon's socket for commands", "nothing", "nothing has to be done")
 CHECKED = StateFile(
     "models/checked.json", "list", "models that passed their check", "models are checked again",
     "nothing has to be done",
@@ -117,9 +121,8 @@ UPLOADS = StateFile(
 RELEASES = StateFile(SYNC, "folder", "releases", "they are fetched again", "run 'edge sync'")
 
 STATE_FILES = (
-    LOCK, ENCRYPTION, CLOCK, COLLECTIONS, REVIEW, OUTBOX, API, PROJECTS, VIDEOS, FORGOTTEN, COMMANDS, HOMEASSISTANT,
-    RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, UPLOADS,
-    RELEASES,
+    LOCK, ENCRYPTION, CLOCK, COLLECTIONS, REVIEW, HISTORY, OUTBOX, API, PROJECTS, VIDEOS, FORGOTTEN, COMMANDS,
+    HOMEASSISTANT, RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, UPLOADS, RELEASES,
 )  # fmt: skip
 """every file of the daemon's state folder; files inside ``folder`` entries belong to whoever keeps the folder"""
 

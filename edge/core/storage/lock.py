@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from edge.core.errors import ConflictError, StoreError
+from edge.core.storage import layout
 from edge.core.storage.damaged import set_aside
 
-NAME = "lock"
+NAME = layout.LOCK.name
 
 
 def holder(folder: Path) -> int | None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import SettingsError, StoreError
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.storage.keys import ID_BYTES, EncryptionKey, known
 
-FILE = "encryption.json"
+FILE = layout.ENCRYPTION.name
 FORMAT = 1
 MAGIC = b"edg\x01"
 """first bytes of whatever is sealed; the id of its key follows"""

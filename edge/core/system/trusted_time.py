@@ -21,12 +21,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.system import hardware
 
 log = logging.getLogger(__name__)
 
-FILE = "clock.json"
+FILE = layout.CLOCK.name
 BUILT = 1793491200.0
 """2026-11-01: this code is not older"""
 WRITTEN_EVERY = 60.0

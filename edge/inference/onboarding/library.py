@@ -16,7 +16,7 @@ from edge.core.errors import ConflictError, ModelError, StoreError
 from edge.core.imaging.drawing import drawn
 from edge.core.imaging.image import to_rgb
 from edge.core.settings.vision import ModelSettings
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.types import Box, Detection, Picture
 from edge.inference import validation as check
 from edge.inference.card import CARD, Card, dumps, parse_card, to_table
@@ -109,7 +109,7 @@ def install(path: Path, card: Card, state: Path, overwrite: bool = False) -> Mod
 
 def free(name: str, state: Path, overwrite: bool) -> Path:
     """The folder of a model to be installed. Raises ConflictError where the name is taken."""
-    folder = state / "models" / name
+    folder = state / layout.MODELS.name / name
     if (folder / CARD).exists() and not overwrite:
         raise ConflictError(
             f"model {name!r} is installed already in {folder}", "choose another --name, or --replace it"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import StoreError
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.storage.damaged import is_damage, set_aside
 from edge.core.storage.sqlite import Connection, connect
 from edge.core.storage.vault import PLAIN, Stored, Vault
@@ -118,7 +118,7 @@ def reason_of(error: Exception) -> str:
 
 log = logging.getLogger(__name__)
 
-FILE = "outbox.sqlite"
+FILE = layout.OUTBOX.name
 PAGE = 4096
 """bytes"""
 SMALLEST = 1 << 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.core.errors import StoreError
-from edge.core.storage import ages
+from edge.core.storage import ages, layout
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing, Stored, Vault
 
-FILE = "review.sqlite"
+FILE = layout.REVIEW.name
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS doubts (

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edge.core.errors import ConflictError, InputError, NotFoundError
+from edge.core.storage import layout
 from edge.recognition.store import annoy_index as indexes
 from edge.recognition.store import collection_row as own_row
 from edge.recognition.store.collection import Collection
@@ -20,7 +21,7 @@ from edge.recognition.store.store import CollectionStore
 if TYPE_CHECKING:
     from edge.core.settings.vision import CollectionSettings
 
-INDEXES = "indexes"
+INDEXES = layout.INDEXES.name
 
 
 class Collections:

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.core.errors import BusyError, StoreError
-from edge.core.storage import files
+from edge.core.storage import files, layout
 from edge.core.storage import vault as vaults
 from edge.core.storage.sqlite import BUSY_SECONDS, Connection, connect
 from edge.recognition.store.schema import MIGRATIONS, SEALED_ONLY
 from edge.recognition.store.wal_checkpointer import BACKSTOP_PAGES, WalCheckpointer
 
-FILE = "collections.sqlite"
+FILE = layout.COLLECTIONS.name
 CHECKED_BYTES = 32 << 20
 """a file up to this size is checked from end to end at every start (about 1 ms per MiB)"""
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.api.rekognition.errors import ApiError
+from edge.core.storage import layout
 from edge.core.storage.sqlite import Database
 
-FILE = "projects.sqlite"
+FILE = layout.PROJECTS.name
 Kind = Literal["train", "test"]
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;

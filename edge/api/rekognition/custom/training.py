@@ -16,6 +16,7 @@ from edge.api.rekognition.custom.projects import Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
 from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
+from edge.core.storage import layout
 from edge.core.storage.buckets import Buckets
 from edge.core.system.hardware import lower_priority
 from edge.labels import classifier as custom_labels
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDER = "rekognition"
+FOLDER = layout.RECORDS.name
 """in the state folder: the heads of projects, apart from those of the command line"""
 NICENESS = 10
 MOST_SUMMARY = 16 << 20

@@ -14,7 +14,7 @@ from edge.api.rekognition.streams.output import Output, Publish
 from edge.api.rekognition.streams.processor import Processor, check_labels, check_regions, made
 from edge.api.rekognition.streams.sessions import FaceSession, LabelSession, Session, Shot
 from edge.core.errors import BusyError, EdgeError
-from edge.core.storage import vault
+from edge.core.storage import layout, vault
 from edge.core.types import Detection
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class StreamProcessors:
     def __init__(self, service: Service, state: Path, publish: Publish | None, feeding: bool) -> None:
         self._service = service
         self._feeding = feeding
-        self._output = Output(state / "rekognition", publish, keep=vault.state(state) is None)
+        self._output = Output(state / layout.RECORDS.name, publish, keep=vault.state(state) is None)
         self._lock = threading.RLock()
         self._all = {document["name"]: Processor(**document) for document in service.store.processors()}
         self._sessions: dict[str, Session] = {}

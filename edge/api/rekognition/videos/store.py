@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.core.errors import StoreError
+from edge.core.storage import layout
 from edge.core.storage.sqlite import Connection, Database
 from edge.core.storage.vault import Resealing
 from edge.core.system.trusted_time import trusted_now
 
-FILE = "videos.sqlite"
+FILE = layout.VIDEOS.name
 KEPT = 7 * 86400.0
 """seconds for which a job is kept after its start"""
 SCHEMA = """
