@@ -5,10 +5,10 @@ the label's size and score, and has entered a required zone where one is set. ``
 or its custom labels change, and every ``update_seconds`` else. ``end`` exactly once for each ``new``, with the final
 identity.
 
-A face held by a person's track has no events of its own, its name is the person's; if it was reported before
-somebody held it, it goes on until its end.
+A face held by a person's track has no events of its own, its name is the person's; if it was reported before that, it
+goes on until its end.
 
-A track of a label that does not matter is reported where custom labels say what it shows. A custom label of a whole
+A track of a label that is not in the settings is reported where custom labels describe it. A custom label of a whole
 picture is in no zone, and waits for none.
 """
 
@@ -47,7 +47,7 @@ class PresentTrack:
 
 @dataclass(frozen=True, slots=True)
 class CameraPresence:
-    """Who and what a camera sees now: the document of ``up/state/<camera>``."""
+    """Subjects and objects that a camera sees now: the document of ``up/state/<camera>``."""
 
     camera: str
     time: float
@@ -56,7 +56,7 @@ class CameraPresence:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Who is known to be there, in alphabetical order."""
+        """Known subjects that are present, in alphabetical order."""
         known = {one.identity.subject for one in self.tracks if one.identity.state is IdentityState.KNOWN}
         return tuple(sorted(subject for subject in known if subject is not None))
 
@@ -67,7 +67,7 @@ class CameraPresence:
         return {label: labels.count(label) for label in dict.fromkeys(labels)}
 
     def says_the_same(self, other: CameraPresence) -> bool:
-        """Whether nobody and nothing came, left, was named or changed zones. Boxes and time do not count."""
+        """Whether no track came, left, changed its identity or its zones. Boxes and time do not count."""
         return [_story(one) for one in self.tracks] == [_story(one) for one in other.tracks]
 
 
@@ -124,7 +124,7 @@ class EventPolicy:
         return self._ends([*ended, *rest], _Moment(now, time, clock, release, video_time), reason)
 
     def presence(self, time: float) -> CameraPresence:
-        """Who and what is there now, as far as it was reported; the longest there first."""
+        """Reported tracks that are present now; the longest present first."""
         tracks = sorted((one.track for one in self._reported.values()), key=lambda track: track.started)
         return CameraPresence(
             self._camera.name, time, tuple(_present(track, self._published(track.identity)) for track in tracks)
@@ -137,7 +137,7 @@ class EventPolicy:
                 one.identity = Identity(one.identity.state, collection=one.identity.collection)
 
     def _published(self, identity: Identity) -> Identity:
-        """What others are told: a subject only where it is known, unless the settings want names in doubt too."""
+        """The identity as events carry it: a subject only when known, unless the settings want names in doubt too."""
         if self._doubtful_names or identity.state is IdentityState.KNOWN or identity.subject is None:
             return identity
         return replace(identity, subject=None, face_id=None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LOOK_AT_NOTHING = 5.0
 """seconds between two looks at a still scene in which nothing is tracked"""
 LOOK_AT_TRACKS = 1.0
-"""seconds between two looks at a still scene with tracks: somebody who stands still is seen to be there"""
+"""seconds between two looks at a still scene with tracks: a subject that stands still stays present"""
 
 
 class FrameGate:
@@ -27,7 +27,7 @@ class FrameGate:
 
     def __init__(self, camera: CameraSettings) -> None:
         self.shed: ShedLevel = NOTHING
-        """what to do without, from the next frame on"""
+        """what load shedding switches off, from the next frame on"""
         self.moving = True
         """whether something moved in the latest frame, as far as that was looked at"""
         self._planes = MotionDetector()
@@ -37,7 +37,7 @@ class FrameGate:
         self._looked = -1e9
 
     def worth(self, frame: Frame, tracks: Sequence[Track]) -> bool:
-        """Whether something moves, a track is not settled, or nobody has looked for a while."""
+        """Whether something moves, a track is not settled, or no detector has run for a while."""
         if self._motion is None:
             return True
         seen = self._motion.look(frame)
@@ -60,7 +60,7 @@ class FrameGate:
         return view
 
     def looks(self, frame: Frame) -> None:
-        """A detector looks at this frame."""
+        """A detector runs on this frame."""
         self._looked = frame.monotonic
 
     def closer(

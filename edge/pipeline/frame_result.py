@@ -30,7 +30,7 @@ class Observation:
 class LabelResult:
     """What a version of custom labels answered for one track, or for the whole picture."""
 
-    teller: LabelClassifier
+    classifier: LabelClassifier
     track: Track | None
     """None: the whole picture"""
     embedding: Embedding

@@ -1,8 +1,9 @@
 """Custom labels of one camera: of its tracks, and of its pictures as a whole.
 
-A track of a region is told like a face is named: embedded while the answer could still change, within the budget of a
-frame, and by votes. A picture is looked at while something moves, and once after that, ``picture_seconds`` apart; its
-labels are followed like things that fill the frame, so that they become events the same way.
+A track of a region is classified as a face is identified: embedded while the answer could still change, within the
+budget of a frame, and by the evidence of several looks. A picture is looked at while something moves, and once after
+that, ``picture_seconds`` apart; its labels are followed like things that fill the frame, so that they become events the
+same way.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ FURTHER = 5
 
 @dataclass(slots=True)
 class _Whole:
-    """A version that looks at whole pictures, and what it says is there."""
+    """A version that classifies whole pictures, and the labels that are present."""
 
-    teller: LabelClassifier
+    classifier: LabelClassifier
     dwell: LabelPresence
     looked: float = -1e9
     owed: bool = False
@@ -53,7 +54,7 @@ class LabelStage:
     def __init__(self, camera: CameraSettings, settings: Settings, ids: Iterator[str]) -> None:
         self._camera, self._ids = camera, ids
         self._recognition, self._tracking = settings.recognition, settings.tracking
-        self._tellers: dict[str, LabelClassifier] = {}
+        self._classifiers: dict[str, LabelClassifier] = {}
         self._wholes: dict[str, _Whole] = {}
         self._looks: dict[str, dict[str, EmbeddingScheduler]] = {}
         """by version as the camera names it, by track"""
@@ -66,19 +67,19 @@ class LabelStage:
 
     @property
     def regions(self) -> frozenset[str]:
-        """Labels of detectors whose tracks are told."""
-        return frozenset(label for teller in self._tellers.values() for label in teller.regions)
+        """Labels of detectors whose tracks are classified."""
+        return frozenset(label for classifier in self._classifiers.values() for label in classifier.regions)
 
     def switch(self, bundle: ModelSet) -> None:
         """Other versions, or other backbones, look from now on. What is there stays where they know it."""
         named = self._camera.custom_labels
-        self._tellers = {name: bundle.tellers[name] for name in named if name in bundle.tellers}
-        for name in [name for name in self._wholes if name not in self._tellers or self._tellers[name].regions]:
+        self._classifiers = {name: bundle.tellers[name] for name in named if name in bundle.tellers}
+        for name in [name for name in self._wholes if name not in self._classifiers or self._classifiers[name].regions]:
             self._ended += self._wholes.pop(name).there.values()
-        for name, teller in self._tellers.items():
-            if not teller.regions:
-                self._wholes[name] = self._whole(teller, self._wholes.get(name))
-        self._looks = {name: {} for name, teller in self._tellers.items() if teller.regions}
+        for name, classifier in self._classifiers.items():
+            if not classifier.regions:
+                self._wholes[name] = self._whole(classifier, self._wholes.get(name))
+        self._looks = {name: {} for name, classifier in self._classifiers.items() if classifier.regions}
 
     def owes(self, moving: bool, now: float) -> bool:
         """Whether the frame of ``now`` is to be looked at for a picture's labels, moving or not."""
@@ -91,10 +92,10 @@ class LabelStage:
 
         Sets ``custom_labels`` of the tracks, and adds to ``label_results`` of the frame's result.
         """
-        for name, teller in self._tellers.items():
+        for name, classifier in self._classifiers.items():
             try:
-                if teller.regions:
-                    self._look_at_tracks(self._looks[name], teller, result, tracks, budget)
+                if classifier.regions:
+                    self._look_at_tracks(self._looks[name], classifier, result, tracks, budget)
                 else:
                     self._look_at_picture(self._wholes[name], result)
             except EdgeError as error:
@@ -112,22 +113,22 @@ class LabelStage:
         """The picture is of another place or time from here on."""
         self._ended += self.tracks
         for name, whole in self._wholes.items():
-            self._wholes[name] = self._whole(whole.teller, None)
+            self._wholes[name] = self._whole(whole.classifier, None)
 
-    def _whole(self, teller: LabelClassifier, before: _Whole | None) -> _Whole:
+    def _whole(self, classifier: LabelClassifier, before: _Whole | None) -> _Whole:
         from edge.labels.presence import LabelPresence
 
         rules = self._tracking
         dwell = LabelPresence(
-            teller.head.labels, teller.head.thresholds, self._recognition.votes, rules.confirm_seconds,
+            classifier.head.labels, classifier.head.thresholds, self._recognition.votes, rules.confirm_seconds,
             rules.lost_seconds,
         )  # fmt: skip
         if before is None:
-            return _Whole(teller, dwell)
-        self._ended += [track for label, track in before.there.items() if label not in teller.head.labels]
-        there = {label: track for label, track in before.there.items() if label in teller.head.labels}
+            return _Whole(classifier, dwell)
+        self._ended += [track for label, track in before.there.items() if label not in classifier.head.labels]
+        there = {label: track for label, track in before.there.items() if label in classifier.head.labels}
         dwell.go_on({label: track.score for label, track in there.items()}, before.looked)
-        return _Whole(teller, dwell, there=there)
+        return _Whole(classifier, dwell, there=there)
 
     def _due(self, whole: _Whole, now: float) -> bool:
         pause = SPACING if whole.dwell.undecided else self._recognition.picture_seconds
@@ -138,17 +139,17 @@ class LabelStage:
         if not self._due(whole, frame.monotonic):
             return
         whole.looked, whole.owed = frame.monotonic, False
-        teller = whole.teller
+        classifier = whole.classifier
         with StageTimer(stats, "embed"):
-            (embedding,) = teller.embedder.embed(frame.main, [Detection(PICTURE, 1.0, WHOLE)])
+            (embedding,) = classifier.embedder.embed(frame.main, [Detection(PICTURE, 1.0, WHOLE)])
         stats.embeddings += 1
         with StageTimer(stats, "tell"):
-            answers = teller.head.answers(embedding.vector[np.newaxis])[0]
-            result.label_results.append(LabelResult(teller, None, embedding, embedding.vector, answers))
+            answers = classifier.head.answers(embedding.vector[np.newaxis])[0]
+            result.label_results.append(LabelResult(classifier, None, embedding, embedding.vector, answers))
             there = whole.dwell.look(answers, frame.monotonic)
             self._ended += [whole.there.pop(label) for label in list(whole.there) if label not in there]
             for label, score in there.items():
-                self._seen(whole, CustomLabel(label, score, teller.version), frame)
+                self._seen(whole, CustomLabel(label, score, classifier.version), frame)
 
     def _seen(self, whole: _Whole, label: CustomLabel, frame: Frame) -> None:
         track = whole.there.get(label.name)
@@ -164,48 +165,48 @@ class LabelStage:
     def _look_at_tracks(
         self,
         looks: dict[str, EmbeddingScheduler],
-        teller: LabelClassifier,
+        classifier: LabelClassifier,
         result: FrameResult,
         tracks: Sequence[Track],
         budget: int,
     ) -> None:
         frame, stats = result.frame, result.stats
-        mine = [track for track in tracks if track.label in teller.regions]
+        mine = [track for track in tracks if track.label in classifier.regions]
         for track in mine:
             if track.id not in looks:
-                looks[track.id] = EmbeddingScheduler(self._rules(), self._recognition, teller.version)
+                looks[track.id] = EmbeddingScheduler(self._rules(), self._recognition, classifier.version)
         chosen = schedule(mine, looks, frame.monotonic, budget)
         worth: list[tuple[Track, Detection]] = []
         with StageTimer(stats, "embed"):
             for track in chosen:
                 detection = Detection(track.label, track.score, track.box)
-                if teller.embedder.assess(frame.main, detection).reason:
+                if classifier.embedder.assess(frame.main, detection).reason:
                     looks[track.id].decline(frame.monotonic)
                 else:
                     worth.append((track, detection))
-            embeddings = teller.embedder.embed(frame.main, [detection for _, detection in worth])
+            embeddings = classifier.embedder.embed(frame.main, [detection for _, detection in worth])
         if not embeddings:
             return
         stats.embeddings += len(embeddings)
         with StageTimer(stats, "tell"):
             called = [track.label for track, _ in worth]
-            vectors = seen(np.stack([one.vector for one in embeddings]), called, teller.regions)
-            answers = teller.head.answers(vectors)
+            vectors = seen(np.stack([one.vector for one in embeddings]), called, classifier.regions)
+            answers = classifier.head.answers(vectors)
             for (track, _), embedding, vector, row in zip(worth, embeddings, vectors, answers, strict=True):
-                result.label_results.append(LabelResult(teller, track, embedding, vector, row))
-                looks[track.id].count(track, votes_of(teller, row), embedding.quality.score, frame.monotonic)
-                track.custom_labels = self._said_of(track)
+                result.label_results.append(LabelResult(classifier, track, embedding, vector, row))
+                looks[track.id].count(track, votes_of(classifier, row), embedding.quality.score, frame.monotonic)
+                track.custom_labels = self._labels_of(track)
 
-    def _said_of(self, track: Track) -> tuple[CustomLabel, ...]:
-        """What the votes of all versions say of a track."""
+    def _labels_of(self, track: Track) -> tuple[CustomLabel, ...]:
+        """The custom labels of a track, by the votes of all versions."""
         found = []
         for name, looks in self._looks.items():
             identity = looks[track.id].votes.identity if track.id in looks else None
             if identity is not None and identity.state is IdentityState.KNOWN and identity.subject is not None:
-                teller = self._tellers[name]
-                threshold = float(teller.head.thresholds[teller.head.labels.index(identity.subject)])
+                classifier = self._classifiers[name]
+                threshold = float(classifier.head.thresholds[classifier.head.labels.index(identity.subject)])
                 score = min(1.0, max(0.0, threshold + 2 * ((identity.similarity or 0.0) - MIDDLE)))
-                found.append(CustomLabel(identity.subject, score, teller.version))
+                found.append(CustomLabel(identity.subject, score, classifier.version))
         return tuple(found)
 
     def _rules(self) -> VotingRules:
@@ -217,13 +218,13 @@ def _evidence(match: Match) -> float:
     return match.similarity - MIDDLE
 
 
-def votes_of(teller: LabelClassifier, answers: FloatArray) -> list[Match]:
+def votes_of(classifier: LabelClassifier, answers: FloatArray) -> list[Match]:
     """A look's probabilities as matches, the likeliest first, on one scale: each label's threshold lies at MIDDLE."""
     order = np.argsort(-answers)[: 1 + FURTHER].tolist()
     found: list[Match] = []
     for i in order:
-        similarity = MIDDLE + (float(answers[i]) - float(teller.head.thresholds[i])) / 2
+        similarity = MIDDLE + (float(answers[i]) - float(classifier.head.thresholds[i])) / 2
         if found:
             similarity = min(similarity, found[0].similarity - 1e-6)
-        found.append(Match("", teller.head.labels[i], similarity))
+        found.append(Match("", classifier.head.labels[i], similarity))
     return found

@@ -60,7 +60,7 @@ def load_model_set(
 ) -> LoadedModels:
     """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
 
-    A detector or a recognizer that cannot be used is a problem that is told; the daemon works on without it. Raises
+    A detector or a recognizer that cannot be used is reported as a problem; the daemon works without it. Raises
     the error of the detector where none at all can be used.
     """
     problems: dict[str, str] = {}
@@ -125,7 +125,7 @@ def _tellers(
             tellers[name] = custom_labels.teller(name, settings, state, release, replaces, embedder_of)
         except EdgeError as error:
             problems[custom_labels.part(name)] = str(error)
-            log.error("custom labels %s are not told: %s", name, error)
+            log.error("custom labels %s disabled: %s", name, error)
     return tellers
 
 

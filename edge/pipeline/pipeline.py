@@ -1,13 +1,13 @@
-"""What happens to one frame. The page to keep open.
+"""One frame of one camera, from pixels to events.
 
-1. motion on the small picture decides whether to look; a still scene is looked at once in a while
+1. motion in the small picture decides whether detectors run; on a still scene they run once in a while
 2. the detectors give boxes, and landmarks where the model has them
 3. the tracker gives each box an identity over time; a person's track holds the face inside it
 4. a track asks for an embedding only while the answer could still change, within a budget
 5. the crops of the frame are embedded, then matched in one batch
-6. each match is a vote in its track; the policy turns changes of tracks into events
+6. each match is evidence for its track; the event policy turns changes of tracks into events
 
-What looks is a ``ModelSet``, replaced whole between two frames.
+Models and collections are a ``ModelSet``, replaced as a whole between two frames.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Pipeline:
         self.bundle = bundle
         self.strangers: StrangerObserver | None = None
         self.attention = FrameGate(camera)
-        """decides whether to look; its ``shed`` says what to do without"""
+        """decides whether detectors run; its ``shed`` says what load shedding switches off"""
         self._label_stage = LabelStage(camera, settings, ids)
         self._camera = camera
         self._labels = labels
@@ -70,11 +70,11 @@ class Pipeline:
 
     @property
     def tracks(self) -> list[Track]:
-        """What is followed now, of labels that matter or that custom labels say something of."""
+        """Tracks followed now, of labels that are reported or that custom labels describe."""
         return [track for track in self._tracker.tracks if track.label in self._labels or track.custom_labels]
 
     def presence(self, time: float) -> CameraPresence:
-        """Who and what is there now, as far as it was reported."""
+        """Reported tracks that are present now."""
         return self._policy.presence(time)
 
     def process(self, frame: Frame, clock: Clock = "synced") -> FrameResult:
@@ -102,7 +102,7 @@ class Pipeline:
         return result
 
     def finish(self, reason: str = "stopped", clock: Clock = "synced") -> list[Event]:
-        """An end for everything that is still there, at the time of the latest frame."""
+        """An end event for every reported track, at the time of the latest frame."""
         now, time, video_time = self._latest
         ended = self._tracker.finish()
         self._left(ended)
@@ -174,7 +174,7 @@ class Pipeline:
         for name in self._camera.detectors:
             detector = bundle.detectors.get(name)
             if detector is None:
-                continue  # it could not be loaded, which is told where that was tried
+                continue  # the loader has reported that it could not be loaded
             scores = {
                 label: min(score, self._doubted.get(label, score))
                 for label, score in self._wanted.items()

@@ -313,7 +313,7 @@ class LabelSampler(QuestionSampler):
                 yield self._question(one, label, result.frame)
 
     def _may_ask(self, one: LabelResult, frame: Frame) -> bool:
-        version = one.teller.version
+        version = one.classifier.version
         if one.track is not None:
             if (one.track.id, version) in self._tracks:
                 return False
@@ -325,7 +325,7 @@ class LabelSampler(QuestionSampler):
         return True
 
     def _question(self, one: LabelResult, label: int, frame: Frame) -> ReviewQuestion:
-        names, box = one.teller.head.labels, one.track.box if one.track else WHOLE
+        names, box = one.classifier.head.labels, one.track.box if one.track else WHOLE
         best = np.argsort(-one.answers)[:FURTHER].tolist()
         margin = LABEL_MARGIN if one.track else 0.0
         crop = square_jpeg(frame.main, box, LABEL_SIDE, margin) if self._settings.review.crops else b""
@@ -334,13 +334,13 @@ class LabelSampler(QuestionSampler):
             label=one.track.label if one.track else "picture", collection="", space=one.embedding.space, box=box,
             score=one.track.score if one.track else 1.0, quality=one.embedding.quality.score, subject=names[label],
             nearest=tuple(Nearest(names[i], "", float(one.answers[i])) for i in best if one.answers[i] > 0),
-            vector=one.vector, crop=crop, version=one.teller.version,
+            vector=one.vector, crop=crop, version=one.classifier.version,
         )  # fmt: skip
 
 
 def doubtful(result: LabelResult) -> int | None:
     """The label whose probability lies nearest to its threshold, where it is near."""
-    away = np.abs(result.answers - result.teller.head.thresholds)
+    away = np.abs(result.answers - result.classifier.head.thresholds)
     away[result.answers <= 0] = np.inf
     nearest = int(away.argmin())
     return nearest if away[nearest] <= NEAR else None

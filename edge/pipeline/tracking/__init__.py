@@ -1,1 +1,1 @@
-"""Detections over time: whose track each is, and whose face it shows."""
+"""Detections over time: tracks, and the identity of each."""

@@ -84,7 +84,7 @@ class EmbeddingScheduler:
         self._declines, self._declined = min(self._declines + 1, 16), now
 
     def erase(self, track: Track, subject: str) -> None:
-        """The subject is forgotten: look at the track as if it were new, where it was his."""
+        """Remove an erased subject; a track that had its name or evidence is looked at as if it were new."""
         if self.votes.erase(subject):
             self.reopen()
         if track.identity.subject == subject:
@@ -156,5 +156,5 @@ def _quality(track: Track) -> float:
 
 
 def _urgency(waited: float, pause: float) -> float:
-    """0..0.99: whoever waits for several pauses comes before whoever just began to."""
+    """0..0.99: a track that has waited for several pauses comes before one that has just begun to."""
     return min(0.99, 0.25 * waited / pause)

@@ -80,7 +80,7 @@ class FacePersonLinker:
         return self._changed(face, held.id, best, fits[best] - fits.get(held.id, 0.0), now)
 
     def _changed(self, face: Track, held: str, best: str, gain: float, now: float) -> str:
-        """The holder after somebody fits better than the present one, or not."""
+        """The holder, changed where another person fits better for long enough."""
         if best == held or gain < CLEARLY:
             self._wishes.pop(face.id, None)
             return held
@@ -108,9 +108,9 @@ def fit(face: Box, person: Box) -> float:
 
 
 def merged(person: Identity, face: Identity) -> Identity:
-    """What is known of a person that an earlier face named, when a further face is seen.
+    """The identity of a person that an earlier face named, when another face is seen.
 
-    A name yields to another name, and a stranger's face takes it back; a face that cannot be told leaves it.
+    Another name or an unknown face retracts a name; an uncertain face leaves it.
     """
     if face.state is IdentityState.UNCERTAIN:
         return face if person.state in (IdentityState.PENDING, IdentityState.UNKNOWN) else person
