@@ -22,6 +22,8 @@ from training.torchnet import TorchNet
 
 Batch = TypeVar("Batch")
 WARM_UP = 0.02
+BEGUN = "begun.pt"
+"""The weights that a training began with, after its last layer was fitted."""
 GENTLE = 0.7
 """Share of the usual rates for a net that begins with another's weights."""
 
@@ -114,6 +116,10 @@ class Training:
         self.net.load_state_dict(grown(values, self.net))
         self.average = Average(self.net)
 
+    def keep_begun(self) -> None:
+        """Write the averaged weights as those that the training began with."""
+        torch.save({"average": self.average.values}, self.folder / BEGUN)
+
     def save(self) -> None:
         """Write last.pt, and steady.pt while the rates have not begun to fall."""
         content = {
@@ -176,12 +182,24 @@ class Training:
         return note
 
 
-def averaged(checkpoint: Path, graph: Graph) -> tuple[TorchNet, State]:
-    """The averaged net of a checkpoint, and where its training stood."""
-    saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+def averaged(folder: Path, graph: Graph, begun: float = 0.0) -> tuple[TorchNet, State]:
+    """The averaged net of a folder's last checkpoint, and where its training stood.
+
+    `begun`: share of the weights that it began with, where the folder has them. Weights between those of before and
+    after keep what was learned before (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    """
+    saved = torch.load(folder / "last.pt", weights_only=True, map_location="cpu")
+    values = saved["average"]
+    if begun and (folder / BEGUN).exists():
+        first = torch.load(folder / BEGUN, weights_only=True, map_location="cpu")["average"]
+        values = {name: _between(value, first[name], begun) for name, value in values.items()}
     net = TorchNet(graph)
-    net.load_state_dict(saved["average"])
+    net.load_state_dict(values)
     return net, State(**saved["state"])
+
+
+def _between(value: Tensor, first: Tensor, share: float) -> Tensor:
+    return value.lerp(first, share) if value.is_floating_point() else value
 
 
 def ahead(items: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:

@@ -81,7 +81,7 @@ def test_the_projection_takes_out_what_a_group_has_in_common() -> None:
     from training import ensemble
 
     vectors, people, groups = _people_of_groups(np.random.default_rng(2))
-    projected = ensemble.fit(vectors, people, groups, dimensions=24)(vectors)
+    projected = ensemble.fit(vectors, people, groups, dimensions=24, between=5.0, floor=0.5)(vectors)
     assert projected.shape == (180, 24)
     assert np.linalg.norm(projected, axis=1) == pytest.approx(1, abs=1e-5)
     assert _mean_cosines(ensemble.unit(vectors), people, groups)[1] > 0.8
@@ -95,6 +95,17 @@ def test_a_projection_of_people_with_one_picture_each_is_refused() -> None:
 
     with pytest.raises(SystemExit, match="nobody has two pictures"):
         ensemble.fit(np.eye(4, dtype=np.float32), np.arange(4), np.array(["a", "a", "b", "b"]))
+
+
+def test_a_turned_projection_keeps_every_cosine_and_comes_nearer() -> None:
+    from training import ensemble
+
+    vectors, people, groups = _people_of_groups(np.random.default_rng(5))
+    projection = ensemble.fit(vectors, people, groups, dimensions=24)
+    wanted = projection(vectors) @ np.linalg.qr(np.random.default_rng(6).normal(size=(24, 24)))[0].astype(np.float32)
+    turned = projection.toward(vectors, wanted)
+    assert turned(vectors) @ turned(vectors).T == pytest.approx(projection(vectors) @ projection(vectors).T, abs=1e-4)
+    assert turned(vectors) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_targets_move_toward_their_person_and_generated_ones_stay() -> None:
@@ -165,17 +176,36 @@ def test_views_are_pictures_that_repeat_by_number() -> None:
     assert not torch.equal(first, other)
 
 
-def test_the_last_layer_is_refitted_to_targets_that_the_net_can_reach() -> None:
+def test_the_projection_of_a_net_goes_into_its_last_layer() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed (scripts/train_setup)")
-    from training import embedder
+    from training import embedder, ensemble
+    from training.crops import SIDE, Faces, inner
     from training.torchnet import TorchNet
 
     torch.manual_seed(1)
-    crops = np.random.default_rng(4).integers(0, 255, (200, 112, 112, 3), np.uint8)
+    coarse = np.random.default_rng(4).integers(0, 255, (48, 8, 8, 3))
+    crops = coarse.repeat(SIDE // 8, axis=1).repeat(SIDE // 8, axis=2).astype(np.uint8)
+    faces = Faces(crops, np.arange(24).repeat(2), np.array(["lfw"] * 24 + ["commons colour"] * 24))
     net = TorchNet(embedder.shape())
-    wanted = embedder.embed(net, crops)
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 1.0
     with torch.no_grad():
-        net.layers[net.graph.outputs[0]].weight.normal_()
-    assert (embedder.embed(net, crops) * wanted).sum(axis=1).mean() < 0.5
-    embedder.refit(net, crops, wanted, ridge=1e-6)
-    assert (embedder.embed(net, crops) * wanted).sum(axis=1).mean() > 0.95
+        net(embedder.to_input(torch.from_numpy(inner(crops).copy()).permute(0, 3, 1, 2) / 255))
+    before = embedder.embed(net, inner(crops))
+    wanted = ensemble.fit(before, faces.people, faces.groups)(before)
+    assert (embedder.project(net, faces) * wanted).sum(axis=1).mean() > 0.95
+
+
+def test_a_net_between_two_trainings_has_weights_of_both(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed (scripts/train_setup)")
+    from training import graph, loop
+    from training.torchnet import TorchNet
+
+    shape = graph.embedder(width=2, blocks=(1, 1, 1))
+    first, last = TorchNet(shape), TorchNet(shape)
+    loop.Training(first, tmp_path, loop.Budget(), rates=(0.02, 0.002)).keep_begun()
+    loop.Training(last, tmp_path, loop.Budget(), rates=(0.02, 0.002)).save()
+    weights = [net.layers[shape.outputs[0]].weight for net in (first, last, loop.averaged(tmp_path, shape, 0.25)[0])]
+    assert torch.allclose(weights[2], 0.25 * weights[0] + 0.75 * weights[1], atol=1e-6)
+    assert torch.equal(loop.averaged(tmp_path, shape)[0].layers[shape.outputs[0]].weight, weights[1])
