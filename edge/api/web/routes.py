@@ -164,6 +164,7 @@ class StatusPage:
             Route("/page/strangers/{name}", door.changing(people.named, "review"), methods=["POST"]),
             Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
             Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
+            Route("/{path:path}", door.open(_missing), methods=["GET"]),
         ]
 
     async def _answer_state(self, request: Request) -> Response:  # noqa: ARG002
@@ -293,6 +294,10 @@ def _document(presence: CameraPresence) -> dict[str, Any]:
         for one in presence.tracks
     ]
     return {"camera": presence.camera, "tracks": tracks}
+
+
+async def _missing(request: Request) -> Response:
+    return said(404, f"there is no page {request.url.path[:80]!r}", "open /")
 
 
 def _asset(name: str) -> Callable[[Request], Any]:

@@ -70,7 +70,7 @@ function zones() {
   const one = told.values.cameras[camera];
   const picture = $("zone-picture");
   picture.alt = t("camera {name}", { name: one.name });
-  picture.src = `/cameras/${encodeURIComponent(one.name)}/latest.jpg?at=${Date.now()}`;
+  picture.src = `/cameras/${encodeURIComponent(one.name)}/latest.jpg?after=none&at=${Date.now()}`;
   corners = [];
   const names = Object.keys(one.zones);
   $("zone-list").replaceChildren(...(names.length ? names.map((name) => {

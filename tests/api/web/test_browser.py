@@ -292,6 +292,7 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
         browser.press("Enter")
         browser.until("document.querySelector('.look').innerText.includes('Enrolled as Grace')")
         assert page.collections.get("faces").subjects() == {"Grace": 1}
+        browser.until("document.querySelectorAll('.person').length === 1")
         browser.js("document.querySelector('#enroll-subject').value = ''")
         browser.js("document.querySelector('#enroll-subject').focus()")
         browser.type("Ada")

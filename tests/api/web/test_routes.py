@@ -56,6 +56,12 @@ def test_the_page_is_a_few_files_that_name_no_other_host(open_page: Served) -> N
     assert "default-src 'none'" in open_page.ask("GET", "/")[1]["content-security-policy"]
 
 
+def test_an_address_that_is_not_there_is_not_found(open_page: Served) -> None:
+    for path in ("/nothing", "/page/nothing.js", "/page/lang/xx.json"):
+        status, _, body = open_page.ask("GET", path)
+        assert (status, b"there is no page" in body) == (404, True)
+
+
 def test_nothing_is_kept_of_a_frame_while_nobody_looks(open_page: Served) -> None:
     live = open_page.page.live
     live._wanted.clear()
