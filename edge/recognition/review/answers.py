@@ -215,6 +215,9 @@ class ReviewService:
         for (label, name, space), same in places.items():
             with suppress(NotFoundError, SpaceError):
                 search = self._search(label, self._collections.get(name))
+                if not search.collection.count:
+                    yield from ((one, (), search.needed) for one in same)
+                    continue
                 found = search.subjects(np.stack([one.vector for one in same]), space)
                 for one, matches in zip(same, found, strict=True):
                     yield one, nearest_of(matches), search.needed

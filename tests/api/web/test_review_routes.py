@@ -169,6 +169,14 @@ def test_a_question_goes_by_itself_when_another_answer_made_its_face_known(page:
     assert [one["id"] for one in questions(page)[8:]] == [nine["id"], ten["id"]]
 
 
+def test_questions_are_shown_while_nobody_is_enrolled(tmp_path: Path) -> None:
+    one_face(tmp_path, 2, person=5)
+    with served(tmp_path, review=ON) as page:
+        page.collections.get_or_create("faces")
+        (question,) = questions(page)
+        assert (question["subject"], question["nearest"]) == (None, [])
+
+
 def test_an_ignored_face_is_not_asked_about_again(page: Served, tmp_path: Path) -> None:
     one_face(tmp_path, 2, person=5)
     number = questions(page)[-1]["id"]
