@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError, NotFoundError, StoreError
 from edge.core.storage.keys import EncryptionKey
+from edge.recognition.collection_risk import estimate
+from edge.recognition.identification import subject_search
 from edge.recognition.store import annoy_index as index
 from edge.recognition.store.collections import INDEXES, Collections
 from edge.recognition.store.store import FILE
+
+OFTEN = 0.01
+"""share of strangers' looks that are given a name, from which the owner should know"""
 
 
 def collections(patient: DoctorContext) -> Iterator[Finding]:
@@ -20,11 +25,12 @@ def collections(patient: DoctorContext) -> Iterator[Finding]:
         yield _empty("there are no collections yet", "faces")
         return
     with Collections(patient.state, patient.settings.collection, maintain=False) as opened:
-        for label in {label.collection: label for label in patient.settings.labels.values() if label.embedder}.values():
-            yield from _collection(patient, opened, label.collection, label.embedder)
+        recognized = {section.collection: name for name, section in patient.settings.labels.items() if section.embedder}
+        for name, label in recognized.items():
+            yield from _collection(patient, opened, name, label)
 
 
-def _collection(patient: DoctorContext, opened: Collections, name: str, embedder: str) -> Iterator[Finding]:
+def _collection(patient: DoctorContext, opened: Collections, name: str, label: str) -> Iterator[Finding]:
     try:
         collection = opened.get(name)
     except NotFoundError:
@@ -37,13 +43,21 @@ def _collection(patient: DoctorContext, opened: Collections, name: str, embedder
     try:
         from edge.inference.load import load_embedder
 
-        collection.check_space(load_embedder(embedder, patient.settings.models, patient.state).space)
+        name_of_embedder = patient.settings.labels[label].embedder
+        embedder = load_embedder(name_of_embedder, patient.settings.models, patient.state)
+        collection.check_space(embedder.space)
+        risk = estimate(subject_search(patient.settings, label, embedder.scorer, collection))
     except StoreError:
         raise
     except EdgeError as error:
         yield Finding.of("collections", error)
         return
     yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
+    if risk.confusable or (risk.false_names or 0.0) > OFTEN:
+        yield Finding(
+            Level.NOTE, "collections", f"{name}: {risk.words()}", "",
+            f"edge collection audit {name}; lower recognition.false_names, or enroll more pictures of each",
+        )  # fmt: skip
 
 
 def _index(patient: DoctorContext, name: str, number: int, key: EncryptionKey | None) -> Iterator[Finding]:
