@@ -23,6 +23,8 @@ GALLERY = 20
 """people enrolled together: a collection is part of its own cohort"""
 PHOTOS = "same photo"
 """a few hundred pairs of few pictures: what they measure counts, and no tail is drawn from them"""
+STRANGER_PICTURES = 2
+"""of a person in comparisons of strangers: with more, two people who resemble each other would make the tail"""
 SUBJECT_PICTURES = 3
 TAIL = 50
 """highest scores of strangers by which the tail beyond them is drawn"""
@@ -31,7 +33,7 @@ MEASURED = 3
 
 SAME_PICTURE = 0.95
 """cosine of one picture that a set has under two names"""
-DRAWN = 0.3
+DRAWN = 0.15
 """scores above a rate from which the tail may be drawn"""
 
 Scores = NDArray[np.float64]
@@ -111,7 +113,8 @@ def _scorer(rows: NDArray[np.int8]) -> FaceScorer:
 
 def _compared(sets: FaceSets, broad: FaceTable, scorer: FaceScorer) -> Comparisons:
     lfw = sets.lfw.rows(sets.kept("lfw"))
-    same, strangers, _ = _pairs(lfw, scorer)
+    same = _pairs(lfw, scorer)[0]
+    strangers = _pairs(_first(lfw, STRANGER_PICTURES), scorer)[1]
     subject_same, subject_strangers = _subjects(lfw, scorer)
     found = {"lfw": strangers, f"lfw, {SUBJECT_PICTURES} pictures": subject_strangers}
     for source in ("commons", "generated"):
@@ -155,6 +158,13 @@ def score_at(scores: Scores, rate: float, draw: bool = True) -> float | None:
     tail = np.sort(scores)[-count:]
     start = float(tail[0])
     return start + float((tail - start).mean()) * math.log(count / len(scores) / rate)
+
+
+def _first(table: FaceTable, count: int) -> FaceTable:
+    """The first ``count`` pictures of each person."""
+    names = people_of(table)
+    rows = [np.flatnonzero(names == name)[:count] for name in np.unique(names)]
+    return table.rows(np.sort(np.concatenate(rows)))
 
 
 def _people(table: FaceTable, most: int, mixed: bool, random: np.random.Generator) -> NDArray[np.float32]:
