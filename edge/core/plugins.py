@@ -66,6 +66,7 @@ EXTRAS = {
     "api": ("starlette", "tomlkit", "uvicorn"),
     "sync": ("tuf", "urllib3"),
     "hub": ("tuf", "securesystemslib"),
+    "heic": ("pillow_heif",),
 }
 """what an extra of ours must have brought"""
 
