@@ -37,7 +37,8 @@ Loaded = TypeVar("Loaded")
 OPENING = 300
 """seconds that a start may take for one collection: a million faces are read, or their index is verified"""
 VOTE_QUALITY = 0.4
-"""of a crop, from which a look may vote for a name"""
+"""of a crop, from which a look may vote for a name; with normalized scores poorer ones err no more often (measured on
+5,000 looks at moving stills), but they are seldom alike enough to be right"""
 
 
 @dataclass(frozen=True)
