@@ -30,7 +30,7 @@ def _http_address(value: SecretAddress) -> SecretAddress:
 
 
 class SyncSettings(Section):
-    """[sync]: releases over the air ('edge sync'). The README tells how: Releases over the air."""
+    """[sync]: releases over the air ('edge sync'). edge/hub/README.md tells how: Releases over the air."""
 
     url: Annotated[SecretAddress, AfterValidator(_http_address)] = Field(
         SecretAddress(""),

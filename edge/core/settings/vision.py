@@ -206,7 +206,7 @@ class RecognitionSettings(Section):
 
 
 class SheddingSettings(Section):
-    """[shedding]: load shedding when the board gets hot or cannot keep up. The order is fixed; see the README."""
+    """[shedding]: load shedding when the board is hot or cannot keep up. The order is fixed; see systemd/README.md."""
 
     enabled: bool = Field(True, description="Off: a board that gets hot is left to its own means.")
     latency: Seconds = Field(1.0, description="Seconds from exposure to outbox that a frame may take.")
