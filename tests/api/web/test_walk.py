@@ -57,8 +57,10 @@ def enroll(browser: Browser, name: str, file: Path) -> None:
     root = browser.ask("DOM.getDocument")["root"]["nodeId"]
     field = browser.ask("DOM.querySelector", nodeId=root, selector="#enroll-files")["nodeId"]
     browser.ask("DOM.setFileInputFiles", nodeId=field, files=[str(file)])
-    browser.until(f"document.querySelector('.look-details > button')?.textContent === 'Enroll as {name}'", 60)
-    browser.click(".look-details > button")
+    browser.until("document.querySelector('.look-details')", 60)
+    browser.until(f"document.querySelector('.look').innerText.includes('Enroll as {name}')", 20)
+    buttons = "[...document.querySelectorAll('.look-details button')]"
+    browser.js(f"{buttons}.find((one) => one.textContent === 'Enroll as {name}').click()")
     browser.until(f"document.querySelector('.look').innerText.includes('Enrolled as {name}')")
 
 
