@@ -175,7 +175,7 @@ def _people(table: FaceTable, most: int, mixed: bool, random: np.random.Generato
         rows = random.permutation(first[table.groups[first] == group])
         vectors = table.stills[rows]
         found.append(vectors + np.roll(vectors, 1, axis=0) if mixed and len(rows) > 1 else vectors)
-    return random.permutation(np.concatenate(found))[:most]
+    return random.permutation(np.concatenate(found) if found else table.stills)[:most]
 
 
 def _pairs(table: FaceTable, scorer: FaceScorer) -> tuple[Scores, Scores, Scores]:
