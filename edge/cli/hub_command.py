@@ -30,7 +30,7 @@ def key(file: Path, as_json: bool) -> None:
     if as_json:
         output.print_json({"file": str(file), "public": public})
     else:
-        click.echo(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
+        output.say(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
 
 
 @click.command()

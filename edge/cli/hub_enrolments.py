@@ -108,7 +108,7 @@ def pull(
         output.print_json([asdict(one) for one in told])
         return
     for one in told:
-        click.echo(f"{one.device}: {one.came} faces of {one.collection or 'nothing'} came, {one.new} are new")
+        output.say(f"{one.device}: {one.came} faces of {one.collection or 'nothing'} came, {one.new} are new")
 
 
 @enrolments.command("list")
@@ -179,7 +179,7 @@ def accept(
     if as_json:
         output.print_json({"accepted": len(chosen) - len(left), "left": [_row(one) for one in left]})
     else:
-        click.echo(f"{len(chosen) - len(left)} faces accepted; edge hub publish brings them to the fleet")
+        output.say(f"{len(chosen) - len(left)} faces accepted; edge hub publish brings them to the fleet")
     if left and not as_json:
         first = left[0]
         raise ConflictError(
@@ -218,7 +218,7 @@ def drop(
     if as_json:
         output.print_json({"dropped": len(chosen)})
     else:
-        click.echo(f"{len(chosen)} faces dropped")
+        output.say(f"{len(chosen)} faces dropped")
     if not chosen:
         ctx.exit(NOTHING_FOUND)
 

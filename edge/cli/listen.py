@@ -14,6 +14,7 @@ import click
 from edge.cli import output
 from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import DeliveryError, InputError, SettingsError
+from edge.core.terminal import plain
 
 if TYPE_CHECKING:
     from edge.core.settings.messaging import MqttSettings
@@ -103,7 +104,7 @@ def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: flo
         try:
             event = parse(WireEvent, message.payload)
         except InputError as error:
-            click.echo(f"{message.topic}: {error.message}", err=True)
+            output.say(f"{message.topic}: {error.message}", err=True)
             continue
         if event.id in seen:
             continue
@@ -116,7 +117,7 @@ def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: flo
 
 
 def line(event: WireEvent) -> str:
-    """One event for people. Names come from outside: nothing in them moves the cursor."""
+    """One event for people."""
     who = event.identity
     name = f"{who.subject}?" if who.subject and who.state != "known" else who.subject or who.state
     similarity = "-" if who.similarity is None else f"{who.similarity:.2f}"
@@ -126,5 +127,4 @@ def line(event: WireEvent) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(event.time)) + f"{event.time % 1:.3f}"[1:]
     cells = (clock, event.device, event.camera, event.type, event.label, name, similarity, ",".join(event.zones))
     widths = (12, 0, 0, 6, 0, 16, 5, 0)
-    shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell) for cell in cells)
-    return "  ".join(cell.ljust(width) for cell, width in zip(shown, widths, strict=True)).rstrip()
+    return "  ".join(plain(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

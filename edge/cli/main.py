@@ -19,6 +19,7 @@ import click
 from edge import __version__
 from edge.cli.lazy import LazyGroup
 from edge.core.errors import EdgeError
+from edge.core.terminal import plain
 
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
@@ -104,9 +105,9 @@ def main() -> None:
         sys.stderr.close()
         code = 141
     except EdgeError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"error: {plain(error.message)}", err=True)
         if error.hint:
-            click.echo(f"try: {error.hint}", err=True)
+            click.echo(f"try: {plain(error.hint)}", err=True)
         code = FAILED
     except OSError as error:
         subject = f"{error.filename}: " if error.filename else ""

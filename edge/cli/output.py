@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from edge.cli.main import NOTHING_FOUND
+from edge.core.terminal import plain, plain_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -37,9 +38,14 @@ def print_json(value: Any) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON for stdout: letters as they are where its encoding has them all, else escaped."""
+    """JSON for stdout: control and bidirectional characters escaped, and letters that its encoding does not have."""
     unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16")
-    return json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False)
+    return plain_json(json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False))
+
+
+def say(text: str, err: bool = False) -> None:
+    """A line for people that may hold names and texts from devices, servers and pictures."""
+    click.echo(plain(text), err=err)
 
 
 def nothing(ctx: click.Context, words: str) -> NoReturn:
@@ -49,8 +55,8 @@ def nothing(ctx: click.Context, words: str) -> NoReturn:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as it needs to be; nothing is cut off in a pipe."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """A table as wide as it needs to be; nothing is cut off in a pipe, and no cell reaches beyond its own."""
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
     for row in [list(columns), *cells]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli.output import json_option, print_json, print_table, settings
+from edge.cli.output import json_option, print_json, print_table, say, settings
 
 if TYPE_CHECKING:
     from edge.recognition.review.answers import ReviewService
@@ -37,7 +37,7 @@ def review(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         with _opened(ctx) as (queue, answers):
             if not queue.count():
-                click.echo("no question waits")
+                say("no question waits")
                 ctx.exit(3)
             if sys.stdin.isatty():
                 _converse(queue, answers)
@@ -122,9 +122,9 @@ def answer(
     if as_json:
         print_json({"answered": len(outcomes) - len(failed), "questions": outcomes})
     else:
-        click.echo(f"{len(outcomes) - len(failed)} answered")
+        say(f"{len(outcomes) - len(failed)} answered")
         for one in failed:
-            click.echo(f"stays: {one['error']}", err=True)
+            say(f"stays: {one['error']}", err=True)
     if failed:
         ctx.exit(1)
 
@@ -152,7 +152,7 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), "lines": count})
     else:
-        click.echo(f"{folder / 'output.manifest'}: {count} pictures")
+        say(f"{folder / 'output.manifest'}: {count} pictures")
 
 
 @contextmanager
@@ -211,8 +211,10 @@ def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
     while found := queue.doubts(after, 1):
         one = found[0]
         after = one.id
-        click.echo(f"\n{one.id}: {one.label} at {one.camera}, {one.reason}: is it {one.subject or 'somebody known'}?")
-        click.echo(f"   nearest: {_nearest(one) or 'nobody'}\n   {KEYS}")
+        click.echo()
+        say(f"{one.id}: {one.label} at {one.camera}, {one.reason}: is it {one.subject or 'somebody known'}?")
+        say(f"   nearest: {_nearest(one) or 'nobody'}")
+        click.echo(f"   {KEYS}")
         key = click.getchar().lower()
         if key == "q":
             return
@@ -222,7 +224,7 @@ def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
             else:
                 _pressed(key, one, answers)
         except EdgeError as error:
-            click.echo(f"   {error}", err=True)
+            say(f"   {error}", err=True)
 
 
 def _confirm_all(queue: ReviewQueue, answers: ReviewService, subject: str) -> None:
@@ -249,4 +251,4 @@ def _pressed(key: str, one: ReviewQuestion, answers: ReviewService) -> None:
     }
     if key in table:
         table[key]()
-        click.echo("   done")
+        say("   done")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.lazy import SuggestingGroup
-from edge.cli.output import json_option, print_json, print_table, settings
+from edge.cli.output import json_option, print_json, print_table, say, settings
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -83,7 +83,7 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
     if as_json:
         print_json({"stranger": stranger, "subject": subject, "collection": one.collection, "faces": faces})
     else:
-        click.echo(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
+        say(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
 
 
 @strangers.command()
@@ -103,7 +103,7 @@ def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
     if as_json:
         print_json({"stranger": stranger, "forgotten": True})
     else:
-        click.echo(f"{stranger} is forgotten")
+        say(f"{stranger} is forgotten")
 
 
 @contextmanager

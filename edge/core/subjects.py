@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import replace
 
 from edge.core.errors import InputError
+from edge.core.terminal import OVERRIDES, is_control
 from edge.core.types import Event, Identity, IdentityState
 
 LONGEST = 255
@@ -36,10 +37,7 @@ def checked(name: str) -> str:
 
 
 def _forbidden(character: str) -> bool:
-    code = ord(character)
-    control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
-    override = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069  # another text is shown than is there
-    return control or override or 0xD800 <= code <= 0xDFFF or character in "/\\"
+    return is_control(character) or character in OVERRIDES or character in "/\\"
 
 
 def nameless(event: Event, subject: str) -> Event | None:

@@ -78,6 +78,7 @@ def test_every_credential_that_edge_reads_is_loaded_by_the_daemon_and_the_storag
 
     assert loaded("edge.service") == set(CREDENTIALS)
     assert loaded("edge-sync.service") == {"storage-key"}
+    assert "InaccessiblePaths=-/etc/edge/credentials" in (UNITS / "edge-sync.service").read_text().splitlines()
 
 
 def test_the_daemon_is_watched_reloaded_and_started_again() -> None:

@@ -27,7 +27,7 @@ MakeDevice = Callable[..., Device]
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
-    for arguments in (["localhost"], ["--client", "porch", "yard", "hub"]):
+    for arguments in (["localhost"], ["--client", "porch", "yard", "hub", "hub-commands"]):
         subprocess.run([ROOT / "scripts/make_certificates", folder, *arguments], check=True, capture_output=True)
     return folder
 
@@ -66,10 +66,13 @@ class Shipped(Mosquitto):
 class Somebody:
     """A client with the certificate of ``name``."""
 
-    def __init__(self, broker: Mosquitto, certificates: Path, name: str, *filters: str) -> None:
+    def __init__(
+        self, broker: Mosquitto, certificates: Path, name: str, *filters: str, client_id: str | None = None
+    ) -> None:
         self.heard: list[str] = []
         self.refused: dict[int, bool] = {}
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, f"x-{name}", protocol=MQTTProtocolVersion.MQTTv5)
+        chosen = f"x-{name}" if client_id is None else client_id
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, chosen, protocol=MQTTProtocolVersion.MQTTv5)
         self.client.tls_set(
             str(certificates / "ca.crt"), str(certificates / f"{name}.crt"), str(certificates / f"{name}.key")
         )
@@ -126,6 +129,31 @@ def test_a_stolen_device_hears_nothing_of_others(broker: Mosquitto, certificates
         one.stop()
 
 
+@pytest.mark.parametrize("client_id", ["edge-yard", "yard", "edge-hub-1", "hub", ""])
+def test_a_stolen_certificate_throws_nobody_else_out(client_id: str, broker: Mosquitto, certificates: Path) -> None:
+    victims = [Somebody(broker, certificates, name) for name in ("yard", "hub")]
+    ended: list[object] = []
+    for victim in victims:
+        victim.client.on_disconnect = lambda *arguments: ended.append(arguments[3])
+    thief = Somebody(broker, certificates, "porch", client_id=client_id)
+    assert thief.may_write("edge/v1/porch/up/event/door")
+    for victim, topic in zip(victims, ("edge/v1/yard/up/event/door", "edge/v1/yard/down/ack"), strict=True):
+        assert victim.may_write(topic)
+        assert victim.client.is_connected()
+    assert not ended
+    for one in (thief, *victims):
+        one.stop()
+
+
+def test_commands_of_the_hub_have_a_certificate_of_their_own(broker: Mosquitto, certificates: Path) -> None:
+    ingest = Somebody(broker, certificates, "hub")
+    commands = Somebody(broker, certificates, "hub-commands", "edge/v1/+/up/rsp/+")
+    assert commands.may_write("edge/v1/porch/down/cmd/ping")
+    assert ingest.client.is_connected()
+    for one in (ingest, commands):
+        one.stop()
+
+
 def test_who_has_no_certificate_of_ours_stays_out(broker: Mosquitto, certificates: Path, tmp_path: Path) -> None:
     stranger = paho.Client(CallbackAPIVersion.VERSION2, "stranger")
     stranger.tls_set(str(certificates / "ca.crt"))
@@ -149,6 +177,7 @@ def test_an_event_that_the_broker_refuses_is_seen_and_stays_in_the_outbox(
     # its birth is refused too, so it is never taken for online; nothing is lost
     assert eventually(lambda: impostor.client.health().refused >= 1)
     assert impostor.outbox.stats().waiting == 2
+    impostor.stop()
     honest = device(broker.port, "porch", host="localhost", tls=True, **files)
     honest.outbox.put([an_event("new"), an_event("end")])
     assert eventually(lambda: honest.outbox.stats().waiting == 0)

@@ -19,6 +19,7 @@ from edge.core.errors import ConflictError, NotFoundError
 from edge.core.storage import files
 from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
 from edge.releases import trusted_time as clock
+from edge.releases.expiry import expiring
 from edge.releases.manifest import Blob
 
 if TYPE_CHECKING:
@@ -112,9 +113,13 @@ class Repository:
         return sorted(self._read(role).signed.targets)
 
     def refresh(self) -> None:
-        """Sign snapshot and timestamp again, and deployments that would expire soon. Needs the online keys alone."""
-        if self._expires_soon("deploy"):
-            self._write("deploy", self._read("deploy"))
+        """Sign snapshot and timestamp again, and what else expires soon where its key is here.
+
+        Needs the online keys alone; root and targets are renewed while the offline keys are here.
+        """
+        for one in expiring(self.expiries()):
+            if one.role in ("root", "targets", "deploy") and self.keys.has(one.role):
+                self._write(one.role, self._read(one.role))
         self._publish(self._read("snapshot"), self._read("timestamp"))
 
     def rotate(self, role: str) -> None:
@@ -148,6 +153,10 @@ class Repository:
         """Role -> version and expiry of what is published."""
         return {role: (m.signed.version, m.signed.expires) for role in DAYS for m in [self._read(role)]}
 
+    def expiries(self) -> dict[str, float]:
+        """Role -> seconds since the epoch at which its signature expires."""
+        return {role: until.timestamp() for role, (_, until) in self.versions().items()}
+
     def _publish(self, snapshot: Metadata[Any], timestamp: Metadata[Any]) -> None:
         from tuf.api.metadata import MetaFile
 
@@ -178,7 +187,3 @@ class Repository:
             metadata.sign(also, append=True)
         name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
         files.write_bytes(self._metadata / name, metadata.to_bytes(), mode=0o644)
-
-    def _expires_soon(self, role: str) -> bool:
-        left: timedelta = self._read(role).signed.expires - datetime.now(UTC)
-        return left < timedelta(days=DAYS[role] / 3)
