@@ -238,7 +238,7 @@ def _confirm_all(queue: ReviewQueue, answers: ReviewService, subject: str) -> No
         try:
             answers.confirm(number)
         except EdgeError as error:
-            click.echo(f"   {number}: {error}", err=True)
+            say(f"   {number}: {error}", err=True)
 
 
 def _pressed(key: str, one: ReviewQuestion, answers: ReviewService) -> None:
