@@ -96,6 +96,22 @@ def test_the_package_has_twelve_rooms_and_no_other_entry() -> None:
     assert entries - {"__init__.py", "__main__.py"} - DATA == RANK.keys()
 
 
+def test_a_class_name_has_one_meaning_in_the_package() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_packages_hold_a_docstring_and_no_code() -> None:
+    for module, path in modules():
+        if path.name == "__init__.py" and module != "edge":
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            assert [type(node) for node in body] == [ast.Expr], module
+
+
 def test_the_docstring_of_the_package_names_the_ranks_in_order() -> None:
     lines = [line for line in (edge.__doc__ or "").splitlines() if re.match(r"\d+\. ", line)]
     assert tuple(tuple(re.findall(r"``([a-z]+)``", line)) for line in lines) == RANKS

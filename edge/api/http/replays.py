@@ -33,7 +33,7 @@ class Reply:
 
 
 @dataclass(eq=False)
-class _Seen:
+class _SeenRequest:
     expires: float
     done: asyncio.Future[Reply]
 
@@ -43,7 +43,7 @@ class ReplayCache:
 
     def __init__(self, signatures: int = MOST_SIGNATURES, size: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = signatures, size
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: OrderedDict[str, _SeenRequest] = OrderedDict()
         self._kept: OrderedDict[str, int] = OrderedDict()
         """signature -> bytes of its answer, oldest first"""
         self._bytes = 0
@@ -70,7 +70,7 @@ class ReplayCache:
                     return None
                 raise
         self._forget(signature)
-        seen = self._seen[signature] = _Seen(signed_at + skew, asyncio.get_running_loop().create_future())
+        seen = self._seen[signature] = _SeenRequest(signed_at + skew, asyncio.get_running_loop().create_future())
         self._latest = signature
         try:
             reply = await run()

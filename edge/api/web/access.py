@@ -71,7 +71,7 @@ class Visitor:
 
 
 @dataclass(slots=True)
-class Session:
+class PageSession:
     """A login of one browser."""
 
     visitor: Visitor
@@ -93,7 +93,7 @@ class AccessControl:
         self._idle = settings.idle_days * 86400
         names = {"localhost", device, f"{device}.local", socket.gethostname(), *settings.hosts}
         self._names = {name.lower() for name in names}
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, PageSession] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def open(self, handler: Handler) -> Handler:
@@ -146,7 +146,7 @@ class AccessControl:
         self._wrong.pop(address, None)
         session = secrets.token_urlsafe(32)
         now = time.monotonic()
-        self._sessions[session] = Session(visitor, now + SESSION_SECONDS, now)
+        self._sessions[session] = PageSession(visitor, now + SESSION_SECONDS, now)
         while len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
         answer = JSONResponse({"ok": True, "who": visitor.name, "role": visitor.role}, headers=HEADERS)

@@ -13,7 +13,7 @@ import av.error
 
 from edge.core.errors import StoreError
 from edge.core.imaging import image as pictures
-from edge.core.imaging.drawing import Annotation, annotated
+from edge.core.imaging.drawing import DrawnBox, annotated
 from edge.core.types import Frame, IdentityState, Track
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class AnnotatedVideo:
         if self._stream is None:
             self._open(frame)
         ordered = sorted(tracks, key=lambda track: track.identity.state is not IdentityState.KNOWN)
-        found = [Annotation(track.box, caption(track), COLORS.get(track.identity.state, OTHER)) for track in ordered]
+        found = [DrawnBox(track.box, caption(track), COLORS.get(track.identity.state, OTHER)) for track in ordered]
         canvas = annotated(rgb, found)[: self._size[1], : self._size[0]]
         decoded = av.VideoFrame.from_ndarray(canvas, format="rgb24")
         decoded.pts = max(self._latest + 1, round((frame.video_time or 0.0) * TICKS))

@@ -19,7 +19,7 @@ BETTER = 1.15
 
 
 @dataclass(frozen=True, slots=True)
-class Appearance:
+class VideoAppearance:
     """A track, from its first frame to its last."""
 
     source: Path
@@ -42,7 +42,7 @@ class Appearances:
     """Fed with every step, in order; holds a small picture a track."""
 
     def __init__(self) -> None:
-        self.ended: list[Appearance] = []
+        self.ended: list[VideoAppearance] = []
         """in the order in which they ended"""
         self._views: dict[str, tuple[float, bytes]] = {}
         self._source: Path | None = None
@@ -56,10 +56,10 @@ class Appearances:
             self._see(step.frame, track)
         self.ended += [self._appearance(step.source, event) for event in step.events if event.type == "end"]
 
-    def by_name(self) -> dict[str, list[Appearance]]:
+    def by_name(self) -> dict[str, list[VideoAppearance]]:
         """Known subjects first, in the order of their names, then labels; each by source and time."""
         ordered = sorted(self.ended, key=lambda one: (_unnamed(one), one.who, str(one.source), one.started))
-        found: dict[str, list[Appearance]] = {}
+        found: dict[str, list[VideoAppearance]] = {}
         for one in ordered:
             found.setdefault(one.who, []).append(one)
         return found
@@ -69,14 +69,14 @@ class Appearances:
         if quality > BETTER * self._views.get(track.id, (0.0, b""))[0]:
             self._views[track.id] = quality, square_jpeg(frame.main, track.box, SIDE, AROUND)
 
-    def _appearance(self, source: Path, event: Event) -> Appearance:
+    def _appearance(self, source: Path, event: Event) -> VideoAppearance:
         started = max(0.0, event.started - self._began)
         ended = max(started, (event.ended or event.time) - self._began)
         _, jpeg = self._views.pop(event.track, (0.0, b""))
-        return Appearance(source, event.track, _shown(event), event.identity, started, ended, jpeg)
+        return VideoAppearance(source, event.track, _shown(event), event.identity, started, ended, jpeg)
 
 
-def _unnamed(one: Appearance) -> bool:
+def _unnamed(one: VideoAppearance) -> bool:
     return one.identity.state is not IdentityState.KNOWN
 
 

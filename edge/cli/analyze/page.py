@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from edge.cli.analyze.appearances import Appearance
+from edge.cli.analyze.appearances import VideoAppearance
 from edge.core.types import IdentityState
 
 STYLE = """
@@ -23,7 +23,7 @@ li span { display: block; overflow-wrap: anywhere; }
 """
 
 
-def page(title: str, named: Mapping[str, Sequence[Appearance]]) -> str:
+def page(title: str, named: Mapping[str, Sequence[VideoAppearance]]) -> str:
     """The document: a table of who was there for how long, then every appearance with its picture."""
     sections = "".join(_section(name, number, list(ones)) for number, (name, ones) in enumerate(named.items()))
     rows = "".join(_row(name, number, ones) for number, (name, ones) in enumerate(named.items()))
@@ -44,7 +44,7 @@ def moment(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02}.{int(seconds * 10) % 10}"
 
 
-def _row(name: str, number: int, ones: Sequence[Appearance]) -> str:
+def _row(name: str, number: int, ones: Sequence[VideoAppearance]) -> str:
     present = sum(one.ended - one.started for one in ones)
     times = "once" if len(ones) == 1 else f"{len(ones)} times"
     return (
@@ -53,14 +53,14 @@ def _row(name: str, number: int, ones: Sequence[Appearance]) -> str:
     )
 
 
-def _section(name: str, number: int, ones: Sequence[Appearance]) -> str:
+def _section(name: str, number: int, ones: Sequence[VideoAppearance]) -> str:
     unnamed = ones[0].identity.state is not IdentityState.KNOWN
     kind = " <small>without a name</small>" if unnamed else ""
     cards = "".join(_card(one) for one in ones)
     return f'<h2 id="n{number}">{escape(name)}{kind}</h2><ul>{cards}</ul>'
 
 
-def _card(one: Appearance) -> str:
+def _card(one: VideoAppearance) -> str:
     picture = '<div class="none"></div>'
     if one.jpeg:
         data = base64.b64encode(one.jpeg).decode("ascii")
@@ -69,7 +69,7 @@ def _card(one: Appearance) -> str:
     return f'<li>{picture}{when}<span class="soft">{escape(_detail(one))}</span></li>'
 
 
-def _detail(one: Appearance) -> str:
+def _detail(one: VideoAppearance) -> str:
     who = one.identity
     doubt = f"{who.state.value}: {who.subject}? · " if who.state is IdentityState.UNCERTAIN and who.subject else ""
     sure = f"cosine {who.similarity:.2f} · " if who.similarity is not None else ""

@@ -32,7 +32,7 @@ PADDING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
+class DrawnBox:
     """A box with a caption."""
 
     box: Box
@@ -62,7 +62,7 @@ class _Rectangle:
         ).area  # fmt: skip
 
 
-def annotated(rgb: ByteArray, annotations: Sequence[Annotation]) -> ByteArray:
+def annotated(rgb: ByteArray, annotations: Sequence[DrawnBox]) -> ByteArray:
     """A copy of (height, width, 3) pixels with boxes and captions.
 
     A caption lies above, below or beside its box, where it hides least of all boxes and of the captions before it.
@@ -83,12 +83,12 @@ def annotated(rgb: ByteArray, annotations: Sequence[Annotation]) -> ByteArray:
 
 def drawn(rgb: ByteArray, detections: Sequence[Detection]) -> ByteArray:
     """A copy of (height, width, 3) pixels with boxes, labels, scores and landmarks."""
-    found = [Annotation(one.box, f"{one.label} {one.score:.2f}", landmarks=one.landmarks) for one in detections]
+    found = [DrawnBox(one.box, f"{one.label} {one.score:.2f}", landmarks=one.landmarks) for one in detections]
     return annotated(rgb, found)
 
 
 def _caption(
-    canvas: ByteArray, one: Annotation, box: _Rectangle, boxes: Sequence[_Rectangle], placed: Sequence[_Rectangle]
+    canvas: ByteArray, one: DrawnBox, box: _Rectangle, boxes: Sequence[_Rectangle], placed: Sequence[_Rectangle]
 ) -> _Rectangle:
     """Draw a caption: white on the color of its box. Returns where."""
     text = _ascii(one.text)

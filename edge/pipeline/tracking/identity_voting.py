@@ -104,7 +104,7 @@ class VotingRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class VotingLook:
     """What one embedding's matches say."""
 
     best: Match | None
@@ -118,7 +118,7 @@ class Look:
     vector: FloatArray | None
 
     @classmethod
-    def of(cls, matches: Sequence[Match], quality: float, vector: FloatArray | None, rules: VotingRules) -> Look:
+    def of(cls, matches: Sequence[Match], quality: float, vector: FloatArray | None, rules: VotingRules) -> VotingLook:
         """From any number of matches, several of them perhaps of one subject, in any order."""
         evidence: dict[str, float] = {}
         cosines: dict[str, float] = {}
@@ -149,7 +149,7 @@ class _BestMatch:
 class _CountedLook:
     """A look, and how much it counts."""
 
-    look: Look
+    look: VotingLook
     weight: float
     novelty: float
     """0..1"""
@@ -169,7 +169,7 @@ class _Tally:
         self._independent = 0.0
         """looks, each by its novelty"""
 
-    def add(self, look: Look, novelty: float, needed: float, good: bool) -> None:
+    def add(self, look: VotingLook, novelty: float, needed: float, good: bool) -> None:
         """Count a look; where ``HELD`` are counted, in the place of the poorest, unless it is poorer still."""
         if len(self._counted) == HELD:
             poorest = min(self._counted, key=_quality)
@@ -244,7 +244,7 @@ class IdentityVotes:
 
         ``vector``: (dimensions,) its embedding, of length 1; without it every look counts as independent of the others.
         """
-        look = Look.of(matches, quality, vector, self._rules)
+        look = VotingLook.of(matches, quality, vector, self._rules)
         self._needed = self._rules.needed() + RESTART * self._restarts
         self._remember(look)
         if self._has_changed_hands():
@@ -291,13 +291,13 @@ class IdentityVotes:
 
     def _begin(self) -> None:
         self._tally = _Tally()
-        self._looks = deque[Look](maxlen=REMEMBERED)
+        self._looks = deque[VotingLook](maxlen=REMEMBERED)
         self._alike = deque[list[float]](maxlen=REMEMBERED)
         """cosines of each of the looks with those before it, oldest first"""
         self._best: dict[str, _BestMatch] = {}
         self._counted = self._against = 0
 
-    def _count(self, look: Look) -> None:
+    def _count(self, look: VotingLook) -> None:
         self._counted += 1
         good = look.quality >= self._rules.good_quality
         self._tally.add(look, self._novelty(), self._needed, good)
@@ -306,7 +306,7 @@ class IdentityVotes:
             if held is None or look.best.similarity > held.match.similarity:
                 self._best[look.best.name] = _BestMatch(look.best, look.other)
 
-    def _remember(self, look: Look) -> None:
+    def _remember(self, look: VotingLook) -> None:
         """Hold a look, and how alike it and those before it are."""
         before = [one.vector for one in self._looks if one.vector is not None]
         alike: list[float] = []
@@ -344,7 +344,7 @@ class IdentityVotes:
             self._remember(look)
             self._count(look)
 
-    def _decide(self, look: Look) -> None:
+    def _decide(self, look: VotingLook) -> None:
         if self.identity.state is IdentityState.KNOWN:
             self._keep_or_retract(look)
             return
@@ -356,7 +356,7 @@ class IdentityVotes:
             doubtful = leader is not None and self._is_doubtful(leader)
             self.identity = self._named(IdentityState.UNCERTAIN, leader) if leader and doubtful else self._unknown()
 
-    def _keep_or_retract(self, look: Look) -> None:
+    def _keep_or_retract(self, look: VotingLook) -> None:
         subject = self.identity.subject or ""
         if look.supports(subject, self._needed):
             self._against = 0
