@@ -12,6 +12,7 @@ where they are kept, count as part of the cohort: who looks a bit like all of th
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,22 +62,22 @@ class Cohort:
     def __init__(self, vectors: FloatArray, nearest: int, usual: Statistics = NEUTRAL) -> None:
         self.usual = usual
         lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-        self._columns: FloatArray = np.ascontiguousarray((vectors / lengths).T, dtype=np.float32)
+        self.vectors: FloatArray = np.ascontiguousarray(vectors / lengths, dtype=np.float32)
+        """(n, dimensions) of length 1"""
         self._nearest = min(nearest, len(vectors))
 
     @property
     def size(self) -> int:
         """People in it."""
-        return self._columns.shape[1]
-
-    @property
-    def vectors(self) -> FloatArray:
-        """(n, dimensions) of length 1."""
-        return self._columns.T
+        return len(self.vectors)
 
     def highest(self, vectors: FloatArray) -> FloatArray:
         """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, in no order."""
-        return _highest(vectors @ self._columns, self._nearest)
+        return _highest(self._cosines(vectors), self._nearest)
+
+    def _cosines(self, vectors: FloatArray) -> FloatArray:
+        """(k, n); one vector at a time is a frame's usual case, and row by row the fastest for it."""
+        return (self.vectors @ vectors[0])[np.newaxis] if len(vectors) == 1 else vectors @ self.vectors.T
 
     def members(self, most: int) -> tuple[FloatArray, FloatArray]:
         """Up to ``most`` of its own vectors, and the highest cosines of each with the rest.
@@ -86,7 +87,7 @@ class Cohort:
         """
         step = max(1, -(-self.size // most))
         vectors = np.ascontiguousarray(self.vectors[::step])
-        cosines = np.sort(vectors @ self._columns, axis=1)[:, : -1 - SHARED]
+        cosines = np.sort(self._cosines(vectors), axis=1)[:, : -1 - SHARED]
         return vectors, cosines[:, -self._nearest :]
 
     def with_others(self, highest: FloatArray, others: FloatArray) -> list[Statistics]:
@@ -97,8 +98,10 @@ class Cohort:
         """
         ((mean, deviation),) = _statistics(highest[np.newaxis])
         clipped = np.minimum(others, np.float32(mean + CLIP * deviation))
-        same = np.broadcast_to(highest, (len(others), len(highest)))
-        return _statistics(_highest(np.concatenate([same, clipped], axis=1), self._nearest))
+        every = np.empty((len(others), len(highest) + others.shape[1]), np.float32)
+        every[:, : len(highest)] = highest
+        every[:, len(highest) :] = clipped
+        return _statistics(_highest(every, self._nearest))
 
 
 def _highest(cosines: FloatArray, count: int) -> FloatArray:
@@ -108,10 +111,12 @@ def _highest(cosines: FloatArray, count: int) -> FloatArray:
 
 def _statistics(highest: FloatArray) -> list[Statistics]:
     """Mean and deviation of each row."""
-    means = highest.mean(axis=1)
-    squares = np.einsum("ij,ij->i", highest, highest) / highest.shape[1]
-    deviations = np.sqrt(np.maximum(squares - means**2, 0.0))
-    return list(zip(means.tolist(), np.maximum(deviations, LEAST_DEVIATION).tolist(), strict=True))
+    # plain numbers: for the few rows of a frame cheaper than further array operations
+    count = highest.shape[1]
+    means = [total / count for total in np.einsum("ij->i", highest).tolist()]
+    squares = [total / count for total in np.einsum("ij,ij->i", highest, highest).tolist()]
+    pairs = zip(means, squares, strict=True)
+    return [(mean, max(LEAST_DEVIATION, math.sqrt(max(0.0, square - mean * mean)))) for mean, square in pairs]
 
 
 def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:

@@ -263,7 +263,8 @@ def _nearest(matches: Sequence[Match]) -> list[Match]:
 def _others(matches: Sequence[Match], strangers: FloatArray, most: int) -> FloatArray:
     """(c, n) for each of the first ``most`` matches the cosines of all other subjects, and of the strangers."""
     row = np.concatenate([_cosines(matches)[0], strangers])
-    cosines = np.broadcast_to(row, (len(matches[:most]), len(row))).copy()
+    cosines = np.empty((len(matches[:most]), len(row)), np.float32)
+    cosines[:] = row
     np.fill_diagonal(cosines, NOBODY)
     return cosines
 
