@@ -38,7 +38,7 @@ export class Answers {
       const part = this.unsent.slice(0, AT_ONCE);
       // the name that was shown, for the device may think of another one by now
       const answers = part.map(({ item, answer, subject, force }) => ({ id: item.id, answer, force, subject: subject || (ABOUT.includes(answer) && item.subject) || "" }));
-      const said = await post("/page/review/answers", { answers });
+      const said = await post("page/review/answers", { answers });
       this.unsent = this.unsent.slice(part.length);
       const outcomes = said.outcomes ?? part.map(({ item: { id } }) => ({ id, ok: false, code: "failed", error: words(said) }));
       outcomes.forEach(({ id, ok, code }, index) => {
@@ -57,7 +57,7 @@ export class Answers {
     const ids = this.groups.pop()?.ids ?? [];
     const back = [];
     for (let first = 0; first < ids.length; first += AT_ONCE) {
-      const said = await post("/page/review/undo", { ids: ids.slice(first, first + AT_ONCE) });
+      const said = await post("page/review/undo", { ids: ids.slice(first, first + AT_ONCE) });
       back.push(...(said.outcomes ?? [{ ok: false, error: words(said) }]));
     }
     for (const { ok, question } of back) if (ok) this.taken.delete(question.id);

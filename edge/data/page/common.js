@@ -50,7 +50,7 @@ export async function post(address, body) {
   }
 }
 
-export const path = (...parts) => `/page/${parts.map(encodeURIComponent).join("/")}`;
+export const path = (...parts) => `page/${parts.map(encodeURIComponent).join("/")}`;
 
 /** An error with what to try. */
 export const words = (said) => (said.try ? `${said.error}: ${said.try}` : said.error);

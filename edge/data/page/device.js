@@ -16,7 +16,7 @@ export function enter() {
 
 async function log() {
   if (document.body.dataset.role !== "manage") return;
-  const answer = await ask("/page/device/log").catch(() => null);
+  const answer = await ask("page/device/log").catch(() => null);
   if (!answer?.ok) return;
   const { lines } = await answer.json();
   const key = `${lines.length} ${lines.at(-1)?.time}`;
@@ -26,7 +26,7 @@ async function log() {
 }
 
 async function changes() {
-  const answer = await ask("/page/history/changes").catch(() => null);
+  const answer = await ask("page/history/changes").catch(() => null);
   if (!answer?.ok) return;
   const said = await answer.json();
   const lines = said.changes.map((one) => make("li", "", "", make("time", "", dates.moment.format(one.time * 1000)), make("span", "", [one.who, one.what, one.subject].filter(Boolean).join(" · "))));
@@ -36,7 +36,7 @@ async function changes() {
 async function doctor() {
   $("doctor-run").disabled = true;
   $("doctor-state").textContent = t("checking: this takes up to a minute");
-  const said = await post("/page/device/doctor");
+  const said = await post("page/device/doctor");
   $("doctor-run").disabled = false;
   $("doctor-state").textContent = "";
   if (!said.ok) return tell(words(said), "bad");
@@ -80,6 +80,6 @@ export function begin() {
   $("language").value = language();
   $("language").addEventListener("change", () => choose($("language").value));
   $("theme").addEventListener("change", () => theme($("theme").value));
-  $("logout").addEventListener("click", async () => { await post("/page/logout"); location.reload(); });
+  $("logout").addEventListener("click", async () => { await post("page/logout"); location.reload(); });
   paintTheme();
 }

@@ -34,7 +34,7 @@ async function load(next = false) {
   const wanted = query();
   const last = shown.at(-1);
   if (next && last) wanted.set("before", `${last.started},${last.id}`);
-  const answer = await ask(`/page/history?${wanted}`).catch(() => null);
+  const answer = await ask(`page/history?${wanted}`).catch(() => null);
   if (now !== turn || !answer) return;
   const said = await answer.json();
   if (!answer.ok) return tell(words(said), "bad");
@@ -77,7 +77,7 @@ function line(one) {
   time.dateTime = new Date(one.started * 1000).toISOString();
   const stay = one.ended ? duration(Math.max(1, one.ended - one.started)) : t("now");
   const made = make("button", "appearance", "",
-    portrait(one.picture ? `/page/history/${one.id}/picture.jpg` : "", "", one.subject ?? ""),
+    portrait(one.picture ? `page/history/${one.id}/picture.jpg` : "", "", one.subject ?? ""),
     make("span", "appearance-lines", "", make("b", `who ${one.state}`, name), make("small", "", [one.camera, ...one.zones].join(", "))),
     make("span", "appearance-when", "", time, make("small", "", stay)));
   made.type = "button";
@@ -100,7 +100,7 @@ async function detail(id) {
     [t("Likeness"), one.likeness === null ? "" : t("{n} of 100", { n: Math.round(one.likeness) })],
   ].filter(([, value]) => value);
   $("appearance-facts").replaceChildren(...facts.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
-  $("appearance-picture").replaceChildren(...(one.picture ? [portrait(`/page/history/${one.id}/picture.jpg`, nameOf(one), one.subject ?? "")] : []));
+  $("appearance-picture").replaceChildren(...(one.picture ? [portrait(`page/history/${one.id}/picture.jpg`, nameOf(one), one.subject ?? "")] : []));
   $("appearance-why").textContent = whyOf(one);
   $("appearance-looks").replaceChildren(...one.looks.map((look) => lookLine(look)));
   $("appearance-looks-title").hidden = !one.looks.length;
@@ -140,7 +140,7 @@ async function remove(id) {
 
 async function timeline() {
   const day = $("history-day").value || today();
-  const answer = await ask(`/page/history/timeline?since=${dayOf(day)}`).catch(() => null);
+  const answer = await ask(`page/history/timeline?since=${dayOf(day)}`).catch(() => null);
   if (!answer?.ok) return;
   const said = await answer.json();
   const cameras = Map.groupBy ? Map.groupBy(said.parts, (part) => part.camera) : grouped(said.parts);

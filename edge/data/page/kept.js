@@ -29,7 +29,7 @@ export function kept(told) {
 export async function deleteAll(gone) {
   const answered = $("delete-answered").checked;
   $("delete-dialog").close();
-  const said = await post("/page/review/delete", { answered });
+  const said = await post("page/review/delete", { answered });
   if (!said.ok) return tell(words(said), "bad");
   tell(plural(said.deleted, "{n} entry deleted", "{n} entries deleted"));
   gone(answered);

@@ -95,7 +95,7 @@ export class View {
   }
 
   async next() {
-    const answer = await ask(`/cameras/${encodeURIComponent(this.name)}/latest.jpg?after=${this.sequence}`, { signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await ask(`cameras/${encodeURIComponent(this.name)}/latest.jpg?after=${this.sequence}`, { signal: AbortSignal.timeout(PATIENCE) });
     if (answer.status !== 200) return false;
     const story = JSON.parse(answer.headers.get("X-Frame"));
     const old = this.picture.src;
@@ -192,7 +192,7 @@ function facts(state) {
 
 export function listen() {
   if (feed) return;
-  feed = new EventSource("/page/events");
+  feed = new EventSource("page/events");
   feed.onmessage = ({ data }) => take(JSON.parse(data));
 }
 

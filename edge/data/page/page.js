@@ -85,11 +85,11 @@ async function look() {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     if ($("main").hidden) {
-      const said = await (await ask("/page/door", { signal })).json();
+      const said = await (await ask("page/door", { signal })).json();
       if (said.login) return hooks.login();
       visitor(said);
     }
-    const answer = await ask("/page/state", { signal });
+    const answer = await ask("page/state", { signal });
     if (answer.status === 401) return;
     if (!answer.ok) return say((await answer.json()).error, "off");
     document.body.classList.remove("lost");
@@ -115,7 +115,7 @@ async function look() {
 async function login(submitted) {
   submitted.preventDefault();
   $("login-error").textContent = "";
-  const answer = await fetch("/page/login", {
+  const answer = await fetch("page/login", {
     method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify({ token: $("token").value }),
   }).catch(() => null);
   if (!answer?.ok) {

@@ -14,7 +14,7 @@ export const able = (item) => {
 };
 export const when = dates.moment;
 export const reasonOf = (item) => t(item.reason.replaceAll("_", " "));
-const lookPicture = (look) => (look.picture ? `/page/review/${look.id}/picture.jpg` : "");
+const lookPicture = (look) => (look.picture ? `page/review/${look.id}/picture.jpg` : "");
 export const pictureOf = (item) => lookPicture(item.looks[0]);
 export const looksOf = (item) => (item.looks.length > 1 ? plural(item.looks.length, "{n} look", "{n} looks") : "");
 
@@ -88,7 +88,7 @@ function refusal(item, group, can) {
 function sides(item, group, can) {
   const seen = group ? several(group) : make("div", "seen-looks", "", ...item.looks.map((look) => lookOf(item, look, can)));
   const near = item.nearest.map((one, index) => {
-    const source = one.picture ? `/page/portraits/${one.picture}.jpg` : "";
+    const source = one.picture ? `page/portraits/${one.picture}.jpg` : "";
     const missing = item.version ? "" : t("no picture kept");
     const caption = make("figcaption", "", "", make("b", "", one.subject),
       make("span", "value", "", nearness(one.likeness, item.match_likeness), make("small", "", String(Math.round(one.likeness)))));

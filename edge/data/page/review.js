@@ -88,7 +88,7 @@ function load() {
 
 async function fetchAll() {
   do {
-    const answer = await ask(`/page/review?after=${newest}`).catch(() => null);
+    const answer = await ask(`page/review?after=${newest}`).catch(() => null);
     if (!answer?.ok) return;
     const said = await answer.json();
     for (const item of said.questions) {

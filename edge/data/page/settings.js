@@ -12,7 +12,7 @@ let corners = []; // of the zone that is drawn
 let held = -1; // corner that is moved
 
 export async function enter() {
-  const answer = await ask("/page/settings").catch(() => null);
+  const answer = await ask("page/settings").catch(() => null);
   const said = await answer?.json();
   if (!answer?.ok) return said && tell(words(said), "bad");
   told = said;
@@ -42,7 +42,7 @@ let turn = 0;
 async function preview() {
   const now = ++turn;
   if (!changes.size) { $("settings-diff").hidden = true; return; }
-  const said = await post("/page/settings/preview", asked());
+  const said = await post("page/settings/preview", asked());
   if (now !== turn) return;
   $("settings-diff").hidden = false;
   $("settings-apply").disabled = !said.ok;
@@ -51,14 +51,14 @@ async function preview() {
 }
 
 async function apply() {
-  const said = await post("/page/settings/apply", asked());
+  const said = await post("page/settings/apply", asked());
   if (!said.ok) { $("settings-error").textContent = words(said); return tell(words(said), "bad"); }
   tell(told.takes_over ? t("Applied: the device takes the settings over now.") : t("Written: it counts from the next start."));
   setTimeout(enter, 1500);
 }
 
 async function undo() {
-  const said = await post("/page/settings/undo");
+  const said = await post("page/settings/undo");
   if (!said.ok) return tell(words(said), "bad");
   tell(t("The last change is undone."));
   setTimeout(enter, 1500);
@@ -70,7 +70,7 @@ function zones() {
   const one = told.values.cameras[camera];
   const picture = $("zone-picture");
   picture.alt = t("camera {name}", { name: one.name });
-  picture.src = `/cameras/${encodeURIComponent(one.name)}/latest.jpg?after=none&at=${Date.now()}`;
+  picture.src = `cameras/${encodeURIComponent(one.name)}/latest.jpg?after=none&at=${Date.now()}`;
   corners = [];
   const names = Object.keys(one.zones);
   $("zone-list").replaceChildren(...(names.length ? names.map((name) => {
@@ -160,7 +160,7 @@ function changeZone(name, shape) {
 async function testCamera() {
   $("camera-test").disabled = true;
   $("camera-said").textContent = t("opening the camera: this takes up to 15 seconds");
-  const answer = await fetch("/page/settings/camera", {
+  const answer = await fetch("page/settings/camera", {
     method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify({ name: $("camera-name").value.trim(), source: $("camera-source").value.trim() }),
   }).catch(() => null);
   $("camera-test").disabled = false;

@@ -12,7 +12,7 @@ let turn = 0;
 let pause = 0;
 let current = null; // the subject in the dialog
 
-const pictureOf = (number) => (number ? `/page/portraits/${number}.jpg` : "");
+const pictureOf = (number) => (number ? `page/portraits/${number}.jpg` : "");
 const seenText = (one) => (one.seen ? t("seen {when} at {camera}", { when: dates.moment.format(one.seen * 1000), camera: one.camera }) : t("not seen yet"));
 
 export function show(state) {
@@ -106,7 +106,7 @@ async function change(action, values, done) {
 /* ---- strangers ---- */
 
 async function strangers() {
-  const answer = await ask("/page/strangers").catch(() => null);
+  const answer = await ask("page/strangers").catch(() => null);
   if (!answer?.ok) return;
   const said = await answer.json();
   $("strangers-off").hidden = said.enabled;
@@ -114,7 +114,7 @@ async function strangers() {
 }
 
 function stranger(one) {
-  const form = make("form", "stranger", "", portrait(one.picture ? `/page/history/${one.picture}/picture.jpg` : "", "", ""),
+  const form = make("form", "stranger", "", portrait(one.picture ? `page/history/${one.picture}/picture.jpg` : "", "", ""),
     make("span", "", "", make("b", "", one.name), make("small", "", t("seen {n} times, last {when}", { n: one.times, when: dates.moment.format(one.last * 1000) }))));
   const input = make("input");
   input.setAttribute("aria-label", t("Name of {name}", { name: one.name }));

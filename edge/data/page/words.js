@@ -23,7 +23,7 @@ export async function begin() {
   const code = language();
   document.documentElement.lang = code;
   if (code === "en") return;
-  const answer = await fetch(`/page/lang/${code}.json`).catch(() => null);
+  const answer = await fetch(`page/lang/${code}.json`).catch(() => null);
   if (answer?.ok) table = await answer.json();
   translate(document.body);
 }

@@ -14,6 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from pydantic import SecretStr
+from rigs.browser import browsing
 from rigs.mosquitto import free_port
 from rigs.page import served
 from rigs.waiting import eventually
@@ -135,3 +136,36 @@ def test_wrong_tokens_lock_out_nobody_else(front: Front, request: pytest.Fixture
         assert front.ask("/page/state", "127.0.0.2", Authorization="Bearer wrong", X_Forwarded_For="127.0.0.1") == 401
     assert front.ask("/page/state", "127.0.0.2", Authorization=f"Bearer {TOKEN}") == 401
     assert front.ask("/page/state", "127.0.0.1", Authorization=f"Bearer {TOKEN}") == 200
+
+
+BELOW = """server { listen 80; location /porch/ {
+    proxy_pass http://127.0.0.1:8480/; proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_buffering off; proxy_http_version 1.1; } }"""
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_the_page_works_below_a_path(tmp_path: Path) -> None:
+    guarded = PageSettings(token=SecretStr(TOKEN))
+    with served(tmp_path / "state", api=ApiSettings(port=0, proxies=("127.0.0.1",)), page=guarded) as page:
+        front = Front(free_port(), page.port)
+        with (tmp_path / "out").open("wb") as out:
+            server = subprocess.Popen(nginx(tmp_path, BELOW, front.port, front.behind), stdout=out, stderr=out)
+        try:
+            assert eventually(lambda: reached(front, "/porch/healthz"), 20), (tmp_path / "out").read_text()
+            with browsing(tmp_path / "browser") as browser:
+                browser.open(f"http://127.0.0.1:{front.port}/porch/")
+                browser.until("!document.getElementById('login').hidden")
+                browser.js(f"document.getElementById('token').value = {TOKEN!r}")
+                browser.js("document.getElementById('login-form').requestSubmit()")
+                browser.until("document.body.innerText.includes('door')")
+                assert browser.js("getComputedStyle(document.querySelector('nav')).display") in ("flex", "grid")
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def reached(front: Front, path: str) -> bool:
+    try:
+        return front.ask(path, Host="127.0.0.1") == 200
+    except OSError:
+        return False
