@@ -157,7 +157,7 @@ class Switched:
     def __init__(self) -> None:
         self.bundles: list[str] = []
 
-    def switch(self, bundle: ModelSet) -> None:
+    def __call__(self, bundle: ModelSet) -> None:
         self.bundles.append(bundle.release)
 
 
