@@ -142,7 +142,6 @@ def test_pictures_that_are_to_be_enrolled_together_are_compared_first(page: Serv
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC"),
         (b"GIF89a" + bytes(20), "GIF"),
         (b"%PDF-1.7 x", "a PDF document"),
         (b"<!doctype html><p>", "an HTML page"),
@@ -154,6 +153,14 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Served, data: bytes
     assert status == 400
     assert said["error"] == f"picture: expected JPEG, PNG, WebP or BMP, got {kind}"
     assert said["try"] == "convert the picture to JPEG or PNG"
+
+
+def test_a_broken_heic_is_refused_in_words(page: Served) -> None:
+    """With the extra that reads HEIC, and without."""
+    status, said = looked(page, b"\0\0\0\x18ftypheic\0\0\0\0mif1")
+    assert status == 400
+    assert "HEIC" in said["error"]
+    assert said["try"]
 
 
 def test_a_camera_takes_the_picture(page: Served) -> None:
