@@ -127,6 +127,17 @@ def test_a_refusal_says_why_without_the_password(camera: RtspCamera, changes: di
     assert not any(word in str(caught.value) for word in (SECRET, "wr0ng-w0rd"))
 
 
+@pytest.mark.parametrize("transport", ["auto", "tcp", "udp", "http"])
+def test_frames_arrive_by_each_transport(camera: RtspCamera, transport: str) -> None:
+    source = open_source(camera.settings(transport=transport))
+    try:
+        frames = list(itertools.islice(source.frames(), 3))
+    finally:
+        source.close()
+    assert all(shows_the_test_pattern(frame) for frame in frames)
+    assert len(frames) == 3
+
+
 def test_a_camera_that_is_not_there_says_so() -> None:
     with pytest.raises(SourceError, match="nothing listens there"):
         next(iter(open_source(CameraSettings(source=f"rtsp://admin:{SECRET}@127.0.0.1:1/camera")).frames()))
