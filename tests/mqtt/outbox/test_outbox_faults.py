@@ -258,7 +258,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
     """The limit holds for a process, so a child has it."""
     code = (
         "import resource, signal, sys; from pathlib import Path; from rigs.events import an_event;"
-        "from edge import settings; from edge.mqtt.outbox import Outbox;"
+        "from edge.core.settings.messaging import OutboxSettings; from edge.mqtt.outbox.outbox import Outbox;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
         "box = Outbox(Path(sys.argv[1]), OutboxSettings(commit_seconds=0));"
