@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.types import Match, Space
-from edge.inference.scoring import NEUTRAL, NOBODY, FaceScorer, Statistics
+from edge.inference.scoring import NEUTRAL, NOBODY, UNNORMALIZED, FaceScorer, Statistics
 from edge.recognition.score_policy import ScorePolicy
 from edge.recognition.store.centroid import robust_centroid
 
@@ -177,6 +177,9 @@ class SubjectSearch:
 
     def _found(self, vectors: FloatArray, limit: int, space: Space | None) -> list[list[Match]]:
         found = self.collection.search(vectors, limit, space)
+        cohort = self.scorer.cohort
+        if cohort is not None and cohort.vectors.shape[1] != vectors.shape[1]:
+            self.scorer = UNNORMALIZED  # embeddings of an earlier embedder: its cohort is not here
         fingerprint = self.collection.space
         if self._rejections is None or fingerprint is None:
             return found

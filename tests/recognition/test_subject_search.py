@@ -193,3 +193,14 @@ def test_a_stranger_that_may_be_the_subject_takes_nothing_from_its_name(
     before = search.subjects(look)[0][0].likeness
     visitors.number, visitors.looks = 2, np.repeat(look, 6, axis=0)
     assert search.subjects(look)[0][0].likeness == pytest.approx(before, abs=0.01)
+
+
+def test_a_collection_of_an_earlier_embedder_with_other_dimensions_is_searched_by_cosine(
+    staff: Collection, unit: Units, faces: Faces, space: Space
+) -> None:
+    other = np.random.default_rng(2).standard_normal((50, 7), dtype=np.float32)
+    search = SubjectSearch(staff, FaceScorer(cohort=Cohort(other, 10)))
+    staff.add(faces(unit(4, seed=3), "alice"), space)
+    (match,) = search.subjects(unit(1, seed=9), most=5)[0]
+    assert match.subject == "alice"
+    assert search.faces(unit(1, seed=9))[0][0].subject == "alice"
