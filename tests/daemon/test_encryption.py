@@ -142,7 +142,7 @@ def test_what_is_written_afterwards_is_encrypted_from_the_start(tmp_path: Path) 
     assert {name for name in found(folder) if not name.startswith("sync/blobs/")} == set()
 
 
-@pytest.mark.parametrize("keys", ["", OTHER])
+@pytest.mark.parametrize("keys", ["", OTHER], ids=["none", "other"])
 def test_without_its_key_nothing_opens_nothing_is_lost_and_it_is_said(encrypted: Path, keys: str) -> None:
     name = vault.state(encrypted).key  # type: ignore[union-attr]
     before = what_is_known(encrypted)

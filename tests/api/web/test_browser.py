@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rigs.browser import Browser, browsing
-from rigs.page import PORTRAIT, ROOT, Served, asked, enrolled, event, served
+from rigs.page import PEOPLE, PORTRAIT, ROOT, Served, asked, enrolled, event, served
 from rigs.review_faces import look
 
 from edge.core.imaging import image as pictures
@@ -43,13 +43,15 @@ Opened = Callable[..., AbstractContextManager[Served]]
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Opened:
-    """Serves a state folder and opens a part of its page; nothing may complain meanwhile."""
+    """Serves a state folder with these people enrolled and opens a part of its page; nothing may complain meanwhile."""
 
     @contextmanager
-    def page(part: str, **sections: Any) -> Iterator[Served]:
+    def page(part: str, people: tuple[str, ...] = (), **sections: Any) -> Iterator[Served]:
         browser.console.clear()
         browser.size("desktop")
         with served(tmp_path, **sections) as made:
+            if people:
+                enrolled(made.collections, people)
             browser.open(f"http://127.0.0.1:{made.port}/#{part}")
             browser.until("!document.querySelector('#main').hidden")
             yield made
@@ -64,8 +66,7 @@ def opened(browser: Browser, tmp_path: Path) -> Opened:
 def review(opened: Opened, browser: Browser, tmp_path: Path) -> Iterator[Served]:
     """Eight questions about four people, open on the page."""
     asked(tmp_path, 8)
-    with opened("review", review=ON) as made:
-        enrolled(made.collections)
+    with opened("review", PEOPLE, review=ON) as made:
         browser.until(f"{ROWS} === 8")
         yield made
 
@@ -178,8 +179,7 @@ def test_of_many_questions_only_those_that_can_be_seen_are_drawn(
     opened: Opened, browser: Browser, tmp_path: Path
 ) -> None:
     asked(tmp_path, 1200)
-    with opened("review", review=ON) as page:
-        enrolled(page.collections)
+    with opened("review", PEOPLE, review=ON):
         browser.until("document.querySelector('#review-total').textContent.startsWith('1,200')")
         assert browser.js(ROWS) < 40
         browser.press("End")
@@ -208,8 +208,7 @@ def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser,
 def test_a_name_is_text_wherever_it_is_shown(opened: Opened, browser: Browser, tmp_path: Path) -> None:
     people = (NASTY, "'-alert(1)-'", "bob")
     asked(tmp_path, 3, people)
-    with opened("review", review=ON) as page:
-        enrolled(page.collections, people)
+    with opened("review", people, review=ON) as page:
         page.page.feed.listen([event(NASTY)])
         browser.until(f"{ROWS} === 3")
         assert NASTY in browser.js(TITLE)
@@ -241,8 +240,7 @@ def test_strangers_who_came_again_and_custom_labels_are_named(opened: Opened, br
 
 def test_without_pictures_the_page_says_so_and_works(opened: Opened, browser: Browser, tmp_path: Path) -> None:
     asked(tmp_path, 2, crops=False)
-    with opened("review", review={"enabled": True}) as page:
-        enrolled(page.collections)
+    with opened("review", PEOPLE, review={"enabled": True}):
         browser.until(f"{ROWS} === 2")
         text = browser.js("document.querySelector('#part-review').innerText")
         assert "no picture kept" in text
@@ -309,8 +307,7 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
 def test_each_reason_is_told_in_words(opened: Opened, browser: Browser, tmp_path: Path, reason: str) -> None:
     asked(tmp_path, 1, reason=reason)
     asked(tmp_path, 1, reason=reason, nearest=(), collection="gone")
-    with opened("review", review=ON) as page:
-        enrolled(page.collections)
+    with opened("review", PEOPLE, review=ON):
         browser.until(f"{ROWS} === 2")
         for _ in range(2):
             why = browser.js("document.querySelector('#question-why').textContent")
@@ -323,8 +320,7 @@ def test_the_default_key_gives_a_stranger_no_name(opened: Opened, browser: Brows
     stranger = {"subject": None, "reason": "unmatched", "match": 0.46}
     for person in (5, 6, 7):
         asked(tmp_path, 1, vector=look(person), **stranger)
-    with opened("review", review=ON) as page:
-        enrolled(page.collections)
+    with opened("review", PEOPLE, review=ON) as page:
         browser.until(f"{ROWS} === 3")
         assert browser.js(TITLE) == "Who is it?"
         assert browser.js("document.querySelector('#question-actions .main').dataset.answer") == "new"
@@ -339,8 +335,7 @@ def test_a_question_shows_every_look_of_its_face_and_one_is_taken_out(
 ) -> None:
     for number in range(3):
         asked(tmp_path, 1, vector=look(5, number), subject=None, reason="unmatched", match=0.46)
-    with opened("review", review=ON) as page:
-        enrolled(page.collections)
+    with opened("review", PEOPLE, review=ON) as page:
         browser.until(f"{ROWS} === 1")
         browser.until("document.querySelectorAll('.seen-looks figure').length === 3")
         assert browser.accessibility() == []

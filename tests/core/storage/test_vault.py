@@ -89,7 +89,9 @@ def test_during_a_change_every_known_key_opens_and_plain_values_pass() -> None:
     vault_keys.use("")
 
 
-@pytest.mark.parametrize("text", ["password", TEXTS[0][:-1], f"{TEXTS[0]}\nx", "é" * 44])
+@pytest.mark.parametrize(
+    "text", ["password", TEXTS[0][:-1], f"{TEXTS[0]}\nx", "é" * 44], ids=["word", "short", "more", "letters"]
+)
 def test_what_is_no_key_is_refused_and_not_shown(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_ENCRYPTION__KEY", text)
     with pytest.raises(SettingsError, match="edge encryption key") as refused:
