@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edge.core.errors import InputError, SettingsError, TransientError
+from edge.core.storage.sqlite import SETUP, open_file, transaction
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +79,8 @@ class Sqlite:
         try:
             db = self._opened()
             # a reader that becomes a writer half-way would be refused; one that stays a reader disturbs nobody
-            db.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
-            try:
+            with transaction(db, "BEGIN" if reading else "BEGIN IMMEDIATE"):
                 yield _SqliteTransaction(db)
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
         except FOR_EVER_BAD as error:
             raise InputError(f"{self.name}: {error}", "report this as a bug") from error
         except (sqlite3.Error, OSError) as error:
@@ -105,14 +101,7 @@ class Sqlite:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.touch(mode=0o600)
-            db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA secure_delete=ON")
-            db.execute("PRAGMA cache_size=-16000")
-            self._db = db
+            self._db = open_file(self._path, f"{SETUP} PRAGMA cache_size=-16000;", BUSY_SECONDS)
         return self._db
 
 

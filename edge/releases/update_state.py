@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -19,13 +18,12 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
-from edge.core.storage.damaged import is_damage, remove, set_aside
+from edge.core.storage.damaged import remove
+from edge.core.storage.sqlite import DURABLE, check, open_file, open_or_set_aside, transaction
 from edge.releases.manifest import subject_digest
 from edge.releases.release_store import ReleaseStore
 
 FILE, COPY = "releases.sqlite", "releases.copy.json"
-WAIT = 10.0
-"""seconds that a write waits for the other process"""
 SIGNED = "signed"
 """fact: when the hub signed the latest timestamp that was seen"""
 COPIED, COPIED_PREFIXES = ("floors", "erasure", "signed", "good"), ("erased ", "bad ")
@@ -67,8 +65,6 @@ class UpdateState:
                 if any(_is_copied(name) for name in facts):
                     self._write_copy()
         except (OSError, sqlite3.Error) as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
             raise self._explained(error) from error
 
     def bad(self, release: str) -> str:
@@ -80,28 +76,16 @@ class UpdateState:
             self._db.close()
 
     def _open(self) -> None:
-        try:
-            self._connect()
-        except (OSError, sqlite3.Error) as error:
-            if not (self.path.is_dir() or is_damage(error) or isinstance(error, sqlite3.DataError)):
-                raise
-            aside = set_aside(self.path)
-            log.error("%s is damaged (%s): set aside as %s", self.path, error, aside.name)
-            self._connect()
+        open_or_set_aside(self.path, self._connect, f"what is known is read from {COPY}")
         if self._db.execute("SELECT count(*) FROM facts").fetchone()[0] == 0 and (known := self._read_copy()):
             log.error("%s: %d facts were restored from %s", self.path, len(known), self._copy.name)
             self._write(known)
 
     def _connect(self) -> None:
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        self._db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        self._db = open_file(self.path, DURABLE)
         self._db.text_factory = bytes  # a value that the disk damaged is no UTF-8 any more
         try:
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != b"ok":
-                raise sqlite3.DataError(f"quick_check: {verdict!r}")
+            check(self._db)
             self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
         except sqlite3.Error:
             self._db.close()
@@ -117,13 +101,12 @@ class UpdateState:
         self._open()
 
     def _write(self, facts: Mapping[str, Any]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        for name, value in facts.items():
-            if value is None:
-                self._db.execute("DELETE FROM facts WHERE name = ?", (name,))
-            else:
-                self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-        self._db.execute("COMMIT")
+        with transaction(self._db):
+            for name, value in facts.items():
+                if value is None:
+                    self._db.execute("DELETE FROM facts WHERE name = ?", (name,))
+                else:
+                    self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def _write_copy(self) -> None:
         known = {}

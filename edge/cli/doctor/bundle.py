@@ -23,6 +23,7 @@ from edge.core.credentials import mask_credentials
 from edge.core.errors import EdgeError, StoreError
 from edge.core.settings.address import SecretAddress
 from edge.core.storage import vault
+from edge.core.storage.sqlite import connect_read_only
 from edge.core.system import hardware as board
 from edge.recognition.store.store import FILE
 
@@ -88,7 +89,7 @@ def _subjects(state: Path) -> list[str] | None:
         return []
     try:
         opened = vault.of(state)
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(connect_read_only(path)) as db:
             rows = db.execute("SELECT DISTINCT subject FROM faces WHERE subject IS NOT NULL").fetchall()
         return [name for (value,) in rows if len(name := opened.named(value) or "") > 2]
     except sqlite3.Error:

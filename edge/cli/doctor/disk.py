@@ -15,6 +15,7 @@ from edge.core.storage import files
 from edge.core.storage.layout import OUTBOX as OUTBOX_FILE
 from edge.core.storage.layout import STATE_FILES, StateLayout
 from edge.core.storage.repair import damage
+from edge.core.storage.sqlite import check, connect_read_only
 from edge.mqtt.outbox.store import FILE as OUTBOX
 
 SLOW = 1.0
@@ -127,11 +128,9 @@ def outbox(patient: DoctorContext) -> Iterator[Finding]:
 
 def _read(path: Path) -> tuple[int, float, int]:
     """(events that wait, wall time of the oldest, events lost). Raises sqlite3.Error."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
+    with closing(connect_read_only(path, timeout=2.0)) as db:
         if path.stat().st_size <= CHECKED_BYTES:
-            answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if answer != "ok":
-                raise sqlite3.DatabaseError(str(answer))
+            check(db)
         waiting, oldest = db.execute("SELECT count(*), min(time) FROM events").fetchone()
         lost = db.execute("SELECT value FROM meta WHERE key = 'lost'").fetchone()
         return int(waiting), float(oldest or 0.0), int(lost[0]) if lost else 0

@@ -19,7 +19,7 @@ from edge.core.errors import EdgeError, StoreError
 from edge.core.storage import files, keys, layout, vault
 from edge.core.storage.damaged import set_aside
 from edge.core.storage.layout import STATE_FILES, StateFile, StateLayout
-from edge.core.storage.sqlite import connect
+from edge.core.storage.sqlite import check, connect, connect_read_only
 from edge.core.system.trusted_time import BUILT
 
 log = logging.getLogger(__name__)
@@ -101,9 +101,7 @@ def _sqlite(path: Path) -> str:
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             if size > CHECKED_BYTES:
                 return ""
-            verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-            if verdict != "ok":
-                return verdict[:200]
+            check(db)
             for name in tables:
                 for _ in db.execute(f'SELECT * FROM "{name}"'):  # noqa: S608  # decodes every text
                     pass
@@ -153,7 +151,7 @@ def salvage(damaged: Path, target: Path) -> int:
     target.unlink(missing_ok=True)
     copied = 0
     try:
-        with contextlib.closing(connect(f"{damaged.absolute().as_uri()}?mode=ro&immutable=1", 1.0, uri=True)) as old:
+        with contextlib.closing(connect_read_only(damaged, 1.0, "mode=ro&immutable=1")) as old:
             schema = old.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
             version = old.execute("PRAGMA user_version").fetchone()[0]
             with contextlib.closing(connect(target, 1.0)) as new:

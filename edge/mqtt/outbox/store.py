@@ -23,8 +23,7 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.core.storage import files, layout
-from edge.core.storage.damaged import is_damage, set_aside
-from edge.core.storage.sqlite import Connection, connect
+from edge.core.storage.sqlite import Connection, check, connect, open_file, open_or_set_aside, transaction
 from edge.core.storage.vault import PLAIN, Stored, Vault
 from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
 
@@ -170,45 +169,29 @@ class OutboxStore:
         self._reserve = reserve_bytes
         wal = min(1000, max_bytes // PAGE // 4)
         self._pages = max_bytes // PAGE - 2 * wal
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            self._connect(wal)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not is_damage(error):
-                raise
-            aside = set_aside(path)
-            log.error(
-                "outbox %s is damaged (%s): set aside as %s, its events are not delivered", path, error, aside.name
-            )
-            self._connect(wal)
+        open_or_set_aside(path, lambda: self._connect(wal), "its events are not delivered")
 
     def _connect(self, wal: int) -> None:
-        with contextlib.suppress(FileExistsError):
-            # only ever a file that was not there: closing a descriptor of one that is would drop the locks that other
-            # connections of this process hold, and with them what they have committed
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        self._db = connect(self.path, timeout=1)
+        # the cap proper is kept by _make_room; max_page_count is for the day that it is wrong
+        self._db = open_file(
+            self.path,
+            f"PRAGMA page_size={PAGE}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            f"PRAGMA wal_autocheckpoint={wal}; PRAGMA journal_size_limit={wal * PAGE};"
+            f"PRAGMA max_page_count={self._pages + 512};",
+            timeout=1,
+        )
         try:
-            self._prepare(wal)
+            self._prepare()
         except sqlite3.Error:
             self._db.close()
             raise
         # until then a power cut can bring back the rollback journal by which SQLite began, and with it the empty file
         files.sync_folder(self.path.parent)
 
-    def _prepare(self, wal: int) -> None:
+    def _prepare(self) -> None:
         db = self._db
-        db.execute(f"PRAGMA page_size={PAGE}")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute(f"PRAGMA wal_autocheckpoint={wal}")
-        db.execute(f"PRAGMA journal_size_limit={wal * PAGE}")
-        # the cap proper is kept by _make_room; this one is for the day that it is wrong
-        db.execute(f"PRAGMA max_page_count={self._pages + 512}")
-        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(f"quick_check: {verdict}")
-        with self:
+        check(db)
+        with transaction(db):
             for statement in SCHEMA.split(";"):
                 db.execute(statement)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', 0), ('lost', 0), ('session', 0)")
@@ -232,15 +215,6 @@ class OutboxStore:
             (STARTS,),
         )
 
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
     def journal(self) -> list[Event]:
         """The latest event of each track that is open."""
         events = []
@@ -253,7 +227,7 @@ class OutboxStore:
 
     def rewrite(self, change: Change) -> int:
         """Change what waits, and write the file anew without what was in it; how many rows changed."""
-        with self:
+        with transaction(self._db):
             changed, _ = rewrite(self._db, self._vault, self._vault, change)
         self._db.execute("VACUUM")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -264,7 +238,7 @@ class OutboxStore:
         last, positions = self.last, []
         coalesced = expired = 0
         try:
-            with self:
+            with transaction(self._db):
                 delivered = self._delete(batch)
                 expired = self._expire(*batch.expiry) if batch.expiry else 0
                 evicted = self._make_room(0)
@@ -387,7 +361,7 @@ class OutboxStore:
                 bad.append((position,))
         if bad:
             log.error("outbox %s: %d events were damaged on disk and are lost", self.path, len(bad))
-            with self:
+            with transaction(self._db):
                 self._db.executemany("DELETE FROM events WHERE position = ?", bad)
                 self._db.execute("UPDATE meta SET value = value + ? WHERE key = 'lost'", (len(bad),))
             self.lost += len(bad)

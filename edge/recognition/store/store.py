@@ -1,4 +1,4 @@
-"""``collections.sqlite``: the truth of all collections, and what becomes of SQLite's errors.
+"""``collections.sqlite``: the truth of all collections.
 
 WAL with synchronous=FULL: what was answered survives a power cut. Several processes may have it open; transactions
 are short and wait for each other.
@@ -12,13 +12,22 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from edge.core.errors import BusyError, StoreError
 from edge.core.storage import files, layout
 from edge.core.storage import vault as vaults
-from edge.core.storage.sqlite import BUSY_SECONDS, Connection, connect
+from edge.core.storage.sqlite import (
+    BUSY_SECONDS,
+    HINT_READ_ONLY,
+    Connection,
+    check,
+    connect,
+    create_file,
+    explaining,
+    transaction,
+)
 from edge.recognition.store.schema import MIGRATIONS, SEALED_ONLY
 from edge.recognition.store.wal_checkpointer import BACKSTOP_PAGES, WalCheckpointer
 
@@ -45,7 +54,7 @@ class CollectionStore:
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._checkpoints = WalCheckpointer(self.connect, self._write_lock) if aside else None
-        with _explained(self.path):
+        with self._explaining():
             self._writer = self._open()
             try:
                 self._prepare()
@@ -59,24 +68,18 @@ class CollectionStore:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is on disk when the block has ended, or has left nothing."""
-        with self._write_lock, _explained(self.path):
+        with self._write_lock, self._explaining():
             if self.read_only:
-                raise StoreError(f"{self.path}: is on a read-only file system", _HINT_READ_ONLY)
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
+                raise StoreError(f"{self.path}: is on a read-only file system", HINT_READ_ONLY)
+            with transaction(self._writer):
                 yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
             if self._checkpoints is not None:
                 self._checkpoints.wrote(self._writer.total_changes)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent look at the database; never waits for a writer."""
-        with self._read_lock, _explained(self.path):
+        with self._read_lock, self._explaining():
             self._reader.execute("BEGIN")
             try:
                 yield self._reader
@@ -86,12 +89,12 @@ class CollectionStore:
 
     def version(self) -> int:
         """Moves whenever anybody, this process included, has committed something. A few microseconds."""
-        with self._read_lock, _explained(self.path):
+        with self._read_lock, self._explaining():
             return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
     def connect(self) -> Connection:
         """A connection of one's own, for long reads. Close it."""
-        with _explained(self.path):
+        with self._explaining():
             return self._connect_to_read() if self.read_only else self._connect("mode=rw")
 
     @property
@@ -107,17 +110,15 @@ class CollectionStore:
             self._reader.close()
             self._writer.close()
 
+    def _explaining(self) -> AbstractContextManager[None]:
+        return explaining(self.path, _HINT_DAMAGED, BusyError)
+
     def _open(self) -> Connection:
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # only ever a file that was not there: closing a descriptor of one that is would drop the locks of this
-            # process's other connections, and the next process to close would delete the log under their feet
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            pass
+            create_file(self.path)
         except OSError as error:
             if not self.path.exists():
-                raise StoreError(f"{self.path}: cannot be created: {error.strerror}", _HINT_READ_ONLY) from error
+                raise StoreError(f"{self.path}: cannot be created: {error.strerror}", HINT_READ_ONLY) from error
         if os.access(self.path, os.W_OK):
             return self._connect("mode=rw")
         log.warning("%s cannot be written: matching goes on, nothing can be added", self.path)
@@ -135,17 +136,14 @@ class CollectionStore:
 
     def _connect(self, options: str) -> Connection:
         uri = f"{self.path.absolute().as_uri()}?{options}"
-        db = connect(uri, BUSY_SECONDS, uri=True)
-        db.vault = self.vault
+        db = connect(uri, BUSY_SECONDS, uri=True, opened=self.vault)
         db.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
         return db
 
     def _prepare(self) -> None:
         db = self._writer
         if self.path.stat().st_size <= CHECKED_BYTES:
-            answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if answer != "ok":
-                raise StoreError(f"{self.path}: is damaged: {answer}", _HINT_DAMAGED)
+            check(db)
         if self.vault is vaults.PLAIN and has_guard(db):
             raise StoreError(f"{self.path}: is encrypted, and {vaults.FILE} beside it is gone", _HINT_MARK)
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -180,34 +178,7 @@ def has_guard(db: Connection) -> bool:
 
 
 _HINT_MARK = "edge encryption on, with the key that was used, makes it again"
-_HINT_READ_ONLY = "check that the state folder is writable for this user and its file system mounted rw"
 _HINT_DAMAGED = "move the file away and import the last export (edge collection import), or enroll the pictures again"
-_FULL = {sqlite3.SQLITE_FULL}
-_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """SQLite's errors in our words."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _FULL:
-            hint = "free some space on the disk; what was stored before is safe"
-            raise StoreError(f"{path}: nothing was stored, the disk is full", hint) from error
-        if code in _READ_ONLY:
-            raise StoreError(f"{path}: cannot be opened for writing: {error}", _HINT_READ_ONLY) from error
-        if code in _DAMAGED or "decode to UTF-8" in str(error):
-            raise StoreError(f"{path}: is damaged: {error}", _HINT_DAMAGED) from error
-        if code in _BUSY:
-            raise BusyError(f"{path}: another process has been writing for {BUSY_SECONDS:g} s", "try again") from error
-        raise StoreError(f"{path}: {error}", "check the disk (dmesg) and the state folder") from error
-    except UnicodeDecodeError as error:
-        # even the text of SQLite's own error may hold the damaged bytes
-        raise StoreError(f"{path}: is damaged: it holds text that is not UTF-8", _HINT_DAMAGED) from error
 
 
 def _statements(script: str) -> Iterator[str]:
