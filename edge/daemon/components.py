@@ -279,6 +279,15 @@ def _integrations(context: DeviceContext) -> Component | None:
     return Integrations(settings, context.state, context.collections, context.client, small_jpeg, context.engine.latest)
 
 
+def _notifications(context: DeviceContext) -> Component | None:
+    wanted = context.settings.notify
+    if not (wanted.mqtt or wanted.webhook.get_secret_value()):
+        return None
+    from edge.daemon.notifications import Notifications
+
+    return Notifications(context)
+
+
 def _label_updates(context: DeviceContext) -> Component | None:
     if not any(camera.custom_labels for camera in context.settings.cameras if camera.enabled):
         return None
@@ -300,6 +309,7 @@ COMPONENTS: dict[str, Create] = {
     "retained": _retained,
     "overload": _overload,
     "integrations": _integrations,
+    "notify": _notifications,
     "review": _where(lambda settings: settings.review.enabled, ReviewSampling),
     "history": _where(lambda settings: settings.history.enabled, HistoryRecording),
     "strangers": _where(lambda settings: settings.strangers.enabled, StrangerRecognition),
@@ -311,6 +321,7 @@ COMPONENTS: dict[str, Create] = {
 RESTARTABLE = {
     "endpoint": frozenset({"api", "page"}),
     "integrations": frozenset({"homeassistant", "frigate"}),
+    "notify": frozenset({"notify"}),
 }
 """component -> sections of the settings that it alone reads: a change of those restarts it, and not the cameras"""
 

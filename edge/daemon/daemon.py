@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import logging
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
 from edge.core.storage.repair import repair
 from edge.core.system import systemd
+from edge.core.system.page_address import local_address, network_address
 from edge.core.types import Event
 from edge.daemon import components
 from edge.daemon.components import RunningComponents
@@ -138,9 +138,10 @@ class Daemon:
             self.began = True
             systemd.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
+            page = network_address(self._settings) or local_address(self._settings)
             log.info(
                 "edge %s is watching %s as %s, state in %s%s", __version__, names, self._settings.device.name,
-                self._state, self._page_address(),
+                self._state, f", page on {page}" if page else "",
             )  # fmt: skip
             self._live(context, running)
             if self._ending not in (Ending.RELOAD, Ending.RESTART):
@@ -231,13 +232,6 @@ class Daemon:
             self._settings = settings
             log.info("reload: %s", change)
         systemd.ready(self._health.status_line())
-
-    def _page_address(self) -> str:
-        api = self._settings.api
-        if not (api.enabled and self._settings.page.enabled):
-            return ""
-        host = "127.0.0.1" if api.host in ("", "127.0.0.1", "localhost") else socket.gethostname()
-        return f", page on http://{host}:{api.port}/"
 
     def _deliver_last(self, delivery: Delivery, client: MqttClient) -> None:
         """Give the last events a chance to reach the broker; what does not is sent at the next start."""

@@ -9,7 +9,6 @@ import json
 import logging
 import queue
 import random
-import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
 from edge.core.storage import files, layout
 from edge.core.system import hardware as board
+from edge.core.system.page_address import network_address
 from edge.core.types import Event, Frame
 from edge.daemon.component import Component
 from edge.labels import classifier as custom_labels
@@ -136,7 +136,7 @@ class HomeAssistantIntegration:
         subjects = discovery.described_subjects(names, settings.homeassistant.subjects)
         return DeviceDescription(
             settings.device.name, __version__, board.model(), cameras, subjects, settings.homeassistant.switches,
-            page_address(settings), board.temperature() is not None,
+            network_address(settings), board.temperature() is not None,
         )  # fmt: skip
 
     def _custom(self, camera: CameraSettings) -> tuple[str, ...]:
@@ -170,16 +170,6 @@ class HomeAssistantIntegration:
             files.write_bytes(self._memory, json.dumps(document).encode())
         except OSError as error:
             log.warning("homeassistant: what was announced cannot be remembered: %s", error)
-
-
-def page_address(settings: Settings) -> str:
-    """Where others on the network find the owner's page; empty where they do not."""
-    host = settings.api.host
-    if not (settings.api.enabled and settings.page.enabled) or host.startswith("127.") or host in ("::1", "localhost"):
-        return ""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared
-        host = settings.page.hosts[0] if settings.page.hosts else f"{socket.gethostname().partition('.')[0]}.local"
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}/"
 
 
 class FrigateIntegration:

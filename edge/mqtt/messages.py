@@ -30,6 +30,8 @@ Time = Annotated[float, Field(ge=0.0, le=1e11)]
 """seconds since the epoch"""
 Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
 V1 = Annotated[StrictInt, Field(ge=1, le=1)]
+MAX_PICTURE = 192 << 10
+"""characters of a notification's picture"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,34 @@ class Recognized:
     similarity: Cosine | None = None
     zones: tuple[str, ...] = ()
     event_type: Literal["recognized"] = "recognized"
+    v: V1 = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """``up/notification/<camera>``, and what a webhook gets: a subject or thing is at a camera, once for each track."""
+
+    __pydantic_config__ = WIRE
+    device: str
+    camera: str
+    track: str
+    label: str
+    state: IdentityState
+    time: Time
+    text: str
+    """``alice at door``"""
+    subject: str | None = None
+    pseudonym: str | None = None
+    """of a stranger who was seen before"""
+    likeness: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
+    """0..100"""
+    zones: tuple[str, ...] = ()
+    custom_labels: tuple[WireCustomLabel, ...] = ()
+    clock: Literal["synced", "unsynced"] = "synced"
+    page: str = ""
+    """address of the owner's page; empty where it is served to this device alone"""
+    picture: Annotated[str, Field(max_length=MAX_PICTURE)] | None = None
+    """JPEG in base64"""
     v: V1 = VERSION
 
 
@@ -416,7 +446,8 @@ def to_json(
     | Stats
     | Reported
     | DeliveryMark
-    | ErasureNotices,
+    | ErasureNotices
+    | Notification,
 ) -> bytes:
     """A document as it travels. Raises InputError for numbers that are not finite."""
     return _dump(asdict(document))

@@ -17,8 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """of a stream processor, an operation, a response"""
 
 NAMED = {
-    "event": CAMERA, "recognized": CAMERA, "state": CAMERA, "snapshot": CAMERA, "rekognition": NAME, "rsp": NAME,
-    "cmd": NAME,
+    "event": CAMERA, "recognized": CAMERA, "notification": CAMERA, "state": CAMERA, "snapshot": CAMERA,
+    "rekognition": NAME, "rsp": NAME, "cmd": NAME,
 }  # fmt: skip
 """kinds with a name after them, and the rule of the name"""
 HALVES = {
@@ -27,6 +27,7 @@ HALVES = {
         "info",
         "event",
         "recognized",
+        "notification",
         "state",
         "stats",
         "snapshot",
@@ -82,6 +83,9 @@ class Topics:
 
     def recognized(self, camera: str) -> str:
         return f"{self._up}/recognized/{part(CAMERA, 'camera', camera)}"
+
+    def notification(self, camera: str) -> str:
+        return f"{self._up}/notification/{part(CAMERA, 'camera', camera)}"
 
     def state(self, camera: str) -> str:
         return f"{self._up}/state/{part(CAMERA, 'camera', camera)}"

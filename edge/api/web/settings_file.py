@@ -19,7 +19,7 @@ BEFORE = "settings-before.toml"
 """in the state folder: the file before the last change that was made here"""
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 8
-SECRET_LINE = re.compile(r"(?im)^(\s*[\w.\-\"']*(?:password|secret|token|key)[\w\"']*\s*=\s*)\S.*$")
+SECRET_LINE = re.compile(r"(?im)^(\s*[\w.\-\"']*(?:password|secret|token|key|webhook)[\w\"']*\s*=\s*)\S.*$")
 
 Key = str | int
 

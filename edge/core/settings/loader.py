@@ -37,7 +37,7 @@ CREDENTIALS = {
     "storage-key": ("encryption", "key"),
 }
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
-SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
+SECRET = re.compile(r"password|secret|token|key|webhook", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

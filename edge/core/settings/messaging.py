@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     SecretStr,
     field_validator,
@@ -14,7 +15,7 @@ from pydantic import (
 )
 
 from edge.core.settings.address import SecretAddress
-from edge.core.settings.base import Seconds, Section
+from edge.core.settings.base import CAMERA_NAME, Seconds, Section
 
 _BROKER = re.compile(
     r"(?:(?P<scheme>[A-Za-z0-9+]+)://)?(?:[^/]*@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^:/@\s]+)(?::(?P<port>\d{1,5}))?/?"
@@ -147,6 +148,63 @@ class FrigateSettings(Section):
 
     enabled: bool = Field(False, description="Publish them, live and at most once, beside our own.")
     prefix: str = Field("frigate", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First level of the topics.")
+
+
+def _http_secret(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() and not re.match(r"https?://[^/]", value.get_secret_value(), re.IGNORECASE):
+        raise ValueError("expected an address that begins with https:// or http://")
+    return value
+
+
+def _quiet_hours(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        found = re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value)
+        if found is None or value[:5] == value[6:]:
+            raise ValueError(f"expected two different times of day such as 22:00-07:00, got {value[:40]!r}")
+    return values
+
+
+class NotifySettings(Section):
+    """[notify]: one notification per track, over MQTT and to a webhook."""
+
+    mqtt: bool = Field(False, description="Publish notifications to up/notification/<camera>.")
+    webhook: Annotated[SecretStr, AfterValidator(_http_secret)] = Field(
+        SecretStr(""),
+        examples=["https://user:password@hooks.example.org/edge"],
+        description="Address that each notification is sent to, as JSON by POST; empty: none. A user and a password in "
+        "it are sent as Basic authentication. The whole address is a secret, and is never shown.",
+    )
+    pictures: bool = Field(
+        False, description="Add a picture of the camera (JPEG in base64). Off: no picture leaves the device."
+    )
+    subjects: tuple[str, ...] = Field(
+        (), examples=[("alice",)], description="Subjects to notify about; empty: every subject."
+    )
+    unknown: bool = Field(True, description="Notify about faces that match no subject as well.")
+    labels: tuple[str, ...] = Field(
+        ("face",), description="Labels to notify about, custom ones too; empty: every label."
+    )
+    cameras: tuple[Annotated[str, Field(pattern=CAMERA_NAME)], ...] = Field(
+        (), examples=[("door",)], description="Cameras to notify about; empty: every camera."
+    )
+    zones: tuple[Annotated[str, Field(pattern=CAMERA_NAME)], ...] = Field(
+        (), examples=[("mat",)], description="Notify only about tracks in one of these zones; empty: anywhere."
+    )
+    quiet_hours: Annotated[tuple[str, ...], AfterValidator(_quiet_hours)] = Field(
+        (),
+        examples=[("22:00-07:00",)],
+        description="Times of day, in the time zone of the device, in which nothing is sent, neither later. While the "
+        "clock is not set they are not known, and notifications are sent.",
+    )
+    repeat_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds in which the same subject, or unknown faces, at the same camera give one notification.",
+    )
+    timeout: Seconds = Field(10.0, description="Seconds that the webhook may take to answer.")
+    attempts: int = Field(
+        3, ge=1, le=10, description="Times that a notification is sent to a webhook that does not accept it, at most."
+    )
 
 
 class HubSettings(Section):

@@ -17,6 +17,7 @@ from edge.core.settings.messaging import (
     HomeAssistantSettings,
     HubSettings,
     MqttSettings,
+    NotifySettings,
     OutboxSettings,
 )
 from edge.core.settings.services import (
@@ -71,6 +72,7 @@ class Settings(Section):
     commands: CommandSettings = CommandSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     frigate: FrigateSettings = FrigateSettings()
+    notify: NotifySettings = NotifySettings()
     hub: HubSettings = HubSettings()
     sync: SyncSettings = SyncSettings()
     api: ApiSettings = ApiSettings()
@@ -102,6 +104,11 @@ class Settings(Section):
             unknown = [label for label in camera.labels if label not in self.labels]
             if unknown:
                 raise ValueError(f"camera {camera.name!r} wants label {unknown[0]!r}, which has no [labels] section")
+        zones = {zone for camera in self.cameras for zone in camera.zones}
+        for what, wanted, known in (("camera", self.notify.cameras, names), ("zone", self.notify.zones, zones)):
+            missing = [name for name in wanted if name not in known]
+            if missing:
+                raise ValueError(f"[notify] wants {what} {missing[0]!r}, which [[cameras]] does not have")
         return self
 
     def labels_of(self, camera: CameraSettings) -> dict[str, LabelSettings]:
