@@ -9,6 +9,7 @@ from edge.core.settings.vision import CameraSettings
 from edge.core.types import WHOLE, Box, Detection, Frame, Track
 from edge.inference.tiling import Tiling
 from edge.pipeline.load_shedding import LEAST_MOTION, NOTHING, ShedLevel
+from edge.pipeline.masks import Masks
 from edge.pipeline.motion import MotionDetector, MotionResult, place_view
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class FrameGate:
         """what load shedding switches off, from the next frame on"""
         self.moving = True
         """whether something moved in the latest frame, as far as that was looked at"""
-        self._planes = MotionDetector()
+        self._masks = Masks(camera.masks) if camera.masks else None
+        self._planes = MotionDetector(masks=self._masks)
         self._motion = self._planes if camera.motion else None
         self._tiling = Tiling(camera.tiles) if camera.tiles else None
         self._regions: Sequence[Box] = (WHOLE,)
@@ -66,10 +68,10 @@ class FrameGate:
     def closer(
         self, detector: DetectionModel, frame: Frame, found: list[Detection], scores: Mapping[str, float]
     ) -> list[Detection]:
-        """``found`` in the whole frame, and what its parts show where something moves or is followed."""
-        if self._tiling is None or not self.shed.regions:
-            return found
-        return self._tiling.add(detector, found, frame.main, self._regions, scores)
+        """``found`` in the whole frame, and what its parts show where something moves or is followed, but for masks."""
+        if self._tiling is not None and self.shed.regions:
+            found = self._tiling.add(detector, found, frame.main, self._regions, scores)
+        return self._masks.visible(found) if self._masks is not None else found
 
     def _is_motion(self, seen: MotionResult) -> bool:
         return seen.moving and (self.shed.regions or sum(region.area for region in seen.regions) >= LEAST_MOTION)

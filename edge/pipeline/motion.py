@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.core.imaging import image as pictures
 from edge.core.types import WHOLE, Box, Frame
+from edge.pipeline.masks import Masks
 from edge.pipeline.tracking.stillness import SIDE
 
 if TYPE_CHECKING:
@@ -45,15 +46,18 @@ class MotionDetector:
         absorb_seconds: float = 20.0,
         sudden: float = 0.5,
         height: int = 100,
+        masks: Masks | None = None,
     ) -> None:
         """How it looks.
 
         ``threshold``: least difference that counts; it rises where a pixel is restless. ``smallest``: least area.
         ``settle_seconds``: the background follows slow light this fast; ``absorb_seconds``: and what moved and now
         stays. ``sudden``: more than this share changed at once is not a thing that moves, but a new background.
+        ``masks``: where nothing is looked for.
         """
         self._threshold, self._smallest, self._sudden, self._height = threshold, smallest, sudden, height
         self._settle, self._absorb = settle_seconds, absorb_seconds
+        self._masks = masks
         self._background: FloatArray | None = None
         self._unrest: FloatArray | None = None
         self._time = 0.0
@@ -61,6 +65,8 @@ class MotionDetector:
     def look(self, frame: Frame) -> MotionResult:
         """Compare a frame with the background, and learn from it. Frames come in the order of time."""
         plane = self.plane(frame)
+        if self._masks is not None:
+            plane[self._masks.pixels(*plane.shape)] = 0
         since, self._time = frame.monotonic - self._time, frame.monotonic
         if self._background is None or self._unrest is None or self._background.shape != plane.shape:
             return self._start_over(plane)

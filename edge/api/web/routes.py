@@ -231,7 +231,7 @@ class StatusPage:
     def _state(self) -> dict[str, Any]:
         health, now = self._health, time.monotonic()
         stats = self._stats() if self._stats else None
-        zones = {camera.name: camera.zones for camera in self._settings.cameras}
+        cameras = {camera.name: camera for camera in self._settings.cameras}
         return {
             "device": self._settings.device.name,
             "version": __version__,
@@ -251,7 +251,8 @@ class StatusPage:
                     "state": one.state,
                     "reason": one.reason,
                     "fps": round(one.fps(now), 1),
-                    "zones": zones.get(name, {}),
+                    "zones": cameras[name].zones if name in cameras else {},
+                    "masks": cameras[name].masks if name in cameras else {},
                 }
                 for name, one in health.cameras.items()
             ],

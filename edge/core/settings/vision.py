@@ -24,17 +24,18 @@ def _hostname() -> str:
     return name or "edge"
 
 
-def _zone(polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
+def _polygon(polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
     if len(polygon) < 3:
-        raise ValueError(f"a zone needs at least 3 corners, got {len(polygon)}")
+        raise ValueError(f"a zone or mask needs at least 3 corners, got {len(polygon)}")
     (ax, ay), *rest = polygon
     bx, by = max(rest, key=lambda corner: abs(corner[0] - ax) + abs(corner[1] - ay))
     if all(abs((bx - ax) * (y - ay) - (by - ay) * (x - ax)) < 1e-6 for x, y in rest):
-        raise ValueError("the corners of a zone must not lie on one line")
+        raise ValueError("the corners of a zone or mask must not lie on one line")
     return polygon
 
 
-ZoneSettings = Annotated[tuple[Vertex, ...], AfterValidator(_zone)]
+ZoneSettings = Annotated[tuple[Vertex, ...], AfterValidator(_polygon)]
+MaskSettings = ZoneSettings
 
 
 class DeviceSettings(Section):
@@ -146,6 +147,12 @@ class CameraSettings(Section):
         examples=[{"mat": ((0.3, 0.7), (0.7, 0.7), (0.5, 1.0))}],
         description="Polygons in fractions of the frame, entered by the bottom center of a box.",
     )
+    masks: dict[str, MaskSettings] = Field(
+        {},
+        examples=[{"tv": ((0.6, 0.1), (0.9, 0.1), (0.9, 0.4), (0.6, 0.4))}],
+        description="Polygons in fractions of the frame that are ignored: motion in them, and what is detected with "
+        "the center of its box in one. Custom labels of the whole picture see them.",
+    )
     required_zones: tuple[str, ...] = Field((), description="Report only tracks that entered one of these zones.")
     motion: bool = Field(True, description="Look only where something moves (and once in a while).")
     tiles: int = Field(
@@ -165,9 +172,10 @@ class CameraSettings(Section):
         missing = [zone for zone in self.required_zones if zone not in self.zones]
         if missing:
             raise ValueError(f"required_zones names {missing[0]!r}, which [cameras.zones] does not have")
-        bad = [zone for zone in self.zones if not re.fullmatch(CAMERA_NAME, zone)]
-        if bad:
-            raise ValueError(f"zone name {bad[0]!r} must be letters, digits, '_' and '-'")
+        for kind, names in (("zone", self.zones), ("mask", self.masks)):
+            bad = [name for name in names if not re.fullmatch(CAMERA_NAME, name)]
+            if bad:
+                raise ValueError(f"{kind} name {bad[0]!r} must be letters, digits, '_' and '-'")
         return self
 
 

@@ -117,7 +117,7 @@ mat = [
 
 
 def test_a_zone_of_two_corners_is_refused(write) -> None:
-    assert "a zone needs at least 3 corners, got 2" in refusal(
+    assert "a zone or mask needs at least 3 corners, got 2" in refusal(
         write("[[cameras]]\n[cameras.zones]\nmat = [[0, 0], [1, 1]]\n")
     )
 
