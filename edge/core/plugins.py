@@ -64,7 +64,7 @@ def where(kind: str, table: dict[str, str], name: str) -> tuple[str, str]:
 
 EXTRAS = {
     "api": ("starlette", "tomlkit", "uvicorn"),
-    "sync": ("tuf", "urllib3"),
+    "sync": ("tuf",),
     "hub": ("tuf", "securesystemslib"),
     "heic": ("pillow_heif",),
 }

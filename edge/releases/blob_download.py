@@ -19,7 +19,7 @@ from edge.core.storage import files
 from edge.core.storage import sealed_files as vault_files
 from edge.core.storage.damaged import remove
 from edge.core.storage.vault import PLAIN, Vault
-from edge.releases.http import Http, Response
+from edge.core.system.http import Http, Response
 from edge.releases.release_store import BLOB
 
 FLOOR, WINDOW = 1000, 30.0

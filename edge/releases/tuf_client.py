@@ -28,9 +28,9 @@ from edge.core.errors import EdgeError, FetchError, SettingsError, StoreError, T
 from edge.core.storage import files
 from edge.core.storage.damaged import remove
 from edge.core.storage.files import expanded
+from edge.core.system.http import Http, RefusedError
 from edge.releases import trusted_time
 from edge.releases.expiry import EXPIRY, REMEDIES, seconds
-from edge.releases.http import Http, RefusedError
 
 if TYPE_CHECKING:
     from edge.releases.update_state import UpdateState

@@ -16,9 +16,9 @@ from edge import __version__
 from edge.core import plugins
 from edge.core.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.core.storage import vault
+from edge.core.system.http import Http, HttpHints
 from edge.releases import trusted_time
 from edge.releases.blob_download import DownloadLimits, Downloads
-from edge.releases.http import Http
 from edge.releases.manifest import MOST, Deployment, Release, parse
 from edge.releases.release_store import ReleaseStore
 from edge.releases.update_state import UpdateState
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HINTS = HttpHints(
+    address="sync.url",
+    ca="sync.ca or SSL_CERT_FILE",
+    network="nothing is lost: the download continues where it stopped; check the network and sync.url",
+    missing="check sync.url, and that the hub's 'public' folder is served there",
+)
 MOST_DEPLOYMENT = 1 << 20
 """bytes"""
 Outcome = Literal["nothing", "up_to_date", "installed", "held"]
@@ -69,7 +75,7 @@ class Updater:
         self._store = ReleaseStore(state)
         self._store.prepare()
         self._updates = UpdateState(self._store.folder)
-        self._http = Http(settings.sync.url, settings.sync.ca)
+        self._http = Http(settings.sync.url, settings.sync.ca, HINTS)
 
     @property
     def way(self) -> str:

@@ -16,7 +16,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "_").replace("/", "_"))
 def test_ends_in_its_error_and_leaves_the_running_release_alone(attack: Attack, prepared: Path, tmp_path: Path) -> None:
-    assert isinstance(carry_out(attack, prepared, tmp_path), attack.wanted)
+    # short limits only where time is what the attack takes: on a loaded machine others would meet them too
+    quick = any(word in attack.name for word in SLOW)
+    assert isinstance(carry_out(attack, prepared, tmp_path, quick), attack.wanted)
 
 
 @pytest.mark.long

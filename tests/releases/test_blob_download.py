@@ -18,10 +18,10 @@ from rigs.release_simulator import Fleet, Site, changed, cut, paced, says, some_
 from edge.core.errors import FetchError, StoreError, TrustError
 from edge.core.storage import files, vault
 from edge.core.storage import keys as vault_keys
+from edge.core.system.http import Http
 from edge.releases import blob_download as download
 from edge.releases import release_store as slots
 from edge.releases.blob_download import DownloadLimits, Downloads, TransferRate
-from edge.releases.http import Http
 
 SIZE = 3_000_000
 
@@ -193,7 +193,7 @@ FETCH = """
 import sys
 from pathlib import Path
 from edge.releases.blob_download import DownloadLimits, Downloads
-from edge.releases.http import Http
+from edge.core.system.http import Http
 Downloads(Http(), sys.argv[1], Path(sys.argv[2]), DownloadLimits()).fetch({sys.argv[3]: int(sys.argv[4])})
 """
 

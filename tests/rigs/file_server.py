@@ -20,6 +20,12 @@ class FileServer:
     tells_length: bool = True
     status: int = 0
     """answer every request with this one"""
+    authorization: str = ""
+    """that a request must bring"""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """path -> address elsewhere"""
+    authorizations: list[str] = field(default_factory=list)
+    """of each request, or an empty text"""
     asked: list[str] = field(default_factory=list)
     """the Range of each request, or an empty text"""
     sent: int = 0
@@ -52,6 +58,16 @@ def serving() -> Iterator[FileServer]:
 def answer(request: BaseHTTPRequestHandler, knobs: FileServer) -> None:
     wanted = request.headers.get("Range") or ""
     knobs.asked.append(wanted)
+    knobs.authorizations.append(request.headers.get("Authorization") or "")
+    if request.path in knobs.redirects:
+        request.send_response(302)
+        request.send_header("Location", knobs.redirects[request.path])
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return
+    if knobs.authorization and knobs.authorizations[-1] != knobs.authorization:
+        request.send_error(401)
+        return
     body = knobs.files.get(request.path)
     if knobs.status or body is None:
         request.send_error(knobs.status or 404)

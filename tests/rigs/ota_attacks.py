@@ -32,8 +32,8 @@ from edge.releases.release_store import ReleaseStore
 from edge.releases.updater import Updater
 
 QUICK = {
-    "edge.releases.http.GAP": 0.3,
-    "edge.releases.http.ANSWER": 0.6,
+    "edge.core.system.http.GAP": 0.3,
+    "edge.core.system.http.ANSWER": 0.6,
     "edge.releases.tuf_client.DEADLINE": 0.5,
     "edge.releases.blob_download.WINDOW": 0.5,
 }

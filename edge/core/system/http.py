@@ -1,7 +1,7 @@
-"""HTTP for releases: time limits everywhere, no transparent decoding, two classes of errors.
+"""HTTP GET for releases and the model catalog: time limits everywhere, no transparent decoding, two classes of errors.
 
-The proxy of the environment and ``no_proxy`` are used; a user and a password in ``sync.url`` are sent as Basic
-authentication to that server alone, and no error shows them.
+The proxy of the environment and ``no_proxy`` are used, for each redirection anew; a user and a password in the address
+are sent as Basic authentication to that server alone, and no error shows them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from edge.core.errors import FetchError, SettingsError
 from edge.core.settings.address import SecretAddress
@@ -34,18 +35,35 @@ CONNECT, GAP = 10.0, 30.0
 """seconds: to connect, and between two bytes"""
 ANSWER = 15.0
 """seconds until an answer begins, redirections included: a server that sends its headers slowly keeps each gap short"""
-STATUS_HINTS = {
-    401: "put the user and the password into sync.url, before the host: USER:PASSWORD and an @ sign",
-    403: "check the user and the password in sync.url, and what the server lets them read",
-    407: "put the user and the password of the proxy into https_proxy, before its host: USER:PASSWORD and an @ sign",
-}
+REDIRECTIONS = 3
+PROXY_HINT = "put the user and the password of the proxy into https_proxy, before its host: USER:PASSWORD and an @ sign"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHints:
+    """What errors advise: the words of the command or setting that names the address."""
+
+    address: str = "the address"
+    """where a user and a password stand"""
+    ca: str = "SSL_CERT_FILE"
+    """where certificate authorities are named"""
+    network: str = "check the network and the address"
+    missing: str = "check the address"
+    """where the server has no such file"""
+
+    def of_status(self, status: int) -> str:
+        """For an answer that is not the file."""
+        return {
+            401: f"put the user and the password into {self.address}, before the host: USER:PASSWORD and an @ sign",
+            403: f"check the user and the password in {self.address}, and what the server lets them read",
+            407: PROXY_HINT,
+        }.get(status, self.missing)
 
 
 class RefusedError(FetchError):
     """The server answered, and not with the file. ``status`` is its code."""
 
-    def __init__(self, message: str, status: int) -> None:
-        hint = STATUS_HINTS.get(status, "check sync.url, and that the hub's 'public' folder is served there")
+    def __init__(self, message: str, status: int, hint: str) -> None:
         super().__init__(message, hint)
         self.status = status
 
@@ -53,12 +71,15 @@ class RefusedError(FetchError):
 class Http:
     """Fetches by GET from one server. Not for two threads at once."""
 
-    def __init__(self, address: SecretAddress = NO_ADDRESS, ca: Path | None = None) -> None:
+    def __init__(
+        self, address: SecretAddress = NO_ADDRESS, ca: Path | None = None, hints: HttpHints = HttpHints()
+    ) -> None:
         """``address`` may hold a user and a query; ``ca``: certificate authorities instead of the system's."""
         parts = urlsplit(address.without_credentials())
         self.base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
         """the address without credentials and query: it may be printed, and files lie below it"""
         self._query = parts.query
+        self._hints = hints
         self._authorization = address.basic_authorization()
         self._ca = str(expanded(ca)) if ca else proxy.ca_file()
         self._pools: dict[str, PoolManager] = {}
@@ -72,21 +93,35 @@ class Http:
         began = time.monotonic()
         try:
             with _ended_after(ANSWER, self._connections):
-                answer = self._pool(url).request(
-                    "GET", self._address(url), headers=self._headers(url, start), preload_content=False,
-                    decode_content=False, timeout=urllib3.Timeout(connect=CONNECT, read=GAP),
-                    retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
-                )  # fmt: skip
+                answer = self._answer(url, start)
         except urllib3.exceptions.HTTPError as error:
             late = time.monotonic() - began >= ANSWER
             why = f"no answer after {ANSWER:g} s" if late else _reason(error)
-            raise FetchError(f"{url}: {why}{self._way(url)}", _hint_for(error)) from error
+            raise FetchError(f"{url}: {why}{self._way(url)}", self._hint_for(error)) from error
         try:
             if answer.status not in (200, 206):
-                raise RefusedError(f"{url}: the server answered {answer.status}{self._way(url)}", answer.status)
-            yield Response(url, answer, start, began)
+                message = f"{url}: the server answered {answer.status}{self._way(url)}"
+                raise RefusedError(message, answer.status, self._hints.of_status(answer.status))
+            yield Response(url, answer, start, began, self._hints.network)
         finally:
             answer.close()  # what was not read is not waited for
+
+    def _answer(self, url: str, start: int) -> BaseHTTPResponse:
+        """Past redirections, each with the proxy and the headers that are right for its address."""
+        import urllib3
+
+        at = f"{url}?{self._query}" if self._query and self._is_below(url) else url
+        for _ in range(REDIRECTIONS + 1):
+            answer = self._pool(at).request(
+                "GET", at, headers=self._headers(at, start), preload_content=False, redirect=False,
+                decode_content=False, timeout=urllib3.Timeout(connect=CONNECT, read=GAP), retries=urllib3.Retry(0),
+            )  # fmt: skip
+            target = answer.get_redirect_location()
+            if not target:
+                return answer
+            answer.close()
+            at = urljoin(at, target)
+        raise FetchError(f"{url}: more than {REDIRECTIONS} redirections", self._hints.missing)
 
     def way(self) -> str:
         """How requests go: ``directly``, or by which proxy."""
@@ -97,37 +132,49 @@ class Http:
         found = proxy.proxy_for(url)
         return f" (by the proxy {SecretAddress(found).without_credentials()})" if found else ""
 
-    def _address(self, url: str) -> str:
-        return f"{url}?{self._query}" if self._query and self._is_ours(url) else url
-
     def _headers(self, url: str, start: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "edge"}
         if start:
             headers["Range"] = f"bytes={start}-"
-        if self._authorization and self._is_ours(url):
+        if self._authorization and urlsplit(url)[:2] == urlsplit(self.base)[:2]:
             headers["Authorization"] = self._authorization
         return headers
 
-    def _is_ours(self, url: str) -> bool:
-        return url.startswith(f"{self.base}/")
+    def _is_below(self, url: str) -> bool:
+        return url == self.base or url.startswith(f"{self.base}/")
 
     def _pool(self, url: str) -> PoolManager:
         through = proxy.proxy_for(url)
         if through not in self._pools:
-            self._pools[through] = _pool(self._connections, through, self._ca)
+            self._pools[through] = _pool(self._connections, through, self._ca, self._hints.ca)
         return self._pools[through]
+
+    def _hint_for(self, error: Exception) -> str:
+        import urllib3
+
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, urllib3.exceptions.ProxyError):
+            if "407" in str(reason.original_error):
+                return PROXY_HINT
+            return "check http_proxy, https_proxy and no_proxy in the environment of this command"
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            return f"check the clock; a server of your own needs its certificate authority in {self._hints.ca}"
+        return self._hints.network
 
 
 class Response:
     """An answer that is being read."""
 
-    def __init__(self, url: str, answer: BaseHTTPResponse, start: int, began: float) -> None:
-        self._url, self._answer, self._began = url, answer, began
-        told = answer.headers.get("Content-Range", "")
-        self.start = start if answer.status == 206 and told.startswith(f"bytes {start}-") else 0
+    def __init__(self, url: str, answer: BaseHTTPResponse, start: int, began: float, hint: str) -> None:
+        self._url, self._answer, self._began, self._hint = url, answer, began, hint
+        content_range = answer.headers.get("Content-Range", "")
+        self.start = start if answer.status == 206 and content_range.startswith(f"bytes {start}-") else 0
         """the byte at which it begins: a server may ignore the range"""
         if answer.status == 206 and self.start != start:
-            raise FetchError(f"{url}: asked for bytes from {start} on, got {told[:60]!r}", _HINT)
+            raise FetchError(f"{url}: asked for bytes from {start} on, got {content_range[:60]!r}", hint)
+        length = answer.headers.get("Content-Length", "")
+        self.total = self.start + int(length) if length.isdigit() and int(length) else 0
+        """bytes of the whole file; 0: the server does not say"""
 
     def pieces(self, seconds: float | None = None) -> Iterator[bytes]:
         """What arrives, as it arrives. Raises FetchError; also ``seconds`` after it was asked for."""
@@ -140,9 +187,9 @@ class Response:
             while piece := self._answer.read1(CHUNK):
                 yield piece
                 if deadline is not None and time.monotonic() > deadline:
-                    raise FetchError(f"{self._url}: not here after {seconds:g} s", _HINT)
+                    raise FetchError(f"{self._url}: not here after {seconds:g} s", self._hint)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise FetchError(f"{self._url}: {_reason(error)}", _HINT) from error
+            raise FetchError(f"{self._url}: {_reason(error)}", self._hint) from error
 
 
 @contextmanager
@@ -164,7 +211,7 @@ def _ended_after(seconds: float, connections: Iterable[HTTPConnection]) -> Itera
         timer.cancel()
 
 
-def _pool(connections: weakref.WeakSet[HTTPConnection], through: str, ca: str) -> PoolManager:
+def _pool(connections: weakref.WeakSet[HTTPConnection], through: str, ca: str, ca_setting: str) -> PoolManager:
     """A pool whose connections are in ``connections`` before they connect; ``through``: a proxy, or empty."""
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -191,7 +238,7 @@ def _pool(connections: weakref.WeakSet[HTTPConnection], through: str, ca: str) -
             context.load_verify_locations(ca)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
-                f"certificate authorities: {ca} cannot be read: {error}", "correct sync.ca or SSL_CERT_FILE"
+                f"certificate authorities: {ca} cannot be read: {error}", f"correct {ca_setting}"
             ) from error
     options: dict[str, Any] = {"maxsize": 1, "ssl_context": context}
     manager: PoolManager = _proxied(through, options) if through else urllib3.PoolManager(**options)
@@ -208,22 +255,6 @@ def _proxied(through: str, options: dict[str, Any]) -> PoolManager:
                             "use an http or https proxy")  # fmt: skip
     headers = {"Proxy-Authorization": found} if (found := address.basic_authorization()) else None
     return urllib3.ProxyManager(address.without_credentials(), proxy_headers=headers, **options)
-
-
-_HINT = "nothing is lost: the download continues where it stopped; check the network and sync.url"
-
-
-def _hint_for(error: Exception) -> str:
-    import urllib3
-
-    reason = getattr(error, "reason", error)
-    if isinstance(reason, urllib3.exceptions.ProxyError):
-        if "407" in str(reason.original_error):
-            return STATUS_HINTS[407]
-        return "check http_proxy, https_proxy and no_proxy in the environment of 'edge sync'"
-    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-        return "check the clock; a server of your own needs its certificate authority in sync.ca"
-    return _HINT
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from rigs.release_simulator import Fleet, Handler, Site, some_faces
 
 from edge.core.errors import EdgeError, FetchError, SettingsError
 from edge.core.settings.address import SecretAddress
-from edge.releases.http import Http, RefusedError
+from edge.core.system.http import Http, RefusedError
 from edge.releases.updater import Updater
 
 
