@@ -30,8 +30,8 @@ install_packages() {
 # The newest Python that every dependency has wheels for, or the one that $EDGE_PYTHON names.
 find_python() {
     local candidate
-    for candidate in ${EDGE_PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
-        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+    for candidate in ${EDGE_PYTHON:-python3.13 python3.12 python3.11 python3.14 python3.10 python3 python}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
@@ -39,7 +39,7 @@ find_python() {
     return 1
 }
 
-# need_compiler PYTHON: annoy is compiled where it has no wheel.
+# need_compiler PYTHON: the tests want annoy, which is compiled.
 need_compiler() {
     local python="$1" missing=""
     c++ --version >/dev/null 2>&1 || g++ --version >/dev/null 2>&1 || clang++ --version >/dev/null 2>&1 || missing="g++"
@@ -59,13 +59,13 @@ make_environment() {
     PYTHON="$folder/bin/python"
     log="$folder/install.log"
     if [ -x "$PYTHON" ]; then base="$(EDGE_PYTHON="$PYTHON" find_python)" || fail \
-        "$folder was made by $("$PYTHON" --version), and 3.11, 3.12 or 3.13 is needed" "remove that folder"; fi
-    [ -n "$base" ] || base="$(find_python)" || fail "Python 3.11, 3.12 or 3.13 is needed, and none was found" \
-        "sudo apt-get install python3 python3-venv python3-dev, or set EDGE_PYTHON to one"
+        "$folder was made by $("$PYTHON" --version), and 3.10 to 3.14 is needed" "remove that folder"; fi
+    [ -n "$base" ] || base="$(find_python)" || fail "Python 3.10 to 3.14 is needed, and none was found" \
+        "sudo apt-get install python3 python3-venv, or set EDGE_PYTHON to one"
     stamp="$("$base" --version) $ROOT $wanted $(cat "$ROOT/pyproject.toml" "$ROOT"/scripts/locks/*.txt | cksum)"
     if [ -x "$PYTHON" ] && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
 
-    need_compiler "$base"
+    [ "$wanted" != test ] || need_compiler "$base"
     say "making the environment $folder with $("$base" --version); the first time takes a minute or two"
     [ -x "$PYTHON" ] || make_folder "$base" "$folder"
     install_wanted "$wanted" >"$log" 2>&1 &
@@ -81,7 +81,9 @@ make_environment() {
 install_wanted() {
     local pip=("$PYTHON" -m pip install --disable-pip-version-check --progress-bar off)
     case "$1" in \[*) "${pip[@]}" -e "$ROOT$1"; return ;; esac
-    "${pip[@]}" --require-hashes -r "$ROOT/scripts/locks/$1.txt" && "${pip[@]}" --no-deps --no-build-isolation -e "$ROOT"
+    "${pip[@]}" --require-hashes -r "$ROOT/scripts/locks/$1.txt" && "${pip[@]}" --no-deps --no-build-isolation -e "$ROOT" || return
+    # compiled where that is possible; without it large collections are searched face by face
+    [ "$1" = test ] || "${pip[@]}" --require-hashes -r "$ROOT/scripts/locks/annoy.txt" || echo "annoy was not compiled"
 }
 
 # make_folder PYTHON FOLDER: an empty virtual environment, whole or not at all.

@@ -18,9 +18,10 @@ seconds since the epoch, and only a label.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from edge.core.compat import StrEnum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -233,7 +234,7 @@ class Match:
         return self.subject or self.face_id
 
 
-class IdentityState(enum.StrEnum):
+class IdentityState(StrEnum):
     """What is known of whose track it is."""
 
     PENDING = "pending"

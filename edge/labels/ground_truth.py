@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ PREDICTIONS = "rekognition-custom-labels-"
 
 def line(example: Example, size: tuple[int, int], job: str = "edge", when: float | None = None) -> str:
     """A manifest line that AWS tools read. ``size``: width and height of the picture, pixels."""
-    moment = datetime.fromtimestamp(when, UTC) if when is not None else datetime.now(UTC)
+    moment = datetime.fromtimestamp(when, timezone.utc) if when is not None else datetime.now(timezone.utc)
     common = {"human-annotated": "yes", "creation-date": moment.strftime("%Y-%m-%dT%H:%M:%S.%f"), "job-name": job}
     document: dict[str, Any] = {"source-ref": example.source or str(example.path)}
     boxed = [mark for mark in example.marks if mark.box is not None]

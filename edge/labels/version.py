@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import time
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.core.compat import tomllib
 from edge.core.errors import StoreError
 from edge.core.imaging import drawing
 from edge.core.settings import template as config_file

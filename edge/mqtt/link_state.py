@@ -8,8 +8,8 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 
+from edge.core.compat import StrEnum
 from edge.core.settings.messaging import MqttSettings
 from edge.mqtt import connection
 from edge.mqtt.connection import BrokerLimits, ReasonCodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 EXPIRY = "expiry"
 """fact of the update state: role -> seconds since the epoch of its expiry"""
@@ -55,4 +55,4 @@ def expiring(expiries: Mapping[str, float], now: float | None = None) -> list[Ro
 
 def seconds(moment: str) -> float:
     """Seconds since the epoch of ``expires`` in TUF's metadata. Raises ValueError."""
-    return datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    return datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
+from edge.core.compat import tomllib
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
 from edge.core.imaging.folders import ENDINGS, is_left_out

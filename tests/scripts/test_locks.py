@@ -12,7 +12,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;\\]+)(?: ; (.+?))? \\$", re.MULTILINE)
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 OWN = "rekognition-edge"
 
 
@@ -37,7 +37,10 @@ def pins(lock: str, python: str) -> dict[str, Version]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("lock", "extras"), [("board.txt", ("api", "sync")), ("test.txt", ("test", "check"))])
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [("board.txt", ("api", "sync")), ("tflite.txt", ("api", "sync", "tflite")), ("test.txt", ("test", "check"))],
+)
 def test_every_dependency_is_pinned_within_its_range(lock: str, extras: tuple[str, ...], python: str) -> None:
     pinned = pins(lock, python)
     surroundings = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": "linux"}
@@ -52,7 +55,19 @@ def test_every_dependency_is_pinned_within_its_range(lock: str, extras: tuple[st
     assert wrong == [], "run scripts/lock"
 
 
-@pytest.mark.parametrize("lock", ["board.txt", "test.txt"])
+def test_annoy_is_pinned_by_itself_since_a_board_may_be_unable_to_compile_it() -> None:
+    [annoy] = [one for one in wanted(("annoy",)) if one.name == "annoy"]
+    assert {name: version in annoy.specifier for name, version in pins("annoy.txt", "3.11").items()} == {"annoy": True}
+    assert "annoy" not in pins("board.txt", "3.11")
+
+
+def test_a_board_gets_numpy_2_and_tflite_runtime_only_where_it_is_chosen() -> None:
+    board, chosen = pins("board.txt", "3.11"), pins("tflite.txt", "3.11")
+    assert (board["numpy"].major, "tflite-runtime" in board) == (2, False)
+    assert (chosen["numpy"].major, "tflite-runtime" in chosen) == (1, True)
+
+
+@pytest.mark.parametrize("lock", ["board.txt", "tflite.txt", "test.txt"])
 def test_every_pin_has_a_hash_and_no_address(lock: str) -> None:
     text = (ROOT / "scripts/locks" / lock).read_text()
     assert "://" not in text

@@ -9,10 +9,16 @@ import asyncio
 import hashlib
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edge.core.errors import BusyError, InputError
+
+if sys.version_info >= (3, 11):
+    from asyncio import Timeout, timeout_at
+else:
+    from async_timeout import Timeout, timeout_at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,7 +48,7 @@ class HeldBody:
     budget: BodyBudget
     began: float
     """seconds of the event loop"""
-    timeout: asyncio.Timeout
+    timeout: Timeout
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
     hashing: Any = field(default_factory=hashlib.sha256)
@@ -85,7 +91,7 @@ class BodyBudget:
         loop = asyncio.get_running_loop()
         began, total = loop.time(), 0
         deadline = began + SECONDS
-        held = HeldBody(self, began, asyncio.timeout_at(min(deadline, began + STALLED_SECONDS)))
+        held = HeldBody(self, began, timeout_at(min(deadline, began + STALLED_SECONDS)))
         self._arriving.add(held)
         try:
             async with held.timeout:
@@ -96,7 +102,7 @@ class BodyBudget:
                         self._add(held, part)
                     else:
                         self.release(held)
-        except (TimeoutError, ClientDisconnect) as error:
+        except (asyncio.TimeoutError, ClientDisconnect) as error:
             self.release(held)
             raise InputError(f"the {what} did not arrive", "try again", code="incomplete") from error
         except BaseException:

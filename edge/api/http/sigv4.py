@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import parse_qsl, quote
 
@@ -187,7 +187,7 @@ def is_digest(text: str) -> bool:
 
 def _time(stamp: str, date: str, now: float, skew: float) -> float:
     try:
-        signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError as error:
         raise SignatureError("incomplete", "X-Amz-Date is missing or not YYYYMMDDTHHMMSSZ.") from error
     if not stamp.startswith(date):

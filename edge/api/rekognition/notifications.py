@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import urllib.request
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from urllib.parse import urlencode, urlsplit
 
 from edge.api.http import sigv4
@@ -70,7 +70,7 @@ class TopicPublisher:
 
     def _headers(self, topic: str, body: bytes) -> dict[str, str]:
         place = urlsplit(self.url)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         headers = {
             "content-type": "application/x-www-form-urlencoded; charset=utf-8",
             "host": place.netloc.rpartition("@")[2],

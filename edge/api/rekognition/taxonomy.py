@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from edge.core.compat import tomllib
 from edge.core.errors import SettingsError
 from edge.core.resources import DATA
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -58,7 +58,7 @@ def encoded(key: str, encode: bool) -> str:
 
 def moment(seconds: float) -> str:
     """ISO 8601 of seconds since the epoch."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _fill(parent: ElementTree.Element, members: Mapping[str, Any]) -> None:

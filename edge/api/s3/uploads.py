@@ -108,7 +108,7 @@ async def _arriving(request: Request) -> AsyncIterator[bytes]:
             part = await asyncio.wait_for(anext(parts), STALLED_SECONDS)
         except StopAsyncIteration:
             break
-        except (TimeoutError, ClientDisconnect) as error:
+        except (asyncio.TimeoutError, ClientDisconnect) as error:
             raise StorageError("RequestTimeout", "The body did not arrive.") from error
         total += len(part)
         yield part

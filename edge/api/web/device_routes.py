@@ -112,7 +112,7 @@ class DeviceRoutes:
             began = time.monotonic()
             try:
                 out, err = await asyncio.wait_for(child.communicate(), CHILD_SECONDS)
-            except TimeoutError:
+            except asyncio.TimeoutError:  # another exception in Python 3.10
                 child.kill()
                 await child.wait()
                 return 1, "", f"edge {words[0]} took longer than {time.monotonic() - began:.0f} s"

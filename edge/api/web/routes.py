@@ -304,7 +304,7 @@ async def _missing(request: Request) -> Response:
 def _asset(name: str) -> Callable[[Request], Any]:
     """A handler for one file of edge/data/page. Browsers ask each time, and are told that it is the same."""
     file, kind = ASSETS[name]
-    body = resources.files("edge").joinpath("data", "page", *file.split("/")).read_bytes()
+    body = resources.files("edge").joinpath(f"data/page/{file}").read_bytes()
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
     async def answer(request: Request) -> Response:

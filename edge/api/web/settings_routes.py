@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge.api.web.access import said
 from edge.api.web.history_routes import HistoryRoutes
 from edge.api.web.responses import in_thread
 from edge.api.web.settings_file import MAX_DEPTH, SettingChange, SettingsFile
+from edge.core.compat import tomllib
 from edge.core.errors import EdgeError, InputError
 from edge.core.imaging import image as pictures
 from edge.core.settings import loader

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
@@ -19,6 +19,7 @@ from edge.core.types import Frame, IdentityState, Track
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
+    from typing_extensions import Self
 
 TICKS = 1000
 """a second, in the time base of the file"""

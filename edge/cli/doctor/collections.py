@@ -40,6 +40,12 @@ def _collection(patient: DoctorContext, opened: Collections, name: str, label: s
         yield _empty(f"collection {name} holds no face", name)
         return
     yield from _index(patient, name, collection.number, opened.store.vault.key)
+    if collection.state.trouble == index.MISSING:
+        yield Finding(
+            Level.NOTE, "collections", f"{name}: {collection.count} faces, and annoy is not installed",
+            "every face is compared, which takes longer with each",
+            "install g++ and python3-dev, then scripts/install again (or pip install 'rekognition-edge[annoy]')",
+        )  # fmt: skip
     try:
         from edge.inference.load import load_embedder
 

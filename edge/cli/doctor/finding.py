@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.core.compat import StrEnum
 from edge.core.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
 
 
-class Level(enum.StrEnum):
+class Level(StrEnum):
     """How bad it is."""
 
     OK = "ok"

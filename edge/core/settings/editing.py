@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from edge.core.compat import tomllib
 from edge.core.errors import SettingsError
 from edge.core.settings.locations import locate
 

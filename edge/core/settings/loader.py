@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.core.compat import tomllib
 from edge.core.credentials import mask_credentials
 from edge.core.errors import SettingsError
 from edge.core.settings.locations import Location, line_of, locate
@@ -138,7 +138,8 @@ def _text(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        document: dict[str, Any] = tomllib.loads(text)
+        return document
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"configuration {path}: not TOML: {error}", "correct the line named above") from error
     except RecursionError as error:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import sqlite3
 from pathlib import Path
 
 from edge.core.errors import StoreError
 from edge.core.storage import files
+from edge.core.storage.sqlite_codes import SqliteCode, code_of
 
 KEPT = 3
 """damaged copies of one file: a failing disk must not be filled with them"""
@@ -21,7 +21,7 @@ COMPANIONS = ("-wal", "-shm", "")
 
 def is_damage(error: Exception) -> bool:
     """Whether SQLite says that the file itself is broken, so that another attempt is of no use."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code_of(error) in (SqliteCode.CORRUPT, SqliteCode.NOTADB)
 
 
 def set_aside(path: Path) -> Path:

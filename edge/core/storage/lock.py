@@ -6,11 +6,14 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from edge.core.errors import ConflictError, StoreError
 from edge.core.storage import layout
 from edge.core.storage.damaged import set_aside
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 NAME = layout.LOCK.name
 

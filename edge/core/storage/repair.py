@@ -20,6 +20,7 @@ from edge.core.storage import files, keys, layout, vault
 from edge.core.storage.damaged import set_aside
 from edge.core.storage.layout import STATE_FILES, StateFile, StateLayout
 from edge.core.storage.sqlite import check, connect, connect_read_only
+from edge.core.storage.sqlite_codes import SqliteCode, code_of
 from edge.core.system.trusted_time import BUILT
 
 log = logging.getLogger(__name__)
@@ -106,12 +107,12 @@ def _sqlite(path: Path) -> str:
                 for _ in db.execute(f'SELECT * FROM "{name}"'):  # noqa: S608  # decodes every text
                     pass
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        return "" if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE else str(error)[:200]
+        return "" if code_of(error) in _NO_DAMAGE else str(error)[:200]
     return ""
 
 
-_NO_DAMAGE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
-              sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM)  # fmt: skip
+_NO_DAMAGE = (SqliteCode.BUSY, SqliteCode.LOCKED, SqliteCode.CANTOPEN, SqliteCode.FULL,
+              SqliteCode.READONLY, SqliteCode.PERM, SqliteCode.IOERR, SqliteCode.NOMEM)  # fmt: skip
 _CHECKS: dict[str, Callable[[Path], str]] = {
     "sqlite": _sqlite, "list": _json_of(list), "table": _json_of(dict), "plain": lambda _: "",
 }  # fmt: skip

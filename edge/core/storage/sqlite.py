@@ -19,6 +19,7 @@ from typing import TypeVar
 from edge.core.errors import EdgeError, StoreError
 from edge.core.storage import vault
 from edge.core.storage.damaged import is_damage, set_aside
+from edge.core.storage.sqlite_codes import SqliteCode, code_of
 from edge.core.storage.vault import PLAIN, Vault
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ def check(db: sqlite3.Connection) -> None:
     text = verdict.decode(errors="replace") if isinstance(verdict, bytes) else verdict
     if text != "ok":
         error = sqlite3.DatabaseError(f"quick_check: {text}")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        error.sqlite_errorcode = SqliteCode.CORRUPT
         raise error
 
 
@@ -121,8 +122,8 @@ def open_or_set_aside(path: Path, open_it: Callable[[], T], lost: str) -> T:
     return open_it()
 
 
-_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_READ_ONLY = {SqliteCode.READONLY, SqliteCode.CANTOPEN, SqliteCode.PERM}
+_BUSY = {SqliteCode.BUSY, SqliteCode.LOCKED}
 HINT_READ_ONLY = "check that the state folder is writable for this user and its file system mounted rw"
 
 
@@ -133,13 +134,13 @@ def explained(
 
     ``damaged``: what to try where the file is broken; ``busy``: the error where another process holds the lock.
     """
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = code_of(error)
     if is_damage(error) or "decode to UTF-8" in str(error):
         return StoreError(f"{path}: is damaged: {error}", damaged)
     if isinstance(error, UnicodeDecodeError):
         # even the text of SQLite's own error may hold the damaged bytes
         return StoreError(f"{path}: is damaged: it holds text that is not UTF-8", damaged)
-    if code == sqlite3.SQLITE_FULL:
+    if code == SqliteCode.FULL:
         hint = "free some space on the disk; what was stored before is safe"
         return StoreError(f"{path}: nothing was stored, the disk is full", hint)
     if code in _READ_ONLY or isinstance(error, OSError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +181,7 @@ class Repository:
 
     def _write(self, role: str, metadata: Metadata[Any], also: Any = None) -> None:
         metadata.signed.version += 1
-        metadata.signed.expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=DAYS[role])
+        metadata.signed.expires = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=DAYS[role])
         metadata.sign(self.keys.signer(role))
         if also is not None:
             metadata.sign(also, append=True)

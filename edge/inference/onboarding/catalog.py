@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from edge.core.compat import tomllib
 from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.resources import DATA
 from edge.core.storage import files

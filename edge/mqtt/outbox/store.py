@@ -24,6 +24,7 @@ from typing import Any
 from edge.core.errors import StoreError
 from edge.core.storage import files, layout
 from edge.core.storage.sqlite import Connection, check, connect, open_file, open_or_set_aside, transaction
+from edge.core.storage.sqlite_codes import SqliteCode, code_of
 from edge.core.storage.vault import PLAIN, Stored, Vault
 from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
 
@@ -106,11 +107,11 @@ class Batch:
 
 def reason_of(error: Exception) -> str:
     """Why the disk refused: ``full``, ``readonly`` or ``failing``."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = code_of(error)
     number = getattr(error, "errno", 0)
-    if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if code == SqliteCode.FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "full"
-    if code == sqlite3.SQLITE_READONLY or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if code == SqliteCode.READONLY or number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "readonly"
     return "failing"
 

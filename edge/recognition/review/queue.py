@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from edge.core.errors import NotFoundError
 from edge.core.settings.services import ReviewSettings
@@ -22,6 +22,9 @@ from edge.recognition.review.label_examples import Examples
 from edge.recognition.review.question import ReviewQuestion, doubt_of, row_of
 from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.review.stranger_store import StrangerStore
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 COLUMNS = "SELECT doubts.id, document, vector, crop, face FROM doubts LEFT JOIN question_groups USING (id) "
 LARGEST = 1 << 63

@@ -7,6 +7,7 @@ A query on a damaged Annoy file kills the process, so nothing is mapped whose di
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 log = logging.getLogger(__name__)
+
+MISSING = "annoy is not installed: every face is compared"
+
+
+def installed() -> bool:
+    """Whether the library is there: it is compiled at installation, which a board without a compiler cannot do."""
+    return importlib.util.find_spec("annoy") is not None
 
 
 @dataclass(frozen=True, slots=True)

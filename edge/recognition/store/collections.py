@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.core.storage import layout
@@ -19,6 +19,8 @@ from edge.recognition.store.collection import Collection
 from edge.recognition.store.store import CollectionStore
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from edge.core.settings.vision import CollectionSettings
 
 INDEXES = layout.INDEXES.name

@@ -81,10 +81,11 @@ class IndexManager:
         self._closed, self._starting = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._trouble = ""
+        self._possible = settings.index == "exact" or indexes.installed()
 
     def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.Snapshot:
         """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
-        if space is None or self._settings.index == "exact":
+        if space is None or self._settings.index == "exact" or not self._possible:
             return views.empty(collection, space, dimensions)
         try:
             manifest = indexes.read_manifest(self._folder, collection)
@@ -115,7 +116,7 @@ class IndexManager:
             tail=view.tail_count - len(view.tail_gone),
             gone=len(view.base_gone),
             building=self._thread is not None and self._thread.is_alive(),
-            trouble=self._trouble,
+            trouble=self._trouble or ("" if self._possible or not self._large(view) else indexes.MISSING),
             recall=manifest.recall if manifest else None,
             trees=manifest.trees if manifest else None,
             search_k=manifest.search_k if manifest else None,
@@ -165,7 +166,14 @@ class IndexManager:
         if self.due(self._current()):
             self.rebuild()
 
+    def _large(self, view: views.Snapshot) -> bool:
+        return view.space is not None and self._asked(view.count, view.dimensions)
+
     def _wanted(self, count: int, dimensions: int, share: float = 1.0) -> bool:
+        return self._possible and self._asked(count, dimensions, share)
+
+    def _asked(self, count: int, dimensions: int, share: float = 1.0) -> bool:
+        """Whether the settings ask for an index of so many faces."""
         if self._settings.index == "auto":
             return count * dimensions > share * self._settings.exact_limit
         return self._settings.index == "annoy" and count > 0

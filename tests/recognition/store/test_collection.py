@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.core.errors import ConflictError, InputError, NotFoundError, SpaceError
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Box, Space
+from edge.recognition.store import annoy_index
 from edge.recognition.store import index_manager as upkeep
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
@@ -300,6 +301,23 @@ def test_an_index_is_built_in_the_background_when_the_collection_outgrows_exact_
             *(f"s{i}" for i in range(720, 800)),
             *(f"s{i}" for i in range(5000, 5010)),
         }
+
+
+def test_where_annoy_could_not_be_compiled_every_face_is_compared_and_the_state_says_so(
+    tmp_path: Path, unit: Units, faces: Faces, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annoy_index, "installed", lambda: False)
+    vectors = unit(400)
+    with Collections(tmp_path, CollectionSettings(exact_limit=10_000)) as opened:
+        staff = opened.create("staff")
+        staff.add(faces(vectors[:300]), space)
+        staff.rebuild()
+        assert staff.state.trouble == ""
+
+        staff.add(faces(vectors[300:], start=300), space)
+        staff.rebuild()
+        assert (staff.state.kind, staff.state.trouble) == ("exact", annoy_index.MISSING)
+        assert staff.search(vectors[350:351])[0][0].subject == "s350"
 
 
 def test_an_index_of_another_process_is_taken_over_and_not_built_twice(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +138,7 @@ class Training:
         boxed = any(example.boxed for example in learn)
         made, _ = self._teacher(self._detectors() if boxed else ()).train(learn, test)
         saved = self.heads.save(head_name(version.project), made)
-        ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        ended = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
         bucket, key = version.output["S3Bucket"], summary_key(version)
         document = summary(made.evaluation, arn, ended, len(learn), test if boxed else ())
         with self._buckets.writing(bucket, key) as file:
