@@ -87,7 +87,7 @@ def check(db: sqlite3.Connection) -> None:
     text = verdict.decode(errors="replace") if isinstance(verdict, bytes) else verdict
     if text != "ok":
         error = sqlite3.DatabaseError(f"quick_check: {text}")
-        error.sqlite_errorcode = SqliteCode.CORRUPT
+        error.sqlite_errorcode = SqliteCode.CORRUPT  # type: ignore[attr-defined]  # from Python 3.11 on
         raise error
 
 
