@@ -170,10 +170,19 @@ class HistoryStore:
             if row is None:
                 raise NotFoundError(f"the history has no appearance {number}", "it was deleted, or has expired")
             found = _appearance(db.vault, row)
-            columns = "offset, subject, likeness, runner_up, needed, quality"
-            sql = f"SELECT {columns} FROM looks WHERE appearance = ? ORDER BY offset"  # noqa: S608
-            for offset, subject, *rest in db.execute(sql, (number,)):
-                found.looks.append(Look(offset, db.vault.named(subject), *rest))
+            found.looks += _looks(db, number)
+        return found
+
+    def looked_at(self, label: str, since: float, limit: int) -> list[Appearance]:
+        """Appearances of a label that have looks, with them, the newest first."""
+        sql = (
+            f"SELECT {COLUMNS} FROM appearances WHERE label = ? AND started >= ? "  # noqa: S608
+            "AND EXISTS (SELECT 1 FROM looks WHERE appearance = appearances.id) ORDER BY started DESC LIMIT ?"
+        )
+        with self._db.reading() as db:
+            found = [_appearance(db.vault, row) for row in db.execute(sql, (label, since, limit))]
+            for one in found:
+                one.looks += _looks(db, one.id)
         return found
 
     def picture(self, number: int) -> bytes:
@@ -323,6 +332,13 @@ def reseal(db: Connection, change: Resealing) -> int:
                 name = None
             db.execute(f"UPDATE {table} SET subject = ? WHERE subject = ?", (name, stored))  # noqa: S608
     return damaged
+
+
+def _looks(db: Connection, number: int) -> list[Look]:
+    """Of one appearance, the first one first."""
+    sql = "SELECT offset, subject, likeness, runner_up, needed, quality FROM looks WHERE appearance = ? ORDER BY offset"
+    rows = db.execute(sql, (number,))
+    return [Look(offset, db.vault.named(subject), *rest) for offset, subject, *rest in rows]
 
 
 def _put(db: Connection, one: Appearance) -> None:

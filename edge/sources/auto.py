@@ -81,14 +81,28 @@ def capture_devices(folder: Path) -> list[Path]:
     return [path for path in sorted(found, key=lambda path: int(path.name[5:])) if _captures(path)]
 
 
+def card_name(device: Path) -> str:
+    """What a video device calls itself; empty where it does not say."""
+    return _text(_capability(device)[16:48])
+
+
 def _captures(device: Path) -> bool:
+    answer = _capability(device)
+    (capabilities,) = struct.unpack_from("=I", answer, 88)  # of this node; byte 84 has those of the whole card
+    return bool(capabilities & _CAN_CAPTURE) and _text(answer[:16]) not in _PARTS_OF_A_PIPELINE
+
+
+def _capability(device: Path) -> bytes:
+    """``struct v4l2_capability``; all zero where the device does not say what it is."""
     answer = bytearray(104)
     try:
         with device.open("rb", buffering=0) as file:
             fcntl.ioctl(file, _QUERY_CAPABILITIES, answer)
     except OSError as error:
         logger.debug("%s does not say what it is: %s", device, error)
-        return False
-    driver = bytes(answer[:16]).split(b"\0")[0].decode(errors="replace")
-    (capabilities,) = struct.unpack_from("=I", answer, 88)  # of this node; byte 84 has those of the whole card
-    return bool(capabilities & _CAN_CAPTURE) and driver not in _PARTS_OF_A_PIPELINE
+        return bytes(104)
+    return bytes(answer)
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode(errors="replace")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import struct
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ import av
 import av.error
 import numpy as np
 import pytest
+from rigs.v4l2_kernel import FakeKernel
 
 from edge.core.errors import SourceError
 from edge.core.settings.vision import CameraSettings
@@ -95,21 +95,6 @@ def test_a_file_that_is_no_camera_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "video0").write_bytes(b"no camera")
     with pytest.raises(SourceError):
         next(iter(open_source(a_camera(str(tmp_path / "video0"))).frames()))
-
-
-class FakeKernel:
-    """Answers VIDIOC_QUERYCAP for files that stand in for devices: name -> (driver, capabilities)."""
-
-    def __init__(self, devices: dict[str, tuple[str, int]]) -> None:
-        self._devices = devices
-
-    def ioctl(self, file: Any, request: int, answer: bytearray) -> int:
-        known = self._devices.get(Path(file.name).name)
-        if known is None:
-            raise OSError(errno.ENOTTY, "not a video device")
-        answer[:16] = known[0].encode().ljust(16, b"\0")
-        struct.pack_into("=I", answer, 88, known[1])
-        return 0
 
 
 def test_auto_leaves_out_nodes_that_are_parts_of_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ class HistoryRoutes:
             return {"appearances": [], "more": False, "choices": {"cameras": [], "labels": []}, "kept": kept}
         found = store.find(_filter(query), _before(query), PAGE + 1)
         return {
-            "appearances": [_document(one) for one in found[:PAGE]],
+            "appearances": [appearance_document(one) for one in found[:PAGE]],
             "more": len(found) > PAGE,
             "choices": store.choices(),
             "kept": kept,
@@ -110,7 +110,7 @@ class HistoryRoutes:
             }
             for look in one.looks
         ]  # fmt: skip
-        return {**_document(one), "looks": looks}
+        return {**appearance_document(one), "looks": looks}
 
     def _timeline(self, query: QueryParams) -> dict[str, Any]:
         since = _moment(query, "since")
@@ -134,7 +134,8 @@ class HistoryRoutes:
         return {"changes": [{"time": o.time, "who": o.who, "what": o.what, "subject": o.subject} for o in found]}
 
 
-def _document(one: Appearance) -> dict[str, Any]:
+def appearance_document(one: Appearance) -> dict[str, Any]:
+    """An appearance without its looks, for the page."""
     return {
         "id": one.id,
         "camera": one.camera,

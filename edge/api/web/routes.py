@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge import __version__
 from edge.api.web import prometheus as metrics
 from edge.api.web.access import AccessControl, said
+from edge.api.web.camera_routes import CameraRoutes
 from edge.api.web.device_routes import DeviceRoutes
 from edge.api.web.enrollment_routes import EnrollmentRoutes
 from edge.api.web.event_stream import EventStream
@@ -71,6 +72,7 @@ class StatusPage:
         self._history = HistoryRoutes(settings, state)
         self._people = PeopleRoutes(settings, state, collections, self._history)
         self._device = DeviceRoutes(settings, self._history)
+        self.cameras = CameraRoutes(settings)
         self._setup = SettingsRoutes(settings, state, self._history)
         self._stats: Callable[[], Stats] | None = None
         self._present: Callable[[], Sequence[CameraPresence]] = tuple
@@ -121,7 +123,7 @@ class StatusPage:
 
         door, enrollment, questions = self._door, self._enrollment, self._questions
         history, people, device = self._history, self._people, self._device
-        setup = self._setup
+        setup, cameras = self._setup, self.cameras
         return [
             Route("/", door.open(_asset("")), methods=["GET"]),
             *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
@@ -153,7 +155,10 @@ class StatusPage:
             Route("/page/settings/preview", door.changing(setup.previewed), methods=["POST"]),
             Route("/page/settings/apply", door.changing(setup.applied), methods=["POST"]),
             Route("/page/settings/undo", door.changing(setup.undone), methods=["POST"]),
-            Route("/page/settings/camera", door.changing(setup.tested), methods=["POST"]),
+            Route("/page/settings/thresholds", door.private(setup.thresholds, "manage"), methods=["GET"]),
+            Route("/page/cameras/test", door.changing(cameras.tested), methods=["POST"]),
+            Route("/page/cameras/search", door.changing(cameras.searched), methods=["POST"]),
+            Route("/page/cameras/streams", door.changing(cameras.streams), methods=["POST"]),
             Route("/page/device/log", door.private(device.log, "manage"), methods=["GET"]),
             Route("/page/device/doctor", door.changing(device.doctor), methods=["POST"]),
             Route("/page/device/{action}", door.changing(device.acted), methods=["POST"]),

@@ -1,28 +1,27 @@
-"""The settings in the browser: what is set, a change as a diff before it is applied, undo, a camera's test picture."""
+"""The settings in the browser: what is set, a change as a diff before it is applied, undo, a preview of thresholds."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from edge.api.http import bodies
 from edge.api.web import settings_file
 from edge.api.web.access import said
-from edge.api.web.history_routes import HistoryRoutes
+from edge.api.web.history_routes import DAY, HistoryRoutes, appearance_document
 from edge.api.web.responses import in_thread
 from edge.api.web.settings_file import MAX_DEPTH, SettingChange, SettingsFile
 from edge.core.compat import tomllib
-from edge.core.errors import EdgeError, InputError
-from edge.core.imaging import image as pictures
+from edge.core.errors import InputError, NotFoundError
 from edge.core.settings import loader
 from edge.core.settings.schema import Settings
-from edge.core.settings.vision import CameraSettings
+from edge.inference import model as models
+from edge.inference.calibration import false_match_rate
+from edge.pipeline import threshold_preview
+from edge.pipeline.loader import VOTE_QUALITY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
 
 MAX_CHANGES = 50
 """in one request"""
-TEST_SECONDS = 15.0
-"""that a camera may take to give its first picture"""
-TEST_WIDTH = 960
+MAX_PREVIEWED = 300
+"""appearances of the last day that a threshold is tried on, the newest"""
 
 
 class SettingsRoutes:
@@ -43,7 +41,7 @@ class SettingsRoutes:
         self._settings, self._history = settings, history
         self._file = SettingsFile(loader.find(None) or loader.SYSTEM_FILE, state)
         self._lock = threading.Lock()
-        self._testing = asyncio.Lock()
+        self._state = state
 
     async def told(self, request: Request) -> Response:  # noqa: ARG002
         """``GET /page/settings``: the settings in force, their schema, and the digest of the file."""
@@ -63,24 +61,10 @@ class SettingsRoutes:
         who = request.scope.get("edge.who", "")
         return await in_thread(lambda: self._undone(who))
 
-    async def tested(self, request: Request) -> Response:
-        """``POST /page/settings/camera``: the settings of a camera; a picture of it, or why there is none."""
-        from starlette.responses import Response
-
-        try:
-            document = await bodies.document(request)
-            camera = CameraSettings.model_validate({**document, "enabled": True})
-        except InputError as error:
-            return said(400, error.message, error.hint)
-        except ValidationError as error:
-            first = error.errors()[0]
-            return said(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "correct it")
-        async with self._testing:
-            try:
-                data = await asyncio.to_thread(_picture_of, camera)
-            except EdgeError as error:
-                return said(422, error.message, error.hint)
-        return Response(data, media_type="image/jpeg")
+    async def thresholds(self, request: Request) -> Response:
+        """``GET /page/settings/thresholds?label=&likeness=``: what the last day would have named with a threshold."""
+        label, likeness = request.query_params.get("label", ""), request.query_params.get("likeness", "")
+        return await in_thread(lambda: self._thresholds(label, likeness))
 
     async def _with_changes(
         self, request: Request, work: Callable[[str, list[SettingChange]], dict[str, Any]]
@@ -106,6 +90,36 @@ class SettingsRoutes:
             "values": self._settings.model_dump(mode="json"),
         }
 
+    def _thresholds(self, label: str, text: str) -> dict[str, Any]:
+        likeness = _likeness(text)
+        section = self._settings.labels.get(label)
+        if section is None or not section.embedder:
+            raise NotFoundError(f"label {label[:40]!r} is not recognized by a collection", "choose another label")
+        store = self._history.store()
+        since = time.time() - DAY
+        appearances = store.looked_at(label, since, MAX_PREVIEWED) if store else []
+        vote = threshold_preview.NamingVote(
+            self._nats(section.embedder), self._settings.recognition.votes, VOTE_QUALITY
+        )
+        found = threshold_preview.preview(appearances, likeness, vote)
+        latest = next((look.needed for one in appearances for look in reversed(one.looks) if look.needed), None)
+        return {
+            "needed": section.similarity if section.similarity is not None else latest,
+            "one_in": round(1 / false_match_rate(likeness)),
+            "appearances": len(found),
+            "named": sum(one.before is not None for one in found),
+            "would_be_named": sum(one.after is not None for one in found),
+            "changed": [
+                {**appearance_document(one.appearance), "before": one.before, "after": one.after}
+                for one in found
+                if one.before != one.after
+            ],
+        }
+
+    def _nats(self, embedder: str) -> Callable[[float], float]:
+        folders = models.folders(self._settings.models, self._state)
+        return models.find(embedder, folders).card.map.log_likelihood_ratio
+
     def _previewed(self, base: str, changes: list[SettingChange]) -> dict[str, Any]:
         new = self._file.changed(base, changes)
         return {"diff": settings_file.diff(self._file.text(), new)}
@@ -130,6 +144,16 @@ class SettingsRoutes:
         return {"ok": True}
 
 
+def _likeness(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 100:
+        raise InputError(f"likeness: expected 0 to 100, got {text[:40]!r}", "use the page", code="likeness")
+    return found
+
+
 def _changes(document: dict[str, Any]) -> list[SettingChange]:
     rows = document.get("changes")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_CHANGES:
@@ -142,21 +166,3 @@ def _changes(document: dict[str, Any]) -> list[SettingChange]:
             raise InputError("path: expected a list of names and numbers", "use the page", code="path")
         found.append(SettingChange(tuple(path or ()), one.get("value")))
     return found
-
-
-def _picture_of(camera: CameraSettings) -> bytes:
-    """The first frame of a camera as a JPEG. Raises EdgeError."""
-    from edge.core.errors import SourceError
-    from edge.sources.factory import open_source
-
-    source = open_source(camera.model_copy(update={"stall": min(camera.stall, TEST_SECONDS)}))
-    try:
-        for frame in source.frames():
-            main = frame.main
-            width = min(TEST_WIDTH, main.width)
-            height = max(1, round(main.height * width / main.width))
-            return pictures.encode_jpeg(pictures.resized_rgb(main, width, height), 80)
-    finally:
-        with suppress(EdgeError):
-            source.close()
-    raise SourceError(f"{source.name}: gave no picture", "check the address, and that nothing else uses the camera")

@@ -160,7 +160,7 @@ function changeZone(name, shape) {
 async function testCamera() {
   $("camera-test").disabled = true;
   $("camera-said").textContent = t("opening the camera: this takes up to 15 seconds");
-  const answer = await fetch("page/settings/camera", {
+  const answer = await fetch("page/cameras/test", {
     method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify({ name: $("camera-name").value.trim(), source: $("camera-source").value.trim() }),
   }).catch(() => null);
   $("camera-test").disabled = false;

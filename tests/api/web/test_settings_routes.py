@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 from rigs.page import Served, served
+
+from edge.core.settings.services import HistorySettings
+from edge.pipeline.history import Appearance, HistoryStore, Look
 
 FILE = """# the porch
 [device]
@@ -130,11 +134,11 @@ def test_a_value_is_removed(page: Served, path: Path) -> None:
 
 def test_a_new_camera_shows_a_picture_or_says_why_not(page: Served) -> None:
     status, headers, body = page.ask(
-        "POST", "/page/settings/camera", b'{"name": "yard", "source": "synthetic"}', X_Edge_Page="1"
+        "POST", "/page/cameras/test", b'{"name": "yard", "source": "synthetic"}', X_Edge_Page="1"
     )
     assert (status, headers["content-type"], body[:2]) == (200, "image/jpeg", b"\xff\xd8")
     for wrong in ({"name": "a b", "source": "auto"}, {"name": "x", "source": "video:/nowhere.mp4"}, {"fps": -1}):
-        status, said = page.post("/page/settings/camera", wrong)
+        status, said = page.post("/page/cameras/test", wrong)
         assert status in (400, 422)
         assert said["error"]
 
@@ -152,3 +156,20 @@ def test_without_a_file_one_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with served(tmp_path / "state") as page:
         assert post(page, "apply", (["cameras", 0], {"name": "door", "source": "synthetic"}))[0] == 200
     assert tomllib.loads((tmp_path / "new.toml").read_text()) == {"cameras": [{"name": "door", "source": "synthetic"}]}
+
+
+def test_a_threshold_is_tried_on_the_last_day(tmp_path: Path, page: Served) -> None:
+    store = HistoryStore(tmp_path / "state", HistorySettings())
+    looks = [Look(float(n), "alice", 90.0, 20.0, 95.0, 0.8) for n in range(6)]
+    store.put([Appearance("1-1", "door", "face", time.time() - 60, state="unknown", looks=looks)])
+    store.close()
+    low, high = (page.get(f"/page/settings/thresholds?label=face&likeness={likeness}") for likeness in (70, 96))
+    assert (low["appearances"], low["named"], low["would_be_named"], low["needed"]) == (1, 0, 1, 95.0)
+    assert [(one["before"], one["after"], one["camera"]) for one in low["changed"]] == [(None, "alice", "door")]
+    assert (high["would_be_named"], high["changed"]) == (0, [])
+    assert high["one_in"] > low["one_in"] > 100
+
+
+@pytest.mark.parametrize("query", ["", "?label=car&likeness=80", "?label=face&likeness=x", "?label=face&likeness=101"])
+def test_a_threshold_that_is_none_is_refused(page: Served, query: str) -> None:
+    assert page.status(f"/page/settings/thresholds{query}") in (400, 404)
