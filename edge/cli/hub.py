@@ -18,6 +18,7 @@ COMMANDS = {
     "forget": ("edge.cli.hub_publish:forget", "Remove a subject from every collection of the fleet."),
     "publish": ("edge.cli.hub_publish:publish", "Sign what was added as a release."),
     "enrolments": ("edge.cli.hub_enrolments:enrolments", "What devices enrolled, for the fleet or for nobody."),
+    "sealing": ("edge.cli.hub_sealing:sealing", "Which devices can read the collections that are published."),
     "rollout": ("edge.cli.hub_rollout:rollout", "Say which devices run which release."),
     "rotate": ("edge.cli.hub_rollout:rotate", "Give a role a new key."),
     "refresh": ("edge.cli.hub_rollout:refresh", "Sign the online metadata again before it expires."),

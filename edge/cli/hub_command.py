@@ -30,7 +30,8 @@ def key(file: Path, as_json: bool) -> None:
     if as_json:
         output.print_json({"file": str(file), "public": public})
     else:
-        output.say(f'wrote {file}\n\n[commands]\nkeys = ["{public}"]')
+        output.say(f"wrote {file}")
+        click.echo(f'\n[commands]\nkeys = ["{public}"]')
 
 
 @click.command()

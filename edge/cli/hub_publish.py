@@ -48,12 +48,13 @@ def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json
       edge hub init --repository /srv/edge --keys /media/stick/edge-keys
     """
     desk = desk_of(ctx, repository, keys)
-    root = desk.repository.init()
+    root = desk.init()
     if as_json:
         output.print_json({"serve": str(desk.repository.public), "root": str(root)})
         return
     click.echo(f"serve {desk.repository.public} by any web server, its address is the devices' sync.url")
     click.echo(f"bring {root} to every device, its path there is sync.root")
+    click.echo("give every device its key to sealed collections: edge hub sealing key DEVICE")
     click.echo(f"take {desk.repository.keys.offline} offline: without it nobody can sign a release")
 
 
@@ -236,16 +237,29 @@ def publish(
     if as_json:
         output.print_json(_told(done))
         return
+    _tell_sealing(desk, done)
     words = "would be" if dry_run else "is"
     click.echo(f"release {done.release.id} {words} published: devices fetch {done.fetched} bytes")
     for one in done.release.collections:
         click.echo(f"  {one.name}: {one.count} faces in {len(one.segments)} segments, {len(one.tombstones)} tombstones")
 
 
+def _tell_sealing(desk: ReleasePublisher, done: PublishedRelease) -> None:
+    """A word on stderr where names can be read by others, or by no device."""
+    from edge.hub.publishing.seal_release import is_readable
+
+    if is_readable(done.release):
+        click.echo("names and embeddings are readable for whoever reaches sync.url: edge hub sealing on", err=True)
+    elif done.release.sealing and not desk.fleet_keys.read().devices:
+        click.echo("no device has a key to this release yet: edge hub sealing key DEVICE", err=True)
+
+
 def _told(done: PublishedRelease) -> dict[str, object]:
     from edge.releases.manifest import facts
 
-    return {**facts(done.release), "fetched": done.fetched, "new_files": len(done.new_blobs), "written": done.written}
+    sealed = done.release.sealing is not None
+    counts = {"fetched": done.fetched, "new_files": len(done.new_blobs)}
+    return {**facts(done.release), **counts, "sealed": sealed, "written": done.written}
 
 
 def _say(told: dict[str, object], words: str, as_json: bool) -> None:

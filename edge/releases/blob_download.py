@@ -20,7 +20,9 @@ from edge.core.storage import sealed_files as vault_files
 from edge.core.storage.damaged import remove
 from edge.core.storage.vault import PLAIN, Vault
 from edge.core.system.http import Http, Response
+from edge.releases.manifest import Blob
 from edge.releases.release_store import BLOB
+from edge.releases.sealing import NOT_SEALED, OpenedSealing
 
 FLOOR, WINDOW = 1000, 30.0
 """bytes a second at least, over so many seconds: slower is given up"""
@@ -51,6 +53,7 @@ class Downloads:
         limits: DownloadLimits,
         vault: Vault = PLAIN,
         private: Container[str] = (),
+        sealing: OpenedSealing = NOT_SEALED,
     ) -> None:
         self._http = http
         self._url = url.rstrip("/")
@@ -58,13 +61,15 @@ class Downloads:
         self._limits = limits
         self._vault = vault
         self._private = private
+        self._sealing = sealing
 
     def missing(self, blobs: Mapping[str, int]) -> dict[str, int]:
         """Those that are not here, and how many bytes of each are still to come."""
         return {
-            sha256: size - min(size, _size(self._part(sha256)))
+            sha256: served.size - min(served.size, _size(self._part(served.sha256)))
             for sha256, size in blobs.items()
             if not self._whole(sha256, size)
+            for served in [self._sealing.files.get(sha256, Blob(sha256, size))]
         }
 
     def fetch(self, blobs: Mapping[str, int], step: Step = lambda _: None) -> int:
@@ -83,8 +88,12 @@ class Downloads:
             step(size)
 
         for sha256 in missing:
-            fetch = self._fetch_sealed if self._is_sealed(sha256) else self._fetch
-            fetch(sha256, blobs[sha256], count)
+            if sha256 in self._sealing.files:
+                self._fetch_for_fleet(sha256, count)
+            elif self._is_sealed(sha256):
+                self._fetch_sealed(sha256, blobs[sha256], count)
+            else:
+                self._fetch(sha256, blobs[sha256], count).replace(self._folder / sha256)
         if missing:
             files.sync_folder(self._folder)
         return received
@@ -99,7 +108,8 @@ class Downloads:
                 "free some space, or lower sync.reserve_bytes",
             )
 
-    def _fetch(self, sha256: str, size: int, step: Step) -> None:
+    def _fetch(self, sha256: str, size: int, step: Step) -> Path:
+        """The verified file, not yet under its final name."""
         part = self._part(sha256)
         resumed = 0 < _size(part) <= size
         if not resumed:
@@ -113,7 +123,14 @@ class Downloads:
         if not whole:
             part.unlink()
             raise self._poisoned(sha256)
-        part.replace(self._folder / sha256)
+        return part
+
+    def _fetch_for_fleet(self, sha256: str, step: Step) -> None:
+        """A file that the hub has sealed: it is resumed as any other, and opened in memory."""
+        served = self._sealing.files[sha256]
+        part = self._fetch(served.sha256, served.size, step)
+        self._store(sha256, self._sealing.open(sha256, part.read_bytes()))
+        part.unlink()
 
     def _fetch_sealed(self, sha256: str, size: int, step: Step) -> None:
         """Through memory: what was not done when it stopped begins anew."""
@@ -122,6 +139,9 @@ class Downloads:
             data = part.read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
             raise self._poisoned(sha256)
+        self._store(sha256, data)
+
+    def _store(self, sha256: str, data: bytes) -> None:
         try:
             files.write_bytes(self._folder / sha256, self._vault.seal(data, BLOB, sha256))
         except OSError as error:

@@ -137,6 +137,19 @@ class ShippedLabels:
     probe: LabelsProbe
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseSealing:
+    """How a release is sealed (``edge.releases.sealing``)."""
+
+    __pydantic_config__ = WIRE
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """id of the fleet's key"""
+    manifest: Blob | None = None
+    """the sealed manifest, in the document that is public"""
+    files: dict[Sha, Blob] = field(default_factory=dict)
+    """sha256 of each private file -> the sealed file, in the document that is sealed"""
+
+
 VERSION: Literal[1] = 1
 MOST = 4 << 20
 """bytes of a manifest"""
@@ -167,6 +180,7 @@ class Release:
     custom_labels: tuple[ShippedLabels, ...] = ()
     probes: tuple[Probe, ...] = ()
     taxonomy: Blob | None = None
+    sealing: ReleaseSealing | None = None
     v: V1 = VERSION
 
     def blobs(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ from edge.core import plugins
 from edge.core.errors import EdgeError, ReleaseError, SettingsError, TransientError
 from edge.core.storage import vault
 from edge.core.system.http import Http, HttpHints
-from edge.releases import trusted_time
+from edge.releases import sealing, trusted_time
 from edge.releases.blob_download import DownloadLimits, Downloads
 from edge.releases.manifest import MOST, Deployment, Release, parse
 from edge.releases.release_store import ReleaseStore
@@ -25,6 +25,7 @@ from edge.releases.update_state import UpdateState
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
+    from edge.releases.sealing import OpenedSealing
     from edge.releases.tuf_client import TufClient
 
 log = logging.getLogger(__name__)
@@ -122,8 +123,8 @@ class Updater:
         if reason := self._updates.bad(wanted):
             self._updates.put({"progress": {"phase": "failed", "desired": wanted, "share": 0.0, "error": reason}})
             return Synced("held", current)
-        release = self._release(client, wanted)
-        downloads = self._downloads(release)
+        release, opened = self._opened(self._release(client, wanted))
+        downloads = self._downloads(release, opened)
         planned = sum(downloads.missing(release.blobs()).values())
         if dry:
             return Synced("nothing", wanted, planned=planned)
@@ -147,16 +148,29 @@ class Updater:
                 f"release {wanted} is older than an erasure: it is not installed",
                 "publish a new release with the same models",
             )
-        size = sum(release.blobs().values())
-        if size > self._sync.max_bytes:
-            raise ReleaseError(f"release {wanted} has {size} bytes, more than sync.max_bytes", "raise sync.max_bytes")
         return release
 
-    def _downloads(self, release: Release) -> Downloads:
+    def _opened(self, release: Release) -> tuple[Release, OpenedSealing]:
+        """The whole manifest, and how its private files are opened."""
+        opened = sealing.NOT_SEALED
+        if release.sealing is not None:
+            secret = self._sync.key.get_secret_value()
+            keys = sealing.fetch_keys(self._http, self._settings.device.name, secret)
+            release = sealing.fetch_manifest(self._http, release, keys)
+            opened = sealing.OpenedSealing(release.sealing.files if release.sealing else {}, keys)
+        size = sum(release.blobs().values())
+        if size > self._sync.max_bytes:
+            raise ReleaseError(
+                f"release {release.id} has {size} bytes, more than sync.max_bytes", "raise sync.max_bytes"
+            )
+        return release, opened
+
+    def _downloads(self, release: Release, opened: OpenedSealing) -> Downloads:
         limits = DownloadLimits(rate=self._sync.rate, reserve=self._sync.reserve_bytes)
         return Downloads(
-            self._http, f"{self._http.base}/blobs", self._store.blobs, limits, vault.of(self._state), release.private()
-        )
+            self._http, f"{self._http.base}/blobs", self._store.blobs, limits, vault.of(self._state), release.private(),
+            opened,
+        )  # fmt: skip
 
     def _fetch(self, downloads: Downloads, release: Release, planned: int) -> int:
         came = 0

@@ -113,6 +113,7 @@ def test_what_cannot_be_done_is_explained(hub: Hub, arguments: tuple[str, ...]) 
 
 
 def test_a_key_is_made_and_its_public_half_shown(hub: Hub, tmp_path: Path) -> None:
+    assert '\n[commands]\nkeys = ["' in hub("key", str(tmp_path / "other.key")).stdout
     made = json.loads(hub("key", str(tmp_path / "hub.key"), "--json").stdout)
     assert len(made["public"]) == 44
     assert isinstance(hub("key", str(tmp_path / "hub.key")).exception, EdgeError)

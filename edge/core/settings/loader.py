@@ -35,6 +35,7 @@ CREDENTIALS = {
     "page-token": ("page", "token"),
     "enrolments-key": ("commands", "enrolments_key"),
     "storage-key": ("encryption", "key"),
+    "sync-key": ("sync", "key"),
 }
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
 SECRET = re.compile(r"password|secret|token|key|webhook", re.IGNORECASE)

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    field_validator,
     model_validator,
 )
 
@@ -48,6 +49,11 @@ class SyncSettings(Section):
         examples=["/etc/edge/company-ca.pem"],
         description="Certificate authorities for sync.url; SSL_CERT_FILE or the system's when not set.",
     )
+    key: SecretStr = Field(
+        SecretStr(""),
+        description="What 'edge hub sealing key DEVICE' prints: the key to releases that the hub seals for its fleet. "
+        "Credential: 'sync-key'.",
+    )
     group: str = Field("all", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Group of devices this one is in.")
     interval: Seconds = Field(3600.0, description="'edge sync --watch': seconds between two looks, give or take 20 %.")
     rate: int = Field(0, ge=0, description="Bytes a second that a download may take; 0: as many as there are.")
@@ -57,6 +63,13 @@ class SyncSettings(Section):
     trust_clock: bool = Field(
         False, description="Take the clock for right although systemd-timesyncd does not say so (a board with an RTC)."
     )
+
+    @field_validator("key")
+    @classmethod
+    def _whole(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value() and not re.fullmatch(r"[A-Za-z0-9+/]{43}=", key.get_secret_value()):
+            raise ValueError("expected 32 bytes in base64")
+        return key
 
     @model_validator(mode="after")
     def _anchored(self) -> SyncSettings:

@@ -26,7 +26,7 @@ def expected(release: Release, repository: Repository, finder_of: Callable[[str]
     made = []
     for probe in release.probes:
         finder = finder_of(probe.boxes[0].label)
-        picture = pictures.read(repository.blobs / probe.picture.sha256)
+        picture = pictures.read(repository.private_blob(probe.picture.sha256))
         found = finder.detect(picture)
         embeddings = {}
         if found:
@@ -45,7 +45,9 @@ def prove(release: Release, repository: Repository, private: Path, settings: Set
     folder = slots.install(release)
     embedders = {name: label.embedder for name, label in settings.labels.items() if label.embedder}
     try:
-        release_trial.attempt(release_trial.Place(folder, repository.blobs, private), settings.models, embedders)
+        release_trial.attempt(
+            release_trial.Place(folder, repository.private_blobs, private), settings.models, embedders
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

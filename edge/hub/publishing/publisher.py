@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.hub.publishing import draft as drafts
 from edge.hub.publishing import probes as proving
+from edge.hub.publishing import seal_release
 from edge.hub.publishing import ship_collections as shipping
 from edge.hub.publishing import ship_models as shipped_models
+from edge.hub.publishing.fleet_keys import FleetKeyStore
 from edge.hub.publishing.keys import Keys
 from edge.hub.publishing.pending_enrollments import PendingEnrollments
 from edge.hub.publishing.repository import Repository
@@ -34,9 +36,11 @@ from edge.releases.manifest import (
     subject_digest,
     to_bytes,
 )
+from edge.releases.sealing import opened
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
+    from edge.hub.publishing.seal_release import PreparedRelease
     from edge.recognition.enrollment import Outcome
     from edge.recognition.extraction import FaceExtractor
     from edge.recognition.store.collections import Collections
@@ -68,7 +72,14 @@ class ReleasePublisher:
         self.folder = folder
         self.private = folder / "private"
         self.repository = Repository(folder, Keys(folder / "keys" / "online", offline or folder / "keys" / "offline"))
+        self.fleet_keys = FleetKeyStore(self.repository.keys.online, self.repository.public)
         self.settings = settings
+
+    def init(self) -> Path:
+        """An empty repository whose releases are sealed. The file that devices need: the first root.json."""
+        root = self.repository.init()
+        self.fleet_keys.switch(enabled=True)
+        return root
 
     def opened(self) -> ReleasePublisher:
         """Itself. Raises NotFoundError where there is no repository."""
@@ -142,7 +153,7 @@ class ReleasePublisher:
         boxes = tuple(
             ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
         )
-        probe = Probe(self.repository.put_blob(path.read_bytes()), finder.detectors[0].card.name, boxes)
+        probe = Probe(self.repository.put_private_blob(path.read_bytes()), finder.detectors[0].card.name, boxes)
         with self.changing() as draft:
             others = tuple(one for one in draft.release.probes if one.picture != probe.picture)
             draft.release = replace(draft.release, probes=(*others, probe))
@@ -205,28 +216,29 @@ class ReleasePublisher:
             draft.release, id=drafts.next_id([one.id for one in published]), created=round(time.time(), 3),
             erasure=erasures, probes=proving.expected(draft.release, self.repository, self.finder),
         )  # fmt: skip
-        if before and to_bytes(replace(release, id="x", created=0.0)) == to_bytes(replace(before, id="x", created=0.0)):
+        prepared = seal_release.prepare(release, self.fleet_keys.key, self.repository, before)
+        release = prepared.whole
+        if before and _contents(release) == _contents(before):
             raise ConflictError(f"nothing has changed since release {before.id}", "edge hub add, or edge hub rollout")
         old = before.blobs() if before else {}
-        new = {sha256: size for sha256, size in release.blobs().items() if sha256 not in old}
-        data = to_bytes(release)
-        if len(data) > MOST:
-            raise InputError(f"the manifest has {len(data)} bytes, more than {MOST}", "compact: --compact-days 0")
+        new = {sha256: size for sha256, size in prepared.served().items() if sha256 not in old}
+        if (size := len(to_bytes(release))) > MOST:
+            raise InputError(f"the manifest has {size} bytes, more than {MOST}", "compact: --compact-days 0")
         if not dry:
             proving.prove(release, self.repository, self.private, self.settings)
-            outdated = tuple(f"releases/{one.id}.json" for one in published if one.erasure < release.erasure)
-            self.repository.add_targets("targets", {f"releases/{release.id}.json": data}, remove=outdated)
+            self._sign(prepared, published)
             with self.changing() as latest:
                 latest.take_over(draft)
             self._tidy()
-        return PublishedRelease(release, new, len(data), written=not dry)
+        return PublishedRelease(release, new, prepared.manifest_bytes, written=not dry)
 
     def release(self, release: str) -> Release:
         """A published release. Raises NotFoundError."""
-        data = self.repository.target("targets", f"releases/{release}.json")
-        if data is None:
-            raise NotFoundError(f"there is no release {release!r}", "edge hub publish makes one")
-        return parse(Release, data)
+        public = self._public(release)
+        if public.sealing is None or public.sealing.manifest is None:
+            return public
+        sealed = (self.repository.blobs / public.sealing.manifest.sha256).read_bytes()
+        return opened(public, sealed, self.fleet_keys.ring())
 
     def deployment(self, group: str) -> Deployment | None:
         data = self.repository.target("deploy", f"deploy/{group}.json")
@@ -242,13 +254,40 @@ class ReleasePublisher:
         self.repository.add_targets("deploy", {f"deploy/{numbered.group}.json": to_bytes(numbered)})
         return numbered
 
+    def _public(self, release: str) -> Release:
+        data = self.repository.target("targets", f"releases/{release}.json")
+        if data is None:
+            raise NotFoundError(f"there is no release {release!r}", "edge hub publish makes one")
+        return parse(Release, data)
+
     def _releases(self) -> list[Release]:
         found = [self.release(Path(name).stem) for name in self.repository.targets("targets")]
         return sorted(found, key=lambda one: one.created)
 
+    def _sign(self, prepared: PreparedRelease, published: list[Release]) -> None:
+        """Serve and sign a release; those from before an erasure go, and readable ones where this one is sealed."""
+        release = prepared.whole
+        outdated = tuple(
+            f"releases/{one.id}.json"
+            for one in published
+            if one.erasure < release.erasure or (release.sealing and seal_release.is_readable(one))
+        )
+        for data in prepared.files.values():
+            self.repository.put_blob(data)
+        manifest = to_bytes(prepared.public)
+        self.repository.add_targets("targets", {f"releases/{release.id}.json": manifest}, remove=outdated)
+
     def _tidy(self) -> None:
-        """Delete what neither a published release nor the draft names."""
-        needed = set(self.draft().release.blobs())
+        """Delete what neither a published release nor the draft names, and keys that seal none."""
+        draft = self.draft().release
+        needed, private = draft.blobs().keys() - draft.private().keys(), set(draft.private())
+        keys = set()
         for release in self._releases():
-            needed |= release.blobs().keys()
-        self.repository.keep_blobs(needed)
+            needed |= seal_release.served_blobs(release, self._public(release.id))
+            keys |= {release.sealing.key} if release.sealing else set()
+        self.repository.keep_blobs(needed, private)
+        self.fleet_keys.retire(keys)
+
+
+def _contents(release: Release) -> bytes:
+    return to_bytes(replace(release, id="x", created=0.0))

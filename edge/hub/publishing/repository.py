@@ -1,8 +1,10 @@
 """The signed repository: plain files that any web server can serve.
 
 ``public/metadata`` TUF's metadata, ``public/targets`` manifests and deployments, ``public/blobs`` everything else by
-its digest. Root and targets are signed by offline keys; the role ``deploy`` (``deploy/*``), snapshot and timestamp by
-online ones: whoever takes the hub over can choose among signed releases, and make none.
+its digest, ``public/keys`` the fleet's keys for each device. What names or shows people lies in ``private/blobs``, and
+in the public folder as each release is published (``seal_release.py``). Root and targets are signed by offline keys;
+the role ``deploy`` (``deploy/*``), snapshot and timestamp by online ones: whoever takes the hub over can choose among
+signed releases, and make none.
 
 A file is complete before anything names it; ``timestamp.json`` is written last.
 """
@@ -36,6 +38,7 @@ class Repository:
     def __init__(self, folder: Path, keys: Keys) -> None:
         self.public = folder / "public"
         self.blobs = self.public / "blobs"
+        self.private_blobs = folder / "private" / "blobs"
         self.keys = keys
         self._metadata = self.public / "metadata"
         self._targets = self.public / "targets"
@@ -88,17 +91,25 @@ class Repository:
 
     def put_blob(self, data: bytes) -> Blob:
         """Have a file among the blobs."""
-        digest = hashlib.sha256(data).hexdigest()
-        path = self.blobs / digest
-        if not path.exists():
-            files.write_bytes(path, data, mode=0o644)
-        return Blob(digest, len(data))
+        return _put(data, self.blobs, 0o644)
 
-    def keep_blobs(self, needed: set[str]) -> None:
-        """Delete the blobs that are not in ``needed`` (digests)."""
-        for path in self.blobs.iterdir():
-            if path.name not in needed:
-                path.unlink()
+    def put_private_blob(self, data: bytes) -> Blob:
+        """Have a file that names or shows people among those that are not served."""
+        return _put(data, self.private_blobs, 0o600)
+
+    def private_blob(self, sha256: str) -> Path:
+        """A file that names or shows people; of an older hub's draft, it was among the served ones."""
+        path = self.private_blobs / sha256
+        if not path.exists() and (self.blobs / sha256).exists():
+            self.put_private_blob((self.blobs / sha256).read_bytes())
+        return path
+
+    def keep_blobs(self, needed: set[str], private: set[str]) -> None:
+        """Delete the blobs that are not in ``needed``, and the private ones that are not in ``private`` (digests)."""
+        for folder, kept in ((self.blobs, needed), (self.private_blobs, private)):
+            for path in folder.glob("*"):
+                if path.name not in kept:
+                    path.unlink()
 
     def target(self, role: str, name: str) -> bytes | None:
         """The bytes of a published target."""
@@ -187,3 +198,11 @@ class Repository:
             metadata.sign(also, append=True)
         name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
         files.write_bytes(self._metadata / name, metadata.to_bytes(), mode=0o644)
+
+
+def _put(data: bytes, folder: Path, mode: int) -> Blob:
+    digest = hashlib.sha256(data).hexdigest()
+    path = folder / digest
+    if not path.exists():
+        files.write_bytes(path, data, mode=mode)
+    return Blob(digest, len(data))

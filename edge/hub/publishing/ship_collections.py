@@ -72,12 +72,12 @@ def _entries(collection: Collection) -> list[Entry]:
 
 
 def _faces_of(shipped: ShippedCollection, one: Segment, repository: Repository) -> list[str]:
-    data = (repository.blobs / one.sha256).read_bytes()
+    data = repository.private_blob(one.sha256).read_bytes()
     found = segments.unpack(data, shipped.name, shipped.space, shipped.dimensions, one.count)
     return [face.face_id for face, _ in found]
 
 
 def _segment(shipped: ShippedCollection, entries: Sequence[Entry], repository: Repository) -> Segment:
     own = [(replace(face, collection=shipped.name, origin="hub"), vector) for face, vector in entries]
-    blob = repository.put_blob(segments.pack(shipped.name, shipped.space, own))
+    blob = repository.put_private_blob(segments.pack(shipped.name, shipped.space, own))
     return Segment(blob.sha256, blob.size, len(entries))

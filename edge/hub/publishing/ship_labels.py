@@ -30,11 +30,11 @@ def ship(desk: ReleasePublisher, name: str, state: Path, probe: Path | None = No
     picture = pictures.read(probe) if probe else None
     files = {file: desk.repository.put_blob(data) for file, data in store.files(version).items()}
     _add_backbone(desk, version)
-    blob = desk.repository.put_blob(probe.read_bytes()) if probe else None
+    blob = desk.repository.put_private_blob(probe.read_bytes()) if probe else None
     own = desk.settings.models.model_copy(
         update={"path": (desk.private / SHIPPED, *desk.settings.models.path), "threads": 1}
     )
-    tools = ModelTools(Place(desk.private, desk.repository.blobs, desk.private), own)
+    tools = ModelTools(Place(desk.private, desk.repository.private_blobs, desk.private), own)
     golden = labels_trial.golden(version, store, tools, picture, blob)
     shipped = ShippedLabels(label, version.number, version.space, files, golden)
     with desk.changing() as draft:

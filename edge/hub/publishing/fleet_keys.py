@@ -1,0 +1,126 @@
+"""The keys that releases are sealed with, and one key per device that may open them (``keys/online/fleet.json``).
+
+Whoever has this file can read what is published, and nothing else: it signs nothing. Restore it from a backup with the
+rest of the hub's folder; without it, ``edge hub sealing on`` begins anew and every device needs a new key.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edge.core.errors import InputError, NotFoundError, StoreError
+from edge.core.storage import files
+from edge.releases.sealing import FOLDER, FleetKey, FleetKeys, device_file, for_device, new_key
+
+FILE = "fleet.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FleetState:
+    """What the file holds."""
+
+    enabled: bool = False
+    keys: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    """base64 and seconds since the epoch at which it was made, the newest first"""
+    devices: dict[str, str] = field(default_factory=dict, repr=False)
+    """device -> its own key, base64"""
+
+
+class FleetKeyStore:
+    """The file, and the files of keys below the public folder that follow from it.
+
+    Raises StoreError where a disk does not do its part, InputError for a damaged file.
+    """
+
+    def __init__(self, folder: Path, public: Path) -> None:
+        self.path = folder / FILE
+        self._public = public / FOLDER
+
+    def read(self) -> FleetState:
+        """An empty state where there is no file: a hub that was made before releases were sealed."""
+        try:
+            document = json.loads(self.path.read_bytes())
+            if document["format"] != FORMAT:
+                raise InputError(f"{self.path}: expected format {FORMAT}", "update edge")
+            return FleetState(
+                bool(document["enabled"]),
+                tuple((str(key["key"]), float(key["created"])) for key in document["keys"]),
+                {str(name): str(key) for name, key in document["devices"].items()},
+            )
+        except FileNotFoundError:
+            return FleetState()
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", "check its owner and the disk") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.path}: is damaged", "restore it from a backup; or delete it, and give every device a new key"
+            ) from error
+
+    @property
+    def key(self) -> FleetKey | None:
+        """The key of the next release; None: it is not sealed."""
+        state = self.read()
+        return FleetKey(state.keys[0][0]) if state.enabled else None
+
+    def ring(self) -> FleetKeys:
+        """All keys, for releases that were sealed earlier."""
+        return FleetKeys(tuple(FleetKey(secret) for secret, _ in self.read().keys))
+
+    def switch(self, enabled: bool) -> None:
+        """Seal the next release, or not; a key is made where there is none."""
+        state = self.read()
+        keys = state.keys or ((new_key(), time.time()),)
+        self._write(replace(state, enabled=enabled, keys=keys))
+
+    def device_key(self, device: str) -> str:
+        """The key of ``device``, base64; a new one where it has none."""
+        state = self.read()
+        if device not in state.devices:
+            state = replace(state, devices={**state.devices, device: new_key()})
+            self._write(state)
+        return state.devices[device]
+
+    def remove(self, device: str) -> None:
+        """Leave a device out: the next release is sealed with a new key. Raises NotFoundError."""
+        state = self.read()
+        if device not in state.devices:
+            raise NotFoundError(f"there is no key for a device {device!r}", "edge hub sealing list shows the devices")
+        devices = {name: key for name, key in state.devices.items() if name != device}
+        self._write(replace(state, devices=devices, keys=((new_key(), time.time()), *state.keys)))
+
+    def rotate(self) -> None:
+        """A new key for the next release."""
+        state = self.read()
+        self._write(replace(state, keys=((new_key(), time.time()), *state.keys)))
+
+    def retire(self, used: set[str]) -> None:
+        """Forget the keys that no published release is sealed with (``used``: ids), but for the newest."""
+        state = self.read()
+        kept = tuple(key for i, key in enumerate(state.keys) if i == 0 or FleetKey(key[0]).id in used)
+        if kept != state.keys:
+            self._write(replace(state, keys=kept))
+
+    def _write(self, state: FleetState) -> None:
+        document = {
+            "format": FORMAT,
+            "enabled": state.enabled,
+            "keys": [{"key": key, "created": created} for key, created in state.keys],
+            "devices": state.devices,
+        }
+        ring = FleetKeys(tuple(FleetKey(secret) for secret, _ in state.keys))
+        wanted = {device_file(device): (device, key) for device, key in state.devices.items()}
+        try:
+            files.write_bytes(self.path, json.dumps(document, indent=1).encode())
+            for name, (device, key) in wanted.items():
+                files.write_bytes(self._public / name, for_device(ring, device, key), mode=0o644)
+            for path in self._public.glob("*"):
+                if path.name not in wanted:
+                    path.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: cannot be written: {error.strerror}", "check the disk and its owner"
+            ) from error

@@ -1,0 +1,218 @@
+"""Sealed files of a release: whoever reads the hub's public folder learns no name and no embedding.
+
+Files that name or show people, and the manifest itself, are encrypted with the fleet's key (ChaCha20-Poly1305). A
+device gets the fleet's keys from ``keys/<name>`` beside the blobs, encrypted with its own key (``sync.key``); so the
+fleet's key can be replaced without a visit to the devices, and one device can be left out.
+
+A sealed file: ``MAGIC``, the fleet key's id (8 bytes), a nonce (12), the ciphertext with its tag (16). It is bound to
+the digest of its content, or to the id of its release.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge.core.errors import FetchError, ReleaseError, SettingsError, TrustError
+from edge.core.system.http import Http, RefusedError
+from edge.releases.manifest import MOST, Blob, Release, parse
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+MAGIC = b"edr\x01"
+KEY, ID, NONCE, TAG = 32, 8, 12, 16
+"""bytes"""
+OVERHEAD = len(MAGIC) + ID + NONCE + TAG
+"""bytes by which a sealed file is longer"""
+FOLDER = "keys"
+"""below ``sync.url``"""
+MOST_KEYS = 64 << 10
+"""bytes of a device's file of keys"""
+DEADLINE = 60.0
+"""seconds for a sealed manifest, or for a file of keys"""
+SEALED_SINCE = "0.2.0"
+"""the first edge that opens sealed releases"""
+
+
+def new_key() -> str:
+    """A random key, base64."""
+    return base64.b64encode(os.urandom(KEY)).decode()
+
+
+def device_file(device: str) -> str:
+    """Name of the file that holds the fleet's keys for ``device``: the folder lists no names."""
+    return hashlib.sha256(_purpose(device)).hexdigest()
+
+
+def release_context(release: str) -> str:
+    """What a sealed manifest is bound to."""
+    return f"release {release}"
+
+
+@dataclass(frozen=True)
+class FleetKey:
+    """A key that the devices of a fleet share."""
+
+    secret: str = field(repr=False)
+    """32 bytes, base64"""
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits that do not betray the key."""
+        return hashlib.sha256(b"edge fleet key id " + base64.b64decode(self.secret)).hexdigest()[: 2 * ID]
+
+    def seal(self, data: bytes, context: str) -> bytes:
+        return MAGIC + bytes.fromhex(self.id) + _encrypted(self.secret, data, context.encode())
+
+
+@dataclass(frozen=True)
+class FleetKeys:
+    """The keys that a device was given."""
+
+    keys: tuple[FleetKey, ...]
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """The content of a sealed file. Raises ReleaseError without its key, TrustError where it is another file."""
+        head = len(MAGIC) + ID
+        if not sealed.startswith(MAGIC) or len(sealed) < OVERHEAD:
+            raise TrustError("a sealed file of the release is not one", "publish it again; update edge on this device")
+        wanted = sealed[len(MAGIC) : head].hex()
+        found = next((key for key in self.keys if key.id == wanted), None)
+        if found is None:
+            raise ReleaseError(
+                f"the release is sealed with the fleet's key {wanted}, which this device is not given",
+                "look with 'edge hub sealing list'; the hub's 'public/keys' folder may be an old one",
+            )
+        try:
+            return _decrypted(found.secret, sealed[head:], context.encode())
+        except ValueError as error:
+            raise TrustError(
+                f"a file that is sealed with the fleet's key {wanted} is not what the hub sealed",
+                "publish again; if that does not help, somebody changes files on the way",
+            ) from error
+
+
+def for_device(keys: FleetKeys, device: str, device_key: str) -> bytes:
+    """The fleet's keys as ``device`` fetches them."""
+    document = json.dumps({"format": 1, "keys": [key.secret for key in keys.keys]}).encode()
+    return MAGIC + _encrypted(device_key, document, _purpose(device))
+
+
+def keys_of_device(data: bytes, device: str, device_key: str) -> FleetKeys:
+    """What ``for_device`` was given. Raises TrustError."""
+    try:
+        if not data.startswith(MAGIC):
+            raise ValueError("is not a file of keys")
+        document = json.loads(_decrypted(device_key, data[len(MAGIC) :], _purpose(device)))
+        return FleetKeys(tuple(FleetKey(str(secret)) for secret in document["keys"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrustError(
+            f"the fleet's keys were not sealed for {device} with the key that is set here (sync.key)",
+            f"set sync.key to what 'edge hub sealing key {device}' prints; device.name must be the same there",
+        ) from error
+
+
+@dataclass(frozen=True)
+class OpenedSealing:
+    """The private files of a release: where each is served, and how it is opened."""
+
+    files: Mapping[str, Blob]
+    """sha256 of the content -> the sealed file"""
+    keys: FleetKeys
+
+    def open(self, sha256: str, sealed: bytes) -> bytes:
+        """Raises ReleaseError, TrustError."""
+        data = self.keys.open(sealed, sha256)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise TrustError(f"the sealed file of {sha256} holds another one", "publish it again")
+        return data
+
+
+NOT_SEALED = OpenedSealing({}, FleetKeys(()))
+
+
+def fetch_keys(http: Http, device: str, device_key: str) -> FleetKeys:
+    """The fleet's keys for this device. Raises SettingsError, FetchError, TrustError."""
+    if not device_key:
+        raise SettingsError(
+            "the release is sealed for the fleet, and this device has no key for it",
+            f"at the hub: edge hub sealing key {device}; its line belongs into the settings, or into the credential "
+            "sync-key",
+        )
+    try:
+        data = _fetched(http, f"{http.base}/{FOLDER}/{device_file(device)}", MOST_KEYS)
+    except RefusedError as error:
+        if error.status != 404:
+            raise
+        raise SettingsError(
+            f"the release is sealed for the fleet, and the hub has no keys for a device named {device}",
+            f"at the hub: edge hub sealing key {device}; serve the whole 'public' folder; device.name must be the same",
+        ) from error
+    return keys_of_device(data, device, device_key)
+
+
+def fetch_manifest(http: Http, release: Release, keys: FleetKeys) -> Release:
+    """The whole manifest of a sealed release. Raises FetchError, TrustError, ReleaseError."""
+    assert release.sealing is not None, "it is not sealed"  # noqa: S101
+    blob = release.sealing.manifest
+    if blob is None or blob.size > MOST + OVERHEAD:
+        raise ReleaseError(f"release {release.id}: its sealed manifest is not named as expected", "publish it again")
+    sealed = _fetched(http, f"{http.base}/blobs/{blob.sha256}", blob.size)
+    if hashlib.sha256(sealed).hexdigest() != blob.sha256:
+        raise TrustError(
+            f"{http.base}/blobs/{blob.sha256}: is not the file that was signed",
+            "publish again; if that does not help, somebody changes files on the way",
+        )
+    return opened(release, sealed, keys)
+
+
+def opened(public: Release, sealed: bytes, keys: FleetKeys) -> Release:
+    """The whole manifest of ``public`` from its sealed bytes. Raises TrustError, ReleaseError."""
+    whole = parse(Release, keys.open(sealed, release_context(public.id)))
+    facts = [(one.id, one.created, one.minimum, one.erasure) for one in (public, whole)]
+    if facts[0] != facts[1]:
+        raise ReleaseError(f"release {public.id}: its sealed manifest is that of {whole.id}", "publish it again")
+    return whole
+
+
+def _fetched(http: Http, url: str, most: int) -> bytes:
+    data = bytearray()
+    with http.get(url) as response:
+        for piece in response.pieces(DEADLINE):
+            data += piece
+            if len(data) > most:
+                raise TrustError(f"{url}: is longer than {most} bytes", "find out who serves it")
+    if not data:
+        raise FetchError(f"{url}: is empty", "it is tried again later")
+    return bytes(data)
+
+
+def _purpose(device: str) -> bytes:
+    return f"edge/v1 fleet keys of {device}".encode()
+
+
+def _encrypted(key: str, data: bytes, context: bytes) -> bytes:
+    nonce = os.urandom(NONCE)
+    return nonce + _cipher(key).encrypt(nonce, data, context)
+
+
+def _decrypted(key: str, data: bytes, context: bytes) -> bytes:
+    """Raises ValueError."""
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return _cipher(key).decrypt(data[:NONCE], data[NONCE:], context)
+    except InvalidTag as error:
+        raise ValueError("another key, or another file") from error
+
+
+def _cipher(key: str) -> ChaCha20Poly1305:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    return ChaCha20Poly1305(base64.b64decode(key))
