@@ -55,6 +55,7 @@ def train(
       edge labels train pets photos/
       edge labels train parts parts.manifest --detector yolov8n-416 --test parts-test.manifest
     """
+    from edge.inference.pool import ModelPool
     from edge.labels import trainer as teach
     from edge.labels.evaluation import split
     from edge.labels.store import Labels
@@ -62,7 +63,7 @@ def train(
     chosen, state = state_of(ctx)
     found = read(source, chosen)
     learn, testing = (list(found.examples), list(read(test, chosen).examples)) if test else split(found.examples)
-    teacher = teach.load(base, detectors, chosen, state)
+    teacher = teach.load(base, detectors, ModelPool(chosen.models, state))
     began = time.perf_counter()
     with bar("learning", len(learn) + len(testing)) as progress:
         made, rows = teacher.train(learn, testing, variants, progress.advance)

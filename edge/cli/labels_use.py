@@ -37,6 +37,7 @@ def evaluate(
     """
     from edge.core.imaging import drawing
     from edge.core.storage import files
+    from edge.inference.pool import ModelPool
     from edge.labels import classifier as custom_labels
     from edge.labels import trainer as teach
     from edge.labels.evaluation import picture as drawn
@@ -46,7 +47,7 @@ def evaluate(
     store = Labels(state)
     version = store.version(name, number)
     found = read(source, chosen)
-    teacher = teach.load(version.base, version.detectors, chosen, state)
+    teacher = teach.load(version.base, version.detectors, ModelPool(chosen.models, state))
     custom_labels.check_space(version, teacher.embedder.space.fingerprint)
     with bar("looking", len(found.examples)) as progress:
         rows = teacher.test_rows(found.examples, progress.advance)
@@ -90,6 +91,7 @@ def predict(
     """
     from edge.core.errors import InputError
     from edge.core.imaging import image as pictures
+    from edge.inference.pool import ModelPool
     from edge.labels import classifier as custom_labels
     from edge.labels import trainer as teach
     from edge.labels.store import Labels
@@ -99,7 +101,7 @@ def predict(
     chosen, state = state_of(ctx)
     store = Labels(state)
     version = store.version(name, number)
-    teacher = teach.load(version.base, version.detectors, chosen, state)
+    teacher = teach.load(version.base, version.detectors, ModelPool(chosen.models, state))
     custom_labels.check_space(version, teacher.embedder.space.fingerprint)
     head = store.head(version)
     files = [file for image in images for file in finder.image_files(image)]

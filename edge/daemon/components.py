@@ -228,6 +228,7 @@ class CommandService(Component):
     def start(self) -> None:
         from edge.daemon.erasure import SubjectEraser
         from edge.daemon.remote_commands import CommandContext
+        from edge.inference.pool import ModelPool
 
         context = self._context
         context.watchdog.watch("commands", self._commands.pulse, LONG)
@@ -242,6 +243,7 @@ class CommandService(Component):
                 forget=SubjectEraser(context).forget,
                 reload=context.reload,
                 restart=context.restart,
+                models=ModelPool(context.effective_settings.models, context.state, threads=1),
             )
         )
 

@@ -25,6 +25,7 @@ from edge.core.settings.schema import Settings
 from edge.core.storage import layout
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Frame
+from edge.inference.pool import ModelPool
 from edge.mqtt.client import MqttClient
 from edge.mqtt.command_auth import CommandAnswer, Counters, Done, Gate, response_topic, to_json
 from edge.mqtt.inflight import Ack
@@ -44,6 +45,8 @@ WAITING = 16
 """commands that wait for their turn; more are told to come back"""
 ANSWER_SECONDS = 2.0
 """that what ends the daemon waits for its answer to leave"""
+IDLE_SECONDS = 60.0
+"""without a command, after which the models of commands are unloaded"""
 
 
 Forgets = Callable[[str], "ErasureReport"]
@@ -71,6 +74,8 @@ class CommandContext:
     """removes a subject from everything on this device"""
     reload: Callable[[], None]
     restart: Callable[[], None]
+    models: ModelPool
+    """of the thread that runs commands"""
 
 
 class RemoteCommands:
@@ -90,7 +95,7 @@ class RemoteCommands:
             self._topics.device, settings.commands.keys, operations(host), Counters(host.state / layout.COMMANDS.name),
             signed_seconds=settings.commands.signed_seconds, trusted={"camera"} if switches else (),
         )  # fmt: skip
-        self._thread = threading.Thread(target=self._run, args=(gate,), name="commands", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(gate, host.models), name="commands", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -113,8 +118,8 @@ class RemoteCommands:
                 operation, message, CommandAnswer(operation, "busy", "too many commands wait: try again later"), None
             )
 
-    def _run(self, gate: Gate) -> None:
-        while (one := self._waiting.get()) is not None:
+    def _run(self, gate: Gate, models: ModelPool) -> None:
+        while (one := self._next(models)) is not None:
             self.pulse.beat()
             operation, message = one
             try:
@@ -124,6 +129,14 @@ class RemoteCommands:
                 answer, then = CommandAnswer(operation, "failed", f"{type(error).__name__}: see the log"), None
             self._say(operation, message, answer, then)
             self.pulse.rest()
+
+    def _next(self, models: ModelPool) -> tuple[str, Incoming] | None:
+        """The next command, None to stop; where none comes for a while, ``models`` are unloaded."""
+        while True:
+            try:
+                return self._waiting.get(timeout=IDLE_SECONDS if len(models) else None)
+            except queue.Empty:
+                models.clear()
 
     def _say(self, operation: str, message: Incoming, answer: CommandAnswer, then: Callable[[], None] | None) -> None:
         said = threading.Event()
@@ -183,10 +196,9 @@ def _enroll(host: CommandContext, given: dict[str, Any]) -> Done:
     picture = pictures.decode(data, "image")
     section = host.settings.labels.get(label)
     name = _text(given, "collection", section.collection if section else "")
-    one_thread = host.settings.model_copy(update={"models": host.settings.models.model_copy(update={"threads": 1})})
-    looks = finder.load(one_thread, host.state, label)
+    extractor = finder.load(host.settings, host.state, label, models=host.models)
     collection = host.collections.get_or_create(name)
-    done = Enroller(collection).enroll_picture(picture, hashlib.sha256(data).hexdigest(), subject, looks)
+    done = Enroller(collection).enroll_picture(picture, hashlib.sha256(data).hexdigest(), subject, extractor)
     if done.face is None:
         why = HINTS.get(done.reason, done.reason).format(label=label)
         raise InputError(why, "send another picture", code=done.reason)

@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 class ModelPool:
     """Detectors and embedders by name, with one interpreter each. Threads may ask; one thread at a time may use.
 
+    ``threads``: of each interpreter; None: as ``models.threads`` says.
     Raises NotFoundError and ModelError for a model that cannot be had.
     """
 
-    def __init__(self, settings: ModelSettings, state: Path) -> None:
-        self._settings, self._state = settings, state
+    def __init__(self, settings: ModelSettings, state: Path, threads: int | None = None) -> None:
+        self._settings = settings if threads is None else settings.model_copy(update={"threads": threads})
+        self._state = state
         self._lock = threading.Lock()
         self._detectors: dict[str, Detector] = {}
         self._embedders: dict[str, Embedder] = {}
+
+    def clear(self) -> None:
+        """Let all of them go; the next that is asked for is loaded anew."""
+        with self._lock:
+            self._detectors.clear()
+            self._embedders.clear()
 
     def __len__(self) -> int:
         """Interpreters that are loaded."""

@@ -93,7 +93,7 @@ def teller(
     replaces: Mapping[str, str],
     load_embedder: Callable[[str], Embedder],
 ) -> LabelClassifier:
-    """A version with its backbone, ready for the cameras that name it. ``replaces``: as a release does.
+    """A version with its backbone, ready for the cameras that name it. ``replaces``: see ``check_detectors``.
 
     Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the one here,
     SettingsError where a camera does not use the detector whose regions it tells.
@@ -130,10 +130,12 @@ def check_space(version: Version, space: str) -> None:
 def check_detectors(
     name: str, version: Version, settings: Settings, replaces: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Raises SettingsError for a camera that names this version and lacks the detectors whose regions it tells."""
+    """Raises SettingsError for a camera that names this version and lacks the detectors whose regions it tells.
+
+    ``replaces``: detector -> the one that has taken its place in a release; it finds the regions as well.
+    """
     for camera in settings.cameras:
-        used = {*camera.detectors, *(replaces.get(one, one) for one in camera.detectors)}
-        lacking = [one for one in version.detectors if one not in used]
+        lacking = [one for one in version.detectors if replaces.get(one, one) not in camera.detectors]
         if name in camera.custom_labels and lacking and camera.enabled:
             raise SettingsError(
                 f"labels {name!r} tell regions of detector {lacking[0]!r}, which camera {camera.name!r} does not use",

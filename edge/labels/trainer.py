@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +21,7 @@ from edge.labels.training_rows import StoredRows
 from edge.labels.version import Made, Version
 
 if TYPE_CHECKING:
-    from edge.core.settings.schema import Settings
+    from edge.inference.pool import ModelPool
     from edge.labels.classifier import Prediction
 
 BASE = "mobilenet-v1-extractor-224"
@@ -118,9 +117,6 @@ class LabelTrainer:
             )
 
 
-def load(base: str, detectors: Sequence[str], settings: Settings, state: Path) -> LabelTrainer:
-    """The teacher of these models. Raises NotFoundError, ModelError."""
-    from edge.inference.load import load_detector, load_embedder
-
-    embedder = load_embedder(base, settings.models, state)
-    return LabelTrainer(embedder, [load_detector(name, settings.models, state) for name in detectors])
+def load(base: str, detectors: Sequence[str], models: ModelPool) -> LabelTrainer:
+    """The trainer of these models, for the thread of the pool. Raises NotFoundError, ModelError."""
+    return LabelTrainer(models.embedder(base), [models.detector(name) for name in detectors])

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError, ModelError, NotFoundError
 from edge.core.system import systemd as sdnotify
 from edge.inference import load
-from edge.inference import model as models
-from edge.inference import validation as check
 from edge.labels import classifier as custom_labels
 from edge.labels.protocols import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
@@ -25,14 +23,12 @@ from edge.recognition.subject_search import SubjectSearch
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.core.settings.vision import LabelSettings, ModelSettings
+    from edge.core.settings.vision import LabelSettings
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
     from edge.recognition.store.collection import Collection
 
 log = logging.getLogger(__name__)
-
-Loaded = TypeVar("Loaded")
 
 OPENING = 300
 """seconds that a start may take for one collection: a million faces are read, or their index is verified"""
@@ -59,19 +55,21 @@ def load_model_set(
     release: str = "",
     replaces: Mapping[str, str] = MappingProxyType({}),
 ) -> LoadedModels:
-    """Models and collections as the settings name them; ``replaces``: detector that they name -> the one to load.
+    """Models and collections as the settings in force name them.
+
+    ``release``: whose custom labels come first; ``replaces``: models that it has put in the place of others.
 
     A detector or a recognizer that cannot be used is reported as a problem; the daemon works without it. Raises
     the error of the detector where none at all can be used.
     """
     problems: dict[str, str] = {}
-    detectors = _detectors(settings, state, problems, replaces)
+    detectors = _detectors(settings, state, problems)
     recognizers: dict[str, FaceRecognizer] = {}
     embedders: dict[str, Embedder] = {}
 
     def embedder_of(name: str) -> Embedder:
         if name not in embedders:
-            embedders[name] = _tried(load.load_embedder, name, settings, state)
+            embedders[name] = load.load_embedder(name, settings.models, state)
         return embedders[name]
 
     anchors = RejectionIndex(state)
@@ -93,15 +91,13 @@ def load_model_set(
     return LoadedModels(ModelSet(release, detectors, scores, recognizers, tellers), problems, loaded)
 
 
-def _detectors(
-    settings: Settings, state: Path, problems: dict[str, str], replaces: Mapping[str, str]
-) -> dict[str, Detector]:
+def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
     """By the name that the cameras have for them."""
     detectors: dict[str, Detector] = {}
     failure: EdgeError | None = None
     for name in dict.fromkeys(name for camera in settings.cameras for name in camera.detectors):
         try:
-            detectors[name] = _tried(load.load_detector, replaces.get(name, name), settings, state)
+            detectors[name] = load.load_detector(name, settings.models, state)
         except (ModelError, NotFoundError) as error:
             failure = error
             problems[f"detector {name}"] = str(error)
@@ -128,15 +124,6 @@ def _tellers(
             problems[custom_labels.part(name)] = str(error)
             log.error("custom labels %s disabled: %s", name, error)
     return tellers
-
-
-def _tried(
-    load_model: Callable[[str, ModelSettings, Path], Loaded], name: str, settings: Settings, state: Path
-) -> Loaded:
-    """Load a model, after a child process has survived it."""
-    if settings.models.check:
-        check.ensure(models.find(name, models.folders(settings.models, state)), settings.models, state)
-    return load_model(name, settings.models, state)
 
 
 def _collection(collections: Collections, label: LabelSettings, embedder: Embedder) -> Collection:

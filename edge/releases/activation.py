@@ -44,7 +44,10 @@ def models_of(models: ModelSettings, folder: Path) -> ModelSettings:
 
 
 def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
-    """The settings in force under a release: its models first, its collections for its labels."""
+    """The settings in force under a release: its models before all others, its collections for its labels.
+
+    What its models replace is named by the name of the replacement, in cameras and labels alike.
+    """
     labels = {
         name: label.model_copy(
             update={
@@ -56,7 +59,13 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
         else label
         for name, label in settings.labels.items()
     }
-    changed: dict[str, object] = {"labels": labels, "models": models_of(settings.models, folder)}
+    cameras = tuple(
+        camera.model_copy(update={"detectors": tuple(release.replaces.get(name, name) for name in camera.detectors)})
+        for camera in settings.cameras
+    )
+    changed: dict[str, object] = {
+        "labels": labels, "cameras": cameras, "models": models_of(settings.models, folder),
+    }  # fmt: skip
     if release.taxonomy:
         changed["api"] = settings.api.model_copy(update={"taxonomy": folder / TAXONOMY})
     return settings.model_copy(update=changed)
@@ -74,12 +83,7 @@ def in_force(settings: Settings, state: Path) -> Settings:
         release = store.manifest(current)
     except (NotFoundError, StoreError):
         return settings  # the daemon reports what is wrong with it
-    changed = settings_of(settings, release, store.path(current))
-    cameras = tuple(
-        camera.model_copy(update={"detectors": tuple(release.replaces.get(name, name) for name in camera.detectors)})
-        for camera in settings.cameras
-    )
-    return changed.model_copy(update={"cameras": cameras})
+    return settings_of(settings, release, store.path(current))
 
 
 def prepare(

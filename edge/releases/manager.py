@@ -27,7 +27,7 @@ from edge.pipeline.loader import LoadedModels, load_model_set
 from edge.recognition.store.collections import Collections
 from edge.releases import activation
 from edge.releases.expiry import EXPIRY, expiring
-from edge.releases.manifest import ShippedLabels
+from edge.releases.manifest import Release, ShippedLabels
 from edge.releases.probation import Probation
 from edge.releases.release_store import ReleaseStore
 from edge.releases.update_state import UpdateState
@@ -218,16 +218,19 @@ class ReleaseManager:
             raise ReleaseError(f"{part}: {problem}")
         activation.swap(self._collections, renames)
         log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)
-        return replace(assembled, bundle=self._named(assembled, settings))
+        return replace(assembled, bundle=self._named(assembled, settings, manifest))
 
-    def _named(self, assembled: LoadedModels, settings: Settings) -> ModelSet:
-        """The bundle with its collections under their own names, ready to be searched."""
+    def _named(self, assembled: LoadedModels, settings: Settings, manifest: Release) -> ModelSet:
+        """The model set with its collections under their own names, its detectors under those that cameras use."""
         recognizers = {}
         for label, recognizer in assembled.bundle.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
             log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
             recognizers[label] = replace(recognizer, search=recognizer.search.within(collection))
-        return replace(assembled.bundle, recognizers=recognizers)
+        named = {name for camera in self._settings.cameras for name in camera.detectors}
+        loaded = assembled.bundle.detectors
+        detectors = {name: loaded[used] for name in named if (used := manifest.replaces.get(name, name)) in loaded}
+        return replace(assembled.bundle, recognizers=recognizers, detectors=detectors)
 
     def _take_over(
         self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]

@@ -23,6 +23,17 @@ def test_a_model_is_loaded_once_and_shared(tmp_path: Path) -> None:
     assert len(pool) == 2
 
 
+def test_a_cleared_pool_loads_anew_with_the_threads_it_was_given(tmp_path: Path) -> None:
+    pool = ModelPool(ModelSettings(threads=4), tmp_path, threads=1)
+    first = pool.detector("edge-face-detector-1")
+
+    pool.clear()
+
+    assert len(pool) == 0
+    assert pool.detector("edge-face-detector-1") is not first
+    assert pool._settings.threads == 1
+
+
 def test_a_model_that_is_not_there_is_told_each_time(tmp_path: Path) -> None:
     pool = ModelPool(ModelSettings(), tmp_path)
     for _ in range(2):

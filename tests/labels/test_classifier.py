@@ -119,7 +119,13 @@ def test_a_camera_without_the_detector_is_refused_unless_a_release_put_it_in_pla
     a_version(tmp_path, space=SPACE_NAME, detectors=("new",))
     with pytest.raises(SettingsError, match="detector 'new', which camera 'yard' does not use"):
         custom_labels.teller("helmets", settings_of("helmets", detectors=("old",)), tmp_path, "", {}, backbone_of)
-    settings = settings_of("helmets", detectors=("old",))
+    settings = settings_of("helmets", detectors=("new",))
+    assert custom_labels.teller("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
+
+
+def test_a_version_of_a_replaced_detector_works_with_the_one_in_its_place(tmp_path: Path) -> None:
+    a_version(tmp_path, space=SPACE_NAME, detectors=("old",))
+    settings = settings_of("helmets", detectors=("new",))
     assert custom_labels.teller("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
 
 

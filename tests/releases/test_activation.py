@@ -11,7 +11,8 @@ import pytest
 from rigs.release_simulator import SPACE, some_faces
 
 from edge.core.errors import InputError, ReleaseError, StoreError
-from edge.core.settings.vision import CollectionSettings
+from edge.core.settings.schema import Settings
+from edge.core.settings.vision import CameraSettings, CollectionSettings, LabelSettings
 from edge.core.types import Face
 from edge.recognition.store import segments
 from edge.recognition.store.collections import Collections
@@ -239,3 +240,21 @@ def test_going_back_remembers_what_was_bad(board: Board) -> None:
     assert (board.slots.current, board.ledger.bad("r2")) == ("r1", "too slow")
     assert contents.go_back(board.slots, board.ledger, "also bad") == ""
     assert board.slots.current == ""
+
+
+def test_a_release_replaces_models_in_cameras_and_labels_alike(tmp_path: Path) -> None:
+    label, face = (LabelSettings(embedder=name, collection="staff") for name in ("old-embedder", "other"))
+    door, yard = (CameraSettings(name=name, detectors=("old", "third")) for name in ("door", "yard"))
+    settings = Settings(cameras=(door, yard), labels={"face": label, "cat": face, "dog": LabelSettings()})
+    release = Release("r1", 1.79e9, replaces={"old": "new", "old-embedder": "new-embedder"})
+    slots = ReleaseStore(tmp_path)
+    slots.prepare()
+    slots.install(release)
+    slots.activate("r1", "")
+
+    changed = contents.settings_of(settings, release, slots.path("r1"))
+
+    assert [camera.detectors for camera in changed.cameras] == [("new", "third")] * 2
+    assert [one.embedder for one in changed.labels.values()] == ["new-embedder", "other", ""]
+    assert changed.models.path[0] == slots.path("r1") / "models"
+    assert contents.in_force(settings, tmp_path) == changed

@@ -60,7 +60,7 @@ class Service:
         self.settings, self.state = settings, state
         self.pages = pages
         self.buckets = Buckets(settings.api.buckets)
-        self.models = ModelPool(settings.models.model_copy(update={"threads": 1}), state)
+        self.models = ModelPool(settings.models, state, threads=1)
         self.vision = Vision(settings, self.models)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)

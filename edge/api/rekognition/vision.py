@@ -33,7 +33,7 @@ class Vision:
     """Detectors and embedder of the settings, of one pool. ``closely``: look at parts of a still as well."""
 
     def __init__(self, settings: Settings, models: ModelPool, *, closely: bool = True) -> None:
-        self._settings, self._models = settings, models
+        self._settings, self.models = settings, models
         self._tiles = settings.api.tiles if closely else 0
         self._told = False
 
@@ -75,13 +75,13 @@ class Vision:
             log.warning("labels are those of faces alone: edge models get ssd-mobilenet-v1-coco --use adds objects")
         self._told = True
         for name in self._names():
-            detector = self._models.detector(name)
+            detector = self.models.detector(name)
             seen = detector.detect(picture, dict.fromkeys(detector.labels, score))
             found += self._looked_closely(detector, seen, picture, score)
         return found
 
     def _knows_more(self, name: str) -> bool:
-        return bool(set(self._models.detector(name).labels) - {self._settings.api.label})
+        return bool(set(self.models.detector(name).labels) - {self._settings.api.label})
 
     def _looked_closely(
         self, detector: Detector, seen: list[Detection], picture: Picture, score: float = 0.0
@@ -100,14 +100,14 @@ class Vision:
 
     def must_know(self, label: str) -> None:
         """Raises SettingsError where no detector knows a label."""
-        if not any(label in self._models.detector(name).labels for name in self._names()):
+        if not any(label in self.models.detector(name).labels for name in self._names()):
             raise SettingsError(
                 f"none of the detectors {', '.join(self._names())} knows {label!r}",
                 "edge models get ssd-mobilenet-v1-coco --use",
             )
 
     def embedder(self) -> Embedder:
-        return self._models.embedder(self._settings.api.embedder or self._label_embedder())
+        return self.models.embedder(self._settings.api.embedder or self._label_embedder())
 
     def _label_embedder(self) -> str:
         label = self._settings.labels.get(self._settings.api.label)
@@ -123,7 +123,7 @@ class Vision:
 
     def face_detector(self) -> Detector:
         for name in self._names():
-            detector = self._models.detector(name)
+            detector = self.models.detector(name)
             if self._settings.api.label in detector.labels:
                 return detector
         raise SettingsError(

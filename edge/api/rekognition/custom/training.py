@@ -19,6 +19,7 @@ from edge.core.settings.schema import Settings
 from edge.core.storage import layout
 from edge.core.storage.buckets import Buckets
 from edge.core.system.hardware import lower_priority
+from edge.inference.pool import ModelPool
 from edge.labels import classifier as custom_labels
 from edge.labels import trainer as teach
 from edge.labels.evaluation import split, summary
@@ -42,14 +43,10 @@ class Training:
     """Trains versions, and asks those that run."""
 
     def __init__(self, settings: Settings, state: Path, projects: Projects, buckets: Buckets) -> None:
-        alone = settings.models.model_copy(update={"threads": 1})
-        self._settings = settings.model_copy(update={"models": alone})
-        self._state, self._projects, self._buckets = state, projects, buckets
+        self._settings, self._state, self._projects, self._buckets = settings, state, projects, buckets
         self.heads = Labels(state / FOLDER)
         self._one = threading.Lock()
-        self._predicting = threading.Lock()
         self._running: dict[tuple[str, str], threading.Thread] = {}
-        self._teachers: dict[tuple[str, ...], teach.LabelTrainer] = {}
 
     def start(
         self, version: ProjectVersion, arn: str, learn: Sequence[Example], test: Sequence[Example]
@@ -89,20 +86,16 @@ class Training:
             seconds=source.seconds,
         )
 
-    def predict(self, version: ProjectVersion, picture: Picture, least: float | None) -> list[Prediction]:
-        """On the models lane. Raises ApiError for a version that does not run, SpaceError."""
+    def predict(
+        self, version: ProjectVersion, picture: Picture, least: float | None, models: ModelPool
+    ) -> list[Prediction]:
+        """On the thread of ``models``. Raises ApiError for a version that does not run, SpaceError."""
         if version.status != "RUNNING":
             raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
         found = self.heads.version(head_name(version.project), version.head)
-        with self._predicting:  # an interpreter serves one thread; pictures and videos ask from two
-            teacher = self._teachers.get(found.detectors)
-            if teacher is None:
-                teacher = self._teachers[found.detectors] = self._teacher(found.detectors)
-            custom_labels.check_space(found, teacher.embedder.space.fingerprint)
-            return teacher.predict(found, self.heads.head(found), picture, least)
-
-    def _teacher(self, detectors: Sequence[str]) -> teach.LabelTrainer:
-        return teach.load(teach.BASE, detectors, self._settings, self._state)
+        trainer = teach.load(teach.BASE, found.detectors, models)
+        custom_labels.check_space(found, trainer.embedder.space.fingerprint)
+        return trainer.predict(found, self.heads.head(found), picture, least)
 
     def _detectors(self) -> tuple[str, ...]:
         """Detectors of things: those that a face detector's only label is not all of."""
@@ -136,7 +129,9 @@ class Training:
         if not test:
             learn, test = split(learn)
         boxed = any(example.boxed for example in learn)
-        made, _ = self._teacher(self._detectors() if boxed else ()).train(learn, test)
+        # a pool of this training alone: its interpreters go when it ends
+        models = ModelPool(self._settings.models, self._state, threads=1)
+        made, _ = teach.load(teach.BASE, self._detectors() if boxed else (), models).train(learn, test)
         saved = self.heads.save(head_name(version.project), made)
         ended = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
         bucket, key = version.output["S3Bucket"], summary_key(version)

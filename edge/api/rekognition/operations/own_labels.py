@@ -38,7 +38,7 @@ def detect_moderation_labels(call: Call) -> dict[str, Any]:
     if "ProjectVersion" in call.members:
         version = arns.version(call, "ProjectVersion")
         _, picture = call.service.image(call["Image"])
-        found = call.service.training.predict(version, picture, lowest / 100)
+        found = call.service.training.predict(version, picture, lowest / 100, call.service.vision.models)
         labels = [_moderation("", one.label, one.probability, 1) for one in found]
         return {"ModerationLabels": labels, "ProjectVersion": call["ProjectVersion"], "ContentTypes": []}
     check_moderation(call.service)
@@ -87,7 +87,7 @@ def detect_protective_equipment(call: Call) -> dict[str, Any]:
     faces = [one.detection for one in vision.faces(picture)]
     worn = _seen(call.service, vision, picture, set(mapping), MIN_CONFIDENCE / 100)
     for person in people:
-        worn += _seen_closely(call.service, picture, person, set(mapping))
+        worn += _seen_closely(call.service, vision, picture, person, set(mapping))
     worn = [replace(one, label=mapping[one.label]) for one in worn]
     persons = [_person(number, person, faces, worn) for number, person in enumerate(people)]
     answer: dict[str, Any] = {"ProtectiveEquipmentModelVersion": EQUIPMENT_VERSION, "Persons": persons}
@@ -99,16 +99,18 @@ def detect_protective_equipment(call: Call) -> dict[str, Any]:
 def _seen(service: Service, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
     """Mapped labels of the whole picture; those that have no box are about all of it."""
     found = [one for one in vision.things(picture, score) if one.label in wanted]
-    return found + _predicted(service, picture, wanted, score)
+    return found + _predicted(service, vision, picture, wanted, score)
 
 
-def _predicted(service: Service, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
+def _predicted(service: Service, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
     running = [one for one in service.projects.versions() if one.status == "RUNNING"]
-    found = [one for version in running for one in service.training.predict(version, picture, score)]
+    found = [one for version in running for one in service.training.predict(version, picture, score, vision.models)]
     return [Detection(one.label, one.probability, one.box or WHOLE) for one in found if one.label in wanted]
 
 
-def _seen_closely(service: Service, picture: Picture, person: Detection, wanted: set[str]) -> list[Detection]:
+def _seen_closely(
+    service: Service, vision: Vision, picture: Picture, person: Detection, wanted: set[str]
+) -> list[Detection]:
     """What custom labels say of one person alone, in fractions of the whole picture."""
     place = person.box.clipped()
     left, top = int(place.left * picture.width) // 2 * 2, int(place.top * picture.height) // 2 * 2
@@ -117,7 +119,8 @@ def _seen_closely(service: Service, picture: Picture, person: Detection, wanted:
         return []
     part = pictures.cut(picture, left, top, min(right, picture.width), min(bottom, picture.height))
     return [
-        replace(one, box=_placed(one.box, place)) for one in _predicted(service, part, wanted, MIN_CONFIDENCE / 100)
+        replace(one, box=_placed(one.box, place))
+        for one in _predicted(service, vision, part, wanted, MIN_CONFIDENCE / 100)
     ]
 
 

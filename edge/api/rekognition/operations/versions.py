@@ -145,7 +145,9 @@ def detect_custom_labels(call: Call) -> dict[str, Any]:
     if version.status != "RUNNING":
         raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
     _, picture = call.service.image(call["Image"])
-    found = call.service.training.predict(version, picture, None if least is None else least / 100)
+    found = call.service.training.predict(
+        version, picture, None if least is None else least / 100, call.service.vision.models
+    )
     labels = [
         {
             "Name": one.label,

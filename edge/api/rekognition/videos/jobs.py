@@ -44,8 +44,8 @@ class VideoJobs:
     def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
         self.store = JobStore(state)
         self._service, self._publish, self._topics = service, publish, service.topics
-        one_thread = service.settings.models.model_copy(update={"threads": 1})
-        self._vision = Vision(service.settings, ModelPool(one_thread, state), closely=False)
+        models = ModelPool(service.settings.models, state, threads=1)
+        self._vision = Vision(service.settings, models, closely=False)
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._waiting_to_be_told = False
