@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.labels.classifier import Prediction
     from edge.labels.refit import Refitted
-    from edge.recognition.review.question import ReviewQuestion
+    from edge.recognition.review.label_questions import PictureQuestions
+    from edge.recognition.review.queue import ReviewQueue
 
 
 @click.command()
@@ -107,21 +108,21 @@ def predict(
     files = [file for image in images for file in finder.image_files(image)]
     answers: list[dict[str, Any]] = []
     questions = LabelQuestions(version, head, teacher.embedder, teacher.detectors)
-    asked: list[ReviewQuestion] = []
-    with bar("looking", len(files)) as progress:
+    queued = 0
+    with _queue(chosen, state) if ask else nullcontext() as queue, bar("looking", len(files)) as progress:
         for file in files:
             try:
                 picture = pictures.read(file)
                 found = teacher.predict(version, head, picture, threshold)
-                if ask:
-                    asked += questions.of(picture, file.name, time.time())
+                if queue is not None:
+                    queued += _put(queue, questions.of(picture, file.name, time.time()))
                 answers.append({"path": str(file), "labels": [_prediction(one) for one in found]})
             except InputError as error:
                 answers.append(
                     {"path": str(file), "labels": [], "error": {"code": error.code, "message": error.message}}
                 )
             progress.advance()
-    queued = _queued(asked, chosen, state) if ask else 0
+    queued = min(queued, chosen.review.most)
     if as_json:
         print_json({"name": name, "version": version.number, "images": answers, **({"queued": queued} if ask else {})})
     else:
@@ -132,14 +133,20 @@ def predict(
         ctx.exit(3)
 
 
-def _queued(asked: Sequence[ReviewQuestion], chosen: Settings, state: Path) -> int:
-    """Put the questions into the queue, with their pictures: they were given here. How many it keeps."""
+def _queue(chosen: Settings, state: Path) -> ReviewQueue:
+    """The review queue; it keeps the pictures whatever ``review.crops`` says: they were given here."""
     from edge.recognition.review.queue import ReviewQueue
 
-    kept = asked[-chosen.review.most :]
-    with ReviewQueue(state, chosen.review.model_copy(update={"crops": True})) as queue:
-        queue.put(kept)
-    return len(kept)
+    return ReviewQueue(state, chosen.review.model_copy(update={"crops": True}))
+
+
+def _put(queue: ReviewQueue, asked: PictureQuestions) -> int:
+    """Put the questions about a picture into the queue. How many."""
+    if asked.picture is None:
+        queue.put(asked.questions)
+    else:
+        queue.put_picture(asked.picture, asked.questions)
+    return len(asked.questions)
 
 
 @click.command()
@@ -158,6 +165,7 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
       edge labels refit pets
     """
     from edge.labels import refit as learning
+    from edge.labels import trainer as teach
     from edge.labels.store import Labels
     from edge.recognition.review.queue import ReviewQueue
 
@@ -165,8 +173,10 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
     store = Labels(state)
     version = store.version(name)
     with ReviewQueue(state, chosen.review) as queue:
+        if queue.pictures.pending(name):
+            queue.pictures.embed(version, teach.load(version.base, version.detectors, chosen, state))
         confirmed = queue.examples.of(name, version.space)
-    if len(confirmed) <= version.confirmed and not force:
+    if learning.answers_of(confirmed) <= version.confirmed and not force:
         click.echo(f"nothing was confirmed about {name} since version {version.number}", err=True)
         ctx.exit(3)
     done = learning.refit(store, name, confirmed, force)

@@ -146,7 +146,7 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
     with _opened(ctx) as (queue, _):
         try:
-            count = answers.export(folder, queue.answers())
+            count = answers.export(folder, queue.answers(), queue.pictures.corrected())
         except OSError as error:
             raise StoreError(f"{folder}: cannot be written: {error.strerror}", "name a folder of yours") from error
     if as_json:

@@ -133,6 +133,11 @@ class LabelUpdater(Component):
         assert self._queue is not None  # noqa: S101
         board.lower_priority()
         try:
+            if self._queue.pictures.pending(name):
+                from edge.labels.trainer import load
+
+                trainer = load(version.base, version.detectors, self._settings, self._state)
+                self._queue.pictures.embed(version, trainer)
             done = refit(self._labels, name, self._queue.examples.of(name, version.space))
         except EdgeError as error:
             log.warning("custom labels %s: nothing learned from answers: %s", name, error)

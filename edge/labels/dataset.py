@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,7 +20,7 @@ from edge.core.types import WHOLE, Box, Detection, Picture
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.labels.classifier import regions, seen
-from edge.labels.examples import Example
+from edge.labels.examples import Annotation, ConfirmedExample, Example
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,6 +107,30 @@ def rows_of(
             rows.used.append(example)
         progress()
     return rows
+
+
+def confirmed_regions(
+    picture: Picture,
+    marks: Sequence[Annotation],
+    embedder: Embedder,
+    detectors: Sequence[Detector],
+    regions: Sequence[str],
+    question: int,
+) -> list[ConfirmedExample]:
+    """What a picture teaches a head of these ``regions`` whose boxes a person drew: each box, and what is on none."""
+    rows = TrainingRows()
+    random = np.random.default_rng(SEED)
+    for place, labels, called in _places(picture, Example(Path(), tuple(marks)), detectors, False, rows):
+        rows.vectors += _embedded(embedder, picture, place, 0, random)
+        rows.labels.append(labels)
+        rows.called.append(called)
+        rows.groups.append(0)
+    within = rows.within(regions)
+    stacked = within.stacked(embedder.space.dimensions, regions)
+    return [
+        ConfirmedExample(question, next(iter(labels), None), vector)
+        for labels, vector in zip(within.labels, stacked, strict=True)
+    ]
 
 
 def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArray:

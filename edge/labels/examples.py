@@ -76,6 +76,7 @@ class ConfirmedExample:
     """An embedding, and what it shows."""
 
     question: int
+    """that was answered; negative: the picture whose boxes were corrected"""
     label: str | None
     """None: none of the labels"""
     vector: FloatArray

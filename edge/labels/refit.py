@@ -37,7 +37,7 @@ class Refitted:
     after: Evaluation
     used: bool
     answers: int
-    """that it learned from"""
+    """that it learned from: questions, and pictures with corrected boxes"""
     left_out: tuple[str, ...]
     """new labels with too few answers"""
 
@@ -66,15 +66,21 @@ def refit(store: Labels, name: str, confirmed: Sequence[ConfirmedExample], force
     before = examine(store.head(version), taught.test_vectors, taught.test_truth)
     after = examine(head, wider.test_vectors, wider.test_truth)
     learned, tested = store.examples(version)
+    answers = answers_of(usable)
     made = Made(
         head, after, version.base, version.space, version.detectors, learned, tested, version.regions, wider,
-        len(usable),
+        answers,
     )  # fmt: skip
     saved = store.save(name, made)
     used = force or after.f1 >= before.f1
     if used:
         store.use(saved)
-    return Refitted(store.version(name, saved.number), before, after, used, len(usable), tuple(sorted(few)))
+    return Refitted(store.version(name, saved.number), before, after, used, answers, tuple(sorted(few)))
+
+
+def answers_of(confirmed: Sequence[ConfirmedExample]) -> int:
+    """Answers that these examples come from: a picture with corrected boxes is one, however many boxes it has."""
+    return len({one.question for one in confirmed})
 
 
 def _learned(taught: StoredRows, names: Sequence[str], confirmed: Sequence[ConfirmedExample]) -> Head:

@@ -29,8 +29,10 @@ from edge.core.storage import vault
 from edge.core.storage.lock import Lock
 from edge.daemon import encryption
 from edge.daemon.erasure import forget
+from edge.labels.examples import Annotation
 from edge.mqtt.outbox.outbox import Outbox
 from edge.recognition.review.face_crops import FaceCropStore
+from edge.recognition.review.pictures import ProposedBox, ReviewPicture
 from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.store import index_manager as upkeep
@@ -321,3 +323,17 @@ def test_the_kept_picture_of_an_answer_opens(encrypted: Path) -> None:
     assert pictures == [CROP]
     slots = ReleaseStore(encrypted)
     assert PROBE in [slots.read(sha256) for sha256 in slots.manifest("r1").private()]
+
+
+def test_pictures_with_corrected_boxes_are_encrypted_and_read_again(state: Path) -> None:
+    proposed = (ProposedBox("helmet-of-bob", BOX, 0.9, True),)
+    with ReviewQueue(state, ReviewSettings()) as queue:
+        number = queue.pictures.put(ReviewPicture("helmets", 1.0, CROP * 9, proposed))
+        queue.pictures.correct(number, [Annotation("visor-of-bob", BOX)])
+        before = queue.pictures.get(number)
+    encryption.turn_on(ANNOY, state)
+    with ReviewQueue(state, ReviewSettings()) as queue:
+        assert queue.pictures.get(number) == before
+        queue.compact()
+    stored = (state / "review.sqlite").read_bytes()
+    assert not [word for word in (CROP * 9, b"helmet-of-bob", b"visor-of-bob") if word in stored]

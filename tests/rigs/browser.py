@@ -27,6 +27,9 @@ KEYS = {
     " ": ("Space", 32, " "),
     "ArrowDown": ("ArrowDown", 40, ""),
     "ArrowUp": ("ArrowUp", 38, ""),
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
+    "Delete": ("Delete", 46, ""),
     "Home": ("Home", 36, ""),
     "End": ("End", 35, ""),
     "PageDown": ("PageDown", 34, ""),
@@ -126,6 +129,21 @@ class Browser:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             more = {"button": "none"} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
+
+    def drag(self, selector: str, start: tuple[float, float], end: tuple[float, float], touch: bool = False) -> None:
+        """With a mouse or a finger, from one place in the first element found to another: fractions of its size."""
+        area = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y, width, height = self.js(f"(() => {{ const r = {area}; return [r.x, r.y, r.width, r.height]; }})()")
+        ways = (start, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2), end, end)
+        for number, (across, down) in enumerate(ways):
+            at = {"x": x + across * width, "y": y + down * height}
+            if touch:
+                kind = ("touchStart", "touchMove", "touchMove", "touchEnd")[number]
+                points = [] if kind == "touchEnd" else [at]
+                self.ask("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+            else:
+                kind = ("mousePressed", "mouseMoved", "mouseMoved", "mouseReleased")[number]
+                self.ask("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **at)
 
     def size(self, name: str, dark: bool = False) -> None:
         width, height, mobile = SIZES[name]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SURER = 0.3
+SURER = 0.36
 """of the way from the card's score to 1, that a face seen in a part alone must reach"""
 MOST_FACES = 100
 """faces of one picture, the largest"""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies
+from edge.api.web import box_corrections
 from edge.api.web.access import said
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.settings.schema import Settings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from edge.labels.examples import Annotation
+    from edge.recognition.review.pictures import ReviewPicture
     from edge.recognition.store.collections import Collections
 
 AT_ONCE = 500
@@ -115,6 +118,24 @@ class ReviewRoutes:
         number = request.path_params["number"]
         return await self._in_thread(lambda: self._split(number))
 
+    async def picture_of_boxes(self, request: Request) -> Response:
+        """``GET /page/review/ID/boxes.jpg``: the whole picture that a question is about a region of."""
+        return await self._jpeg(request, lambda number: self._boxed(number).jpeg)
+
+    async def boxes(self, request: Request) -> Response:
+        """``GET /page/review/ID/boxes``: the boxes that were found in the picture of a question, and the labels."""
+        number = request.path_params["number"]
+        return await self._in_thread(lambda: box_corrections.document(self._boxed(number), self._known_labels(number)))
+
+    async def corrected(self, request: Request) -> Response:
+        """``POST /page/review/ID/boxes``: ``{"boxes": [{"label", "left", "top", "width", "height"}]}``, all of them."""
+        number = request.path_params["number"]
+        try:
+            boxes = box_corrections.given(await bodies.document(request))
+        except InputError as error:
+            return said(400, error.message, error.hint)
+        return await self._in_thread(lambda: self._correct(number, boxes))
+
     async def deleted(self, request: Request) -> Response:
         """``POST /page/review/delete``: every question, and with ``{"answered": true}`` what was said as well."""
         try:
@@ -134,6 +155,8 @@ class ReviewRoutes:
 
         try:
             return JSONResponse(await asyncio.to_thread(alone))
+        except NotFoundError as error:
+            return said(404, error.message, error.hint)
         except EdgeError as error:
             return said(500, error.message, error.hint)
 
@@ -212,6 +235,7 @@ class ReviewRoutes:
             **known,
             "id": now.group,
             "named": looks[0].subject,
+            "boxes": bool(now.picture),
             "looks": [
                 {"id": one.id, "picture": bool(one.crop), "time": one.time, "camera": one.camera,
                  "quality": round(one.quality, 3)}
@@ -226,6 +250,20 @@ class ReviewRoutes:
         except NotFoundError as error:
             return {"ok": False, "error": error.message, "try": error.hint}
         return {"ok": True}
+
+    def _boxed(self, number: int) -> ReviewPicture:
+        """The picture of a question. Raises NotFoundError."""
+        if number >= bodies.LARGEST:
+            raise NotFoundError(f"there is no question {number}", "reload the page")
+        return self._needed().pictures.get(self._needed().get(number).picture)
+
+    def _known_labels(self, number: int) -> list[str]:
+        return self._labels(self._needed().get(number).version)
+
+    def _correct(self, number: int, boxes: Sequence[Annotation]) -> dict[str, Any]:
+        if number >= bodies.LARGEST:
+            raise NotFoundError(f"there is no question {number}", "reload the page")
+        return {"answered": self._applying().correct(number, boxes)}
 
     def _labels(self, version: str) -> list[str]:
         """The labels of a version of custom labels, to choose from; none where it is gone."""

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from edge.recognition.store.collections import Collections
 
 SCRIPTS = (
-    "page.js", "answers.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js", "review.js",
-    "rows.js", "words.js", "history.js", "subjects.js", "device.js",
+    "page.js", "answers.js", "boxes.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js",
+    "review.js", "rows.js", "words.js", "history.js", "subjects.js", "device.js",
     "settings.js",
 )  # fmt: skip
 ASSETS = {
@@ -139,6 +139,9 @@ class StatusPage:
             Route("/page/looks/{word}", door.changing(enrollment.enroll), methods=["POST"]),
             Route("/page/review", door.private(questions.listed), methods=["GET"]),
             Route("/page/review/{number:int}/picture.jpg", door.private(questions.picture), methods=["GET"]),
+            Route("/page/review/{number:int}/boxes.jpg", door.private(questions.picture_of_boxes), methods=["GET"]),
+            Route("/page/review/{number:int}/boxes", door.private(questions.boxes), methods=["GET"]),
+            Route("/page/review/{number:int}/boxes", door.changing(questions.corrected, "review"), methods=["POST"]),
             Route("/page/review/{number:int}/split", door.changing(questions.split, "review"), methods=["POST"]),
             Route("/page/portraits/{number:int}.jpg", door.private(questions.portrait), methods=["GET"]),
             Route("/page/review/answers", door.changing(questions.answered, "review"), methods=["POST"]),

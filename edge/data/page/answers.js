@@ -33,6 +33,12 @@ export class Answers {
     this.sending ??= this.send().finally(() => { this.sending = null; });
   }
 
+  /** Questions that were answered by something else than an answer, all taken back with the first of them. */
+  took(ids) {
+    this.groups.push({ ids: ids.slice(0, 1), others: ids.slice(1) });
+    for (const id of ids) this.taken.add(id);
+  }
+
   async send() {
     while (this.unsent.length) {
       const part = this.unsent.slice(0, AT_ONCE);
@@ -54,7 +60,8 @@ export class Answers {
   /** Take the last group back. The outcomes, those that are ``ok`` with their question; none where nothing is left. */
   async undo() {
     await this.sending;
-    const ids = this.groups.pop()?.ids ?? [];
+    const { ids = [], others = [] } = this.groups.pop() ?? {};
+    for (const id of others) this.taken.delete(id);
     const back = [];
     for (let first = 0; first < ids.length; first += AT_ONCE) {
       const said = await post("page/review/undo", { ids: ids.slice(first, first + AT_ONCE) });

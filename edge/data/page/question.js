@@ -140,6 +140,7 @@ function actions(item, group, can) {
   const another = one("rename", item.version ? t("Another label") : asked ? t("Another subject") : t("Enrolled subject"), "R", () => can.name("rename"), "plain");
   const added = one("new", item.version ? t("New label") : t("New subject"), "N", () => can.name("new"), asked ? "plain" : "main");
   const rest = [one("discard", item.version ? t("Discard") : t("Ignore"), "D", () => can.give("discard"), "plain"), button(t("Skip"), "S", () => can.step(1), "plain quiet")];
+  if (item.boxes && !group) rest.unshift(button(t("Correct the boxes"), "B", can.boxes, "plain"));
   // where nobody matches, nothing that gives a name is one key away
   $("question-actions").replaceChildren(...(asked ? [yes, no, another, added, ...rest] : [added, another, ...rest]));
 }

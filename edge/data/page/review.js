@@ -1,6 +1,7 @@
 /** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
 
 import { Answers } from "./answers.js";
+import { beginBoxes, openBoxes } from "./boxes.js";
 import { $, ask, make, path, portrait, post, set, tell, words } from "./common.js";
 import { askDelete, deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
@@ -238,6 +239,19 @@ function give(answer, subject = "", force = false) {
   tell(DONE[answer](those.length > 1 ? plural(those.length, "{n} question", "{n} questions") : titleOf(those[0]), subject));
 }
 
+/** The boxes of the current question's picture; with them every question about the picture is answered. */
+function correctBoxes() {
+  const item = current();
+  if (!item?.boxes) return;
+  openBoxes(item, (answered) => {
+    const ids = [item.id, ...answered.filter((id) => id !== item.id)];
+    for (const id of ids) { held.delete(id); chosen.delete(id); }
+    answers.took(ids);
+    told = { ...told, waiting: Math.max(0, told.waiting - ids.length) };
+    arrange();
+  });
+}
+
 function sent() {
   if (outdated && !asking) { outdated = false; reload(); } else if (more && held.size < ENOUGH / 2) load();
   paint(false);
@@ -274,6 +288,7 @@ async function undo() {
   if (good.length) {
     move(order.findIndex((item) => item.id === good[0].id));
     tell(t("Undone: {what}", { what: waitingText(good.length) }));
+    if (good.some(({ question }) => question.boxes)) reload();
   } else tell(t("Not undone: {error}", { error: back[0].error }), "bad");
 }
 
@@ -329,7 +344,7 @@ async function split(id) {
 }
 
 const waitingText = (n) => plural(n, "{n} question waits", "{n} questions wait");
-const can = { give, pick, step, split, name: askName, leave: closeField };
+const can = { give, pick, step, split, name: askName, leave: closeField, boxes: correctBoxes };
 
 const keys = () => ({
   c: [t("yes, it is the subject asked about"), () => give("confirm")],
@@ -337,6 +352,7 @@ const keys = () => ({
   r: [t("another subject: type ahead"), () => askName("rename")],
   n: [t("a new subject"), () => askName("new")],
   d: [t("ignore: do not ask about this face again"), () => give("discard")],
+  b: [t("correct the boxes of the picture"), correctBoxes],
   s: [t("skip to the next"), () => step(1)],
   u: [t("undo the last answer"), undo],
   w: [t("go to the next refused answer"), toRefused],
@@ -383,6 +399,7 @@ function keysTable() {
 }
 
 export function begin() {
+  beginBoxes();
   KEYS = keys();
   rows = new Rows($("questions"), ROW, paintRow);
   field = new NameField($("question-input"), { chosen: nameChosen, eager: true });

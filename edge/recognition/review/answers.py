@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.core import subjects
 from edge.core.errors import ConflictError, InputError, ModelError, NotFoundError, SpaceError
+from edge.core.imaging import image
 from edge.core.settings.schema import Settings
 from edge.core.storage import files
 from edge.core.types import Space
@@ -22,6 +23,7 @@ from edge.labels.examples import Annotation, Example, label_name
 from edge.recognition.enrollment import EmbeddedFace, add_embedded, fits, name_stranger
 from edge.recognition.enrollment_check import EnrollmentCheck, check_enrollment
 from edge.recognition.identification import subject_search
+from edge.recognition.review.pictures import ReviewPicture
 from edge.recognition.review.question import Nearest, ReviewQuestion, asked_subject, nearest_of
 from edge.recognition.review.queue import Answer, AnsweredQuestion, ReviewQueue
 from edge.recognition.review.rejections import RejectionIndex
@@ -52,6 +54,8 @@ class _Given:
     """further looks of the same face, answered with it"""
     resolved: tuple[ReviewQuestion, ...] = ()
     """questions that this answer resolved: their face has a name now"""
+    picture: int = 0
+    """number of the picture whose boxes were corrected"""
 
 
 class ReviewService:
@@ -122,6 +126,17 @@ class ReviewService:
         doubt = self._best_look(number)
         self._given(doubt, "discarded", None, _Given(doubt, looks=self._further_looks(doubt)))
 
+    def correct(self, number: int, boxes: Sequence[Annotation]) -> list[int]:
+        """``boxes`` are all that its picture shows. Answers every question about it: their numbers."""
+        doubt = self._queue.get(number)
+        if not doubt.picture:
+            raise InputError(f"question {number} has no picture with boxes", "answer it by a label", code="picture")
+        about = self._queue.about_picture(doubt.picture)
+        self._queue.pictures.correct(doubt.picture, boxes)
+        others = tuple(one for one in about if one.id != doubt.id)
+        self._given(doubt, "corrected", None, _Given(doubt, looks=others, picture=doubt.picture))
+        return [one.id for one in about]
+
     def current(self, questions: Sequence[ReviewQuestion]) -> list[ReviewQuestion]:
         """The questions with the nearest subjects as the collections are now, and the subject to ask about by name.
 
@@ -140,6 +155,8 @@ class ReviewService:
             raise NotFoundError("no such answer was given here", "only the latest answers can be taken back")
         for look in (given.doubt, *given.looks):
             self._queue.restore(look)
+        if given.picture:
+            self._queue.pictures.correct(given.picture, None)
         self._queue.put_back(given.resolved)
         del self._undoable[given.doubt.group]
         if given.faces:
@@ -295,8 +312,13 @@ def _embedders(settings: Settings, state: Path) -> dict[str, tuple[Model, FaceSc
     return found
 
 
-def export(folder: Path, answers: Sequence[AnsweredQuestion], when: float | None = None) -> int:
-    """Pictures of what was confirmed, and ``output.manifest`` beside them. Returns the number of lines.
+def export(
+    folder: Path,
+    answers: Sequence[AnsweredQuestion],
+    pictures: Sequence[ReviewPicture] = (),
+    when: float | None = None,
+) -> int:
+    """Pictures of what was confirmed or corrected, and ``output.manifest`` beside them. Returns the number of lines.
 
     Answers whose picture was not kept are left out. Raises OSError.
     """
@@ -308,6 +330,12 @@ def export(folder: Path, answers: Sequence[AnsweredQuestion], when: float | None
         files.write_bytes(folder / name, one.crop)
         example = Example(folder / name, (Annotation(one.subject),), name)
         lines.append(ground_truth.line(example, (SIDE, SIDE), "edge-review", when or one.time))
+    for picture in pictures:
+        name = f"picture-{picture.id}.jpg"
+        files.write_bytes(folder / name, picture.jpeg)
+        shown = image.decode(picture.jpeg, name)
+        example = Example(folder / name, picture.boxes or (), name)
+        lines.append(ground_truth.line(example, (shown.width, shown.height), "edge-review", when or picture.time))
     files.write_bytes(folder / "output.manifest", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
 

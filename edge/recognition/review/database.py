@@ -33,15 +33,23 @@ CREATE TABLE IF NOT EXISTS strangers (
 CREATE TABLE IF NOT EXISTS examples (
     id INTEGER PRIMARY KEY, time REAL NOT NULL, name TEXT NOT NULL, label TEXT, space TEXT NOT NULL,
     vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pictures (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, name TEXT NOT NULL, proposed TEXT NOT NULL,
+    jpeg BLOB NOT NULL, boxes TEXT, learned INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS question_pictures (
+    id INTEGER PRIMARY KEY REFERENCES doubts (id) ON DELETE CASCADE, picture INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS box_examples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, picture INTEGER NOT NULL, time REAL NOT NULL, name TEXT NOT NULL, label TEXT,
+    space TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
     + ages.SCHEMA
 )
 
 
-DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE, IGNORED = (
+DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE, IGNORED, PICTURE, PROPOSED, BOXES, BOX_EXAMPLE = (
     "question", "question vector", "question crop", "answer crop", "anchor", "stranger", "label example",
-    "ignored face",
+    "ignored face", "question picture", "proposed boxes", "corrected boxes", "box example",
 )  # fmt: skip
 """places of sealed values"""
 
@@ -66,6 +74,8 @@ def reseal(db: Connection, change: Resealing) -> int:
         ("strangers", "id, collection, label, first, looks", _stranger),
         ("examples", "id, vector", _example),
         ("ignored", "id, collection, space, vector", _ignored),
+        ("pictures", "id, proposed, jpeg, boxes", _picture),
+        ("box_examples", "id, picture, vector", _box_example),
     ):
         for number, *values in db.execute(f"SELECT {columns} FROM {table}").fetchall():  # noqa: S608
             try:
@@ -110,6 +120,18 @@ def _example(change: Resealing, number: int, vector: bytes) -> dict[str, object]
 
 def _ignored(change: Resealing, _: int, collection: str, space: str, vector: bytes) -> dict[str, object]:
     return {"vector": change.data(vector, IGNORED, collection, space)}
+
+
+def _picture(change: Resealing, number: int, proposed: Stored, jpeg: bytes, boxes: Stored | None) -> dict[str, object]:
+    return {
+        "proposed": change.text(proposed, PROPOSED, number),
+        "jpeg": change.data(jpeg, PICTURE, number),
+        "boxes": None if boxes is None else change.text(boxes, BOXES, number),
+    }
+
+
+def _box_example(change: Resealing, _: int, picture: int, vector: bytes) -> dict[str, object]:
+    return {"vector": change.data(vector, BOX_EXAMPLE, picture)}
 
 
 def opened(state: Path) -> Database:

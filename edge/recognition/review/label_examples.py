@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.core.storage.sqlite import Database
 from edge.labels.examples import ConfirmedExample
-from edge.recognition.review.database import EXAMPLE
+from edge.recognition.review.database import BOX_EXAMPLE, EXAMPLE
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -35,17 +35,29 @@ class Examples:
             )
 
     def of(self, name: str, space: str) -> list[ConfirmedExample]:
-        """Those of custom labels in a space, in the order of their questions."""
+        """Those of custom labels in a space: of pictures with corrected boxes, then of questions in their order."""
         with self._db.reading() as db:
+            boxes = "SELECT picture, label, vector FROM box_examples WHERE name = ? AND space = ? ORDER BY id"
+            found = [
+                ConfirmedExample(-number, label, _vector(db.vault.open(blob, BOX_EXAMPLE, number)))
+                for number, label, blob in db.execute(boxes, (name, space)).fetchall()
+            ]
             sql = "SELECT id, label, vector FROM examples WHERE name = ? AND space = ? ORDER BY id"
-            return [
-                ConfirmedExample(
-                    number, label, np.frombuffer(db.vault.open(blob, EXAMPLE, number), "<f4").astype(np.float32)
-                )
+            return found + [
+                ConfirmedExample(number, label, _vector(db.vault.open(blob, EXAMPLE, number)))
                 for number, label, blob in db.execute(sql, (name, space)).fetchall()
             ]
 
     def counts(self) -> dict[str, int]:
-        """Custom labels -> examples."""
+        """Custom labels -> answers: questions, and pictures with corrected boxes."""
+        sql = """
+            SELECT name, count(*) FROM (
+                SELECT name, id FROM examples UNION SELECT name, -picture FROM box_examples
+                UNION SELECT name, -id FROM pictures WHERE boxes IS NOT NULL)
+            GROUP BY name ORDER BY name"""
         with self._db.reading() as db:
-            return dict(db.execute("SELECT name, count(*) FROM examples GROUP BY name ORDER BY name").fetchall())
+            return dict(db.execute(sql).fetchall())
+
+
+def _vector(data: bytes) -> FloatArray:
+    return np.frombuffer(data, "<f4").astype(np.float32)

@@ -11,12 +11,14 @@ import numpy as np
 from edge.core.imaging.drawing import square_jpeg
 from edge.core.types import WHOLE, Detection
 from edge.labels import classifier
+from edge.recognition.review.pictures import ProposedBox, ReviewPicture, stored_jpeg
 from edge.recognition.review.question import Nearest, Reason, ReviewQuestion
 
 if TYPE_CHECKING:
     from edge.core.types import Embedding, FloatArray, Picture
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.labels.classifier import LabelLook
     from edge.labels.head import Head
     from edge.labels.version import Version
 
@@ -30,6 +32,14 @@ LONGEST_SOURCE = 200
 """characters of a picture's name"""
 
 
+@dataclass(frozen=True, slots=True)
+class PictureQuestions:
+    """The questions about one picture, and the picture itself where its boxes can be corrected."""
+
+    questions: list[ReviewQuestion]
+    picture: ReviewPicture | None = None
+
+
 @dataclass(frozen=True)
 class LabelQuestions:
     """Asks one version about pictures. One thread at a time."""
@@ -39,10 +49,25 @@ class LabelQuestions:
     embedder: Embedder
     detectors: Sequence[Detector]
 
-    def of(self, picture: Picture, source: str, now: float) -> list[ReviewQuestion]:
+    def of(self, picture: Picture, source: str, now: float) -> PictureQuestions:
         """The questions about a picture. ``source``: its name. ``now``: seconds since the epoch."""
         looked = classifier.look(self.version, self.embedder, self.detectors, picture)
         answers = self.head.answers(looked.vectors)
+        questions = self._questions(picture, source, now, looked, answers)
+        if not questions or not self.version.detectors:
+            return PictureQuestions(questions)
+        proposed = tuple(
+            ProposedBox(self.head.labels[best], place.box, float(row[best]), bool(row[best] >= threshold))
+            for place, row in zip(looked.places, answers, strict=True)
+            for best in [int((row - self.head.thresholds).argmax())]
+            for threshold in [self.head.thresholds[best]]
+            if row[best] >= threshold - NEAR
+        )
+        return PictureQuestions(questions, ReviewPicture(self.version.name, now, stored_jpeg(picture), proposed))
+
+    def _questions(
+        self, picture: Picture, source: str, now: float, looked: LabelLook, answers: FloatArray
+    ) -> list[ReviewQuestion]:
         found = [
             self._question(picture, source, now, "threshold", place, embedding, vector, row, doubtful)
             for place, embedding, vector, row in zip(

@@ -67,8 +67,12 @@ class ReviewQuestion:
     """likeness 0..100 that made a match when it was asked"""
     group: int = 0
     """number of the group of looks of one face, given by the queue: the id of its first look"""
+    picture: int = 0
+    """number of the stored picture that it is a region of, given by the queue; 0: none is stored"""
 
 
+COLUMNS = ("vector", "crop", "id", "group", "picture")
+"""members with a column of their own"""
 LEAD = 0.06
 """cosine by which the nearest subject must lead the second to be asked about by name"""
 SAME_FACE = 80.0
@@ -102,7 +106,13 @@ def row_of(vault: Vault, doubt: ReviewQuestion) -> tuple[object, ...]:
 
 
 def doubt_of(
-    vault: Vault, number: int, document: Stored, blob: bytes, crop: bytes | None, group: int | None
+    vault: Vault,
+    number: int,
+    document: Stored,
+    blob: bytes,
+    crop: bytes | None,
+    group: int | None,
+    picture: int | None = None,
 ) -> ReviewQuestion:
     """The question of a row. Raises StoreError."""
     values: dict[str, Any] = json.loads(vault.open_text(document, database.DOCUMENT, number))
@@ -115,10 +125,11 @@ def doubt_of(
         crop=database.opened_crop(vault, crop, database.CROP, number),
         id=number,
         group=group or number,
+        picture=picture or 0,
     )
 
 
 def _document(doubt: ReviewQuestion) -> str:
     values = asdict(replace(doubt, vector=np.zeros(0, np.float32), crop=b""))
-    return json.dumps({name: value for name, value in values.items() if name not in ("vector", "crop", "id", "group")},
-                      ensure_ascii=False)  # fmt: skip
+    kept = {name: value for name, value in values.items() if name not in COLUMNS}
+    return json.dumps(kept, ensure_ascii=False)

@@ -19,6 +19,7 @@ from edge.core.system.trusted_time import trusted_now
 from edge.recognition.review import database
 from edge.recognition.review.grouping import QuestionGroups
 from edge.recognition.review.label_examples import Examples
+from edge.recognition.review.pictures import ReviewPicture, ReviewPictures
 from edge.recognition.review.question import ReviewQuestion, doubt_of, row_of
 from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.review.stranger_store import StrangerStore
@@ -26,10 +27,13 @@ from edge.recognition.review.stranger_store import StrangerStore
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-COLUMNS = "SELECT doubts.id, document, vector, crop, face FROM doubts LEFT JOIN question_groups USING (id) "
+COLUMNS = (
+    "SELECT doubts.id, document, vector, crop, face, picture FROM doubts LEFT JOIN question_groups USING (id) "
+    "LEFT JOIN question_pictures USING (id) "
+)
 LARGEST = 1 << 63
 """SQLite takes no integer from this on"""
-Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded"]
+Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded", "corrected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class ReviewQueue:
         self._db = database.opened(state)
         self.strangers = StrangerStore(self._db, lambda: trusted_now(state))
         self.examples = Examples(self._db)
+        self.pictures = ReviewPictures(self._db)
         self.rejections = RejectionIndex(state)
 
     def put(self, doubts: Sequence[ReviewQuestion]) -> None:
@@ -86,6 +91,17 @@ class ReviewQueue:
                 surplus = groups.add(kept, groups.group_of(kept))
                 db.executemany("DELETE FROM doubts WHERE id = ?", [(look,) for look in surplus])
             self._expire(db)
+
+    def put_picture(self, picture: ReviewPicture, doubts: Sequence[ReviewQuestion]) -> None:
+        """Store a picture and the questions about its regions."""
+        number = self.pictures.put(picture)
+        self.put([replace(one, picture=number) for one in doubts])
+
+    def about_picture(self, number: int) -> list[ReviewQuestion]:
+        """The questions that wait about the regions of a picture, oldest first."""
+        with self._db.reading() as db:
+            rows = db.execute(f"{COLUMNS} WHERE picture = ? ORDER BY doubts.id", (number,)).fetchall()
+            return [doubt_of(db.vault, *row) for row in rows]
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[ReviewQuestion]:
         """The oldest first, past the one with the id ``after``."""
@@ -174,6 +190,8 @@ class ReviewQueue:
             self._expire(db)
             for table in () if self._settings.crops else ("doubts", "answers"):
                 db.execute(f"UPDATE {table} SET crop = x'' WHERE length(crop) > 0")  # noqa: S608
+            if not self._settings.crops:
+                db.execute("DELETE FROM pictures WHERE boxes IS NULL OR learned")
 
     def clear(self, answers: bool = False) -> int:
         """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
@@ -184,6 +202,7 @@ class ReviewQueue:
             gone = db.execute("DELETE FROM doubts").rowcount
             gone += db.execute("DELETE FROM answers").rowcount if answers else 0
             db.execute("DELETE FROM ignored")
+            db.execute("DELETE FROM pictures WHERE ?1 OR boxes IS NULL", (answers,))
         self.compact()
         return gone
 
@@ -241,7 +260,7 @@ class ReviewQueue:
 
     def _expire(self, db: Connection) -> None:
         now = trusted_now(self._state)
-        for table in ("doubts", "answers", "ignored"):
+        for table in ("doubts", "answers", "ignored", "pictures"):
             ages.expire(db, table, now, self._settings.days * 86400)
             db.execute(
                 f"DELETE FROM {table} WHERE id <= (SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?)",  # noqa: S608
@@ -252,6 +271,8 @@ class ReviewQueue:
 def _insert(db: Connection, question: ReviewQuestion) -> None:
     db.execute("INSERT INTO doubts VALUES (?,?,?,?,?,?,?)", row_of(db.vault, question))
     db.execute("INSERT INTO question_groups VALUES (?,?)", (question.id, question.group or question.id))
+    if question.picture:
+        db.execute("INSERT INTO question_pictures VALUES (?,?)", (question.id, question.picture))
 
 
 def _answered(vault: Vault, row: Sequence[Any]) -> AnsweredQuestion:
