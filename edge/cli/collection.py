@@ -140,7 +140,9 @@ def delete(
 @collection.command()
 @click.argument("name")
 @click.option(
-    "--similar", type=float, help="Cosine from which subjects are confusable; what makes a match if not given."
+    "--similar",
+    type=click.FloatRange(1, 100, min_open=True),
+    help="Likeness (0 to 100) from which subjects are confusable; what makes a match if not given.",
 )
 @click.option("--duplicate", type=float, help="Cosine from which two faces are one picture.")
 @json_option
@@ -148,23 +150,25 @@ def delete(
 def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float | None, as_json: bool) -> None:
     r"""What is doubtful in collection NAME.
 
-    Subjects that may be taken for each other; faces that do harm, as they are nearer to somebody else than to their own
-    subject (a wrong picture, mostly); faces that are redundant, nearly the same picture; and how often the search finds
-    what an exact search finds.
+    Subjects that may be taken for each other; faces that do harm, as they are more like somebody else than like their
+    own subject (a wrong picture, mostly); faces that are redundant, nearly the same picture; and how often the search
+    finds what an exact search finds.
 
     \b
     Example:
       edge collection audit staff
     """
+    from edge.inference.scoring import UNNORMALIZED
     from edge.recognition.collection_risk import estimate
-    from edge.recognition.store.audit import DUPLICATE
+    from edge.recognition.store.audit import DUPLICATE, SIMILAR
     from edge.recognition.store.audit import audit as look_through
 
     with _collections(ctx) as collections:
         target = collections.get(name)
-        alike = _match(ctx, target) if similar is None else similar
-        found = look_through(target, alike, DUPLICATE if duplicate is None else duplicate)
         search = _search(ctx, target)
+        needed, scorer = (search.needed, search.scorer) if search else (SIMILAR, UNNORMALIZED)
+        alike = needed if similar is None else similar
+        found = look_through(target, scorer, alike, DUPLICATE if duplicate is None else duplicate)
         risk = estimate(search) if search else None
     if as_json:
         print_json({"collection": name, **asdict(found), "risk": asdict(risk) if risk else None})
@@ -238,18 +242,6 @@ def _collections(ctx: click.Context) -> Iterator[Collections]:
         yield collections
 
 
-def _match(ctx: click.Context, target: Collection) -> float:
-    """The cosine that makes a match in a collection, as far as the settings name its label."""
-    from edge.core.settings import loader as config
-    from edge.recognition.review.answers import matches
-    from edge.recognition.store.audit import SIMILAR
-
-    chosen = settings(ctx)
-    found = matches(chosen, config.state_folder(chosen))
-    own = [value for label, value in found.items() if chosen.labels[label].collection == target.name]
-    return min(own or found.values(), default=SIMILAR)
-
-
 def _search(ctx: click.Context, target: Collection) -> SubjectSearch | None:
     """The search of the label that the collection names, where its embedder is the one that made the faces."""
     from edge.core.errors import EdgeError
@@ -263,12 +255,10 @@ def _search(ctx: click.Context, target: Collection) -> SubjectSearch | None:
     for label, section in chosen.labels.items():
         if section.collection == target.name and section.embedder:
             try:
-                embedder = model.find(section.embedder, folders)
-                scorer = scorer_of(embedder)
+                scorer = scorer_of(model.find(section.embedder, folders))
             except EdgeError:
                 return None
-            made = (target.space or "").startswith(embedder.sha256[:16])
-            return subject_search(chosen, label, scorer, target) if made else None
+            return subject_search(chosen, label, scorer, target) if scorer.fitting(target.space) is scorer else None
     return None
 
 
@@ -288,12 +278,12 @@ def _print_audit(name: str, found: Audit) -> None:
     if found.recall is not None:
         click.echo(f"search finds {found.recall:.1%} of what exact search finds first")
     if found.highest is not None:
-        click.echo(f"highest similarity between two subjects: {found.highest:.3f}")
+        click.echo(f"highest likeness between two subjects: {found.highest:.0f} of 100")
     _print_pairs("confusable subjects", found.confusable)
     if found.outliers:
-        click.echo(f"\nharmful: nearer to somebody else (edge collection delete {name} --face FACE)")
-        columns = ["face_id", "subject", "own", "nearest", "similarity"]
-        rows = [(o.face_id, o.subject, f"{o.own:.3f}", o.nearest, f"{o.similarity:.3f}") for o in found.outliers]
+        click.echo(f"\nharmful: more like somebody else (edge collection delete {name} --face FACE)")
+        columns = ["face_id", "subject", "own", "most alike", "likeness"]
+        rows = [(o.face_id, o.subject, f"{o.own:.1f}", o.nearest, f"{o.likeness:.1f}") for o in found.outliers]
         print_table(columns, rows)
     _print_pairs("redundant: nearly the same picture", found.duplicates)
 
@@ -302,7 +292,5 @@ def _print_pairs(title: str, pairs: tuple[Pair, ...]) -> None:
     if not pairs:
         return
     click.echo(f"\n{title}")
-    rows = [
-        (p.subject or "-", p.other_subject or "-", f"{p.similarity:.3f}", p.face_id, p.other_face_id) for p in pairs
-    ]
-    print_table(["subject", "other", "similarity", "face", "other face"], rows)
+    rows = [(p.subject or "-", p.other_subject or "-", f"{p.likeness:.1f}", p.face_id, p.other_face_id) for p in pairs]
+    print_table(["subject", "other", "likeness", "face", "other face"], rows)

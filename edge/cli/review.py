@@ -158,7 +158,7 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
 @contextmanager
 def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
     from edge.core.settings import loader as config
-    from edge.recognition.review.answers import ReviewService, matches, searches
+    from edge.recognition.review.answers import ReviewService, searches
     from edge.recognition.review.queue import ReviewQueue
     from edge.recognition.store.collections import Collections
 
@@ -170,7 +170,7 @@ def _opened(ctx: click.Context) -> Iterator[tuple[ReviewQueue, ReviewService]]:
     ):
         yield (
             queue,
-            ReviewService(queue, collections, matches(chosen, state), searches(chosen, state, queue.rejections)),
+            ReviewService(queue, collections, searches(chosen, state, queue.rejections)),
         )
 
 

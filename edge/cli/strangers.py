@@ -71,14 +71,14 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
     """
     from edge.core import subjects
     from edge.recognition.enrollment import name_stranger
-    from edge.recognition.review.answers import matches
+    from edge.recognition.review.answers import searches
     from edge.recognition.store.collections import Collections
 
     subject = subjects.checked(subject)
     with _opened(ctx) as (queue, chosen, state), Collections(state, chosen.collection, maintain=False) as collections:
         one = queue.strangers.get(stranger)
-        match = matches(chosen, state).get(one.label, 1.0)
-        faces = name_stranger(collections, one, subject, match, force)
+        search = searches(chosen, state, queue.rejections)(one.label, collections.get(one.collection))
+        faces = name_stranger(search, one, subject, force)
         queue.strangers.remove([one.id])
     if as_json:
         print_json({"stranger": stranger, "subject": subject, "collection": one.collection, "faces": faces})

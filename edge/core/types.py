@@ -147,6 +147,10 @@ class Detection:
     """Faces: image-left eye, image-right eye, nose, image-left and image-right mouth corner. Else empty."""
 
 
+MODEL_DIGITS = 16
+"""hex digits of a model's sha256 in the fingerprint of a space"""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """What makes embeddings comparable: the model file, the runtime that ran it, and our preprocessing."""
@@ -162,7 +166,7 @@ class Space:
     @property
     def fingerprint(self) -> str:
         """The same string for the same space, stored with every face."""
-        return f"{self.model[:16]}/{self.runtime}/p{self.preprocessing}/{self.dimensions}"
+        return f"{self.model[:MODEL_DIGITS]}/{self.runtime}/p{self.preprocessing}/{self.dimensions}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,12 @@ class Calibration:
 
     def likeness(self, score: float) -> float:
         """Likeness 0..100 of a score."""
-        return _interpolate([p[0] for p in self.points], [p[1] for p in self.points], score)
+        return _interpolate(*self._columns, score)
 
     def score(self, likeness: float) -> float:
         """The score that has this likeness 0..100."""
-        return _interpolate([p[1] for p in self.points], [p[0] for p in self.points], likeness)
+        scores, likenesses = self._columns
+        return _interpolate(likenesses, scores, likeness)
 
     def accepts(self, likeness: float) -> float:
         """Share 0..1 of comparisons of the same person that reach ``likeness``."""
@@ -79,6 +80,11 @@ class Calibration:
         """
         middles, ratios = self._ratios
         return _interpolate(middles, ratios, likeness)
+
+    @cached_property
+    def _columns(self) -> tuple[list[float], list[float]]:
+        """Scores and likenesses of the points: a look asks for several, and taking them apart each time shows."""
+        return [p[0] for p in self.points], [p[1] for p in self.points]
 
     @cached_property
     def _ratios(self) -> tuple[list[float], list[float]]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from edge.core.errors import ModelError
 from edge.core.storage import files
+from edge.core.types import MODEL_DIGITS
 from edge.inference.calibration import Calibration
 from edge.inference.card import CohortFile
 from edge.inference.model import Model
@@ -144,6 +145,13 @@ class FaceScorer:
 
     calibration: Calibration = GENERAL
     cohort: Cohort | None = None
+    model: str = ""
+    """sha256, hex, of the embedder's file; empty: any"""
+
+    def fitting(self, space: str | None) -> FaceScorer:
+        """Itself, or general scores for embeddings of another embedder. ``space``: fingerprint; None: no face yet."""
+        fits = not self.model or space is None or space.startswith(self.model[:MODEL_DIGITS] + "/")
+        return self if fits else UNNORMALIZED
 
     def statistics(self, vectors: FloatArray) -> list[Statistics]:
         """Of each of (k, dimensions) unit vectors; ``NEUTRAL`` without a cohort."""
@@ -182,6 +190,6 @@ def scorer_of(model: Model) -> FaceScorer:
     """Calibration and cohort of an embedder's card. Raises ModelError for a cohort that is not there or damaged."""
     card = model.card
     if card.cohort is None or card.embedding is None:
-        return FaceScorer(card.map)
+        return FaceScorer(card.map, model=model.sha256)
     path = (model.folder or model.path.parent) / card.cohort.file
-    return FaceScorer(card.map, read_cohort(path, card.cohort, card.embedding.dimensions))
+    return FaceScorer(card.map, read_cohort(path, card.cohort, card.embedding.dimensions), model.sha256)

@@ -19,7 +19,6 @@ from edge.core.types import WHOLE, Box, Detection, Face, Picture, Space
 from edge.recognition.enrollment_check import check_enrollment
 from edge.recognition.extraction import ExtractedFace, FaceExtractor, image_files
 from edge.recognition.store.collection import Collection
-from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace, check, from_new
 from edge.recognition.store.users import Users
 from edge.recognition.store.vectors import checked
@@ -27,6 +26,7 @@ from edge.recognition.store.vectors import checked
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
     from edge.recognition.review.stranger_store import Stranger
+    from edge.recognition.subject_search import SubjectSearch
 
 
 Status = Literal["added", "already_there", "skipped"]
@@ -267,19 +267,17 @@ def fits(collection: Collection, space: Space, what: str, hint: str) -> None:
         )
 
 
-def name_stranger(
-    collections: Collections, stranger: Stranger, subject: str, match: float, force: bool = False
-) -> list[str]:
+def name_stranger(search: SubjectSearch, stranger: Stranger, subject: str, force: bool = False) -> list[str]:
     """Make the looks of a stranger faces of ``subject``: the FaceIds of those that tell something new.
 
-    ``match``: cosine that makes a match. Looks that would do harm are left out. Raises ConflictError where that is
-    all of them, NotFoundError for a collection that is gone, SpaceError for one of another embedder.
+    ``search``: in the stranger's collection. Looks that would do harm are left out. Raises ConflictError where that is
+    all of them, SpaceError for a collection of another embedder.
     """
-    collection = collections.get(stranger.collection)
+    collection = search.collection
     fits(collection, stranger.space, f"{stranger.name} was", "edge strangers forget, and name whoever comes again")
     added, refused = [], []
     for vector in stranger.looks:
-        verdict = check_enrollment(collection, vector, subject, match)
+        verdict = check_enrollment(search, vector, subject)
         if verdict.harm and not force:
             refused.append(verdict.harm)
         elif not verdict.redundant:

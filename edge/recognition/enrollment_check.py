@@ -1,6 +1,6 @@
 """Consistency check: reject a new face that would cause false matches.
 
-The test set is the collection itself: a new face that is nearer to somebody else than to its own subject, or that
+The test set is the collection itself: a new face that is more like somebody else than like its own subject, or that
 would draw somebody else's face to its name, is refused.
 """
 
@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.inference.scoring import FaceScorer
-from edge.recognition.store.collection import Collection
+from edge.recognition.score_policy import DOUBT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.core.types import FloatArray
+    from edge.inference.scoring import FaceScorer
+    from edge.recognition.subject_search import SubjectSearch
 
 SAME = 0.95
-"""cosine from which a look tells nothing that a face does not tell already"""
-UNLIKE = 0.4
-"""share of the cosine of a match: a look that has less of every face of its subject teaches nothing of it"""
-LEAD = 0.1
-"""cosine by which somebody else may be nearer, at most: people who err name others at random"""
+"""cosine from which a look tells nothing that a face does not tell already: the same picture saved again"""
+UNLIKE = 50.0
+"""likeness 0..100: a look that is less like every face of its subject, as 93 of 100 strangers are, teaches nothing"""
+LEAD = 5.0
+"""likeness by which somebody else may be more alike, at most: people who err name others at random"""
+NEAREST = 16
+"""faces by cosine, of the subject and of the others, whose likeness is told"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +40,64 @@ class EnrollmentCheck:
     """a face of the same subject is nearly the same look"""
 
 
-def check_enrollment(
-    collection: Collection, vector: FloatArray, subject: str, match: float, scorer: FaceScorer | None = None
-) -> EnrollmentCheck:
-    """Whether one more face of ``subject`` would make the collection worse. ``match``: cosine that makes a match.
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    row: int
+    """of the collection"""
+    likeness: float
+    """0..100"""
 
-    The reason tells likenesses 0..100 by ``scorer``; without it, cosines.
+
+def check_enrollment(search: SubjectSearch, vector: FloatArray, subject: str) -> EnrollmentCheck:
+    """Whether one more face of ``subject`` would make the collection that ``search`` searches worse.
+
+    ``vector``: (dimensions,) of length 1, of the collection's space. Raises StoreError.
     """
-    everything = collection.everything()
+    everything = search.collection.everything()
+    vectors, scorer, needed = everything.vectors, search.scorer, search.needed
     names = np.array([name or face_id for name, face_id in zip(everything.subjects, everything.face_ids, strict=True)])
     if not len(names):
         return EnrollmentCheck()
-    similarities = everything.vectors @ vector
-
-    def told(row: int) -> str:
-        if scorer is None:
-            return f"{similarities[row]:.2f}"
-        return f"{scorer.compare(vector, everything.vectors[row : row + 1])[0]:.0f} of 100"
-
+    cosines = vectors @ vector
     is_own = names == subject
-    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
-    best_own = int(own[similarities[own].argmax()]) if len(own) else None
-    nearest_own = float(similarities[best_own]) if best_own is not None else -1.0
-    if nearest_own >= SAME:
+    if is_own.any() and cosines[is_own].max() >= SAME:
         return EnrollmentCheck(redundant=True)
-    if best_own is not None and nearest_own < UNLIKE * match:
-        return EnrollmentCheck(f"it looks nothing like {subject} ({told(best_own)})")
-    if not len(others):
+    own = _most_alike(scorer, vector, vectors, _nearest(np.flatnonzero(is_own), cosines))
+    others = _most_alike(scorer, vector, vectors, _nearest(np.flatnonzero(~is_own), cosines))
+    if own and own[0].likeness < UNLIKE:
+        return EnrollmentCheck(f"it looks nothing like {subject} ({_told(own[0])})")
+    if not others:
         return EnrollmentCheck()
-    best_other = int(others[similarities[others].argmax()])
-    rival, nearest = str(names[best_other]), float(similarities[best_other])
-    if best_own is None and nearest >= match:
-        return EnrollmentCheck(f"it looks like {rival}, who is enrolled already ({told(best_other)})")
-    if best_own is not None and ((nearest >= match and nearest > nearest_own) or nearest - nearest_own > LEAD):
+    rival = others[0]
+    if not own and rival.likeness >= needed * DOUBT:
+        return EnrollmentCheck(f"it looks like {names[rival.row]}, who is enrolled already ({_told(rival)})")
+    if own and rival.likeness > own[0].likeness + (0.0 if rival.likeness >= needed else LEAD):
         return EnrollmentCheck(
-            f"it looks more like {rival} ({told(best_other)}) than like {subject} ({told(best_own)})"
+            f"it looks more like {names[rival.row]} ({_told(rival)}) than like {subject} ({_told(own[0])})"
         )
-    stolen = _stolen(everything.vectors, names, similarities, subject, match)
-    return EnrollmentCheck(f"a face of {stolen} would be taken for {subject}" if stolen else "")
+    for one in others:
+        if one.likeness >= needed and _stolen(scorer, vectors, names, one):
+            return EnrollmentCheck(f"a face of {names[one.row]} would be taken for {subject}")
+    return EnrollmentCheck()
 
 
-def _stolen(vectors: FloatArray, named: NDArray[np.str_], similarities: FloatArray, subject: str, match: float) -> str:
-    """A subject one of whose faces would be nearest to the new one, though others of its own are there; or empty."""
-    for row in np.flatnonzero((named != subject) & (similarities >= match)).tolist():
-        mine = (named == named[row]) & (np.arange(len(named)) != row)
-        if mine.any() and float((vectors[mine] @ vectors[row]).max()) < float(similarities[row]):
-            return str(named[row])
-    return ""
+def _nearest(rows: NDArray[np.int64], cosines: FloatArray) -> NDArray[np.int64]:
+    nearest: NDArray[np.int64] = rows[np.argsort(-cosines[rows])[:NEAREST]]
+    return nearest
+
+
+def _most_alike(scorer: FaceScorer, vector: FloatArray, vectors: FloatArray, rows: NDArray[np.int64]) -> list[_Alike]:
+    """The rows with their likeness to ``vector``, most alike first."""
+    likenesses = scorer.compare(vector, vectors[rows])
+    return sorted(map(_Alike, rows.tolist(), likenesses), key=lambda one: -one.likeness)
+
+
+def _stolen(scorer: FaceScorer, vectors: FloatArray, names: NDArray[np.str_], one: _Alike) -> bool:
+    """Whether a face that is more like the new one than like any other of its subject, which has others, is drawn."""
+    rest = np.flatnonzero(names == names[one.row])
+    rest = _nearest(rest[rest != one.row], vectors @ vectors[one.row])
+    return bool(len(rest)) and max(scorer.compare(vectors[one.row], vectors[rest])) < one.likeness
+
+
+def _told(one: _Alike) -> str:
+    return f"{one.likeness:.0f} of 100"

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 class SubjectMatcher(Protocol):
     """Unit vectors (k, D) in, the most alike subjects of each out. ``edge.recognition.subject_search`` is one."""
 
-    scorer: FaceScorer
     collection: Collection
     strangers: StrangerVectors | None
     """the site's, which are part of the cohort"""
+
+    @property
+    def scorer(self) -> FaceScorer:
+        """What scores the collection's faces."""
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.core.types import Match, Space
-from edge.inference.scoring import NEUTRAL, NOBODY, UNNORMALIZED, FaceScorer, Statistics
+from edge.inference.scoring import NEUTRAL, NOBODY, FaceScorer, Statistics
 from edge.recognition.score_policy import ScorePolicy
 from edge.recognition.store.centroid import robust_centroid
 
@@ -80,7 +80,7 @@ class SubjectSearch:
         strangers: StrangerVectors | None = None,
     ) -> None:
         self.collection = collection
-        self.scorer = scorer or FaceScorer()
+        self._given_scorer = self._scorer = scorer or FaceScorer()
         self.policy = policy or ScorePolicy()
         self._rejections = rejections
         self.strangers = strangers
@@ -89,18 +89,26 @@ class SubjectSearch:
         self._stranger_columns: FloatArray | None = None
         self._lock = threading.Lock()
         self._state: object = None
+        self._space: str | None = None
         self._subjects: dict[str, EnrolledSubject] = {}
         self._faces: dict[str, Statistics] = {}
         self._count: int | None = None
 
     def within(self, collection: Collection) -> SubjectSearch:
         """The same search in another collection."""
-        return SubjectSearch(collection, self.scorer, self.policy, self._rejections, self.strangers)
+        return SubjectSearch(collection, self._given_scorer, self.policy, self._rejections, self.strangers)
 
     @property
     def name(self) -> str:
         """The collection's."""
         return self.collection.name
+
+    @property
+    def scorer(self) -> FaceScorer:
+        """What scores this collection: general scores where its faces are of another embedder."""
+        with self._lock:
+            self._renewed()
+            return self._scorer
 
     @property
     def count(self) -> int:
@@ -128,6 +136,8 @@ class SubjectSearch:
         ``face_id`` is the nearest face's. A face without a subject stands for itself. ``highest``: as
         ``Cohort.highest`` gives it, of vectors that are part of the cohort themselves.
         """
+        with self._lock:
+            self._renewed()
         found = [_nearest(matches) for matches in self._found(vectors, max(FACES, most), space)]
         chosen = [matches[:most] for matches in found]
         named = {match.subject for matches in chosen for match in matches if match.subject is not None}
@@ -144,9 +154,11 @@ class SubjectSearch:
 
     def faces(self, vectors: FloatArray, space: Space | None = None, limit: int = 5) -> list[list[Match]]:
         """For each of (k, dimensions) vectors the ``limit`` faces that are most alike, most alike first."""
+        with self._lock:
+            self._renewed()
         found = self._found(vectors, max(FACES, 2 * limit), space)
         _, faces = self._known((), [match.face_id for matches in found for match in matches])
-        own = self.scorer.statistics(vectors)
+        own = self._scorer.statistics(vectors)
         return [
             sorted((self._as_face(one, its, faces) for one in matches), key=_by_likeness)[:limit]
             for its, matches in zip(own, found, strict=True)
@@ -156,7 +168,7 @@ class SubjectSearch:
         self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int, highest: FloatArray | None
     ) -> list[list[Statistics]]:
         """Of each vector, for each of its first ``most`` matches: all other subjects found are part of the cohort."""
-        cohort = self.scorer.cohort
+        cohort = self._scorer.cohort
         if cohort is None:
             return [[NEUTRAL] * len(matches[:most]) for matches in found]
         tops = cohort.highest(vectors) if highest is None else highest
@@ -172,18 +184,14 @@ class SubjectSearch:
         if columns is None or not columns.size or columns.shape[0] != vectors.shape[1]:
             return np.empty((len(vectors), 0), np.float32)
         cosines = vectors @ columns
-        cosines[cosines >= self.scorer.typical_cosine(SAME_STRANGER)] = NOBODY
+        cosines[cosines >= self._scorer.typical_cosine(SAME_STRANGER)] = NOBODY
         return cosines
 
     def _found(self, vectors: FloatArray, limit: int, space: Space | None) -> list[list[Match]]:
         found = self.collection.search(vectors, limit, space)
-        cohort = self.scorer.cohort
-        if cohort is not None and cohort.vectors.shape[1] != vectors.shape[1]:
-            self.scorer = UNNORMALIZED  # embeddings of an earlier embedder: its cohort is not here
-        fingerprint = self.collection.space
-        if self._rejections is None or fingerprint is None:
+        if self._rejections is None or self._space is None:
             return found
-        return self._rejections.held_away(self.name, fingerprint, vectors, found)
+        return self._rejections.held_away(self.name, self._space, vectors, found)
 
     def _as_subject(
         self,
@@ -197,23 +205,22 @@ class SubjectSearch:
         if subject is None:
             return self._as_face(match, own, faces)
         face = subject.faces.get(match.face_id, subject.statistics)
-        score = self.scorer.score(match.similarity, own, face)
+        score = self._scorer.score(match.similarity, own, face)
         if subject.centroid is not None:
-            score = (score + self.scorer.score(float(query @ subject.centroid), own, subject.statistics)) / 2.0
+            score = (score + self._scorer.score(float(query @ subject.centroid), own, subject.statistics)) / 2.0
         cosine = subject_cosine(match.similarity, query, subject.centroid)
-        return Match(match.face_id, match.subject, cosine, self.scorer.calibration.likeness(score))
+        return Match(match.face_id, match.subject, cosine, self._scorer.calibration.likeness(score))
 
     def _as_face(self, match: Match, own: Statistics, faces: dict[str, Statistics]) -> Match:
         statistics = faces.get(match.face_id)
         if statistics is None:  # deleted this very moment
             return match
-        return replace(match, likeness=self.scorer.likeness(match.similarity, own, statistics))
+        return replace(match, likeness=self._scorer.likeness(match.similarity, own, statistics))
 
     def _known(
         self, subjects: set[str] | tuple[()], face_ids: Sequence[str]
     ) -> tuple[dict[str, EnrolledSubject], dict[str, Statistics]]:
         with self._lock:
-            self._renewed()
             missing = [name for name in subjects if name not in self._subjects]
             if missing:
                 newest = self.collection.newest(missing, MOST_FACES)
@@ -232,13 +239,16 @@ class SubjectSearch:
                 self._stranger_columns = np.ascontiguousarray(vectors[-MOST_STRANGERS:].T)
                 self._strangers_version, self._state = version, None
         state = self.collection.revision
+        if state != self._state:
+            self._space = self.collection.space
+            self._scorer = self._given_scorer.fitting(self._space)
         if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:
             self._state, self._subjects, self._faces, self._count = state, {}, {}, None
 
     def _together(self, name: str, face_ids: Sequence[str], vectors: FloatArray) -> EnrolledSubject:
         centroid = robust_centroid(vectors) if len(vectors) > 1 else None
         every = vectors if centroid is None else np.concatenate([vectors, centroid[np.newaxis]])
-        cohort = self.scorer.cohort
+        cohort = self._scorer.cohort
         if cohort is None:
             statistics = [NEUTRAL] * len(every)
         else:
@@ -252,7 +262,7 @@ class SubjectSearch:
         there = self.collection.known_vectors(face_ids)
         if not there:
             return {}
-        return dict(zip(there, self.scorer.statistics(np.stack(list(there.values()))), strict=True))
+        return dict(zip(there, self._scorer.statistics(np.stack(list(there.values()))), strict=True))
 
 
 def _nearest(matches: Sequence[Match]) -> list[Match]:

@@ -110,7 +110,7 @@ def test_an_export_is_imported_under_another_name(edge: Run, staff: Path, tmp_pa
 
 
 def test_an_audit_answers_in_words_and_in_json(edge: Run, staff: Path) -> None:
-    assert document(edge("collection", "audit", "staff", "--similar", "-1", "--json"))["recall"] == 1.0
+    assert document(edge("collection", "audit", "staff", "--similar", "2", "--json"))["recall"] == 1.0
     assert "4 faces of 3 subjects" in edge("collection", "audit", "staff").stdout
 
 

@@ -74,7 +74,7 @@ def reviewed(tmp_path: Path) -> Iterator[tuple[ReviewService, ReviewQueue, Revie
         ReviewQueue(tmp_path, ReviewSettings(enabled=True)) as queue,
         Collections(tmp_path, CollectionSettings()) as faces,
     ):
-        yield ReviewService(queue, faces, {}), queue, one
+        yield ReviewService(queue, faces), queue, one
 
 
 def examples(queue: ReviewQueue) -> list[tuple[int, str | None]]:

@@ -199,7 +199,7 @@ def test_a_collection_of_an_earlier_embedder_with_other_dimensions_is_searched_b
     staff: Collection, unit: Units, faces: Faces, space: Space
 ) -> None:
     other = np.random.default_rng(2).standard_normal((50, 7), dtype=np.float32)
-    search = SubjectSearch(staff, FaceScorer(cohort=Cohort(other, 10)))
+    search = SubjectSearch(staff, FaceScorer(cohort=Cohort(other, 10), model="0" * 64))
     staff.add(faces(unit(4, seed=3), "alice"), space)
     (match,) = search.subjects(unit(1, seed=9), most=5)[0]
     assert match.subject == "alice"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
+from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.core.settings.services import ReviewSettings
 from edge.core.settings.vision import CollectionSettings
@@ -46,7 +46,7 @@ def queue(tmp_path: Path) -> Iterator[ReviewQueue]:
 
 @pytest.fixture
 def answers(queue: ReviewQueue, collections: Collections, staff: Collection) -> ReviewService:
-    return ReviewService(queue, collections, {"face": MATCH})
+    return ReviewService(queue, collections)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from edge.core.types import Box, Space
 
 SPACE = Space("cd" * 32, "litert", 1, 16)
 BOX = Box(0.1, 0.1, 0.5, 0.5)
-MATCH = 0.5
 CROP = b"\xff\xd8 a picture of somebody \xff\xd9"
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rigs.review_faces import BOX, CROP, MATCH, SPACE, look
+from rigs.review_faces import BOX, CROP, SPACE, look
 
 from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
@@ -60,7 +60,7 @@ def build(state: Path) -> None:
         users.create(USER)
         users.associate(USER, [faces[-1].face_id], -1.0)
         with ReviewQueue(state, ReviewSettings(enabled=True, crops=True)) as queue:
-            answers = ReviewService(queue, collections, {"face": MATCH})
+            answers = ReviewService(queue, collections)
             for vector in LOOKS[3:]:
                 near = (Nearest(SUBJECT, faces[-1].face_id, 0.5),)
                 where = ("door", "1-1", "face", "staff", SPACE, BOX)

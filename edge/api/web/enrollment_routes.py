@@ -220,10 +220,7 @@ class EnrollmentRoutes:
         if near and near[0].name != subject and near[0].likeness >= search.needed:
             words = f"it looks like {near[0].name}, who is enrolled already ({near[0].likeness:.0f} of 100)"
             raise ConflictError(words, "use that name, or enroll it anyway")
-        match = search.scorer.typical_cosine(search.needed)
-        if seen.embedding is not None and (
-            harm := check_enrollment(search.collection, seen.embedding.vector, subject, match, search.scorer).harm
-        ):
+        if seen.embedding is not None and (harm := check_enrollment(search, seen.embedding.vector, subject).harm):
             raise ConflictError(harm, "take another picture, or enroll it anyway")
 
 

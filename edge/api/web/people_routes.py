@@ -17,7 +17,7 @@ from edge.core.errors import ConflictError, InputError, NotFoundError, StoreErro
 from edge.core.settings.schema import Settings
 from edge.inference.calibration import false_match_rate
 from edge.recognition.enrollment import name_stranger
-from edge.recognition.review.answers import SearchOf, matches, searches
+from edge.recognition.review.answers import SearchOf, searches
 from edge.recognition.review.database import FILE as REVIEW
 from edge.recognition.review.face_crops import FaceCrops, FaceCropStore
 from edge.recognition.review.queue import ReviewQueue
@@ -135,11 +135,10 @@ class PeopleRoutes:
 
     def _resemblance(self, collection: Collection, subject: str, face_ids: list[str]) -> dict[str, Any]:
         """The subjects most like this one, and the share of strangers that the collection may give a name."""
-        search = self._searches()
         label = self._label(collection.name)
-        if search is None or label is None:
+        if label is None:
             return {"rivals": [], "false_names": None, "needed": None}
-        found = search(label, collection)
+        found = self._searches()(label, collection)
         best: dict[str, float] = {}
         for matches_of_face in found.subjects(np.asarray(collection.vectors(face_ids)), most=MAX_RIVALS + 1):
             for match in matches_of_face:
@@ -201,8 +200,8 @@ class PeopleRoutes:
         if (queue := self._queue()) is None:
             raise NotFoundError(f"there is no stranger {name[:40]!r}", "it was named already, or has expired")
         stranger = queue.strangers.get(name)
-        match = matches(self._settings, self._state).get(stranger.label, 1.0)
-        faces = name_stranger(self._collections, stranger, subject, match, document.get("force") is True)
+        search = self._searches()(stranger.label, self._collections.get(stranger.collection))
+        faces = name_stranger(search, stranger, subject, document.get("force") is True)
         queue.strangers.remove([stranger.id])
         if (store := self._history.store()) is not None:
             store.rename(name, subject, known=True)
@@ -216,7 +215,7 @@ class PeopleRoutes:
                 self._crops = FaceCropStore(self._state)
             return self._review
 
-    def _searches(self) -> SearchOf | None:
+    def _searches(self) -> SearchOf:
         queue = self._queue()
         with self._lock:
             if self._search is None:

@@ -57,7 +57,6 @@ class ReviewRoutes:
         self._queue: ReviewQueue | None = None
         self._portraits: FaceCropStore | None = None
         self._answers: ReviewService | None = None
-        self._match: dict[str, float] = {}
 
     def summary(self) -> dict[str, Any]:
         """What the page always tells: how many wait, what is kept and how long."""
@@ -190,9 +189,8 @@ class ReviewRoutes:
 
     def _applying(self) -> ReviewService:
         if self._answers is None:
-            self._match = answers.matches(self._settings, self._state)
             search = answers.searches(self._settings, self._state, self._needed().rejections)
-            self._answers = ReviewService(self._needed(), self._collections, self._match, search)
+            self._answers = ReviewService(self._needed(), self._collections, search)
         return self._answers
 
     def _list(self, after: int) -> dict[str, Any]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edge.core.errors import NotFoundError
 from edge.recognition.enrollment import Enroller
 from edge.recognition.enrollment_check import check_enrollment
-from edge.recognition.review.answers import matches
+from edge.recognition.review.answers import searches
 from edge.releases.manifest import subject_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.hub.publishing.draft import Draft
     from edge.hub.publishing.pending_enrollments import PendingEnrollments, PendingFace
     from edge.hub.publishing.publisher import ReleasePublisher
     from edge.recognition.store.collection import Collection
+    from edge.recognition.subject_search import SubjectSearch
+
+    SearchIn = Callable[[Collection], SubjectSearch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,12 @@ class JudgedFace:
 
 def judge(desk: ReleasePublisher, ones: Sequence[PendingFace], label: str, name: str = "") -> list[JudgedFace]:
     """What the gate says of each face, beside what the fleet has now. ``name``: a collection other than its own."""
-    draft, match = desk.draft(), _match(desk, label)
+    draft, search = desk.draft(), _search(desk, label)
     with desk.collections() as collections:
         found = {}
         for place in {name or one.collection for one in ones}:
             found[place] = collections.get(place) if place in collections else None
-        return [JudgedFace(one, _harm(one, found[name or one.collection], draft, match)) for one in ones]
+        return [JudgedFace(one, _harm(one, found[name or one.collection], draft, search)) for one in ones]
 
 
 def accept(
@@ -50,13 +56,13 @@ def accept(
     ``force``: also what the gate is against, except whom the fleet has forgotten since. Raises SpaceError where they
     were embedded otherwise than the fleet's, NotFoundError for a label that is not set.
     """
-    match, left = _match(desk, label), []
+    search, left = _search(desk, label), []
     with desk.collections() as collections:
         for one in ones:
             place, draft = name or one.collection, desk.draft()
             collection = collections.get_or_create(place)
             erased = _forgotten(one, draft, place)
-            harm = erased or _harm(one, collection, draft, match)
+            harm = erased or _harm(one, collection, draft, search)
             if harm and (erased or not force):
                 left.append(JudgedFace(one, harm))
                 continue
@@ -69,18 +75,18 @@ def accept(
     return left
 
 
-def _match(desk: ReleasePublisher, label: str) -> float:
+def _search(desk: ReleasePublisher, label: str) -> SearchIn:
     if label not in desk.settings.labels:
         raise NotFoundError(f"there is no label {label!r}", f"add a section [labels.{label}], or name another --label")
-    return matches(desk.settings, desk.private).get(label, 1.0)
+    return partial(searches(desk.settings, desk.private, None), label)
 
 
-def _harm(one: PendingFace, collection: Collection | None, draft: Draft, match: float) -> str:
+def _harm(one: PendingFace, collection: Collection | None, draft: Draft, search: SearchIn) -> str:
     if collection is None or not collection.count:
         return _forgotten(one, draft, one.collection)
     if collection.space != one.space:
         return f"it was embedded in {one.space}, and the fleet's faces in {collection.space}"
-    verdict = check_enrollment(collection, one.vector, one.face.subject or "", match)
+    verdict = check_enrollment(search(collection), one.vector, one.face.subject or "")
     return _forgotten(one, draft, collection.name) or verdict.harm
 
 

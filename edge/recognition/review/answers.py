@@ -16,7 +16,6 @@ from edge.core.settings.schema import Settings
 from edge.core.storage import files
 from edge.core.types import Space
 from edge.inference import model
-from edge.inference.model import Model
 from edge.inference.scoring import UNNORMALIZED, FaceScorer, scorer_of
 from edge.labels import ground_truth
 from edge.labels.examples import Annotation, Example, label_name
@@ -59,20 +58,14 @@ class _Given:
 
 
 class ReviewService:
-    """Applies answers to the collections of a state folder. ``match``: cosine that makes a match, by label.
+    """Applies answers to the collections of a state folder.
 
     ``search`` gives the search of a label in a collection; by general scores without it. Raises NotFoundError for a
     question that is gone, ConflictError where the consistency check refuses, SpaceError, StoreError.
     """
 
-    def __init__(
-        self,
-        queue: ReviewQueue,
-        collections: Collections,
-        match: dict[str, float],
-        search: SearchOf | None = None,
-    ) -> None:
-        self._queue, self._collections, self._match = queue, collections, match
+    def __init__(self, queue: ReviewQueue, collections: Collections, search: SearchOf | None = None) -> None:
+        self._queue, self._collections = queue, collections
         self._search = search or (lambda _, collection: SubjectSearch(collection, rejections=queue.rejections))
         self._undoable: dict[int, _Given] = {}
 
@@ -172,9 +165,7 @@ class ReviewService:
 
     def verdict(self, doubt: ReviewQuestion, subject: str) -> EnrollmentCheck:
         """What the consistency check says of adding this look to ``subject``."""
-        search = self._search(doubt.label, self._collection(doubt))
-        match = self._match.get(doubt.label, 1.0)
-        return check_enrollment(search.collection, doubt.vector, subject, match, search.scorer)
+        return check_enrollment(self._search(doubt.label, self._collection(doubt)), doubt.vector, subject)
 
     def _learned(self, doubt: ReviewQuestion, answer: Answer, label: str | None) -> str:
         """An example of custom labels, from which the next refit learns. ``label``: None for none of them."""
@@ -248,7 +239,8 @@ class ReviewService:
         """Name the stranger of a question: add those of its looks that pass the consistency check."""
         with suppress(NotFoundError, ConflictError, SpaceError):
             stranger = self._queue.strangers.get(doubt.pseudonym)
-            faces += name_stranger(self._collections, stranger, subject, self._match.get(doubt.label, 1.0))
+            search = self._search(doubt.label, self._collections.get(stranger.collection))
+            faces += name_stranger(search, stranger, subject)
             self._queue.strangers.remove([stranger.id])
             return stranger
         return None
@@ -266,24 +258,15 @@ class ReviewService:
         return self._collections.get(doubt.collection)
 
 
-def matches(settings: Settings, state: Path) -> dict[str, float]:
-    """The cosine that makes a match, by label, as the daemon has it; labels whose model is not there are left out."""
-    found = {}
-    for name, (embedder, scorer) in _embedders(settings, state).items():
-        similarity = settings.labels[name].similarity
-        found[name] = scorer.typical_cosine(embedder.card.thresholds.similarity if similarity is None else similarity)
-    return found
-
-
 def searches(settings: Settings, state: Path, rejections: RejectionIndex | None) -> SearchOf:
     """The search of a label in a collection, by the settings. Labels whose model is not there get general scores."""
-    scorers = {name: scorer for name, (_, scorer) in _embedders(settings, state).items()}
+    scorers = _scorers(settings, state)
     held: dict[tuple[str, str], SubjectSearch] = {}
 
     def search(label: str, collection: Collection) -> SubjectSearch:
         found = held.get((label, collection.name))
-        scorer = _fitting(scorers.get(label, UNNORMALIZED), collection)
-        if found is None or found.collection is not collection or found.scorer is not scorer:
+        if found is None or found.collection is not collection:
+            scorer = scorers.get(label, UNNORMALIZED)
             found = subject_search(settings, label, scorer, collection, rejections=rejections)
             held[label, collection.name] = found
         return found
@@ -291,24 +274,14 @@ def searches(settings: Settings, state: Path, rejections: RejectionIndex | None)
     return search
 
 
-def _fitting(scorer: FaceScorer, collection: Collection) -> FaceScorer:
-    """``scorer``, or general scores where the collection has embeddings of other dimensions: an earlier embedder's."""
-    if scorer.cohort is None or collection.space is None:
-        return scorer
-    dimensions = int(collection.space.rpartition("/")[2])
-    return scorer if scorer.cohort.vectors.shape[1] == dimensions else UNNORMALIZED
-
-
-def _embedders(settings: Settings, state: Path) -> dict[str, tuple[Model, FaceScorer]]:
+def _scorers(settings: Settings, state: Path) -> dict[str, FaceScorer]:
+    """By label; labels whose embedder is not there are left out."""
     found = {}
     folders = model.folders(settings.models, state)
     for name, label in settings.labels.items():
-        try:
-            embedder = model.find(label.embedder, folders) if label.embedder else None
-            if embedder is not None:
-                found[name] = embedder, scorer_of(embedder)
-        except (NotFoundError, ModelError):
-            continue
+        with suppress(NotFoundError, ModelError):
+            if label.embedder:
+                found[name] = scorer_of(model.find(label.embedder, folders))
     return found
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.inference.scoring import UNNORMALIZED, FaceScorer
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.index_builder import PROBE_COSINE, turned
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
-SIMILAR = 0.35
-"""cosine from which two subjects count as alike, where nobody knows what makes a match"""
+SIMILAR = 80.0
+"""likeness 0..100 from which two subjects count as alike, where nobody knows what makes a match"""
 DUPLICATE = 0.95
 """cosine of nearly the same picture: of 2,779 pairs of different pictures of one person none came to .93, and the same
 picture saved again, smaller, had .97"""
@@ -38,20 +39,22 @@ class Pair:
     other_subject: str | None
     similarity: float
     """cosine"""
+    likeness: float
+    """0..100"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A face that is nearer to somebody else than to its own subject."""
+    """A face that is more like somebody else than like its own subject."""
 
     face_id: str
     subject: str
     own: float
-    """cosine to the nearest other face of its subject"""
+    """likeness 0..100 to the nearest other face of its subject"""
     nearest: str
     """the other subject"""
-    similarity: float
-    """cosine to the nearest face of ``nearest``"""
+    likeness: float
+    """to the nearest face of ``nearest``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,9 @@ class Audit:
     compared: int
     """faces that were compared with all others"""
     highest: float | None
-    """the highest cosine between faces of two subjects"""
+    """the highest likeness between faces of two subjects"""
     confusable: tuple[Pair, ...]
-    """of each two subjects their most similar faces, where ``similar`` is reached; highest first"""
+    """of each two subjects their most alike faces, where ``similar`` is reached; highest first"""
     outliers: tuple[Outlier, ...]
     duplicates: tuple[Pair, ...]
     """faces of one subject that are nearly the same picture; highest first"""
@@ -73,8 +76,18 @@ class Audit:
     """recall@1 of a search against exact search, probed at PROBE_COSINE; None for an empty collection"""
 
 
-def audit(collection: Collection, similar: float = SIMILAR, duplicate: float = DUPLICATE, most: int = 50) -> Audit:
-    """Look through a collection. ``similar``, ``duplicate``: cosines; ``most``: entries of each list."""
+def audit(
+    collection: Collection,
+    scorer: FaceScorer = UNNORMALIZED,
+    similar: float = SIMILAR,
+    duplicate: float = DUPLICATE,
+    most: int = 50,
+) -> Audit:
+    """Look through a collection.
+
+    ``similar``: likeness 0..100 by ``scorer``; ``duplicate``: cosine; ``most``: entries of each list. Of each face the
+    nearest of its subject and the nearest of another by cosine are compared by likeness.
+    """
     rows = collection.everything()
     random = np.random.default_rng(SEED)
     count = len(rows.face_ids)
@@ -84,16 +97,17 @@ def audit(collection: Collection, similar: float = SIMILAR, duplicate: float = D
     codes = np.array([number[name] for name in names], np.int64)
     found = _SearchedFaces({}, [], {})
     for part, own, other in _nearest(rows.vectors, codes, chosen):
-        _note(found, rows.face_ids, rows.subjects, part, own, other, duplicate)
-    pairs = sorted(found.confusable.values(), key=lambda pair: -pair.similarity)
+        like, unlike = (_scored(scorer, rows.vectors, part, one) for one in (own, other))
+        _note(found, rows.face_ids, rows.subjects, part, like, unlike, duplicate)
+    pairs = sorted(found.confusable.values(), key=lambda pair: -pair.likeness)
     doubles = sorted(found.duplicates.values(), key=lambda pair: -pair.similarity)
     return Audit(
         faces=count,
         subjects=len({subject for subject in rows.subjects if subject is not None}),
         compared=len(chosen),
-        highest=pairs[0].similarity if pairs else None,
-        confusable=tuple(pair for pair in pairs if pair.similarity >= similar)[:most],
-        outliers=tuple(sorted(found.outliers, key=lambda face: face.own - face.similarity)[:most]),
+        highest=pairs[0].likeness if pairs else None,
+        confusable=tuple(pair for pair in pairs if pair.likeness >= similar)[:most],
+        outliers=tuple(sorted(found.outliers, key=lambda face: face.own - face.likeness)[:most]),
         duplicates=tuple(doubles[:most]),
         recall=_recall(collection, rows.vectors, random) if count else None,
     )
@@ -112,6 +126,8 @@ class _Near:
 
     positions: NDArray[np.int64]
     cosines: FloatArray
+    likenesses: Sequence[float] = ()
+    """0..100"""
 
 
 def _nearest(
@@ -134,6 +150,15 @@ def _largest(similarities: FloatArray) -> _Near:
     return _Near(positions, similarities[np.arange(len(positions)), positions])
 
 
+def _scored(scorer: FaceScorer, vectors: FloatArray, part: NDArray[np.int64], near: _Near) -> _Near:
+    """With the likeness of each row of ``part`` to its nearest."""
+    rows, places = np.unique(np.concatenate([part, near.positions]), return_inverse=True)
+    statistics = scorer.statistics(vectors[rows])
+    mine, others = places[: len(part)].tolist(), places[len(part) :].tolist()
+    pairs = zip(near.cosines.tolist(), mine, others, strict=True)
+    return replace(near, likenesses=[scorer.likeness(c, statistics[a], statistics[b]) for c, a, b in pairs])
+
+
 def _note(
     found: _SearchedFaces,
     face_ids: list[str],
@@ -143,25 +168,26 @@ def _note(
     other: _Near,
     duplicate: float,
 ) -> None:
-    def pair(a: int, b: int, cosine: float) -> Pair:
-        return Pair(face_ids[a], subjects[a], face_ids[b], subjects[b], cosine)
+    def pair(a: int, b: int, cosine: float, likeness: float) -> Pair:
+        return Pair(face_ids[a], subjects[a], face_ids[b], subjects[b], cosine, likeness)
 
     for i, face in enumerate(part.tolist()):
         like, unlike = int(own.positions[i]), int(other.positions[i])
         like_cosine, unlike_cosine = float(own.cosines[i]), float(other.cosines[i])
+        likeness, rival = own.likenesses[i], other.likenesses[i]
         if unlike_cosine > -2:
-            _keep(found.confusable, subjects[face], subjects[unlike], pair(face, unlike, unlike_cosine))
+            _keep(found.confusable, subjects[face], subjects[unlike], pair(face, unlike, unlike_cosine, rival))
         if like_cosine >= duplicate:
-            _keep(found.duplicates, face_ids[face], face_ids[like], pair(face, like, like_cosine))
-        if -2 < like_cosine < unlike_cosine:
+            _keep(found.duplicates, face_ids[face], face_ids[like], pair(face, like, like_cosine, likeness))
+        if like_cosine > -2 and unlike_cosine > -2 and likeness < rival:
             name, nearest = subjects[face] or face_ids[face], subjects[unlike] or face_ids[unlike]
-            found.outliers.append(Outlier(face_ids[face], name, like_cosine, nearest, unlike_cosine))
+            found.outliers.append(Outlier(face_ids[face], name, likeness, nearest, rival))
 
 
 def _keep(pairs: dict[tuple[str, str], Pair], a: str | None, b: str | None, pair: Pair) -> None:
     first, second = sorted((a or pair.face_id, b or pair.other_face_id))
     known = pairs.get((first, second))
-    if known is None or known.similarity < pair.similarity:
+    if known is None or known.likeness < pair.likeness:
         pairs[first, second] = pair
 
 

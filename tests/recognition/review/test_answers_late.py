@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from rigs.review_faces import BOX, MATCH, look
+from rigs.review_faces import BOX, look
 
 from edge.core.errors import NotFoundError, SpaceError
 from edge.core.types import Space
@@ -18,6 +18,7 @@ from edge.recognition.review.stranger_store import Stranger
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
+from edge.recognition.subject_search import SubjectSearch
 
 Ask = Callable[..., int]
 
@@ -72,7 +73,7 @@ def test_a_stranger_of_another_embedder_is_told_to_be_one(collections: Collectio
     now, looks = time.time(), np.eye(1, 8, dtype=np.float32)
     stranger = Stranger(0, 7, "staff", "face", Space("ef" * 32, "litert", 1, 8), now, now, 2, 0.9, looks)
     with pytest.raises(SpaceError, match="unknown-7 was seen by another embedder") as caught:
-        name_stranger(collections, stranger, "maria", MATCH)
+        name_stranger(SubjectSearch(staff), stranger, "maria")
     assert "strangers forget" in caught.value.hint
     assert "maria" not in staff.subjects()
 

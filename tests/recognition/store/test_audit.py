@@ -37,14 +37,14 @@ def test_look_alikes_outliers_and_doubles_are_found(staff: Collection, unit: Uni
     again = staff.add(faces(double, "alice", start=30), space)[0]
     wrong = staff.add(faces(building.turned(people[1:2], 0.8, random), "alice", start=40), space)[0]
 
-    found = audit.audit(staff, similar=0.65)
+    found = audit.audit(staff, similar=99.3)
 
     assert (found.faces, found.subjects, found.compared) == (9, 3, 9)
     assert {(pair.subject, pair.other_subject) for pair in found.confusable} <= {
         ("alice", "bob"), ("bob", "alice"), ("bob", "twin of bob"), ("twin of bob", "bob"),
     }  # fmt: skip
     assert any("twin of bob" in (pair.subject, pair.other_subject) for pair in found.confusable)
-    assert found.highest == found.confusable[0].similarity == max(pair.similarity for pair in found.confusable)
+    assert found.highest == found.confusable[0].likeness == max(pair.likeness for pair in found.confusable)
     assert [face.face_id for face in found.outliers if face.subject == "alice"] == [wrong.face_id]
     assert next(face.nearest for face in found.outliers if face.face_id == wrong.face_id) == "bob"
     assert [again.face_id in (pair.face_id, pair.other_face_id) for pair in found.duplicates] == [True]
@@ -93,7 +93,7 @@ def test_a_wrong_picture_and_a_double_are_found_among_real_ones(shared_data: Pat
     with Collections(tmp_path, CollectionSettings()) as collections:
         made = collections.create("real")
         outcomes = {one.path.name: one.face for one in enroll_images(planned(tmp_path / "people", None), looks, made)}
-        found = audit.audit(made, similar=looks.embedder.scorer.typical_cosine(80))
+        found = audit.audit(made, looks.embedder.scorer)
     wrong, again = outcomes["wrong.jpg"], outcomes["double.jpg"]
     assert wrong is not None
     assert again is not None
