@@ -2,7 +2,8 @@
 
 An SDK that retries within a second sends the same signature, and so does a recorded request. So does a client that
 creates, deletes and creates again within one second, for a signature tells whole seconds: within that second a request
-that follows another change is done anew.
+that follows another change is done anew. After a restart the answers are gone and the signatures are not: such a
+request is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from edge.api.http.signature_log import SignatureLog
 
 MOST_SIGNATURES = 50_000
 """signatures that are remembered until they expire; past that the oldest go"""
@@ -41,7 +44,10 @@ class _SeenRequest:
 class ReplayCache:
     """Answers by signature, on one event loop. Bounded in number and bytes."""
 
-    def __init__(self, signatures: int = MOST_SIGNATURES, size: int = MOST_BYTES) -> None:
+    def __init__(
+        self, done: SignatureLog | None = None, signatures: int = MOST_SIGNATURES, size: int = MOST_BYTES
+    ) -> None:
+        self._done = done
         self._most, self._most_bytes = signatures, size
         self._seen: OrderedDict[str, _SeenRequest] = OrderedDict()
         self._kept: OrderedDict[str, int] = OrderedDict()
@@ -54,6 +60,8 @@ class ReplayCache:
         self, signature: str, now: float, signed_at: float, skew: float, run: Callable[[], Awaitable[Reply]]
     ) -> Reply | None:
         """The answer of ``run``, or of the first request with this signature. None where that is no longer kept.
+
+        When this returns, the signature is on disk (``done``).
 
         ``now``, ``signed_at``: seconds since the epoch. ``skew``: seconds after which the signature itself is refused.
         """
@@ -69,11 +77,13 @@ class ReplayCache:
                 if seen.done.cancelled():  # the first one failed without an answer
                     return None
                 raise
+        if self._done is not None and signature in self._done:
+            return None
         self._forget(signature)
         seen = self._seen[signature] = _SeenRequest(signed_at + skew, asyncio.get_running_loop().create_future())
         self._latest = signature
         try:
-            reply = await run()
+            reply = await self._recorded(signature, run)
         except BaseException:
             del self._seen[signature]
             seen.done.cancel()
@@ -84,6 +94,16 @@ class ReplayCache:
         else:
             self._seen.pop(signature, None)
         return reply
+
+    async def _recorded(self, signature: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
+        if self._done is None:
+            return await run()
+        self._done.add(signature)
+        settled = asyncio.ensure_future(self._done.settled())
+        try:
+            return await run()
+        finally:
+            await settled
 
     def _keep(self, signature: str, reply: Reply) -> None:
         self._kept[signature] = len(reply.body)

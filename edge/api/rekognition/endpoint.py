@@ -135,7 +135,7 @@ def application(service: Service) -> ASGIApp:
     endpoint = Endpoint(service)
     settings = service.settings
     names = {"localhost", settings.device.name, f"{settings.device.name}.local", *settings.page.hosts}
-    objects = ObjectEndpoint(settings.api, service.state, service.buckets, frozenset(names))
+    objects = ObjectEndpoint(settings.api, service.state, service.buckets, frozenset(names), service.signatures)
     routes = Starlette(
         routes=[
             Route("/healthz", endpoint.health, methods=["GET"]),
@@ -162,7 +162,7 @@ class Endpoint:
         self._secrets = {key: secret.get_secret_value() for key, secret in service.settings.api.keys.items()}
         self._bodies = bodies.BodyBudget(BODY_BUDGET)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self._replays = ReplayCache()
+        self._replays = ReplayCache(service.signatures)
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
         from starlette.responses import JSONResponse

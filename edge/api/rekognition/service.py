@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.api.http.signature_log import SignatureLog
 from edge.api.http.work_queue import WorkQueue
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import data_of, picture
@@ -16,6 +17,7 @@ from edge.api.rekognition.vision import Vision
 from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
+from edge.core.storage.layout import SIGNATURES, StateLayout
 from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Service:
         self.vision = Vision(settings, self.models)
         self.taxonomy = Taxonomy(settings.api.taxonomy)
         self.store = ApiState(state)
+        self.signatures = SignatureLog(StateLayout(state).path(SIGNATURES)) if settings.api.keys else None
         self.topics = TopicPublisher()
         self.projects = Projects(state)
         self.training = Training(settings, state, self.projects, self.buckets)
@@ -94,6 +97,8 @@ class Service:
         for lane in self.lanes.values():
             lane.stop()
         self.store.close()
+        if self.signatures is not None:
+            self.signatures.close()
         self.projects.close()
         self.anchors.close()
         if self._own_collections:

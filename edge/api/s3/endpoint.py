@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from edge.api.http.signature_log import SignatureLog
     from edge.core.settings.services import ApiSettings
 
 log = logging.getLogger(__name__)
@@ -70,11 +71,18 @@ class ObjectCall:
 class ObjectEndpoint:
     """From an HTTP request to an HTTP response."""
 
-    def __init__(self, settings: ApiSettings, state: Path, buckets: Buckets, names: frozenset[str]) -> None:
+    def __init__(
+        self,
+        settings: ApiSettings,
+        state: Path,
+        buckets: Buckets,
+        names: frozenset[str],
+        signatures: SignatureLog | None = None,
+    ) -> None:
         self._settings, self._buckets, self._names = settings, buckets, names
         self._secrets = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
         self._parts = Uploads(state, buckets)
-        self._replays = ReplayCache()
+        self._replays = ReplayCache(signatures)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def takes(self, headers: Mapping[str, str]) -> bool:

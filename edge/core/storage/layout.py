@@ -88,6 +88,10 @@ RETAINED = StateFile(
 CLOCK = StateFile(
     "clock.json", "table", "trusted time", "ages are counted from now on", "nothing has to be done",
 )  # fmt: skip
+SIGNATURES = StateFile(
+    "api-signatures", "plain", "digests of signed requests that were done",
+    "recorded requests of the last minutes can be repeated once", "nothing has to be done",
+)  # fmt: skip
 LOCK = StateFile("lock", "plain", "the process of the daemon", "nothing", "nothing has to be done")
 CONTROL = StateFile("control", "plain", "the daemon's socket for commands", "nothing", "nothing has to be done")
 CHECKED = StateFile(
@@ -122,7 +126,8 @@ RELEASES = StateFile(SYNC, "folder", "releases", "they are fetched again", "run 
 
 STATE_FILES = (
     LOCK, ENCRYPTION, CLOCK, COLLECTIONS, REVIEW, HISTORY, OUTBOX, API, PROJECTS, VIDEOS, FORGOTTEN, COMMANDS,
-    HOMEASSISTANT, RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, UPLOADS, RELEASES,
+    SIGNATURES, HOMEASSISTANT, RETAINED, CONTROL, MODELS, CHECKED, INDEXES, LABELS, RECORDS, DOWNLOADS, UPLOADS,
+    RELEASES,
 )  # fmt: skip
 """every file of the daemon's state folder; files inside ``folder`` entries belong to whoever keeps the folder"""
 

@@ -106,6 +106,31 @@ def test_what_changes_something_is_done_once_and_answered_again(
     assert "once" not in service_model.client(guarded.port).list_collections()["CollectionIds"]
 
 
+def test_a_recorded_request_is_not_done_again_after_a_restart(shared: Path, tmp_path: Path) -> None:
+    import conftest
+
+    settings = conftest.settings_for(shared / "models", keys={KEY: SecretStr(SECRET)})
+    create = b'{"CollectionId": "recorded"}'
+    first = ApiServer(settings, tmp_path)
+    first.start()
+    headers = signed(first.port, "CreateCollection", create)
+    assert send(first.port, headers, create)[0] == 200
+    service_model.client(first.port).delete_collection(CollectionId="recorded")
+    first.stop()
+    again = ApiServer(
+        settings.model_copy(update={"api": settings.api.model_copy(update={"port": first.port})}), tmp_path
+    )
+    again.start()
+    try:
+        status, content = send(again.port, headers, create)
+        assert (status, content["__type"]) == (400, "InvalidSignatureException")
+        assert service_model.client(again.port).list_collections()["CollectionIds"] == []
+        fresh = signed(again.port, "CreateCollection", b'{"CollectionId": "fresh"}')
+        assert send(again.port, fresh, b'{"CollectionId": "fresh"}')[0] == 200
+    finally:
+        again.stop()
+
+
 def test_copies_that_come_at_once_are_done_once(guarded: ApiServer) -> None:
     create = b'{"CollectionId": "together"}'
     headers = signed(guarded.port, "CreateCollection", create)
