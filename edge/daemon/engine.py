@@ -26,8 +26,9 @@ from edge.daemon.watchdog import STUCK, Watchdog
 from edge.pipeline.frame_result import FrameResult
 from edge.pipeline.health import Health
 from edge.pipeline.load_shedding import NOTHING, EmbeddingPace, ShedLevel
-from edge.pipeline.model_set import ModelSet, StrangerObserver
+from edge.pipeline.model_set import ModelSet
 from edge.pipeline.pipeline import Pipeline
+from edge.pipeline.strangers import StrangerRecognizer
 from edge.sources.base import CameraState
 from edge.sources.latest_frame import LatestFrame
 from edge.sources.reconnect import reconnecting
@@ -176,7 +177,7 @@ class Engine:
             elif not enabled and not one.off:
                 self._close(one)
 
-    def remember(self, strangers: StrangerObserver) -> None:
+    def remember(self, strangers: StrangerRecognizer) -> None:
         """Let every camera know strangers again; before ``start``."""
         for one in self._watched.values():
             one.pipeline.strangers = strangers

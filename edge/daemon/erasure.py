@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.state_store import FILE as API
 from edge.api.rekognition.videos.store import FILE as VIDEOS
@@ -75,22 +75,7 @@ class ErasureReport:
         return bool(self.faces or self.questions or self.events)
 
 
-class Live(Protocol):
-    """The daemon that runs on the state folder."""
-
-    @property
-    def collections(self) -> Collections: ...
-    def erase(self, subject: str) -> None:
-        """Let go of the subject in memory: tracks, votes, questions that wait, pages, what is present."""
-
-    def latest(self) -> tuple[int, int] | None:
-        """(epoch, seq) of the latest event."""
-
-    def rewrite(self, change: Change) -> int:
-        """Change the events that wait; how many changed."""
-
-
-def forget(subject: str, settings: Settings, state: Path, live: Live | None = None) -> ErasureReport:
+def forget(subject: str, settings: Settings, state: Path, live: SubjectEraser | None = None) -> ErasureReport:
     """Remove a subject everywhere in a state folder. Forgetting twice is no error.
 
     Raises ConflictError while a daemon runs that is not ``live``, StoreError where a file cannot be written; what was
@@ -116,7 +101,7 @@ def document(gone: ErasureReport) -> dict[str, Any]:
 
 
 def _all_forms(
-    subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
+    subject: str, settings: Settings, state: Path, collections: Collections, live: SubjectEraser | None
 ) -> ErasureReport:
     """Also the forms in which an older version stored the name."""
     first, *others = subjects.forms(subject)
@@ -128,7 +113,7 @@ def _all_forms(
 
 
 def _forgotten(
-    subject: str, settings: Settings, state: Path, collections: Collections, live: Live | None
+    subject: str, settings: Settings, state: Path, collections: Collections, live: SubjectEraser | None
 ) -> ErasureReport:
     delete_personal_leftovers(state)
     vectors = traces.of(collections, subject)
@@ -154,7 +139,7 @@ def _forgotten(
     return ErasureReport(sum(gone.values()), questions, events, left, gone)
 
 
-def _latest(state: Path, live: Live | None) -> tuple[int, int] | None:
+def _latest(state: Path, live: SubjectEraser | None) -> tuple[int, int] | None:
     return outbox.position(state / outbox.FILE) if live is None else live.latest()
 
 
@@ -275,6 +260,7 @@ class SubjectEraser:
         return gone
 
     def erase(self, subject: str) -> None:
+        """Remove the subject from memory: tracks, votes, pending review questions, pages, what is present."""
         context = self._context
         components = list(context.components)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.daemon.context import DeviceContext
     from edge.daemon.engine import Engine
-    from edge.labels.protocols import LabelClassifier
+    from edge.labels.classifier import LabelClassifier
     from edge.pipeline.model_set import ModelSet
 
 log = logging.getLogger(__name__)

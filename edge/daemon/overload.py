@@ -6,17 +6,18 @@ import logging
 import statistics
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edge.core.settings.vision import SheddingSettings as Settings
 from edge.core.system import hardware as board
 from edge.daemon.component import Component
 from edge.mqtt.messages import ShedReport as Document
-from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, LoadShedder, Measured, ShedLevel
+from edge.pipeline.load_shedding import NOTHING, TOP, WORDS, LoadShedder, Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge.daemon.engine import Engine
     from edge.pipeline.health import Health
 
 LOOK_SECONDS = 2.0
@@ -48,20 +49,10 @@ class LatencyWindow:
         return statistics.median(lately) if len(lately) >= FEWEST else None
 
 
-class SheddingTarget(Protocol):
-    """``edge.daemon.engine.Engine``, as far as it is needed here."""
-
-    @property
-    def latencies(self) -> LatencyWindow: ...
-    def shed(self, shed: ShedLevel) -> None: ...
-
-
 class OverloadMonitor(Component):
     """Changes the level of load shedding; ``publish`` is called after each change."""
 
-    def __init__(
-        self, settings: Settings, cameras: SheddingTarget, health: Health, publish: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: Settings, cameras: Engine, health: Health, publish: Callable[[], None]) -> None:
         self._settings, self._cameras, self._health, self._publish = settings, cameras, health, publish
         self._shedding = LoadShedder(settings)
         self._next = 0.0

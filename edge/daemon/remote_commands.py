@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from edge import __version__
 from edge.core import subjects
@@ -37,6 +37,7 @@ from edge.recognition.enrollment import HINTS, Enroller
 from edge.recognition.store.collections import Collections
 
 if TYPE_CHECKING:
+    from edge.daemon.engine import Engine
     from edge.daemon.erasure import ErasureReport
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,6 @@ IDLE_SECONDS = 60.0
 Forgets = Callable[[str], "ErasureReport"]
 
 
-class CameraSwitch(Protocol):
-    """What commands need of ``edge.daemon.engine.Engine``."""
-
-    def enable(self, camera: str, enabled: bool) -> None: ...
-    def latest(self, camera: str) -> Frame | None: ...
-
-
 @dataclass(frozen=True)
 class CommandContext:
     """What of the daemon commands may use."""
@@ -66,7 +60,7 @@ class CommandContext:
     settings: Settings
     state: Path
     collections: Collections
-    cameras: CameraSwitch
+    cameras: Engine
     stats: Callable[[], Stats]
     picture: Callable[[Frame], bytes]
     """a frame as a small JPEG"""

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
 from edge.core.types import Event, Frame, Identity
 from edge.daemon.component import Component
+from edge.mqtt.client import MqttClient
 from edge.mqtt.messages import CameraPresenceDocument, PresenceEntry, to_json, wire_labels
 from edge.mqtt.outbox.outbox import Outbox
 from edge.mqtt.topics import Topics
@@ -29,12 +29,6 @@ SNAPSHOT_HEIGHT = 360
 """pixels of a published picture"""
 
 
-class ReportClient(Protocol):
-    """What reports need of ``edge.mqtt.client.MqttClient``."""
-
-    def retain(self, topic: str, payload: bytes) -> None: ...
-
-
 class Reporter:
     """Takes over what the pipeline found."""
 
@@ -42,7 +36,7 @@ class Reporter:
         self,
         settings: Settings,
         outbox: Outbox,
-        client: ReportClient,
+        client: MqttClient,
         topics: Topics,
         health: Health,
         on_events: Callable[[Sequence[Event]], None] | None = None,

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
 
 from edge.core.imaging import image as pictures
 from edge.core.types import WHOLE, Box, Detection, Picture, Point
+from edge.inference.protocols import DetectionModel
 
 OVERLAP = 0.2
 """of a part with the next: a face that is larger than this is large enough for the look at the whole picture"""
@@ -22,14 +22,6 @@ SAME = 0.6
 """share of a box inside another one of its label, found in another part, from which on both are one thing"""
 PIECES = 0.2
 """the same for two pieces, each cut by its part's border"""
-
-
-class TiledDetector(Protocol):
-    """``edge.inference.detector.Detector``, as far as it is needed here."""
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class Tiling:
 
     def add(
         self,
-        detector: TiledDetector,
+        detector: DetectionModel,
         found: Sequence[Detection],
         picture: Picture,
         regions: Sequence[Box] = (WHOLE,),

@@ -14,7 +14,6 @@ import numpy as np
 from edge.core.errors import NotFoundError, SettingsError, SpaceError, StoreError
 from edge.core.storage.layout import StateLayout
 from edge.core.types import WHOLE, Box, Detection, Picture
-from edge.labels.protocols import LabelClassifier
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from edge.core.types import Embedding, FloatArray
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.inference.protocols import EmbeddingModel
     from edge.labels.head import Head
     from edge.labels.store import Labels
     from edge.labels.version import Version
@@ -32,6 +32,18 @@ OPINION = 0.6
 """weight of what the detector calls a region, beside an embedding of length 1"""
 SAME_PLACE = 0.6
 """overlap (IoU) of two regions that are one"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClassifier:
+    """A version of custom labels with its backbone."""
+
+    version: str
+    """``helmets/3``"""
+    embedder: EmbeddingModel
+    head: Head
+    regions: tuple[str, ...] = ()
+    """labels of the detectors whose tracks are classified, which the head sees as well; empty: whole pictures are"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,21 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from edge.core.errors import InputError
 from edge.core.system.heartbeat import Heartbeat
 from edge.core.types import Queued
 from edge.mqtt.inflight import Ack
 from edge.mqtt.messages import DeliveryMark, event_json, parse
-from edge.mqtt.subscriptions import Handler, Incoming
+from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
+
+if TYPE_CHECKING:
+    from edge.mqtt.client import MqttClient
+    from edge.mqtt.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -56,33 +60,6 @@ OFFLINE = 5.0
 """seconds without a broker after which updates of one track take each other's place"""
 
 
-class DeliveryQueue(Protocol):
-    """What delivery needs of ``edge.mqtt.outbox.Outbox``."""
-
-    coalesce: bool
-    generation: int
-    last: int
-    changed: list[Callable[[], None]]
-
-    def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]: ...
-    def of_track(self, camera: str, track: str, before: int) -> list[Queued]: ...
-    def done(self, keys: Iterable[Key]) -> None: ...
-    def passed(self, epoch: int, seq: int) -> bool: ...
-
-
-class DeliveryClient(Protocol):
-    """What delivery needs of ``edge.mqtt.client.MqttClient``."""
-
-    on_online: list[Callable[[], None]]
-
-    @property
-    def online(self) -> bool: ...
-    @property
-    def connects(self) -> int: ...
-    def publish(self, topic: str, payload: bytes, *, acknowledged: Callable[[Ack], None] | None = None) -> bool: ...
-    def subscribe(self, topic_filter: str, handler: Handler) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryStats:
     """How delivery is doing."""
@@ -105,8 +82,8 @@ class Delivery:
 
     def __init__(
         self,
-        outbox: DeliveryQueue,
-        client: DeliveryClient,
+        outbox: Outbox,
+        client: MqttClient,
         device: str,
         acknowledge: Literal["broker", "hub"] = "broker",
     ) -> None:

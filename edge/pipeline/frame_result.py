@@ -11,7 +11,7 @@ from edge.core.types import Detection, Embedding, Event, Frame, Match, Track
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.labels.protocols import LabelClassifier
+    from edge.labels.classifier import LabelClassifier
     from edge.pipeline.event_policy import CameraPresence
     from edge.pipeline.model_set import ModelSet
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
     from edge.core.settings.vision import CameraSettings
     from edge.core.types import FloatArray
+    from edge.labels.classifier import LabelClassifier
     from edge.labels.presence import LabelPresence
-    from edge.labels.protocols import LabelClassifier
     from edge.pipeline.model_set import ModelSet
 
 PICTURE = "picture"

@@ -8,7 +8,8 @@ tried again after twice the time, so that a load at the edge does not make the d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+
+from edge.core.settings.vision import SheddingSettings
 
 SLOWEST = 1.0
 """frames a second that a camera keeps, where it has them: with fewer, tracks would break"""
@@ -48,21 +49,6 @@ WORDS = ("", "half the rate", "most of the rate", "rate and small motion", "rate
 TOP = len(LADDER) - 1
 
 
-class PipelineLimits(Protocol):
-    """``edge.core.settings.Shedding``, as far as it is needed here."""
-
-    @property
-    def latency(self) -> float: ...
-    @property
-    def temperature(self) -> float: ...
-    @property
-    def cooler(self) -> float: ...
-    @property
-    def worsen_seconds(self) -> float: ...
-    @property
-    def recover_seconds(self) -> float: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """How the board does now; None where it is not known."""
@@ -78,7 +64,7 @@ class Measured:
 class LoadShedder:
     """Chooses the level. One thread at a time; times are monotonic seconds."""
 
-    def __init__(self, limits: PipelineLimits) -> None:
+    def __init__(self, limits: SheddingSettings) -> None:
         self.level = 0
         self.why = ""
         """what led to the level; empty at 0"""

@@ -13,7 +13,7 @@ from edge.core.errors import EdgeError, ModelError, NotFoundError
 from edge.core.system import systemd as sdnotify
 from edge.inference import load
 from edge.labels import classifier as custom_labels
-from edge.labels.protocols import LabelClassifier
+from edge.labels.classifier import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
 from edge.recognition.review.rejections import RejectionIndex

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from edge.core.types import Embedding, Track
 from edge.inference.protocols import DetectionModel, EmbeddingModel
-from edge.labels.protocols import LabelClassifier
+from edge.labels.classifier import LabelClassifier
 from edge.pipeline.tracking.identity_voting import VotingRules
-from edge.recognition.protocols import StrangerVectors, SubjectMatcher
 
-
-class StrangerObserver(StrangerVectors, Protocol):
-    """Knows strangers again: gives their tracks a pseudonym, and shows searches what strangers look like here."""
-
-    def look(self, track: Track, embedding: Embedding, recognizer: FaceRecognizer) -> None:
-        """After the vote of each embedding of a track."""
-
-    def left(self, track: Track) -> None:
-        """The track has ended."""
+if TYPE_CHECKING:
+    from edge.recognition.subject_search import SubjectSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +23,7 @@ class FaceRecognizer:
     """How one label is named."""
 
     embedder: EmbeddingModel
-    search: SubjectMatcher
+    search: SubjectSearch
     rules: VotingRules
 
 

@@ -27,7 +27,8 @@ from edge.pipeline.event_policy import CameraPresence, Clock, EventPolicy
 from edge.pipeline.frame_gate import FrameGate
 from edge.pipeline.frame_result import FrameResult, Observation, StageTimer
 from edge.pipeline.label_stage import LabelStage
-from edge.pipeline.model_set import FaceRecognizer, ModelSet, StrangerObserver
+from edge.pipeline.model_set import FaceRecognizer, ModelSet
+from edge.pipeline.strangers import StrangerRecognizer
 from edge.pipeline.tracking.embedding_schedule import EmbeddingScheduler, schedule
 from edge.pipeline.tracking.face_person import FacePersonLinker
 from edge.pipeline.tracking.tracker import Tracker, TrackerUpdate, scores_to_detect, unfollowed
@@ -44,7 +45,7 @@ class Pipeline:
     def __init__(self, camera: CameraSettings, settings: Settings, bundle: ModelSet, ids: Iterator[str]) -> None:
         labels: dict[str, LabelSettings] = settings.labels_of(camera)
         self.bundle = bundle
-        self.strangers: StrangerObserver | None = None
+        self.strangers: StrangerRecognizer | None = None
         self.attention = FrameGate(camera)
         """decides whether detectors run; its ``shed`` says what load shedding switches off"""
         self._label_stage = LabelStage(camera, settings, ids)

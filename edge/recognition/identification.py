@@ -19,7 +19,7 @@ from edge.recognition.subject_search import SUBJECTS, SubjectSearch
 
 if TYPE_CHECKING:
     from edge.inference.scoring import FaceScorer
-    from edge.recognition.protocols import RejectionFilter
+    from edge.recognition.review.rejections import RejectionIndex
     from edge.recognition.store.collection import Collection
 
 
@@ -92,7 +92,7 @@ def subject_search(
     scorer: FaceScorer,
     collection: Collection,
     likeness: float | None = None,
-    rejections: RejectionFilter | None = None,
+    rejections: RejectionIndex | None = None,
 ) -> SubjectSearch:
     """The search of a label in ``collection``, by the settings; ``likeness`` 0..100: asked for instead of theirs."""
     return SubjectSearch(collection, scorer, policy_of(settings, label, likeness), rejections)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from edge.recognition.store.centroid import robust_centroid
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.protocols import RejectionFilter, StrangerVectors
+    from edge.recognition.review.rejections import RejectionIndex
     from edge.recognition.store.collection import Collection
 
 SUBJECTS = 5
@@ -42,6 +42,16 @@ SAME_STRANGER = 70.0
 """likeness from which a stranger may be the very person that is compared, and so is no part of the cohort"""
 MOST_STATISTICS = 100_000
 """of single faces"""
+
+
+class StrangerVectors(Protocol):
+    """Embeddings of people who came by and are not enrolled."""
+
+    def version(self) -> int:
+        """Another number after every change."""
+
+    def vectors(self, collection: str, space: str) -> FloatArray:
+        """(n, dimensions) of length 1, oldest first; of ``collection`` and embedding space (fingerprint)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class SubjectSearch:
         collection: Collection,
         scorer: FaceScorer | None = None,
         policy: ScorePolicy | None = None,
-        rejections: RejectionFilter | None = None,
+        rejections: RejectionIndex | None = None,
         strangers: StrangerVectors | None = None,
     ) -> None:
         self.collection = collection

@@ -17,8 +17,8 @@ from edge.core.settings.services import ReviewSettings
 from edge.core.settings.vision import CameraSettings
 from edge.daemon.label_updates import LOOK, LabelUpdater
 from edge.labels import classifier as custom_labels
+from edge.labels.classifier import LabelClassifier
 from edge.labels.evaluation import evaluate
-from edge.labels.protocols import LabelClassifier
 from edge.labels.store import Labels
 from edge.labels.training_rows import StoredRows
 from edge.labels.version import Made

@@ -15,9 +15,9 @@ from edge.core.errors import InputError
 from edge.core.settings.schema import Settings
 from edge.core.settings.services import ReviewSettings
 from edge.core.settings.vision import CameraSettings, CollectionSettings
+from edge.labels.classifier import LabelClassifier
 from edge.labels.examples import ConfirmedExample
 from edge.labels.head import Head
-from edge.labels.protocols import LabelClassifier
 from edge.pipeline.pipeline import Pipeline
 from edge.pipeline.review_sampling import ReviewSampler
 from edge.recognition.review.answers import ReviewService, document

@@ -13,7 +13,7 @@ from edge.core.errors import ModelError
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings, LabelSettings
 from edge.core.types import Box, Detection, Event, Picture
-from edge.labels.protocols import LabelClassifier
+from edge.labels.classifier import LabelClassifier
 from edge.pipeline.model_set import ModelSet
 from edge.pipeline.pipeline import Pipeline
 

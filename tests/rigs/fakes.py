@@ -19,7 +19,7 @@ from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
-    from edge.recognition.protocols import RejectionFilter
+    from edge.recognition.review.rejections import RejectionIndex
 
 SPACE = Space("ab" * 32, "litert", 1, 4)
 
@@ -134,7 +134,7 @@ class KnowsAlice:
     strangers = None
 
     def __init__(
-        self, similarity: float = 0.8, error: Exception | None = None, rejections: RejectionFilter | None = None
+        self, similarity: float = 0.8, error: Exception | None = None, rejections: RejectionIndex | None = None
     ) -> None:
         self.similarity = similarity
         self.error = error
