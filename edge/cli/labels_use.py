@@ -164,6 +164,7 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
     Example:
       edge labels refit pets
     """
+    from edge.inference.pool import ModelPool
     from edge.labels import refit as learning
     from edge.labels import trainer as teach
     from edge.labels.store import Labels
@@ -174,7 +175,8 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
     version = store.version(name)
     with ReviewQueue(state, chosen.review) as queue:
         if queue.pictures.pending(name):
-            queue.pictures.embed(version, teach.load(version.base, version.detectors, chosen, state))
+            trainer = teach.load(version.base, version.detectors, ModelPool(chosen.models, state))
+            queue.pictures.embed(version, trainer)
         confirmed = queue.examples.of(name, version.space)
     if learning.answers_of(confirmed) <= version.confirmed and not force:
         click.echo(f"nothing was confirmed about {name} since version {version.number}", err=True)

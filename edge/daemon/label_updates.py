@@ -134,9 +134,11 @@ class LabelUpdater(Component):
         board.lower_priority()
         try:
             if self._queue.pictures.pending(name):
+                from edge.inference.pool import ModelPool
                 from edge.labels.trainer import load
 
-                trainer = load(version.base, version.detectors, self._settings, self._state)
+                models = ModelPool(self._settings.models, self._state, threads=1)
+                trainer = load(version.base, version.detectors, models)
                 self._queue.pictures.embed(version, trainer)
             done = refit(self._labels, name, self._queue.examples.of(name, version.space))
         except EdgeError as error:
