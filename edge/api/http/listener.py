@@ -11,7 +11,7 @@ from edge.core.settings.services import ApiSettings
 
 def refuse_open_door(api: ApiSettings) -> None:
     """Raises SettingsError for an address beyond loopback without keys."""
-    if api.keys or api.unsigned_anywhere or _is_loopback(api.host):
+    if api.keys or api.unsigned_anywhere or is_loopback(api.host):
         return
     raise SettingsError(
         f"api.host is {api.host}, and api.keys is empty: anybody who reaches it could read and delete every face",
@@ -39,7 +39,8 @@ def listening(api: ApiSettings, backlog: int) -> socket.socket:
     return listener
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -185,13 +185,19 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def _time(stamp: str, date: str, now: float, skew: float) -> float:
+def signed_time(stamp: str, date: str) -> float:
+    """Seconds since the epoch of ``YYYYMMDDTHHMMSSZ``, on the date of the scope. Raises SignatureError."""
     try:
         signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError as error:
         raise SignatureError("incomplete", "X-Amz-Date is missing or not YYYYMMDDTHHMMSSZ.") from error
     if not stamp.startswith(date):
         raise SignatureError("mismatch", "Date in Credential scope does not match YYYYMMDD from X-Amz-Date.")
+    return signed_at
+
+
+def _time(stamp: str, date: str, now: float, skew: float) -> float:
+    signed_at = signed_time(stamp, date)
     if abs(now - signed_at) > skew:
         off = f"{abs(now - signed_at):.0f} s off this device's clock"
         raise SignatureError("expired", f"Signature expired: {stamp} is {off}, {skew:.0f} s are allowed.")

@@ -145,7 +145,7 @@ def application(service: Service) -> ASGIApp:
     )
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and objects.takes(Headers(scope=scope)):
+        if scope["type"] == "http" and objects.takes(Headers(scope=scope), scope["query_string"].decode("latin-1")):
             response = await objects.answer(Request(scope, receive))
             await response(scope, receive, send)
         else:

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
-from edge.api.http import bodies, sigv4
+from edge.api.http import bodies, listener, presigned, sigv4
 from edge.api.http.replays import ReplayCache, Reply
 from edge.api.s3 import documents, uploads
 from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
 from edge.api.s3.multipart import Uploads
 from edge.core.errors import BusyError, ConflictError, InputError, NotFoundError
-from edge.core.storage.buckets import Buckets, StoredObject, is_key
+from edge.core.storage.buckets import Buckets, ObjectMetadata, StoredObject, is_key
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,6 +41,13 @@ SERVICE = "s3"
 CHANGING = frozenset({"PUT", "POST", "DELETE"})
 MOST_KEYS = 1000
 UPLOADS_AT_ONCE = 8
+EMPTY_FOLDER = '"d41d8cd98f00b204e9800998ecf8427e"'
+"""ETag of an object without a byte"""
+OWN = "x-amz-meta-"
+"""how headers begin that are the writer's own"""
+KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language")
+MOST_METADATA = 2048
+"""bytes of an object's names and values"""
 BLOCK = 256 << 10
 """bytes that are read at a time"""
 
@@ -85,10 +92,10 @@ class ObjectEndpoint:
         self._replays = ReplayCache(signatures)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
-    def takes(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request is for this service."""
+    def takes(self, headers: Mapping[str, str], query: str) -> bool:
+        """Whether a request is for this service: signed for it, in a header or in the query."""
         scope = sigv4.parsed(headers.get("authorization"))
-        return scope is not None and scope.service == SERVICE
+        return presigned.is_presigned(query) if scope is None else scope.service == SERVICE
 
     async def answer(self, request: Request) -> Response:
         request_id = uuid.uuid4().hex[:16].upper()
@@ -145,7 +152,10 @@ class ObjectEndpoint:
         head = sigv4.RequestHead(request.method, path, request.url.query, headers)
         payload = headers.get("x-amz-content-sha256", "")
         verified: sigv4.Verified | None = None
-        if self._secrets:
+        if self._secrets and "authorization" not in headers:
+            verified = self._presigned(request, head)
+            payload = sigv4.UNSIGNED_PAYLOAD
+        elif self._secrets:
             signature = sigv4.opened(head, self._secrets, time.time(), self._settings.clock_skew, (SERVICE,))
             if payload == sigv4.UNSIGNED_PAYLOAD and request.url.scheme != "https":
                 raise StorageError("AccessDenied", "Without TLS the body must be signed.")
@@ -158,6 +168,14 @@ class ObjectEndpoint:
         bucket, key = self._place(headers.get("host", ""), path)
         query = dict(parse_qsl(head.query, keep_blank_values=True))
         return ObjectCall(request, head, bucket, key, query, payload, verified)
+
+    def _presigned(self, request: Request, head: sigv4.RequestHead) -> sigv4.Verified:
+        """Raises SignatureError, StorageError for an upload whose body anybody on the way could change."""
+        verified = presigned.verified(head, self._secrets, time.time(), self._settings.clock_skew)
+        local = request.client is not None and listener.is_loopback(request.client.host)
+        if head.method not in ("GET", "HEAD") and request.url.scheme != "https" and not local:
+            raise StorageError("AccessDenied", "A presigned upload needs TLS: its body is not signed.")
+        return verified
 
     def _place(self, host: str, path: str) -> tuple[str, str]:
         """Bucket and key of a request."""
@@ -226,15 +244,36 @@ class ObjectEndpoint:
 
     async def put_object(self, call: ObjectCall) -> Response:
         if "x-amz-copy-source" in call.head.headers:
-            raise StorageError("NotImplemented", "Copies within the device are not served here.")
+            return await self._copied(call)
+        if call.key.endswith("/") and call.head.headers.get("content-length") == "0":
+            _check_key(call.key[:-1])
+            await asyncio.to_thread(self._buckets.make_folder, call.bucket, call.key)
+            return _empty(200, ETag=EMPTY_FOLDER)
         _check_key(call.key)
+        metadata = _metadata_of(call)
         async with self._uploads:
             with ExitStack() as stack:
                 # the file takes its place when the body was right to its end
-                file = stack.enter_context(self._buckets.writing(call.bucket, call.key))
+                file = stack.enter_context(self._buckets.writing(call.bucket, call.key, metadata))
                 await uploads.received(call.request, call.head.headers, call.payload, file)
         found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
         return _empty(200, ETag=found.etag)
+
+    async def _copied(self, call: ObjectCall) -> Response:
+        """CopyObject: within the device, its metadata as the request says."""
+        await _document(call)
+        _check_key(call.key)
+        source = unquote(call.head.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
+        bucket, _, key = source.partition("/")
+        if not self._buckets.has(bucket):
+            raise StorageError("NoSuchBucket", "The specified bucket does not exist")
+        replaced = call.head.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
+        if (bucket, key) == (call.bucket, call.key) and not replaced:
+            raise StorageError("InvalidRequest", "This copy request is illegal: it changes nothing of the object.")
+        metadata = _metadata_of(call) if replaced else None
+        async with self._uploads:
+            found = await asyncio.to_thread(_copy, self._buckets, (bucket, key), (call.bucket, call.key), metadata)
+        return _xml("CopyObjectResult", {"ETag": found.etag, "LastModified": documents.moment(found.modified)})
 
     async def delete_object(self, call: ObjectCall) -> Response:
         await asyncio.to_thread(self._buckets.remove, call.bucket, call.key)
@@ -250,7 +289,7 @@ class ObjectEndpoint:
 
     async def begin_upload(self, call: ObjectCall) -> Response:
         _check_key(call.key)
-        number = await asyncio.to_thread(self._parts.begin, call.bucket, call.key)
+        number = await asyncio.to_thread(self._parts.begin, call.bucket, call.key, _metadata_of(call))
         members = {"Bucket": call.bucket, "Key": call.key, "UploadId": number}
         return _xml("InitiateMultipartUploadResult", members)
 
@@ -299,6 +338,31 @@ OPERATIONS: dict[tuple[str, str], Operate] = {
     ("POST", "uploadId"): ObjectEndpoint.complete_upload,
     ("DELETE", "uploadId"): ObjectEndpoint.abort_upload,
 }
+
+
+def _metadata_of(call: ObjectCall) -> ObjectMetadata:
+    """What the headers of a request say of its object. Raises StorageError."""
+    given = call.head.headers
+    headers = {name: given[name] for name in KEPT_HEADERS if name in given}
+    codings = [one.strip() for one in headers.pop("content-encoding", "").split(",")]
+    if coding := ",".join(one for one in codings if one not in ("", "aws-chunked")):
+        headers["content-encoding"] = coding
+    own = {name.removeprefix(OWN): value for name, value in given.items() if name.startswith(OWN)}
+    if sum(len(name) + len(value) for name, value in (*headers.items(), *own.items())) > MOST_METADATA:
+        raise StorageError("MetadataTooLarge", f"Your metadata headers exceed {MOST_METADATA} bytes.")
+    return ObjectMetadata(headers, own)
+
+
+def _copy(
+    buckets: Buckets, source: tuple[str, str], target: tuple[str, str], metadata: ObjectMetadata | None
+) -> StoredObject:
+    """A copy of an object with its metadata, or other. Raises NotFoundError, StorageError, OSError."""
+    kept = buckets.about(*source).metadata if metadata is None else metadata
+    with buckets.open(*source) as old, buckets.writing(*target, kept) as new:
+        while block := old.read(uploads.BLOCK):
+            uploads.check_space(new)
+            new.write(block)
+    return buckets.about(*target)
 
 
 def _check_key(key: str) -> None:
@@ -387,13 +451,16 @@ def _unchanged(headers: Mapping[str, str], found: StoredObject) -> int | None:
 
 def _headers(found: StoredObject, start: int, end: int) -> dict[str, str]:
     kind = mimetypes.guess_type(found.key, strict=False)[0] or "binary/octet-stream"
+    kept = found.metadata
     ranged = {"Content-Range": f"bytes {start}-{end - 1}/{found.size}"} if (start, end) != (0, found.size) else {}
     return {
         "Content-Length": str(end - start),
-        "Content-Type": kind,
+        "content-type": kind,
         "ETag": found.etag,
         "Last-Modified": formatdate(found.modified, usegmt=True),
         "Accept-Ranges": "bytes",
+        **kept.headers,
+        **{f"{OWN}{name}": value for name, value in kept.own.items()},
         **ranged,
     }
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from edge.api.s3.errors import StorageError
 from edge.core.storage import files
-from edge.core.storage.buckets import Buckets
+from edge.core.storage.buckets import Buckets, ObjectMetadata
 from edge.core.storage.layout import UPLOADS, StateLayout
 
 MOST_UPLOADS = 16
@@ -36,6 +36,7 @@ class Upload:
     folder: Path
     bucket: str
     key: str
+    metadata: ObjectMetadata
 
 
 class Uploads:
@@ -44,7 +45,7 @@ class Uploads:
     def __init__(self, state: Path, buckets: Buckets) -> None:
         self._folder, self._buckets = StateLayout(state).path(UPLOADS), buckets
 
-    def begin(self, bucket: str, key: str) -> str:
+    def begin(self, bucket: str, key: str, metadata: ObjectMetadata) -> str:
         """The id of a new upload."""
         self._expire()
         if len(self._all()) >= MOST_UPLOADS:
@@ -52,19 +53,21 @@ class Uploads:
         number = secrets.token_hex(16)
         folder = self._folder / number
         files.make_folder(folder)
-        files.write_bytes(folder / "upload.json", json.dumps([bucket, key]).encode())
+        files.write_bytes(
+            folder / "upload.json", json.dumps([bucket, key, dict(metadata.headers), dict(metadata.own)]).encode()
+        )
         return number
 
     def find(self, number: str, bucket: str, key: str) -> Upload:
         """An upload of this object."""
         folder = self._folder / number
         try:
-            known = json.loads((folder / "upload.json").read_text()) if _ID.fullmatch(number) else None
+            known = json.loads((folder / "upload.json").read_text()) if _ID.fullmatch(number) else []
         except (OSError, ValueError):
-            known = None
-        if known != [bucket, key]:
+            known = []
+        if known[:2] != [bucket, key]:
             raise StorageError("NoSuchUpload", "The specified upload does not exist.")
-        return Upload(folder, bucket, key)
+        return Upload(folder, bucket, key, ObjectMetadata(*known[2:4]))
 
     def part(self, upload: Upload, number: str) -> BinaryIO:
         """A new file for a part; it counts once ``keep`` was called."""
@@ -81,7 +84,7 @@ class Uploads:
         paths = [upload.folder / _part(number) for number in parts]
         if not paths or not all(path.is_file() for path in paths):
             raise StorageError("InvalidPart", "One or more of the specified parts could not be found.")
-        with self._buckets.writing(upload.bucket, upload.key) as target:
+        with self._buckets.writing(upload.bucket, upload.key, upload.metadata) as target:
             for path in paths:
                 with path.open("rb") as source:
                     shutil.copyfileobj(source, target, BLOCK)

@@ -78,7 +78,7 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
             one.update(part)
         waiting += part
         if len(waiting) >= BLOCK:
-            _check_space(target)
+            check_space(target)
             await asyncio.to_thread(target.write, bytes(waiting))
             waiting.clear()
     await asyncio.to_thread(target.write, bytes(waiting))
@@ -91,7 +91,7 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
     return total
 
 
-def _check_space(target: BinaryIO) -> None:
+def check_space(target: BinaryIO) -> None:
     """The disk is the device's as well. Raises StorageError."""
     disk = os.fstatvfs(target.fileno())
     if disk.f_bavail * disk.f_frsize < RESERVE:

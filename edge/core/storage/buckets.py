@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
+import logging
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from edge.core.errors import ConflictError, InputError, NotFoundError
 
+log = logging.getLogger(__name__)
+
+ATTRIBUTE = "user.edge.object"
+"""extended attribute of a file"""
 ANY = "*"
 """the bucket whose folder holds those that have none of their own"""
 PARTIAL = ".edge-partial-"
@@ -31,6 +37,26 @@ _LINKLESS = _FOLDER | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
+class ObjectMetadata:
+    """What a writer says of an object, kept in an extended attribute of its file; files of others have none."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """``content-type`` and the like, by lower-case name"""
+    own: Mapping[str, str] = field(default_factory=dict)
+    """the writer's own names"""
+
+    def stored(self, file: BinaryIO) -> None:
+        """Keep it with an open file; a file system without extended attributes keeps none."""
+        if not self.headers and not self.own:
+            return
+        text = json.dumps({"headers": dict(self.headers), "own": dict(self.own)})
+        try:
+            os.setxattr(file.fileno(), ATTRIBUTE, text.encode())
+        except OSError as error:
+            log.warning("metadata of an object is not kept: %s", error.strerror)
+
+
+@dataclass(frozen=True)
 class StoredObject:
     """A file of a bucket."""
 
@@ -39,6 +65,8 @@ class StoredObject:
     """bytes"""
     modified: float
     """seconds since the epoch"""
+    metadata: ObjectMetadata = ObjectMetadata()
+    """empty in listings"""
 
     @property
     def etag(self) -> str:
@@ -108,16 +136,22 @@ class Buckets:
 
     def about(self, bucket: str, key: str) -> StoredObject:
         with self.open(bucket, key) as file:
-            return _object(key, os.fstat(file.fileno()))
+            return replace(_object(key, os.fstat(file.fileno())), metadata=_metadata(file))
+
+    def make_folder(self, bucket: str, key: str) -> None:
+        """A folder without a file: what programs make by an empty object ``folder/``. Raises OSError."""
+        with self._folder_of(bucket, f"{key}_", make=True):
+            pass
 
     @contextmanager
-    def writing(self, bucket: str, key: str) -> Iterator[BinaryIO]:
+    def writing(self, bucket: str, key: str, metadata: ObjectMetadata | None = None) -> Iterator[BinaryIO]:
         """A new file that takes the key's place when the block ends well, whole or not at all. Raises OSError."""
         with self._folder_of(bucket, key, make=True) as (folder, name):
             partial = PARTIAL + secrets.token_hex(8)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 with os.fdopen(os.open(partial, flags, 0o644, dir_fd=folder), "wb") as file:
+                    (metadata or ObjectMetadata()).stored(file)
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
@@ -223,6 +257,14 @@ def _walked(folder: int, base: str, prefix: str, after: str) -> Iterator[StoredO
 
 def _object(key: str, about: os.stat_result) -> StoredObject:
     return StoredObject(key, about.st_size, about.st_mtime)
+
+
+def _metadata(file: BinaryIO) -> ObjectMetadata:
+    try:
+        found = json.loads(os.getxattr(file.fileno(), ATTRIBUTE))
+        return ObjectMetadata(dict(found["headers"]), dict(found["own"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ObjectMetadata()
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

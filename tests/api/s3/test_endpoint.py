@@ -190,6 +190,7 @@ def test_a_bucket_is_emptied_and_deleted_as_the_samples_do(server: ApiServer, s3
 
 MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 """of nothing"""
+LONG = {"a": "b" * 2100}
 WRONG: list[tuple[str, Callable[[Any, str], Any]]] = [
     ("NoSuchKey", lambda s3, bucket: s3.get_object(Bucket=bucket, Key="nothing")),
     ("NoSuchBucket", lambda s3, _: s3.get_object(Bucket="no-such-bucket", Key="a")),
@@ -202,7 +203,10 @@ WRONG: list[tuple[str, Callable[[Any, str], Any]]] = [
     ("InvalidArgument", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a//x", Body=b"x")),
     ("NoSuchKey", lambda s3, bucket: s3.get_object(Bucket=bucket, Key="../../secret")),
     ("NotImplemented", lambda s3, bucket: s3.get_bucket_acl(Bucket=bucket)),
-    ("NotImplemented", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/b")),
+    ("NoSuchKey", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/b")),
+    ("NoSuchKey", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/../../secret")),
+    ("NoSuchBucket", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource="nowhere/b")),
+    ("MetadataTooLarge", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a", Body=b"x", Metadata=LONG)),
     ("BadDigest", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a", Body=b"x", ContentMD5=MD5)),
 ]  # fmt: skip
 
@@ -312,3 +316,47 @@ def test_chunks_of_an_sdk_are_taken_apart(server: ApiServer, s3: Any, bucket: st
     sent = [chunks + right, chunks + wrong, chunks[:-3], b"zz\r\n", b"ffffffff\r\nx"]
     assert [put(server.port, bucket, "a", b"", body, signer=Streaming) for body in sent] == [200, 400, 400, 400, 400]
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == whole
+
+
+def test_metadata_and_content_type_come_back(s3: Any, bucket: str, tmp_path: Path) -> None:
+    """A well-known sample keeps a person's name in the metadata of the picture, and reads it with HeadObject."""
+    own = {"fullname": "Grace Hopper", "note": "a=b; c"}
+    s3.put_object(
+        Bucket=bucket, Key="a.jpg", Body=b"x", Metadata=own, ContentType="image/x-own", CacheControl="no-cache"
+    )
+    head = s3.head_object(Bucket=bucket, Key="a.jpg")
+    assert (head["Metadata"], head["ContentType"], head["CacheControl"]) == (own, "image/x-own", "no-cache")
+    (tmp_path / "large.mp4").write_bytes(os.urandom(9 << 20))
+    s3.upload_file(str(tmp_path / "large.mp4"), bucket, "large.mp4", ExtraArgs={"Metadata": own})
+    got = s3.get_object(Bucket=bucket, Key="large.mp4")
+    assert (got["Metadata"], got["ContentType"], got["ContentLength"]) == (own, "video/mp4", 9 << 20)
+    got["Body"].close()
+    s3.put_object(Bucket=bucket, Key="a.jpg", Body=b"y")
+    assert s3.head_object(Bucket=bucket, Key="a.jpg")["Metadata"] == {}, "a new object has none of the old one"
+
+
+def test_objects_are_copied_within_the_device(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a b/1.jpg", Body=b"picture", Metadata={"who": "grace"})
+    done = s3.copy_object(Bucket=bucket, Key="done/1.jpg", CopySource={"Bucket": bucket, "Key": "a b/1.jpg"})
+    assert done["CopyObjectResult"]["ETag"] == s3.head_object(Bucket=bucket, Key="done/1.jpg")["ETag"]
+    got = s3.get_object(Bucket=bucket, Key="done/1.jpg")
+    assert (got["Body"].read(), got["Metadata"]) == (b"picture", {"who": "grace"})
+    s3.copy(CopySource={"Bucket": bucket, "Key": "done/1.jpg"}, Bucket=bucket, Key="again.jpg")
+    assert s3.get_object(Bucket=bucket, Key="again.jpg")["Body"].read() == b"picture"
+    same = {"Bucket": bucket, "Key": "again.jpg", "CopySource": f"{bucket}/again.jpg"}
+    s3.copy_object(**same, MetadataDirective="REPLACE", Metadata={"who": "ada"})
+    got = s3.get_object(Bucket=bucket, Key="again.jpg")
+    assert (got["Body"].read(), got["Metadata"]) == (b"picture", {"who": "ada"})
+    with pytest.raises(ClientError) as error:
+        s3.copy_object(**same)
+    assert code(error) == "InvalidRequest"
+
+
+def test_an_empty_object_makes_a_folder(s3: Any, bucket: str, root: Path) -> None:
+    s3.put_object(Bucket=bucket, Key="inbox/new/")
+    assert (root / "buckets" / bucket / "inbox/new").is_dir()
+    s3.put_object(Bucket=bucket, Key="inbox/new/a.jpg", Body=b"x")
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["inbox/new/a.jpg"]
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="../out/")
+    assert code(error) == "InvalidArgument"
