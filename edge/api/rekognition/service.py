@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.http.signature_log import SignatureLog
 from edge.api.http.work_queue import WorkQueue
-from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import data_of, picture
 from edge.api.rekognition.notifications import TopicPublisher
+from edge.api.rekognition.search import FaceSearch
 from edge.api.rekognition.state_store import ApiState
 from edge.api.rekognition.taxonomy import Taxonomy
 from edge.api.rekognition.vision import Vision
-from edge.core.errors import NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.storage.buckets import Buckets
 from edge.core.storage.layout import SIGNATURES, StateLayout
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
 
     from edge.api.rekognition.streams.output import Publish
     from edge.core.types import Picture
-    from edge.recognition.store.collection import Collection
     from edge.recognition.store.collections import Collections
-    from edge.recognition.store.users import Users
-    from edge.recognition.subject_search import SubjectSearch
 
 STORE_THREADS = 2
 NICENESS = 10
@@ -54,8 +50,11 @@ class Service:
     ) -> None:
         from edge.api.rekognition.custom.projects import Projects
         from edge.api.rekognition.custom.training import Training
+        from edge.api.rekognition.operations.own_labels import OwnLabels
         from edge.api.rekognition.streams.processors import StreamProcessors
+        from edge.api.rekognition.streams.sessions import StreamContext
         from edge.api.rekognition.videos.jobs import VideoJobs
+        from edge.api.rekognition.videos.looking import VideoTools
         from edge.recognition.review.rejections import RejectionIndex
         from edge.recognition.store.collections import Collections
 
@@ -77,11 +76,16 @@ class Service:
             "store": WorkQueue("store", 8 * settings.api.queue, threads=STORE_THREADS),
             "patient": WorkQueue("patient", settings.api.queue, threads=STORE_THREADS),
         }
-        self.processors = StreamProcessors(self, state, publish, feeding)
-        self.videos = VideoJobs(self, state, publish)
-        self.anchors = RejectionIndex(state)
-        self._users: dict[str, Users] = {}
-        self._searches: dict[str, SubjectSearch] = {}
+        self.rejections = RejectionIndex(state)
+        self.faces = FaceSearch(settings, self.collections, self.vision, self.rejections)
+        self.own_labels = OwnLabels(settings, self.projects, self.training)
+        stream = StreamContext(settings, state, self.store, self.vision, self.faces, self.buckets, self.topics)
+        self.processors = StreamProcessors(stream, self.lanes["models"], publish, feeding)
+        tools = VideoTools(
+            settings, Vision(settings, ModelPool(settings.models, state, threads=1), closely=False), self.faces,
+            self.own_labels, self.taxonomy,
+        )  # fmt: skip
+        self.videos = VideoJobs(tools, state, self.topics, publish)
 
     def start(self) -> None:
         for lane in self.lanes.values():
@@ -100,7 +104,7 @@ class Service:
         if self.signatures is not None:
             self.signatures.close()
         self.projects.close()
-        self.anchors.close()
+        self.rejections.close()
         if self._own_collections:
             self.collections.close()
 
@@ -111,33 +115,6 @@ class Service:
             for name, lane in self.lanes.items()
         }
         return {"status": "ok", "lanes": lanes}
-
-    def collection(self, name: str) -> Collection:
-        """Raises ApiError in Rekognition's words where there is none."""
-        try:
-            return self.collections.get(name)
-        except NotFoundError as error:
-            raise ApiError("ResourceNotFoundException", f"The collection id: {name} does not exist") from error
-
-    def search(self, collection: Collection) -> SubjectSearch:
-        """The search in a collection; kept, so that statistics of its faces are worked out once."""
-        from edge.recognition.identification import subject_search
-
-        found = self._searches.get(collection.name)
-        if found is None or found.collection is not collection:
-            scorer, label = self.vision.scorer, self.settings.api.label
-            found = subject_search(self.settings, label, scorer, collection, rejections=self.anchors)
-            self._searches[collection.name] = found
-        return found
-
-    def users(self, collection: Collection) -> Users:
-        """The users of a collection; kept, so that their vectors are added up once."""
-        from edge.recognition.store.users import Users
-
-        users = self._users.get(collection.name)
-        if users is None or users.number != collection.number:
-            users = self._users[collection.name] = Users(self.collections.store, collection.name, collection.number)
-        return users
 
     def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
         """The file's bytes and its upright picture. Raises ApiError or InputError."""

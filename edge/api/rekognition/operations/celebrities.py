@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.search import face_matches
 from edge.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.search import FaceSearch
     from edge.api.rekognition.shapes import DetectedFace
     from edge.api.rekognition.vision import Vision
+    from edge.core.settings.schema import Settings
     from edge.core.types import Picture
     from edge.recognition.store.collection import Collection
 
@@ -39,14 +39,14 @@ class Celebrity:
 
 
 def recognize_celebrities(call: Call) -> dict[str, Any]:
-    collection = celebrities(call.service)
+    collection = celebrities(call.service.settings, call.service.faces)
     _, picture = call.service.image(call["Image"])
     seen = call.service.vision.faces(picture)
-    found = recognized(call.service, call.service.vision, collection, picture, seen)
+    found = recognized(call.service.faces, call.service.vision, collection, picture, seen)
     return {
         "CelebrityFaces": [
             {
-                "Urls": urls_of(call.service, who.name),
+                "Urls": urls_of(call.service.settings, who.name),
                 "Name": who.name,
                 "Id": who.id,
                 "Face": shapes.compared_face(face),
@@ -60,42 +60,42 @@ def recognize_celebrities(call: Call) -> dict[str, Any]:
 
 
 def get_celebrity_info(call: Call) -> dict[str, Any]:
-    collection = celebrities(call.service)
-    users = (user.user_id for user in call.service.users(collection).page(limit=MOST_LISTED))
+    collection = celebrities(call.service.settings, call.service.faces)
+    users = (user.user_id for user in call.service.faces.users(collection).page(limit=MOST_LISTED))
     for name in (*collection.subjects(), *users):
         if id_of(name) == call["Id"]:
-            return {"Urls": urls_of(call.service, name), "Name": name}
+            return {"Urls": urls_of(call.service.settings, name), "Name": name}
     raise ApiError("ResourceNotFoundException", "Could not find the celebrity with this Id.")
 
 
-def celebrities(service: Service) -> Collection:
+def celebrities(settings: Settings, faces: FaceSearch) -> Collection:
     """The collection that the settings name. Raises SettingsError where they name none."""
-    name = service.settings.api.celebrities
+    name = settings.api.celebrities
     if not name:
         raise SettingsError("no collection stands for celebrities", "set api.celebrities to a collection's name")
-    if name not in service.collections:
+    if name not in faces.collections:
         raise SettingsError(
             f"api.celebrities names {name!r}, and there is no such collection",
             "create it with CreateCollection, or 'edge enroll'",
         )
-    return service.collection(name)
+    return faces.collection(name)
 
 
 def recognized(
-    service: Service, vision: Vision, collection: Collection, picture: Picture, seen: Sequence[DetectedFace]
+    faces: FaceSearch, vision: Vision, collection: Collection, picture: Picture, seen: Sequence[DetectedFace]
 ) -> list[Celebrity | None]:
     """The celebrity of each face; None for a face without a match."""
     if not seen:
         return []
     collection.check_space(vision.space)
     return [
-        _named(collection, face_matches(service, collection, one.vector, 1, None))
+        _named(collection, faces.matches(collection, one.vector, 1, None))
         for one in vision.embed(picture, seen, still=True)
     ]
 
 
-def urls_of(service: Service, name: str) -> list[str]:
-    return list(service.settings.api.celebrity_urls.get(name, ()))
+def urls_of(settings: Settings, name: str) -> list[str]:
+    return list(settings.api.celebrity_urls.get(name, ()))
 
 
 def id_of(name: str) -> str:

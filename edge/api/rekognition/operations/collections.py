@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.search import collection_version
 from edge.core.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -29,13 +28,13 @@ def create_collection(call: Call) -> dict[str, Any]:
 
 
 def describe_collection(call: Call) -> dict[str, Any]:
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     return {
         "FaceCount": collection.count,
-        "FaceModelVersion": collection_version(call.service, collection),
+        "FaceModelVersion": call.service.faces.version(collection),
         "CollectionARN": call.arn(f"collection/{collection.name}"),
         "CreationTimestamp": collection.created(),
-        "UserCount": call.service.users(collection).count(),
+        "UserCount": call.service.faces.users(collection).count(),
     }
 
 
@@ -43,10 +42,10 @@ def list_collections(call: Call) -> dict[str, Any]:
     after = call.position()
     limit = call.get("MaxResults") or DEFAULT_PAGE
     names = [name for name in call.service.collections.names() if name > after]
-    page = [call.service.collection(name) for name in names[:limit]]
+    page = [call.service.faces.collection(name) for name in names[:limit]]
     answer: dict[str, Any] = {
         "CollectionIds": [collection.name for collection in page],
-        "FaceModelVersions": [collection_version(call.service, collection) for collection in page],
+        "FaceModelVersions": [call.service.faces.version(collection) for collection in page],
     }
     if len(names) > limit:
         answer["NextToken"] = call.next_token(names[limit - 1])
@@ -54,7 +53,7 @@ def list_collections(call: Call) -> dict[str, Any]:
 
 
 def delete_collection(call: Call) -> dict[str, Any]:
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     call.service.collections.delete(collection.name)
     call.service.store.untag(f"collection/{collection.name}")
     call.service.processors.collection_gone(collection.name)

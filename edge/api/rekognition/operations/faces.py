@@ -10,9 +10,6 @@ from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.quality_filter import UnindexedFace, best_of, sort_out
 from edge.api.rekognition.search import (
     DEFAULT_MATCHES,
-    collection_version,
-    face_matches,
-    faces_by_id,
     largest_face,
     vector_of,
 )
@@ -29,13 +26,13 @@ DEFAULT_PAGE = 1000
 
 def index_faces(call: Call) -> dict[str, Any]:
     """A face is searchable when this has answered."""
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     data, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "AUTO"))
     chosen, surplus = best_of(passed, min(call.get("MaxFaces", MOST_FACES), MOST_FACES))
     faces = _stored(call, collection, hashlib.sha256(data).hexdigest(), picture, chosen)
-    version = collection_version(call.service, collection)
-    known = faces_by_id(call.service, collection, [face.face_id for face in faces])
+    version = call.service.faces.version(collection)
+    known = call.service.faces.faces_by_id(collection, [face.face_id for face in faces])
     return {
         "FaceRecords": [
             {"Face": known.get(face.face_id, shapes.face(face, version)), "FaceDetail": shapes.face_detail(seen)}
@@ -47,12 +44,12 @@ def index_faces(call: Call) -> dict[str, Any]:
 
 
 def list_faces(call: Call) -> dict[str, Any]:
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     limit = call.get("MaxResults") or DEFAULT_PAGE
-    page, following = call.service.users(collection).faces(
+    page, following = call.service.faces.users(collection).faces(
         after=call.offset(), limit=limit, user_id=call.get("UserId"), face_ids=call.get("FaceIds")
     )
-    version = collection_version(call.service, collection)
+    version = call.service.faces.version(collection)
     answer: dict[str, Any] = {
         "Faces": [shapes.face(face, version, user_id) for face, user_id in page],
         "FaceModelVersion": version,
@@ -64,9 +61,9 @@ def list_faces(call: Call) -> dict[str, Any]:
 
 def delete_faces(call: Call) -> dict[str, Any]:
     """Single faces never fail the call: each that stays is listed with its reason."""
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     asked = list(dict.fromkeys(call["FaceIds"]))
-    deleted, owners = call.service.users(collection).delete_untied(asked)
+    deleted, owners = call.service.faces.users(collection).delete_untied(asked)
     kept = [face_id for face_id in asked if face_id not in deleted]
     # the model wants at least one member where the list is there
     answer: dict[str, Any] = {"DeletedFaces": deleted} if deleted else {}
@@ -74,18 +71,18 @@ def delete_faces(call: Call) -> dict[str, Any]:
 
 
 def search_faces(call: Call) -> dict[str, Any]:
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     face_id = call["FaceId"]
     vector = vector_of(collection, face_id)
     return {
         "SearchedFaceId": face_id,
-        "FaceMatches": face_matches(call.service, collection, vector, *_asked(call), but=face_id),
-        "FaceModelVersion": collection_version(call.service, collection),
+        "FaceMatches": call.service.faces.matches(collection, vector, *_asked(call), but=face_id),
+        "FaceModelVersion": call.service.faces.version(collection),
     }
 
 
 def search_faces_by_image(call: Call) -> dict[str, Any]:
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     _, picture = call.service.image(call["Image"])
     seen = largest_face(call, picture)
     (embedding,) = call.service.vision.embed(picture, [seen], still=True)
@@ -93,8 +90,8 @@ def search_faces_by_image(call: Call) -> dict[str, Any]:
     return {
         "SearchedFaceBoundingBox": shapes.box(seen.detection.box),
         "SearchedFaceConfidence": shapes.percent(seen.detection.score),
-        "FaceMatches": face_matches(call.service, collection, embedding.vector, *_asked(call)),
-        "FaceModelVersion": collection_version(call.service, collection),
+        "FaceMatches": call.service.faces.matches(collection, embedding.vector, *_asked(call)),
+        "FaceModelVersion": call.service.faces.version(collection),
     }
 
 

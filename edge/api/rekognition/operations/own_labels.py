@@ -18,8 +18,10 @@ from edge.core.types import WHOLE, Box, Detection
 
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.custom.projects import Projects
+    from edge.api.rekognition.custom.training import Training
     from edge.api.rekognition.vision import Vision
+    from edge.core.settings.schema import Settings
     from edge.core.types import Picture
 
 MODERATION_VERSION = "7.0"
@@ -41,33 +43,62 @@ def detect_moderation_labels(call: Call) -> dict[str, Any]:
         found = call.service.training.predict(version, picture, lowest / 100, call.service.vision.models)
         labels = [_moderation("", one.label, one.probability, 1) for one in found]
         return {"ModerationLabels": labels, "ProjectVersion": call["ProjectVersion"], "ContentTypes": []}
-    check_moderation(call.service)
+    check_moderation(call.service.settings)
     _, picture = call.service.image(call["Image"])
     return {
-        "ModerationLabels": moderation(call.service, call.service.vision, picture, lowest),
+        "ModerationLabels": call.service.own_labels.moderation(call.service.vision, picture, lowest),
         "ModerationModelVersion": MODERATION_VERSION,
         "ContentTypes": [],
     }
 
 
-def check_moderation(service: Service) -> None:
+def check_moderation(settings: Settings) -> None:
     """Raises SettingsError where no label is mapped."""
-    if not service.settings.api.moderation:
+    if not settings.api.moderation:
         raise SettingsError(
             "no label of this device stands for content to moderate",
             'train labels, and name them in api.moderation: { knife = "Violence/Weapons" }',
         )
 
 
-def moderation(service: Service, vision: Vision, picture: Picture, lowest: float) -> list[dict[str, Any]]:
-    """ModerationLabels of at least ``lowest``, 0..100, each with those above it in the taxonomy."""
-    best: dict[tuple[str, ...], float] = {}
-    for one in _seen(service, vision, picture, set(service.settings.api.moderation), lowest / 100):
-        path = tuple(service.settings.api.moderation[one.label].split("/"))
-        for depth in range(1, len(path) + 1):
-            best[path[:depth]] = max(one.score, best.get(path[:depth], 0.0))
-    ranked = sorted(best, key=lambda path: (-best[path], path))
-    return [_moderation("".join(path[-2:-1]), path[-1], best[path], len(path)) for path in ranked]
+class OwnLabels:
+    """Labels of the owner's detectors and of the versions of projects that run, in pictures."""
+
+    def __init__(self, settings: Settings, projects: Projects, training: Training) -> None:
+        self._settings, self._projects, self._training = settings, projects, training
+
+    def moderation(self, vision: Vision, picture: Picture, lowest: float) -> list[dict[str, Any]]:
+        """ModerationLabels of at least ``lowest``, 0..100, each with those above it in the taxonomy."""
+        mapping = self._settings.api.moderation
+        best: dict[tuple[str, ...], float] = {}
+        for one in self.detected(vision, picture, set(mapping), lowest / 100):
+            path = tuple(mapping[one.label].split("/"))
+            for depth in range(1, len(path) + 1):
+                best[path[:depth]] = max(one.score, best.get(path[:depth], 0.0))
+        ranked = sorted(best, key=lambda path: (-best[path], path))
+        return [_moderation("".join(path[-2:-1]), path[-1], best[path], len(path)) for path in ranked]
+
+    def detected(self, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
+        """``wanted`` labels of the whole picture; those that have no box are about all of it."""
+        found = [one for one in vision.things(picture, score) if one.label in wanted]
+        return found + self._predicted(vision, picture, wanted, score)
+
+    def on_person(self, vision: Vision, picture: Picture, person: Detection, wanted: set[str]) -> list[Detection]:
+        """What custom labels say of one person alone, in fractions of the whole picture."""
+        place = person.box.clipped()
+        left, top = int(place.left * picture.width) // 2 * 2, int(place.top * picture.height) // 2 * 2
+        right = (int(place.right * picture.width) + 1) // 2 * 2
+        bottom = (int(place.bottom * picture.height) + 1) // 2 * 2
+        if right - left < 2 or bottom - top < 2:
+            return []
+        part = pictures.cut(picture, left, top, min(right, picture.width), min(bottom, picture.height))
+        found = self._predicted(vision, part, wanted, MIN_CONFIDENCE / 100)
+        return [replace(one, box=_placed(one.box, place)) for one in found]
+
+    def _predicted(self, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
+        running = [one for one in self._projects.versions() if one.status == "RUNNING"]
+        found = [one for version in running for one in self._training.predict(version, picture, score, vision.models)]
+        return [Detection(one.label, one.probability, one.box or WHOLE) for one in found if one.label in wanted]
 
 
 def detect_protective_equipment(call: Call) -> dict[str, Any]:
@@ -85,43 +116,15 @@ def detect_protective_equipment(call: Call) -> dict[str, Any]:
         key=lambda one: -one.box.area,
     )[:MOST_PERSONS]
     faces = [one.detection for one in vision.faces(picture)]
-    worn = _seen(call.service, vision, picture, set(mapping), MIN_CONFIDENCE / 100)
+    worn = call.service.own_labels.detected(vision, picture, set(mapping), MIN_CONFIDENCE / 100)
     for person in people:
-        worn += _seen_closely(call.service, vision, picture, person, set(mapping))
+        worn += call.service.own_labels.on_person(vision, picture, person, set(mapping))
     worn = [replace(one, label=mapping[one.label]) for one in worn]
     persons = [_person(number, person, faces, worn) for number, person in enumerate(people)]
     answer: dict[str, Any] = {"ProtectiveEquipmentModelVersion": EQUIPMENT_VERSION, "Persons": persons}
     if "SummarizationAttributes" in call.members:
         answer["Summary"] = _summary(persons, call["SummarizationAttributes"])
     return answer
-
-
-def _seen(service: Service, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
-    """Mapped labels of the whole picture; those that have no box are about all of it."""
-    found = [one for one in vision.things(picture, score) if one.label in wanted]
-    return found + _predicted(service, vision, picture, wanted, score)
-
-
-def _predicted(service: Service, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
-    running = [one for one in service.projects.versions() if one.status == "RUNNING"]
-    found = [one for version in running for one in service.training.predict(version, picture, score, vision.models)]
-    return [Detection(one.label, one.probability, one.box or WHOLE) for one in found if one.label in wanted]
-
-
-def _seen_closely(
-    service: Service, vision: Vision, picture: Picture, person: Detection, wanted: set[str]
-) -> list[Detection]:
-    """What custom labels say of one person alone, in fractions of the whole picture."""
-    place = person.box.clipped()
-    left, top = int(place.left * picture.width) // 2 * 2, int(place.top * picture.height) // 2 * 2
-    right, bottom = (int(place.right * picture.width) + 1) // 2 * 2, (int(place.bottom * picture.height) + 1) // 2 * 2
-    if right - left < 2 or bottom - top < 2:
-        return []
-    part = pictures.cut(picture, left, top, min(right, picture.width), min(bottom, picture.height))
-    return [
-        replace(one, box=_placed(one.box, place))
-        for one in _predicted(service, vision, part, wanted, MIN_CONFIDENCE / 100)
-    ]
 
 
 def _person(number: int, person: Detection, faces: Sequence[Detection], worn: Sequence[Detection]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.quality_filter import UnindexedFace, sort_out
-from edge.api.rekognition.search import DEFAULT_THRESHOLD, collection_version, held_away, vector_of
+from edge.api.rekognition.search import DEFAULT_THRESHOLD, vector_of
 from edge.core.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def disassociate_faces(call: Call) -> dict[str, Any]:
 
 
 def list_users(call: Call) -> dict[str, Any]:
-    users = call.service.users(call.service.collection(call["CollectionId"]))
+    users = call.service.faces.users(call.service.faces.collection(call["CollectionId"]))
     limit = call.get("MaxResults", DEFAULT_PAGE)
     page = users.page(after=call.offset(), limit=limit + 1)
     answer: dict[str, Any] = {
@@ -56,9 +56,9 @@ def list_users(call: Call) -> dict[str, Any]:
 
 def search_users(call: Call) -> dict[str, Any]:
     """By a user's vector, or by a face of the collection; the user asked with is not among the matches."""
-    collection = call.service.collection(call["CollectionId"])
-    users = call.service.users(collection)
-    answer: dict[str, Any] = {"FaceModelVersion": collection_version(call.service, collection)}
+    collection = call.service.faces.collection(call["CollectionId"])
+    users = call.service.faces.users(collection)
+    answer: dict[str, Any] = {"FaceModelVersion": call.service.faces.version(collection)}
     user_id = call.get("UserId", "")
     if user_id:
         vector = _found(call, lambda: users.vector(user_id))
@@ -72,7 +72,7 @@ def search_users(call: Call) -> dict[str, Any]:
 
 def search_users_by_image(call: Call) -> dict[str, Any]:
     """Without a valid face this answers an empty list, unlike SearchFacesByImage."""
-    collection = call.service.collection(call["CollectionId"])
+    collection = call.service.faces.collection(call["CollectionId"])
     _, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
     others = [*(UnindexedFace(seen, ("FACE_NOT_LARGEST",)) for seen in passed[1:]), *refused]
@@ -81,7 +81,7 @@ def search_users_by_image(call: Call) -> dict[str, Any]:
         "UnsearchedFaces": [
             {"FaceDetails": shapes.face_detail(one.seen), "Reasons": list(one.reasons)} for one in others
         ],
-        "FaceModelVersion": collection_version(call.service, collection),
+        "FaceModelVersion": call.service.faces.version(collection),
     }
     if passed:
         collection.check_space(call.service.vision.space)
@@ -92,7 +92,7 @@ def search_users_by_image(call: Call) -> dict[str, Any]:
 
 
 def _create(call: Call) -> dict[str, Any]:
-    users = call.service.users(call.service.collection(call["CollectionId"]))
+    users = call.service.faces.users(call.service.faces.collection(call["CollectionId"]))
     try:
         users.create(call["UserId"])
     except ConflictError as error:
@@ -101,13 +101,13 @@ def _create(call: Call) -> dict[str, Any]:
 
 
 def _delete(call: Call) -> dict[str, Any]:
-    users = call.service.users(call.service.collection(call["CollectionId"]))
+    users = call.service.faces.users(call.service.faces.collection(call["CollectionId"]))
     _found(call, lambda: users.delete(call["UserId"]))
     return {}
 
 
 def _associate(call: Call) -> dict[str, Any]:
-    users = call.service.users(call.service.collection(call["CollectionId"]))
+    users = call.service.faces.users(call.service.faces.collection(call["CollectionId"]))
     lowest, scorer = call.get("UserMatchThreshold", ASSOCIATION_THRESHOLD), call.service.vision.scorer
     change = _found(call, lambda: users.associate(call["UserId"], call["FaceIds"], lowest, scorer))
     if not change.done and any(one.reason == "FULL" for one in change.refused):
@@ -120,7 +120,7 @@ def _associate(call: Call) -> dict[str, Any]:
 
 
 def _disassociate(call: Call) -> dict[str, Any]:
-    users = call.service.users(call.service.collection(call["CollectionId"]))
+    users = call.service.faces.users(call.service.faces.collection(call["CollectionId"]))
     change: UserChange = _found(call, lambda: users.disassociate(call["UserId"], call["FaceIds"]))
     return {
         "DisassociatedFaces": [{"FaceId": face_id} for face_id in change.done],
@@ -152,7 +152,7 @@ def _found(call: Call, look: Callable[[], Any]) -> Any:
 def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = "") -> list[dict[str, Any]]:
     limit = call.get("MaxUsers", DEFAULT_USERS)
     threshold = call.get("UserMatchThreshold", DEFAULT_THRESHOLD)
-    found = call.service.users(collection).search(vector, limit + bool(but) + MARGIN, call.service.vision.scorer)
+    found = call.service.faces.users(collection).search(vector, limit + bool(but) + MARGIN, call.service.vision.scorer)
     found = _not_held_away(call, collection, vector, found)
     hits = [(one.user_id, one.likeness) for one in found if one.user_id != but]
     return [
@@ -164,10 +164,10 @@ def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = 
 
 def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found: list[UserMatch]) -> list[UserMatch]:
     """Without the users of subjects that review rejected for this embedding."""
-    away = held_away(call.service, collection, vector)
+    away = call.service.faces.rejected(collection, vector)
     if not away:
         return found
-    users = call.service.users(collection)
+    users = call.service.faces.users(collection)
 
     def subjects(user_id: str) -> set[str | None]:
         faces, _ = users.faces(user_id=user_id, limit=MOST_FACES)

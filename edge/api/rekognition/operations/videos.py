@@ -21,7 +21,7 @@ GAP = 450
 
 
 def start_face_search(call: Call) -> dict[str, Any]:
-    call.service.collection(call["CollectionId"])
+    call.service.faces.collection(call["CollectionId"])
     return start(call)
 
 
@@ -39,12 +39,12 @@ def start_person_tracking(call: Call) -> dict[str, Any]:
 
 
 def start_celebrity_recognition(call: Call) -> dict[str, Any]:
-    celebrities(call.service)
+    celebrities(call.service.settings, call.service.faces)
     return start(call)
 
 
 def start_content_moderation(call: Call) -> dict[str, Any]:
-    check_moderation(call.service)
+    check_moderation(call.service.settings)
     return start(call)
 
 

@@ -6,19 +6,18 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.streams.output import Output, Publish
 from edge.api.rekognition.streams.processor import Processor, check_labels, check_regions, made
-from edge.api.rekognition.streams.sessions import FaceSession, LabelSession, Session, Shot
+from edge.api.rekognition.streams.sessions import FaceSession, LabelSession, Session, Shot, StreamContext
 from edge.core.errors import BusyError, EdgeError
 from edge.core.storage import layout, vault
 from edge.core.types import Detection
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.service import Service
+    from edge.api.http.work_queue import WorkQueue
     from edge.pipeline.frame_result import FrameResult
 
 log = logging.getLogger(__name__)
@@ -36,12 +35,13 @@ class StreamProcessors:
     without it no processor starts.
     """
 
-    def __init__(self, service: Service, state: Path, publish: Publish | None, feeding: bool) -> None:
-        self._service = service
+    def __init__(self, context: StreamContext, models: WorkQueue, publish: Publish | None, feeding: bool) -> None:
+        """``models``: the queue of the thread that runs models."""
+        self._context, self._models = context, models
         self._feeding = feeding
-        self._output = Output(state / layout.RECORDS.name, publish, keep=vault.state(state) is None)
+        self._output = Output(context.state / layout.RECORDS.name, publish, keep=vault.state(context.state) is None)
         self._lock = threading.RLock()
-        self._all = {document["name"]: Processor(**document) for document in service.store.processors()}
+        self._all = {document["name"]: Processor(**document) for document in context.store.processors()}
         self._sessions: dict[str, Session] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._at_work: set[str] = set()
@@ -55,7 +55,7 @@ class StreamProcessors:
                 if processor.running and not processor.searches_faces:
                     self._save(processor.now(status="FAILED", message="The device restarted during the session"))
                 elif processor.running and self._feeding:
-                    self._sessions[processor.name] = FaceSession(processor, self._service)
+                    self._sessions[processor.name] = FaceSession(processor, self._context)
 
     def close(self) -> None:
         """End the sessions of this process; what runs is taken up again by ``resume``."""
@@ -82,7 +82,7 @@ class StreamProcessors:
         shot = Shot(frame.main, frame.time, tuple(things))
         self._at_work.add(camera)
         try:
-            self._service.lanes["models"].submit(lambda: self._work(camera, sessions, shot))
+            self._models.submit(lambda: self._work(camera, sessions, shot))
         except BusyError:
             self._at_work.discard(camera)
             self.skipped += 1
@@ -104,7 +104,7 @@ class StreamProcessors:
 
     def create(self, request: Mapping[str, Any]) -> Processor:
         """A stopped processor. Raises ApiError."""
-        processor = made(request, self._service.settings, self._service.state)
+        processor = made(request, self._context.settings, self._context.state)
         with self._lock:
             if processor.name in self._all:
                 raise ApiError("ResourceInUseException", "Stream processor name already in use.")
@@ -125,9 +125,9 @@ class StreamProcessors:
             )
             self._save(processor)
             if face:
-                self._sessions[name] = FaceSession(processor, self._service)
+                self._sessions[name] = FaceSession(processor, self._context)
             else:
-                self._sessions[name] = LabelSession(processor, self._service)
+                self._sessions[name] = LabelSession(processor, self._context)
                 seconds = request.get("StopSelector", {}).get("MaxDurationInSeconds", HOME_SECONDS)
                 self._later(name, seconds, lambda: self._ended(name, session, "STOPPED", "SUCCESS"))
         return session
@@ -148,7 +148,7 @@ class StreamProcessors:
                 raise ApiError("ResourceInUseException", "Stop the stream processor before it is updated.")
             changed = change(processor)
             if not changed.searches_faces:
-                check_labels(changed, self._service.settings, self._service.state)
+                check_labels(changed, self._context.settings, self._context.state)
                 check_regions(list(changed.request.get("RegionsOfInterest", [])))
             self._save(changed)
 
@@ -157,7 +157,7 @@ class StreamProcessors:
         with self._lock:
             if self.get(name).running:
                 raise ApiError("ResourceInUseException", "Stop the stream processor before it is deleted.")
-            self._service.store.delete_processor(name)
+            self._context.store.delete_processor(name)
             del self._all[name]
 
     def collection_gone(self, collection: str) -> None:
@@ -175,7 +175,7 @@ class StreamProcessors:
         if processor.searches_faces:
             if "StartSelector" in request or "StopSelector" in request:
                 raise ApiError("InvalidParameterException", "Face search takes no StartSelector or StopSelector.")
-            self._service.collection(processor.collection)
+            self._context.faces.collection(processor.collection)
         elif not request.get("StartSelector", {}).get("KVSStreamStartSelector"):
             raise ApiError("InvalidParameterException", "Label detection needs a StartSelector.")
 
@@ -193,8 +193,8 @@ class StreamProcessors:
             channel = session.processor.request.get("NotificationChannel")
             for record in make():
                 payload = self._output.put(name, record)
-                if channel and self._service.topics.url:
-                    self._service.topics.post(channel["SNSTopicArn"], payload)
+                if channel and self._context.topics.url:
+                    self._context.topics.post(channel["SNSTopicArn"], payload)
         except ApiError as error:
             missing = error.name == "ResourceNotFoundException"
             self._ended(name, session.processor.session, "FAILED", "Collection not found" if missing else error.message)
@@ -223,5 +223,5 @@ class StreamProcessors:
         timer.start()
 
     def _save(self, processor: Processor) -> None:
-        self._service.store.save_processor(processor.name, processor.document)
+        self._context.store.save_processor(processor.name, processor.document)
         self._all[processor.name] = processor

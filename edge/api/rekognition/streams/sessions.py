@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.api.rekognition import shapes
-from edge.api.rekognition.search import face_matches
 from edge.api.rekognition.streams import records
 from edge.api.rekognition.streams.processor import HOME_CONFIDENCE, Processor, home_classes, looked_for
 from edge.api.rekognition.streams.regions import inside
@@ -18,7 +18,12 @@ from edge.core.errors import NotFoundError
 from edge.core.types import Detection
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.notifications import TopicPublisher
+    from edge.api.rekognition.search import FaceSearch
+    from edge.api.rekognition.state_store import ApiState
+    from edge.api.rekognition.vision import Vision
+    from edge.core.settings.schema import Settings
+    from edge.core.storage.buckets import Buckets
     from edge.core.types import Picture
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,20 @@ class Shot:
     """(track, what was seen of it in this frame)"""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamContext:
+    """What stream processors work with."""
+
+    settings: Settings
+    state: Path
+    """the state folder"""
+    store: ApiState
+    vision: Vision
+    faces: FaceSearch
+    buckets: Buckets
+    topics: TopicPublisher
+
+
 class Session(Protocol):
     """What a running processor must offer."""
 
@@ -55,15 +74,15 @@ class Session(Protocol):
 class FaceSession:
     """Searches the faces of each frame in the processor's collection."""
 
-    def __init__(self, processor: Processor, service: Service) -> None:
+    def __init__(self, processor: Processor, context: StreamContext) -> None:
         self.processor = processor
-        self._service = service
+        self._context = context
         self._segments = records.Segments()
         self._known: dict[str, tuple[float, list[dict[str, Any]]]] = {}
         self._last: list[list[str]] | None = None
 
     def work(self, shot: Shot) -> list[dict[str, Any]]:
-        label = self._service.settings.api.label
+        label = self._context.settings.api.label
         faces = [(track, thing) for track, thing in shot.things if thing.label == label]
         faces.sort(key=lambda pair: pair[1].box.area, reverse=True)
         found = self._matched(shot, faces)
@@ -79,23 +98,23 @@ class FaceSession:
     def _matched(
         self, shot: Shot, faces: Sequence[tuple[str, Detection]]
     ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        vision = self._service.vision
+        vision = self._context.vision
         seen = [shapes.DetectedFace(thing, vision.embedder().assess(shot.picture, thing)) for _, thing in faces]
         now = time.monotonic()
         asked = [i for i, (track, _) in enumerate(faces) if now - self._known.get(track, (-1e9, []))[0] > LOOK_AGAIN]
         if asked:
-            collection = self._service.collection(self.processor.collection)
+            collection = self._context.faces.collection(self.processor.collection)
             for i, embedding in zip(
                 asked, vision.embed(shot.picture, [seen[i] for i in asked], still=False), strict=True
             ):
-                matches = face_matches(
-                    self._service, collection, embedding.vector, records.MATCHES, self.processor.threshold
+                matches = self._context.faces.matches(
+                    collection, embedding.vector, records.MATCHES, self.processor.threshold
                 )
                 self._known[faces[i][0]] = (now, matches)
         return [(shapes.compared_face(one), self._known[track][1]) for one, (track, _) in zip(seen, faces, strict=True)]
 
     def _wanted(self, found: Sequence[tuple[Any, list[dict[str, Any]]]]) -> bool:
-        policy = self._service.settings.api.records
+        policy = self._context.settings.api.records
         who = sorted([match["Face"]["FaceId"] for match in matches] for _, matches in found)
         changed, self._last = who != self._last, who
         return policy == "all" or (policy == "faces" and bool(found)) or (policy == "change" and changed)
@@ -104,16 +123,16 @@ class FaceSession:
 class LabelSession:
     """Reports the first sighting of each class, once a session."""
 
-    def __init__(self, processor: Processor, service: Service) -> None:
+    def __init__(self, processor: Processor, context: StreamContext) -> None:
         self.processor = processor
-        self._service = service
+        self._context = context
         self._segments = records.Segments()
         self._seen: set[str] = set()
         self._began: float | None = None
         self._latest = 0.0
-        camera = next(one for one in service.settings.cameras if one.name == processor.camera)
-        self._classes = home_classes(processor, looked_for(camera, service.settings, service.state))
-        tags = service.store.tags(f"streamprocessor/{processor.name}")
+        camera = next(one for one in context.settings.cameras if one.name == processor.camera)
+        self._classes = home_classes(processor, looked_for(camera, context.settings, context.state))
+        tags = context.store.tags(f"streamprocessor/{processor.name}")
         self._session = records.SessionInfo(processor.session, processor.stream, tags, processor.start)
 
     def work(self, shot: Shot) -> list[dict[str, Any]]:
@@ -140,13 +159,13 @@ class LabelSession:
     def _sighting(self, name: str, thing: Detection, moment: records.Moment, picture: Picture) -> records.Sighting:
         place = self.processor.request["Output"]["S3Destination"]
         uris = ["", ""]
-        if self._service.buckets.has(place["Bucket"]):
+        if self._context.buckets.has(place["Bucket"]):
             parts = [part for part in place.get("KeyPrefix", "").split("/") if part not in ("", ".", "..")]
             base = "/".join((*parts, self.processor.name, self.processor.session, str(uuid.uuid4())))
             try:
                 for i, (ending, data) in enumerate(_pictures(picture, thing)):
                     key = f"{base}{ending}.jpg"
-                    with self._service.buckets.writing(place["Bucket"], key) as file:
+                    with self._context.buckets.writing(place["Bucket"], key) as file:
                         file.write(data)
                     uris[i] = f"s3://{place['Bucket']}/{key}"
             except (NotFoundError, OSError) as error:

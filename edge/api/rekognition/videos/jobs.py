@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition.errors import ApiError
-from edge.api.rekognition.notifications import ENDPOINT
+from edge.api.rekognition.notifications import ENDPOINT, TopicPublisher
 from edge.api.rekognition.videos.store import Job, JobStore, VideoFinding
-from edge.api.rekognition.vision import Vision
 from edge.core.errors import EdgeError, StoreError
 from edge.core.settings.vision import CameraSettings
 from edge.core.system.hardware import lower_priority
-from edge.inference.pool import ModelPool
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.service import Service
     from edge.api.rekognition.streams.output import Publish
+    from edge.api.rekognition.videos.looking import VideoTools
     from edge.core.types import Frame
 
 log = logging.getLogger(__name__)
@@ -41,11 +39,9 @@ TELL_SECONDS = 5.0
 class VideoJobs:
     """Starts jobs, works on them, and tells when one is done."""
 
-    def __init__(self, service: Service, state: Path, publish: Publish | None) -> None:
+    def __init__(self, tools: VideoTools, state: Path, topics: TopicPublisher, publish: Publish | None) -> None:
         self.store = JobStore(state)
-        self._service, self._publish, self._topics = service, publish, service.topics
-        models = ModelPool(service.settings.models, state, threads=1)
-        self._vision = Vision(service.settings, models, closely=False)
+        self._tools, self._publish, self._topics = tools, publish, topics
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._waiting_to_be_told = False
@@ -114,7 +110,7 @@ class VideoJobs:
     def _done(self, job: Job) -> Job:
         from edge.api.rekognition.videos.looking import looks_of, milliseconds
 
-        look = looks_of(job, self._service, self._vision)
+        look = looks_of(job, self._tools)
         waiting: list[VideoFinding] = []
         saved = time.monotonic()
         for frame in self._frames(job):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.operations.celebrities import celebrities, recognized, urls_of
 from edge.api.rekognition.operations.labels import filtered, labels_of
-from edge.api.rekognition.operations.own_labels import PERSON, moderation
-from edge.api.rekognition.search import DEFAULT_MATCHES, face_matches
+from edge.api.rekognition.operations.own_labels import PERSON, OwnLabels
+from edge.api.rekognition.search import DEFAULT_MATCHES, FaceSearch
 from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
@@ -21,8 +22,9 @@ from edge.sources.containers import open_file
 from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.service import Service
+    from edge.api.rekognition.taxonomy import Taxonomy
     from edge.api.rekognition.vision import Vision
+    from edge.core.settings.schema import Settings
 
 FPS = 5.0
 """frames a second of a video that are looked at"""
@@ -35,9 +37,20 @@ BLACK, WHITE = 16.0, 235.0
 Looks = Callable[[Frame], list[VideoFinding]]
 
 
-def looks_of(job: Job, service: Service, vision: Vision) -> Looks:
+@dataclass(frozen=True, slots=True)
+class VideoTools:
+    """What jobs look at frames with. ``vision`` has the models of their thread."""
+
+    settings: Settings
+    vision: Vision
+    faces: FaceSearch
+    own_labels: OwnLabels
+    taxonomy: Taxonomy
+
+
+def looks_of(job: Job, tools: VideoTools) -> Looks:
     """What looks at the frames of a job. Raises NotFoundError, SpaceError, ModelError."""
-    return LOOKS[job.operation](job, service, vision)
+    return LOOKS[job.operation](job, tools)
 
 
 def metadata(path: Path) -> dict[str, Any]:
@@ -60,34 +73,34 @@ def metadata(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _faces(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
+def _faces(job: Job, tools: VideoTools) -> Looks:  # noqa: ARG001
     def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
-        details = [shapes.face_detail(one) for one in vision.faces(frame.main)]
+        details = [shapes.face_detail(one) for one in tools.vision.faces(frame.main)]
         return [VideoFinding(at, "", {"Timestamp": at, "Face": detail}) for detail in details]
 
     return look
 
 
-def _search(job: Job, service: Service, vision: Vision) -> Looks:
+def _search(job: Job, tools: VideoTools) -> Looks:
     """Faces with the number of their track: the same person has the same number while it is in view."""
-    collection = service.collection(job.request["CollectionId"])
-    collection.check_space(vision.space)
+    collection = tools.faces.collection(job.request["CollectionId"])
+    collection.check_space(tools.vision.space)
     threshold = job.request.get("FaceMatchThreshold")
-    label = service.settings.api.label
+    label = tools.settings.api.label
     # after a restart, numbers go on where no track of the first run can have come to
     first = max(0, job.seen)
-    tracker = Tracker("video", service.settings.tracking, map(str, itertools.count(first)), {label: 0.5})
+    tracker = Tracker("video", tools.settings.tracking, map(str, itertools.count(first)), {label: 0.5})
 
     def look(frame: Frame) -> list[VideoFinding]:
         if frame.cut:
             tracker.cut()
-        at, seen = milliseconds(frame), vision.faces(frame.main)
+        at, seen = milliseconds(frame), tools.vision.faces(frame.main)
         tracks = tracker.update([one.detection for one in seen], frame.monotonic, frame.time).tracks
         found = []
-        for one, embedding in zip(seen, vision.embed(frame.main, seen, still=False), strict=True):
+        for one, embedding in zip(seen, tools.vision.embed(frame.main, seen, still=False), strict=True):
             mine = max(tracks, key=lambda track: track.box.iou(one.detection.box), default=None)
-            matches = face_matches(service, collection, embedding.vector, DEFAULT_MATCHES, threshold)
+            matches = tools.faces.matches(collection, embedding.vector, DEFAULT_MATCHES, threshold)
             person: dict[str, Any] = {
                 "Index": int(mine.id) if mine else 0,
                 "BoundingBox": shapes.box(one.detection.box),
@@ -100,30 +113,30 @@ def _search(job: Job, service: Service, vision: Vision) -> Looks:
     return look
 
 
-def _labels(job: Job, service: Service, vision: Vision) -> Looks:
+def _labels(job: Job, tools: VideoTools) -> Looks:
     lowest = job.request.get("MinConfidence", LABEL_CONFIDENCE) / 100
     filters = job.request.get("Settings", {}).get("GeneralLabels", {})
 
     def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
-        labels = labels_of(vision.things(frame.main, max(0.05, lowest)), service.taxonomy)
+        labels = labels_of(tools.vision.things(frame.main, max(0.05, lowest)), tools.taxonomy)
         return [VideoFinding(at, one["Name"], {"Timestamp": at, "Label": one}) for one in filtered(labels, filters)]
 
     return look
 
 
-def _persons(job: Job, service: Service, vision: Vision) -> Looks:
+def _persons(job: Job, tools: VideoTools) -> Looks:
     """Persons with the number of their track, and the face where it is seen."""
-    vision.must_know(PERSON)
-    tracker = Tracker("video", service.settings.tracking, map(str, itertools.count(max(0, job.seen))), {PERSON: 0.5})
+    tools.vision.must_know(PERSON)
+    tracker = Tracker("video", tools.settings.tracking, map(str, itertools.count(max(0, job.seen))), {PERSON: 0.5})
 
     def look(frame: Frame) -> list[VideoFinding]:
         if frame.cut:
             tracker.cut()
         at = milliseconds(frame)
-        seen = [one for one in vision.things(frame.main, PERSON_SCORE) if one.label == PERSON]
+        seen = [one for one in tools.vision.things(frame.main, PERSON_SCORE) if one.label == PERSON]
         tracks = tracker.update(seen, frame.monotonic, frame.time).tracks
-        faces = vision.faces(frame.main) if seen else []
+        faces = tools.vision.faces(frame.main) if seen else []
         found = []
         for track in tracks:
             if track.seen < frame.monotonic:
@@ -138,16 +151,16 @@ def _persons(job: Job, service: Service, vision: Vision) -> Looks:
     return look
 
 
-def _celebrities(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
-    collection = celebrities(service)
+def _celebrities(job: Job, tools: VideoTools) -> Looks:  # noqa: ARG001
+    collection = celebrities(tools.settings, tools.faces)
 
     def look(frame: Frame) -> list[VideoFinding]:
-        at, seen = milliseconds(frame), vision.faces(frame.main)
+        at, seen = milliseconds(frame), tools.vision.faces(frame.main)
         found = []
-        for face, who in zip(seen, recognized(service, vision, collection, frame.main, seen), strict=True):
+        for face, who in zip(seen, recognized(tools.faces, tools.vision, collection, frame.main, seen), strict=True):
             if who is not None:
                 celebrity = {
-                    "Urls": urls_of(service, who.name),
+                    "Urls": urls_of(tools.settings, who.name),
                     "Name": who.name,
                     "Id": who.id,
                     "Confidence": who.confidence,
@@ -160,18 +173,18 @@ def _celebrities(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: 
     return look
 
 
-def _moderation(job: Job, service: Service, vision: Vision) -> Looks:
+def _moderation(job: Job, tools: VideoTools) -> Looks:
     lowest = job.request.get("MinConfidence", LABEL_CONFIDENCE)
 
     def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
-        labels = moderation(service, vision, frame.main, lowest)
+        labels = tools.own_labels.moderation(tools.vision, frame.main, lowest)
         return [VideoFinding(at, one["Name"], {"Timestamp": at, "ModerationLabel": one}) for one in labels]
 
     return look
 
 
-def _segments(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG001
+def _segments(job: Job, tools: VideoTools) -> Looks:  # noqa: ARG001
     """Where a shot begins, and where black frames begin and end."""
     cue = job.request.get("Filters", {}).get("TechnicalCueFilter", {}).get("BlackFrame", {})
     darkest = BLACK + cue.get("MaxPixelThreshold", 0.2) * (WHITE - BLACK)
@@ -195,7 +208,7 @@ def _segments(job: Job, service: Service, vision: Vision) -> Looks:  # noqa: ARG
     return look
 
 
-LOOKS: dict[str, Callable[[Job, Any, Any], Looks]] = {
+LOOKS: dict[str, Callable[[Job, VideoTools], Looks]] = {
     "StartFaceDetection": _faces,
     "StartFaceSearch": _search,
     "StartLabelDetection": _labels,
