@@ -24,6 +24,7 @@ from edge.core.terminal import plain
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
 COMMANDS = {
+    "setup": ("edge.cli.setup_command:setup", "Ask for broker, camera, page and people; write the settings."),
     "run": ("edge.cli.run:run", "The daemon: watch the cameras and report events."),
     "listen": ("edge.cli.listen:listen", "Print what a device reports."),
     "enroll": ("edge.cli.enroll:enroll", "Index images into a collection."),

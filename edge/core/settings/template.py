@@ -41,6 +41,14 @@ def text() -> str:
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
+def commented(values: Mapping[str, Any]) -> str:
+    """A file that sets these values (section -> key -> value), each below its description.
+
+    Sections that are lists, as ``cameras``, have a list of tables.
+    """
+    return "\n".join(line for name, content in values.items() for line in _section(name, content))
+
+
 def value(thing: Any) -> str:
     """A value in TOML, on one line."""
     match thing:
@@ -64,6 +72,19 @@ def value(thing: Any) -> str:
 def written(values: Mapping[str, Any]) -> str:
     """A configuration file that sets these values, a line each; sections are inline tables."""
     return "".join(f"{_name(key)} = {value(item)}\n" for key, item in values.items())
+
+
+def _section(name: str, content: Any) -> Iterator[str]:
+    section = _sections_of(Settings.model_fields[name])[0]
+    yield from _comment(_purpose(section))
+    tables = [(f"[{name}]", content)] if isinstance(content, Mapping) else [(f"[[{name}]]", one) for one in content]
+    for header, one in tables:
+        yield header
+        for key, item in one.items():
+            field = section.model_fields[key]
+            yield from _comment(" ".join(part for part in (field.description, _rule(field)) if part))
+            yield f"{key} = {value(item)}"
+        yield ""
 
 
 def _tables(name: str, field: FieldInfo) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""``edge setup``: what it asks, and the settings file that comes of the answers."""

@@ -1,0 +1,254 @@
+"""``edge setup``: from nothing to a settings file, the first person and a look at what is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.setup.answers import PAGES, Answers
+
+if TYPE_CHECKING:
+    from edge.core.settings.schema import Settings
+
+COMMAND = "EDGE_COMMAND"
+"""environment: the command that does the rest as the daemon's user, where setup runs as root"""
+CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys"), "page-token": ("page", "token")}
+"""credential -> the setting that holds it where there is no folder of credentials"""
+
+
+@click.command()
+@click.option("--name", help="Name of this device: a-z, 0-9 and '-'.")
+@click.option("--broker", help="MQTT broker: a name, an address, or mqtts://NAME:PORT.")
+@click.option("--username", help="User at the broker.")
+@click.option("--password-file", type=click.File(), help="File with the password at the broker; - is stdin.")
+@click.option("--home-assistant/--no-home-assistant", "homeassistant", default=None, help="Announce to Home Assistant.")
+@click.option("--camera", "cameras", multiple=True, metavar="NAME=SOURCE", help="Add a camera, or set its source.")
+@click.option("--page", type=click.Choice(PAGES), help="Who opens the page: nobody, this board, or your network.")
+@click.option("--enroll", type=click.Path(exists=True, path_type=Path), help="Pictures of people to recognize.")
+@click.option("--subject", help="Whom the pictures show. Without it: one subfolder per person.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what no option says stays as it is.")
+@click.pass_context
+def setup(ctx: click.Context, /, password_file: Any, cameras: tuple[str, ...], yes: bool, **options: Any) -> None:
+    r"""Ask for broker, camera, page and the first person; write the settings; end with edge doctor.
+
+    An option answers its question. Without a terminal nothing is asked. A file that is there keeps its comments and its
+    other settings, and is shown before it is changed. Ctrl-C before that changes nothing.
+
+    \b
+    Example:
+      edge setup
+      edge --config my.toml setup --yes --name porch --broker broker.lan --camera door=auto
+    """
+    from edge.cli.setup import file
+
+    answers = Answers(
+        name=options["name"], broker=options["broker"], username=options["username"],
+        password=password_file.read().strip() if password_file else None, homeassistant=options["homeassistant"],
+        cameras=dict(_camera(one) for one in cameras), page=options["page"], pictures=options["enroll"],
+        subject=options["subject"],
+    )  # fmt: skip
+    path = file.target(ctx.find_root().obj)
+    steps = _Steps(path, answers, asks=not yes and sys.stdin.isatty())
+    try:
+        steps.ask(yes)
+        steps.write()
+        code = steps.finish()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"\n{steps.state}. To go on: {answers.command(path)}", err=True)
+        raise click.Abort from None
+    ctx.exit(code)
+
+
+@dataclass
+class _Steps:
+    """One run of the wizard."""
+
+    path: Path
+    answers: Answers
+    asks: bool
+    """whether a person answers"""
+    state: str = "nothing was written"
+
+    def ask(self, agreed: bool) -> None:
+        """Fill in the answers. Raises ConflictError for a file that is there where nobody can be asked about it."""
+        from edge.core.errors import ConflictError
+
+        if self.path.exists() and not agreed:
+            if not self.asks:
+                raise ConflictError(f"{self.path} exists already", "add --yes: its comments and other settings stay")
+            click.confirm(f"{self.path} exists. Change it? (comments and other settings stay)", abort=True)
+        if not self.asks:
+            return
+        current, answers = self._current(), self.answers
+        if answers.name is None:
+            answers.name = _ask("Name of this device", current.device.name, _checks("device", "name"))
+        self._ask_broker(current)
+        self._ask_camera(current)
+        if answers.page is None:
+            usual = "off" if self.path.exists() and not current.api.enabled else "local"
+            answers.page = _ask("The page: off, local (this board) or network", usual, _one_of(PAGES))
+        if answers.pictures is None:
+            answers.pictures = _ask("Pictures to recognize people by: a folder or a file (empty: later)", "", _path)
+            if answers.pictures and answers.pictures.is_file() and not answers.subject:
+                answers.subject = _ask("Whom does it show", None, str.strip)
+
+    def _ask_broker(self, current: Settings) -> None:
+        answers = self.answers
+        if answers.broker is None:
+            text = "MQTT broker (empty: none)"
+            answers.broker = _ask(text, current.mqtt.host, _checks("mqtt", "host")) or None
+        if answers.broker is None:
+            return
+        if answers.username is None:
+            answers.username = _ask("User at the broker (empty: none)", current.mqtt.username, str.strip)
+        if answers.username and answers.password is None:
+            kept = bool(current.mqtt.password.get_secret_value())
+            text = f"Password of {answers.username}{' (empty: as it is)' if kept else ''}"
+            answers.password = click.prompt(text, default="" if kept else None, hide_input=True, show_default=False)
+        if answers.homeassistant is None:
+            answers.homeassistant = click.confirm("Announce to Home Assistant", default=True)
+
+    def _ask_camera(self, current: Settings) -> None:
+        if self.answers.cameras:
+            return
+        known = [camera.name for camera in current.cameras] if self._has_cameras() else []
+        if known and not click.confirm(f"Cameras: {', '.join(known)}. Add one", default=False):
+            return
+        name = _ask("Name of the camera", None if known else "camera", _checks("cameras", "name"))
+        text = "Its source (auto looks for one; v4l2:/dev/video0, rtsp://user:password@ADDRESS/PATH)"
+        self.answers.cameras[name] = _ask(text, "auto", _source(name))
+
+    def write(self) -> None:
+        """Show the file, and write it with its secrets. Raises EdgeError, and OSError."""
+        from edge.api.web.settings_file import diff, masked
+        from edge.cli.setup import file
+        from edge.core.settings import loader
+
+        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        current = self._current()
+        values = self.answers.values()
+        found = self.answers.secrets(bool(current.api.keys), bool(current.page.token.get_secret_value()))
+        folder = _credentials()
+        for name, text in found.items() if folder is None else ():
+            section, key = CREDENTIALS[name]
+            values.setdefault(section, {})[key] = dict([text.split(" ", 1)]) if key == "keys" else text
+        if "cameras" in values:
+            values["cameras"] = values.pop("cameras")  # last
+        new = file.changed(before, values)
+        loader.check_text(new, self.path)
+        shown = diff(before, new) if before else masked(new)
+        click.echo(f"\n{self.path}:\n\n{shown.rstrip() or 'nothing to change'}\n")
+        if self.asks and new != before:
+            click.confirm("Write it", default=True, abort=True)
+        for name, text in found.items() if folder else ():
+            file.write(Path(str(folder)) / name, text + "\n")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file.write(self.path, new)
+        self.state = f"{self.path} is written"
+        click.echo(self.state)
+
+    def finish(self) -> int:
+        """Restart a daemon that runs, enroll, and have the doctor look; its exit code."""
+        from edge.core.settings import loader
+
+        edge = [*([given] if (given := os.environ.get(COMMAND)) else [sys.executable, "-m", "edge"])]
+        edge += ["--config", str(self.path)]
+        if self.answers.pictures:
+            whom = ["--subject", self.answers.subject] if self.answers.subject else []
+            subprocess.run([*edge, "enroll", "faces", str(self.answers.pictures), *whom], check=False)
+        if os.geteuid() == 0 and self.path == loader.SYSTEM_FILE and Path("/run/systemd/system").is_dir():
+            subprocess.run(["systemctl", "try-restart", "edge.service"], check=False)
+        if self.answers.token:
+            click.echo(f"The page asks for this token: {self.answers.token}")
+        click.echo("\nedge doctor:")
+        return subprocess.run([*edge, "doctor"], check=False).returncode
+
+    def _current(self) -> Settings:
+        from edge.core.settings import loader
+        from edge.core.settings.schema import Settings
+
+        return loader.read(self.path) if self.path.exists() else Settings()
+
+    def _has_cameras(self) -> bool:
+        from edge.core.compat import tomllib
+
+        return self.path.exists() and "cameras" in tomllib.loads(self.path.read_text(encoding="utf-8"))
+
+
+def _ask(text: str, usual: str | None, check: Callable[[str], Any]) -> Any:
+    return click.prompt(text, default=usual, value_proc=check, show_default=bool(usual))
+
+
+def _checks(section: str, key: str) -> Callable[[str], str]:
+    """What refuses a value that the section would refuse."""
+
+    def checked(text: str) -> str:
+        from pydantic import ValidationError
+
+        from edge.core.settings.schema import Settings
+
+        one = {key: text.strip()}
+        try:
+            Settings.model_validate({section: [one] if section == "cameras" else one})
+        except ValidationError as error:
+            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise click.UsageError(rule) from None
+        return text.strip()
+
+    return checked
+
+
+def _source(name: str) -> Callable[[str], str]:
+    """What refuses a source that no camera could have."""
+
+    def checked(text: str) -> str:
+        from edge.core.errors import SettingsError
+        from edge.core.settings.vision import CameraSettings
+        from edge.sources import factory
+
+        source = _checks("cameras", "source")(text)
+        try:
+            factory.check(CameraSettings.model_validate({"name": name, "source": source}))
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from None
+        return source
+
+    return checked
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        if text.strip() not in choices:
+            raise click.UsageError(f"expected one of {', '.join(choices)}")
+        return text.strip()
+
+    return checked
+
+
+def _path(text: str) -> Path | None:
+    if not text.strip():
+        return None
+    path = Path(text.strip()).expanduser()
+    if not path.exists():
+        raise click.UsageError(f"{path}: there is no such file or folder")
+    return path
+
+
+def _camera(text: str) -> tuple[str, str]:
+    name, separator, source = text.partition("=")
+    if not separator:
+        raise click.BadParameter(f"expected NAME=SOURCE, got {text!r}", param_hint="--camera")
+    return _checks("cameras", "name")(name), _source(name)(source)
+
+
+def _credentials() -> Path | None:
+    """The folder of credentials, where one is given that can be written."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder and os.access(folder, os.W_OK) else None
