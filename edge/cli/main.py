@@ -88,14 +88,19 @@ def edge(ctx: click.Context, config: str | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; errors become words and exit codes."""
+    """The console script: run the command of ``sys.argv`` and end the process with its exit code."""
+    _exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command in this process; errors become words. Returns the exit code."""
     # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
     try:
-        code = edge.main(_config_first(sys.argv[1:]), standalone_mode=False)
+        code = edge.main(_config_first(arguments), standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = 130
@@ -115,7 +120,7 @@ def main() -> None:
         click.echo(f"error: {subject}{error.strerror or error}", err=True)
         click.echo(f"try: {HINTS.get(error.errno or 0, 'check the path, its owner and the disk')}", err=True)
         code = FAILED
-    _exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _config_first(arguments: list[str]) -> list[str]:

@@ -42,12 +42,10 @@ def edge(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     """The console script, in this process: a start costs seconds on a busy machine."""
 
     def run(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["edge", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.StringIO())
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        code = cli.run([str(one) for one in arguments])
         out, err = capfd.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
+        return Done(code, out, err)
 
     return run
 
