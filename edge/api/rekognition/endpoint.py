@@ -248,6 +248,12 @@ async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
         failure = ApiError(SIGNATURE_ERRORS[error.reason], error.message)
     except ApiError as error:
         failure = error
+    except MemoryError as error:
+        log.error("%s %s: out of memory: %s", request_id, name, error)
+        failure = ApiError("ThrottlingException", "There is not enough memory for this request now.")
+    except OSError as error:
+        log.error("%s %s: %s", request_id, name, error)
+        failure = ApiError("InternalServerError", "Internal server error")
     except Exception:
         log.exception("%s %s failed", request_id, name)
         failure = ApiError("InternalServerError", "Internal server error")

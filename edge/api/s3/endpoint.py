@@ -107,6 +107,9 @@ class ObjectEndpoint:
             response = _error(StorageError(SIGNATURE_ERRORS[error.reason], error.message), request, request_id)
         except NotFoundError as error:
             response = _error(StorageError("NoSuchKey", error.message), request, request_id)
+        except MemoryError as error:
+            log.error("%s of an object failed: out of memory: %s", request.method, error)
+            response = _error(StorageError("SlowDown", "There is not enough memory now."), request, request_id)
         except OSError as error:
             log.warning("%s of an object failed: %s", request.method, error)
             response = _error(StorageError("InternalError", "The disk did not take or give it."), request, request_id)
