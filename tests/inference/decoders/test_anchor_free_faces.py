@@ -68,7 +68,7 @@ def test_each_cell_is_read_as_arrays_would_read_it(least: float, seed: int) -> N
     boxes = [middle_x - left * across, middle_y - top * down, middle_x + right * across, middle_y + bottom * down]
     points = np.asarray(landmarks)[rows].reshape(-1, 5, 2) * np.stack([across, down], 1)[:, np.newaxis]
     points += np.stack([middle_x, middle_y], 1)[:, np.newaxis]
-    assert np.array(found.scores) == pytest.approx(np.asarray(scores)[rows, 0])
+    np.testing.assert_allclose(np.array(found.scores), np.asarray(scores)[rows, 0], rtol=1e-6)
     if len(rows):
-        assert np.array(found.boxes) == pytest.approx(np.stack(boxes, 1), abs=1e-5)
-        assert np.array(plain(found.landmarks, range(len(rows)))) == pytest.approx(points, abs=1e-5)
+        np.testing.assert_allclose(np.array(found.boxes), np.stack(boxes, 1), atol=1e-5)
+        np.testing.assert_allclose(np.array(plain(found.landmarks, range(len(rows)))), points, atol=1e-5)
