@@ -104,7 +104,10 @@ class TufClient:
         return signed
 
     def _refuse_older(self, signed: dict[str, Any]) -> None:
-        """Raises TrustError for a version below the one that was seen, unless the role has other keys by now."""
+        """Raises TrustError for a version below the one that was seen, unless the role has other keys by now.
+
+        Stricter than the specification, in which a new snapshot key lets targets go back (fast-forward recovery).
+        """
         floors, keys = self._floors(), _keys(signed)
         for role, document in signed.items():
             known_keys, known_version = floors.get(role, ([], 0))
@@ -112,7 +115,8 @@ class TufClient:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 raise TrustError(
                     f"{role}: version {document['version']} was offered after {known_version}: a rollback",
-                    "find out who serves old files; restore the hub's newest 'public' folder",
+                    "find out who serves old files, and restore the hub's newest 'public' folder; where newer versions "
+                    f"are a thief's: edge hub rotate {role}",
                 )
 
     def _remember(self, signed: dict[str, Any]) -> None:
