@@ -18,8 +18,7 @@ from edge.core.errors import ConflictError, SettingsError
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
-    from edge.hub.publishing.enrollment_acceptance import JudgedFace
-    from edge.hub.publishing.pending_enrollments import PendingFace
+    from edge.hub.publishing.enrollments import JudgedFace, PendingFace
 
 key_option = click.option(
     "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key of the settings when not given."
@@ -91,7 +90,7 @@ def pull(
     """
     from edge.hub.command_client import read_key
     from edge.hub.enrollment_pull import pull as pulling
-    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
     if not desk.settings.mqtt.host:
@@ -128,8 +127,7 @@ def list_(
     Example:
       edge hub enrolments list --device porch
     """
-    from edge.hub.publishing.enrollment_acceptance import judge
-    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import PendingEnrollments, judge
 
     desk = desk_of(ctx, repository).opened()
     with closing(PendingEnrollments(desk.private)) as waiting:
@@ -168,8 +166,8 @@ def accept(
       edge hub enrolments accept 3 4 && edge hub publish
       edge hub enrolments accept --device porch --subject alice
     """
-    from edge.hub.publishing.enrollment_acceptance import accept as accepting
-    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import accept as accepting
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
@@ -208,7 +206,7 @@ def drop(
     Example:
       edge hub enrolments drop --device porch --subject visitor
     """
-    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import PendingEnrollments
 
     desk = desk_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)

@@ -160,10 +160,10 @@ def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Pa
       edge hub add labels helmets --probe helmets.jpg
     """
     from edge.core.settings import loader as config
-    from edge.hub.publishing import ship_labels as shipped_labels
+    from edge.hub.publishing.shipping import ship_labels
 
     desk = desk_of(ctx, repository).opened()
-    shipped = shipped_labels.ship(desk, name, config.state_folder(desk.settings), probe)
+    shipped = ship_labels(desk, name, config.state_folder(desk.settings), probe)
     size = sum(blob.size for blob in shipped.files.values())
     told = {"labels": shipped.name, "version": shipped.number, "bytes": size, "found": list(shipped.probe.answers)}
     _say(told, "{labels} version {version}: {bytes} bytes", as_json)

@@ -15,7 +15,7 @@ from edge.recognition.enrollment_export import OPERATION, REFUSED, EnrollmentPag
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from edge.hub.publishing.pending_enrollments import PendingEnrollments
+    from edge.hub.publishing.enrollments import PendingEnrollments
     from edge.mqtt.command_auth import CommandAnswer
 
 MOST_PAGES = 10_000

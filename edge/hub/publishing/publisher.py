@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING
 from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.hub.publishing import draft as drafts
 from edge.hub.publishing import probes as proving
-from edge.hub.publishing import seal_release
-from edge.hub.publishing import ship_collections as shipping
-from edge.hub.publishing import ship_models as shipped_models
+from edge.hub.publishing import seal_release, shipping
+from edge.hub.publishing.enrollments import PendingEnrollments
 from edge.hub.publishing.fleet_keys import FleetKeyStore
 from edge.hub.publishing.keys import Keys
-from edge.hub.publishing.pending_enrollments import PendingEnrollments
 from edge.hub.publishing.repository import Repository
 from edge.releases.manifest import (
     MOST,
@@ -107,11 +105,11 @@ class ReleasePublisher:
         Raises NotFoundError, ModelError.
         """
         with self.changing() as draft:
-            return shipped_models.ship(draft, name, takes_place_of, self.repository, self.settings, self.private)
+            return shipping.ship_model(draft, name, takes_place_of, self.repository, self.settings, self.private)
 
     def finder(self, label: str) -> FaceExtractor:
         """What devices of the next release will find and embed ``label`` with. Raises as ``extraction.load``."""
-        return shipped_models.finder(self.draft().release, label, self.settings, self.private)
+        return shipping.extractor(self.draft().release, label, self.settings, self.private)
 
     def add_collection(self, name: str, pictures: Path, label: str, subject: str | None = None) -> Iterator[Outcome]:
         """Embed pictures into a collection of the draft, one outcome a picture.
@@ -206,7 +204,7 @@ class ReleasePublisher:
         before = published[-1] if published else None
         with self.collections() as collections:
             for name in sorted({*draft.release.labels.values(), *(one.name for one in draft.release.collections)}):
-                shipping.bring_up(draft, collections.get_or_create(name), self.repository, compact_days)
+                shipping.update_collection(draft, collections.get_or_create(name), self.repository, compact_days)
         shipping.check_spaces(draft.release, self.settings)
         erasures = before.erasure if before else 0
         forgotten = [one.forgotten for one in draft.release.collections if one.forgotten]

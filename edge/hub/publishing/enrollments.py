@@ -1,26 +1,40 @@
-"""Faces that devices enrolled and the hub has pulled, until its owner accepts or drops them.
+"""Enrollments that devices made and the hub has pulled: pending until the owner accepts or drops them.
 
-Each face is remembered by its FaceId once it has been decided, without name and embedding, so that it is not asked
-about again.
+Each face is remembered by its FaceId once it has been decided, without name and embedding, so that it is not pending
+again. Accepted faces pass the consistency check and become faces of the fleet's collections.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edge.core.errors import NotFoundError
 from edge.core.storage.sqlite import Database
 from edge.core.types import Face
+from edge.recognition.enrollment import Enroller
+from edge.recognition.enrollment_check import check_enrollment
+from edge.recognition.review.answers import searches
 from edge.recognition.store.export import from_line, to_line
+from edge.releases.manifest import subject_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.core.types import FloatArray
+    from edge.hub.publishing.draft import Draft
+    from edge.hub.publishing.publisher import ReleasePublisher
     from edge.recognition.enrollment_export import EnrollmentPage
+    from edge.recognition.store.collection import Collection
+    from edge.recognition.subject_search import SubjectSearch
+
+    SearchIn = Callable[[Collection], SubjectSearch]
 
 FILE = "enrolments.sqlite"
 SCHEMA = """
@@ -114,3 +128,76 @@ class PendingEnrollments:
 
     def close(self) -> None:
         self._database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFace:
+    """A pending face, and why it should not be accepted; empty: it may."""
+
+    one: PendingFace
+    harm: str
+
+
+def judge(publisher: ReleasePublisher, ones: Sequence[PendingFace], label: str, name: str = "") -> list[JudgedFace]:
+    """The consistency check of each face against what the fleet has now. ``name``: a collection other than its own."""
+    draft, search = publisher.draft(), _search(publisher, label)
+    with publisher.collections() as collections:
+        found = {}
+        for place in {name or one.collection for one in ones}:
+            found[place] = collections.get(place) if place in collections else None
+        return [JudgedFace(one, _harm(one, found[name or one.collection], draft, search)) for one in ones]
+
+
+def accept(
+    publisher: ReleasePublisher,
+    waiting: PendingEnrollments,
+    ones: Sequence[PendingFace],
+    label: str,
+    name: str = "",
+    force: bool = False,
+) -> list[JudgedFace]:
+    """Accept faces into the fleet's collections; the next release brings them. Returns those that stay pending.
+
+    ``force``: also those that fail the check, except subjects that the fleet has erased since. Raises SpaceError for
+    faces of another embedding space than the fleet's, NotFoundError for a label that is not set.
+    """
+    search, left = _search(publisher, label), []
+    with publisher.collections() as collections:
+        for one in ones:
+            place, draft = name or one.collection, publisher.draft()
+            collection = collections.get_or_create(place)
+            erased = _forgotten(one, draft, place)
+            harm = erased or _harm(one, collection, draft, search)
+            if harm and (erased or not force):
+                left.append(JudgedFace(one, harm))
+                continue
+            face = replace(one.face, collection=place)
+            Enroller(collection).adopt(face, one.vector, one.space)
+            # in this order: after a stop in between the face is pending once more, and enrolled once
+            with publisher.changing() as latest:
+                latest.use(place, label)
+            waiting.decide([one.number], "accepted")
+    return left
+
+
+def _search(publisher: ReleasePublisher, label: str) -> SearchIn:
+    if label not in publisher.settings.labels:
+        raise NotFoundError(f"there is no label {label!r}", f"add a section [labels.{label}], or name another --label")
+    return partial(searches(publisher.settings, publisher.private, None), label)
+
+
+def _harm(one: PendingFace, collection: Collection | None, draft: Draft, search: SearchIn) -> str:
+    if collection is None or not collection.count:
+        return _forgotten(one, draft, one.collection)
+    if collection.space != one.space:
+        return f"it was embedded in {one.space}, and the fleet's faces in {collection.space}"
+    verdict = check_enrollment(search(collection), one.vector, one.face.subject or "")
+    return _forgotten(one, draft, collection.name) or verdict.harm
+
+
+def _forgotten(one: PendingFace, draft: Draft, place: str) -> str:
+    """Why a face enrolled before its subject was erased is refused; devices would refuse it as well."""
+    shipped = draft.collection(place)
+    digest = subject_digest(place, one.face.subject or "")
+    times = [each.time for each in shipped.forgotten if each.digest == digest] if shipped else []
+    return "the fleet has forgotten this subject since" if any(one.face.created < moment for moment in times) else ""

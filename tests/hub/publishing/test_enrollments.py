@@ -21,8 +21,7 @@ from edge.core.settings.schema import Settings
 from edge.core.types import Box, Face
 from edge.hub.erasure import publisher
 from edge.hub.publishing import draft as drafts
-from edge.hub.publishing.enrollment_acceptance import accept, judge
-from edge.hub.publishing.pending_enrollments import FILE, PendingEnrollments
+from edge.hub.publishing.enrollments import FILE, PendingEnrollments, accept, judge
 from edge.hub.publishing.publisher import ReleasePublisher
 from edge.recognition.enrollment_export import EnrollmentPage
 from edge.recognition.store.face_rows import NewFace, from_new
