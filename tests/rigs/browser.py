@@ -36,6 +36,19 @@ KEYS = {
     "Backspace": ("Backspace", 8, ""),
 }
 """key -> its code, its number, the text it types"""
+PLACE = """async (selector) => {
+  const frame = () => new Promise((go) => requestAnimationFrame(go));
+  for (let last = "", tries = 0; ; tries++) {
+    const element = document.querySelector(selector);
+    element.scrollIntoView({block: "nearest"});
+    await frame();
+    const r = element.getBoundingClientRect();
+    const now = `${r.x} ${r.y}`;
+    if (now === last || tries > 60) return [r.x + r.width / 2, r.y + r.height / 2];
+    last = now;
+  }
+}"""
+"""gives the middle of an element that does not move any more"""
 
 
 class PageError(AssertionError):
@@ -122,10 +135,8 @@ class Browser:
             self.press(character)
 
     def click(self, selector: str) -> None:
-        """The middle of the first element that a selector finds, where a person would see it."""
-        found = f"const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
-        middle = "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];"
-        x, y = self.js(f"(() => {{ {found} {middle} }})()")
+        """The middle of the first element that a selector finds, where a person would see it, once it stays there."""
+        x, y = self.js(f"({PLACE})({json.dumps(selector)})")
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             more = {"button": "none"} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "page.js", "answers.js", "boxes.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js",
-    "review.js", "rows.js", "words.js", "history.js", "subjects.js", "device.js",
-    "settings.js",
+    "review.js", "rows.js", "words.js", "history.js", "subjects.js", "device.js", "settings.js", "changes.js",
+    "fields.js", "shapes.js", "cameras.js", "thresholds.js",
 )  # fmt: skip
 ASSETS = {
     "": ("index.html", "text/html"),

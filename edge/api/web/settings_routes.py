@@ -87,6 +87,7 @@ class SettingsRoutes:
             "cameras": len(tomllib.loads(text).get("cameras", ())),
             "takes_over": self.reload is not None,
             "schema": Settings.model_json_schema(),
+            "sources": [str(camera.source) for camera in self._settings.cameras],
             "values": self._settings.model_dump(mode="json"),
         }
 

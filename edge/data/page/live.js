@@ -16,9 +16,10 @@ const BROKER = {
   unauthorized: "login refused", refused: "refused", unsupported: "protocol not supported", duplicate_client_id: "client id used twice", stopped: "stopped",
 };
 
-/** The outline of a zone: corners are fractions of the frame. */
-export function outline(name, corners) {
+/** The outline of a zone or mask: corners are fractions of the frame. */
+export function outline(name, corners, kind = "") {
   const shape = document.createElementNS(SVG, "polygon");
+  shape.setAttribute("class", kind);
   shape.setAttribute("points", corners.map(([x, y]) => `${100 * x},${100 * y}`).join(" "));
   const title = document.createElementNS(SVG, "title");
   title.textContent = name;
@@ -55,7 +56,7 @@ export class View {
     const live = camera.state === "live";
     this.rate.textContent = live ? t("{n} frames/s", { n: camera.fps }) : t(STATES[camera.state] ?? camera.state);
     this.rate.className = live ? "" : "bad";
-    this.drawZones(camera);
+    this.drawShapes(camera);
     this.stale(!live, camera.reason || t(STATES[camera.state] ?? camera.state));
   }
 
@@ -74,12 +75,13 @@ export class View {
     this.stale(true, t("no connection to the device"));
   }
 
-  /** Zones of the settings, as outlines on the picture. */
-  drawZones(camera) {
-    const key = JSON.stringify(camera.zones ?? {});
+  /** Zones and masks of the settings, as outlines on the picture. */
+  drawShapes({ zones = {}, masks = {} }) {
+    const shapes = [...Object.entries(zones).map((one) => [...one, ""]), ...Object.entries(masks).map((one) => [...one, "mask"])];
+    const key = JSON.stringify(shapes);
     if (this.zones.dataset.key === key) return;
     this.zones.dataset.key = key;
-    this.zones.replaceChildren(...Object.entries(camera.zones ?? {}).map(([name, corners]) => outline(name, corners)));
+    this.zones.replaceChildren(...shapes.map((one) => outline(...one)));
   }
 
   async run() {

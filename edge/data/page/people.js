@@ -174,6 +174,7 @@ function enrollButton(card) {
   const doubt = card.refused || card.odd || (name && rival(card, name));
   if (!name) return button(t("Enter a name first"), "", () => $("enroll-subject").focus(), "plain");
   const made = button(doubt ? t("Enroll as {name} anyway", { name }) : t("Enroll as {name}", { name }), "", () => enroll(card, Boolean(doubt)), doubt ? "plain" : "");
+  made.dataset.action = "enroll";
   made.disabled = Boolean(card.busy);
   return made;
 }

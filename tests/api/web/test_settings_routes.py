@@ -120,6 +120,7 @@ def test_no_secret_is_told(page: Served) -> None:
     for secret in ("hunter2", "sw0rdfish"):
         assert secret.encode() not in said
         assert secret not in preview["diff"]
+    assert page.get("/page/settings")["sources"] == ["rtsp://***@192.0.2.1/stream"]
 
 
 def test_a_camera_is_added_to_a_file_with_one(page: Served, path: Path) -> None:

@@ -50,17 +50,19 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def enroll(browser: Browser, name: str, file: Path) -> None:
     browser.click("#parts a[href='#people']")
     browser.until("!document.querySelector('#enroll').hidden")
-    browser.js("document.querySelector('#enroll-subject').focus()")
+    browser.until("document.querySelector('#people-tiles li')")
+    browser.click("#enroll-subject")
+    browser.until("document.activeElement.id === 'enroll-subject'")
     browser.type(name)
     browser.until(f"document.querySelector('#enroll-subject').value === '{name}'")
-    browser.js("document.querySelector('input[name=enroll-from][value=files]').click()")
+    browser.click("input[name=enroll-from][value=files]")
+    browser.until("!document.querySelector('#from-files').hidden")
     root = browser.ask("DOM.getDocument")["root"]["nodeId"]
     field = browser.ask("DOM.querySelector", nodeId=root, selector="#enroll-files")["nodeId"]
     browser.ask("DOM.setFileInputFiles", nodeId=field, files=[str(file)])
     browser.until("document.querySelector('.look-details')", 60)
-    browser.until(f"document.querySelector('.look').innerText.includes('Enroll as {name}')", 20)
-    buttons = "[...document.querySelectorAll('.look-details button')]"
-    browser.js(f"{buttons}.find((one) => one.textContent === 'Enroll as {name}').click()")
+    browser.until(f"document.querySelector('[data-action=enroll]')?.textContent === 'Enroll as {name}'", 20)
+    browser.click("[data-action=enroll]")
     browser.until(f"document.querySelector('.look').innerText.includes('Enrolled as {name}')")
 
 
@@ -75,7 +77,7 @@ def test_from_a_fresh_device_to_a_named_visitor_in_the_history(address: str, bro
     browser.until("document.querySelector('#zone-picture').naturalWidth > 0", 60)
     for x, y in ((0.05, 0.05), (0.95, 0.05), (0.95, 0.98), (0.05, 0.98)):
         draw(browser, x, y)
-    browser.js("document.querySelector('#zone-name').focus()")
+    browser.click("#zone-name")
     browser.type("mat")
     browser.click("#zone-save")
     browser.until("document.querySelector('#settings-lines').textContent.includes('[cameras.zones]')")
@@ -84,14 +86,18 @@ def test_from_a_fresh_device_to_a_named_visitor_in_the_history(address: str, bro
     assert eventually(lambda: "mat = " in text(), 20)
     assert "# the camera at the door" in text()
 
-    assert eventually(lambda: browser.js("fetch('/page/state').then((r) => r.ok)"), 60)
+    zones = "fetch('/page/state').then((said) => said.json()).then((state) => state.cameras[0].zones)"
+    assert eventually(lambda: "mat" in (browser.js(f"{zones}.catch(() => ({{}}))") or {}), 60)
     browser.open(address)
     browser.until("!document.querySelector('#parts').hidden", 60)
     enroll(browser, "Grace", GRACE)
 
     browser.click("#parts a[href='#history']")
     browser.until("[...document.querySelectorAll('.appearance .known')].some((one) => one.textContent === 'Grace')", 90)
-    browser.js("[...document.querySelectorAll('.appearance')].find((one) => one.textContent.includes('Grace')).click()")
+    browser.click("#history-text")
+    browser.type("grace")
+    browser.until("[...document.querySelectorAll('.appearance')].every((one) => one.textContent.includes('Grace'))")
+    browser.click(".appearance")
     browser.until("document.querySelector('#appearance-dialog').open")
     assert "agreed on Grace" in browser.js("document.querySelector('#appearance-why').textContent")
     assert browser.js("document.querySelectorAll('.history-look').length") >= 2
