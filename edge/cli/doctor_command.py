@@ -38,14 +38,14 @@ def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
       sudo edge doctor --bundle /tmp/report.zip
     """
     findings: list[Finding] = []
-    patient = _patient(ctx, findings)
-    for finding in findings if patient is None else _examined(patient, findings):
+    context = _patient(ctx, findings)
+    for finding in findings if context is None else _examined(context, findings):
         if not as_json:
             _show(finding)
-    if bundle and patient:
+    if bundle and context:
         from edge.cli.doctor import bundle as bundles
 
-        parts = bundles.write(bundle, patient, findings)
+        parts = bundles.write(bundle, context, findings)
         click.echo(f"wrote {bundle}: {', '.join(parts)}", err=as_json)
     wrong = sum(finding.wrong for finding in findings)
     if as_json:
@@ -72,10 +72,10 @@ def _patient(ctx: click.Context, findings: list[Finding]) -> DoctorContext | Non
     return DoctorContext(loaded, state, daemon=lock.holder(state))
 
 
-def _examined(patient: DoctorContext, findings: list[Finding]) -> Iterator[Finding]:
+def _examined(context: DoctorContext, findings: list[Finding]) -> Iterator[Finding]:
     from edge.cli.doctor.examination import examine
 
-    for finding in examine(patient):
+    for finding in examine(context):
         findings.append(finding)
         yield finding
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
-from edge.cli.hub_publish import desk_of, repository_option
+from edge.cli.hub_publish import publisher_of, repository_option
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import ConflictError, SettingsError
@@ -92,16 +92,16 @@ def pull(
     from edge.hub.enrollment_pull import pull as pulling
     from edge.hub.publishing.enrollments import PendingEnrollments
 
-    desk = desk_of(ctx, repository).opened()
-    if not desk.settings.mqtt.host:
+    publisher = publisher_of(ctx, repository).opened()
+    if not publisher.settings.mqtt.host:
         raise SettingsError("no broker is set", "set mqtt.host in the configuration")
-    private = read_key(_key_file(desk.settings, key_file))
+    private = read_key(_key_file(publisher.settings, key_file))
     told = []
-    with closing(PendingEnrollments(desk.private)) as waiting, output.bar("asking", len(devices)) as progress:
+    with closing(PendingEnrollments(publisher.private)) as waiting, output.bar("asking", len(devices)) as progress:
         for device in devices:
             if again:
                 waiting.begin_anew(device, collection)
-            told.append(pulling(desk.settings.mqtt, device, private, waiting, collection, timeout))
+            told.append(pulling(publisher.settings.mqtt, device, private, waiting, collection, timeout))
             progress.advance()
     if as_json:
         output.print_json([asdict(one) for one in told])
@@ -129,10 +129,10 @@ def list_(
     """
     from edge.hub.publishing.enrollments import PendingEnrollments, judge
 
-    desk = desk_of(ctx, repository).opened()
-    with closing(PendingEnrollments(desk.private)) as waiting:
+    publisher = publisher_of(ctx, repository).opened()
+    with closing(PendingEnrollments(publisher.private)) as waiting:
         chosen = _chosen(waiting.waiting(), (), device, subject)
-    rows = [_row(one) for one in judge(desk, chosen, label, into)]
+    rows = [_row(one) for one in judge(publisher, chosen, label, into)]
     if as_json:
         output.print_json(rows)
     elif rows:
@@ -169,11 +169,11 @@ def accept(
     from edge.hub.publishing.enrollments import PendingEnrollments
     from edge.hub.publishing.enrollments import accept as accepting
 
-    desk = desk_of(ctx, repository).opened()
+    publisher = publisher_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
-    with closing(PendingEnrollments(desk.private)) as waiting:
+    with closing(PendingEnrollments(publisher.private)) as waiting:
         chosen = _chosen(waiting.waiting(), numbers, device, subject)
-        left = accepting(desk, waiting, chosen, label, into, force)
+        left = accepting(publisher, waiting, chosen, label, into, force)
     if as_json:
         output.print_json({"accepted": len(chosen) - len(left), "left": [_row(one) for one in left]})
     else:
@@ -208,9 +208,9 @@ def drop(
     """
     from edge.hub.publishing.enrollments import PendingEnrollments
 
-    desk = desk_of(ctx, repository).opened()
+    publisher = publisher_of(ctx, repository).opened()
     _some(numbers, everything, device, subject)
-    with closing(PendingEnrollments(desk.private)) as waiting:
+    with closing(PendingEnrollments(publisher.private)) as waiting:
         chosen = _chosen(waiting.waiting(), numbers, device, subject)
         waiting.decide([one.number for one in chosen], "dropped")
     if as_json:

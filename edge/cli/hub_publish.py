@@ -21,7 +21,7 @@ repository_option = click.option(
 keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline keys (root.pem, targets.pem).")
 
 
-def desk_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> ReleasePublisher:
+def publisher_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> ReleasePublisher:
     """The desk of the hub that the command line or the configuration names."""
     from edge.core import plugins as extras
     from edge.core.settings import loader as config
@@ -47,15 +47,15 @@ def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json
     Example:
       edge hub init --repository /srv/edge --keys /media/stick/edge-keys
     """
-    desk = desk_of(ctx, repository, keys)
-    root = desk.init()
+    publisher = publisher_of(ctx, repository, keys)
+    root = publisher.init()
     if as_json:
-        output.print_json({"serve": str(desk.repository.public), "root": str(root)})
+        output.print_json({"serve": str(publisher.repository.public), "root": str(root)})
         return
-    click.echo(f"serve {desk.repository.public} by any web server, its address is the devices' sync.url")
+    click.echo(f"serve {publisher.repository.public} by any web server, its address is the devices' sync.url")
     click.echo(f"bring {root} to every device, its path there is sync.root")
     click.echo("give every device its key to sealed collections: edge hub sealing key DEVICE")
-    click.echo(f"take {desk.repository.keys.offline} offline: without it nobody can sign a release")
+    click.echo(f"take {publisher.repository.keys.offline} offline: without it nobody can sign a release")
 
 
 @click.group(cls=SuggestingGroup)
@@ -84,7 +84,7 @@ def add_model(ctx: click.Context, name: str, replaces: str, repository: Path | N
     Example:
       edge hub add model edge-face-embedder-2 --replaces edge-face-embedder-1
     """
-    shipped = desk_of(ctx, repository).opened().add_model(name, replaces)
+    shipped = publisher_of(ctx, repository).opened().add_model(name, replaces)
     size = sum(blob.size for blob in shipped.files.values())
     _say({"model": shipped.name, "kind": shipped.kind, "bytes": size}, "{kind} {model}: {bytes} bytes", as_json)
 
@@ -107,14 +107,14 @@ def add_collection(
       edge hub add collection staff photos/
       edge hub add collection staff porch.faces     after 'edge collection export' there
     """
-    desk = desk_of(ctx, repository).opened()
+    publisher = publisher_of(ctx, repository).opened()
     if path.is_file() and subject is None:
-        taken, count = desk.take_in(path, label)
+        taken, count = publisher.take_in(path, label)
         _say({"collection": taken, "added": count}, "{collection}: {added} faces more", as_json)
         return
     added = skipped = 0
     with output.bar("embedding", None) as progress:
-        for outcome in desk.add_collection(name, path, label, subject):
+        for outcome in publisher.add_collection(name, path, label, subject):
             progress.advance()
             added += outcome.status == "added"
             if outcome.status == "skipped":
@@ -139,7 +139,7 @@ def add_probe(ctx: click.Context, picture: Path, label: str, repository: Path | 
     Example:
       edge hub add probe group.jpg
     """
-    probe = desk_of(ctx, repository).opened().add_probe(picture, label)
+    probe = publisher_of(ctx, repository).opened().add_probe(picture, label)
     told = {"picture": str(picture), "label": label, "found": len(probe.boxes)}
     _say(told, "{found} x {label} in {picture}", as_json)
 
@@ -162,8 +162,8 @@ def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Pa
     from edge.core.settings import loader as config
     from edge.hub.publishing.shipping import ship_labels
 
-    desk = desk_of(ctx, repository).opened()
-    shipped = ship_labels(desk, name, config.state_folder(desk.settings), probe)
+    publisher = publisher_of(ctx, repository).opened()
+    shipped = ship_labels(publisher, name, config.state_folder(publisher.settings), probe)
     size = sum(blob.size for blob in shipped.files.values())
     told = {"labels": shipped.name, "version": shipped.number, "bytes": size, "found": list(shipped.probe.answers)}
     _say(told, "{labels} version {version}: {bytes} bytes", as_json)
@@ -181,7 +181,7 @@ def add_taxonomy(ctx: click.Context, file: Path, repository: Path | None, as_jso
     Example:
       edge hub add taxonomy taxonomy.json
     """
-    blob = desk_of(ctx, repository).opened().add_taxonomy(file)
+    blob = publisher_of(ctx, repository).opened().add_taxonomy(file)
     _say({"taxonomy": str(file), "bytes": blob.size}, "{taxonomy}: {bytes} bytes", as_json)
 
 
@@ -197,7 +197,7 @@ def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: b
     Example:
       edge hub forget "Alice Example" && edge hub publish
     """
-    gone = desk_of(ctx, repository).opened().forget(subject)
+    gone = publisher_of(ctx, repository).opened().forget(subject)
     if as_json:
         output.print_json(gone)
     for name, faces in [] if as_json else gone.items():
@@ -232,25 +232,25 @@ def publish(
     """
     from edge.hub.publishing.publisher import COMPACT_DAYS
 
-    desk = desk_of(ctx, repository, keys).opened()
-    done = desk.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days, minimum)
+    publisher = publisher_of(ctx, repository, keys).opened()
+    done = publisher.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days, minimum)
     if as_json:
         output.print_json(_told(done))
         return
-    _tell_sealing(desk, done)
+    _tell_sealing(publisher, done)
     words = "would be" if dry_run else "is"
     click.echo(f"release {done.release.id} {words} published: devices fetch {done.fetched} bytes")
     for one in done.release.collections:
         click.echo(f"  {one.name}: {one.count} faces in {len(one.segments)} segments, {len(one.tombstones)} tombstones")
 
 
-def _tell_sealing(desk: ReleasePublisher, done: PublishedRelease) -> None:
+def _tell_sealing(publisher: ReleasePublisher, done: PublishedRelease) -> None:
     """A word on stderr where names can be read by others, or by no device."""
     from edge.hub.publishing.seal_release import is_readable
 
     if is_readable(done.release):
         click.echo("names and embeddings are readable for whoever reaches sync.url: edge hub sealing on", err=True)
-    elif done.release.sealing and not desk.fleet_keys.read().devices:
+    elif done.release.sealing and not publisher.fleet_keys.read().devices:
         click.echo("no device has a key to this release yet: edge hub sealing key DEVICE", err=True)
 
 

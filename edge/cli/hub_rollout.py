@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
-from edge.cli.hub_publish import desk_of, keys_option, repository_option
+from edge.cli.hub_publish import keys_option, publisher_of, repository_option
 from edge.core.errors import ReleaseError
 from edge.releases.expiry import expiring
 
@@ -57,11 +57,11 @@ def rollout(
     from edge.hub.publishing import rollout as rollouts
 
     wanted = _RolloutOptions(**wish)  # type: ignore[arg-type]
-    desk = desk_of(ctx, repository).opened()
-    now = desk.deployment(wanted.group)
+    publisher = publisher_of(ctx, repository).opened()
+    now = publisher.deployment(wanted.group)
     words = _words(ctx, wanted.group)
     if wanted.release:
-        desk.release(wanted.release)
+        publisher.release(wanted.release)
     changed = _changed(now, wanted, list(wanted.devices) or list(words))
     verdict = None
     if advance:
@@ -71,7 +71,7 @@ def rollout(
             verdict.action, lambda: changed
         )()
     if changed != now:
-        changed = desk.deploy(changed)
+        changed = publisher.deploy(changed)
     if hint:
         _hint(ctx, list(wanted.devices) or list(words), changed)
     _tell(changed, verdict, as_json)
@@ -157,9 +157,9 @@ def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | 
     Example:
       edge hub rotate timestamp --keys /media/stick/edge-keys
     """
-    desk = desk_of(ctx, repository, keys).opened()
-    desk.repository.rotate(role)
-    path = str(desk.repository.keys.path(role))
+    publisher = publisher_of(ctx, repository, keys).opened()
+    publisher.repository.rotate(role)
+    path = str(publisher.repository.keys.path(role))
     if as_json:
         output.print_json({"role": role, "key": path})
     else:
@@ -182,7 +182,7 @@ def refresh(ctx: click.Context, repository: Path | None, keys: Path | None, as_j
       edge hub refresh
       edge hub refresh --keys /media/stick/edge-keys
     """
-    repository_files = desk_of(ctx, repository, keys).opened().repository
+    repository_files = publisher_of(ctx, repository, keys).opened().repository
     repository_files.refresh()
     found = repository_files.versions()
     if as_json:

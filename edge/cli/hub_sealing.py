@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from edge.cli import output
-from edge.cli.hub_publish import desk_of, repository_option
+from edge.cli.hub_publish import publisher_of, repository_option
 from edge.cli.lazy import SuggestingGroup
 from edge.core.errors import InputError
 from edge.core.settings.base import DEVICE_NAME
@@ -43,7 +43,7 @@ def key(ctx: click.Context, device: str, repository: Path | None, as_json: bool)
         raise InputError(
             f"device: expected a device.name like front-porch, got {device[:64]!r}", "name it as it is set"
         )
-    made = desk_of(ctx, repository).opened().fleet_keys.device_key(device)
+    made = publisher_of(ctx, repository).opened().fleet_keys.device_key(device)
     if as_json:
         output.print_json({"device": device, "key": made})
     else:
@@ -63,7 +63,7 @@ def list_(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
     """
     from edge.releases.sealing import FleetKey
 
-    state = desk_of(ctx, repository).opened().fleet_keys.read()
+    state = publisher_of(ctx, repository).opened().fleet_keys.read()
     keys = [{"id": FleetKey(secret).id, "created": created} for secret, created in state.keys]
     if as_json:
         output.print_json({"enabled": state.enabled, "keys": keys, "devices": sorted(state.devices)})
@@ -87,7 +87,7 @@ def remove(ctx: click.Context, device: str, repository: Path | None, as_json: bo
     Example:
       edge hub sealing remove porch && edge hub publish
     """
-    desk_of(ctx, repository).opened().fleet_keys.remove(device)
+    publisher_of(ctx, repository).opened().fleet_keys.remove(device)
     if as_json:
         output.print_json({"removed": device})
     else:
@@ -105,7 +105,7 @@ def rotate(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
     Example:
       edge hub sealing rotate && edge hub publish
     """
-    store = desk_of(ctx, repository).opened().fleet_keys
+    store = publisher_of(ctx, repository).opened().fleet_keys
     store.rotate()
     made = store.ring().keys[0].id
     if as_json:
@@ -145,7 +145,7 @@ def off(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
 
 
 def _switch(ctx: click.Context, repository: Path | None, as_json: bool, *, enabled: bool) -> None:
-    desk_of(ctx, repository).opened().fleet_keys.switch(enabled)
+    publisher_of(ctx, repository).opened().fleet_keys.switch(enabled)
     if as_json:
         output.print_json({"enabled": enabled})
     else:

@@ -202,12 +202,12 @@ def _print(rows: list[Row], as_json: bool) -> int:
 
 def _warn_of_expiry(ctx: click.Context) -> None:
     """Signatures of this hub's release repository that expire soon, on stderr."""
-    from edge.cli.hub_publish import desk_of
+    from edge.cli.hub_publish import publisher_of
     from edge.releases.expiry import expiring
 
     if importlib.util.find_spec("tuf") is None:
         return
-    repository = desk_of(ctx, None).repository
+    repository = publisher_of(ctx, None).repository
     for one in expiring(repository.expiries()) if repository.exists else []:
         output.say(f"warning: {one.text()}", err=True)
         output.say(f"try: {one.remedy}", err=True)

@@ -174,12 +174,12 @@ class HttpEndpoint(Component):
             context.effective_settings, context.state, collections=context.collections, publish=publish,
             pages=self._page.routes() if self._watched else (),
         )  # fmt: skip
-        self._page.serve(self._server.service.lanes["models"], self._server.service.models)
+        self._page.serve(self._server.service.queues["models"], self._server.service.models)
 
     def start(self) -> None:
         self._context.watchdog.watch("api", self._server.pulse)
-        for lane in self._server.service.lanes.values():
-            for thread, pulse in lane.pulses.items():
+        for queue in self._server.service.queues.values():
+            for thread, pulse in queue.pulses.items():
                 self._context.watchdog.watch(thread, pulse, LONG)
         self._server.start()
 

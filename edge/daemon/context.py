@@ -61,7 +61,7 @@ class DeviceContext:
 
     def switched(self, loaded: LoadedModels) -> None:
         """Another model set is in use: publish what the device is now."""
-        self.release, self.loaded = loaded.bundle.release, loaded
+        self.release, self.loaded = loaded.model_set.release, loaded
         self.health.settle("custom_labels ", loaded.problems)
         self.client.retain(self.topics.info, to_json(self._info(loaded)))
 
@@ -70,13 +70,13 @@ class DeviceContext:
             device=self.settings.device.name,
             version=__version__,
             session=self.outbox.session,
-            release=loaded.bundle.release,
+            release=loaded.model_set.release,
             hardware=hardware.model(),
             runtime=choose(self.settings.models.runtime),
             cameras=tuple(self.health.cameras),
             labels=tuple(self.settings.labels),
             collections=tuple(self.collections.names()),
-            custom_labels=tuple(sorted({one.version for one in loaded.bundle.tellers.values()})),
+            custom_labels=tuple(sorted({one.version for one in loaded.model_set.classifiers.values()})),
             models=dict(loaded.models),
             acknowledge=self.settings.mqtt.acknowledge,
         )

@@ -166,7 +166,7 @@ class Daemon:
         reporter = Reporter(settings, outbox, client, topics, self._health, self._on_events)
         stack.callback(reporter.finish)
         watchdog = Watchdog(self._watchdog_seconds)
-        engine = Engine(settings, loaded.bundle, outbox.session, self._health, reporter, watchdog)
+        engine = Engine(settings, loaded.model_set, outbox.session, self._health, reporter, watchdog)
         watchdog.watch("outbox", outbox.pulse, SLOW_DISK)
         watchdog.watch("delivery", delivery.pulse, SLOW_DISK)
         watchdog.watch("mqtt-work", client.work_pulse)

@@ -79,7 +79,7 @@ class Engine:
     def __init__(
         self,
         settings: Settings,
-        bundle: ModelSet,
+        model_set: ModelSet,
         session: int,
         health: Health,
         reports: FrameObserver,
@@ -95,7 +95,7 @@ class Engine:
             camera.name: _CameraWorker(
                 camera,
                 LatestFrame(),
-                Pipeline(camera, settings, bundle, ids),
+                Pipeline(camera, settings, model_set, ids),
                 watchdog.watch(f"capture {camera.name}", patience=_patience(camera), group="capture"),
             )
             for camera in settings.cameras
@@ -144,20 +144,20 @@ class Engine:
         return self._done.wait(seconds)
 
     @property
-    def bundle(self) -> ModelSet:
+    def model_set(self) -> ModelSet:
         """What looks from the next frame on."""
-        return next(iter(self._watched.values())).pipeline.bundle
+        return next(iter(self._watched.values())).pipeline.model_set
 
-    def switch(self, bundle: ModelSet) -> None:
+    def switch(self, model_set: ModelSet) -> None:
         """From each camera's next frame on, ``bundle`` looks."""
         for one in self._watched.values():
-            one.pipeline.bundle = bundle
+            one.pipeline.model_set = model_set
 
     def shed(self, shed: ShedLevel) -> None:
         """From each camera's next frame on, do without this."""
         self._shed = shed
         for one in self._watched.values():
-            one.pipeline.attention.shed = shed if one.camera.realtime else NOTHING
+            one.pipeline.frame_gate.shed = shed if one.camera.realtime else NOTHING
 
     def enable(self, camera: str, enabled: bool) -> None:
         """Let a camera look, or look away: closed, its tracks ended. Until the daemon's next start.

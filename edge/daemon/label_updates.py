@@ -38,11 +38,11 @@ LOOK = 5.0
 def create(context: DeviceContext) -> LabelUpdater:
     """The component of a daemon."""
 
-    def changed(bundle: ModelSet) -> None:
+    def changed(model_set: ModelSet) -> None:
         if context.loaded is not None:
-            names = {custom_labels.part(name) for name in bundle.tellers}
+            names = {custom_labels.part(name) for name in model_set.classifiers}
             problems = {name: problem for name, problem in context.loaded.problems.items() if name not in names}
-            context.switched(replace(context.loaded, bundle=bundle, problems=problems))
+            context.switched(replace(context.loaded, model_set=model_set, problems=problems))
 
     return LabelUpdater(context.effective_settings, context.state, context.engine, changed)
 
@@ -82,14 +82,17 @@ class LabelUpdater(Component):
 
     def _newer(self) -> Callable[[], None] | None:
         """Load the first version that came into use since the one that looks."""
-        tellers = self._engine.bundle.tellers
+        classifiers = self._engine.model_set.classifiers
         for name in custom_labels.named(self._settings):
             version = self._own(name)
             if version is None:
                 continue
             wanted = f"{version.name}/{version.number}"
-            if (name not in tellers or tellers[name].version != wanted) and (wanted, name) not in self._refused:
-                return lambda: self._load(name, wanted, tellers)
+            if (name not in classifiers or classifiers[name].version != wanted) and (
+                wanted,
+                name,
+            ) not in self._refused:
+                return lambda: self._load(name, wanted, classifiers)
         return None
 
     def _learnable(self) -> Callable[[], None] | None:
@@ -112,19 +115,19 @@ class LabelUpdater(Component):
             return None
         return version if version.folder.is_relative_to(self._state / FOLDER) else None
 
-    def _load(self, name: str, wanted: str, tellers: Mapping[str, LabelClassifier]) -> None:
+    def _load(self, name: str, wanted: str, classifiers: Mapping[str, LabelClassifier]) -> None:
         from edge.inference.embedder import Embedder
         from edge.inference.load import load_embedder
 
         board.lower_priority()
-        running = [teller.embedder for teller in tellers.values()]
+        running = [classifier.embedder for classifier in classifiers.values()]
 
         def embedder_of(base: str) -> Embedder:
             there = (one for one in running if isinstance(one, Embedder) and one.card.name == base)
             return next(there, None) or load_embedder(base, self._settings.models, self._state)
 
         try:
-            self._ready[name] = custom_labels.teller(name, self._settings, self._state, "", {}, embedder_of)
+            self._ready[name] = custom_labels.load_classifier(name, self._settings, self._state, "", {}, embedder_of)
         except EdgeError as error:
             self._refused.add((wanted, name))
             log.error("custom labels %s: version %s cannot be used: %s", name, wanted, error)
@@ -153,8 +156,8 @@ class LabelUpdater(Component):
     def _take_over(self) -> None:
         if not self._ready:
             return
-        bundle = self._engine.bundle
-        changed = replace(bundle, tellers={**bundle.tellers, **self._ready})
+        model_set = self._engine.model_set
+        changed = replace(model_set, classifiers={**model_set.classifiers, **self._ready})
         log.info("custom labels: %s from now on", ", ".join(one.version for one in self._ready.values()))
         self._ready = {}
         self._engine.switch(changed)

@@ -210,9 +210,9 @@ def publisher(chosen: Settings, state: Path) -> Published | None:
     def forget(wanted: Callable[[str], bool]) -> None:
         from edge.hub.publishing.publisher import ReleasePublisher
 
-        desk = ReleasePublisher(folder, chosen)
-        for subject in filter(wanted, desk.subjects()):
-            desk.forget(subject)
+        publisher = ReleasePublisher(folder, chosen)
+        for subject in filter(wanted, publisher.subjects()):
+            publisher.forget(subject)
 
     return forget
 

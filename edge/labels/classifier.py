@@ -97,7 +97,7 @@ def labels_of(camera: CameraSettings, state: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def teller(
+def load_classifier(
     name: str,
     settings: Settings,
     state: Path,

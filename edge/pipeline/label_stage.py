@@ -70,10 +70,10 @@ class LabelStage:
         """Labels of detectors whose tracks are classified."""
         return frozenset(label for classifier in self._classifiers.values() for label in classifier.regions)
 
-    def switch(self, bundle: ModelSet) -> None:
+    def switch(self, model_set: ModelSet) -> None:
         """Other versions, or other backbones, look from now on. What is there stays where they know it."""
         named = self._camera.custom_labels
-        self._classifiers = {name: bundle.tellers[name] for name in named if name in bundle.tellers}
+        self._classifiers = {name: model_set.classifiers[name] for name in named if name in model_set.classifiers}
         for name in [name for name in self._wholes if name not in self._classifiers or self._classifiers[name].regions]:
             self._ended += self._wholes.pop(name).there.values()
         for name, classifier in self._classifiers.items():
@@ -81,7 +81,7 @@ class LabelStage:
                 self._wholes[name] = self._whole(classifier, self._wholes.get(name))
         self._looks = {name: {} for name, classifier in self._classifiers.items() if classifier.regions}
 
-    def owes(self, moving: bool, now: float) -> bool:
+    def is_due(self, moving: bool, now: float) -> bool:
         """Whether the frame of ``now`` is to be looked at for a picture's labels, moving or not."""
         for whole in self._wholes.values():
             whole.owed |= moving

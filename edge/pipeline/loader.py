@@ -41,7 +41,7 @@ VOTE_QUALITY = 0.4
 class LoadedModels:
     """A bundle, and what could not be part of it."""
 
-    bundle: ModelSet
+    model_set: ModelSet
     problems: Mapping[str, str]
     """part -> what is wrong and what to try; the rest works"""
     models: Mapping[str, str]
@@ -84,11 +84,11 @@ def load_model_set(
         except EdgeError as error:
             problems[f"labels.{name}"] = f"{name} is detected but not recognized: {error}"
             log.error("%s is detected but not recognized: %s", name, error)
-    tellers = _tellers(settings, state, release, replaces, embedder_of, problems)
+    classifiers = _load_classifiers(settings, state, release, replaces, embedder_of, problems)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
     used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
     loaded = {one.card.name: one.model.sha256 for one in used}
-    return LoadedModels(ModelSet(release, detectors, scores, recognizers, tellers), problems, loaded)
+    return LoadedModels(ModelSet(release, detectors, scores, recognizers, classifiers), problems, loaded)
 
 
 def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
@@ -107,7 +107,7 @@ def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dic
     return detectors
 
 
-def _tellers(
+def _load_classifiers(
     settings: Settings,
     state: Path,
     release: str,
@@ -116,14 +116,14 @@ def _tellers(
     problems: dict[str, str],
 ) -> dict[str, LabelClassifier]:
     """The custom labels that cameras name."""
-    tellers: dict[str, LabelClassifier] = {}
+    classifiers: dict[str, LabelClassifier] = {}
     for name in custom_labels.named(settings):
         try:
-            tellers[name] = custom_labels.teller(name, settings, state, release, replaces, embedder_of)
+            classifiers[name] = custom_labels.load_classifier(name, settings, state, release, replaces, embedder_of)
         except EdgeError as error:
             problems[custom_labels.part(name)] = str(error)
             log.error("custom labels %s disabled: %s", name, error)
-    return tellers
+    return classifiers
 
 
 def _collection(collections: Collections, label: LabelSettings, embedder: Embedder) -> Collection:

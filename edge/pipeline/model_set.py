@@ -38,5 +38,5 @@ class ModelSet:
     """lowest detector score that starts a track, by label"""
     recognizers: Mapping[str, FaceRecognizer]
     """by label; labels without are detected and not named"""
-    tellers: Mapping[str, LabelClassifier] = field(default_factory=dict)
+    classifiers: Mapping[str, LabelClassifier] = field(default_factory=dict)
     """custom labels, by the name that cameras have for them"""

@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 class Pipeline:
     """Turns frames of one camera into events. One thread at a time."""
 
-    def __init__(self, camera: CameraSettings, settings: Settings, bundle: ModelSet, ids: Iterator[str]) -> None:
+    def __init__(self, camera: CameraSettings, settings: Settings, model_set: ModelSet, ids: Iterator[str]) -> None:
         labels: dict[str, LabelSettings] = settings.labels_of(camera)
-        self.bundle = bundle
+        self.model_set = model_set
         self.strangers: StrangerRecognizer | None = None
-        self.attention = FrameGate(camera)
+        self.frame_gate = FrameGate(camera)
         """decides whether detectors run; its ``shed`` says what load shedding switches off"""
         self._label_stage = LabelStage(camera, settings, ids)
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
-        self._tracker = Tracker(camera.name, settings.tracking, ids, bundle.scores)
+        self._tracker = Tracker(camera.name, settings.tracking, ids, model_set.scores)
         self._policy = EventPolicy(camera, labels, settings.tracking, settings.recognition.doubtful_names)
         self._zones = Zones(camera.zones, settings.tracking.zone_seconds)
         self._holders = FacePersonLinker()
@@ -107,7 +107,7 @@ class Pipeline:
         now, time, video_time = self._latest
         ended = self._tracker.finish()
         self._left(ended)
-        return self._policy.finish(ended, now, time, reason, clock, self.bundle.release, video_time)
+        return self._policy.finish(ended, now, time, reason, clock, self.model_set.release, video_time)
 
     def reopen(self) -> None:
         """The collection changed: look at every track again."""
@@ -130,11 +130,11 @@ class Pipeline:
             detections = self._detect(result)
         with StageTimer(result.stats, "track"):
             followed = [one for one in detections if one.score >= self._wanted.get(one.label, 0.0)]
-            update = self._tracker.update(followed, frame.monotonic, frame.time, self.attention.view(frame))
+            update = self._tracker.update(followed, frame.monotonic, frame.time, self.frame_gate.view(frame))
             result.weak_detections = unfollowed(detections, update.tracks, self._doubted, result.models.scores)
             self._zones.update(update.tracks, frame.monotonic)
             self._holders.update(update.tracks, frame.monotonic)
-        budget = min(self._recognition.budget, self.attention.shed.embeddings or self._recognition.budget)
+        budget = min(self._recognition.budget, self.frame_gate.shed.embeddings or self._recognition.budget)
         self._recognize(result, update.tracks, budget)
         self._label_stage.look(result, update.tracks, budget)
         self._holders.name(update.tracks, frame.monotonic)
@@ -148,32 +148,32 @@ class Pipeline:
 
     def _switched(self) -> ModelSet:
         """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
-        bundle = self.bundle
-        if self._running is not bundle:
+        model_set = self.model_set
+        if self._running is not model_set:
             if self._running is not None:
                 for track in self._tracker.tracks:
-                    recognizer = bundle.recognizers.get(track.label)
+                    recognizer = model_set.recognizers.get(track.label)
                     if track.id in self._looks and recognizer is not None:
                         self._looks[track.id].reopen(recognizer.rules)
-            self._running = bundle
-            self._label_stage.switch(bundle)
-            self._asked = list(self._questions(bundle))
-        return bundle
+            self._running = model_set
+            self._label_stage.switch(model_set)
+            self._asked = list(self._questions(model_set))
+        return model_set
 
     def _worth_looking(self, result: FrameResult) -> bool:
-        worth = self.attention.worth(result.frame, self._tracker.tracks)
-        result.stats.moving = self.attention.moving
-        return self._label_stage.owes(result.stats.moving, result.frame.monotonic) or worth
+        worth = self.frame_gate.worth(result.frame, self._tracker.tracks)
+        result.stats.moving = self.frame_gate.moving
+        return self._label_stage.is_due(result.stats.moving, result.frame.monotonic) or worth
 
-    def _questions(self, bundle: ModelSet) -> Iterator[tuple[DetectionModel, dict[str, float]]]:
+    def _questions(self, model_set: ModelSet) -> Iterator[tuple[DetectionModel, dict[str, float]]]:
         """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
-        starts = {label: bundle.scores.get(label, 0.0) for label in self._labels}
+        starts = {label: model_set.scores.get(label, 0.0) for label in self._labels}
         self._wanted = scores_to_detect(starts)
         self._wanted |= dict.fromkeys(self._label_stage.regions - self._wanted.keys(), REGION_SCORE)
-        named = bundle.recognizers if self._faint < 1 else {}
+        named = model_set.recognizers if self._faint < 1 else {}
         self._doubted = {label: score * self._faint for label, score in starts.items() if label in named}
         for name in self._camera.detectors:
-            detector = bundle.detectors.get(name)
+            detector = model_set.detectors.get(name)
             if detector is None:
                 continue  # the loader has reported that it could not be loaded
             scores = {
@@ -189,8 +189,8 @@ class Pipeline:
         picture = frame.small or frame.main
         found: list[Detection] = []
         for detector, scores in self._asked:
-            found += self.attention.closer(detector, frame, detector.detect(picture, scores), scores)
-        self.attention.looks(frame)
+            found += self.frame_gate.closer(detector, frame, detector.detect(picture, scores), scores)
+        self.frame_gate.looks(frame)
         result.stats.looked, result.stats.detections = True, len(found)
         return found
 

@@ -218,19 +218,19 @@ class ReleaseManager:
             raise ReleaseError(f"{part}: {problem}")
         activation.swap(self._collections, renames)
         log.info("release %s is loaded after %.1f s", release, time.monotonic() - began)
-        return replace(assembled, bundle=self._named(assembled, settings, manifest))
+        return replace(assembled, model_set=self._named(assembled, settings, manifest))
 
     def _named(self, assembled: LoadedModels, settings: Settings, manifest: Release) -> ModelSet:
         """The model set with its collections under their own names, its detectors under those that cameras use."""
         recognizers = {}
-        for label, recognizer in assembled.bundle.recognizers.items():
+        for label, recognizer in assembled.model_set.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
             log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
             recognizers[label] = replace(recognizer, search=recognizer.search.within(collection))
         named = {name for camera in self._settings.cameras for name in camera.detectors}
-        loaded = assembled.bundle.detectors
+        loaded = assembled.model_set.detectors
         detectors = {name: loaded[used] for name in named if (used := manifest.replaces.get(name, name)) in loaded}
-        return replace(assembled.bundle, recognizers=recognizers, detectors=detectors)
+        return replace(assembled.model_set, recognizers=recognizers, detectors=detectors)
 
     def _take_over(
         self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]
@@ -247,7 +247,7 @@ class ReleaseManager:
             self._probation.begin(now, fresh=False)
         else:
             self._probation.end()
-        switch(loaded.bundle)
+        switch(loaded.model_set)
         self._running = release
         log.info("release %s has taken over", release or "of the settings")
         changed(loaded)

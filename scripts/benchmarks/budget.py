@@ -71,9 +71,9 @@ class _BudgetRun:
 
 def _enrolled(stand: BenchSetup) -> int:
     """Add the plan's people to the collections of the bundle: how many pictures were good for it."""
-    count, bundle = 0, stand.assembled.bundle
-    for label, recognizer in bundle.recognizers.items():
-        detectors = [cast("Detector", bundle.detectors[name]) for name in stand.camera.detectors]
+    count, model_set = 0, stand.assembled.model_set
+    for label, recognizer in model_set.recognizers.items():
+        detectors = [cast("Detector", model_set.detectors[name]) for name in stand.camera.detectors]
         able = [detector for detector in detectors if label in detector.labels]
         score = stand.settings.labels[label].score
         finder = FaceExtractor(label, able, cast("Embedder", recognizer.embedder), score, stand.settings.recognition)
@@ -86,8 +86,8 @@ def _enrolled(stand: BenchSetup) -> int:
 def _run(stand: BenchSetup, recognition: RecognitionSettings) -> _BudgetRun:
     settings = stand.settings.model_copy(update={"recognition": recognition})
     camera = stand.camera.model_copy(update={"motion": False})
-    recognized = stand.assembled.bundle.recognizers
-    pipeline = Pipeline(camera, settings, stand.assembled.bundle, ids())
+    recognized = stand.assembled.model_set.recognizers
+    pipeline = Pipeline(camera, settings, stand.assembled.model_set, ids())
     run, started = _BudgetRun(), dict[str, float]()
     cpu = time.process_time()
     for frame in stand.film:

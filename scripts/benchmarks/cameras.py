@@ -119,7 +119,7 @@ def _cameras(
 def _watched(stand: BenchSetup, cameras: Sequence[CameraSettings]) -> dict[str, Any]:
     alone = stand.settings.model_copy(update={"cameras": tuple(cameras)})
     health, reports = Health([camera.name for camera in cameras]), Ages(stand.outbox)
-    watch = Engine(alone, stand.assembled.bundle, 1, health, reports)
+    watch = Engine(alone, stand.assembled.model_set, 1, health, reports)
     watch.start()
     watch.wait(WARM_UP)
     reports.taken.clear()
@@ -178,7 +178,7 @@ def _told(cameras: Sequence[CameraSettings], rates: Mapping[str, _Rate]) -> dict
 
 def _busiest(stand: BenchSetup) -> Frame:
     """Of a few frames, the one in which most is detected: somebody sits in the still scene."""
-    detectors = [stand.assembled.bundle.detectors[name] for name in stand.camera.detectors]
+    detectors = [stand.assembled.model_set.detectors[name] for name in stand.camera.detectors]
 
     def found(frame: Frame) -> int:
         return sum(len(detector.detect(frame.small or frame.main)) for detector in detectors)

@@ -51,7 +51,7 @@ class _GatingRun:
 
 def _run(stand: BenchSetup, motion: bool) -> _GatingRun:
     camera = stand.camera.model_copy(update={"motion": motion})
-    pipeline, run = Pipeline(camera, stand.settings, stand.assembled.bundle, ids()), _GatingRun()
+    pipeline, run = Pipeline(camera, stand.settings, stand.assembled.model_set, ids()), _GatingRun()
     seen: dict[str, dict[int, tuple[str, Box]]] = {}
     threads = Threads()
     for at, frame in enumerate(stand.film):

@@ -34,7 +34,7 @@ STEP = 5_000
 
 def by_size(stand: BenchSetup) -> dict[str, Any]:
     """By number of faces, for the first recognizer's space. Empty where nothing is recognized."""
-    for recognizer in stand.assembled.bundle.recognizers.values():
+    for recognizer in stand.assembled.model_set.recognizers.values():
         space = recognizer.embedder.space
         return {
             str(size): _measured(size, space, stand.settings, stand.folder / f"of-{size}") for size in stand.plan.sizes

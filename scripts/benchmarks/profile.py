@@ -59,7 +59,7 @@ CALIBRATION = 1000
 def profiled(stand: BenchSetup) -> dict[str, Any]:
     """Microseconds of CPU and calls by stage, of a frame, and the smallest loop around the detector beside it."""
     camera = stand.camera.model_copy(update={"motion": False})
-    pipeline = Pipeline(camera, stand.settings, stand.assembled.bundle, ids())
+    pipeline = Pipeline(camera, stand.settings, stand.assembled.model_set, ids())
     for frame in stand.frames[:WARM_UP]:
         stand.outbox.put(pipeline.process(frame).events)
     clock = _calibrated()
@@ -140,7 +140,7 @@ def _place(where: str) -> tuple[Any, str, Callable[..., Any]]:
 
 def _smallest(stand: BenchSetup) -> dict[str, float]:
     """The first detector with nothing but a resize, the outputs and a maximum around its invoke, beside that alone."""
-    detector = stand.assembled.bundle.detectors.get(stand.camera.detectors[0])
+    detector = stand.assembled.model_set.detectors.get(stand.camera.detectors[0])
     if not isinstance(detector, Detector):
         return {}
     interpreter, spent = detector.interpreter, Threads().seconds

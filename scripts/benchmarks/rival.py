@@ -71,10 +71,10 @@ class _Script:
     """The script itself."""
 
     def __init__(self, camera: CameraSettings, assembled: LoadedModels, publish: Publish) -> None:
-        bundle = assembled.bundle
-        self._detectors = [cast("Detector", bundle.detectors[name]) for name in camera.detectors]
-        self._embedders = {label: cast("Embedder", one.embedder) for label, one in bundle.recognizers.items()}
-        self._known = {label: _everything(one.search.collection) for label, one in bundle.recognizers.items()}
+        model_set = assembled.model_set
+        self._detectors = [cast("Detector", model_set.detectors[name]) for name in camera.detectors]
+        self._embedders = {label: cast("Embedder", one.embedder) for label, one in model_set.recognizers.items()}
+        self._known = {label: _everything(one.search.collection) for label, one in model_set.recognizers.items()}
         self._publish = publish
         self.embedders = {embedder.card.name for embedder in self._embedders.values()}
         self.embeddings = 0

@@ -100,8 +100,8 @@ def measured(
     work: Path,
 ) -> VideoFigures:
     """Enroll ``gallery`` (person -> pictures), then play the clips one after the other, a pause between them."""
-    with loaded(gallery, settings) as (bundle, settings):
-        stage = Stage(bundle, settings, work)
+    with loaded(gallery, settings) as (model_set, settings):
+        stage = Stage(model_set, settings, work)
         with bar("clips", len(known) + len(strangers)) as progress:
             visits = []
             for clip in [*known, *strangers]:
@@ -114,8 +114,8 @@ def looped(
     gallery: Mapping[str, Sequence[Path]], strangers: Sequence[Clip], minutes: float, settings: Settings, work: Path
 ) -> VideoFigures:
     """Strangers who come by again and again before two cameras, for ``minutes`` of stored time each."""
-    with loaded(gallery, settings) as (bundle, settings):
-        stages = [Stage(bundle, settings, work, name, GAP) for name in ("door", "yard")]
+    with loaded(gallery, settings) as (model_set, settings):
+        stages = [Stage(model_set, settings, work, name, GAP) for name in ("door", "yard")]
         visits = []
         for number in itertools.count():
             for shift, stage in enumerate(stages):
@@ -129,17 +129,17 @@ class Stage:
     """One camera, before which clips are played."""
 
     def __init__(
-        self, bundle: ModelSet, settings: Settings, work: Path, camera: str = "door", gap: float = GAP
+        self, model_set: ModelSet, settings: Settings, work: Path, camera: str = "door", gap: float = GAP
     ) -> None:
         self.now, self.tracks = 0.0, 0
         self._work, self._gap, self._camera = work, gap, camera
-        recognizer = bundle.recognizers["face"]
-        self._detector = cast("Detector", next(iter(bundle.detectors.values())))
+        recognizer = model_set.recognizers["face"]
+        self._detector = cast("Detector", next(iter(model_set.detectors.values())))
         self._embedder = cast("Embedder", recognizer.embedder)
         self._replay = recorded.Replay(self._detector, self._embedder)
         replayed = replace(
-            bundle,
-            detectors=dict.fromkeys(bundle.detectors, self._replay.detector),
+            model_set,
+            detectors=dict.fromkeys(model_set.detectors, self._replay.detector),
             recognizers={"face": replace(recognizer, embedder=self._replay.embedder)},
         )
         chosen = settings.cameras[0].model_copy(update={"name": camera, "motion": False})
@@ -175,15 +175,15 @@ def loaded(gallery: Mapping[str, Sequence[Path]], settings: Settings) -> Iterato
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         with Collections(state, settings.collection) as collections:
-            bundle = load_model_set(settings, state, collections).bundle
-            recognizer = bundle.recognizers["face"]
-            detectors = [cast("Detector", one) for one in bundle.detectors.values()]
+            model_set = load_model_set(settings, state, collections).model_set
+            recognizer = model_set.recognizers["face"]
+            detectors = [cast("Detector", one) for one in model_set.detectors.values()]
             embedder = cast("Embedder", recognizer.embedder)
             finder = FaceExtractor("face", detectors, embedder, None, settings.recognition)
             plan = [ToEnroll(path, person) for person, paths in gallery.items() for path in paths]
             for _ in enroll_images(plan, finder, cast("Collection", recognizer.search.collection)):
                 pass
-            yield bundle, settings
+            yield model_set, settings
 
 
 def settings_of(detector: str, embedder: str, models: Sequence[Path] = ()) -> Settings:

@@ -6,7 +6,7 @@ import dataclasses
 import threading
 
 import pytest
-from rigs.fakes import Breaks, Fails, Listens, SeesOneFace, Slow, a_bundle
+from rigs.fakes import Breaks, Fails, Listens, SeesOneFace, Slow, a_model_set
 from rigs.waiting import eventually
 
 from edge.core.errors import NotFoundError
@@ -18,10 +18,10 @@ from edge.pipeline.health import Health
 FACE = LabelSettings(embedder="fake", collection="staff")
 
 
-def a_watch(bundle: object, *cameras: CameraSettings) -> tuple[Engine, Listens, Health]:
+def a_watch(model_set: object, *cameras: CameraSettings) -> tuple[Engine, Listens, Health]:
     reports, health = Listens(), Health([camera.name for camera in cameras])
     settings = Settings(cameras=cameras, labels={"face": FACE})
-    return Engine(settings, bundle, 1, health, reports), reports, health  # type: ignore[arg-type]
+    return Engine(settings, model_set, 1, health, reports), reports, health  # type: ignore[arg-type]
 
 
 def stored(name: str, frames: int = 40) -> CameraSettings:
@@ -31,7 +31,7 @@ def stored(name: str, frames: int = 40) -> CameraSettings:
 
 
 def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track() -> None:
-    watch, reports, health = a_watch(a_bundle(), stored("door", 200))
+    watch, reports, health = a_watch(a_model_set(), stored("door", 200))
     watch.start()
 
     assert watch.wait(30)
@@ -42,7 +42,7 @@ def test_a_stored_source_as_fast_as_possible_loses_no_frame_and_ends_every_track
 
 
 def test_two_cameras_share_the_thread_and_track_ids_are_unique() -> None:
-    watch, reports, _ = a_watch(a_bundle(), stored("a"), stored("b"))
+    watch, reports, _ = a_watch(a_model_set(), stored("a"), stored("b"))
     watch.start()
 
     assert watch.wait(30)
@@ -54,7 +54,7 @@ def test_two_cameras_share_the_thread_and_track_ids_are_unique() -> None:
 
 def test_a_camera_that_cannot_be_opened_is_a_problem_told_and_the_others_go_on() -> None:
     missing = CameraSettings(name="gone", source="video:/nowhere.mp4", detectors=("fake",))
-    watch, reports, health = a_watch(a_bundle(), missing, stored("door"))
+    watch, reports, health = a_watch(a_model_set(), missing, stored("door"))
     watch.start()
 
     assert watch.wait(30)
@@ -65,7 +65,7 @@ def test_a_camera_that_cannot_be_opened_is_a_problem_told_and_the_others_go_on()
 
 
 def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
-    watch, reports, health = a_watch(a_bundle(Fails()), stored("door"))
+    watch, reports, health = a_watch(a_model_set(Fails()), stored("door"))
     watch.start()
 
     assert watch.wait(30)
@@ -77,7 +77,7 @@ def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
 
 def test_stop_in_the_middle_ends_tracks_and_threads() -> None:
     endless = CameraSettings(name="door", source="rigs.fakes:Frames:1000000", detectors=("fake",), realtime=False)
-    watch, reports, _ = a_watch(a_bundle(SeesOneFace()), endless)
+    watch, reports, _ = a_watch(a_model_set(SeesOneFace()), endless)
     before = threading.active_count()
     watch.start()
     while not reports.heard:
@@ -93,7 +93,7 @@ def endless(name: str) -> CameraSettings:
 
 
 def test_a_camera_that_is_told_to_look_away_ends_its_tracks_and_comes_back_when_told() -> None:
-    watch, reports, health = a_watch(a_bundle(), endless("door"), endless("yard"))
+    watch, reports, health = a_watch(a_model_set(), endless("door"), endless("yard"))
     watch.start()
     assert eventually(lambda: {event.camera for event in reports.heard} == {"door", "yard"})
 
@@ -116,7 +116,7 @@ def test_a_camera_that_is_told_to_look_away_ends_its_tracks_and_comes_back_when_
 
 
 def test_a_camera_that_the_settings_do_not_know_cannot_be_switched() -> None:
-    watch, _, _ = a_watch(a_bundle(), stored("door"))
+    watch, _, _ = a_watch(a_model_set(), stored("door"))
     with pytest.raises(NotFoundError, match="'hall' is not one of door"):
         watch.enable("hall", True)
     with pytest.raises(NotFoundError):
@@ -125,7 +125,7 @@ def test_a_camera_that_the_settings_do_not_know_cannot_be_switched() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_bug_on_the_inference_thread_is_not_taken_for_the_end_of_the_footage() -> None:
-    watch, _, _ = a_watch(a_bundle(Breaks()), stored("door"))
+    watch, _, _ = a_watch(a_model_set(Breaks()), stored("door"))
     watch.start()
 
     assert watch.wait(30)
@@ -145,9 +145,9 @@ def test_cameras_get_the_thread_by_weight_and_one_that_fails_gets_no_more() -> N
             weight=weight,
         )
 
-    bundle, broken = a_bundle(Slow(SeesOneFace())), Slow(Fails())
-    bundle = dataclasses.replace(bundle, detectors={**bundle.detectors, "broken": broken})
-    watch, _, health = a_watch(bundle, camera("a", 1), camera("b", 3), camera("c", 1, "broken"))
+    model_set, broken = a_model_set(Slow(SeesOneFace())), Slow(Fails())
+    model_set = dataclasses.replace(model_set, detectors={**model_set.detectors, "broken": broken})
+    watch, _, health = a_watch(model_set, camera("a", 1), camera("b", 3), camera("c", 1, "broken"))
     watch.start()
     assert eventually(lambda: health.cameras["b"].frames >= 90)
     watch.stop()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rigs.fakes import SPACE, CountsEmbeddings, a_bundle
+from rigs.fakes import SPACE, CountsEmbeddings, a_model_set
 from rigs.heads import a_version
 
 from edge.core.settings.schema import Settings
@@ -29,11 +29,11 @@ from edge.recognition.review.queue import ReviewQueue
 class Watched:
     """What ``LabelUpdater`` needs of a watch."""
 
-    def __init__(self, bundle: ModelSet) -> None:
-        self.bundle = bundle
+    def __init__(self, model_set: ModelSet) -> None:
+        self.model_set = model_set
 
-    def switch(self, bundle: ModelSet) -> None:
-        self.bundle = bundle
+    def switch(self, model_set: ModelSet) -> None:
+        self.model_set = model_set
 
 
 class Lesson:
@@ -50,8 +50,8 @@ class Lesson:
         result = evaluate(head.labels, head.thresholds, np.eye(2, dtype=np.float32), np.eye(2, dtype=bool))
         made = Made(head, result, "base", space, (), [], [], (), taught)
         self.labels.use(self.labels.save("helmets", made))
-        teller = LabelClassifier("helmets/2", CountsEmbeddings(), head)
-        self.watch = Watched(dataclasses.replace(a_bundle(), tellers={"helmets": teller}))
+        classifier = LabelClassifier("helmets/2", CountsEmbeddings(), head)
+        self.watch = Watched(dataclasses.replace(a_model_set(), classifiers={"helmets": classifier}))
         self.settings = Settings(
             cameras=(CameraSettings(name="door", custom_labels=("helmets",)),),
             review=ReviewSettings(enabled=True, refit=refit),
@@ -72,7 +72,7 @@ class Lesson:
 
     @property
     def told(self) -> str:
-        return self.watch.bundle.tellers["helmets"].version
+        return self.watch.model_set.classifiers["helmets"].version
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_enough_answers_are_learned_and_what_was_learned_takes_over(lesson: Less
         queue.examples.put(4, "helmets", "cat", SPACE.fingerprint, np.array([0, 0, 1, 0], np.float32))
         lesson.pass_time()
     assert lesson.told == "helmets/3"
-    head = lesson.watch.bundle.tellers["helmets"].head
+    head = lesson.watch.model_set.classifiers["helmets"].head
     answers = head.answers(np.array([[0, 0, 1, 0]], np.float32))[0]
     assert head.labels[int(answers.argmax())] == "cat"
     assert lesson.labels.version("helmets").confirmed == 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rigs.board import Board
 from rigs.device import Subscriber
-from rigs.fakes import CountsEmbeddings, Listens, SeesOneFace, a_bundle, a_frame, a_picture, ids
+from rigs.fakes import CountsEmbeddings, Listens, SeesOneFace, a_frame, a_model_set, a_picture, ids
 from rigs.mosquitto import Mosquitto
 from rigs.running import Running
 from rigs.waiting import eventually
@@ -93,8 +93,8 @@ def test_a_pipeline_that_gives_up_small_motion_still_looks_at_large_motion_and_o
 
     def looked(shed: ShedLevel, picture: object) -> list[bool]:
         camera, detector = CameraSettings(name="door", detectors=("fake",), motion=True), SeesOneFace(range(0))
-        pipeline = Pipeline(camera, Settings(cameras=(camera,), labels={"face": FACE}), a_bundle(detector), ids())
-        pipeline.attention.shed = shed
+        pipeline = Pipeline(camera, Settings(cameras=(camera,), labels={"face": FACE}), a_model_set(detector), ids())
+        pipeline.frame_gate.shed = shed
         found = []
         for number, shown in enumerate([a_picture(160, 120)] * 3 + [picture]):
             result = pipeline.process(a_frame(number, picture=shown))  # type: ignore[arg-type]
@@ -116,8 +116,8 @@ def test_a_pipeline_that_gives_up_embeddings_makes_one_a_frame() -> None:
     def most(shed: ShedLevel) -> int:
         camera, embedder = CameraSettings(name="door", detectors=("fake",), motion=False), CountsEmbeddings()
         settings = Settings(cameras=(camera,), labels={"face": FACE})
-        pipeline = Pipeline(camera, settings, a_bundle(SeesFour(), embedder), ids())
-        pipeline.attention.shed = shed
+        pipeline = Pipeline(camera, settings, a_model_set(SeesFour(), embedder), ids())
+        pipeline.frame_gate.shed = shed
         return max(pipeline.process(a_frame(number)).stats.embeddings for number in range(12))
 
     assert most(NOTHING) == 4
@@ -142,7 +142,7 @@ def test_a_camera_looks_at_fewer_frames_and_a_stored_source_read_at_speed_at_all
         )
         reports = Steady()
         settings = Settings(cameras=(camera,), labels={"face": FACE})
-        watch = Engine(settings, a_bundle(), 1, Health(["door"]), reports)
+        watch = Engine(settings, a_model_set(), 1, Health(["door"]), reports)
         watch.shed(LADDER[1])
         watch.start()
         assert watch.wait(30)

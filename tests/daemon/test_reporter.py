@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from rigs.fakes import SeesOneFace, a_bundle, a_frame, ids
+from rigs.fakes import SeesOneFace, a_frame, a_model_set, ids
 
 from edge.core.imaging import image as pictures
 from edge.core.settings.messaging import OutboxSettings
@@ -46,7 +46,7 @@ class Desk:
         self.client, self.health = Remembers(), Health(["door"])
         self.outbox = Outbox(folder / "outbox.sqlite", OutboxSettings(commit_seconds=0))
         self.reports = Reporter(settings, self.outbox, self.client, Topics("porch"), self.health)
-        self.pipeline = Pipeline(camera, settings, a_bundle(SeesOneFace(range(20))), ids())
+        self.pipeline = Pipeline(camera, settings, a_model_set(SeesOneFace(range(20))), ids())
 
     def watch(self, frames: range) -> None:
         for number in frames:

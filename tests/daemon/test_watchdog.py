@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rigs.fakes import Frames, Listens, SeesOneFace, a_bundle
+from rigs.fakes import Frames, Listens, SeesOneFace, a_model_set
 from rigs.waiting import eventually
 
 from edge.core import plugins as registry
@@ -144,7 +144,7 @@ def test_opening_a_camera_may_take_minutes_and_not_for_ever(monkeypatch: pytest.
     watchdog, health = Watchdog(WATCHDOG_SEC), Health(["door"])
     camera = CameraSettings(name="door", source="nowhere:1", detectors=("fake",), motion=False)
     settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
-    watch = Engine(settings, a_bundle(), 1, health, Listens(), watchdog)  # type: ignore[arg-type]
+    watch = Engine(settings, a_model_set(), 1, health, Listens(), watchdog)  # type: ignore[arg-type]
     watch.start()
     now = time.monotonic()
     assert eventually(lambda: watchdog.silent(now + 300))
@@ -174,7 +174,7 @@ def test_an_inference_that_does_not_come_back_is_silent_and_one_that_ended_is_no
         name="door", source="rigs.fakes:Frames:3", detectors=("fake",), realtime=False, motion=False
     )
     settings = Settings(cameras=(camera,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
-    watch = Engine(settings, a_bundle(detector), 1, Health(["door"]), Listens(), watchdog)  # type: ignore[arg-type]
+    watch = Engine(settings, a_model_set(detector), 1, Health(["door"]), Listens(), watchdog)  # type: ignore[arg-type]
     watch.start()
     assert eventually(lambda: detector.calls)
 

@@ -429,8 +429,8 @@ def test_the_bundle_for_a_bug_report_has_no_secret_no_name_and_no_face(device: D
     assert device.works()
     device.box.run("edge", "doctor", "--bundle", "/tmp/report.zip", timeout=180)
     device.box.sh("cp /tmp/report.zip /box/report.zip")
-    with zipfile.ZipFile(device.box.shared / "report.zip") as bundle:
-        whole = b"\n".join(bundle.read(name) for name in bundle.namelist())
+    with zipfile.ZipFile(device.box.shared / "report.zip") as model_set:
+        whole = b"\n".join(model_set.read(name) for name in model_set.namelist())
 
     assert b"door" in whole
     for secret in (PASSWORD, "eileen", "grace-hopper"):

@@ -17,6 +17,7 @@ from edge.core.settings.vision import CameraSettings
 from edge.core.types import Embedding
 from edge.inference.embedder import Embedder
 from edge.labels import classifier as custom_labels
+from edge.labels.classifier import load_classifier
 from edge.labels.store import Labels
 from edge.labels.version import Version
 from edge.releases import label_verification as labels_trial
@@ -104,29 +105,29 @@ def test_what_a_release_brings_comes_before_what_was_learned_here(tmp_path: Path
 
 def test_a_version_joins_its_backbone(tmp_path: Path) -> None:
     a_version(tmp_path, space=SPACE_NAME)
-    teller = custom_labels.teller("helmets", settings_of("helmets"), tmp_path, "", {}, backbone_of)
-    assert (teller.version, teller.regions, teller.head.labels) == ("helmets/1", (), ("cat", "dog"))
+    classifier = load_classifier("helmets", settings_of("helmets"), tmp_path, "", {}, backbone_of)
+    assert (classifier.version, classifier.regions, classifier.head.labels) == ("helmets/1", (), ("cat", "dog"))
 
 
 def test_a_version_of_another_backbone_is_refused(tmp_path: Path) -> None:
     a_version(tmp_path, space="other/litert/p1/4")
     with pytest.raises(SpaceError, match="expected embeddings of other/litert/p1/4") as caught:
-        custom_labels.teller("helmets", settings_of("helmets"), tmp_path, "", {}, backbone_of)
+        load_classifier("helmets", settings_of("helmets"), tmp_path, "", {}, backbone_of)
     assert "train them again" in caught.value.hint
 
 
 def test_a_camera_without_the_detector_is_refused_unless_a_release_put_it_in_place(tmp_path: Path) -> None:
     a_version(tmp_path, space=SPACE_NAME, detectors=("new",))
     with pytest.raises(SettingsError, match="detector 'new', which camera 'yard' does not use"):
-        custom_labels.teller("helmets", settings_of("helmets", detectors=("old",)), tmp_path, "", {}, backbone_of)
+        load_classifier("helmets", settings_of("helmets", detectors=("old",)), tmp_path, "", {}, backbone_of)
     settings = settings_of("helmets", detectors=("new",))
-    assert custom_labels.teller("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
+    assert load_classifier("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
 
 
 def test_a_version_of_a_replaced_detector_works_with_the_one_in_its_place(tmp_path: Path) -> None:
     a_version(tmp_path, space=SPACE_NAME, detectors=("old",))
     settings = settings_of("helmets", detectors=("new",))
-    assert custom_labels.teller("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
+    assert load_classifier("helmets", settings, tmp_path, "", {"old": "new"}, backbone_of).regions == ("truck",)
 
 
 def test_a_release_answers_for_the_labels_that_it_brings_alone(tmp_path: Path) -> None:

@@ -35,13 +35,13 @@ def a_scene(block: tuple[int, int] | None = None) -> Picture:
     return picture
 
 
-def parts(attention: FrameGate, number: int, picture: Picture, tracks: tuple[Track, ...] = ()) -> int:
+def parts(frame_gate: FrameGate, number: int, picture: Picture, tracks: tuple[Track, ...] = ()) -> int:
     """Parts that are looked at in a frame."""
     frame, detector = a_frame(number, picture=picture), Counts()
-    if not attention.worth(frame, tracks):
+    if not frame_gate.worth(frame, tracks):
         return 0
-    attention.looks(frame)
-    attention.closer(detector, frame, [], {"face": 0.5})
+    frame_gate.looks(frame)
+    frame_gate.closer(detector, frame, [], {"face": 0.5})
     return detector.calls
 
 
@@ -50,34 +50,34 @@ def a_track(box: Box, seen: float) -> Track:
 
 
 def test_parts_are_looked_at_where_something_moves_and_all_of_them_where_nothing_is_known() -> None:
-    attention = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
+    frame_gate = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
 
-    assert parts(attention, 0, a_scene()) == 16
-    assert parts(attention, 1, a_scene()) == 0
-    assert 1 <= parts(attention, 2, a_scene((20, 20))) <= 4
-    assert parts(attention, 3 + int(5 * LOOK_AT_NOTHING), a_scene((20, 20))) >= 1
+    assert parts(frame_gate, 0, a_scene()) == 16
+    assert parts(frame_gate, 1, a_scene()) == 0
+    assert 1 <= parts(frame_gate, 2, a_scene((20, 20))) <= 4
+    assert parts(frame_gate, 3 + int(5 * LOOK_AT_NOTHING), a_scene((20, 20))) >= 1
 
 
 def test_a_small_face_that_stands_still_is_looked_at_closely_too() -> None:
-    attention = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
-    parts(attention, 0, a_scene())
+    frame_gate = FrameGate(CameraSettings(name="door", tiles=16, motion=True))
+    parts(frame_gate, 0, a_scene())
     track = a_track(Box(0.8, 0.8, 0.85, 0.9), 1000.0)
 
-    assert parts(attention, 1, a_scene(), (track,)) == 0
-    assert 1 <= parts(attention, 6, a_scene(), (track,)) <= 4
+    assert parts(frame_gate, 1, a_scene(), (track,)) == 0
+    assert 1 <= parts(frame_gate, 6, a_scene(), (track,)) <= 4
 
 
 def test_without_motion_every_part_is_looked_at_and_none_while_regions_are_given_up() -> None:
-    attention = FrameGate(CameraSettings(name="door", tiles=9, motion=False))
+    frame_gate = FrameGate(CameraSettings(name="door", tiles=9, motion=False))
 
-    assert parts(attention, 0, a_scene()) == 9
-    attention.shed = LADDER[3]
-    assert parts(attention, 1, a_scene()) == 0
+    assert parts(frame_gate, 0, a_scene()) == 9
+    frame_gate.shed = LADDER[3]
+    assert parts(frame_gate, 1, a_scene()) == 0
 
 
 def test_a_camera_without_tiles_looks_at_the_whole_only() -> None:
-    attention, seen = FrameGate(CameraSettings(name="door")), [Detection("face", 0.9, Box(0, 0, 1, 1))]
+    frame_gate, seen = FrameGate(CameraSettings(name="door")), [Detection("face", 0.9, Box(0, 0, 1, 1))]
     frame = a_frame(0, picture=Picture(np.zeros((900, 1600, 3), np.uint8), "rgb", 1600, 900))
 
-    assert attention.worth(frame, ())
-    assert attention.closer(Counts(), frame, seen, {}) is seen
+    assert frame_gate.worth(frame, ())
+    assert frame_gate.closer(Counts(), frame, seen, {}) is seen

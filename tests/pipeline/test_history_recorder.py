@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rigs.fakes import CountsEmbeddings, KnowsAlice, a_bundle, a_frame, ids
+from rigs.fakes import CountsEmbeddings, KnowsAlice, a_frame, a_model_set, ids
 
 from edge.core.settings.schema import Settings
 from edge.core.settings.services import HistorySettings
@@ -22,8 +22,8 @@ def recorded(folder: Path, similarity: float, pictures: bool = False, erased: st
     settings = Settings(
         cameras=(CameraSettings(name="door", detectors=("fake",)),), history=HistorySettings(pictures=pictures)
     )
-    bundle = a_bundle(embedder=CountsEmbeddings(Quality(0.9)), collection=KnowsAlice(similarity))
-    pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
+    model_set = a_model_set(embedder=CountsEmbeddings(Quality(0.9)), collection=KnowsAlice(similarity))
+    pipeline = Pipeline(settings.cameras[0], settings, model_set, ids())
     store = HistoryStore(folder, settings.history)
     recorder = HistoryRecorder(store, settings.history)
     for number in range(10):

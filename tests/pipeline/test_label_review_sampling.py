@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rigs.fakes import SPACE, SeesOneFace, a_bundle, a_frame, ids
+from rigs.fakes import SPACE, SeesOneFace, a_frame, a_model_set, ids
 from rigs.shown_labels import HEAD, Shows
 
 from edge.core.errors import InputError
@@ -33,9 +33,9 @@ def asked(state: Path, head: Head, frames: int, shown: str = "helmet", crops: bo
     """The questions about whole pictures, of a camera that sees ``shown`` at five frames a second."""
     camera = CameraSettings(name="door", detectors=("fake",), custom_labels=("helmets",))
     settings = Settings(cameras=(camera,), review=ReviewSettings(enabled=True, crops=crops))
-    teller = LabelClassifier("helmets/1", Shows(shown), head)
-    bundle = dataclasses.replace(a_bundle(SeesOneFace(range(0))), tellers={"helmets": teller})
-    pipeline = Pipeline(camera, settings, bundle, ids())
+    classifier = LabelClassifier("helmets/1", Shows(shown), head)
+    model_set = dataclasses.replace(a_model_set(SeesOneFace(range(0))), classifiers={"helmets": classifier})
+    pipeline = Pipeline(camera, settings, model_set, ids())
     with ReviewQueue(state, settings.review) as queue:
         doubts = ReviewSampler(queue, settings)
         for number in range(frames):

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from rigs.fakes import SeesOneFace, a_bundle, a_frame, a_picture, ids
+from rigs.fakes import SeesOneFace, a_frame, a_model_set, a_picture, ids
 from rigs.shown_labels import HEAD, Shows
 
 from edge.core.errors import ModelError
@@ -36,15 +36,15 @@ class SeesATruck:
 
 def bundle_of(embedder: Shows, regions: tuple[str, ...], version: int = 1, detector: object | None = None) -> ModelSet:
     wide = dataclasses.replace(HEAD, weights=np.pad(HEAD.weights, ((0, 0), (0, len(regions)))))
-    teller = LabelClassifier(f"helmets/{version}", embedder, wide, regions)
-    return dataclasses.replace(a_bundle(detector or SeesOneFace(range(0))), tellers={"helmets": teller})
+    classifier = LabelClassifier(f"helmets/{version}", embedder, wide, regions)
+    return dataclasses.replace(a_model_set(detector or SeesOneFace(range(0))), classifiers={"helmets": classifier})
 
 
-def a_pipeline(bundle: ModelSet, **camera: object) -> Pipeline:
+def a_pipeline(model_set: ModelSet, **camera: object) -> Pipeline:
     values = {"name": "door", "detectors": ("fake",), "custom_labels": ("helmets",)} | camera
     one = CameraSettings.model_validate(values)
     settings = Settings(cameras=(one,), labels={"face": LabelSettings(embedder="fake", collection="staff")})
-    return Pipeline(one, settings, bundle, ids())
+    return Pipeline(one, settings, model_set, ids())
 
 
 def story(events: list[Event]) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -128,7 +128,7 @@ def test_the_budget_of_a_frame_holds_for_custom_labels() -> None:
 def test_a_new_version_takes_over_between_two_frames_and_what_is_there_stays() -> None:
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ()))
     events = [event for number in range(20) for event in pipeline.process(a_frame(number)).events]
-    pipeline.bundle = bundle_of(Shows("helmet"), (), version=2)
+    pipeline.model_set = bundle_of(Shows("helmet"), (), version=2)
     events += [event for number in range(20, 40) for event in pipeline.process(a_frame(number)).events]
     assert story(events) == [("new", "helmet", ("helmet",))]
     ended = pipeline.finish()
@@ -139,7 +139,7 @@ def test_a_version_that_goes_away_ends_what_it_said() -> None:
     pipeline = a_pipeline(bundle_of(Shows("helmet"), ()))
     for number in range(20):
         pipeline.process(a_frame(number))
-    pipeline.bundle = dataclasses.replace(pipeline.bundle, tellers={})
+    pipeline.model_set = dataclasses.replace(pipeline.model_set, classifiers={})
     assert story(pipeline.process(a_frame(20)).events) == [("end", "helmet", ("helmet",))]
 
 
@@ -165,8 +165,8 @@ def test_a_label_of_the_picture_waits_for_no_zone() -> None:
 
 def test_a_thing_in_no_required_zone_is_not_reported_whatever_it_shows() -> None:
     zones = {"mat": ((0.9, 0.9), (1.0, 0.9), (0.95, 1.0))}
-    bundle = bundle_of(Shows("helmet"), ("truck",), detector=SeesATruck(range(30)))
-    pipeline = a_pipeline(bundle, zones=zones, required_zones=("mat",))
+    model_set = bundle_of(Shows("helmet"), ("truck",), detector=SeesATruck(range(30)))
+    pipeline = a_pipeline(model_set, zones=zones, required_zones=("mat",))
     assert [event for number in range(40) for event in pipeline.process(a_frame(number)).events] == []
 
 

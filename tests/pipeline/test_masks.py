@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rigs.fakes import a_bundle, a_frame, a_picture, ids
+from rigs.fakes import a_frame, a_model_set, a_picture, ids
 
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
@@ -61,6 +61,6 @@ def test_a_face_in_a_mask_is_not_reported() -> None:
     for masks, reported in (({}, True), ({"poster": ((0.3, 0.2), (0.6, 0.2), (0.6, 0.6), (0.3, 0.6))}, False)):
         camera = CameraSettings(name="door", detectors=("fake",), motion=False, masks=masks)
         settings = Settings(cameras=(camera,))
-        pipeline = Pipeline(camera, settings, a_bundle(), ids())
+        pipeline = Pipeline(camera, settings, a_model_set(), ids())
         events = [event for number in range(10) for event in pipeline.process(a_frame(number)).events]
         assert bool(events) is reported

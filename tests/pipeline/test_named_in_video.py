@@ -29,7 +29,7 @@ AUDIENCE = 7.0
 def enroll(pipeline: Pipeline, recognizer: FaceRecognizer, folder: Path) -> None:
     for subject in (SINGER, PIANIST):
         portrait = pictures.read(folder / f"{subject}.png")
-        found = pipeline.bundle.detectors[DETECTOR].detect(portrait)
+        found = pipeline.model_set.detectors[DETECTOR].detect(portrait)
         face = max(found, key=lambda detection: detection.box.area)
         (embedding,) = recognizer.embedder.embed(portrait, [face])
         new = NewFace(embedding.vector, subject, subject.encode().hex().ljust(64, "0")[:64], face.box, face.score, 1.0)
@@ -47,9 +47,9 @@ def story(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[li
         labels={"face": LabelSettings(embedder=EMBEDDER, collection="band")},
     )
     with Collections(state, settings.collection) as collections:
-        bundle = load_model_set(settings, state, collections).bundle
-        pipeline = Pipeline(camera, settings, bundle, (f"1-{n}" for n in itertools.count(1)))
-        enroll(pipeline, bundle.recognizers["face"], videos)
+        model_set = load_model_set(settings, state, collections).model_set
+        pipeline = Pipeline(camera, settings, model_set, (f"1-{n}" for n in itertools.count(1)))
+        enroll(pipeline, model_set.recognizers["face"], videos)
         source = VideoFile(camera, str(videos / "short_hamilton_clip.mp4"))
         events = [event for frame in source.frames() for event in pipeline.process(frame).events]
         yield events + pipeline.finish()

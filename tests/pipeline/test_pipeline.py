@@ -11,8 +11,8 @@ from rigs.fakes import (
     KnowsAlice,
     SeesOneFace,
     SeesPersonWithFace,
-    a_bundle,
     a_frame,
+    a_model_set,
     a_picture,
     ids,
 )
@@ -26,10 +26,10 @@ from edge.pipeline.pipeline import Pipeline
 FACE = LabelSettings(embedder="fake", collection="staff")
 
 
-def a_pipeline(bundle: object, *, motion: bool = True, labels: dict[str, LabelSettings] | None = None) -> Pipeline:
+def a_pipeline(model_set: object, *, motion: bool = True, labels: dict[str, LabelSettings] | None = None) -> Pipeline:
     camera = CameraSettings(name="door", detectors=("fake",), motion=motion)
     settings = Settings(cameras=(camera,), labels=labels or {"face": FACE})
-    return Pipeline(camera, settings, bundle, ids())  # type: ignore[arg-type]
+    return Pipeline(camera, settings, model_set, ids())  # type: ignore[arg-type]
 
 
 def story(events: list[Event]) -> list[tuple[str, str, str | None]]:
@@ -37,7 +37,7 @@ def story(events: list[Event]) -> list[tuple[str, str, str | None]]:
 
 
 def test_a_known_face_is_new_then_named_then_ends() -> None:
-    pipeline = a_pipeline(a_bundle(SeesOneFace(range(20))))
+    pipeline = a_pipeline(a_model_set(SeesOneFace(range(20))))
 
     events = [event for number in range(60) for event in pipeline.process(a_frame(number)).events]
 
@@ -50,7 +50,7 @@ def test_a_known_face_is_new_then_named_then_ends() -> None:
 
 def test_a_decided_track_is_not_embedded_in_every_frame() -> None:
     embedder = CountsEmbeddings()
-    pipeline = a_pipeline(a_bundle(embedder=embedder))
+    pipeline = a_pipeline(a_model_set(embedder=embedder))
 
     for number in range(100):
         pipeline.process(a_frame(number))
@@ -60,7 +60,7 @@ def test_a_decided_track_is_not_embedded_in_every_frame() -> None:
 
 def test_a_still_scene_is_looked_at_once_in_a_while() -> None:
     detector = SeesOneFace(range(0))
-    pipeline = a_pipeline(a_bundle(detector))
+    pipeline = a_pipeline(a_model_set(detector))
     still = a_picture()
 
     for number in range(100):
@@ -70,7 +70,7 @@ def test_a_still_scene_is_looked_at_once_in_a_while() -> None:
 
 
 def test_somebody_who_stands_still_is_not_lost() -> None:
-    pipeline = a_pipeline(a_bundle())
+    pipeline = a_pipeline(a_model_set())
     still = a_picture()
 
     events = [event for number in range(300) for event in pipeline.process(a_frame(number, picture=still)).events]
@@ -80,7 +80,7 @@ def test_somebody_who_stands_still_is_not_lost() -> None:
 
 def test_without_motion_detection_every_frame_is_looked_at() -> None:
     detector = SeesOneFace()
-    pipeline = a_pipeline(a_bundle(detector), motion=False)
+    pipeline = a_pipeline(a_model_set(detector), motion=False)
 
     for number in range(10):
         pipeline.process(a_frame(number, picture=a_picture()))
@@ -90,7 +90,7 @@ def test_without_motion_detection_every_frame_is_looked_at() -> None:
 
 def test_a_crop_not_worth_embedding_is_counted_by_its_reason_and_costs_no_embedding() -> None:
     embedder = CountsEmbeddings(Quality(0.1, "blurred"))
-    pipeline = a_pipeline(a_bundle(embedder=embedder))
+    pipeline = a_pipeline(a_model_set(embedder=embedder))
 
     declined = {}
     for number in range(10):
@@ -102,7 +102,7 @@ def test_a_crop_not_worth_embedding_is_counted_by_its_reason_and_costs_no_embedd
 
 def test_a_collection_that_cannot_be_searched_costs_the_name_and_not_the_end() -> None:
     broken = KnowsAlice(error=SpaceError("collection 'staff' holds another space", "edge enroll"))
-    pipeline = a_pipeline(a_bundle(SeesOneFace(range(20)), collection=broken))
+    pipeline = a_pipeline(a_model_set(SeesOneFace(range(20)), collection=broken))
 
     events, problems = [], {}
     for number in range(60):
@@ -115,11 +115,11 @@ def test_a_collection_that_cannot_be_searched_costs_the_name_and_not_the_end() -
 
 
 def test_a_detector_that_fails_is_an_error_and_the_next_frame_is_as_good_as_before() -> None:
-    pipeline = a_pipeline(a_bundle(Fails()))
+    pipeline = a_pipeline(a_model_set(Fails()))
     with pytest.raises(ModelError, match="cannot run"):
         pipeline.process(a_frame(0))
 
-    pipeline.bundle = a_bundle()
+    pipeline.model_set = a_model_set()
     events = [event for number in range(1, 20) for event in pipeline.process(a_frame(number)).events]
 
     assert "new" in {event.type for event in events}
@@ -128,7 +128,7 @@ def test_a_detector_that_fails_is_an_error_and_the_next_frame_is_as_good_as_befo
 def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
     camera = CameraSettings(name="door", detectors=("missing", "fake"))
     settings = Settings(cameras=(camera,), labels={"face": FACE})
-    pipeline = Pipeline(camera, settings, a_bundle(), ids())
+    pipeline = Pipeline(camera, settings, a_model_set(), ids())
 
     events = [event for number in range(10) for event in pipeline.process(a_frame(number)).events]
 
@@ -137,7 +137,7 @@ def test_a_detector_that_could_not_be_loaded_is_passed_over() -> None:
 
 def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> None:
     labels = {"face": FACE, "person": LabelSettings()}
-    pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels=labels)
+    pipeline = a_pipeline(a_model_set(SeesPersonWithFace()), labels=labels)
 
     events = [event for number in range(30) for event in pipeline.process(a_frame(number)).events]
 
@@ -147,7 +147,7 @@ def test_a_face_names_the_person_who_holds_it_and_has_no_events_of_its_own() -> 
 
 
 def test_a_label_that_the_camera_does_not_want_is_not_reported() -> None:
-    pipeline = a_pipeline(a_bundle(SeesPersonWithFace()), labels={"person": LabelSettings()})
+    pipeline = a_pipeline(a_model_set(SeesPersonWithFace()), labels={"person": LabelSettings()})
 
     events = [event for number in range(10) for event in pipeline.process(a_frame(number)).events]
 
@@ -156,10 +156,10 @@ def test_a_label_that_the_camera_does_not_want_is_not_reported() -> None:
 
 def test_a_switch_of_bundles_between_frames_looks_again_and_ends_nothing() -> None:
     embedder = CountsEmbeddings()
-    pipeline = a_pipeline(a_bundle())
+    pipeline = a_pipeline(a_model_set())
     before = [event for number in range(30) for event in pipeline.process(a_frame(number)).events]
 
-    pipeline.bundle = a_bundle(embedder=embedder)
+    pipeline.model_set = a_model_set(embedder=embedder)
     after = [event for number in range(30, 40) for event in pipeline.process(a_frame(number)).events]
 
     assert before[0].type == "new"
@@ -168,7 +168,7 @@ def test_a_switch_of_bundles_between_frames_looks_again_and_ends_nothing() -> No
 
 
 def test_finish_ends_what_is_there_at_the_time_of_the_latest_frame() -> None:
-    pipeline = a_pipeline(a_bundle())
+    pipeline = a_pipeline(a_model_set())
     for number in range(10):
         pipeline.process(a_frame(number))
 
@@ -179,7 +179,7 @@ def test_finish_ends_what_is_there_at_the_time_of_the_latest_frame() -> None:
 
 
 def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
-    pipeline = a_pipeline(a_bundle())
+    pipeline = a_pipeline(a_model_set())
 
     events = []
     for number in range(40):
@@ -190,12 +190,12 @@ def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
 
 
 def test_an_end_at_a_cut_survives_a_detector_that_fails_there() -> None:
-    pipeline = a_pipeline(a_bundle())
+    pipeline = a_pipeline(a_model_set())
     events = [event for number in range(20) for event in pipeline.process(a_frame(number)).events]
-    working, pipeline.bundle = pipeline.bundle, a_bundle(Fails())
+    working, pipeline.model_set = pipeline.model_set, a_model_set(Fails())
     with pytest.raises(ModelError):
         pipeline.process(replace(a_frame(20), cut=True))
-    pipeline.bundle = working
+    pipeline.model_set = working
 
     events += [event for number in range(21, 30) for event in pipeline.process(a_frame(number)).events]
 

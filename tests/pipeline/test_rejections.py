@@ -21,10 +21,10 @@ from edge.recognition.review.rejections import RejectionIndex
 def test_a_look_alike_that_was_rejected_is_not_named_any_more(tmp_path: Path) -> None:
     settings = Settings(cameras=(CameraSettings(name="door", detectors=("fake",)),))
     recognizer = FaceRecognizer(CountsEmbeddings(), KnowsAlice(0.8, rejections=RejectionIndex(tmp_path)), RULES)
-    bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
+    model_set = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
 
     def named(first: int) -> set[IdentityState]:
-        pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
+        pipeline = Pipeline(settings.cameras[0], settings, model_set, ids())
         events = [event for number in range(first, first + 12) for event in pipeline.process(a_frame(number)).events]
         return {event.identity.state for event in events + pipeline.finish()}
 

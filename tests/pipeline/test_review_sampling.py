@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from rigs.fakes import FACE, CountsEmbeddings, KnowsAlice, SeesOneFace, a_bundle, a_frame, ids
+from rigs.fakes import FACE, CountsEmbeddings, KnowsAlice, SeesOneFace, a_frame, a_model_set, ids
 
 from edge.core.settings.schema import Settings
 from edge.core.settings.services import ReviewSettings
@@ -24,8 +24,8 @@ def questions(tmp_path: Path, similarity: float, quality: float = 0.9, **review:
         cameras=(CameraSettings(name="door", detectors=("fake",)),),
         review=ReviewSettings(enabled=True, **review),  # type: ignore[arg-type]
     )
-    bundle = a_bundle(embedder=CountsEmbeddings(Quality(quality)), collection=KnowsAlice(similarity))
-    pipeline = Pipeline(settings.cameras[0], settings, bundle, ids())
+    model_set = a_model_set(embedder=CountsEmbeddings(Quality(quality)), collection=KnowsAlice(similarity))
+    pipeline = Pipeline(settings.cameras[0], settings, model_set, ids())
     with ReviewQueue(tmp_path, settings.review) as queue:
         doubts = ReviewSampler(queue, settings)
         for number in range(10):
@@ -93,7 +93,7 @@ def glimpsed(tmp_path: Path, detector: SeesFaintly, **review: object) -> tuple[l
         cameras=(CameraSettings(name="door", detectors=("fake",)),),
         review=ReviewSettings(enabled=True, **review),  # type: ignore[arg-type]
     )
-    pipeline = Pipeline(settings.cameras[0], settings, a_bundle(detector), ids())
+    pipeline = Pipeline(settings.cameras[0], settings, a_model_set(detector), ids())
     with ReviewQueue(tmp_path, settings.review) as queue:
         doubts, events = ReviewSampler(queue, settings), []
         for number in range(10):

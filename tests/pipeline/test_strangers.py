@@ -65,7 +65,7 @@ class House:
         self.embeds, self.queue = Embeds(), ReviewQueue(state, ReviewSettings())
         self.strangers = StrangerRecognizer(self.queue.strangers, settings)
         recognizer = FaceRecognizer(self.embeds, SubjectSearch(self.staff), RULES)  # type: ignore[arg-type]
-        self.bundle = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
+        self.model_set = ModelSet("", {"fake": SeesOneFace()}, {"face": 0.5}, {"face": recognizer})
         self.clock = time.time() - 86400
         self.ids = (f"1-{number}" for number in itertools.count(1))
 
@@ -73,7 +73,7 @@ class House:
         """Somebody stands before the camera for three seconds, ``away`` seconds after the one before."""
         self.clock += away
         self.embeds.vector = look(person, number)
-        pipeline = Pipeline(self.settings.cameras[0], self.settings, self.bundle, self.ids)
+        pipeline = Pipeline(self.settings.cameras[0], self.settings, self.model_set, self.ids)
         pipeline.strangers = self.strangers
         frames = [replace(a_frame(n), time=self.clock + n / 5, monotonic=self.clock + n / 5) for n in range(15)]
         events = [event for frame in frames for event in pipeline.process(frame).events] + pipeline.finish()
@@ -178,7 +178,7 @@ def test_two_in_view_are_never_one_stranger(house: House) -> None:
         def detect(self, picture: Picture, scores: object = None) -> list[Detection]:
             return [Detection("face", 0.9, Box(x, 0.3, x + 0.1, 0.5)) for x in (0.1, 0.8)]
 
-    house.bundle = replace(house.bundle, detectors={"fake": SeesTwo()})
+    house.model_set = replace(house.model_set, detectors={"fake": SeesTwo()})
     ends = [event for event in house.visit(MARIA, 1) if event.type == "end"]
     assert sorted(str(event.identity.pseudonym) for event in ends) == ["None", "unknown-1"]
 

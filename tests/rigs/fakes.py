@@ -155,7 +155,7 @@ class KnowsAlice:
         return [(1, "alice", self.similarity), (2, "bob", 0.1)]
 
 
-def a_bundle(
+def a_model_set(
     detector: object | None = None, embedder: CountsEmbeddings | None = None, collection: KnowsAlice | None = None
 ) -> ModelSet:
     recognizer = FaceRecognizer(embedder or CountsEmbeddings(), collection or KnowsAlice(), RULES)

@@ -79,7 +79,7 @@ def served(folder: Path, **sections: Any) -> Iterator[Served]:
     with Collections(folder, settings.collection) as collections:
         page = StatusPage(settings, folder, collections, Health(["door"]))
         server = ApiServer(settings, folder, collections=collections, pages=page.routes())
-        page.serve(server.service.lanes["models"], server.service.models)
+        page.serve(server.service.queues["models"], server.service.models)
         server.start()
         yield Served(page, server.port, collections)
         page.close()

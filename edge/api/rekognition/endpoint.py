@@ -226,8 +226,8 @@ class Endpoint:
             return await self._submitted(operation, Call(self._service, name, members, region or self._region))
 
     async def _submitted(self, operation: Operation, call: Call) -> Reply:
-        lane = self._service.lanes[operation.lane]
-        result: dict[str, Any] = await asyncio.wrap_future(lane.submit(lambda: operation.run(call)))
+        queue = self._service.queues[operation.queue]
+        result: dict[str, Any] = await asyncio.wrap_future(queue.submit(lambda: operation.run(call)))
         return Reply(200, _encoded(result), str(uuid.uuid4()))
 
     @property

@@ -71,7 +71,7 @@ class Service:
         self.training = Training(settings, state, self.projects, self.buckets)
         self._own_collections = collections is None
         self.collections = collections or Collections(state, settings.collection)
-        self.lanes = {
+        self.queues = {
             "models": WorkQueue("models", settings.api.queue, share=share, niceness=NICENESS),
             "store": WorkQueue("store", 8 * settings.api.queue, threads=STORE_THREADS),
             "patient": WorkQueue("patient", settings.api.queue, threads=STORE_THREADS),
@@ -80,7 +80,7 @@ class Service:
         self.faces = FaceSearch(settings, self.collections, self.vision, self.rejections)
         self.own_labels = OwnLabels(settings, self.projects, self.training)
         stream = StreamContext(settings, state, self.store, self.vision, self.faces, self.buckets, self.topics)
-        self.processors = StreamProcessors(stream, self.lanes["models"], publish, feeding)
+        self.processors = StreamProcessors(stream, self.queues["models"], publish, feeding)
         tools = VideoTools(
             settings, Vision(settings, ModelPool(settings.models, state, threads=1), closely=False), self.faces,
             self.own_labels, self.taxonomy,
@@ -88,8 +88,8 @@ class Service:
         self.videos = VideoJobs(tools, state, self.topics, publish)
 
     def start(self) -> None:
-        for lane in self.lanes.values():
-            lane.start()
+        for queue in self.queues.values():
+            queue.start()
         self.projects.interrupted()
         self.videos.resume()
         self.processors.resume()
@@ -98,8 +98,8 @@ class Service:
         self.processors.close()
         self.videos.close()
         self.topics.close()
-        for lane in self.lanes.values():
-            lane.stop()
+        for queue in self.queues.values():
+            queue.stop()
         self.store.close()
         if self.signatures is not None:
             self.signatures.close()
@@ -110,11 +110,11 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """What /healthz says."""
-        lanes = {
-            name: {"waiting": lane.waiting, "done": lane.done, "refused": lane.refused}
-            for name, lane in self.lanes.items()
+        queues = {
+            name: {"waiting": queue.waiting, "done": queue.done, "refused": queue.refused}
+            for name, queue in self.queues.items()
         }
-        return {"status": "ok", "lanes": lanes}
+        return {"status": "ok", "lanes": queues}
 
     def image(self, image: dict[str, Any]) -> tuple[bytes, Picture]:
         """The file's bytes and its upright picture. Raises ApiError or InputError."""

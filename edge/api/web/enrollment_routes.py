@@ -58,7 +58,7 @@ class EnrollmentRoutes:
     """Only the lane's one thread touches the models. ``latest``: the newest frame of a camera."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
-        self.lane: WorkQueue | None = None
+        self.queue: WorkQueue | None = None
         self.models: ModelPool | None = None
         """of the lane's thread"""
         self.latest: Callable[[str], Frame | None] = lambda _: None
@@ -127,10 +127,10 @@ class EnrollmentRoutes:
     async def _answered(self, prepare: Callable[[], Any]) -> Response:
         from starlette.responses import JSONResponse
 
-        if self.lane is None:
+        if self.queue is None:
             return said(404, "nothing can be enrolled here", "set api.enabled = true")
         try:
-            told: _Told = await asyncio.wrap_future(self.lane.submit(await prepare()))
+            told: _Told = await asyncio.wrap_future(self.queue.submit(await prepare()))
         except EdgeError as error:
             status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
             if status == 503:

@@ -100,9 +100,9 @@ class StatusPage:
         self._setup.reload = reload
         self._enrollment.latest = self._camera
 
-    def serve(self, lane: WorkQueue, models: ModelPool) -> None:
+    def serve(self, queue: WorkQueue, models: ModelPool) -> None:
         """``lane`` runs the models that enroll, which are those of its thread."""
-        self._enrollment.lane, self._enrollment.models = lane, models
+        self._enrollment.queue, self._enrollment.models = queue, models
 
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""

@@ -54,7 +54,7 @@ class Analysis:
         assembled = load_model_set(self._settings, state, collections)
         self._ids = (f"1-{number}" for number in itertools.count(1))
         self.problems = assembled.problems
-        self.bundle = assembled.bundle
+        self.model_set = assembled.model_set
         self.observers: list[Callable[[FrameResult], None]] = []
         """receive the result of each frame, and at the end of a source one that holds the ends"""
 
@@ -84,7 +84,7 @@ class Analysis:
 
     def _steps(self, camera: CameraSettings, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
         """A step per frame, one behind: the ends of what is still there belong to the last."""
-        pipeline = Pipeline(camera, self._settings, self.bundle, self._ids)
+        pipeline = Pipeline(camera, self._settings, self.model_set, self._ids)
         held: Step | None = None
         for frame in frames:
             if held is not None:
@@ -93,7 +93,7 @@ class Analysis:
             seen = [dataclasses.replace(track) for track in result.tracks if track.seen == frame.monotonic]
             held = Step(source, frame, seen, result.events)
         if held is not None:
-            ends = self._observed(FrameResult(held.frame, pipeline.bundle, pipeline.finish())).events
+            ends = self._observed(FrameResult(held.frame, pipeline.model_set, pipeline.finish())).events
             yield dataclasses.replace(held, events=[*held.events, *ends])
 
     def _observed(self, result: FrameResult) -> FrameResult:

@@ -44,7 +44,7 @@ def run_cycle(
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]], list[Event]]:
     """The cycle as fast as it goes, and the invokes inside it: figures, latency by stage, events."""
     always = camera.model_copy(update={"motion": False})
-    pipeline = Pipeline(always, settings, assembled.bundle, ids())
+    pipeline = Pipeline(always, settings, assembled.model_set, ids())
     meters: dict[str, Meter] = {}
     events: list[Event] = []
     detections = 0
@@ -85,9 +85,9 @@ class counted:  # noqa: N801
     """While the block runs, every invoke of the bundle's models is counted and timed."""
 
     def __init__(self, assembled: LoadedModels, invokes: Invokes) -> None:
-        bundle = assembled.bundle
-        models = [*bundle.detectors.values(), *(one.embedder for one in bundle.recognizers.values())]
-        models += [one.embedder for one in bundle.tellers.values()]
+        model_set = assembled.model_set
+        models = [*model_set.detectors.values(), *(one.embedder for one in model_set.recognizers.values())]
+        models += [one.embedder for one in model_set.classifiers.values()]
         self._interpreters = {
             model.card.name: model.interpreter for model in models if isinstance(model, Detector | Embedder)
         }

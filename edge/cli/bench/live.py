@@ -27,7 +27,7 @@ def watch_live(
     camera = settings.cameras[0].model_copy(update={"realtime": True, "loop": True})
     alone = settings.model_copy(update={"cameras": (camera,)})
     health = Health([camera.name])
-    watch = Engine(alone, assembled.bundle, 1, health, ToOutbox(outbox))
+    watch = Engine(alone, assembled.model_set, 1, health, ToOutbox(outbox))
     watch.start()
     opened = time.monotonic() + OPENING
     while not health.cameras[camera.name].frames and time.monotonic() < opened and not watch.wait(0.02):

@@ -63,7 +63,7 @@ def held_bytes(stand: BenchSetup) -> int:
 def fill(assembled: LoadedModels, collections: Collections, settings: Settings, faces: int) -> None:
     """Random faces, so that matching has its share of the cycle."""
     random = np.random.default_rng(SEED)
-    for name, recognizer in assembled.bundle.recognizers.items():
+    for name, recognizer in assembled.model_set.recognizers.items():
         space: Space = recognizer.embedder.space
         vectors = random.standard_normal((faces, space.dimensions)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -80,7 +80,7 @@ def machine(
     return {
         "board": board.model(),
         "python": platform.python_version(),
-        "runtime": sorted({r.embedder.space.runtime for r in assembled.bundle.recognizers.values()})
+        "runtime": sorted({r.embedder.space.runtime for r in assembled.model_set.recognizers.values()})
         or [settings.models.runtime],
         "threads": settings.models.threads,
         "models": {name: digest[:12] for name, digest in assembled.models.items()},

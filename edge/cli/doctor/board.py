@@ -22,7 +22,7 @@ FLAGS = {
 }
 
 
-def clock(patient: DoctorContext) -> Iterator[Finding]:
+def clock(context: DoctorContext) -> Iterator[Finding]:
     """Whether the time can be trusted."""
     now, said = time.time(), time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     if now < BUILT:
@@ -31,7 +31,7 @@ def clock(patient: DoctorContext) -> Iterator[Finding]:
             "TLS and releases fail, and events carry wrong times",
             "let the board reach a time server (timedatectl status), or set the clock",
         )  # fmt: skip
-    elif board.clock() != "synced" and not patient.settings.sync.trust_clock:
+    elif board.clock() != "synced" and not context.settings.sync.trust_clock:
         yield Finding(
             Level.WARNING, "clock", f"the clock ({said} UTC) is not synchronized",
             "events are marked unsynced, and no release is installed",
@@ -41,9 +41,9 @@ def clock(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(Level.OK, "clock", f"{said} UTC")
 
 
-def condition(patient: DoctorContext) -> Iterator[Finding]:
+def condition(context: DoctorContext) -> Iterator[Finding]:
     """Heat, what the board holds back, and what the daemon gives up for it."""
-    shedding = patient.settings.shedding
+    shedding = context.settings.shedding
     flags, heat = board.throttled(shedding.board), board.temperature(shedding.board)
     for flag in flags:
         what, hint = FLAGS[flag]
@@ -58,11 +58,11 @@ def condition(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(Level.OK, "board", board.model() + (f", {heat:.0f} °C" if heat is not None else ""))
 
 
-def memory(patient: DoctorContext) -> Iterator[Finding]:
+def memory(context: DoctorContext) -> Iterator[Finding]:
     """Free memory, and whether the unit's limit holds."""
     numbers = _meminfo()
     free = numbers.get("MemAvailable", 0)
-    if numbers and free < LITTLE_MEMORY and patient.daemon is None:
+    if numbers and free < LITTLE_MEMORY and context.daemon is None:
         yield Finding(
             Level.WARNING, "memory", f"{free >> 20} MiB are free", "two models and 10,000 faces take 150 MiB",
             "stop what else runs here, or use smaller models",

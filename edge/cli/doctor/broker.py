@@ -27,14 +27,14 @@ PROBE = "doctor"
 """last level of the topics that are tried: nothing listens there"""
 
 
-def broker(patient: DoctorContext) -> Iterator[Finding]:
+def broker(context: DoctorContext) -> Iterator[Finding]:
     """Connects beside the daemon, under a client id of its own."""
-    settings = patient.settings.mqtt
+    settings = context.settings.mqtt
     where = f"{settings.host}:{settings.effective_port}"
     if not settings.host:
         yield Finding(Level.NOTE, "broker", "none is set: events stay on this device", "", "set mqtt.host")
         return
-    visit = _Visit(settings, patient.settings.device.name, patient.seconds)
+    visit = _Visit(settings, context.settings.device.name, context.seconds)
     try:
         if trouble := visit.connect():
             link, detail = trouble
@@ -50,7 +50,7 @@ def broker(patient: DoctorContext) -> Iterator[Finding]:
                 "mqtt.tls is off",
                 "set mqtt.tls and mqtt.ca",
             )
-        yield from _access(visit, Topics(patient.settings.device.name))
+        yield from _access(visit, Topics(context.settings.device.name))
     finally:
         visit.close()
 
@@ -95,16 +95,16 @@ def _access(visit: _Visit, topics: Topics) -> Iterator[Finding]:
         yield Finding(Level.OK, "broker", "the access list gives this device exactly its own half")
 
 
-def hub(patient: DoctorContext) -> Iterator[Finding]:
+def hub(context: DoctorContext) -> Iterator[Finding]:
     """Whether a hub has ever said how far it stored this device's events (its mark is retained)."""
-    settings = patient.settings.mqtt
+    settings = context.settings.mqtt
     if not settings.host or settings.acknowledge != "hub":
         return
-    visit = _Visit(settings, patient.settings.device.name, patient.seconds)
+    visit = _Visit(settings, context.settings.device.name, context.seconds)
     try:
         if visit.connect():
             return  # told by ``broker``
-        topics = Topics(patient.settings.device.name)
+        topics = Topics(context.settings.device.name)
         visit.subscribe(topics.ack)
         mark = visit.heard(topics.ack, 2.0)
     finally:

@@ -33,16 +33,16 @@ PACKAGES = ("ai-edge-litert", "tflite-runtime", "annoy", "numpy", "paho-mqtt", "
 COVERED = "***"
 
 
-def write(path: Path, patient: DoctorContext, findings: Sequence[Finding]) -> list[str]:
+def write(path: Path, context: DoctorContext, findings: Sequence[Finding]) -> list[str]:
     """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
-    subjects = _subjects(patient.state)
-    hidden = sorted({*_secrets(patient.settings), *(subjects or ())}, key=len, reverse=True)
+    subjects = _subjects(context.state)
+    hidden = sorted({*_secrets(context.settings), *(subjects or ())}, key=len, reverse=True)
     parts = {
         "findings.json": json.dumps([asdict(finding) for finding in findings], indent=1),
-        "settings.json": json.dumps(patient.settings.model_dump(), indent=1, default=str),
+        "settings.json": json.dumps(context.settings.model_dump(), indent=1, default=str),
         "versions.json": json.dumps(_versions(), indent=1),
-        "state.txt": "\n".join(_listing(patient.state)),
-        "log.txt": _log(patient.unit) if subjects is not None else "left out: the names in it could not be covered",
+        "state.txt": "\n".join(_listing(context.state)),
+        "log.txt": _log(context.unit) if subjects is not None else "left out: the names in it could not be covered",
     }
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:

@@ -22,9 +22,9 @@ DARK = 4.0
 """mean of the Y plane below which a picture is black"""
 
 
-def cameras(patient: DoctorContext) -> Iterator[Finding]:
+def cameras(context: DoctorContext) -> Iterator[Finding]:
     """Each enabled camera: opened for a moment, unless the daemon has it."""
-    enabled = [camera for camera in patient.settings.cameras if camera.enabled]
+    enabled = [camera for camera in context.settings.cameras if camera.enabled]
     if not enabled:
         yield Finding(
             Level.WARNING, "cameras", "no camera is enabled", "there is nothing to look at", "set cameras.enabled"
@@ -34,13 +34,13 @@ def cameras(patient: DoctorContext) -> Iterator[Finding]:
         yield from found
         if any(finding.level is Level.ERROR for finding in found):
             continue
-        if patient.daemon is not None:
+        if context.daemon is not None:
             yield Finding(
-                Level.NOTE, "cameras", f"{camera.name} was not opened: the daemon (process {patient.daemon}) has it",
+                Level.NOTE, "cameras", f"{camera.name} was not opened: the daemon (process {context.daemon}) has it",
                 "", "systemctl status edge shows its frames a second",
             )  # fmt: skip
         else:
-            yield _delivers(camera, patient.seconds)
+            yield _delivers(camera, context.seconds)
 
 
 def _device(camera: CameraSettings) -> Iterator[Finding]:

@@ -17,20 +17,20 @@ OFTEN = 0.01
 """share of strangers' looks that are given a name, from which the owner should know"""
 
 
-def collections(patient: DoctorContext) -> Iterator[Finding]:
+def collections(context: DoctorContext) -> Iterator[Finding]:
     """Whether each collection can be opened, holds faces of the right space, and has a sound index."""
-    if not any(label.embedder for label in patient.settings.labels.values()):
+    if not any(label.embedder for label in context.settings.labels.values()):
         return
-    if not (patient.state / FILE).exists():
+    if not (context.state / FILE).exists():
         yield _empty("there are no collections yet", "faces")
         return
-    with Collections(patient.state, patient.settings.collection, maintain=False) as opened:
-        recognized = {section.collection: name for name, section in patient.settings.labels.items() if section.embedder}
+    with Collections(context.state, context.settings.collection, maintain=False) as opened:
+        recognized = {section.collection: name for name, section in context.settings.labels.items() if section.embedder}
         for name, label in recognized.items():
-            yield from _collection(patient, opened, name, label)
+            yield from _collection(context, opened, name, label)
 
 
-def _collection(patient: DoctorContext, opened: Collections, name: str, label: str) -> Iterator[Finding]:
+def _collection(context: DoctorContext, opened: Collections, name: str, label: str) -> Iterator[Finding]:
     try:
         collection = opened.get(name)
     except NotFoundError:
@@ -39,7 +39,7 @@ def _collection(patient: DoctorContext, opened: Collections, name: str, label: s
     if not collection.count:
         yield _empty(f"collection {name} holds no face", name)
         return
-    yield from _index(patient, name, collection.number, opened.store.vault.key)
+    yield from _index(context, name, collection.number, opened.store.vault.key)
     if collection.state.trouble == index.MISSING:
         yield Finding(
             Level.NOTE, "collections", f"{name}: {collection.count} faces, and annoy is not installed",
@@ -49,10 +49,10 @@ def _collection(patient: DoctorContext, opened: Collections, name: str, label: s
     try:
         from edge.inference.load import load_embedder
 
-        name_of_embedder = patient.settings.labels[label].embedder
-        embedder = load_embedder(name_of_embedder, patient.settings.models, patient.state)
+        name_of_embedder = context.settings.labels[label].embedder
+        embedder = load_embedder(name_of_embedder, context.settings.models, context.state)
         collection.check_space(embedder.space)
-        risk = estimate(subject_search(patient.settings, label, embedder.scorer, collection))
+        risk = estimate(subject_search(context.settings, label, embedder.scorer, collection))
     except StoreError:
         raise
     except EdgeError as error:
@@ -66,8 +66,8 @@ def _collection(patient: DoctorContext, opened: Collections, name: str, label: s
         )  # fmt: skip
 
 
-def _index(patient: DoctorContext, name: str, number: int, key: EncryptionKey | None) -> Iterator[Finding]:
-    folder = patient.state / INDEXES
+def _index(context: DoctorContext, name: str, number: int, key: EncryptionKey | None) -> Iterator[Finding]:
+    folder = context.state / INDEXES
     if not index.manifest_path(folder, number).exists():
         return
     try:

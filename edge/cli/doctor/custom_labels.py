@@ -9,18 +9,18 @@ from edge.core.errors import EdgeError
 from edge.labels import classifier as versions
 
 
-def custom_labels(patient: DoctorContext) -> Iterator[Finding]:
+def custom_labels(context: DoctorContext) -> Iterator[Finding]:
     """Whether each version can be used with the models that are here."""
     from edge.core.types import Space
     from edge.inference import model
     from edge.inference.interpreter import choose
     from edge.inference.preprocess import VERSION
 
-    settings = patient.settings
-    folders = model.folders(settings.models, patient.state)
+    settings = context.settings
+    folders = model.folders(settings.models, context.state)
     for name in versions.named(settings):
         try:
-            version, store = versions.find(name, patient.state)
+            version, store = versions.find(name, context.state)
             versions.check_detectors(name, version, settings)
             found = model.find(version.base, folders)
             dimensions = found.card.embedding.dimensions if found.card.embedding else 0

@@ -25,9 +25,9 @@ WAITED = 600.0
 """seconds after which a waiting event is a sign of trouble"""
 
 
-def state(patient: DoctorContext) -> Iterator[Finding]:
+def state(context: DoctorContext) -> Iterator[Finding]:
     """Whether the state folder is there, private and writable."""
-    folder = patient.state
+    folder = context.state
     if not folder.is_dir():
         yield Finding(
             Level.NOTE, "state", f"{folder} is not there yet", "nothing has run here", "run edge, or check 'state'"
@@ -60,9 +60,9 @@ def state(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(Level.OK, "state", f"{folder} can be written; a durable write takes {1e3 * took:.0f} ms")
 
 
-def state_files(patient: DoctorContext) -> Iterator[Finding]:
+def state_files(context: DoctorContext) -> Iterator[Finding]:
     """Files of the state folder that are damaged, and those that were set aside."""
-    layout = StateLayout(patient.state)
+    layout = StateLayout(context.state)
     for file in STATE_FILES:
         if file is OUTBOX_FILE:
             continue
@@ -78,12 +78,12 @@ def state_files(patient: DoctorContext) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def space(patient: DoctorContext) -> Iterator[Finding]:
+def space(context: DoctorContext) -> Iterator[Finding]:
     """Free bytes, against what the outbox leaves free."""
-    folder = next(path for path in (patient.state, *patient.state.parents) if path.is_dir())
+    folder = next(path for path in (context.state, *context.state.parents) if path.is_dir())
     found = os.statvfs(folder)
     free, nodes = found.f_bavail * found.f_frsize, found.f_favail
-    needed = patient.settings.outbox.reserve_bytes
+    needed = context.settings.outbox.reserve_bytes
     if free < needed or (found.f_files and nodes < 100):
         yield Finding(
             Level.ERROR, "disk", f"{free >> 20} MiB and {nodes} files are free below {folder}",
@@ -97,9 +97,9 @@ def space(patient: DoctorContext) -> Iterator[Finding]:
         yield Finding(Level.OK, "disk", f"{free >> 20} MiB are free below {folder}")
 
 
-def outbox(patient: DoctorContext) -> Iterator[Finding]:
+def outbox(context: DoctorContext) -> Iterator[Finding]:
     """Whether the file of waiting events is whole, and whether events wait for too long."""
-    path = patient.state / OUTBOX
+    path = context.state / OUTBOX
     if not path.exists():
         return
     try:
@@ -116,8 +116,8 @@ def outbox(patient: DoctorContext) -> Iterator[Finding]:
             Level.WARNING, "outbox", f"{lost} events were dropped since the outbox was made",
             "it was full, or the disk was", "see that the broker is reachable; raise outbox.max_bytes",
         )  # fmt: skip
-    if age > WAITED and patient.settings.mqtt.host:
-        by = "hub" if patient.settings.mqtt.acknowledge == "hub" else "broker"
+    if age > WAITED and context.settings.mqtt.host:
+        by = "hub" if context.settings.mqtt.acknowledge == "hub" else "broker"
         yield Finding(
             Level.WARNING, "outbox", f"{waiting} events wait, the oldest for {age / 3600:.1f} h",
             f"the {by} has not acknowledged them", f"see what is said of the {by}",

@@ -9,10 +9,10 @@ from edge.core.storage import keys as vault_keys
 from edge.core.storage import vault
 
 
-def encryption(patient: DoctorContext) -> Iterator[Finding]:
+def encryption(context: DoctorContext) -> Iterator[Finding]:
     """Nothing is said where it is off and no key is set."""
-    found = vault.state(patient.state)
-    vault.of(patient.state)  # raises what is wrong, in the words of the error
+    found = vault.state(context.state)
+    vault.of(context.state)  # raises what is wrong, in the words of the error
     if found is not None:
         yield Finding(Level.OK, "encryption", f"what is stored is encrypted with key {found.key}")
     elif vault_keys.given():

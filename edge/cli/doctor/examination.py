@@ -46,11 +46,11 @@ PARTS: dict[str, Callable[[DoctorContext], Iterator[Finding]]] = {
 }
 
 
-def examine(patient: DoctorContext) -> Iterator[Finding]:
+def examine(context: DoctorContext) -> Iterator[Finding]:
     """Every finding, as it is made. An error of one part ends that part alone."""
     for part, look in PARTS.items():
         try:
-            yield from look(patient)
+            yield from look(context)
         except EdgeError as error:
             yield Finding.of(part, error)
         except OSError as error:

@@ -11,13 +11,13 @@ from edge.core.errors import EdgeError
 from edge.labels import classifier as custom_labels
 
 
-def models(patient: DoctorContext) -> Iterator[Finding]:
+def models(context: DoctorContext) -> Iterator[Finding]:
     """Whether each model that the settings name is here and runs; a bad one kills only its child."""
     from edge.inference import model
     from edge.inference import validation as check
     from edge.inference.interpreter import choose
 
-    settings = patient.settings
+    settings = context.settings
     runtime = choose(settings.models.runtime)
     delegate = settings.models.delegate
     if delegate and "/" in delegate and not Path(delegate).exists():
@@ -25,8 +25,8 @@ def models(patient: DoctorContext) -> Iterator[Finding]:
             Level.WARNING, "models", f"the delegate {delegate} is not there", "the CPU runs the models",
             "install it, or clear models.delegate",
         )  # fmt: skip
-    folders = model.folders(settings.models, patient.state)
-    for name in _named(patient):
+    folders = model.folders(settings.models, context.state)
+    for name in _named(context):
         try:
             report = check.check(model.find(name, folders), settings.models)
         except EdgeError as error:
@@ -36,7 +36,7 @@ def models(patient: DoctorContext) -> Iterator[Finding]:
             yield Finding(Level.WARNING, "models", report.fallback)
         yield Finding(Level.OK, "models", f"{name} runs in {report.invoke_ms:.1f} ms ({report.engine or runtime})")
 
-    if settings.api.enabled and not _knows_objects(patient, folders):
+    if settings.api.enabled and not _knows_objects(context, folders):
         yield Finding(
             Level.NOTE, "models", "no detector knows anything but faces",
             "DetectLabels, label detection in videos, people tracking and ConnectedHome processors tell faces alone",
@@ -44,11 +44,11 @@ def models(patient: DoctorContext) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _knows_objects(patient: DoctorContext, folders: Sequence[Path]) -> bool:
+def _knows_objects(context: DoctorContext, folders: Sequence[Path]) -> bool:
     """Whether a detector in use has labels besides that of faces."""
     from edge.inference import model
 
-    settings = patient.settings
+    settings = context.settings
     cameras = (name for camera in settings.cameras if camera.enabled for name in camera.detectors)
     for name in dict.fromkeys(settings.api.detectors or cameras):
         with suppress(EdgeError):
@@ -57,9 +57,9 @@ def _knows_objects(patient: DoctorContext, folders: Sequence[Path]) -> bool:
     return False
 
 
-def _named(patient: DoctorContext) -> list[str]:
+def _named(context: DoctorContext) -> list[str]:
     """Every model that the settings name, once."""
-    settings = patient.settings
+    settings = context.settings
     detectors = [name for camera in settings.cameras if camera.enabled for name in camera.detectors]
     embedders = [label.embedder for label in settings.labels.values() if label.embedder]
-    return list(dict.fromkeys([*detectors, *embedders, *custom_labels.backbones(settings, patient.state)]))
+    return list(dict.fromkeys([*detectors, *embedders, *custom_labels.backbones(settings, context.state)]))

@@ -13,9 +13,9 @@ from edge.releases.release_store import ReleaseStore
 from edge.releases.update_state import UpdateState
 
 
-def releases(patient: DoctorContext) -> Iterator[Finding]:
+def releases(context: DoctorContext) -> Iterator[Finding]:
     """What ``edge sync --dry-run`` would say."""
-    settings = patient.settings
+    settings = context.settings
     if not settings.sync.url:
         return
     if importlib.util.find_spec("tuf") is None:
@@ -27,7 +27,7 @@ def releases(patient: DoctorContext) -> Iterator[Finding]:
         return
     from edge.releases.updater import Updater
 
-    updater = Updater(settings, patient.state)
+    updater = Updater(settings, context.state)
     try:
         done = updater.run(dry=True)
     except TrustError as error:
@@ -36,8 +36,8 @@ def releases(patient: DoctorContext) -> Iterator[Finding]:
     except FetchError as error:
         yield Finding.of("sync", error, f"the release server does not answer as it should ({updater.way})")
         return
-    yield from _expiring(patient.state)
-    running = ReleaseStore(patient.state).current or "none"
+    yield from _expiring(context.state)
+    running = ReleaseStore(context.state).current or "none"
     waits = f"; {done.release} waits to be fetched ({done.planned} bytes)" if done.planned else ""
     if done.outcome == "held":
         yield Finding(

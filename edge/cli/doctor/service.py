@@ -15,18 +15,18 @@ from edge.pipeline.health import SHEDS
 SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "WatchdogUSec", "StatusText")
 
 
-def configuration(patient: DoctorContext) -> Iterator[Finding]:
+def configuration(context: DoctorContext) -> Iterator[Finding]:
     """The file was read before: whether it is private, and whether what it turns on is installed and may be.
 
     Raises SettingsError where the daemon would refuse to begin.
     """
-    path, settings = patient.loaded.path, patient.settings
+    path, settings = context.loaded.path, context.settings
     if path is None:
         yield Finding(
             Level.NOTE, "configuration", "no file: everything is at its default", "", "write /etc/edge/edge.toml"
         )
     else:
-        if path.stat().st_mode & 0o004 and _has_secret(settings, patient):
+        if path.stat().st_mode & 0o004 and _has_secret(settings, context):
             yield Finding(
                 Level.WARNING, "configuration", f"{path} holds a password and everybody may read it", "",
                 f"chmod 640 {path}, or put the password into a credential",
@@ -41,24 +41,24 @@ def configuration(patient: DoctorContext) -> Iterator[Finding]:
         refuse_open_door(settings.api)
 
 
-def service(patient: DoctorContext) -> Iterator[Finding]:
+def service(context: DoctorContext) -> Iterator[Finding]:
     """Whether the unit runs, and whether it had to be started again."""
-    shown = _shown(patient.unit)
+    shown = _shown(context.unit)
     if shown.get("LoadState") != "loaded":
-        words = f"runs (process {patient.daemon})" if patient.daemon else "does not run"
+        words = f"runs (process {context.daemon})" if context.daemon else "does not run"
         yield Finding(Level.NOTE, "service", f"the daemon {words}, not as a service", "", "scripts/install sets it up")
         return
     active = f"{shown.get('ActiveState')} ({shown.get('SubState')})"
     restarts = int(shown.get("NRestarts", "0") or 0)
     if shown.get("ActiveState") not in ("active", "reloading"):
         yield Finding(
-            Level.ERROR, "service", f"{patient.unit} is {active}", f"its last end: {shown.get('Result')}",
-            f"journalctl -u {patient.unit} -n 50, then systemctl restart {patient.unit}",
+            Level.ERROR, "service", f"{context.unit} is {active}", f"its last end: {shown.get('Result')}",
+            f"journalctl -u {context.unit} -n 50, then systemctl restart {context.unit}",
         )  # fmt: skip
     elif restarts:
         yield Finding(
-            Level.WARNING, "service", f"{patient.unit} was started again {restarts} time{'s' * (restarts > 1)}",
-            "it ended by itself, or hung and was ended", f"journalctl -u {patient.unit} -p warning",
+            Level.WARNING, "service", f"{context.unit} was started again {restarts} time{'s' * (restarts > 1)}",
+            "it ended by itself, or hung and was ended", f"journalctl -u {context.unit} -p warning",
         )  # fmt: skip
     elif SHEDS in shown.get("StatusText", ""):
         yield Finding(
@@ -66,17 +66,17 @@ def service(patient: DoctorContext) -> Iterator[Finding]:
             "the board is hot, badly supplied, or cannot keep up", "cool it, or ask less: cameras.fps, smaller models",
         )  # fmt: skip
     else:
-        yield Finding(Level.OK, "service", f"{patient.unit} is {active}: {shown.get('StatusText', '')}".rstrip(": "))
+        yield Finding(Level.OK, "service", f"{context.unit} is {active}: {shown.get('StatusText', '')}".rstrip(": "))
 
 
-def watchdog(patient: DoctorContext) -> Iterator[Finding]:
+def watchdog(context: DoctorContext) -> Iterator[Finding]:
     """Whether systemd watches the daemon, and the hardware watches systemd."""
-    shown = _shown(patient.unit)
+    shown = _shown(context.unit)
     if shown.get("LoadState") != "loaded":
         return
     if shown.get("WatchdogUSec", "0") in ("0", "", "infinity"):
         yield Finding(
-            Level.WARNING, "watchdog", f"{patient.unit} has no WatchdogSec", "a daemon that hangs is not started again",
+            Level.WARNING, "watchdog", f"{context.unit} has no WatchdogSec", "a daemon that hangs is not started again",
             "install the unit of systemd/edge.service",
         )  # fmt: skip
     if _shown("")["RuntimeWatchdogUSec"] in ("0", "", "infinity"):
@@ -100,11 +100,11 @@ def _shown(unit: str) -> dict[str, str]:
     return said | dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
 
 
-def _has_secret(settings: Settings, patient: DoctorContext) -> bool:
-    in_file = patient.loaded.file.get("mqtt", {})
+def _has_secret(settings: Settings, context: DoctorContext) -> bool:
+    in_file = context.loaded.file.get("mqtt", {})
     return (
         (isinstance(in_file, dict) and bool(in_file.get("password")))
-        or bool(patient.loaded.file.get("api", {}).get("keys"))
-        or bool(patient.loaded.file.get("page", {}).get("token"))
+        or bool(context.loaded.file.get("api", {}).get("keys"))
+        or bool(context.loaded.file.get("page", {}).get("token"))
         or any(camera.source.has_credentials for camera in settings.cameras)
     )

@@ -140,17 +140,17 @@ def test_our_errors_have_rekognitions_names(error: Any, name: str) -> None:
 
 
 def test_more_pictures_than_fit_the_queue_are_told_to_come_back(server: ApiServer, rekognition: Any) -> None:
-    lane = server.service.lanes["models"]
+    queue = server.service.queues["models"]
     release, started = threading.Event(), threading.Event()
 
     def hold() -> None:
         started.set()
         release.wait(30)
 
-    lane.submit(hold)
+    queue.submit(hold)
     assert started.wait(10)
     for _ in range(server.settings.api.queue):
-        lane.submit(release.wait)
+        queue.submit(release.wait)
     try:
         with pytest.raises(rekognition.exceptions.ProvisionedThroughputExceededException):
             rekognition.detect_faces(Image={"S3Object": {"Bucket": "pictures", "Name": "stills/face.jpg"}})
@@ -162,8 +162,8 @@ def test_more_pictures_than_fit_the_queue_are_told_to_come_back(server: ApiServe
 def test_a_lane_keeps_to_its_share() -> None:
     import time
 
-    lane = WorkQueue("test", 100, share=0.25)
-    lane.start()
+    queue = WorkQueue("test", 100, share=0.25)
+    queue.start()
 
     def burn() -> None:
         until = time.thread_time() + 0.02
@@ -171,25 +171,25 @@ def test_a_lane_keeps_to_its_share() -> None:
             pass
 
     began = time.monotonic()
-    jobs = [lane.submit(burn) for _ in range(5)]
+    jobs = [queue.submit(burn) for _ in range(5)]
     for job in jobs:
         job.result(30)
-    lane.stop()
+    queue.stop()
 
     # five jobs and the four pauses between them, each three times as long as a job
     assert time.monotonic() - began >= 5 * 0.02 + 4 * 0.06
 
 
 def test_what_waits_when_the_endpoint_stops_is_refused() -> None:
-    lane = WorkQueue("test", 10)
+    queue = WorkQueue("test", 10)
     release = threading.Event()
-    first = lane.submit(lambda: release.wait(30))
-    second = lane.submit(lambda: None)
-    lane.start()
-    while lane.waiting > 1:
+    first = queue.submit(lambda: release.wait(30))
+    second = queue.submit(lambda: None)
+    queue.start()
+    while queue.waiting > 1:
         pass
     with ThreadPoolExecutor(1) as pool:
-        stopped = pool.submit(lane.stop)
+        stopped = pool.submit(queue.stop)
         assert isinstance(second.exception(30), BusyError)
         release.set()
         stopped.result(30)

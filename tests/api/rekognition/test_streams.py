@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rigs.fakes import a_bundle
+from rigs.fakes import a_model_set
 from rigs.heads import a_version
 
 from edge.api.rekognition.endpoint import ApiServer
@@ -216,14 +216,14 @@ def test_a_known_face_makes_a_record_in_the_exact_format(
     before = len(published.records)
 
     frame = frame_of(people(0)[1])
-    server.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(server, frame)))
+    server.processors.observe(FrameResult(frame, a_model_set(), tracks=faces_in(server, frame)))
     name, record = published.wait(before + 1)[-1]
-    server.service.lanes["models"].submit(lambda: None).result(30)
+    server.service.queues["models"].submit(lambda: None).result(30)
     empty = frame_of(people(0)[1], 2)
-    server.processors.observe(FrameResult(empty, a_bundle(), tracks=[]))
+    server.processors.observe(FrameResult(empty, a_model_set(), tracks=[]))
     _, nobody = published.wait(before + 2)[-1]
     rekognition.stop_stream_processor(Name="watch")
-    server.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(server, frame)))
+    server.processors.observe(FrameResult(frame, a_model_set(), tracks=faces_in(server, frame)))
 
     assert name == "watch"
     video = record["InputInformation"]["KinesisVideo"]
@@ -261,8 +261,8 @@ def test_a_person_inside_a_region_is_reported_once_a_session_with_a_picture(
     data = (shared_data / "stills" / "face.jpg").read_bytes()
     for sequence, box in enumerate((Box(0.6, 0.1, 0.9, 0.9), Box(0.1, 0.1, 0.4, 0.9), Box(0.1, 0.1, 0.4, 0.9))):
         frame = frame_of(data, sequence)
-        server.processors.observe(FrameResult(frame, a_bundle(), tracks=[track_of(frame, "person", box)]))
-        server.service.lanes["models"].submit(lambda: None).result(30)
+        server.processors.observe(FrameResult(frame, a_model_set(), tracks=[track_of(frame, "person", box)]))
+        server.service.queues["models"].submit(lambda: None).result(30)
     rekognition.stop_stream_processor(Name="home")
     events = [record for _, record in published.wait(before + 2)[before:]]
 
@@ -364,7 +364,7 @@ def test_processors_survive_a_restart(shared: Path, bucket: Path, tmp_path: Path
     client = service_model.client(second.port)
     statuses = {one["Name"]: one["Status"] for one in client.list_stream_processors()["StreamProcessors"]}
     frame = frame_of(people(0)[0])
-    second.processors.observe(FrameResult(frame, a_bundle(), tracks=faces_in(second, frame)))
+    second.processors.observe(FrameResult(frame, a_model_set(), tracks=faces_in(second, frame)))
     records = published.wait(1)
     second.stop()
 
@@ -390,16 +390,16 @@ def test_a_busy_lane_costs_frames_and_not_time(server: ApiServer, rekognition: A
     rekognition.create_stream_processor(**face_processor("busy", collection))
     rekognition.start_stream_processor(Name="busy")
     release, holding = threading.Event(), threading.Event()
-    lane = server.service.lanes["models"]
-    held = lane.submit(lambda: (holding.set(), release.wait(30)))
+    queue = server.service.queues["models"]
+    held = queue.submit(lambda: (holding.set(), release.wait(30)))
     assert holding.wait(30)
     skipped = server.processors.skipped
     frame = Frame("door", 1, time.monotonic(), time.time(), pictures.decode(_gray()))
 
     for _ in range(10):
-        server.processors.observe(FrameResult(frame, a_bundle(), tracks=[]))
+        server.processors.observe(FrameResult(frame, a_model_set(), tracks=[]))
 
-    assert lane.waiting == 1
+    assert queue.waiting == 1
     assert server.processors.skipped == skipped + 9
     release.set()
     held.result(30)

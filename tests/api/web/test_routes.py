@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rigs.fakes import a_bundle
+from rigs.fakes import a_model_set
 from rigs.page import ELSEWHERE, MARK, PORTRAIT, ROOT, Served, event, frame, served, track
 
 from edge.api.http import bodies
@@ -65,7 +65,7 @@ def test_an_address_that_is_not_there_is_not_found(open_page: Served) -> None:
 def test_nothing_is_kept_of_a_frame_while_nobody_looks(open_page: Served) -> None:
     live = open_page.page.live
     live._wanted.clear()
-    live.observe(FrameResult(frame(1), a_bundle(), tracks=[track("alice")]))
+    live.observe(FrameResult(frame(1), a_model_set(), tracks=[track("alice")]))
     assert not live.watched
     assert not live._shown
 
@@ -77,7 +77,7 @@ def test_who_looks_gets_the_next_picture_with_the_boxes_of_that_very_frame(open_
         for number in range(1, 10_000):
             if stop.wait(0.02):
                 return
-            open_page.page.live.observe(FrameResult(frame(number), a_bundle(), tracks=[track(f"at {number}")]))
+            open_page.page.live.observe(FrameResult(frame(number), a_model_set(), tracks=[track(f"at {number}")]))
 
     thread = threading.Thread(target=camera)
     thread.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 from click.testing import CliRunner
-from rigs.fakes import a_bundle, a_frame, ids
+from rigs.fakes import a_frame, a_model_set, ids
 from rigs.settings_files import write
 
 from edge.cli.analyze.analysis import Step, stored_files
@@ -27,7 +27,7 @@ LABELS = {"face": {"embedder": "mobilefacenet-112-int8", "collection": "faces"}}
 
 def steps_of(count: int, source: Path = Path("a.mp4")) -> list[Step]:
     settings = Settings(cameras=(CameraSettings(name="door", detectors=("fake",)),))
-    pipeline = Pipeline(settings.cameras[0], settings, a_bundle(), ids())
+    pipeline = Pipeline(settings.cameras[0], settings, a_model_set(), ids())
     found = []
     for number in range(count):
         frame = a_frame(number)

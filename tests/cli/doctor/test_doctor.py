@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[3]
 DETECTOR = "edge-face-detector-1"
 
 
-def patient(tmp_path: Path, **sections: object) -> DoctorContext:
+def context(tmp_path: Path, **sections: object) -> DoctorContext:
     sections = {"labels": {"person": {}}, "device": {"name": "porch"}, **sections}
     loaded = config.Loaded(Settings.model_validate(sections), None, {}, {}, {}, {})
     state = tmp_path / "state"
@@ -69,7 +69,7 @@ def storage_key() -> Iterator[str]:
 
 
 def test_a_state_folder_whose_key_is_missing_or_another(tmp_path: Path, storage_key: str) -> None:
-    who = patient(tmp_path)
+    who = context(tmp_path)
     assert "not encrypted" in seen("encryption", who)[0].what, "a key that does nothing is worth a note"
     encryption.turn_on(who.settings, who.state)
     assert [one.level for one in seen("encryption", who)] == [Level.OK]
@@ -81,13 +81,13 @@ def test_a_state_folder_whose_key_is_missing_or_another(tmp_path: Path, storage_
 
 
 def test_a_change_of_the_encryption_that_was_interrupted(tmp_path: Path, storage_key: str) -> None:
-    who = patient(tmp_path)
+    who = context(tmp_path)
     vault.write_state(who.state, "", changing=True)
     assert "interrupted" in worst("encryption", who).what
 
 
 def test_a_state_folder_that_is_not_encrypted_is_not_spoken_of(tmp_path: Path) -> None:
-    assert seen("encryption", patient(tmp_path)) == []
+    assert seen("encryption", context(tmp_path)) == []
 
 
 # what is wrong with a file
@@ -117,13 +117,13 @@ def test_a_password_in_a_file_that_everybody_may_read(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_that_the_daemon_would_not_open_to_everybody(tmp_path: Path) -> None:
-    found = worst("configuration", patient(tmp_path, api={"enabled": True, "host": "0.0.0.0"}))
+    found = worst("configuration", context(tmp_path, api={"enabled": True, "host": "0.0.0.0"}))
     assert found.level is Level.ERROR
     assert "api.keys is empty" in found.what
 
 
 def test_a_state_folder_that_others_may_read(tmp_path: Path) -> None:
-    who = patient(tmp_path)
+    who = context(tmp_path)
     who.state.chmod(0o755)
     assert "open to other users" in worst("state", who).what
 
@@ -133,7 +133,7 @@ def test_a_state_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(disk.files, "write_bytes", refuse)
-    found = worst("state", patient(tmp_path))
+    found = worst("state", context(tmp_path))
     assert "Read-only file system" in found.what
     assert "mount" in found.try_
 
@@ -144,7 +144,7 @@ def test_a_state_folder_that_cannot_even_be_entered_is_told_by_every_part_and_en
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    who = patient(tmp_path)
+    who = context(tmp_path)
     monkeypatch.setattr("edge.core.storage.files.write_bytes", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
     assert "cannot be written: Permission denied" in worst("state", who).what
@@ -159,7 +159,7 @@ def test_a_state_folder_that_cannot_even_be_entered_is_told_by_every_part_and_en
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    found = worst("disk", patient(tmp_path, outbox={"reserve_bytes": 1 << 60}))
+    found = worst("disk", context(tmp_path, outbox={"reserve_bytes": 1 << 60}))
     assert found.level is Level.ERROR
 
 
@@ -177,26 +177,26 @@ def outbox_with(path: Path, age: float, lost: int = 0) -> None:
 def test_the_doctor_reads_the_outbox_that_edge_writes(tmp_path: Path) -> None:
     from edge.mqtt.outbox.outbox import Outbox
 
-    who = patient(tmp_path)
+    who = context(tmp_path)
     Outbox(who.state / "outbox.sqlite", who.settings.outbox).close()
     assert [finding.what for finding in seen("outbox", who)] == ["0 events wait"]
 
 
 def test_events_that_wait_for_hours(tmp_path: Path) -> None:
-    who = patient(tmp_path, mqtt={"host": "broker.lan"})
+    who = context(tmp_path, mqtt={"host": "broker.lan"})
     outbox_with(who.state / "outbox.sqlite", age=7200)
     found = worst("outbox", who)
     assert "the oldest for 2.0 h" in found.what
 
 
 def test_events_that_were_lost(tmp_path: Path) -> None:
-    who = patient(tmp_path)
+    who = context(tmp_path)
     outbox_with(who.state / "outbox.sqlite", age=1, lost=7)
     assert worst("outbox", who).what.startswith("7 events were dropped")
 
 
 def test_an_outbox_that_is_damaged(tmp_path: Path) -> None:
-    who = patient(tmp_path)
+    who = context(tmp_path)
     (who.state / "outbox.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
     assert "damaged" in worst("outbox", who).what
 
@@ -211,32 +211,32 @@ def test_a_model_whose_file_is_damaged_is_tried_in_a_child(tmp_path: Path) -> No
     (folder / "card.toml").write_text("\n".join(line for line in card.splitlines() if not line.startswith("sha256")))
     model = (ROOT / "models" / DETECTOR / "model.tflite").read_bytes()
     (folder / "model.tflite").write_bytes(model[: len(model) // 2])
-    who = patient(tmp_path, models={"path": [str(tmp_path / "models")]})
+    who = context(tmp_path, models={"path": [str(tmp_path / "models")]})
     assert DETECTOR in worst("models", who).what
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
-    who = patient(tmp_path, cameras=[{"detectors": ["nowhere"]}])
+    who = context(tmp_path, cameras=[{"detectors": ["nowhere"]}])
     assert "there is no model 'nowhere'" in worst("models", who).what
 
 
 def test_a_delegate_that_is_not_there(tmp_path: Path) -> None:
-    who = patient(tmp_path, models={"delegate": "/usr/lib/libnowhere.so"})
+    who = context(tmp_path, models={"delegate": "/usr/lib/libnowhere.so"})
     assert "/usr/lib/libnowhere.so is not there" in worst("models", who).what
 
 
 def test_nobody_enrolled(tmp_path: Path) -> None:
-    assert "edge enroll faces" in worst("collections", patient(tmp_path, labels={"face": {}})).try_
+    assert "edge enroll faces" in worst("collections", context(tmp_path, labels={"face": {}})).try_
 
 
 def test_a_damaged_collection(tmp_path: Path) -> None:
-    who = patient(tmp_path, labels={"face": {}})
+    who = context(tmp_path, labels={"face": {}})
     (who.state / "collections.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 9000)
     assert "damaged" in worst("collections", who).what
 
 
 def test_a_usb_camera_that_is_not_plugged_in(tmp_path: Path) -> None:
-    who = patient(tmp_path, cameras=[{"name": "door", "source": "v4l2:/dev/video77"}])
+    who = context(tmp_path, cameras=[{"name": "door", "source": "v4l2:/dev/video77"}])
     assert worst("cameras", who).what == "door: /dev/video77 is not there"
 
 
@@ -244,12 +244,12 @@ def test_a_camera_that_this_user_may_not_open(tmp_path: Path, monkeypatch: pytes
     device = tmp_path / "video0"
     device.touch()
     monkeypatch.setattr(cameras.os, "access", lambda *_: False)
-    who = patient(tmp_path, cameras=[{"name": "door", "source": f"v4l2:{device}"}])
+    who = context(tmp_path, cameras=[{"name": "door", "source": f"v4l2:{device}"}])
     assert "usermod -aG video" in worst("cameras", who).try_
 
 
 def test_a_source_that_holds_nothing(tmp_path: Path) -> None:
-    who = patient(tmp_path, cameras=[{"name": "door", "source": "video:/nowhere.mp4"}])
+    who = context(tmp_path, cameras=[{"name": "door", "source": "video:/nowhere.mp4"}])
     found = worst("cameras", who)
     assert found.what == "door does not deliver"
     assert "there is no such file" in found.why
@@ -263,14 +263,14 @@ def test_a_camera_whose_picture_is_black(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "1.jpg").write_bytes(encode_jpeg(np.zeros((120, 160, 3), np.uint8)))
-    who = patient(tmp_path, cameras=[{"name": "door", "source": f"images:{folder}"}])
+    who = context(tmp_path, cameras=[{"name": "door", "source": f"images:{folder}"}])
     assert "the picture is black" in worst("cameras", who).what
     (folder / "1.jpg").write_bytes(encode_jpeg(np.full((120, 160, 3), 90, np.uint8)))
     assert seen("cameras", who)[0].what.startswith("door delivers 160 x 120")
 
 
 def test_a_camera_is_left_to_the_daemon_that_runs(tmp_path: Path) -> None:
-    who = patient(tmp_path, cameras=[{"name": "door", "source": "video:/nowhere.mp4"}])
+    who = context(tmp_path, cameras=[{"name": "door", "source": "video:/nowhere.mp4"}])
     with lock.Lock(who.state):
         busy = replace(who, daemon=lock.holder(who.state))
         assert [finding.level for finding in seen("cameras", busy)] == [Level.NOTE]
@@ -282,13 +282,13 @@ def test_a_camera_is_left_to_the_daemon_that_runs(tmp_path: Path) -> None:
 
 def test_a_clock_of_1970(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board.time, "time", lambda: 100.0)
-    assert worst("clock", patient(tmp_path)).level is Level.ERROR
+    assert worst("clock", context(tmp_path)).level is Level.ERROR
 
 
 def test_a_clock_that_no_server_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "systemd/timesync").mkdir(parents=True)
     monkeypatch.setattr(the_board, "RUN", tmp_path)
-    assert "not synchronized" in worst("clock", patient(tmp_path)).what
+    assert "not synchronized" in worst("clock", context(tmp_path)).what
 
 
 def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_board_that_is_hot_and_undersupplied(tmp_path: Path) -> None:
     (tmp_path / "devices/platform/soc/soc:firmware").mkdir(parents=True)
     (tmp_path / "devices/platform/soc/soc:firmware/get_throttled").write_text("50001\n")
     whats = [
-        finding.what for finding in seen("board", patient(tmp_path, shedding={"board": str(tmp_path)})) if finding.wrong
+        finding.what for finding in seen("board", context(tmp_path, shedding={"board": str(tmp_path)})) if finding.wrong
     ]
     assert whats == ["the supply voltage is too low", "it has 84 °C, 80 at most"]
 
@@ -306,14 +306,14 @@ def test_a_daemon_that_gives_work_up_is_seen_in_what_it_tells_systemd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service_says(monkeypatch, {"StatusText": "door 2.0 fps, sheds half the rate (84 °C, 80 at most)"})
-    found = worst("service", patient(tmp_path))
+    found = worst("service", context(tmp_path))
     assert found.what == "the daemon sheds half the rate (84 °C, 80 at most)"
 
 
 def test_a_board_without_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 512000 kB\nMemAvailable: 40000 kB\n")
     monkeypatch.setattr(board, "PROC", tmp_path)
-    assert worst("memory", patient(tmp_path)).what == "39 MiB are free"
+    assert worst("memory", context(tmp_path)).what == "39 MiB are free"
 
 
 # the service
@@ -326,17 +326,17 @@ def service_says(monkeypatch: pytest.MonkeyPatch, said: Mapping[str, str]) -> No
 
 def test_a_service_that_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_says(monkeypatch, {"ActiveState": "failed", "SubState": "failed", "Result": "watchdog"})
-    assert worst("service", patient(tmp_path)).why == "its last end: watchdog"
+    assert worst("service", context(tmp_path)).why == "its last end: watchdog"
 
 
 def test_a_service_that_dies_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_says(monkeypatch, {"NRestarts": "12", "Result": "oom-kill"})
-    assert "started again 12 times" in worst("service", patient(tmp_path)).what
+    assert "started again 12 times" in worst("service", context(tmp_path)).what
 
 
 def test_a_service_that_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_says(monkeypatch, {"WatchdogUSec": "0"})
-    assert "no WatchdogSec" in worst("watchdog", patient(tmp_path)).what
+    assert "no WatchdogSec" in worst("watchdog", context(tmp_path)).what
 
 
 # releases
@@ -344,7 +344,7 @@ def test_a_service_that_nobody_watches(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_release_server_without_our_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tuf")
-    who = patient(tmp_path, sync={"url": "http://127.0.0.1:9", "root": "/nowhere/root.json", "trust_clock": True})
+    who = context(tmp_path, sync={"url": "http://127.0.0.1:9", "root": "/nowhere/root.json", "trust_clock": True})
     assert "sync.root" in worst("sync", who).what
 
 
@@ -353,14 +353,14 @@ def test_a_release_server_that_does_not_answer(tmp_path: Path) -> None:
     root = tmp_path / "root.json"
     root.write_bytes(b"{}")
     url = f"http://127.0.0.1:{free_port()}"
-    assert seen("sync", patient(tmp_path, sync={"url": url, "root": str(root), "trust_clock": True}))[0].wrong
+    assert seen("sync", context(tmp_path, sync={"url": url, "root": str(root), "trust_clock": True}))[0].wrong
 
 
 # the broker
 
 
 def test_no_broker_at_that_port(tmp_path: Path) -> None:
-    found = worst("broker", patient(tmp_path, mqtt={"host": "127.0.0.1", "port": free_port()}))
+    found = worst("broker", context(tmp_path, mqtt={"host": "127.0.0.1", "port": free_port()}))
     assert "nothing listens on that port" in found.what
 
 
@@ -369,19 +369,19 @@ def test_no_broker_at_that_port(tmp_path: Path) -> None:
 def test_a_broker_without_what_the_daemon_wants(tmp_path: Path, version: str, limit: str, word: str) -> None:
     with Mosquitto(tmp_path / "broker", extra=limit) as running:
         mqtt = {"host": "127.0.0.1", "port": running.port, "version": version}
-        found = seen("broker", patient(tmp_path, mqtt=mqtt))
+        found = seen("broker", context(tmp_path, mqtt=mqtt))
     told = [one for one in found if one.level is Level.WARNING]
     assert any(word in one.what + one.try_ and "mosquitto:" in one.try_ for one in told), found
 
 
 def test_a_broker_with_a_small_packet_size(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker", extra="max_packet_size 5000") as running:
-        found = seen("broker", patient(tmp_path, mqtt={"host": "127.0.0.1", "port": running.port}))
+        found = seen("broker", context(tmp_path, mqtt={"host": "127.0.0.1", "port": running.port}))
     assert any("5000 bytes at most" in one.what for one in found)
 
 
 def test_a_broker_whose_name_is_not_known(tmp_path: Path) -> None:
-    assert "unreachable" in worst("broker", patient(tmp_path, mqtt={"host": "no-such-host.invalid"})).what
+    assert "unreachable" in worst("broker", context(tmp_path, mqtt={"host": "no-such-host.invalid"})).what
 
 
 @pytest.fixture(scope="module")
@@ -397,25 +397,25 @@ def at(guarded: Mosquitto, user: str, password: str, **more: object) -> dict[str
 
 
 def test_a_broker_that_keeps_each_device_to_its_half_is_well(tmp_path: Path, guarded: Mosquitto) -> None:
-    found = seen("broker", patient(tmp_path, mqtt=at(guarded, "porch", "right")))
+    found = seen("broker", context(tmp_path, mqtt=at(guarded, "porch", "right")))
     assert [finding.level for finding in found] == [Level.OK, Level.OK]
     assert found[1].what == "the access list gives this device exactly its own half"
 
 
 def test_a_wrong_password(tmp_path: Path, guarded: Mosquitto) -> None:
-    found = worst("broker", patient(tmp_path, mqtt=at(guarded, "porch", "wrong")))
+    found = worst("broker", context(tmp_path, mqtt=at(guarded, "porch", "wrong")))
     assert "unauthorized" in found.what
     assert found.try_ == "check mqtt.username and mqtt.password"
 
 
 def test_a_device_that_logs_in_as_another_one(tmp_path: Path, guarded: Mosquitto) -> None:
-    found = worst("broker", patient(tmp_path, mqtt=at(guarded, "other", "right")))
+    found = worst("broker", context(tmp_path, mqtt=at(guarded, "other", "right")))
     assert "may not publish below edge/v1/porch/up/" in found.what
 
 
 def test_a_broker_without_an_access_list_is_a_note(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as running:
-        found = seen("broker", patient(tmp_path, mqtt={"host": "127.0.0.1", "port": running.port}))
+        found = seen("broker", context(tmp_path, mqtt={"host": "127.0.0.1", "port": running.port}))
     assert [finding.level for finding in found] == [Level.OK, Level.NOTE]
     assert "no access list" in found[1].what
 
@@ -424,13 +424,13 @@ def test_a_broker_with_a_certificate_of_another_authority(tmp_path: Path) -> Non
     ours, others = Certificates(tmp_path / "ours"), Certificates(tmp_path / "others")
     with Mosquitto(tmp_path / "broker", tls=others) as running:
         mqtt = {"host": "localhost", "port": running.port, "tls": True, "ca": str(ours.ca)}
-        assert "untrusted" in worst("broker", patient(tmp_path, mqtt=mqtt)).what
+        assert "untrusted" in worst("broker", context(tmp_path, mqtt=mqtt)).what
         right = {**mqtt, "ca": str(others.ca)}
-        assert "TLS" in seen("broker", patient(tmp_path, mqtt=right))[0].what
+        assert "TLS" in seen("broker", context(tmp_path, mqtt=right))[0].what
 
 
 def test_a_hub_that_never_acknowledged(tmp_path: Path, guarded: Mosquitto) -> None:
-    who = patient(tmp_path, mqtt=at(guarded, "porch", "right", acknowledge="hub"))
+    who = context(tmp_path, mqtt=at(guarded, "porch", "right", acknowledge="hub"))
     assert worst("hub", who).what == "no hub has acknowledged anything of this device"
 
 
@@ -443,7 +443,7 @@ def test_every_part_has_a_name_and_is_asked() -> None:
 
 
 def test_a_bundle_holds_no_secret_no_name_and_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    who = patient(
+    who = context(
         tmp_path,
         mqtt={"host": "broker.lan", "password": "hunter2-secret"},
         cameras=[{"name": "door", "source": "rtsp://admin:sw0rdf/sh@192.0.2.1/stream"}],
@@ -469,7 +469,7 @@ def test_a_bundle_holds_no_secret_no_name_and_no_picture(tmp_path: Path, monkeyp
 
 def test_a_bundle_that_cannot_be_written_is_told_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
-        bundles.write(tmp_path / "nowhere" / "report.zip", patient(tmp_path), [])
+        bundles.write(tmp_path / "nowhere" / "report.zip", context(tmp_path), [])
 
 
 # custom labels
@@ -477,7 +477,7 @@ def test_a_bundle_that_cannot_be_written_is_told_with_a_way_out(tmp_path: Path) 
 
 def test_custom_labels_that_are_not_there_or_of_another_backbone(tmp_path: Path) -> None:
     cameras = [{"detectors": [], "custom_labels": ["helmets"]}]
-    who = patient(tmp_path, cameras=cameras)
+    who = context(tmp_path, cameras=cameras)
     assert "there are no custom labels 'helmets'" in worst("custom_labels", who).what
     a_version(who.state, base="edge-face-embedder-1", space="elsewhere/litert/p1/4")
     found = worst("custom_labels", who)
@@ -486,6 +486,6 @@ def test_custom_labels_that_are_not_there_or_of_another_backbone(tmp_path: Path)
 
 
 def test_custom_labels_of_a_detector_that_the_camera_does_not_use(tmp_path: Path) -> None:
-    who = patient(tmp_path, cameras=[{"detectors": [DETECTOR], "custom_labels": ["helmets/1"]}])
+    who = context(tmp_path, cameras=[{"detectors": [DETECTOR], "custom_labels": ["helmets/1"]}])
     a_version(who.state, detectors=("yolov8n-416",))
     assert "'yolov8n-416', which camera 'camera' does not use" in worst("custom_labels", who).what

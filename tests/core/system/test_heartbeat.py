@@ -53,14 +53,14 @@ def test_the_loop_of_the_endpoint_beats_until_it_stops(tmp_path: Path) -> None:
 
 
 def test_a_lane_beats_while_it_does_a_job_and_rests_while_it_waits_for_one() -> None:
-    lane, let_go = WorkQueue("models", 4), threading.Event()
-    (pulse,) = lane.pulses.values()
-    lane.start()
+    queue, let_go = WorkQueue("models", 4), threading.Event()
+    (pulse,) = queue.pulses.values()
+    queue.start()
     assert not beats(pulse)
 
-    job = lane.submit(lambda: let_go.wait(60))
+    job = queue.submit(lambda: let_go.wait(60))
     assert eventually(lambda: beats(pulse))
     let_go.set()
     assert job.result(10)
     assert eventually(lambda: not beats(pulse))
-    lane.stop()
+    queue.stop()

@@ -142,8 +142,10 @@ def test_the_daemon_s_side_loads_it_and_finds_who_came_with_it(world: World) -> 
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
         switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
         assembled = switcher.start()
-        assert assembled.bundle.release == release.id
-        assert str(ReleaseStore(world.state).path(release.id)) in str(assembled.bundle.detectors[DETECTOR].model.path)  # type: ignore[attr-defined]
+        assert assembled.model_set.release == release.id
+        assert str(ReleaseStore(world.state).path(release.id)) in str(
+            assembled.model_set.detectors[DETECTOR].model.path
+        )  # type: ignore[attr-defined]
         assert collections.get("staff").subjects() == {"grace": 1}
         said = switcher.report()
         assert said
@@ -157,8 +159,8 @@ class Switched:
     def __init__(self) -> None:
         self.bundles: list[str] = []
 
-    def __call__(self, bundle: ModelSet) -> None:
-        self.bundles.append(bundle.release)
+    def __call__(self, model_set: ModelSet) -> None:
+        self.bundles.append(model_set.release)
 
 
 def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: World) -> None:
@@ -179,7 +181,7 @@ def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: W
                 time.sleep(0.01)
             raise AssertionError(phases)
 
-        assert switcher.start().bundle.release == ""
+        assert switcher.start().model_set.release == ""
         run(lambda: True)
         release = first(world)
         world.deploy(release.id)
@@ -208,7 +210,7 @@ def test_three_starts_without_proof_and_the_release_is_taken_back(world: World) 
         seen = []
         for _ in range(4):
             switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
-            seen.append(switcher.start().bundle.release)
+            seen.append(switcher.start().model_set.release)
             said = switcher.report()  # and no close: it was killed
         assert seen == [release.id] * 3 + [""]
         assert said
@@ -227,11 +229,11 @@ def test_a_release_that_the_disk_damaged_is_left_and_fetched_again(world: World)
     file.write_bytes(data)
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
         switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
-        assert switcher.start().bundle.release == ""
+        assert switcher.start().model_set.release == ""
         switcher.close()
         assert world.sync().outcome == "installed"
         switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
-        assert switcher.start().bundle.release == release.id
+        assert switcher.start().model_set.release == release.id
         switcher.close()
 
 
@@ -242,7 +244,7 @@ def test_starts_that_end_as_they_should_say_nothing_against_a_release(world: Wor
     with Collections(world.state, world.settings.collection, maintain=False) as collections:
         for _ in range(5):
             switcher = ReleaseManager(world.settings, world.state, collections, Health(["door"]))
-            assert switcher.start().bundle.release == first(world).id
+            assert switcher.start().model_set.release == first(world).id
             switcher.close()
 
 

@@ -41,7 +41,7 @@ class Operation:
 
     run: Callable[[Call], dict[str, Any]]
     """gives the answer's members; raises ApiError or EdgeError"""
-    lane: Literal["models", "store", "patient"]
+    queue: Literal["models", "store", "patient"]
     """``patient``: may wait for something else for many seconds"""
     status: Literal["same", "partial"] = "same"
     note: str = ""
