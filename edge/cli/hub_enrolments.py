@@ -15,6 +15,7 @@ from edge.cli.hub_publish import publisher_of, repository_option
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.main import NOTHING_FOUND
 from edge.core.errors import ConflictError, SettingsError
+from edge.core.subjects import composed
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -239,7 +240,7 @@ def _chosen(waiting: list[PendingFace], numbers: tuple[int, ...], device: str, s
         for one in waiting
         if (not numbers or one.number in numbers)
         and (not device or one.device == device)
-        and (not subject or one.face.subject == subject)
+        and (not subject or one.face.subject == composed(subject))
     ]
 
 

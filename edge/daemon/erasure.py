@@ -103,11 +103,10 @@ def document(gone: ErasureReport) -> dict[str, Any]:
 def _all_forms(
     subject: str, settings: Settings, state: Path, collections: Collections, live: SubjectEraser | None
 ) -> ErasureReport:
-    """Also the forms in which an older version stored the name."""
+    """Also the forms in which an older version stored the name, in whatever file."""
     first, *others = subjects.forms(subject)
     gone = _forgotten(first, settings, state, collections, live)
-    stored = {name for one in collections.names() for name in collections.get(one).subjects()} if others else set()
-    for other in stored.intersection(others):
+    for other in others:
         gone = gone.joined(_forgotten(other, settings, state, collections, live))
     return gone
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edge.core import subjects
 from edge.core.errors import InputError, SettingsError
 from edge.core.storage import files
 from edge.hub.databases import HubDatabase
@@ -117,10 +118,14 @@ def page_query(
 
 def _condition(wanted: EventQuery) -> tuple[str, list[object]]:
     parts, values = ["1 = 1"], []
-    for name in ("device", "camera", "subject", "label", "type"):
+    for name in ("device", "camera", "label", "type"):
         if value := getattr(wanted, name):
             parts.append(f"{name} = ?")
             values.append(value)
+    if wanted.subject:
+        forms = subjects.forms(wanted.subject)  # a device of an older version tells names as they came
+        parts.append(f"subject IN ({', '.join('?' * len(forms))})")
+        values += forms
     for name, sign in (("since", ">="), ("until", "<")):
         if (moment := getattr(wanted, name)) is not None:
             parts.append(f"time {sign} ?")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.core import subjects
 from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.services import HistorySettings
 from edge.core.storage import ages, layout
@@ -373,7 +374,7 @@ def _conditions(db: Connection, wanted: HistoryFilter) -> tuple[list[str], list[
             values.append(value)
     if wanted.subject:
         where.append("subject = ?")
-        values.append(db.vault.name(wanted.subject))
+        values.append(db.vault.name(subjects.composed(wanted.subject)))
     for bound, operator in ((wanted.since, ">="), (wanted.until, "<")):
         if bound is not None:
             where.append(f"started {operator} ?")
@@ -389,7 +390,7 @@ def _conditions(db: Connection, wanted: HistoryFilter) -> tuple[list[str], list[
 
 def _values_like(db: Connection, column: str, text: str) -> list[Stored]:
     """Stored values of a column that contain a text in any case. Names may be sealed, so each is opened."""
-    wanted = text.casefold()
+    wanted = subjects.composed(text).casefold()
     opened = db.vault.named if column == "subject" else str
     return [one for one in _distinct(db, column) if wanted in (opened(one) or "").casefold()][:MAX_VALUES]
 

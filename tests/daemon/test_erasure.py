@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,8 +172,9 @@ def test_the_hub_is_told_without_the_name_and_faces_of_a_release_do_not_come_bac
         staff.merge([(shipped, vector)], SPACE.fingerprint, SPACE.dimensions)
     settings = Settings.model_validate({"device": {"name": "porch"}})
     forget(SUBJECT, settings, state)
-    (said,) = erasure_notices.read(state).forgotten
-    assert said.digest == erasure_notices.digest("porch", SUBJECT)
+    said = {one.digest for one in erasure_notices.read(state).forgotten}
+    decomposed = unicodedata.normalize("NFD", SUBJECT)  # events of an older version may hold it at the hub
+    assert said == {erasure_notices.digest("porch", name) for name in (SUBJECT, decomposed)}
     ledger = UpdateState(ReleaseStore(state).folder)
     erased = ledger.get("erased staff")["subjects"]
     ledger.close()

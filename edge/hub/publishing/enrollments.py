@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edge.core import subjects
 from edge.core.errors import NotFoundError
 from edge.core.storage.sqlite import Database
 from edge.core.types import Face
@@ -124,7 +125,9 @@ class PendingEnrollments:
     def forget(self, subject: str) -> int:
         """Nothing of a subject waits any more; how many faces did."""
         with self._database.writing() as db:
-            return db.execute(f"{DECIDE} WHERE state = 'waiting' AND subject = ?", ("dropped", subject)).rowcount
+            forms = subjects.forms(subject)
+            where = f"state = 'waiting' AND subject IN ({', '.join('?' * len(forms))})"
+            return db.execute(f"{DECIDE} WHERE {where}", ("dropped", *forms)).rowcount
 
     def close(self) -> None:
         self._database.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import ConflictError, InputError, NotFoundError
+from edge.core.subjects import composed
 from edge.hub.publishing import draft as drafts
 from edge.hub.publishing import probes as proving
 from edge.hub.publishing import seal_release, shipping
@@ -179,6 +180,7 @@ class ReleasePublisher:
         """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
         gone: dict[str, int] = {}
         now = time.time()
+        subject = composed(subject)
         with self.changing() as draft, self.collections() as collections:
             for name in collections.names():
                 if faces := collections.get(name).delete_subject(subject):

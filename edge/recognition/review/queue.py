@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge.core import subjects
 from edge.core.errors import NotFoundError
 from edge.core.settings.services import ReviewSettings
 from edge.core.storage import ages
@@ -105,9 +106,12 @@ class ReviewQueue:
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[ReviewQuestion]:
         """The oldest first, past the one with the id ``after``."""
-        sql = f"{COLUMNS} WHERE doubts.id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY doubts.id LIMIT ?3"
+        forms = subjects.forms(subject) if subject is not None else ()
+        marks = f"AND subject IN ({', '.join('?' * len(forms))}) " if forms else ""
+        sql = f"{COLUMNS} WHERE doubts.id > ? {marks}ORDER BY doubts.id LIMIT ?"
         with self._db.reading() as db:
-            return [doubt_of(db.vault, *row) for row in db.execute(sql, (after, db.vault.name(subject), limit))]
+            rows = db.execute(sql, (after, *map(db.vault.name, forms), limit))
+            return [doubt_of(db.vault, *row) for row in rows]
 
     def get(self, number: int) -> ReviewQuestion:
         """A look by its id, or the best look of a group by its number. Raises NotFoundError where it is gone."""

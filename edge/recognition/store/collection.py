@@ -165,7 +165,8 @@ class Collection:
     def delete_subject(self, name: str) -> list[str]:
         """Remove all faces of a subject. Returns their FaceIds."""
         with self._store.writing() as db:
-            deleted = stored.delete(db, "collection = ? AND subject = ?", (self._number(db), db.vault.name(name)))
+            of_subject, forms = stored.named(db.vault, name)
+            deleted = stored.delete(db, f"collection = ? AND {of_subject}", (self._number(db), *forms))
         self._current()
         return deleted
 
@@ -176,8 +177,9 @@ class Collection:
             where = "collection = ? AND row > ?"
             parameters: list[object] = [number, stored.row_of(db, self.name, number, after)]
             if subject is not None:
-                where += " AND subject = ?"
-                parameters.append(db.vault.name(subject))
+                of_subject, forms = stored.named(db.vault, subject)
+                where += f" AND {of_subject}"
+                parameters += forms
             found = stored.select(db, self.name, where, parameters, limit)
         return [face for _, face in found]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.core.storage import layout
 from edge.recognition.store import annoy_index as indexes
 from edge.recognition.store import collection_row as own_row
+from edge.recognition.store import face_rows
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.store import CollectionStore
 
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from edge.core.settings.vision import CollectionSettings
 
 INDEXES = layout.INDEXES.name
+COMPOSED = "subjects_composed"
+"""key of ``meta``: every stored name is composed
+
+Unlike a migration it leaves the file to the version before."""
+
+log = logging.getLogger(__name__)
 
 
 class Collections:
@@ -40,6 +48,8 @@ class Collections:
         self._maintain = maintain
         self._lock = threading.Lock()
         self._open: dict[str, Collection] = {}
+        if not self.store.read_only:
+            self._compose_subjects()
 
     def create(self, name: str) -> Collection:
         """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
@@ -110,6 +120,16 @@ class Collections:
                 collection.close()
             self._open.clear()
         self.store.close()
+
+    def _compose_subjects(self) -> None:
+        """Once per file: an older version stored names as they came (macOS decomposes them)."""
+        with self.store.reading() as db:
+            if db.execute("SELECT 1 FROM meta WHERE key = ?", (COMPOSED,)).fetchone() is not None:
+                return
+        with self.store.writing() as db:
+            if renamed := face_rows.compose_subjects(db):
+                log.info("%d faces have their subject's name composed now (Unicode NFC)", renamed)
+            db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, '1')", (COMPOSED,))
 
     def __contains__(self, name: str) -> bool:
         with self.store.reading() as db:

@@ -6,6 +6,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -141,6 +142,34 @@ def delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str
     found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
     db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
     return found
+
+
+def named(vault: Vault, name: str) -> tuple[str, list[Stored | None]]:
+    """A condition, with its parameters, for the faces of a subject, in whatever form its name is stored."""
+    forms = [vault.name(form) for form in subjects.forms(name)]
+    return f"subject IN ({', '.join('?' * len(forms))})", forms
+
+
+def compose_subjects(db: Connection) -> int:
+    """Store every subject's name composed, as an older version may not have done; how many faces were renamed.
+
+    Two forms of a name are one subject from then on. A name or an embedding that cannot be opened stays as it is.
+    """
+    renamed = 0
+    for (name_stored,) in db.execute("SELECT DISTINCT subject FROM faces WHERE subject IS NOT NULL").fetchall():
+        with suppress(StoreError):
+            old = db.vault.named(name_stored) or ""
+            if (new := subjects.composed(old)) == old:
+                continue
+            rows = db.execute("SELECT row, collection, face_id, vector FROM faces WHERE subject = ?", (name_stored,))
+            for row, collection, face_id, blob in rows.fetchall():
+                data = opened(db.vault, blob, collection, face_id, name_stored)
+                sealed_again = db.vault.seal(data, VECTOR, collection, face_id, new)
+                db.execute(
+                    "UPDATE faces SET subject = ?, vector = ? WHERE row = ?", (db.vault.name(new), sealed_again, row)
+                )
+                renamed += 1
+    return renamed
 
 
 def row_of(db: Connection, name: str, collection: int, face_id: str) -> int:
