@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from edge.core.imaging import image as pictures
-from edge.core.types import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.core.types import Box, ByteArray, Picture
 
 SIDE = 64
 """pixels of the picture that colors are counted in"""
@@ -35,23 +41,60 @@ CSS = {
 }  # fmt: skip
 
 
-def image_properties(picture: Picture, most: int) -> dict[str, Any]:
-    """Quality and up to ``most`` DominantColors of the whole picture."""
+def image_properties(picture: Picture, most: int, things: Sequence[Box]) -> dict[str, Any]:
+    """Quality and up to ``most`` DominantColors of the picture, and of its Foreground and Background.
+
+    The foreground is what the boxes of ``things`` cover. Where that is nothing, or everything, both are the whole.
+    """
+    pixels = pictures.resized_rgb(picture, SIDE, SIDE)
     luma = pictures.luma(picture, min(picture.width, 512), min(picture.height, 512))
-    _, spread = cv2.meanStdDev(luma)
-    _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
-    quality = {
+    edges = cv2.Laplacian(luma, cv2.CV_16S)
+
+    def part(small: NDArray[np.bool_], large: NDArray[np.bool_]) -> dict[str, Any]:
+        return {"Quality": _quality(luma[large], edges[large]), "DominantColors": _dominant(pixels[small], most)}
+
+    whole = np.ones(pixels.shape[:2], bool), np.ones(luma.shape, bool)
+    front = _covered(things, pixels.shape[:2]), _covered(things, luma.shape)
+    back = ~front[0], ~front[1]
+    if not all(mask.any() for mask in (*front, *back)):
+        front = back = whole
+    return {**part(*whole), "Foreground": part(*front), "Background": part(*back)}
+
+
+def instance_colors(picture: Picture, box: Box, most: int) -> list[dict[str, Any]]:
+    """Up to ``most`` DominantColors inside a box."""
+    inside = box.clipped()
+    left, top = math.floor(inside.left * picture.width), math.floor(inside.top * picture.height)
+    right, bottom = math.ceil(inside.right * picture.width), math.ceil(inside.bottom * picture.height)
+    if right <= left or bottom <= top:
+        return []
+    part = pictures.cut(picture, left, top, right, bottom)
+    return _dominant(pictures.resized_rgb(part, SIDE // 2, SIDE // 2).reshape(-1, 3), most)
+
+
+def _covered(boxes: Sequence[Box], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(height, width): what the boxes cover."""
+    height, width = shape
+    mask = np.zeros((height, width), bool)
+    for box in boxes:
+        rows = slice(max(0, math.floor(box.top * height)), max(0, math.ceil(box.bottom * height)))
+        mask[rows, max(0, math.floor(box.left * width)) : max(0, math.ceil(box.right * width))] = True
+    return mask
+
+
+def _quality(luma: ByteArray, edges: NDArray[Any]) -> dict[str, float]:
+    return {
         "Brightness": float(luma.mean()) / 2.55,
-        "Sharpness": 100 * (1 - float(np.exp(-(float(edges[0, 0]) ** 2) / 500))),
-        "Contrast": min(100.0, float(spread[0, 0]) / 1.275),
+        "Sharpness": 100 * (1 - float(np.exp(-(float(edges.std()) ** 2) / 500))),
+        "Contrast": min(100.0, float(luma.std()) / 1.275),
     }
-    return {"Quality": quality, "DominantColors": _dominant(picture, most)}
 
 
-def _dominant(picture: Picture, most: int) -> list[dict[str, Any]]:
+def _dominant(rgb: ByteArray, most: int) -> list[dict[str, Any]]:
+    """Of (pixels, 3)."""
     if most == 0:
         return []
-    pixels = pictures.resized_rgb(picture, SIDE, SIDE).reshape(-1, 3).astype(np.float32)
+    pixels = rgb.astype(np.float32)
     count = min(most, len(np.unique(pixels, axis=0)))
     cv2.setRNGSeed(1)
     enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)

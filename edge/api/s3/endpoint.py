@@ -12,8 +12,8 @@ import logging
 import mimetypes
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -113,6 +113,8 @@ class ObjectEndpoint:
         except OSError as error:
             log.warning("%s of an object failed: %s", request.method, error)
             response = _error(StorageError("InternalError", "The disk did not take or give it."), request, request_id)
+        if response.status_code >= 400 and request.method in CHANGING:
+            response.headers["connection"] = "close"  # a body that was not read would be taken for the next request
         response.headers["x-amz-request-id"] = request_id
         return response
 
@@ -253,11 +255,10 @@ class ObjectEndpoint:
             await asyncio.to_thread(self._buckets.make_folder, call.bucket, call.key)
             return _empty(200, ETag=EMPTY_FOLDER)
         _check_key(call.key)
-        metadata = _metadata_of(call)
         async with self._uploads:
-            with ExitStack() as stack:
+            with _room_for(call), ExitStack() as stack:
                 # the file takes its place when the body was right to its end
-                file = stack.enter_context(self._buckets.writing(call.bucket, call.key, metadata))
+                file = stack.enter_context(self._buckets.writing(call.bucket, call.key, _metadata_of(call)))
                 await uploads.received(call.request, call.head.headers, call.payload, file)
         found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
         return _empty(200, ETag=found.etag)
@@ -266,17 +267,27 @@ class ObjectEndpoint:
         """CopyObject: within the device, its metadata as the request says."""
         await _document(call)
         _check_key(call.key)
-        source = unquote(call.head.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
-        bucket, _, key = source.partition("/")
-        if not self._buckets.has(bucket):
-            raise StorageError("NoSuchBucket", "The specified bucket does not exist")
+        bucket, key = await self._source(call)
         replaced = call.head.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
         if (bucket, key) == (call.bucket, call.key) and not replaced:
             raise StorageError("InvalidRequest", "This copy request is illegal: it changes nothing of the object.")
         metadata = _metadata_of(call) if replaced else None
         async with self._uploads:
-            found = await asyncio.to_thread(_copy, self._buckets, (bucket, key), (call.bucket, call.key), metadata)
+            with _room_for(call):
+                found = await asyncio.to_thread(_copy, self._buckets, (bucket, key), (call.bucket, call.key), metadata)
         return _xml("CopyObjectResult", {"ETag": found.etag, "LastModified": documents.moment(found.modified)})
+
+    async def _source(self, call: ObjectCall) -> tuple[str, str]:
+        """Bucket and key that a request copies from: an object that is there. Raises StorageError."""
+        source = unquote(call.head.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
+        bucket, _, key = source.partition("/")
+        if not await asyncio.to_thread(self._buckets.has, bucket):
+            raise StorageError("NoSuchBucket", "The specified bucket does not exist")
+        try:
+            await asyncio.to_thread(self._buckets.about, bucket, key)
+        except NotFoundError as error:
+            raise StorageError("NoSuchKey", error.message) from error
+        return bucket, key
 
     async def delete_object(self, call: ObjectCall) -> Response:
         await asyncio.to_thread(self._buckets.remove, call.bucket, call.key)
@@ -299,6 +310,13 @@ class ObjectEndpoint:
     async def upload_part(self, call: ObjectCall) -> Response:
         upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
         number = call.query.get("partNumber", "")
+        if "x-amz-copy-source" in call.head.headers:
+            await _document(call)
+            source, asked = await self._source(call), call.head.headers.get("x-amz-copy-source-range", "")
+            async with self._uploads:
+                await asyncio.to_thread(_copy_part, self._buckets, source, asked, self._parts.part(upload, number))
+            etag = await asyncio.to_thread(self._parts.keep, upload, number)
+            return _xml("CopyPartResult", {"ETag": etag, "LastModified": documents.moment(time.time())})
         async with self._uploads:
             with self._parts.part(upload, number) as file:
                 await uploads.received(call.request, call.head.headers, call.payload, file)
@@ -307,7 +325,8 @@ class ObjectEndpoint:
     async def complete_upload(self, call: ObjectCall) -> Response:
         upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
         numbers = documents.texts(await _document(call), "PartNumber")
-        await asyncio.to_thread(self._parts.complete, upload, numbers)
+        with _room_for(call):
+            await asyncio.to_thread(self._parts.complete, upload, numbers)
         found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
         members = {"Bucket": call.bucket, "Key": call.key, "ETag": found.etag}
         return _xml("CompleteMultipartUploadResult", members)
@@ -320,8 +339,10 @@ class ObjectEndpoint:
 
 Operate = Callable[[ObjectEndpoint, ObjectCall], Awaitable["Response"]]
 SUB_RESOURCES = (
-    "acl", "cors", "delete", "lifecycle", "location", "object-lock", "policy", "publicAccessBlock", "tagging",
-    "uploadId", "uploads", "versioning", "versions", "encryption", "website", "notification", "partNumber",
+    "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "inventory", "legal-hold",
+    "lifecycle", "location", "logging", "metrics", "notification", "object-lock", "ownershipControls", "policy",
+    "policyStatus", "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging",
+    "torrent", "uploads", "versioning", "versions", "website", "uploadId", "partNumber",
 )  # fmt: skip
 """words of a query that make it another operation"""
 OPERATIONS: dict[tuple[str, str], Operate] = {
@@ -366,6 +387,27 @@ def _copy(
             uploads.check_space(new)
             new.write(block)
     return buckets.about(*target)
+
+
+def _copy_part(buckets: Buckets, source: tuple[str, str], asked: str, part: BinaryIO) -> None:
+    """A range of an object as a part of an upload, which it closes. Raises NotFoundError, StorageError, OSError."""
+    with part, buckets.open(*source) as old:
+        start, end = _range(asked, buckets.about(*source).size)
+        old.seek(start)
+        while start < end and (block := old.read(min(uploads.BLOCK, end - start))):
+            uploads.check_space(part)
+            part.write(block)
+            start += len(block)
+
+
+@contextmanager
+def _room_for(call: ObjectCall) -> Iterator[None]:
+    """Objects are files: a key goes on below no other object, and names no folder. Raises StorageError."""
+    try:
+        yield
+    except NotFoundError as error:
+        message = f"{call.key[:200]}: a part of it is an object here, or it is a folder: objects are files."
+        raise StorageError("InvalidRequest", message) from error
 
 
 def _check_key(key: str) -> None:

@@ -74,6 +74,13 @@ def test_from_a_project_to_the_labels_of_a_picture_and_back(rekognition: Any, bu
     assert summary["EvaluationDetails"]["NumberOfTrainingImages"] == 4
     assert summary["AggregatedEvaluationResults"]["F1Score"] == 1.0
 
+    for member, lines in (("TrainingDataResult", 4), ("TestingDataResult", 3)):
+        for part in ("Input", "Output", "Validation"):
+            key = about[member][part]["Assets"][0]["GroundTruthManifest"]["S3Object"]["Name"]
+            assert len([json.loads(line) for line in (bucket / key).read_text().splitlines()]) == lines, (member, part)
+    counts = json.loads((bucket / about["ManifestSummary"]["S3Object"]["Name"]).read_text())["statistics"]
+    assert (counts["training"]["use_case"], counts["testing"]["valid_json_lines"]) == ("IMAGE_LEVEL_LABELS", 3)
+
     picture = {"Bytes": (shared / "data" / "stills" / "hot_dog.jpg").read_bytes()}
     with pytest.raises(ClientError) as error:
         rekognition.detect_custom_labels(ProjectVersionArn=version, Image=picture)

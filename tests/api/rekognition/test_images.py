@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.api.rekognition import images
 from edge.api.rekognition.errors import ApiError
+from edge.core.imaging.image import encode_jpeg
 from edge.core.storage.buckets import Buckets
 
 People = Callable[[int], list[bytes]]
@@ -113,6 +115,23 @@ def test_image_properties_tell_quality_and_colors(rekognition: Any, shared_data:
     assert 0 < answer["ImageProperties"]["Quality"]["Brightness"] < 100
     with pytest.raises(rekognition.exceptions.InvalidParameterException, match="only with the feature GENERAL_LABELS"):
         rekognition.detect_labels(Image=image, Features=["IMAGE_PROPERTIES"], MaxLabels=3)
+
+
+def test_foreground_background_and_instances_have_their_own_colors(rekognition: Any, shared_data: Path) -> None:
+    """The documentation's sample prints Foreground and Background of every answer."""
+    asked = {"Features": ["GENERAL_LABELS", "IMAGE_PROPERTIES"], "MinConfidence": 50}
+    picture = (shared_data / "stills" / "pets.jpg").read_bytes()
+    answer = rekognition.detect_labels(Image={"Bytes": picture}, **asked)
+    told = answer["ImageProperties"]
+    assert told["Foreground"]["DominantColors"] != told["Background"]["DominantColors"]
+    assert {"Brightness", "Sharpness", "Contrast"} == set(told["Foreground"]["Quality"])
+    instances = [one for label in answer["Labels"] for one in label["Instances"]]
+    assert instances
+    assert all(one["DominantColors"][0]["HexCode"].startswith("#") for one in instances)
+    blank = encode_jpeg(np.full((128, 128, 3), (200, 30, 30), np.uint8))
+    told = rekognition.detect_labels(Image={"Bytes": blank}, **asked)["ImageProperties"]
+    assert told["Foreground"] == told["Background"], "nothing stands out: both are the whole picture"
+    assert told["Foreground"]["DominantColors"][0]["SimplifiedColor"] == "red"
 
 
 def test_at_most_max_labels_are_given(rekognition: Any, shared_data: Path) -> None:

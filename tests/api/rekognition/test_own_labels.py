@@ -48,6 +48,7 @@ def test_all_faces_of_a_picture_are_told_by_name(family: Any, people: People) ->
     for one in by_place:
         info = family.get_celebrity_info(Id=one["Id"])
         assert (info["Name"], info["Urls"]) == (one["Name"], one["Urls"])
+        assert info["KnownGender"] == one["KnownGender"] == {"Type": "Unlisted"}, "programs read it"
     with pytest.raises(family.exceptions.ResourceNotFoundException):
         family.get_celebrity_info(Id="nobody")
 

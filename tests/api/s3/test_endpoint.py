@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -207,6 +208,7 @@ WRONG: list[tuple[str, Callable[[Any, str], Any]]] = [
     ("NoSuchKey", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/../../secret")),
     ("NoSuchBucket", lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="a", CopySource="nowhere/b")),
     ("MetadataTooLarge", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a", Body=b"x", Metadata=LONG)),
+    ("NotImplemented", lambda s3, bucket: s3.get_object_attributes(Bucket=bucket, Key="a", ObjectAttributes=["ETag"])),
     ("BadDigest", lambda s3, bucket: s3.put_object(Bucket=bucket, Key="a", Body=b"x", ContentMD5=MD5)),
 ]  # fmt: skip
 
@@ -360,3 +362,21 @@ def test_an_empty_object_makes_a_folder(s3: Any, bucket: str, root: Path) -> Non
     with pytest.raises(ClientError) as error:
         s3.put_object(Bucket=bucket, Key="../out/")
     assert code(error) == "InvalidArgument"
+
+
+def test_large_objects_are_copied_in_parts(s3: Any, bucket: str) -> None:
+    data = os.urandom(17 << 20)
+    s3.put_object(Bucket=bucket, Key="large", Body=data)
+    s3.copy({"Bucket": bucket, "Key": "large"}, bucket, "copied", Config=TransferConfig(multipart_threshold=8 << 20))
+    assert s3.get_object(Bucket=bucket, Key="copied")["Body"].read() == data
+
+
+def test_a_key_below_an_object_is_refused_and_the_connection_goes_on(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"file")
+    s3.put_object(Bucket=bucket, Key="b/c", Body=b"file")
+    for key in ("a/b", "b"):
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"x" * 100_000)
+        assert code(error) == "InvalidRequest"
+        s3.put_object(Bucket=bucket, Key="next", Body=b"y" * 100_000)
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"file"

@@ -93,6 +93,8 @@ class ProjectVersion:
     f1: float = 0.0
     summary: dict[str, str] = field(default_factory=dict)
     """S3Object of the evaluation summary"""
+    results: dict[str, Any] = field(default_factory=dict)
+    """members of its description that tell where its manifests lie"""
     head: int = 0
     """its number in the store of heads"""
 

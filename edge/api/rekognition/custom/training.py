@@ -12,7 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.api.rekognition.custom.projects import Projects, ProjectVersion
+from edge.api.rekognition.custom import result_manifests
+from edge.api.rekognition.custom.lines import examples_of
+from edge.api.rekognition.custom.projects import DatasetEntry, Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
 from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
@@ -23,7 +25,6 @@ from edge.inference.pool import ModelPool
 from edge.labels import classifier as custom_labels
 from edge.labels import trainer as teach
 from edge.labels.evaluation import split, summary
-from edge.labels.examples import Example
 from edge.labels.store import Labels
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Training:
         self._running: dict[tuple[str, str], threading.Thread] = {}
 
     def start(
-        self, version: ProjectVersion, arn: str, learn: Sequence[Example], test: Sequence[Example]
+        self, version: ProjectVersion, arn: str, learn: Sequence[DatasetEntry], test: Sequence[DatasetEntry]
     ) -> threading.Thread:
-        """Train in the background; the version says how it ended."""
+        """Train in the background; the version says how it ended. Without ``test``, a part of ``learn`` is tested."""
         arguments = (version, arn, list(learn), list(test))
         thread = threading.Thread(target=self._train, args=arguments, name="training", daemon=True)
         self._running = {key: one for key, one in self._running.items() if one.is_alive()}
@@ -107,7 +108,7 @@ class Training:
         face = self._settings.api.label
         return tuple(name for name in names if set(model.find(name, folders).card.labels) - {face})
 
-    def _train(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> None:
+    def _train(self, version: ProjectVersion, arn: str, learn: list[DatasetEntry], test: list[DatasetEntry]) -> None:
         lower_priority(NICENESS)
         with self._one:
             began = time.monotonic()
@@ -125,7 +126,11 @@ class Training:
             message = message.replace(f"{self._buckets.place(name)}/", f"s3://{name}/")
         return message
 
-    def _trained(self, version: ProjectVersion, arn: str, learn: list[Example], test: list[Example]) -> ProjectVersion:
+    def _trained(
+        self, version: ProjectVersion, arn: str, given: list[DatasetEntry], kept_back: list[DatasetEntry]
+    ) -> ProjectVersion:
+        learn, test = examples_of(iter(given), self._buckets), examples_of(iter(kept_back), self._buckets)
+        lines = {one.source: one.line for one in (*given, *kept_back) if not one.error}
         if not test:
             learn, test = split(learn)
         boxed = any(example.boxed for example in learn)
@@ -133,6 +138,8 @@ class Training:
         models = ModelPool(self._settings.models, self._state, threads=1)
         made, _ = teach.load(teach.BASE, self._detectors() if boxed else (), models).train(learn, test)
         saved = self.heads.save(head_name(version.project), made)
+        used = [[lines[one.source] for one in part if one.source in lines] for part in (made.learned, made.tested)]
+        results = result_manifests.written(version, self._buckets, (given, kept_back), used)
         ended = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
         bucket, key = version.output["S3Bucket"], summary_key(version)
         document = summary(made.evaluation, arn, ended, len(learn), test if boxed else ())
@@ -145,6 +152,7 @@ class Training:
             f1=made.evaluation.f1,
             summary={"Bucket": bucket, "Name": key},
             head=saved.number,
+            results=results,
         )
 
 

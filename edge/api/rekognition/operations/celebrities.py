@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge.core.types import Picture
     from edge.recognition.store.collection import Collection
 
+UNLISTED = {"Type": "Unlisted"}
+"""KnownGender of every subject: no gender is kept here, and programs read the member"""
 MOST_LISTED = 100_000
 """users that are looked through for an Id"""
 
@@ -51,6 +53,7 @@ def recognize_celebrities(call: Call) -> dict[str, Any]:
                 "Id": who.id,
                 "Face": shapes.compared_face(face),
                 "MatchConfidence": who.confidence,
+                "KnownGender": UNLISTED,
             }
             for face, who in zip(seen, found, strict=True)
             if who is not None
@@ -64,7 +67,7 @@ def get_celebrity_info(call: Call) -> dict[str, Any]:
     users = (user.user_id for user in call.service.faces.users(collection).page(limit=MOST_LISTED))
     for name in (*collection.subjects(), *users):
         if id_of(name) == call["Id"]:
-            return {"Urls": urls_of(call.service.settings, name), "Name": name}
+            return {"Urls": urls_of(call.service.settings, name), "Name": name, "KnownGender": UNLISTED}
     raise ApiError("ResourceNotFoundException", "Could not find the celebrity with this Id.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
@@ -11,13 +11,15 @@ from edge.api.rekognition.errors import ApiError
 if TYPE_CHECKING:
     from edge.api.rekognition.call import Call
     from edge.api.rekognition.taxonomy import Taxonomy
-    from edge.core.types import Detection
+    from edge.core.types import Box, Detection, Picture
 
 MODEL_VERSION = "3.0"
 """LabelModelVersion: of the answer's form; parents, aliases and categories came with 3.0"""
 MIN_CONFIDENCE = 55.0
 MOST_LABELS = 1000
 MOST_COLORS = 10
+SURE = 0.5
+"""score from which a box is of the foreground"""
 NOISE = 0.05
 """score below which a detector's boxes mean nothing, whatever MinConfidence asks for"""
 
@@ -32,27 +34,39 @@ def detect_labels(call: Call) -> dict[str, Any]:
     _, picture = call.service.image(call["Image"])
     answer: dict[str, Any] = {"Labels": [], "LabelModelVersion": MODEL_VERSION}
     settings = call.get("Settings", {})
+    lowest = call.get("MinConfidence", MIN_CONFIDENCE)
+    found = call.service.vision.things(picture, max(NOISE, lowest / 100))
+    most = settings.get("ImageProperties", {}).get("MaxDominantColors", MOST_COLORS)
+    colored = "IMAGE_PROPERTIES" in features
     if "GENERAL_LABELS" in features:
-        lowest = call.get("MinConfidence", MIN_CONFIDENCE)
-        found = call.service.vision.things(picture, max(NOISE, lowest / 100))
-        labels = labels_of(found, call.service.taxonomy)
+        labels = labels_of(found, call.service.taxonomy, _colors_in(picture, most) if colored else None)
         labels = filtered(labels, settings.get("GeneralLabels", {}))
         answer["Labels"] = labels[: call.get("MaxLabels", MOST_LABELS)]
-    if "IMAGE_PROPERTIES" in features:
+    if colored:
         from edge.api.rekognition.colors import image_properties
 
-        most = settings.get("ImageProperties", {}).get("MaxDominantColors", MOST_COLORS)
-        answer["ImageProperties"] = image_properties(picture, most)
+        answer["ImageProperties"] = image_properties(picture, most, [one.box for one in found if one.score >= SURE])
     return answer
 
 
-def labels_of(found: Sequence[Detection], taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """Labels with an instance a box, and their ancestors, highest confidence first."""
+def _colors_in(picture: Picture, most: int) -> Callable[[Box], list[dict[str, Any]]]:
+    from edge.api.rekognition.colors import instance_colors
+
+    return lambda box: instance_colors(picture, box, most)
+
+
+def labels_of(
+    found: Sequence[Detection], taxonomy: Taxonomy, colors: Callable[[Box], list[dict[str, Any]]] | None = None
+) -> list[dict[str, Any]]:
+    """Labels with an instance a box, and their ancestors, highest confidence first. ``colors``: of a box."""
     instances: dict[str, list[dict[str, Any]]] = {}
     confidence: dict[str, float] = {}
     for thing in sorted(found, key=lambda one: one.score, reverse=True):
         name, value = taxonomy.name(thing.label), shapes.percent(thing.score)
-        instances.setdefault(name, []).append({"BoundingBox": shapes.box(thing.box), "Confidence": value})
+        instance = {"BoundingBox": shapes.box(thing.box), "Confidence": value}
+        if colors is not None:
+            instance["DominantColors"] = colors(thing.box)
+        instances.setdefault(name, []).append(instance)
         for one in (name, *taxonomy.ancestors(name)):
             confidence[one] = max(value, confidence.get(one, 0.0))
     ranked = sorted(confidence, key=lambda name: (-confidence[name], name))

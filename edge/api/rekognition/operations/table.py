@@ -53,20 +53,19 @@ class Operation:
 
 
 _ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
-_LABELS = "labels of the loaded detectors, not thousands; colors of the whole picture, not of each instance"
+_LABELS = "labels of the loaded detectors, not thousands; the foreground is what their boxes cover"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
 _VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"
 _PROJECTS = "custom labels only, not moderation; AutoUpdate changes nothing"
 _TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing"
 _PERSONS = "needs a detector that knows persons; persons of five frames a second, without the path of a body"
 _SEGMENTS = "shots at cuts, not at dissolves, and black frames; no credits, slates, bars or logos, no audio"
-_CELEBRITIES = "subjects of the collection that api.celebrities names, and 501 without it; no gender"
+_CELEBRITIES = "subjects of the collection that api.celebrities names, 501 without it; every KnownGender is Unlisted"
 _MODERATION = "the owner's own labels by api.moderation, or a version of custom labels; 501 without either"
 _EQUIPMENT = "the owner's own labels by api.protective_equipment, and 501 without; face and head, not hands"
 _COPY = "between projects of this device"
 _POLICIES = "always empty: there are no other accounts on a device"
 _BULK = "always empty: bulk jobs are not run here"
-_RESULTS = "F1 and the summary file; no manifests of the results"
 
 OPERATIONS: dict[str, Operation] = {
     "CreateCollection": Operation(collections.create_collection, "store"),
@@ -111,7 +110,7 @@ OPERATIONS: dict[str, Operation] = {
     "DistributeDatasetEntries": Operation(projects.distribute_dataset_entries, "store"),
     "DeleteDataset": Operation(projects.delete_dataset, "store"),
     "CreateProjectVersion": Operation(versions.create_project_version, "patient", "partial", _TRAINING),
-    "DescribeProjectVersions": Operation(versions.describe_project_versions, "patient", "partial", _RESULTS),
+    "DescribeProjectVersions": Operation(versions.describe_project_versions, "patient"),
     "StartProjectVersion": Operation(versions.start_project_version, "store"),
     "StopProjectVersion": Operation(versions.stop_project_version, "store"),
     "DeleteProjectVersion": Operation(versions.delete_project_version, "store"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge.api.rekognition import shapes
 from edge.api.rekognition.call import resource_of
 from edge.api.rekognition.custom import arns
-from edge.api.rekognition.custom.lines import entries_of, examples_of, too_many_errors
+from edge.api.rekognition.custom.lines import entries_of, too_many_errors
 from edge.api.rekognition.custom.projects import new_version
 from edge.api.rekognition.custom.training import head_name, summary_key
 from edge.api.rekognition.errors import ApiError
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge.api.rekognition.call import Call
-    from edge.api.rekognition.custom.projects import ProjectVersion
-    from edge.labels.examples import Example
+    from edge.api.rekognition.custom.projects import DatasetEntry, ProjectVersion
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ MESSAGES = {
 def create_project_version(call: Call) -> dict[str, Any]:
     project, output = arns.project(call), call["OutputConfig"]
     learn, test = _datasets(call, project.name)
-    if not learn:
+    if all(one.error for one in learn):
         raise ApiError("InvalidParameterException", "Request has invalid parameters. The train dataset has no entries.")
     version = new_version(
         project,
@@ -159,13 +158,12 @@ def detect_custom_labels(call: Call) -> dict[str, Any]:
     return {"CustomLabels": labels[: call.get("MaxResults", len(labels))]}
 
 
-def _datasets(call: Call, project: str) -> tuple[list[Example], list[Example]]:
-    """The examples to learn from and to test with: of the request's manifests, or else of the project's datasets."""
-    buckets = call.service.buckets
+def _datasets(call: Call, project: str) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
+    """The entries to learn from and to test with: of the request's manifests, or else of the project's datasets."""
     datasets = {one.kind: one for one in call.service.projects.datasets(project)}
     given = call.get("TrainingData")
     if given is None and call.get("TestingData") is None:
-        found = {kind: examples_of(call.service.projects.entries(one), buckets) for kind, one in datasets.items()}
+        found = {kind: list(call.service.projects.entries(one)) for kind, one in datasets.items()}
         return found.get("train", []), found.get("test", [])
     if given is None or datasets:
         raise ApiError(
@@ -175,15 +173,15 @@ def _datasets(call: Call, project: str) -> tuple[list[Example], list[Example]]:
     return _assets(call, given), _assets(call, call.get("TestingData", {}))
 
 
-def _assets(call: Call, data: Mapping[str, Any]) -> list[Example]:
+def _assets(call: Call, data: Mapping[str, Any]) -> list[DatasetEntry]:
     buckets = call.service.buckets
-    examples: list[Example] = []
+    found: list[DatasetEntry] = []
     for asset in data.get("Assets", []):
         entries = entries_of(s3_object(asset.get("GroundTruthManifest", {}).get("S3Object", {}), buckets), buckets)
         if wrong := too_many_errors(entries):
             raise ApiError("InvalidParameterException", f"Request has invalid parameters. {wrong}")
-        examples += examples_of(iter(entries), buckets)
-    return examples
+        found += entries
+    return found
 
 
 def _in(call: Call, statuses: tuple[str, ...], verb: str) -> ProjectVersion:
@@ -210,7 +208,7 @@ def _described(call: Call, one: ProjectVersion) -> dict[str, Any]:
         "TrainingDataResult": {"Input": one.given["TrainingData"]} if "TrainingData" in one.given else None,
         "TestingDataResult": {"Input": one.given["TestingData"]} if "TestingData" in one.given else None,
     }
-    answer.update({name: value for name, value in known.items() if value})
+    answer.update({name: value for name, value in (known | one.results).items() if value})
     if one.ended:
         answer["TrainingEndTimestamp"] = one.ended
         answer["BillableTrainingTimeInSeconds"] = round(one.seconds)

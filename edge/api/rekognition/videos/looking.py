@@ -34,6 +34,8 @@ LABEL_CONFIDENCE = 50.0
 PERSON_SCORE = 0.3
 BLACK, WHITE = 16.0, 235.0
 """luma of video"""
+FULL_RANGE = 2
+"""AVCOL_RANGE_JPEG of FFmpeg; other values, and none, are taken for the range of video"""
 Looks = Callable[[Frame], list[VideoFinding]]
 
 
@@ -66,6 +68,7 @@ def metadata(path: Path) -> dict[str, Any]:
                 "FrameRate": float(stream.average_rate or 0),
                 "FrameHeight": stream.codec_context.height,
                 "FrameWidth": stream.codec_context.width,
+                "ColorRange": "FULL" if stream.codec_context.color_range == FULL_RANGE else "LIMITED",
             }
     except (SourceError, IndexError, ValueError) as error:
         raise InputError(
