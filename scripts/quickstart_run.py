@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -54,13 +55,17 @@ class Heard:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/quickstart", description="Watch the daemon recognize people.")
-    parser.add_argument("--serve", action="store_true", help="go on until Ctrl-C")
-    serve = parser.parse_args().serve
+    parser.add_argument("--serve", action="store_true", help="go on until Ctrl-C, with the owner's page")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="with --serve: the page's address; 0.0.0.0 opens it to the network"
+    )
+    options = parser.parse_args()
+    serve, host = options.serve, options.host
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     heard = Heard()
     try:
         with ExitStack() as stack:
-            show(heard, serve, stack)
+            show(heard, serve, host, stack)
     except KeyboardInterrupt:
         print()
     except EdgeError as error:
@@ -70,13 +75,13 @@ def main() -> int:
     return 0 if heard.subjects or serve else 1
 
 
-def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
+def show(heard: Heard, serve: bool, host: str, stack: ExitStack) -> None:
     """Enroll, watch and listen, until the footage ends."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-quickstart-")))
     settings = folder / "edge.toml"
     models = chosen_models()
     mqtt = stack.enter_context(broker(folder))
-    told = configuration(folder, models, mqtt, serve) | (served() if serve else {})
+    told = configuration(folder, models, mqtt, serve) | (served(host) if serve else {})
     settings.write_text(config_file.written(told), encoding="utf-8")
     say(f"settings and state are in {folder}")
 
@@ -91,7 +96,7 @@ def show(heard: Heard, serve: bool, stack: ExitStack) -> None:
     until(lambda: b"listening" in logs["listen"].read_bytes(), listener, logs["listen"], "edge listen")
     daemon = stack.enter_context(process([*words, "run"], logs["run"]))
     if serve:
-        say(f"the status page is at http://127.0.0.1:{told['api']['port']}/; Ctrl-C ends it all")
+        say(f"the owner's page is at {address(told)}; Ctrl-C ends it all")
     if daemon.wait() != 0:
         what = f"the daemon ended with code {daemon.returncode}:\n{tail(logs['run'])}"
         raise EdgeError(what, "read the lines above")
@@ -122,12 +127,23 @@ def chosen_models() -> Models:
     raise EdgeError(f"{ROOT / 'models'} has no starter models", "fetch the whole repository, models included")
 
 
-def served() -> dict[str, Any]:
-    """More for who stays: the status page, and pictures of what people may be asked about."""
+def served(host: str) -> dict[str, Any]:
+    """More for who stays: the owner's page, with a token where others can reach it, and pictures of doubtful looks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return {"api": {"enabled": True, "port": port}, "review": {"enabled": True, "crops": True}}
+    settings: dict[str, Any] = {"api": {"enabled": True, "host": host, "port": port}}
+    if not host.startswith("127."):
+        settings["api"]["keys"] = {"QUICKSTART": secrets.token_urlsafe(24)}
+        settings["page"] = {"token": secrets.token_urlsafe(9)}
+    return settings | {"review": {"enabled": True, "crops": True}}
+
+
+def address(told: dict[str, Any]) -> str:
+    """Where the page is, and what it asks for."""
+    host, token = told["api"]["host"], told.get("page", {}).get("token")
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    return f"http://{shown}:{told['api']['port']}/" + (f", which asks for the token {token}" if token else "")
 
 
 def configuration(folder: Path, models: Models, mqtt: dict[str, Any], serve: bool) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None
         rows = [(face["face_id"], face["subject"] or "-", f"{face['quality']:.3f}", face["origin"]) for face in faces]
         print_table(["face_id", "subject", "quality", "origin"], rows)
     else:
-        print_table(["subject", "faces"], list(subjects.items()))
+        print_table(["subject", "faces"], [(one, subjects[one]) for one in sorted(subjects, key=str.casefold)])
 
 
 @collection.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.lazy import SuggestingGroup
-from edge.cli.output import json_option, print_json, print_table
+from edge.cli.output import json_option, json_text, print_json, print_table
 from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
     """
     from edge.core.settings.schema import Settings
 
-    print_json(Settings.model_json_schema())
+    click.echo(json_text(Settings.model_json_schema(), indent=2))
 
 
 def _check_files(settings: Settings, state: Path) -> None:

@@ -21,6 +21,7 @@ from edge.cli.lazy import LazyGroup
 from edge.core.errors import EdgeError
 from edge.core.terminal import plain
 
+NEXT_SETTING = "\n  "
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
 COMMANDS = {
@@ -111,7 +112,9 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()
         code = 141
     except EdgeError as error:
-        click.echo(f"error: {plain(error.message)}", err=True)
+        # broken settings are told a line each; a newline of anything else is none of ours
+        lines = error.message.split(NEXT_SETTING)
+        click.echo(f"error: {NEXT_SETTING.join(plain(line) for line in lines)}", err=True)
         if error.hint:
             click.echo(f"try: {plain(error.hint)}", err=True)
         code = FAILED

@@ -15,6 +15,7 @@ from edge.cli.model_get import get
 from edge.cli.model_quantize import quantize
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.core.errors import EdgeError, ModelError, NotFoundError
+from edge.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -57,9 +58,9 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         print_table(("NAME", "KIND", "SIZE", "HERE", "LICENCE"), [_row(entry) for entry in entries])
         for entry in entries:
             if entry.card and not entry.path and entry.card.get:
-                click.echo(f"{entry.name}: {entry.card.get}")
+                click.echo(f"{entry.name}: {entry.card.get}", err=True)
             elif not entry.card:
-                click.echo(f"{entry.name}: {entry.problem}")
+                click.echo(f"{entry.name}: {entry.problem}", err=True)
     if not entries:
         ctx.exit(3)
 
@@ -79,7 +80,8 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
     entry = next((entry for entry in _available(settings(ctx)) if entry.name == name), None)
     if entry is None:
-        raise NotFoundError(f"there is no model {name!r}", "edge models list shows the models")
+        near = did_you_mean(name, [entry.name for entry in _available(settings(ctx))])
+        raise NotFoundError(f"there is no model {name!r}{near}", "edge models list shows the models")
     if entry.card is None:
         raise ModelError(entry.problem, "correct the card")
     table = to_table(entry.card)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli.main import NOTHING_FOUND
 from edge.cli.output import json_option, print_json, print_table, say, settings
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def answer(
 def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
     r"""Write pictures of what was confirmed, and a Ground Truth manifest of them, into FOLDER.
 
+    Exit code 3: nothing was confirmed that has a picture.
+
     \b
     Example:
       edge review export confirmed/
@@ -153,6 +156,8 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
         print_json({"folder": str(folder), "lines": count})
     else:
         say(f"{folder / 'output.manifest'}: {count} pictures")
+    if not count:
+        ctx.exit(NOTHING_FOUND)
 
 
 @contextmanager

@@ -192,14 +192,14 @@ def _checks(section: str, key: str) -> Callable[[str], str]:
     def checked(text: str) -> str:
         from pydantic import ValidationError
 
+        from edge.core.settings.broken_rules import rule
         from edge.core.settings.schema import Settings
 
         one = {key: text.strip()}
         try:
             Settings.model_validate({section: [one] if section == "cameras" else one})
         except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise click.UsageError(rule) from None
+            raise click.UsageError(rule(error.errors()[0], (section, key))) from None
         return text.strip()
 
     return checked

@@ -16,6 +16,7 @@ from edge.core.resources import CHECKOUT_MODELS, DATA
 from edge.core.settings.vision import ModelSettings
 from edge.core.storage import files, layout
 from edge.core.storage.files import expanded
+from edge.core.suggestions import did_you_mean
 from edge.inference.card import CARD, NAME, Card, Decoder, read_card
 
 __all__ = ["Card", "Decoder", "Model", "ModelEntry", "available", "find", "find_file", "folders", "opened"]
@@ -98,8 +99,8 @@ def _card_folder(name: str, folders: Sequence[Path]) -> Path:
         for base in folders:
             if (base / name / CARD).is_file():
                 return base / name
-    known = ", ".join(sorted({folder.name for folder in _card_folders(folders)})) or "none"
-    raise NotFoundError(f"there is no model {name!r}; known: {known}", "edge models list shows the models")
+    near = did_you_mean(name, {folder.name for folder in _card_folders(folders)})
+    raise NotFoundError(f"there is no model {name!r}{near}", "edge models list shows the models")
 
 
 def _card_folders(folders: Sequence[Path]) -> Iterator[Path]:

@@ -42,6 +42,20 @@ def test_a_misspelled_command_is_answered_with_the_one_that_it_resembles(argumen
     assert f"Did you mean {near}" in done.stderr
 
 
+def test_broken_settings_are_told_a_line_each_and_names_that_are_near_suggested(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text("[device]\nhost = 'x'\n[mqtt]\nport = 'x'\n")
+    told = run("config", "check", str(file)).stderr.splitlines()
+    assert told[0] == "error: 2 settings break a rule"
+    assert [line.startswith(f"  {file}:") for line in told[1:]] == [True, True, False]
+
+    state = {"XDG_STATE_HOME": str(tmp_path)}
+    run("--config", "/dev/null", "collection", "create", "faces", **state)
+    told = run("--config", "/dev/null", "collection", "show", "fases", **state).stderr.splitlines()
+    assert told[0] == "error: collection 'fases' does not exist, did you mean 'faces'?"
+    assert "did you mean 'edge-face-detector-" in run("models", "show", "edge-face-detector").stderr
+
+
 def test_a_key_below_the_wrong_table_is_told_with_its_line_and_where_it_belongs(tmp_path: Path) -> None:
     file = tmp_path / "edge.toml"
     file.write_text('[device]\nname = "porch"\n[[cameras]]\nname = "door"\nhomeassistant.enabled = true\n')

@@ -44,7 +44,7 @@ def test_list_shows_each_card_and_how_to_get_what_is_not_here(run: Any) -> None:
     assert rfb["size"] == 459360
     assert rfb["present"] is False
     assert "face_rfb320_int8.tflite" in rfb["get"]
-    assert "rfb-320: put face_rfb320_int8.tflite" in run("list").stdout
+    assert "rfb-320: put face_rfb320_int8.tflite" in run("list").stderr
 
 
 def test_a_broken_card_is_listed_with_its_problem(run: Any, tmp_path: Path) -> None:

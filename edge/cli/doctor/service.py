@@ -13,6 +13,7 @@ from edge.core.settings.schema import Settings
 from edge.pipeline.health import SHEDS
 
 SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "WatchdogUSec", "StatusText")
+INSTALL = "sudo scripts/install in a checkout of this repository, or install the Debian package"
 
 
 def configuration(context: DoctorContext) -> Iterator[Finding]:
@@ -46,7 +47,7 @@ def service(context: DoctorContext) -> Iterator[Finding]:
     shown = _shown(context.unit)
     if shown.get("LoadState") != "loaded":
         words = f"runs (process {context.daemon})" if context.daemon else "does not run"
-        yield Finding(Level.NOTE, "service", f"the daemon {words}, not as a service", "", "scripts/install sets it up")
+        yield Finding(Level.NOTE, "service", f"the daemon {words}, not as a service", "", INSTALL)
         return
     active = f"{shown.get('ActiveState')} ({shown.get('SubState')})"
     restarts = int(shown.get("NRestarts", "0") or 0)

@@ -6,27 +6,27 @@ configuration as well. Errors name file, line, key, value and rule.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.core.compat import tomllib
-from edge.core.credentials import mask_credentials
 from edge.core.errors import SettingsError
+from edge.core.settings.broken_rules import rule
 from edge.core.settings.locations import Location, line_of, locate
 from edge.core.settings.schema import Settings
 from edge.core.storage import keys as vault_keys
 from edge.core.storage.files import expanded
+from edge.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
 
+TWICE = "twice"
+"""in tomllib's message about a section with two headers"""
 SYSTEM_FILE = Path("/etc/edge/edge.toml")
 PREFIX, NESTED = "EDGE_", "__"
 CREDENTIALS = {
@@ -38,7 +38,6 @@ CREDENTIALS = {
     "sync-key": ("sync", "key"),
 }
 """name of a systemd credential -> the setting it fills, where the file and the environment leave it empty"""
-SECRET = re.compile(r"password|secret|token|key|webhook", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         document: dict[str, Any] = tomllib.loads(text)
         return document
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"configuration {path}: not TOML: {error}", "correct the line named above") from error
+        twice = TWICE in str(error)
+        hint = "give each section one header, with all its keys below it" if twice else "correct the line named above"
+        raise SettingsError(f"configuration {path}: not TOML: {error}", hint) from error
     except RecursionError as error:
         raise SettingsError(f"configuration {path}: nested too deeply", "write the file by hand") from error
 
@@ -156,7 +157,8 @@ def _environment() -> dict[str, Any]:
         section, nested, _ = name.upper().removeprefix(PREFIX).partition(NESTED)
         if name.upper().startswith(PREFIX) and nested and section.lower() not in Settings.model_fields:
             raise SettingsError(
-                f"environment {name}: there is no section {section.lower()!r}",
+                f"environment {name}: there is no section {section.lower()!r}"
+                f"{did_you_mean(section.lower(), Settings.model_fields)}",
                 f"expected one of {', '.join(Settings.model_fields)}",
             )
 
@@ -218,48 +220,12 @@ def _explained(
         else:
             line = line_of(location, lines)
             where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
-        rules.setdefault(f"{where}{key(location)}", _rule(detail, location))
-    broken = [f"{place}: {rule}" for place, rule in rules.items()]
+        rules.setdefault(f"{where}{key(location)}", rule(detail, location))
+    broken = [f"{place}: {words}" for place, words in rules.items()]
     return SettingsError(
         broken[0] if len(broken) == 1 else "\n  ".join([f"{len(broken)} settings break a rule", *broken]),
         "correct it; edge config schema shows every setting and its rule",
     )
-
-
-def _rule(detail: ErrorDetails, location: Location) -> str:
-    if detail["type"] == "extra_forbidden":
-        return _unknown(location)  # without its value, which may be a password whose key is misspelled
-    rule = detail["msg"].removeprefix("Value error, ")
-    value = detail["input"]
-    if detail["type"] == "tuple_type":
-        rule = f"expected a list of tables, [[{key(location)}]]" if isinstance(value, dict) else "expected a list"
-    secret = any(SECRET.search(str(part)) for part in location)
-    return (
-        rule
-        if secret or isinstance(value, dict | list | tuple)
-        else f"{rule} (got {mask_credentials(repr(value))[:200]})"
-    )
-
-
-def _unknown(location: Location) -> str:
-    """What is wrong with a key that no section has: misplaced, or misspelled."""
-    name = str(location[-1])
-    if len(location) > 1 and name in Settings.model_fields:
-        return f"unknown setting; [{name}] is a section of its own: move it above [[cameras]]"
-    near = difflib.get_close_matches(name, _names_beside(location), n=1)
-    return f"unknown setting{f', did you mean {near[0]!r}?' if near else ''}"
-
-
-def _names_beside(location: Location) -> list[str]:
-    """The settings that the table around a key has."""
-    model: Any = Settings
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        field = getattr(model, "model_fields", {}).get(part)
-        kinds = [field.annotation, *typing.get_args(field.annotation)] if field else []
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
-    return list(getattr(model, "model_fields", {}))
 
 
 def _existing(location: Location, values: Any) -> Iterator[str | int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.core.storage import layout
+from edge.core.suggestions import did_you_mean
 from edge.recognition.store import annoy_index as indexes
 from edge.recognition.store import collection_row as own_row
 from edge.recognition.store import face_rows
@@ -74,9 +75,8 @@ class Collections:
     def get(self, name: str) -> Collection:
         """The collection of this name. Raises NotFoundError."""
         if name not in self:
-            raise NotFoundError(
-                f"collection {name!r} does not exist", f"edge collection create {name}, or edge collection list"
-            )
+            words = f"collection {name!r} does not exist{did_you_mean(name, self.names())}"
+            raise NotFoundError(words, f"edge collection create {name}, or edge collection list")
         with self._lock:
             if name not in self._open:
                 self._open[name] = Collection(name, self.store, self._indexes, self._settings, self._maintain)
