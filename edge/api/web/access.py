@@ -188,7 +188,8 @@ class AccessControl:
             return said(401, "log in first", "POST the token to /page/login, or send it as a bearer token")
         if RANK[visitor.role] < RANK[role]:
             return said(403, f"the role {visitor.role!r} may not do this", f"log in with the role {role!r} or higher")
-        request.scope["edge.who"] = visitor.name
+        named = visitor.name if visitor.name in (OWNER, LOCAL) else f"{visitor.name} ({visitor.role})"
+        request.scope["edge.who"] = named
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -236,6 +237,12 @@ def _is_local(request: Request, host: str) -> bool:
     name = _hostname(host)
     to_itself = name == "localhost" or bool((address := _address(name)) and address.is_loopback)
     return client is not None and client.is_loopback and to_itself and not forwarded
+
+
+def visitor_of(request: Request) -> str:
+    """Who asks, for the record of changes: the name of the token, with the role where that may differ."""
+    name: str = request.scope.get("edge.who", "")
+    return name
 
 
 def said(status: int, error: str, hint: str = "") -> Response:

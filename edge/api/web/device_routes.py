@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from edge.api.web.access import said
+from edge.api.web.access import said, visitor_of
 from edge.api.web.history_routes import HistoryRoutes
 from edge.core.credentials import mask_credentials
 from edge.core.settings.schema import Settings
@@ -84,7 +84,7 @@ class DeviceRoutes:
         """``POST /page/device/ACTION``: ``restart``, ``update`` or ``rollback``."""
         from starlette.responses import JSONResponse
 
-        action, who = request.path_params["action"], request.scope.get("edge.who", "")
+        action, who = request.path_params["action"], visitor_of(request)
         if action == "restart":
             if self.restart is None:
                 return said(409, "nothing can be restarted here: no daemon runs", "systemctl restart edge")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from edge.api.http import bodies
 from edge.api.http.bodies import body
 from edge.api.web import enrollment_preview as looks
-from edge.api.web.access import said
+from edge.api.web.access import said, visitor_of
+from edge.api.web.history_routes import HistoryRoutes
 from edge.core import subjects
 from edge.core.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.imaging import image as pictures
@@ -57,7 +58,7 @@ class _Told:
 class EnrollmentRoutes:
     """Only the lane's one thread touches the models. ``latest``: the newest frame of a camera."""
 
-    def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
+    def __init__(self, settings: Settings, state: Path, collections: Collections, history: HistoryRoutes) -> None:
         self.queue: WorkQueue | None = None
         self.models: ModelPool | None = None
         """of the lane's thread"""
@@ -65,7 +66,7 @@ class EnrollmentRoutes:
         # the cameras' interpreters are theirs; these take one core at most, and are loaded when first asked for
         models = settings.models.model_copy(update={"threads": 1})
         self._settings = settings.model_copy(update={"models": models})
-        self._state, self._collections = state, collections
+        self._state, self._collections, self._history = state, collections, history
         self._finders: dict[str, finder.FaceExtractor] = {}
         self._looks = looks.EnrollmentPreviews()
         self._rejections = RejectionIndex(state)
@@ -83,7 +84,7 @@ class EnrollmentRoutes:
             name, label = self._named(request)
             subject = subjects.checked(request.query_params.get("subject", ""))
             data = await body(request, MOST_BYTES)
-            return lambda: self._enroll(name, label, subject, data)
+            return lambda: self._noted(request, subject, self._enroll(name, label, subject, data))
 
         return await self._answered(work)
 
@@ -107,7 +108,7 @@ class EnrollmentRoutes:
             subject = subjects.checked(request.query_params.get("subject", ""))
             word, force = request.path_params["word"], request.query_params.get("force") == "1"
             number = request.query_params.get("face", "0")
-            return lambda: self._enroll_look(word, number, subject, force)
+            return lambda: self._noted(request, subject, self._enroll_look(word, number, subject, force))
 
         return await self._answered(work)
 
@@ -123,6 +124,12 @@ class EnrollmentRoutes:
             return lambda: self._compare(subject, wanted)
 
         return await self._answered(work)
+
+    def _noted(self, request: Request, subject: str, told: _Told) -> _Told:
+        """Record who enrolled a subject, where a face was added."""
+        if told.document.get("status") == "added":
+            self._history.note(visitor_of(request), "enroll", subject)
+        return told
 
     async def _answered(self, prepare: Callable[[], Any]) -> Response:
         from starlette.responses import JSONResponse

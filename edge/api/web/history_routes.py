@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.api.web.access import visitor_of
 from edge.api.web.responses import in_thread, jpeg
 from edge.core.errors import InputError, NotFoundError
 from edge.core.settings.schema import Settings
@@ -72,12 +73,13 @@ class HistoryRoutes:
 
     async def deleted(self, request: Request) -> Response:
         """``POST /page/history/ID/delete``."""
-        number = request.path_params["number"]
-        return await in_thread(lambda: self._deleted(number))
+        number, who = request.path_params["number"], visitor_of(request)
+        return await in_thread(lambda: self._deleted(number, who))
 
-    async def cleared(self, request: Request) -> Response:  # noqa: ARG002
+    async def cleared(self, request: Request) -> Response:
         """``POST /page/history/clear``: delete every appearance."""
-        return await in_thread(lambda: {"deleted": self._needed().clear()})
+        who = visitor_of(request)
+        return await in_thread(lambda: self._cleared(who))
 
     async def changes(self, request: Request) -> Response:  # noqa: ARG002
         """``GET /page/history/changes``: who changed what, the newest first."""
@@ -124,9 +126,15 @@ class HistoryRoutes:
             "parts": [{"camera": camera, "part": part, "count": n, "known": k} for camera, part, n, k in parts],
         }
 
-    def _deleted(self, number: int) -> dict[str, Any]:
+    def _deleted(self, number: int, who: str) -> dict[str, Any]:
         self._needed().delete(number)
+        self.note(who, "history: deleted")
         return {"ok": True}
+
+    def _cleared(self, who: str) -> dict[str, Any]:
+        deleted = self._needed().clear()
+        self.note(who, "history: deleted all")
+        return {"deleted": deleted}
 
     def _changes(self) -> dict[str, Any]:
         store = self.store()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.api.http import bodies
+from edge.api.web.access import visitor_of
 from edge.api.web.history_routes import HistoryRoutes
 from edge.api.web.responses import in_thread
 from edge.core import subjects
@@ -71,7 +72,7 @@ class PeopleRoutes:
     async def changed(self, request: Request) -> Response:
         """``POST /page/people/COLLECTION/ACTION``: ``{"subject", ...}``; actions are those of ``ACTIONS``."""
         name, action = request.path_params["collection"], request.path_params["action"]
-        who = request.scope.get("edge.who", "")
+        who = visitor_of(request)
 
         async def work() -> Callable[[], dict[str, Any]]:
             document = await bodies.document(request)
@@ -92,7 +93,7 @@ class PeopleRoutes:
     async def named(self, request: Request) -> Response:
         """``POST /page/strangers/NAME``: ``{"subject", "force"}``; its looks become faces of the subject."""
         name, document = request.path_params["name"], await bodies.document(request)
-        who = request.scope.get("edge.who", "")
+        who = visitor_of(request)
         return await in_thread(lambda: self._named(name, document, who))
 
     def _listed(self, name: str, query: QueryParams) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies
 from edge.api.web import box_corrections
-from edge.api.web.access import said
+from edge.api.web.access import said, visitor_of
+from edge.api.web.history_routes import HistoryRoutes
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.settings.schema import Settings
 from edge.labels.store import Labels
@@ -51,8 +52,8 @@ ABOUT = ("confirm", "reject")
 class ReviewRoutes:
     """One at a time touches the queue. The file of the queue is made only where the settings want one."""
 
-    def __init__(self, settings: Settings, state: Path, collections: Collections) -> None:
-        self._settings, self._state, self._collections = settings, state, collections
+    def __init__(self, settings: Settings, state: Path, collections: Collections, history: HistoryRoutes) -> None:
+        self._settings, self._state, self._collections, self._history = settings, state, collections, history
         self._lock = threading.Lock()
         self._queue: ReviewQueue | None = None
         self._portraits: FaceCropStore | None = None
@@ -102,7 +103,8 @@ class ReviewRoutes:
             given = _given(await bodies.document(request))
         except InputError as error:
             return said(400, error.message, error.hint)
-        return await self._in_thread(lambda: {"outcomes": [self._answer(**one) for one in given]})
+        who = visitor_of(request)
+        return await self._in_thread(lambda: {"outcomes": [self._answer(**one, who=who) for one in given]})
 
     async def undone(self, request: Request) -> Response:
         """``POST /page/review/undo``: ``{"ids": [...]}``; the questions that wait again come back."""
@@ -110,12 +112,13 @@ class ReviewRoutes:
             numbers = bodies.numbers((await bodies.document(request)).get("ids"), MOST_ANSWERS)
         except InputError as error:
             return said(400, error.message, error.hint)
-        return await self._in_thread(lambda: {"outcomes": [self._undo(number) for number in numbers]})
+        who = visitor_of(request)
+        return await self._in_thread(lambda: {"outcomes": [self._undo(number, who) for number in numbers]})
 
     async def split(self, request: Request) -> Response:
         """``POST /page/review/ID/split``: a look shows another face than the others of its question."""
-        number = request.path_params["number"]
-        return await self._in_thread(lambda: self._split(number))
+        number, who = request.path_params["number"], visitor_of(request)
+        return await self._in_thread(lambda: self._split(number, who))
 
     async def picture_of_boxes(self, request: Request) -> Response:
         """``GET /page/review/ID/boxes.jpg``: the whole picture that a question is about a region of."""
@@ -133,7 +136,8 @@ class ReviewRoutes:
             boxes = box_corrections.given(await bodies.document(request))
         except InputError as error:
             return said(400, error.message, error.hint)
-        return await self._in_thread(lambda: self._correct(number, boxes))
+        who = visitor_of(request)
+        return await self._in_thread(lambda: self._correct(number, boxes, who))
 
     async def deleted(self, request: Request) -> Response:
         """``POST /page/review/delete``: every question, and with ``{"answered": true}`` what was said as well."""
@@ -141,9 +145,8 @@ class ReviewRoutes:
             also = (await bodies.document(request)).get("answered") is True
         except InputError as error:
             return said(400, error.message, error.hint)
-        return await self._in_thread(
-            lambda: {"deleted": self._queue.clear(also) if self._opened() and self._queue else 0}
-        )
+        who = visitor_of(request)
+        return await self._in_thread(lambda: self._clear(also, who))
 
     async def _in_thread(self, work: Callable[[], dict[str, Any]]) -> Response:
         from starlette.responses import JSONResponse
@@ -242,11 +245,17 @@ class ReviewRoutes:
             "match_likeness": round(now.needed, 1) if now.needed else None,
         }  # fmt: skip
 
-    def _split(self, number: int) -> dict[str, Any]:
+    def _clear(self, also: bool, who: str) -> dict[str, Any]:
+        deleted = self._queue.clear(also) if self._opened() and self._queue else 0
+        self._history.note(who, "review: deleted all")
+        return {"deleted": deleted}
+
+    def _split(self, number: int, who: str) -> dict[str, Any]:
         try:
             self._needed().split(number)
         except NotFoundError as error:
             return {"ok": False, "error": error.message, "try": error.hint}
+        self._history.note(who, "review: split")
         return {"ok": True}
 
     def _boxed(self, number: int) -> ReviewPicture:
@@ -258,10 +267,12 @@ class ReviewRoutes:
     def _known_labels(self, number: int) -> list[str]:
         return self._labels(self._needed().get(number).version)
 
-    def _correct(self, number: int, boxes: Sequence[Annotation]) -> dict[str, Any]:
+    def _correct(self, number: int, boxes: Sequence[Annotation], who: str) -> dict[str, Any]:
         if number >= bodies.LARGEST:
             raise NotFoundError(f"there is no question {number}", "reload the page")
-        return {"answered": self._applying().correct(number, boxes)}
+        answered = self._applying().correct(number, boxes)
+        self._history.note(who, "review: boxes")
+        return {"answered": answered}
 
     def _labels(self, version: str) -> list[str]:
         """The labels of a version of custom labels, to choose from; none where it is gone."""
@@ -272,7 +283,7 @@ class ReviewRoutes:
         except (EdgeError, ValueError):
             return []
 
-    def _answer(self, number: int, answer: str, subject: str, force: bool) -> dict[str, Any]:
+    def _answer(self, number: int, answer: str, subject: str, force: bool, who: str) -> dict[str, Any]:
         try:
             self._needed().get(number)
         except NotFoundError:
@@ -283,13 +294,15 @@ class ReviewRoutes:
             return {"id": number, "ok": False, "code": "refused", "error": _plain(error.message, number)}
         except EdgeError as error:
             return {"id": number, "ok": False, "code": "failed", "error": error.message, "try": error.hint}
+        self._history.note(who, f"review: {answer}", named or subject or None)
         return {"id": number, "ok": True, "answer": answer, "subject": named}
 
-    def _undo(self, number: int) -> dict[str, Any]:
+    def _undo(self, number: int, who: str) -> dict[str, Any]:
         try:
             doubt = self._applying().undo(number)
         except EdgeError as error:
             return {"id": number, "ok": False, "code": "gone", "error": error.message, "try": error.hint}
+        self._history.note(who, "review: undo")
         return {"id": number, "ok": True, "question": self._documents([doubt])[0]}
 
 

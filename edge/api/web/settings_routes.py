@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies
 from edge.api.web import settings_file
-from edge.api.web.access import said
+from edge.api.web.access import said, visitor_of
 from edge.api.web.history_routes import DAY, HistoryRoutes, appearance_document
 from edge.api.web.responses import in_thread
 from edge.api.web.settings_file import MAX_DEPTH, SettingChange, SettingsFile
@@ -53,12 +53,12 @@ class SettingsRoutes:
 
     async def applied(self, request: Request) -> Response:
         """``POST /page/settings/apply``: the same, written and taken over."""
-        who = request.scope.get("edge.who", "")
+        who = visitor_of(request)
         return await self._with_changes(request, lambda base, changes: self._applied(base, changes, who))
 
     async def undone(self, request: Request) -> Response:
         """``POST /page/settings/undo``: the file as it was before the last change."""
-        who = request.scope.get("edge.who", "")
+        who = visitor_of(request)
         return await in_thread(lambda: self._undone(who))
 
     async def thresholds(self, request: Request) -> Response:

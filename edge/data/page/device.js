@@ -25,11 +25,28 @@ async function log() {
   $("device-log").replaceChildren(...lines.slice().reverse().map(({ time, level, text }) => make("li", level, "", make("time", "", dates.clock.format(time * 1000)), make("span", "", text))));
 }
 
+const WHAT = {
+  settings: "settings changed", "settings: undo": "the last change of the settings undone", enroll: "enrolled", rename: "renamed",
+  "delete-face": "a face deleted", erase: "a subject erased", "name a stranger": "a stranger named", restart: "restarted",
+  update: "updated to the newest release", rollback: "rolled back", "history: deleted": "an appearance deleted",
+  "history: deleted all": "the history deleted", "review: confirm": "confirmed", "review: rename": "another name given",
+  "review: new": "enrolled as new", "review: reject": "a name rejected", "review: discard": "a question discarded",
+  "review: undo": "an answer undone", "review: split": "a look made a question by itself", "review: boxes": "boxes corrected",
+  "review: deleted all": "all questions deleted",
+};
+
+/** A change in words; ``settings: mqtt, log`` names the sections as well. */
+function whatOf(what) {
+  if (what in WHAT) return t(WHAT[what]);
+  const [head, more] = what.split(": ");
+  return more && head in WHAT ? `${t(WHAT[head])}: ${more}` : what;
+}
+
 async function changes() {
   const answer = await ask("page/history/changes").catch(() => null);
   if (!answer?.ok) return;
   const said = await answer.json();
-  const lines = said.changes.map((one) => make("li", "", "", make("time", "", dates.moment.format(one.time * 1000)), make("span", "", [one.who, one.what, one.subject].filter(Boolean).join(" · "))));
+  const lines = said.changes.map((one) => make("li", "", "", make("time", "", dates.moment.format(one.time * 1000)), make("span", "", [one.who === "local" ? t("this machine") : one.who, whatOf(one.what), one.subject].filter(Boolean).join(" · "))));
   $("device-changes").replaceChildren(...(lines.length ? lines : [make("li", "none", t("Nothing was changed here yet."))]));
 }
 

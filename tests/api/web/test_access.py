@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rigs.page import ELSEWHERE, MARK, Served, served
+from rigs.page import ELSEWHERE, MARK, Served, asked, enrolled, served
+
+from edge.core.settings.services import HistorySettings
+from edge.pipeline.history import Appearance, HistoryStore
 
 TOKENS = {"owner": "t0ken-of-the-owner", "lou": "l00k-only-secret", "rev": "rev1ew-only-secret"}
 USERS = {"lou": {"token": TOKENS["lou"]}, "rev": {"token": TOKENS["rev"], "role": "review"}}
@@ -77,3 +80,29 @@ def test_what_changed_is_recorded_with_who_did_it(page: Served) -> None:
 def test_updates_that_are_not_set_up_say_so(page: Served) -> None:
     assert as_user(page, "owner", "POST", "/page/device/update") == 409
     assert as_user(page, "owner", "POST", "/page/device/fly") == 404
+
+
+def test_every_change_is_recorded_with_who_made_it(tmp_path: Path) -> None:
+    users = {"kim": {"token": "kims-token", "role": "review"}, "lee": {"token": "lees-token", "role": "manage"}}
+    kim, lee = ({"Authorization": f"Bearer {one}s-token"} for one in ("kim", "lee"))
+    asked(tmp_path, 3)
+    store = HistoryStore(tmp_path, HistorySettings())
+    store.put([Appearance(str(n), "door", "face", float(n)) for n in range(2)])
+    store.close()
+    with served(tmp_path, page={"users": users}, review={"enabled": True}) as page:
+        enrolled(page.collections)
+        answers = [{"id": 1, "answer": "confirm", "subject": "alice"}, {"id": 2, "answer": "discard"}]
+        assert page.post("/page/review/answers", {"answers": answers}, **kim)[0] == 200
+        assert page.post("/page/review/undo", {"ids": [2]}, **kim)[0] == 200
+        assert page.post("/page/history/1/delete", **lee)[0] == 200
+        assert page.post("/page/history/clear", **lee)[0] == 200
+        assert page.post("/page/review/delete", {}, **lee)[0] == 200
+        told = json.loads(page.ask("GET", "/page/history/changes", **lee)[2])["changes"]
+    assert [(one["who"], one["what"], one["subject"]) for one in reversed(told)] == [
+        ("kim (review)", "review: confirm", "alice"),
+        ("kim (review)", "review: discard", None),
+        ("kim (review)", "review: undo", None),
+        ("lee (manage)", "history: deleted", None),
+        ("lee (manage)", "history: deleted all", None),
+        ("lee (manage)", "review: deleted all", None),
+    ]

@@ -73,6 +73,8 @@ def test_what_was_looked_at_is_what_is_enrolled_once(page: Served) -> None:
         page.ask("POST", "/page/collections/faces/faces?subject=Eileen%20Collins", OTHER.read_bytes(), **MARK)[2]
     )
     assert uploaded["status"] == "already_there", "the same picture is the same face, whichever way it came"
+    changes = [(one["who"], one["what"], one["subject"]) for one in page.get("/page/history/changes")["changes"]]
+    assert changes == [("local", "enroll", "Eileen Collins")]
 
 
 def test_somebody_who_is_enrolled_under_another_name_is_noticed(page: Served) -> None:
