@@ -1,6 +1,6 @@
 /** What all views use: elements, requests, words. */
 
-import { language, plural, t } from "./words.js";
+import { language, plural, t, told } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 export const hooks = { login() {} }; // what happens where the device asks for a login
@@ -44,7 +44,9 @@ export async function post(address, body) {
   };
   try {
     const answer = await ask(address, options);
-    return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
+    const said = await answer.json();
+    if (said.error) Object.assign(said, { error: told(said.error), try: told(said.try) });
+    return { ok: answer.ok, status: answer.status, ...said };
   } catch {
     return { ok: false, status: 0, error: t("the device did not answer"), try: t("check that it is on, and try again") };
   }
@@ -53,7 +55,7 @@ export async function post(address, body) {
 export const path = (...parts) => `page/${parts.map(encodeURIComponent).join("/")}`;
 
 /** An error with what to try. */
-export const words = (said) => (said.try ? `${said.error}: ${said.try}` : said.error);
+export const words = (said) => (said.try ? `${told(said.error)}: ${told(said.try)}` : told(said.error));
 
 /** Children anew, but only where what they say has changed: screen readers and selections stay undisturbed. */
 export function fill(parent, things, build) {

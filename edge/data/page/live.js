@@ -1,7 +1,7 @@
 /** Cameras, who is there, what happens, how the device does. */
 
 import { $, ask, dates, faces as facesOf, fill, make, named } from "./common.js";
-import { t } from "./words.js";
+import { t, told } from "./words.js";
 
 const MOST_EVENTS = 200; // lines in the list: older ones go
 const PATIENCE = 8000; // milliseconds that a picture may take
@@ -157,7 +157,7 @@ export function lose() {
 export function brokerProblem({ broker, outbox }) {
   if (["off", "set", "online", "connecting"].includes(broker.state)) return "";
   const waiting = outbox.waiting ? t(" {n} events wait.", { n: outbox.waiting }) : "";
-  return t("Broker: {state}.", { state: t(BROKER[broker.state] ?? broker.state) }) + (broker.try ? ` ${broker.try}.` : "") + waiting;
+  return t("Broker: {state}.", { state: t(BROKER[broker.state] ?? broker.state) }) + (broker.try ? ` ${told(broker.try)}.` : "") + waiting;
 }
 
 export function run() {

@@ -91,7 +91,7 @@ async function look() {
     }
     const answer = await ask("page/state", { signal });
     if (answer.status === 401) return;
-    if (!answer.ok) return say((await answer.json()).error, "off");
+    if (!answer.ok) return say(texts.told((await answer.json()).error), "off");
     document.body.classList.remove("lost");
     const first = $("main").hidden;
     $("login").hidden = true;
@@ -119,7 +119,7 @@ async function login(submitted) {
     method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify({ token: $("token").value }),
   }).catch(() => null);
   if (!answer?.ok) {
-    $("login-error").textContent = answer ? (await answer.json()).error : t("the device does not answer");
+    $("login-error").textContent = answer ? texts.told((await answer.json()).error) : t("the device does not answer");
     return;
   }
   $("token").value = "";

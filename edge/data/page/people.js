@@ -3,7 +3,7 @@
 import { $, button, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
 import { View } from "./live.js";
 import { NameField, forgetNames } from "./names.js";
-import { plural, t } from "./words.js";
+import { plural, t, told } from "./words.js";
 
 const GRADES = [[0.75, "good"], [0.5, "fair"], [0, "poor"]]; // quality from which
 const TALLEST = 20; // rem of a picture that was taken
@@ -103,7 +103,8 @@ function draw(card) {
   card.element.replaceChildren(...parts);
 }
 
-const problem = (said) => make("p", "error", `${said.error[0].toUpperCase()}${said.error.slice(1)}.`, ...(said.try ? [make("small", "", ` ${said.try[0].toUpperCase()}${said.try.slice(1)}.`)] : []));
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+const problem = (said) => make("p", "error", sentence(told(said.error)), ...(said.try ? [make("small", "", ` ${sentence(told(said.try))}`)] : []));
 
 /** The picture as it was taken, each face of it a button. */
 function still(card) {

@@ -15,6 +15,20 @@ export function t(text, values = {}) {
   return (table[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+let patterns = null; // of the texts with numbered values, the longest text first
+
+/** A text of the device, which speaks English: by the table, whole or with values at ``{1}``, ``{2}``; else as it is. */
+export function told(text) {
+  if (!text || text in table) return t(text);
+  patterns ??= Object.keys(table).filter((key) => key.includes("{1}")).sort((one, other) => other.length - one.length)
+    .map((key) => [key, new RegExp(`^${key.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\d\}/g, "(.+)")}$`)]);
+  for (const [key, pattern] of patterns) {
+    const found = pattern.exec(text);
+    if (found) return t(key, Object.fromEntries(found.slice(1).map((value, index) => [index + 1, table[value] ?? value])));
+  }
+  return text;
+}
+
 /** ``{n}`` of something: one text for 1, the other for any other number. */
 export const plural = (n, one, many, values = {}) => t(n === 1 ? one : many, { n: n.toLocaleString(language()), ...values });
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 import edge
+from edge.api.web.texts import FROM_CAMERA, FROM_FILE
+from edge.mqtt.link_state import HINTS as LINK_HINTS
+from edge.recognition.enrollment import HINTS
 
+PACKAGE = Path(edge.__file__).parent
+FOR_PROGRAMS = {
+    "POST the token to /page/login, or send it as a bearer token",
+    "answers: expected a list of 1 to {1}",
+    "service: expected an http address",
+    "the header {1}: 1 is missing",
+    "boxes: expected a list of at most {1}",
+}
+"""said to programs that send what no script of ours does"""
 PAGE = Path(edge.__file__).parent / "data/page"
 LANGUAGES = ("en", "de", "ja")
 STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -107,6 +121,37 @@ def test_no_text_stands_outside_the_languages() -> None:
     assert outside == []
 
 
+def errors(path: str) -> Iterator[str]:
+    """What a module says where something fails, and what to try; values stand as ``{1}``, ``{2}``."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            said = node.args[1:] if name == "said" else node.args[:2] if name.endswith("Error") else []
+            texts_of = [text for one in said if (text := template(one))]
+            if "use the page" not in texts_of:  # else it is for programs: no script of ours sends that
+                yield from texts_of
+
+
+def template(node: ast.expr) -> str:
+    """A text as the table has it; empty for what is no text, or nothing but values."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    text, number = "", 0
+    for part in parts:
+        number += isinstance(part, ast.FormattedValue)
+        literal = part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else ""
+        text += f"{{{number}}}" if isinstance(part, ast.FormattedValue) else literal
+    return text if re.search(r"[a-z]{2}", re.sub(r"\{\d\}", "", text)) else ""
+
+
+def test_every_error_of_the_page_stands_in_the_languages() -> None:
+    modules = [f"api/web/{file.name}" for file in sorted((PACKAGE / "api/web").glob("*.py"))]
+    found = {text for path in (*modules, "pipeline/history.py", "sources/onvif.py") for text in errors(path)}
+    found |= {re.sub(r"\{\w+\}", "{1}", text) for text in HINTS.values()}
+    found |= {*FROM_CAMERA.values(), *FROM_FILE.values(), *LINK_HINTS.values()}
+    assert len(found) > 100
+    assert sorted(found - texts("en").keys() - FOR_PROGRAMS) == []
+
+
 @pytest.mark.parametrize("language", ["de", "ja"])
 def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_path: Path) -> None:
     from rigs.browser import browsing
@@ -122,5 +167,8 @@ def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_pat
         browser.until(f"document.documentElement.lang === '{language}'")
         browser.until(f"document.querySelector('#browser-title').textContent === {json.dumps(wanted['This browser'])}")
         browser.until("!document.querySelector('#main').hidden")
+        said = "there is no camera 'yard'"
+        told = f"import('/page/words.js').then((words) => words.told({json.dumps(said)}))"
+        assert browser.js(told) == wanted["there is no camera {1}"].replace("{1}", "'yard'")
         assert browser.accessibility() == []
         assert browser.js("document.documentElement.scrollWidth <= innerWidth")
