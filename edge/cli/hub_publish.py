@@ -22,7 +22,7 @@ keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline ke
 
 
 def publisher_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> ReleasePublisher:
-    """The desk of the hub that the command line or the configuration names."""
+    """The publisher of the hub that the command line or the configuration names."""
     from edge.core import plugins as extras
     from edge.core.settings import loader as config
     from edge.hub.publishing.publisher import ReleasePublisher

@@ -1,4 +1,4 @@
-"""What the standard library of Python 3.10 (JetPack 6) lacks. Timeouts of asyncio are chosen where they are used."""
+"""Backports for Python 3.10 (JetPack 6). Timeouts of asyncio are chosen where they are used."""
 
 from __future__ import annotations
 

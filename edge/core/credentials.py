@@ -32,13 +32,13 @@ _PAIR = re.compile(rf"\b((?:{_NAMES})=)(?!\*\*\*)[^&\s]+?(?=['\"),;\]}}>]*(?:[&\
 _HEADER = re.compile(r"(\bauthorization['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", re.IGNORECASE)
 
 _known: OrderedDict[str, str] = OrderedDict()
-"""text that gives a credential away -> what is printed in its place"""
+"""pattern of a credential in text -> its replacement"""
 _known_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class AddressParts:
-    """An address, taken apart as people write it: a password may hold any character."""
+    """The parts of an address; a password may hold any character."""
 
     scheme: str
     """with ``://``; empty where the text is no address"""

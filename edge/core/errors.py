@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by what to do next.
+"""Errors, by what to do about them.
 
 EdgeError                 has a message (what was expected, what came, where) and a hint (what to try)
 ├── SettingsError         the configuration breaks a rule
@@ -25,7 +25,7 @@ from edge.core.credentials import mask_credentials
 
 
 class EdgeError(Exception):
-    """An error that explains itself.
+    """An error with a hint.
 
     ``message`` says what was expected, what came and where; ``hint`` what to try, an imperative sentence. Both are
     masked: errors reach logs, pages, topics and bug reports.
@@ -73,7 +73,7 @@ class StoreError(EdgeError):
 
 
 class TrustError(EdgeError):
-    """What was fetched is not what its owner signed: an alarm, and nothing to try again soon."""
+    """A fetched file has no valid signature of its owner: an alarm, not to be retried soon."""
 
 
 class ReleaseError(EdgeError):
@@ -105,4 +105,4 @@ class ClockError(TransientError):
 
 
 class BusyError(TransientError):
-    """More work than fits."""
+    """Too much work is pending."""

@@ -68,7 +68,7 @@ EXTRAS = {
     "hub": ("tuf", "securesystemslib"),
     "heic": ("pillow_heif",),
 }
-"""what an extra of ours must have brought"""
+"""packages of each extra of this package"""
 
 
 def want(extra: str, what: str) -> None:

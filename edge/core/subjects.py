@@ -1,4 +1,4 @@
-"""Names of subjects: the rule for them, as they become parts of messages, folders and tables; and being without."""
+"""Names of subjects: the rule for them, as they become parts of messages, folders and tables."""
 
 from __future__ import annotations
 

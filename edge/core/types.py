@@ -1,4 +1,4 @@
-"""The words of the package, as dataclasses with units.
+"""Domain types of the package, as dataclasses with units.
 
 frame       one picture of a camera at one moment
 detection   a box with a label and a score, found by a detector in one frame
@@ -68,7 +68,7 @@ class Box:
 
     @property
     def bottom_center(self) -> Point:
-        """Where the thing stands: the point that enters a zone."""
+        """The bottom center: the point that enters a zone."""
         return Point((self.left + self.right) / 2, self.bottom)
 
     def intersection(self, other: Box) -> float:
@@ -171,7 +171,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How much a crop is worth embedding."""
+    """Quality of a crop, and whether it is worth embedding."""
 
     score: float
     """0 (useless) .. 1 (frontal, sharp, large)"""
@@ -239,7 +239,7 @@ class Match:
 
 
 class IdentityState(StrEnum):
-    """What is known of whose track it is."""
+    """State of the identity of a track."""
 
     PENDING = "pending"
     KNOWN = "known"
@@ -250,7 +250,7 @@ class IdentityState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose track it is, as far as the votes say."""
+    """Identity of a track, by its votes."""
 
     state: IdentityState = IdentityState.PENDING
     subject: str | None = None
@@ -269,13 +269,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class CustomLabel:
-    """What a version of custom labels says that a track, or a whole picture, shows."""
+    """A label that a version of custom labels gives to a track or a whole picture."""
 
     name: str
     score: float
     """probability, 0..1"""
     version: str
-    """which version says so: ``helmets/3``"""
+    """name and number of the version: ``helmets/3``"""
 
 
 @dataclass(slots=True)
@@ -323,7 +323,7 @@ EventType = Literal["new", "update", "end"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is reported of a track. Sequence, epoch and id are given by the outbox."""
+    """A reported change of a track. The outbox assigns sequence, epoch and id."""
 
     type: EventType
     camera: str

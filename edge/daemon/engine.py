@@ -38,7 +38,7 @@ IDLE = 1.0
 OPENING = 120.0
 """seconds that the opening of a camera may take more than a frame: nothing interrupts a resolver without its server"""
 PATIENCE = 0.5
-"""seconds between two looks at ``stop`` of a stored source that waits for the inference thread"""
+"""seconds between two checks at ``stop`` of a stored source that waits for the inference thread"""
 JOIN = 15.0
 """seconds to wait for a thread at the end"""
 
@@ -154,7 +154,7 @@ class Engine:
             one.pipeline.model_set = model_set
 
     def shed(self, shed: ShedLevel) -> None:
-        """From each camera's next frame on, do without this."""
+        """Apply load shedding from each camera's next frame on."""
         self._shed = shed
         for one in self._watched.values():
             one.pipeline.frame_gate.shed = shed if one.camera.realtime else NOTHING

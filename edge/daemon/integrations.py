@@ -38,7 +38,7 @@ BIRTH_SECONDS = 5.0
 ANNOUNCED = layout.HOMEASSISTANT.name
 """in the state folder: what Home Assistant was told"""
 LOOK_SECONDS = 30.0
-"""between two looks at who is in the collections"""
+"""between two checks at who is in the collections"""
 MOST_WAITING = 1000
 
 

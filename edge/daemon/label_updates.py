@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
-"""seconds between two looks"""
+"""seconds between two checks"""
 
 
 def create(context: DeviceContext) -> LabelUpdater:

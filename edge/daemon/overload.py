@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.pipeline.health import Health
 
 LOOK_SECONDS = 2.0
-"""between two looks at the board"""
+"""between two checks at the board"""
 LATELY = 10.0
 """seconds whose frames count"""
 FEWEST = 3

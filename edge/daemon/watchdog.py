@@ -31,7 +31,7 @@ class _WatchedThread:
 
 
 class Watchdog:
-    """The main thread calls ``look`` once a second or so; if it does not, nobody feeds."""
+    """The main thread calls ``look`` about once a second; without it, the watchdog is not fed."""
 
     def __init__(self, seconds: float | None = None) -> None:
         """``seconds``: how long systemd waits; None where it does not watch."""

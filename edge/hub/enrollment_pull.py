@@ -40,7 +40,7 @@ def pull(
 ) -> Pull:  # fmt: skip
     """Bring what ``device`` enrolled since the last time. ``collection``: empty for that of its faces.
 
-    Raises DeliveryError where it does not answer or refuses, ConflictError where its owner does not give it away,
+    Raises DeliveryError where it does not answer or refuses, ConflictError where its owner does not share it,
     TrustError where somebody else answers.
     """
     key = sealed.key_of(private, device)

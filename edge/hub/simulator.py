@@ -35,7 +35,7 @@ RESEND = 10.0
 """seconds without progress of the mark until everything that waits is sent again"""
 STATS_SECONDS = 30.0
 MISC_SECONDS = 2.0
-"""between two looks at keepalives"""
+"""between two checks at keepalives"""
 RESENT_AT_ONCE = 200
 SUBJECTS = ("alice", "bob", "carol", "dave", "erin")
 

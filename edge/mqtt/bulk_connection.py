@@ -21,7 +21,7 @@ READ = 256 << 10
 READS = 4
 """in a row, before what came is handed on"""
 BUSY_SECONDS = 0.02
-"""between two looks whether the receiver takes messages again"""
+"""between two checks whether the receiver takes messages again"""
 PUBLISH, PUBACK, QOS = 0x30, 0x40, 0x06
 """bits of the first byte of a packet"""
 

@@ -35,7 +35,7 @@ from edge.mqtt.topics import LONGEST, Topics
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""between two looks at a link that does not answer"""
+"""between two checks at a link that does not answer"""
 OVERHEAD = 64
 """bytes of a publish besides its topic and payload, at most"""
 

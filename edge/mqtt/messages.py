@@ -183,7 +183,7 @@ class CameraStats:
 
 @dataclass(frozen=True, slots=True)
 class ShedReport:
-    """What a device does without, because it is hot or cannot keep up."""
+    """Load shedding of a device that is hot or cannot keep up."""
 
     __pydantic_config__ = WIRE
     level: Count = 0

@@ -1,4 +1,4 @@
-"""When a track becomes an event.
+"""Event policy: which changes of tracks become events.
 
 ``new`` at the moment a track is confirmed (an identity that is decided later is an update: latency matters), is of
 the label's size and score, and has entered a required zone where one is set. ``update`` when its identity, its zones
@@ -22,7 +22,7 @@ from edge.core.settings.vision import CameraSettings, LabelSettings, TrackingSet
 from edge.core.types import Box, CustomLabel, Event, EventType, Frame, Identity, IdentityState, Track
 
 UPDATE_SPACING = 1.0
-"""seconds between two updates of a track, at least; a name given or taken back does not wait"""
+"""minimum seconds between two updates of a track; changes of the name are not delayed"""
 
 REMEMBERED = 256
 """ended tracks that are remembered, so that no event follows an end"""
@@ -32,7 +32,7 @@ Clock = Literal["synced", "unsynced"]
 
 @dataclass(frozen=True, slots=True)
 class PresentTrack:
-    """A reported track that is there now."""
+    """A reported track that is present."""
 
     track: str
     label: str

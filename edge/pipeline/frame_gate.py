@@ -1,4 +1,4 @@
-"""Whether a frame is worth a look, and which parts of it are worth a closer one."""
+"""Frame gating: whether detectors run on a frame, and on which tiles."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from edge.pipeline.tracking.stillness import View
 
 LOOK_AT_NOTHING = 5.0
-"""seconds between two looks at a still scene in which nothing is tracked"""
+"""seconds between two detections in a still scene without tracks"""
 LOOK_AT_TRACKS = 1.0
-"""seconds between two looks at a still scene with tracks: a subject that stands still stays present"""
+"""seconds between two detections in a still scene with tracks, so that resting subjects stay present"""
 
 
 class FrameGate:
-    """Of one camera. One thread at a time."""
+    """Frame gate of one camera. One thread at a time."""
 
     def __init__(self, camera: CameraSettings) -> None:
         self.shed: ShedLevel = NOTHING
         """what load shedding switches off, from the next frame on"""
         self.moving = True
-        """whether something moved in the latest frame, as far as that was looked at"""
+        """whether motion was detected in the latest frame, where motion detection is on"""
         self._masks = Masks(camera.masks) if camera.masks else None
         self._planes = MotionDetector(masks=self._masks)
         self._motion = self._planes if camera.motion else None
@@ -39,7 +39,7 @@ class FrameGate:
         self._looked = -1e9
 
     def worth(self, frame: Frame, tracks: Sequence[Track]) -> bool:
-        """Whether something moves, a track is not settled, or no detector has run for a while."""
+        """Whether detectors run: on motion, for unsettled tracks, and periodically."""
         if self._motion is None:
             return True
         seen = self._motion.look(frame)
@@ -51,7 +51,7 @@ class FrameGate:
         return self.moving or due or unsettled
 
     def view(self, frame: Frame) -> View:
-        """How places of this frame look, for the tracker."""
+        """Brightness of places of this frame, for the tracker."""
         plane: list[FloatArray] = []
 
         def view(box: Box) -> FloatArray | None:
@@ -62,7 +62,7 @@ class FrameGate:
         return view
 
     def looks(self, frame: Frame) -> None:
-        """A detector runs on this frame."""
+        """Record that a detector has run on this frame."""
         self._looked = frame.monotonic
 
     def closer(

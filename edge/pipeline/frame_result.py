@@ -1,4 +1,4 @@
-"""What one frame came to: ``Pipeline.process`` returns it, and observers of a camera receive it."""
+"""The result of one frame: ``Pipeline.process`` returns it, and observers of a camera receive it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One embedding of a track, and what the collection said of it."""
+    """One embedding of a track, and its matches in the collection."""
 
     track: Track
     embedding: Embedding
@@ -28,7 +28,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class LabelResult:
-    """What a version of custom labels answered for one track, or for the whole picture."""
+    """Probabilities of a version of custom labels for one track, or for the whole picture."""
 
     classifier: LabelClassifier
     track: Track | None
@@ -42,11 +42,11 @@ class LabelResult:
 
 @dataclass(slots=True)
 class FrameStats:
-    """What one frame took, in seconds by stage, and how much was done."""
+    """Statistics of one frame: seconds by stage, and counts."""
 
     stages: dict[str, float] = field(default_factory=dict)
     moving: bool = True
-    """whether motion was detected in it, as far as that was looked for"""
+    """whether motion was detected, where motion detection is on"""
     looked: bool = False
     """whether a detector ran"""
     detections: int = 0
@@ -54,12 +54,12 @@ class FrameStats:
     declined: dict[str, int] = field(default_factory=dict)
     """crops not worth embedding, by reason code"""
     problems: dict[str, str] = field(default_factory=dict)
-    """what could not be recognized, by part, and why"""
+    """recognition errors, by part"""
 
 
 @dataclass(slots=True)
 class FrameResult:
-    """What one frame came to. Tracks are those of the tracker: later frames change them."""
+    """The result of one frame. Tracks are those of the tracker: later frames change them."""
 
     frame: Frame
     models: ModelSet
@@ -68,11 +68,11 @@ class FrameResult:
     tracks: Sequence[Track] = ()
     """followed after the frame: of labels that are reported, or that custom labels describe"""
     presence: CameraPresence | None = None
-    """what is reported as present from this frame on; None where nothing of it has changed"""
+    """what is reported as present from this frame on; None where it has not changed"""
     observations: list[Observation] = field(default_factory=list)
     label_results: list[LabelResult] = field(default_factory=list)
     weak_detections: list[Detection] = field(default_factory=list)
-    """below the score that starts a track, where the settings want to ask about them"""
+    """below the score that starts a track, where review of them is enabled"""
     stats: FrameStats = field(default_factory=FrameStats)
 
 

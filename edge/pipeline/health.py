@@ -1,4 +1,4 @@
-"""How the daemon does: what the stages count, whether the pipeline moves, and the documents made of it."""
+"""Health of the daemon: counters of the stages, problems, and the documents made of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 SHEDS = "sheds "
 """how the status line calls load shedding"""
 RECENT = 512
-"""measurements that a percentile is taken of"""
+"""measurements of a percentile"""
 LATELY = 10.0
-"""seconds that rates are of"""
+"""window of rates, seconds"""
 
 
 class Meter:
@@ -60,7 +60,7 @@ class Processed:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a camera gets lately."""
+    """Recent rates of a camera."""
 
     fps: float = 0.0
     """frames a second"""
@@ -72,7 +72,7 @@ class Rates:
 
 @dataclass(slots=True)
 class CameraHealth:
-    """What is counted of one camera."""
+    """Counters of one camera."""
 
     state: str = "connecting"
     reason: str = ""
@@ -88,7 +88,7 @@ class CameraHealth:
         return self.rates(now).fps
 
     def rates(self, now: float) -> Rates:
-        """What it gets lately: within ten seconds, or the latest frames where there are many."""
+        """Recent rates: of the last ten seconds, or of the latest frames where there are many."""
         frames = [one for one in list(self.recent) if now - one.at < LATELY]
         if len(frames) < 2 or frames[-1].at <= frames[0].at:
             return Rates()
@@ -103,11 +103,11 @@ class Health:
     def __init__(self, cameras: Sequence[str], sys: Path | None = None) -> None:
         self.cameras = {name: CameraHealth() for name in cameras}
         self.problems: dict[str, str] = {}
-        """what does not work, by part: a message that ends in what to try"""
+        """problems by part: a message that ends in a hint"""
         self.sys = sys
-        """where the kernel shows what the board feels; None: where it always does"""
+        """root of the kernel's hardware metrics; None: /sys"""
         self.shed = ShedReport()
-        """what the cameras do without"""
+        """active load shedding"""
         self.building: tuple[str, ...] = ()
         """collections whose index is opened or built now; they are searched anyway"""
         self.declined: dict[str, int] = {}
@@ -122,7 +122,7 @@ class Health:
         camera.state, camera.reason = state.state, state.reason
 
     def trouble(self, part: str, problem: str) -> None:
-        """Something does not work; the rest does. Logged once."""
+        """Record a problem of one part. Logged once."""
         if self.problems.get(part) != problem:
             log.error("%s: %s", part, problem)
             self.problems[part] = problem
@@ -136,14 +136,14 @@ class Health:
             self.problems[part] = "it hangs (try: journalctl -u edge has what it did last, when the watchdog ends it)"
 
     def settle(self, kind: str, problems: Mapping[str, str]) -> None:
-        """``problems`` are those that there are now of the parts whose name begins with ``kind``."""
+        """Replace the problems of the parts whose name begins with ``kind``."""
         for part in [part for part in self.problems if part.startswith(kind) and part not in problems]:
             log.info("%s: works again", part)
             self.problems.pop(part, None)
         self.problems.update({part: said for part, said in problems.items() if part.startswith(kind)})
 
     def storage(self, state: str) -> bool:
-        """The outbox's disk is ``ok``, or says why not; whether that is news."""
+        """Set the status of the outbox's disk, ``ok`` or a reason; whether it has changed."""
         if state == "ok":
             return self.problems.pop("outbox", None) is not None
         problem = f"the disk is {state}: events wait in memory (try: make room, or look at the disk)"
@@ -185,7 +185,7 @@ class Health:
             return len(meter), meter.percentile(share)
 
     def begin_anew(self) -> None:
-        """Forget the latencies so far: something else is to be measured."""
+        """Discard the latencies so far, before another measurement."""
         with self._lock:
             self._stages.pop("latency", None)
 
@@ -209,7 +209,7 @@ class Health:
         )
 
     def status_line(self) -> str:
-        """One line for systemd and people."""
+        """Status line for systemd and logs."""
         now = time.monotonic()
         parts = [
             f"{name} {camera.fps(now):.1f} fps" if camera.state == "live" else f"{name} {camera.state}"

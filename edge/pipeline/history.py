@@ -54,7 +54,7 @@ COLUMNS = (
 MAX_CHANGES = 1000
 """changes kept, the newest"""
 MAX_VALUES = 500
-"""names that a text may stand for"""
+"""names that a text filter may match"""
 FREE_SHARE = 0.1
 """share of the rows that goes at once where the file is too large"""
 BINS = 288
@@ -63,12 +63,12 @@ BINS = 288
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one embedding of a track said."""
+    """Match result of one embedding of a track."""
 
     offset: float
     """seconds from the start of the track"""
     subject: str | None
-    """the nearest; None: the collection had nobody"""
+    """the nearest subject; None: the collection was empty"""
     likeness: float | None
     """0..100, of the nearest"""
     runner_up: float | None
@@ -113,7 +113,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Which appearances are wanted. Empty fields do not filter."""
+    """Filter of appearances. Empty fields do not filter."""
 
     subject: str = ""
     state: str = ""
@@ -129,7 +129,7 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that a person changed."""
+    """A change by the owner or an administrator."""
 
     time: float
     who: str
@@ -231,7 +231,7 @@ class HistoryStore:
             return db.execute(sql, (offset, boot)).rowcount
 
     def expire(self) -> None:
-        """Delete what is too old, and the oldest where the file is too large."""
+        """Apply retention: delete expired appearances, and the oldest where the file is too large."""
         with self._db.writing() as db:
             ages.expire(db, "appearances", trusted_now(self._state), self._settings.days * 86400)
             sql = "DELETE FROM changes WHERE id <= (SELECT id FROM changes ORDER BY id DESC LIMIT 1 OFFSET ?)"
@@ -270,7 +270,7 @@ class HistoryStore:
             return row[0] if row else None
 
     def rename(self, old: str, new: str, *, known: bool = False) -> None:
-        """A subject has another name from now on, in the past as well. ``known``: it was a stranger until now."""
+        """Rename a subject, in past appearances as well. ``known``: it was a stranger until now."""
         with self._db.writing() as db:
             if known:
                 db.execute("UPDATE appearances SET state = 'known' WHERE subject = ?", (db.vault.name(old),))
@@ -297,7 +297,7 @@ class HistoryStore:
             return int(db.execute("SELECT count(*) FROM appearances").fetchone()[0])
 
     def note(self, who: str, what: str, subject: str | None = None) -> None:
-        """Record that somebody changed something."""
+        """Record a change."""
         with self._db.writing() as db:
             sql = "INSERT INTO changes (time, who, what, subject) VALUES (?,?,?,?)"
             db.execute(sql, (time.time(), who, what, db.vault.name(subject)))

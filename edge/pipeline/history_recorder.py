@@ -27,9 +27,9 @@ FLUSH_SECONDS = 2.0
 """between two writes"""
 EXPIRE_SECONDS = 600.0
 CLOCK_SECONDS = 5.0
-"""between two questions whether the clock is set now"""
+"""between two checks whether the clock is synchronized"""
 MAX_TRACKS = 256
-"""appearances held while they are followed; the oldest are let go"""
+"""appearances in memory while their tracks last; the oldest are dropped"""
 MAX_LOOKS = 40
 """per appearance"""
 PICTURE_SIDE, PICTURE_MARGIN = 160, 0.25
@@ -57,7 +57,7 @@ class HistoryRecorder:
         self._failing = False
 
     def on_frame(self, result: FrameResult) -> None:
-        """Remember what each embedding said, and the best picture of each track."""
+        """Keep the match results of each embedding, and the best picture of each track."""
         for one in result.observations:
             recognizer = result.models.recognizers.get(one.track.label)
             with self._lock:
@@ -69,13 +69,13 @@ class HistoryRecorder:
                 self._keep_picture(appearance, one, result)
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Take over what an event says of its track."""
+        """Update the appearance of an event's track."""
         with self._lock:
             for event in events:
                 self._take(event)
 
     def erase(self, subject: str) -> None:
-        """Forget an erased subject: its appearances, and its name in the looks of others."""
+        """Remove an erased subject: its appearances, and its name in the looks of others."""
         with self._lock:
             for held in (self._open, self._changed):
                 for track, one in list(held.items()):
@@ -97,7 +97,7 @@ class HistoryRecorder:
             self._guarded(self._store.expire)
 
     def flush(self) -> None:
-        """Write what changed. A disk that refuses loses history, never events."""
+        """Write changes. A failing disk loses history, never events."""
         with self._lock:
             changed = [replace(one, looks=list(one.looks)) for one in self._changed.values()]
             for one in self._changed.values():
@@ -111,7 +111,7 @@ class HistoryRecorder:
         self._store.close()
 
     def _of_track(self, track: str, one: Observation, result: FrameResult) -> Appearance:
-        """The appearance of a track; before its first event it is held without being written."""
+        """The appearance of a track; not written before its first event."""
         if track not in self._open:
             synced = hardware.clock() == "synced"
             started = one.track.started_time

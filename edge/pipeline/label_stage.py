@@ -44,7 +44,7 @@ class _Whole:
     dwell: LabelPresence
     looked: float = -1e9
     owed: bool = False
-    """something has moved since"""
+    """motion was detected since"""
     there: dict[str, Track] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ class LabelStage:
 
     @property
     def tracks(self) -> list[Track]:
-        """Labels of the picture that are there now."""
+        """Whole-picture labels that are present."""
         return [track for whole in self._wholes.values() for track in whole.there.values()]
 
     @property
@@ -71,7 +71,7 @@ class LabelStage:
         return frozenset(label for classifier in self._classifiers.values() for label in classifier.regions)
 
     def switch(self, model_set: ModelSet) -> None:
-        """Other versions, or other backbones, look from now on. What is there stays where they know it."""
+        """Use other versions or backbones from now on. Labels that they know stay present."""
         named = self._camera.custom_labels
         self._classifiers = {name: model_set.classifiers[name] for name in named if name in model_set.classifiers}
         for name in [name for name in self._wholes if name not in self._classifiers or self._classifiers[name].regions]:
@@ -82,7 +82,7 @@ class LabelStage:
         self._looks = {name: {} for name, classifier in self._classifiers.items() if classifier.regions}
 
     def is_due(self, moving: bool, now: float) -> bool:
-        """Whether the frame of ``now`` is to be looked at for a picture's labels, moving or not."""
+        """Whether whole-picture labels are due in the frame of ``now``, with or without motion."""
         for whole in self._wholes.values():
             whole.owed |= moving
         return any((one.owed or one.dwell.undecided) and self._due(one, now) for one in self._wholes.values())
@@ -110,7 +110,7 @@ class LabelStage:
         return ended
 
     def cut(self) -> None:
-        """The picture is of another place or time from here on."""
+        """A scene cut: whole-picture labels end."""
         self._ended += self.tracks
         for name, whole in self._wholes.items():
             self._wholes[name] = self._whole(whole.classifier, None)

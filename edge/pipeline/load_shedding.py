@@ -14,18 +14,18 @@ from edge.core.settings.vision import SheddingSettings
 SLOWEST = 1.0
 """frames a second that a camera keeps, where it has them: with fewer, tracks would break"""
 LEAST_MOTION = 0.01
-"""share of the picture that moves, from which it is looked at while regions are given up"""
+"""share of moving area from which frames are processed while small regions are shed"""
 STEADY = 600.0
-"""seconds: the longest wait for a step back, and how long one must hold to count as held"""
+"""seconds: the longest backoff of a recovery step, and how long a step must last to count as stable"""
 HEAT_SECONDS = 20.0
-"""that a step is given before the next, where it is the heat: a board cools slowly"""
+"""minimum time per step under heat: a board cools slowly"""
 ROOM = 0.5
-"""of the latency budget: below, there is room for a step back"""
+"""share of the latency budget below which a recovery step is allowed"""
 
 
 @dataclass(frozen=True, slots=True)
 class ShedLevel:
-    """What the cameras do without."""
+    """Limits of one level of load shedding."""
 
     rate: float = 1.0
     """share of each camera's frames a second that is looked at"""
@@ -43,22 +43,22 @@ LADDER = (
     ShedLevel(rate=0.25, regions=False),
     ShedLevel(rate=0.25, regions=False, embeddings=1),
 )
-"""by level: each gives up what the one before does, and more"""
+"""by level: each sheds what the one before sheds, and more"""
 WORDS = ("", "half the rate", "most of the rate", "rate and small motion", "rate, small motion and embeddings")
-"""what each level gives up"""
+"""description of each level"""
 TOP = len(LADDER) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How the board does now; None where it is not known."""
+    """Measurements of the board; None where unknown."""
 
     latency: float | None = None
     """seconds from exposure to outbox, of the middle frame lately"""
     temperature: float | None = None
     """degrees Celsius"""
     throttled: tuple[str, ...] = ()
-    """what holds the board back, ``edge.core.system.hardware.throttled``"""
+    """throttling conditions, from ``edge.core.system.hardware.throttled``"""
 
 
 class LoadShedder:
@@ -74,16 +74,16 @@ class LoadShedder:
         self._pressed: float | None = None
         self._relieved: float | None = None
         self._recovered = False
-        """whether the latest change was a step back"""
+        """whether the latest change was a recovery step"""
         self._failures: dict[int, int] = {}
-        """level -> steps back to it, one after the other, that did not hold"""
+        """level -> consecutive recovery steps to it that did not last"""
 
     @property
     def shed(self) -> ShedLevel:
         return LADDER[self.level]
 
     def step(self, now: float, measured: Measured) -> bool:
-        """Look at what was measured; whether the level has changed."""
+        """Update the level by a measurement; whether it has changed."""
         heat, reasons = self._pressure(measured)
         if reasons:
             self._relieved, self._pressed = None, now if self._pressed is None else self._pressed
@@ -101,7 +101,7 @@ class LoadShedder:
         return self.level > 0 and waited >= self._patience(self.level - 1) and self._recover(now)
 
     def _pressure(self, measured: Measured) -> tuple[bool, str]:
-        """Whether it is the heat or the supply, and the reasons in words; empty where there is none."""
+        """Whether heat or supply is the cause, and the reasons as text; empty where there is none."""
         limits, hot = self._limits, []
         if measured.temperature is not None and measured.temperature > limits.temperature:
             hot.append(f"{measured.temperature:.0f} °C, {limits.temperature:.0f} at most")
@@ -135,7 +135,7 @@ class LoadShedder:
 
 
 class EmbeddingPace:
-    """Lets the frames of one camera through at a share of its rate."""
+    """Passes the frames of one camera at a share of its rate."""
 
     def __init__(self, fps: float) -> None:
         self._fps = fps

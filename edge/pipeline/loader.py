@@ -1,4 +1,4 @@
-"""From settings to a bundle: models tried, loaded and paired with their collections."""
+"""Loads the model set that the settings name: models are verified, loaded and paired with their collections."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ VOTE_QUALITY = 0.4
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """A bundle, and what could not be part of it."""
+    """A model set, and what could not be loaded."""
 
     model_set: ModelSet
     problems: Mapping[str, str]
-    """part -> what is wrong and what to try; the rest works"""
+    """part -> error and hint; the rest works"""
     models: Mapping[str, str]
     """name -> sha256 of what was loaded"""
 
@@ -92,7 +92,7 @@ def load_model_set(
 
 
 def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
-    """By the name that the cameras have for them."""
+    """By the name that the cameras use."""
     detectors: dict[str, Detector] = {}
     failure: EdgeError | None = None
     for name in dict.fromkeys(name for camera in settings.cameras for name in camera.detectors):

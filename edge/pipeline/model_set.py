@@ -1,4 +1,4 @@
-"""Models and collections that belong together, and what the pipeline asks of each.
+"""The model set: models and collections that are used together.
 
 A ``ModelSet`` is immutable: replacing the reference between two frames is how a release is switched, so one frame sees
 one release.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FaceRecognizer:
-    """How one label is named."""
+    """Recognition of one label."""
 
     embedder: EmbeddingModel
     search: SubjectSearch
@@ -29,7 +29,7 @@ class FaceRecognizer:
 
 @dataclass(frozen=True, slots=True)
 class ModelSet:
-    """Models and collections that belong together."""
+    """Models and collections that are used together."""
 
     release: str
     detectors: Mapping[str, DetectionModel]

@@ -1,7 +1,7 @@
-"""Is there anything to look at: a running background of the picture's brightness, about 100 pixels high.
+"""Motion detection: a running background of the picture's brightness, about 100 pixels high.
 
-It answers from brightness alone and prefers a needless look to a missed one. Looking once in a while although
-nothing moves is the pipeline's business.
+It uses brightness alone and prefers a false alarm to a miss. Periodic detection in still scenes is up to the frame
+gate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MotionResult:
-    """What a look found."""
+    """Regions with motion."""
 
     moving: bool
     regions: tuple[Box, ...]
@@ -50,7 +50,7 @@ class MotionDetector:
     ) -> None:
         """How it looks.
 
-        ``threshold``: least difference that counts; it rises where a pixel is restless. ``smallest``: least area.
+        ``threshold``: least difference that counts; it rises where a pixel is noisy. ``smallest``: least area.
         ``settle_seconds``: the background follows slow light this fast; ``absorb_seconds``: and what moved and now
         stays. ``sudden``: more than this share changed at once is not a thing that moves, but a new background.
         ``masks``: where nothing is looked for.
@@ -93,7 +93,7 @@ class MotionDetector:
         return MotionResult(True, (WHOLE,))
 
     def _learn(self, plane: FloatArray, difference: FloatArray, changed: np.ndarray, since: float) -> None:  # type: ignore[type-arg]
-        """Where nothing moved, follow brightness and restlessness; where something did, absorb it slowly."""
+        """Where nothing moved, follow brightness and noise; where something did, absorb it slowly."""
         assert self._background is not None and self._unrest is not None  # noqa: S101, PT018
         share = np.where(changed, _share(since, self._absorb), _share(since, self._settle)).astype(np.float32)
         self._background += share * (plane - self._background)
@@ -134,7 +134,7 @@ def place_view(plane: FloatArray, box: Box) -> FloatArray | None:
 
 
 def _gain(plane: FloatArray, background: FloatArray) -> float:
-    """How much brighter the picture is as a whole: the median over a grid, so that a large visitor does not count."""
+    """Global change of brightness: the median over a grid, so that a large moving object does not count."""
     now, before = plane[::4, ::4], background[::4, ::4]
     lit = (before > 8) & (now > 2) & (now < 250)
     if np.count_nonzero(lit) < 16:

@@ -65,9 +65,9 @@ class Pipeline:
         self._asked: list[tuple[DetectionModel, dict[str, float]]] = []
         self._faint = settings.review.faint if settings.review.enabled else 1.0
         self._wanted: dict[str, float] = {}
-        """label -> lowest score that the tracker sees"""
+        """label -> lowest score passed to the tracker"""
         self._doubted: dict[str, float] = {}
-        """the same for what is asked about"""
+        """the same for review"""
 
     @property
     def tracks(self) -> list[Track]:
@@ -147,7 +147,7 @@ class Pipeline:
                 self.strangers.left(track)
 
     def _switched(self) -> ModelSet:
-        """The bundle of this frame. A new one opens the looks of all tracks by its rules."""
+        """The model set of this frame. A new one reopens the votes of all tracks under its rules."""
         model_set = self.model_set
         if self._running is not model_set:
             if self._running is not None:
@@ -166,7 +166,7 @@ class Pipeline:
         return self._label_stage.is_due(result.stats.moving, result.frame.monotonic) or worth
 
     def _questions(self, model_set: ModelSet) -> Iterator[tuple[DetectionModel, dict[str, float]]]:
-        """Each detector that this camera uses, and the lowest score of each label that is wanted of it."""
+        """Each detector that this camera uses, and the lowest score per label."""
         starts = {label: model_set.scores.get(label, 0.0) for label in self._labels}
         self._wanted = scores_to_detect(starts)
         self._wanted |= dict.fromkeys(self._label_stage.regions - self._wanted.keys(), REGION_SCORE)
@@ -209,7 +209,7 @@ class Pipeline:
                 try:
                     self._vote(result, recognizer, chosen)
                 except EdgeError as error:
-                    # the tracks go on, and with them their ends; the daemon says what is wrong
+                    # the tracks and their end events continue; health reports the problem
                     result.stats.problems[f"labels.{label}"] = str(error)
                     for track in chosen:
                         self._looks[track.id].decline(now)

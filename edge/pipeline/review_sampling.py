@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 64
-"""questions that wait for the main thread"""
+"""questions pending for the main thread"""
 FACE_SIDE, FACE_MARGIN = 160, 0.25
 """of the kept picture of a face: pixels, and the share of the box that is shown on each side of it"""
 LABEL_SIDE, LABEL_MARGIN = 224, 0.1
@@ -41,14 +41,14 @@ LABEL_SIDE, LABEL_MARGIN = 224, 0.1
 
 
 class QuestionSampler:
-    """Chooses the questions of one kind. Called on the inference thread."""
+    """Selects questions of one kind. Called on the inference thread."""
 
     def look(self, result: FrameResult) -> Iterable[ReviewQuestion]:  # noqa: ARG002
-        """The questions that a processed frame is worth."""
+        """Questions of a processed frame."""
         return ()
 
     def ended(self, event: Event) -> Iterable[ReviewQuestion]:  # noqa: ARG002
-        """The questions that the end of a track is worth."""
+        """Questions of a track that ended."""
         return ()
 
     def erase(self, subject: str) -> None:
@@ -70,11 +70,11 @@ class ReviewSampler:
         self._failing = False
 
     def look(self, result: FrameResult) -> None:
-        """Ask what a processed frame is worth."""
+        """Collect the questions of a processed frame."""
         self._ask(question for sampler in self._samplers for question in sampler.look(result))
 
     def ended(self, events: Sequence[Event]) -> None:
-        """Ask about those of the tracks that end which are worth it."""
+        """Collect the questions of tracks that ended."""
         ends = [event for event in events if event.type == "end"]
         self._ask(question for event in ends for sampler in self._samplers for question in sampler.ended(event))
 
@@ -87,7 +87,7 @@ class ReviewSampler:
             self._waiting = deque(kept, maxlen=MOST_WAITING)
 
     def flush(self) -> None:
-        """Write what waits. A disk that refuses loses questions, never events."""
+        """Write pending questions. A failing disk loses questions, never events."""
         with self._lock:
             waiting = list(self._waiting)
             self._waiting.clear()
@@ -106,7 +106,7 @@ class ReviewSampler:
 
 
 MOST_TRACKS = 256
-"""whose best look is held while they are followed"""
+"""tracks whose best look is kept in memory"""
 BETTER = 1.1
 """how much better a look must be to take the place of the one that is held"""
 
@@ -133,7 +133,7 @@ class TrackSampler(QuestionSampler):
         self._known = itertools.count(1)
 
     def look(self, result: FrameResult) -> Iterable[ReviewQuestion]:
-        """Hold the best look at each track; asks nothing yet."""
+        """Keep the best look of each track; no questions yet."""
         for one in result.observations:
             held = self._best.get(one.track.id)
             quality = one.embedding.quality.score
@@ -145,7 +145,7 @@ class TrackSampler(QuestionSampler):
         return ()
 
     def ended(self, event: Event) -> Iterator[ReviewQuestion]:
-        """The question about a track that ends, where it is worth one."""
+        """The question about a track that ended, if any."""
         best = self._best.pop(event.track, None)
         reason = self._reason(event.identity, best) if best is not None else None
         if best is not None and reason is not None:
@@ -208,9 +208,9 @@ def _close(identity: Identity, margin: float) -> bool:
 WEAK_PAUSE = 20.0
 """seconds between two questions of one camera, at least"""
 AGAIN = 3600.0
-"""seconds before the same place is asked about again: a poster stays"""
+"""seconds before another question about the same place: posters stay"""
 PLACES = 32
-"""per camera that are remembered"""
+"""remembered places per camera"""
 SAME_PLACE = 0.3
 """intersection over union"""
 
@@ -269,7 +269,7 @@ class WeakDetectionSampler(QuestionSampler):
             (embedding,) = recognizer.embedder.embed(frame.main, [one])
             nearest = nearest_of(_matches(recognizer, embedding.vector))
         except EdgeError as error:
-            log.debug("a weak detection cannot be asked about: %s", error)
+            log.debug("a weak detection cannot be queued for review: %s", error)
             return None
         crop = square_jpeg(frame.main, one.box, FACE_SIDE, FACE_MARGIN) if self._settings.review.crops else b""
         return ReviewQuestion(
@@ -291,7 +291,7 @@ NEAR = 0.15
 LABEL_PAUSE = 30.0
 """seconds between two questions about whole pictures per camera and version, at least"""
 ASKED_TRACKS = 256
-"""that are remembered as asked about"""
+"""remembered tracks with a question"""
 FURTHER = 5
 """labels that a question shows, at most"""
 

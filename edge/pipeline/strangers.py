@@ -1,4 +1,4 @@
-"""Re-identification of unknown faces: a track that ends unknown is stored, and known again by a pseudonym.
+"""Re-identification of unknown faces: a track that ends unknown is stored, and recognized later under a pseudonym.
 
 The inference thread looks and never waits for a disk; the main thread writes. A face that the collection names, or
 might name, is never a stranger; and no track gets the pseudonym of another one in view of the same camera. Only looks
@@ -35,7 +35,7 @@ LEAD = 0.15
 FALSE_PSEUDONYMS = 0.01
 """share of new visitors that may get the pseudonym of another one"""
 CANDIDATES = 3
-"""stored strangers, the nearest by cosine, whose likeness is worked out"""
+"""stored strangers, the nearest by cosine, whose likeness is computed"""
 GATHERED = 12
 """looks at one track that count"""
 SHOWN_SECONDS = 600.0
@@ -45,7 +45,7 @@ MOST_TRACKS = 256
 
 @dataclass(slots=True)
 class _Gathered:
-    """What is known of one track."""
+    """State of one track."""
 
     camera: str
     collection: str

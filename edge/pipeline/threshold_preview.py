@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 ALIKE = 0.9
-"""cosine between two looks at one track"""
+"""cosine between two detections at one track"""
 OTHER = "\0other"
 """stands for the second nearest subject of a look, whose name is not kept"""
 

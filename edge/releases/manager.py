@@ -1,8 +1,8 @@
 """Releases in the daemon: load and switch between two frames, probation, automatic rollback.
 
 ``edge sync`` only moves the link ``current``; the main thread looks at it once a second. Models are loaded and faces
-are stored in a thread of its own, niced, while the old bundle goes on looking. A link that points at a release which
-does not prove itself is moved back, and the way back is the same way.
+are stored in a thread of its own, niced, while the old model set stays in use. A link that points at a release which
+fails its probation is moved back, and the rollback is loaded the same way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BOOTS = 3
 """starts of the daemon that may end in a crash or a hang before a release has proved itself"""
 LOOK = 1.0
-"""seconds between two looks at the link"""
+"""seconds between two checks at the link"""
 
 log = logging.getLogger(__name__)
 

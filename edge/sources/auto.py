@@ -1,4 +1,4 @@
-"""``auto``: the camera that is there."""
+"""``auto``: the first camera that is connected."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def capture_devices(folder: Path) -> list[Path]:
 
 
 def card_name(device: Path) -> str:
-    """What a video device calls itself; empty where it does not say."""
+    """Name of a video device; empty where it has none."""
     return _text(_capability(device)[16:48])
 
 
@@ -93,13 +93,13 @@ def _captures(device: Path) -> bool:
 
 
 def _capability(device: Path) -> bytes:
-    """``struct v4l2_capability``; all zero where the device does not say what it is."""
+    """``struct v4l2_capability``; all zero where the query fails."""
     answer = bytearray(104)
     try:
         with device.open("rb", buffering=0) as file:
             fcntl.ioctl(file, _QUERY_CAPABILITIES, answer)
     except OSError as error:
-        logger.debug("%s does not say what it is: %s", device, error)
+        logger.debug("%s: its capabilities cannot be read: %s", device, error)
         return bytes(104)
     return bytes(answer)
 

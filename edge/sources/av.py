@@ -130,7 +130,7 @@ def _rows(plane: VideoPlane) -> ByteArray:
 
 
 def seconds(path: Path) -> float | None:
-    """Length by the file's own word, which may be wrong; None where it says nothing or cannot be read."""
+    """Duration from the file's header, which may be wrong; None where it is missing or cannot be read."""
     try:
         with open_file(path, str(path)) as container:
             return _duration(container)
@@ -146,7 +146,7 @@ logger = logging.getLogger(__name__)
 
 
 class VideoFile:
-    """``video:FILE``. A file that ends in the middle gives what it has, and a warning."""
+    """``video:FILE``. A truncated file is played as far as it goes, with a warning."""
 
     live = False
 
@@ -182,7 +182,7 @@ class VideoFile:
         self._container = None
 
     def _wait(self, seconds: float) -> None:
-        """Sleep until a frame is due; a long pause of the recording shows signs of life."""
+        """Sleep until a frame is due; a long pause of the recording reports progress."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(left, TELL))
@@ -224,9 +224,9 @@ class VideoFile:
 
 
 NO_PICTURE = 300.0
-"""seconds of packets without a picture after which a stream counts as broken: longer than any GOP"""
+"""seconds of packets without a decoded frame after which a stream counts as broken: longer than any GOP"""
 TELL = 5.0
-"""seconds between two signs of life of a source that waits"""
+"""seconds between two progress reports of a source that waits"""
 
 
 class _LiveStream:
@@ -267,7 +267,7 @@ class _LiveStream:
         raise NotImplementedError
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-        """Pictures until the far side ends the stream. Packets of other streams show no life of this one."""
+        """Pictures until the far side ends the stream. Packets of other streams do not count."""
         life = _StreamLife(self.name, self._camera.stall, time.monotonic())
         for packet in self._packets(container):
             if packet is not None and packet.stream is stream:
@@ -294,7 +294,7 @@ class _LiveStream:
 
 
 class _StreamLife:
-    """Whether a stream that delivers packets and no pictures is one to wait for. All times are monotonic seconds."""
+    """Whether to wait for a stream that delivers packets and no frames. All times are monotonic seconds."""
 
     def __init__(self, name: str, stall: float, now: float) -> None:
         self._name, self._stall = name, stall
@@ -313,7 +313,7 @@ class _StreamLife:
         self._key = None
 
     def look(self, now: float) -> str:
-        """What is waited for, once in ``TELL`` seconds; empty otherwise. Raises SourceError where waiting is no use."""
+        """The reason to wait, once in ``TELL`` seconds; empty otherwise. Raises SourceError where waiting is no use."""
         if now - self._heard > self._stall:
             raise silent(self._name, self._stall)
         if self._key is not None and now - self._key > self._stall:
@@ -333,12 +333,12 @@ class _StreamLife:
 
 
 class NetworkStream(_LiveStream):
-    """What RTSP and HTTP share: TLS that verifies, and an address whose user may hold any character."""
+    """Base of RTSP and HTTP sources: verified TLS, and addresses whose user may hold any character."""
 
     port = 0
     """of TLS where the address names none"""
     _format: str | None = None
-    """FFmpeg's name of the format; None: it finds out"""
+    """FFmpeg's name of the format; None: detected"""
 
     def _open(self) -> InputContainer:
         address, stall = encoded_address(self._target), self._camera.stall

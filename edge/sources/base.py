@@ -1,4 +1,4 @@
-"""What a source is, and what sources share: names without credentials, pace, the state of a camera."""
+"""The protocol of a source, and what sources share: names without credentials, pace, camera status."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """Whether a camera delivers."""
+    """Status of a camera."""
 
     camera: str
     state: Literal["connecting", "live", "lost", "off"]

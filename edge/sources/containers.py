@@ -80,7 +80,7 @@ def opened(
 
 
 def explained(error: Exception, name: str, stall: float) -> SourceError:
-    """What an error of FFmpeg means. ``stall``: seconds of silence that count as an error."""
+    """The SourceError for an error of FFmpeg. ``stall``: seconds of silence that count as an error."""
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return silent(name, stall)
     if isinstance(error, av.error.HTTPUnauthorizedError):

@@ -26,7 +26,7 @@ class DiscoveredCamera:
 
 @dataclass(frozen=True, slots=True)
 class CameraSearch:
-    """What a search found, and what kept it from finding more."""
+    """Cameras that a search found, and the problems it met."""
 
     cameras: tuple[DiscoveredCamera, ...]
     problems: tuple[str, ...] = ()

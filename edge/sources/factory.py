@@ -1,4 +1,4 @@
-"""From ``camera.source`` to the source it names."""
+"""Creates the source that ``camera.source`` names."""
 
 from __future__ import annotations
 

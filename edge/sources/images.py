@@ -52,10 +52,10 @@ class ImageFolder:
                 return
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
     def _skip(self, file: Path, error: InputError) -> None:
-        """Loud once: a loop meets the same picture again and again."""
+        """Logged once: a loop meets the same picture repeatedly."""
         level = logging.DEBUG if file in self._refused else logging.WARNING
         logger.log(level, "%s: skipped: %s", self.name, error.message)
         self._refused.add(file)

@@ -1,4 +1,4 @@
-"""The hand-off that may drop: only the newest frame waits, and what was not taken in time is counted."""
+"""Latest-value buffer: only the newest frame waits; frames that are replaced before they are taken are counted."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _answers(link: socket.socket, wait: float) -> Iterator[bytes]:
         except TimeoutError:
             return
         except OSError:
-            continue  # another machine's refusal says nothing of the cameras
+            continue  # a refusal by another machine says nothing about cameras
 
 
 def _devices(answer: bytes) -> Iterator[OnvifDevice]:

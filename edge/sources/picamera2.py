@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAYOUTS: dict[str, Layout] = {"YUV420": "i420", "RGB888": "bgr", "BGR888": "rgb"}
-"""libcamera's name for a format -> how its bytes lie in memory"""
+"""libcamera's name for a format -> memory layout"""
 _BUFFERS = 4
-"""Frames the camera may have in flight; each is a picture of contiguous memory, which a Pi has little of."""
+"""frame buffers of the camera; each takes contiguous memory, which is scarce on a Pi"""
 
 
 class PiCamera2:
@@ -85,7 +85,7 @@ class PiCamera2:
                 colour_space=_bt601(),
                 transform=_transform(180 if camera.rotation == 180 else 0),
                 buffer_count=_BUFFERS,
-                queue=False,  # a queued request would be as old as the last inference took
+                queue=False,  # a queued request would be as old as the last inference took long
             )
             self._device.configure(configuration)
             self._device.start()
@@ -130,7 +130,7 @@ def _device(number: int, name: str) -> Any:
 
 
 def _controls(camera: CameraSettings) -> dict[str, Any]:
-    """The settings' controls; the frame rate is one of them unless they name it themselves."""
+    """Controls from the settings; the frame rate is added unless they set it."""
     duration = round(1_000_000 / camera.fps)  # microseconds, shortest and longest
     return {
         "FrameDurationLimits": (duration, duration),
@@ -139,7 +139,7 @@ def _controls(camera: CameraSettings) -> dict[str, Any]:
 
 
 def _control(name: str, value: float | bool | str) -> Any:
-    """A word is one of libcamera's own: ``AwbMode = "Daylight"``."""
+    """A text is the name of a libcamera enum value: ``AwbMode = "Daylight"``."""
     if not isinstance(value, str):
         return value
     from libcamera import controls
@@ -159,14 +159,14 @@ def _transform(degrees: int) -> Any:
 
 
 def _bt601() -> Any:
-    """What ``edge.core.imaging.image`` takes YUV for. The library's own choice changes with the size."""
+    """The color space that ``edge.core.imaging.image`` expects. The library's default depends on the size."""
     from libcamera import ColorSpace
 
     return ColorSpace.Smpte170m()
 
 
 def _copied(request: Any, name: str, stream: Mapping[str, Any]) -> Picture:
-    """A picture that outlives its request. One copy: the mapped memory is the camera's again once released."""
+    """A copy of the picture: the mapped memory belongs to the camera again once the request is released."""
     from picamera2 import MappedArray
 
     width, height = stream["size"]

@@ -1,4 +1,4 @@
-"""Keeps a camera delivering: a live source that fails is opened again, after a pause that grows."""
+"""Reconnects a live source that fails, with a backoff that grows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSED, MOST_REFUSED = 1200.0, 7200.0
 class Backoff:
     """Pauses that double from ``first`` to ``most`` seconds, each shortened at random by up to a half.
 
-    The shortening keeps the cameras of a house from knocking at its recorder all at once after a power cut.
+    The jitter keeps the cameras of a site from connecting to a recorder at the same moment after a power cut.
     """
 
     def __init__(self, first: float = 1.0, most: float = 30.0, chance: Callable[[], float] = random.random) -> None:
@@ -50,7 +50,7 @@ class Backoff:
         return pause * (1 - self._chance() / 2)
 
     def reset(self) -> None:
-        """It works again."""
+        """Reset after a success."""
         self._failures = self._refusals = 0
 
 
@@ -100,11 +100,11 @@ _retries = itertools.count()
 _retry = next(_retries)
 """changes with each ``retry_now``"""
 LOOK_SECONDS = 1.0
-"""between two looks at whether to try again now"""
+"""between two checks at whether to try again now"""
 
 
 def retry_now() -> None:
-    """Have every camera that waits try again at once: somebody may have set its password right."""
+    """Have every waiting camera retry now: its password may have been corrected."""
     global _retry  # every camera's thread looks at it
     _retry = next(_retries)
 
@@ -116,7 +116,7 @@ def _pause(stop: threading.Event, seconds: float) -> None:
 
 
 class _Progress:
-    """Reports how a camera does: the first failure in a row loudly, the others not, the recovery with a count."""
+    """Reports the status of a camera: the first failure of a series and the recovery are logged."""
 
     def __init__(self, camera: str, on_state: Callable[[CameraState], None], backoff: Backoff) -> None:
         self._camera, self._on_state, self._backoff = camera, on_state, backoff

@@ -1,4 +1,4 @@
-"""Cuts in stored videos: where another shot begins, nothing that was tracked goes on.
+"""Scene cuts in stored videos: tracks end where another shot begins.
 
 Two consecutive pictures of one shot have the same brightness in the same places, even while the camera pans. Where
 they have nothing in common, and much has changed, there is a cut. Dissolves are not found. A camera makes no cuts.

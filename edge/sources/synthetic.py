@@ -1,4 +1,4 @@
-"""``synthetic[:FOLDER]``: a camera that is not there, in front of people who are photos.
+"""``synthetic[:FOLDER]``: a simulated camera that films photos of people.
 
 Each subject of the folder (a folder of photos per subject; the package's own portraits where none is given) walks
 in, stays and leaves. The camera sways, light drifts and a lamp goes off, what moves is smeared, the sensor is noisy.
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from edge.core.types import ByteArray
 
 VISITS = 2
-"""times each subject comes by before the scene is over"""
+"""visits of each subject before the scene ends"""
 FACE_HEIGHTS = (0.125, 0.236)
 """of a face when it is smallest, fractions of the frame's: 90 to 170 of 720 pixels; it comes nearer by a quarter"""
 _EXPOSURE = 1 / 40
-"""seconds: what blurs a walker"""
+"""seconds of exposure: motion blur"""
 _SWAY = 3
 """pixels the camera moves to either side"""
 _NOISE = 3.0
@@ -74,20 +74,20 @@ class Synthetic:
             number += 1
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
     @property
     def length(self) -> int:
-        """Frames until the scene is over."""
+        """Frames until the scene ends."""
         return math.ceil(self._stage.seconds * self._camera.fps)
 
     @property
     def subjects(self) -> list[str]:
-        """Everybody who comes by."""
+        """Names of all subjects of the scene."""
         return [portrait.subject for portrait in self._stage.portraits]
 
     def truth(self, number: int) -> list[PortraitPresence]:
-        """Who is in a frame, with at least half of the face, and where."""
+        """Subjects in a frame with at least half of the face visible, and their boxes."""
         here = []
         for index, portrait, pose in self._present(number):
             if 0 <= pose.x <= 1:
@@ -96,7 +96,7 @@ class Synthetic:
         return here
 
     def picture(self, number: int) -> Picture:
-        """What the camera sees in a frame."""
+        """Rendered picture of a frame."""
         across, down = self._shift(number)
         canvas = self._stage.room[down : down + self._height, across : across + self._width].copy()
         for _, portrait, pose in self._present(number):
@@ -119,7 +119,7 @@ class Synthetic:
         return _Stage(portraits, plan, room, noise)
 
     def _present(self, number: int) -> Iterator[tuple[int, scene.Portrait, visits.PortraitPose]]:
-        """(number of the visit, portrait, pose in the frame) of everybody who is there."""
+        """(number of the visit, portrait, pose in the frame) of every visitor present."""
         plan, seconds = self._stage.visits, self._stage.seconds
         again, now = divmod(number / self._camera.fps, seconds)
         across, down = self._shift(number)
@@ -133,12 +133,12 @@ class Synthetic:
             yield index + int(again) * len(plan), portrait, seen
 
     def _shift(self, number: int) -> tuple[int, int]:
-        """Pixels of the room that lie left of and above the picture."""
+        """Offset of the picture in the room, pixels."""
         now = number / self._camera.fps
         return round(_SWAY * (1 + math.sin(now / 2.3))), round(_SWAY * (1 + math.sin(now / 3.7)))
 
     def _noisy(self, pixels: ByteArray, number: int) -> ByteArray:
-        """Add the sensor's noise in place: two fixed pictures of it, moved about, one brightens, one darkens."""
+        """Add sensor noise in place: two fixed noise pictures, shifted; one brightens, one darkens."""
         places = np.random.default_rng((self._seed, number)).integers(0, 64, 4)
         brighter = self._stage.noise[0, places[0] :, places[1] :][: self._height, : self._width]
         darker = self._stage.noise[1, places[2] :, places[3] :][: self._height, : self._width]
@@ -149,7 +149,7 @@ class Synthetic:
         return pixels
 
     def _small(self, main: Picture) -> Picture:
-        """The small plane that an ISP would give beside the main one."""
+        """The low-resolution plane that an ISP delivers beside the main one."""
         return pictures.resized(main, *self._small_size)
 
     @cached_property
@@ -159,7 +159,7 @@ class Synthetic:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What is made once: the people, their plan, the room, and noise."""
+    """Precomputed parts: portraits, visits, room and noise."""
 
     portraits: list[scene.Portrait]
     visits: list[visits.Visit]

@@ -1,4 +1,4 @@
-"""What the synthetic camera films: a painted room, cut-out portraits, and light that changes."""
+"""The synthetic scene: a drawn room, cut-out portraits, and varying light."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FACES_FILE = "faces.toml"
 _LIKELY_FACE = Box(0.3, 0.2, 0.7, 0.6)
-"""where a face is in a portrait that the file says nothing about"""
+"""default place of a face in a portrait without an annotation"""
 _LONGEST_SIDE = 640
 """pixels; larger portraits are shrunk when they are read"""
 
@@ -135,7 +135,7 @@ def room(width: int, height: int, seed: int) -> ByteArray:
 
 
 def light(now: float) -> float:
-    """Gain of the picture: daylight that drifts, and a lamp that goes off for a while."""
+    """Gain of the picture: drifting daylight, and a lamp that is off for a while."""
     lamp = 0.72 if 11.0 <= now % 23.0 < 14.0 else 1.0
     return lamp * (1.0 + 0.10 * math.sin(now / 3.1))
 
@@ -145,7 +145,7 @@ _BOTTOM = 1.04
 
 
 def standing(portrait: Portrait, pose: PortraitPose) -> PortraitPose:
-    """The pose with the photo reaching below the picture: lower, and nearer where that is not enough."""
+    """The pose moved so that the photo reaches the lower edge: lower, and nearer if needed."""
     below = (1 - portrait.face.center.y) / portrait.face.height  # face heights from its center to the photo's end
     size = max(pose.size, (_BOTTOM - _LOWEST) / below)
     return dataclasses.replace(pose, size=size, y=max(pose.y, _BOTTOM - below * size))

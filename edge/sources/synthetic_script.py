@@ -1,4 +1,4 @@
-"""Who walks through the synthetic scene, when and where: a function of the seed and the time alone."""
+"""Visits of the synthetic scene: who, when and where, as a function of seed and time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PERIOD = 5.0
-"""seconds from one visit's start to the next: shorter than a visit, so that two people meet"""
+"""seconds between the starts of two visits: shorter than a visit, so that visits overlap"""
 LENGTH = 7.0
 """seconds of a visit, walking in and out included"""
 _WALK = 1.6
@@ -93,7 +93,7 @@ def _across(visit: Visit, now: float) -> float:
 
 
 def _progress(visit: Visit, now: float) -> float:
-    """0 outside .. 1 where the visitor stays, smoothly."""
+    """0 outside .. 1 where the visitor stays, eased."""
     share = min(1.0, (now - visit.start) / _WALK, (visit.end - now) / _WALK)
     share = max(0.0, share)
     return share * share * (3 - 2 * share)

@@ -70,7 +70,7 @@ class _BudgetRun:
 
 
 def _enrolled(stand: BenchSetup) -> int:
-    """Add the plan's people to the collections of the bundle: how many pictures were good for it."""
+    """Add the plan's people to the collections of the model set; the number of usable pictures."""
     count, model_set = 0, stand.assembled.model_set
     for label, recognizer in model_set.recognizers.items():
         detectors = [cast("Detector", model_set.detectors[name]) for name in stand.camera.detectors]

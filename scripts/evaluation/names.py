@@ -55,7 +55,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of a table: who is enrolled, and who comes by."""
+    """Rows of a table: who is enrolled, and who appears."""
 
     enrolled: NDArray[np.int64]
     known: NDArray[np.int64]
@@ -89,7 +89,7 @@ def split(table: FaceTable, subjects: int, random: np.random.Generator, people: 
 
 
 def photo_splits(photos: FaceTable, most: int, random: np.random.Generator) -> Iterator[Split]:
-    """For each group picture: half of its people, at most ``most``, are enrolled and the others come by."""
+    """For each group picture: half of its people, at most ``most``, are enrolled and the others appear."""
     for name in np.unique(photos.people):
         rows = random.permutation(np.flatnonzero(photos.people == name))
         if len(rows) > 1:

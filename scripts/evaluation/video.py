@@ -113,7 +113,7 @@ def measured(
 def looped(
     gallery: Mapping[str, Sequence[Path]], strangers: Sequence[Clip], minutes: float, settings: Settings, work: Path
 ) -> VideoFigures:
-    """Strangers who come by again and again before two cameras, for ``minutes`` of stored time each."""
+    """Strangers who appear repeatedly before two cameras, for ``minutes`` of stored time each."""
     with loaded(gallery, settings) as (model_set, settings):
         stages = [Stage(model_set, settings, work, name, GAP) for name in ("door", "yard")]
         visits = []

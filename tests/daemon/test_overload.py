@@ -29,7 +29,7 @@ FACE = LabelSettings(embedder="fake", collection="staff")
 
 
 class Remembers:
-    """Cameras that remember what they were told to do without."""
+    """Cameras that record the load shedding they were given."""
 
     def __init__(self) -> None:
         self.latencies = LatencyWindow()

@@ -246,7 +246,7 @@ HANGS = {
     "gil": "",
     "api": "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8480/healthz\", timeout=2)'",
 }  # fmt: skip
-"""thread -> a script that has it come by the place where it stops; nothing where it comes by itself"""
+"""thread -> a script that makes it reach the place where it stops; empty where it gets there on its own"""
 
 
 @pytest.fixture

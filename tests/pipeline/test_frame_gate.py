@@ -1,4 +1,4 @@
-"""Whether a frame is worth a look, and where the closer looks go."""
+"""Frame gating: whether detectors run on a frame, and on which tiles."""
 
 from __future__ import annotations
 

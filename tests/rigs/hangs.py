@@ -1,6 +1,6 @@
 """Run in a box in place of ``edge``: the same program, with a place in each thread where it can be stopped for good.
 
-A thread that comes by while the file /run/hang/NAME is there takes a lock twice, as a driver, a disk or a bug would
+A thread that reaches it while the file /run/hang/NAME is there takes a lock twice, as a driver, a disk or a bug would
 have it, and says so first. ``gil`` keeps the interpreter's own lock.
 """
 

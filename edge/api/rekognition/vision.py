@@ -1,6 +1,6 @@
 """The endpoint's own models: interpreters that the cameras do not wait for. Loaded when first asked for.
 
-Only the models lane calls ``faces``, ``embed`` and ``things``: an interpreter serves one thread.
+Only the models queue calls ``faces``, ``embed`` and ``things``: an interpreter serves one thread.
 """
 
 from __future__ import annotations

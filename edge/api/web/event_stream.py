@@ -17,7 +17,7 @@ RECENT = 200
 LISTENERS = 16
 """browsers at a time"""
 LOOK = 0.25
-"""seconds between two looks for news, while somebody listens"""
+"""seconds between two checks for new events, while a browser is connected"""
 HEARTBEAT = 15.0
 """seconds of silence after which something is sent, so that a lost browser is noticed"""
 

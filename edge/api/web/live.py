@@ -37,7 +37,7 @@ class LiveView:
     def __init__(self, width: int) -> None:
         self._width = width
         self._wanted: dict[str, float] = {}
-        """camera -> monotonic seconds until which somebody looks; empty: nobody does"""
+        """camera -> monotonic seconds until which it has viewers; empty: none"""
         self._shown: dict[str, Shown] = {}
         self._encoded: OrderedDict[str, tuple[Frame, bytes]] = OrderedDict()
         self._encoding = threading.Lock()
@@ -47,7 +47,7 @@ class LiveView:
         return bool(self._wanted)
 
     def observe(self, result: FrameResult) -> None:
-        """Keep the frame where somebody looks at its camera."""
+        """Keep the frame of a camera with viewers."""
         frame, camera = result.frame, result.frame.camera
         if not self._wanted or camera not in self._wanted:
             return
@@ -77,7 +77,7 @@ class LiveView:
             await asyncio.sleep(0.02)
 
     def shown(self, camera: str) -> Shown | None:
-        """The frame that is shown now; None where nobody looks."""
+        """The frame that is shown now; None without viewers."""
         return self._shown.get(camera)
 
     async def jpeg(self, frame: Frame) -> bytes:

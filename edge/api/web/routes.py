@@ -221,7 +221,7 @@ class StatusPage:
         return Response(await self.live.jpeg(frame), media_type="image/jpeg", headers=headers)
 
     def _camera(self, name: str) -> Frame | None:
-        """The newest frame: what is shown where somebody looks, else what was looked at last."""
+        """The newest frame: the one shown to viewers, else the latest one processed."""
         shown = self.live.shown(name)
         return shown.frame if shown else self._latest(name)
 

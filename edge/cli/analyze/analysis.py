@@ -26,7 +26,7 @@ from edge.recognition.store.collections import Collections
 from edge.sources.av import VideoFile
 
 PICTURE_SECONDS = 0.2
-"""between two looks at the same picture: above the pause between two embeddings of a track"""
+"""between two checks at the same picture: above the pause between two embeddings of a track"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def run_cycle(
 
 
 class counted:  # noqa: N801
-    """While the block runs, every invoke of the bundle's models is counted and timed."""
+    """While the block runs, every inference of the model set is counted and timed."""
 
     def __init__(self, assembled: LoadedModels, invokes: Invokes) -> None:
         model_set = assembled.model_set

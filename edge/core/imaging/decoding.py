@@ -1,4 +1,4 @@
-"""Pictures from bytes that nobody vouches for: each becomes upright rgb, or an InputError that says why not.
+"""Decoding of untrusted pictures: each becomes upright rgb, or an InputError with the reason.
 
 Memory is bounded by bytes, not by pixels: what a picture costs while it is decoded follows from its header, one that
 costs more than ``MOST_DECODED`` is decoded smaller where its kind allows it, else refused, and pictures that are
@@ -40,7 +40,7 @@ STRIP = 256
 
 _library = cast("Any", cv2)
 _logging = _library if hasattr(cv2, "setLogLevel") else _library.utils.logging  # it moved between 4.11 and 4.14
-_logging.setLogLevel(0)  # its decoders write to stderr what we say in an InputError
+_logging.setLogLevel(0)  # its decoders write to stderr what the InputError contains
 
 
 def read(path: Path) -> Picture:
@@ -113,7 +113,7 @@ def _header(data: bytes, where: str) -> Header:
 
 
 class DecodingMemory:
-    """Bytes that pictures may take while they are decoded; who finds none left waits. For any thread."""
+    """Memory budget in bytes for decoding; callers wait for free budget. For any thread."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""What all sections share: names, units, and that unknown keys are refused."""
+"""Base of all sections: names, units, and the refusal of unknown keys."""
 
 from __future__ import annotations
 

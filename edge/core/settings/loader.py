@@ -97,7 +97,7 @@ def load(explicit: Path | None = None) -> Loaded:
 
 
 def check_text(text: str, path: Path) -> None:
-    """Raises SettingsError where a file of this text would be none that is in force."""
+    """Raises SettingsError where a configuration file of this text is invalid."""
     from pydantic import ValidationError
 
     environment = _environment()
@@ -110,7 +110,7 @@ def check_text(text: str, path: Path) -> None:
 
 
 def state_folder(settings: Settings) -> Path:
-    """Where everything is kept that must survive a restart. Raises SettingsError where there is no place for it."""
+    """The state folder. Raises SettingsError where none can be determined."""
     if settings.state is not None:
         return expanded(settings.state)
     if given := os.environ.get("STATE_DIRECTORY"):
@@ -120,7 +120,7 @@ def state_folder(settings: Settings) -> Path:
 
 
 def key(location: Location) -> str:
-    """A location as people write it: ``cameras[0].fps``."""
+    """A location as text: ``cameras[0].fps``."""
     if not location:
         return "settings"
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(str(part) for part in location))
@@ -211,7 +211,7 @@ def _explained(
     path: Path | None,
     lines: dict[Location, int],
 ) -> SettingsError:
-    """Each broken rule with its place, once: a value that fits no type of a union breaks a rule for each."""
+    """Each violated rule with its location, once: a value that fits no type of a union violates one for each."""
     rules: dict[str, str] = {}
     for detail in error.errors():
         location = tuple(_existing(detail["loc"], values))

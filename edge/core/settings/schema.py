@@ -86,7 +86,7 @@ class Settings(Section):
     @field_validator("labels", mode="before")
     @classmethod
     def _faces_stay_recognized(cls, labels: object) -> object:
-        """Another label takes faces away from nobody, and a [labels.face] with a threshold alone keeps the rest."""
+        """Another label does not disable faces, and a [labels.face] with a threshold alone keeps its other defaults."""
         if not isinstance(labels, dict):
             return labels
         face = labels.get("face", FACE)

@@ -209,7 +209,7 @@ class RecognitionSettings(Section):
         False, description="Events of uncertain and retracted tracks carry the subject in doubt. Else only known do."
     )
     picture_seconds: Seconds = Field(
-        1.0, description="Seconds between two looks at a whole picture for its custom labels, at least."
+        1.0, description="Minimum seconds between two classifications of a whole picture by custom labels."
     )
 
 

@@ -14,14 +14,14 @@ CREATE TABLE IF NOT EXISTS ages (
 
 
 def count(db: Connection, kind: str, now: float) -> None:
-    """Rows that are new are of now, and those that are gone are forgotten. ``now``: trusted time."""
+    """New rows start at ``now`` (trusted time); deleted rows are removed from the table of ages."""
     db.execute(f"INSERT OR IGNORE INTO ages SELECT ?, id, ? FROM {kind}", (kind, now))  # noqa: S608
     db.execute(f"DELETE FROM ages WHERE kind = ? AND id NOT IN (SELECT id FROM {kind})", (kind,))  # noqa: S608
     db.execute("UPDATE ages SET trusted = ? WHERE kind = ? AND trusted > ?", (now, kind, now))
 
 
 def touch(db: Connection, kind: str, number: int, now: float) -> None:
-    """The row is of now."""
+    """The row's age starts now."""
     db.execute("INSERT OR REPLACE INTO ages VALUES (?, ?, ?)", (kind, number, now))
 
 

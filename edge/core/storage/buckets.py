@@ -28,7 +28,7 @@ ATTRIBUTE = "user.edge.object"
 ANY = "*"
 """the bucket whose folder holds those that have none of their own"""
 PARTIAL = ".edge-partial-"
-"""how files begin that are being written"""
+"""prefix of files that are being written"""
 LONGEST_KEY = 1024
 
 _BUCKET = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{2,254}")
@@ -38,7 +38,7 @@ _LINKLESS = _FOLDER | os.O_NOFOLLOW
 
 @dataclass(frozen=True)
 class ObjectMetadata:
-    """What a writer says of an object, kept in an extended attribute of its file; files of others have none."""
+    """Metadata of an object from its writer, in an extended attribute of its file; other files have none."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
     """``content-type`` and the like, by lower-case name"""
@@ -46,7 +46,7 @@ class ObjectMetadata:
     """the writer's own names"""
 
     def stored(self, file: BinaryIO) -> None:
-        """Keep it with an open file; a file system without extended attributes keeps none."""
+        """Store it with an open file; ignored by a file system without extended attributes."""
         if not self.headers and not self.own:
             return
         text = json.dumps({"headers": dict(self.headers), "own": dict(self.own)})
@@ -70,7 +70,7 @@ class StoredObject:
 
     @property
     def etag(self) -> str:
-        """Changes with the file; a dash in it says that it is no MD5."""
+        """Changes with the file; a dash in it marks that it is not an MD5."""
         text = f"{self.size} {self.modified!r}"
         return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}-1"'
 
@@ -105,7 +105,8 @@ class Buckets:
         if not _BUCKET.fullmatch(bucket):
             raise InputError(f"bucket {bucket[:64]!r} is not a name", "use letters, digits, dots and dashes")
         if self._root is None:
-            raise InputError("new buckets have no place here", 'set api.buckets."*" to a folder', code="no_root")
+            hint = 'set api.buckets."*" to a folder'
+            raise InputError("no folder is configured for new buckets", hint, code="no_root")
         self._root.mkdir(parents=True, exist_ok=True)
         (self._root / bucket).mkdir(mode=0o755)
 
@@ -229,7 +230,7 @@ def is_key(key: str) -> bool:
 
 
 _OUTSIDE = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR}
-"""errors of a way that leads out, or to no file"""
+"""errors of a path that leads outside, or to no file"""
 
 
 def _walked(folder: int, base: str, prefix: str, after: str) -> Iterator[StoredObject]:

@@ -1,4 +1,4 @@
-"""The keys that state folders are encrypted with: 32 random bytes each, given to this process with the settings."""
+"""Encryption keys of state folders: 32 random bytes each, from the settings of this process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _given = ""
 
 
 def use(keys: str) -> None:
-    """The keys of this process from now on, one a line."""
-    global _given  # every door into a state folder needs them, as it needs the environment
+    """Set the encryption keys of this process, one per line."""
+    global _given  # global: every way into a state folder needs them, as it needs the environment
     _given = keys
 
 
 def given() -> str:
-    """What ``use`` was told, for a child process."""
+    """The keys as ``use`` took them, for a child process."""
     return _given
 
 
 def known() -> dict[str, EncryptionKey]:
-    """The keys of this process by their id, in the order in which they were given. Raises SettingsError."""
+    """The encryption keys of this process by id, in the order of configuration. Raises SettingsError."""
     return {key.name: key for key in _parsed(_given)}
 
 
@@ -42,7 +42,7 @@ def new_key() -> str:
 
 @dataclass(frozen=True)
 class EncryptionKey:
-    """What follows from its 32 bytes (HKDF-SHA256): a secret for each use."""
+    """Secrets derived from its 32 bytes (HKDF-SHA256), one for each use."""
 
     id: bytes
     values: ChaCha20Poly1305
@@ -51,7 +51,7 @@ class EncryptionKey:
 
     @property
     def name(self) -> str:
-        """The id, as ``encryption.json`` and messages have it. It does not betray the key."""
+        """The id, as ``encryption.json`` and messages have it. It does not reveal the key."""
         return self.id.hex()
 
 
@@ -71,7 +71,7 @@ def _derived(line: str) -> EncryptionKey:
         secret = b""
     if len(secret) != BYTES:
         raise SettingsError(
-            f"encryption.key: expected {BYTES} bytes in base64 a line, got something else",
+            f"encryption.key: expected {BYTES} bytes in base64 per line, got something else",
             "make one with edge encryption key",
         )
 

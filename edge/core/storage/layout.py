@@ -1,4 +1,4 @@
-"""Where things lie in the state folder, what becomes of each when it is damaged, and what heals it.
+"""Paths of the state folder, and for each file what its damage costs and how it is repaired.
 
 ``STATE_FILES`` is the one table of all files. The daemon goes through it at its start (``repair.py``), ``edge doctor``
 when it looks, and a test damages each file in every way.

@@ -19,7 +19,7 @@ NAME = layout.LOCK.name
 
 
 def holder(folder: Path) -> int | None:
-    """The process that holds ``folder``; 0 where it does not say; None where nobody does. Takes nothing."""
+    """Id of the process that holds ``folder``; 0 where it is unknown, None where the folder is free. Does not lock."""
     try:
         descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

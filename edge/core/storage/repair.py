@@ -1,7 +1,7 @@
-"""Damaged files of the state folder, before anything opens them: found, set aside, and made anew as far as possible.
+"""Repair of damaged files of the state folder before they are opened: detected, set aside, and recreated if possible.
 
-A daemon starts with whatever a power cut, a worn card or a careless hand has left. Nothing is deleted: a damaged file
-becomes ``<file>.damaged-1``, and what can still be read of a database is copied into the new one.
+A daemon starts after a power cut, on a worn card, and after files were edited by hand. Nothing is deleted: a damaged
+file becomes ``<file>.damaged-1``, and rows of a database that can still be read are copied into the new one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Repair:
 
 
 def repair(state: Path) -> list[Repair]:
-    """Set every damaged file aside. For whoever holds the lock of the folder. Raises StoreError where it cannot."""
+    """Set every damaged file aside. The caller holds the lock of the folder. Raises StoreError where it cannot."""
     found = []
     for file in STATE_FILES:
         path = state / file.name
@@ -119,7 +119,7 @@ _CHECKS: dict[str, Callable[[Path], str]] = {
 
 
 def _made_anew(file: StateFile, path: Path, aside: Path) -> int:
-    """Put back what can be known of a file that was set aside; rows of a database."""
+    """Recreate a file that was set aside as far as possible; the number of rows copied into a database."""
     try:
         if file.kind == "sqlite" and file is not layout.OUTBOX and aside.is_file():
             return salvage(aside, path)
@@ -129,7 +129,7 @@ def _made_anew(file: StateFile, path: Path, aside: Path) -> int:
             # what was signed before now may have been done already
             files.write_bytes(path, json.dumps({"": max(time.time_ns(), int(BUILT * 1e9))}).encode())
     except (OSError, EdgeError) as error:
-        log.warning("%s cannot be made anew: %s", path, error)
+        log.warning("%s cannot be recreated: %s", path, error)
     return 0
 
 
@@ -224,7 +224,7 @@ def _drop_orphans(db: sqlite3.Connection) -> None:
 
 
 def delete_personal_leftovers(state: Path) -> list[Path]:
-    """Delete what was set aside and may hold names, embeddings or pictures. Raises StoreError."""
+    """Delete files that were set aside and may hold names, embeddings or pictures. Raises StoreError."""
     from edge.core.storage.damaged import remove
 
     gone = []

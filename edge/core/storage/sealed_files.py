@@ -1,4 +1,4 @@
-"""Sealed files: written from memory and opened into memory, in pieces, so that nothing plain touches a disk.
+"""Encrypted files: written from memory and decrypted into memory, in chunks, so that no plain data touches a disk.
 
 After the head (``MAGIC``, the key's id, a salt) come pieces of ``PIECE`` bytes, each with its tag. A piece is bound to
 its number, to whether it is the last, and to the place of the file: none can be left out, exchanged or cut off.
@@ -26,7 +26,7 @@ PIECE, TAG, SALT = 1 << 20, 16, 16
 
 @contextmanager
 def memory(name: str) -> Iterator[Path]:
-    """A file in memory that has no name on any disk, as a path of this process. What is mapped stays."""
+    """An anonymous file in memory, as a path of this process. Mappings stay valid."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     try:
         yield Path(f"/proc/self/fd/{descriptor}")
@@ -35,7 +35,7 @@ def memory(name: str) -> Iterator[Path]:
 
 
 def write(source: Path, target: Path, key: EncryptionKey, place: str) -> None:
-    """Seal ``source`` into ``target``, whole or not at all. Raises OSError."""
+    """Encrypt ``source`` into ``target``, whole or not at all. Raises OSError."""
     salt = os.urandom(SALT)
     cipher = _cipher(key, salt)
     with source.open("rb") as plain, files.replacing(target) as out:
@@ -50,11 +50,11 @@ def write(source: Path, target: Path, key: EncryptionKey, place: str) -> None:
 
 
 def read(source: Path, target: Path, key: EncryptionKey, place: str) -> None:
-    """Open ``source`` into ``target``. Raises StoreError where it was not sealed so, OSError."""
+    """Decrypt ``source`` into ``target``. Raises StoreError for another key or a damaged file, OSError."""
     with source.open("rb") as file, target.open("wb") as out:
         head, salt = file.read(HEAD), file.read(SALT)
         if head != MAGIC + key.id:
-            raise StoreError(f"{source}: is not encrypted with key {key.name}", "it is made again by itself")
+            raise StoreError(f"{source}: is not encrypted with key {key.name}", "it is created again automatically")
         cipher = _cipher(key, salt)
         for piece, nonce in _pieces(file):
             out.write(_opened(cipher, nonce, piece, place, source))
@@ -82,7 +82,7 @@ def _opened(cipher: ChaCha20Poly1305, nonce: bytes, piece: bytes, place: str, so
     try:
         return cipher.decrypt(nonce, piece, place.encode())
     except (InvalidTag, ValueError) as error:
-        raise StoreError(f"{source}: is damaged, or another file's", "it is made again by itself") from error
+        raise StoreError(f"{source}: is damaged, or is another file", "it is created again automatically") from error
 
 
 def _nonce(number: int, last: bool) -> bytes:

@@ -1,9 +1,9 @@
-"""Encryption at rest: what becomes of names, embeddings and pictures on their way into a file of the state folder.
+"""Encryption at rest of names, embeddings and pictures in the files of a state folder.
 
-A folder is encrypted where it holds ``encryption.json``; elsewhere ``of`` gives a vault that leaves everything as it
-is. Each value is sealed by itself (ChaCha20-Poly1305), bound to its place, so that values cannot be exchanged; names
-that are looked up are sealed to the same bytes each time (AES-SIV). The keys are those of ``vault_keys``; the file
-names the one in use by its id.
+A folder is encrypted where it holds ``encryption.json``; elsewhere ``of`` returns a vault that stores values
+unchanged. Each value is encrypted separately (ChaCha20-Poly1305) and bound to its place, so that values cannot be
+exchanged; names are encrypted deterministically (AES-SIV), so that they can be looked up. The keys are those of
+``edge.core.storage.keys``; the file names the one in use by its id.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from edge.core.storage.keys import ID_BYTES, EncryptionKey, known
 FILE = layout.ENCRYPTION.name
 FORMAT = 1
 MAGIC = b"edg\x01"
-"""first bytes of whatever is sealed; the id of its key follows"""
+"""first bytes of every encrypted value; the id of its key follows"""
 NONCE_BYTES = 12
 HEAD = len(MAGIC) + ID_BYTES
 Stored = str | bytes
-"""a value of a file: text or bytes as they are, or sealed bytes"""
+"""a stored value: plain text or bytes, or encrypted bytes"""
 
 _HINT_KEY = "put the key that was used here into the credential storage-key (or encryption.key), beside the others"
 _HINT_MIXED = "edge encryption status says what is encrypted; restore a damaged file from a backup"
@@ -51,10 +51,10 @@ def of(folder: Path) -> Vault:
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """What ``encryption.json`` says."""
+    """Content of ``encryption.json``."""
 
     key: str
-    """id of the key that values are sealed with, or are being sealed with; empty: they are being opened"""
+    """id of the key that values are encrypted with, or are being encrypted with; empty: they are being decrypted"""
     changing: bool
 
 
@@ -81,7 +81,7 @@ def write_state(folder: Path, key: str, changing: bool) -> None:
 
 
 class Vault:
-    """Leaves everything as it is. ``Sealing`` does not; a value of one is damage to the other."""
+    """Stores values unchanged. ``Sealing`` encrypts; a value of one is invalid for the other."""
 
     key: EncryptionKey | None = None
 
@@ -94,11 +94,11 @@ class Vault:
         return value if value is None else self.open_text(value)
 
     def seal(self, data: bytes, *_: object) -> bytes:
-        """``data`` as it is stored at ``place``: the table, the column, what tells the row from all others."""
+        """``data`` as it is stored at ``place``: table, column, and what identifies the row."""
         return data
 
     def open(self, value: Stored, *_: object) -> bytes:
-        """The data of a stored value. Raises StoreError where it is damaged, or is another place's."""
+        """The data of a stored value. Raises StoreError where it is damaged, or was stored at another place."""
         if not isinstance(value, bytes) or value.startswith(MAGIC):
             raise StoreError("a value is encrypted, and this folder is not", _HINT_MIXED)
         return value
@@ -117,7 +117,7 @@ PLAIN = Vault()
 
 
 class Sealing(Vault):
-    """Seals with one key, and opens what that key has sealed."""
+    """Encrypts with one key, and decrypts values of that key."""
 
     key: EncryptionKey
 
@@ -154,7 +154,7 @@ class Sealing(Vault):
 
 
 class Opening(Vault):
-    """Opens what any known key has sealed, and takes what is not sealed as it is: for a change of the encryption."""
+    """Decrypts values of any known key, and returns plain values unchanged: for a change of the encryption."""
 
     def __init__(self) -> None:
         self._ring = {key.id: Sealing(key) for key in known().values()}
@@ -182,7 +182,7 @@ class Opening(Vault):
 
 @dataclass(frozen=True, slots=True)
 class Resealing:
-    """Stored values of one vault as another stores them. Raises StoreError where one is damaged, SettingsError."""
+    """Re-encryption: stored values of one vault as another stores them. Raises StoreError, SettingsError."""
 
     old: Vault
     new: Vault
@@ -198,7 +198,7 @@ class Resealing:
 
 
 def sealed(value: object) -> bool:
-    """Whether a stored value is one that some key has sealed."""
+    """Whether a stored value is encrypted."""
     return isinstance(value, bytes) and value.startswith(MAGIC)
 
 

@@ -1,4 +1,4 @@
-"""What the board says of itself: temperature, throttling, memory, clock. Missing files mean unknown, not wrong."""
+"""Hardware metrics: temperature, throttling, memory, clock. Missing files mean unknown values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FIRMWARE = "devices/platform/soc*/soc*:firmware/get_throttled"
 LOW_VOLTAGE = "class/hwmon/hwmon*/in0_lcrit_alarm"
 SENSORS = "class/hwmon/hwmon*/temp*_input"
 CONSTANT = ("PMIC-Die",)
-"""zones that say 100 degrees whatever happens (Jetson Nano and TX2)"""
+"""zones that always report 100 degrees (Jetson Nano and TX2)"""
 MADV_POPULATE_READ = 22
 COLDEST, HOTTEST = -60.0, 150.0
-"""degrees Celsius; beyond is no temperature, but a sensor that sleeps"""
+"""degrees Celsius; values beyond come from a sensor that is switched off"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def temperature(sys: Path | None = None) -> float | None:
 
 
 def throttled(sys: Path | None = None) -> tuple[str, ...]:
-    """What holds the board back now, in the words of ``THROTTLE_FLAGS``.
+    """Active throttling conditions, as named in ``THROTTLE_FLAGS``.
 
     A Raspberry Pi's firmware says so; of other boards the kernel, whose cooling device slows the CPU down.
     """
@@ -87,7 +87,7 @@ def available() -> int:
 
 
 def trim_heap() -> bool:
-    """Let the system have the memory that was freed and is kept for later; where the C library can. Milliseconds.
+    """Return free heap memory to the system (malloc_trim), where the C library supports it. Takes milliseconds.
 
     Each thread of glibc keeps a heap of its own: one large picture, or a scene that was made, would stay for ever.
     """
@@ -98,7 +98,7 @@ def trim_heap() -> bool:
 
 
 def prefault(path: Path) -> bool:
-    """Bring all pages of a file that this process has mapped into its memory; whether the kernel can (5.14 on).
+    """Prefault all pages of a mapped file (MADV_POPULATE_READ); whether the kernel supports it (5.14 on).
 
     May wait for the disk. A query that meets pages one by one pays for each, in the page cache or not.
     """
@@ -130,7 +130,7 @@ def lower_priority(nice: int = 10) -> None:
 
 
 def clock() -> Literal["synced", "unsynced"]:
-    """Whether wall time can be trusted, as systemd-timesyncd or chrony say. A machine without either is trusted."""
+    """Whether the clock is synchronized, by systemd-timesyncd or chrony. A machine without either is trusted."""
     if (RUN / "systemd/timesync").is_dir():
         return "synced" if (RUN / "systemd/timesync/synchronized").exists() else "unsynced"
     return "synced"

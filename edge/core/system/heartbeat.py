@@ -1,4 +1,4 @@
-"""Whether a thread still moves: it says so, somebody else looks."""
+"""Heartbeat of a thread: the thread beats, a monitor reads its age."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Heartbeat:
-    """One thread beats. While it rests (it has not begun, it ended, it waits for work) its silence means nothing."""
+    """One thread beats. While it rests (not started, ended, waiting for work), no beat is expected."""
 
     __slots__ = ("_beat",)
 
@@ -14,11 +14,11 @@ class Heartbeat:
         self._beat: float | None = None
 
     def beat(self, more: float = 0.0) -> None:
-        """The thread moves now, and will beat again; what it does next may take ``more`` seconds than usual."""
+        """Record that the thread is alive; its next step may take ``more`` seconds than usual."""
         self._beat = time.monotonic() + more
 
     def rest(self) -> None:
-        """The thread may be silent from now on."""
+        """No beat is expected from now on."""
         self._beat = None
 
     def silent(self, now: float) -> float:

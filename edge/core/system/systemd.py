@@ -1,4 +1,4 @@
-"""What systemd wants to hear, over the datagram socket of ``$NOTIFY_SOCKET``. Silent where there is none.
+"""Notifications to systemd over the datagram socket of ``$NOTIFY_SOCKET``; none where it is not set.
 
 Protocol: sd_notify(3), newline-separated ``KEY=value`` in one datagram; a leading ``@`` is an abstract socket.
 """
@@ -11,11 +11,11 @@ import threading
 import time
 
 START_SECONDS = 180
-"""that a start or a reload may take without a word; ``extend_start_timeout`` buys more of it"""
+"""that a start or a reload may take without a notification; ``extend_start_timeout`` extends it"""
 
 
 def notify(**fields: str | int) -> bool:
-    """Send fields such as ``READY=1`` or ``STATUS="..."``. False where nobody listens."""
+    """Send fields such as ``READY=1`` or ``STATUS="..."``. False without a receiver."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
@@ -29,14 +29,14 @@ def notify(**fields: str | int) -> bool:
 
 
 def starting() -> bool:
-    """A start begins. After a reload or an exec systemd's watchdog runs already, and nobody feeds it: longer, then."""
+    """A start begins. After a reload or an exec systemd's watchdog runs already and is not fed yet: extend it."""
     if watchdog_seconds() is None:
         return False
     return notify(WATCHDOG_USEC=START_SECONDS * 1_000_000)
 
 
 def extend_start_timeout(seconds: float = 60) -> bool:
-    """The start has come further: it may take ``seconds`` more, whatever TimeoutStartSec says.
+    """Extend the start timeout by ``seconds``, whatever TimeoutStartSec is.
 
     Only from the main thread, which does nothing but wait once the daemon is ready: what another thread does in the
     background is not the start.
@@ -61,7 +61,7 @@ def alive() -> bool:
 
 
 def trigger_watchdog() -> bool:
-    """Something hangs for good: systemd's watchdog acts at once."""
+    """A thread hangs permanently: trigger systemd's watchdog now."""
     return notify(WATCHDOG="trigger")
 
 

@@ -1,4 +1,4 @@
-"""One notion of time for whatever is deleted, expires or is ordered by its age: it never jumps.
+"""Trusted time: one clock for retention, expiry and order by age, which never jumps.
 
 Wall time is a label for people. A board boots in 2020, a clock is set, runs ahead or is put back: none of it makes
 anything older. Trusted time is counted in seconds since the epoch, as wall time is; only differences mean something:

@@ -6,7 +6,7 @@ import { plural, t } from "./words.js";
 const DAY = 86400;
 const PAUSE = 250; // milliseconds after a key in the search field
 const PAGE = 60; // appearances of one answer
-const EVERY = 5000; // milliseconds between two looks for new appearances
+const EVERY = 5000; // milliseconds between two checks for new appearances
 const STATES = { "": "everybody", known: "known", unknown: "unknown", uncertain: "uncertain", retracted: "retracted" };
 let shown = []; // appearances in the list
 let more = false;

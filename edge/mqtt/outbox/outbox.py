@@ -54,7 +54,7 @@ STATS_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 """that its thread waits at most without saying that it is there"""
 EXPIRE_SECONDS = 60.0
-"""between two looks for updates that are too old"""
+"""between two checks for updates that are too old"""
 DISK_ERRORS = (sqlite3.Error, OSError, StoreError)
 
 

@@ -124,7 +124,7 @@ PAGE = 4096
 SMALLEST = 1 << 20
 """bytes that the file may always use, however full the disk is"""
 ROWS_AT_ONCE = 64
-"""between two looks at the cap: a burst must not grow the file past it, as a file never shrinks again"""
+"""between two checks at the cap: a burst must not grow the file past it, as a file never shrinks again"""
 EVICTED_AT_ONCE = 64
 """rows; small, so that a nearly full disk has room for the transaction that makes room"""
 SCHEMA = """

@@ -6,7 +6,7 @@ that nothing here depends on the frame rate. Distances are measured in box sizes
 of the picture's shape.
 
 The assignment is the cheapest one as a whole, not the best pair first: at few frames a second things move by
-their own size between two looks, and then taking the best pair first gives a thing its neighbor's detection
+their own size between two detections, and then taking the best pair first gives a thing its neighbor's detection
 and leaves the neighbor with none. Things that do not compete (nearly all) are settled without it.
 """
 
@@ -81,7 +81,7 @@ REACH_YOUNG, REACH_PER_SECOND_YOUNG = 0.6, 6.0
 """the same while its velocity is not known yet; a face of someone walking by makes 9 a second"""
 REACH_MOST = 3.0
 SIZE_RATIO = 3.0
-"""neither side of a box grows or shrinks by more between two looks"""
+"""neither side of a box grows or shrinks by more between two detections"""
 UNMATCHED = 2.4
 """cost of leaving a track without a detection: about that of the worst pair that passes the gates"""
 FORBIDDEN = 1e6

@@ -96,7 +96,7 @@ class Tracker:
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks, as observed lately; 0 before the second."""
+        """Seconds between two detections, as observed lately; 0 before the second."""
         ordered = sorted(self._intervals)
         return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2 if ordered else 0.0
 

@@ -55,7 +55,7 @@ class Collections:
     def create(self, name: str) -> Collection:
         """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
         from edge.core.settings.base import (
-            NAME,  # here, for the process that builds an index does without typed settings
+            NAME,  # here, as the process that builds an index imports no typed settings
         )
 
         if not re.fullmatch(NAME, name):

@@ -36,9 +36,9 @@ CHILD = (
     "import sys; from edge.core.storage import keys; from edge.recognition.store.index_worker import child; "
     "keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
 )
-"""what the state folder is encrypted with comes by a pipe: a command line is there for all to read"""
+"""the encryption key is passed through a pipe: a command line can be read by every user"""
 LOOK = 0.5
-"""seconds between two looks at whether the build is still wanted"""
+"""seconds between two checks at whether the build is still wanted"""
 _HINT = "it is tried again by itself; edge doctor tells whether disk and memory suffice"
 
 log = logging.getLogger(__name__)

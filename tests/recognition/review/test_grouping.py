@@ -1,4 +1,4 @@
-"""Looks of one face are one question, however often the face comes by."""
+"""Looks of one face are one question, however often the face appears."""
 
 from __future__ import annotations
 

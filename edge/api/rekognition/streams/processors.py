@@ -46,7 +46,7 @@ class StreamProcessors:
         self._timers: dict[str, threading.Timer] = {}
         self._at_work: set[str] = set()
         self.skipped = 0
-        """frames that no processor looked at, because the models lane was busy"""
+        """frames that no processor looked at, because the models queue was busy"""
 
     def resume(self) -> None:
         """Take up what ran when the device went down: face searches go on, label sessions have failed."""
@@ -65,7 +65,7 @@ class StreamProcessors:
             self._sessions.clear()
 
     def observe(self, result: FrameResult) -> None:
-        """A frame went through the pipeline. Costs microseconds: the work waits for the models lane, or is skipped.
+        """A frame went through the pipeline. Costs microseconds: the work waits for the models queue, or is skipped.
 
         The frame's pixels must stay as they are: a source that recycles its buffers hands over copies.
         """

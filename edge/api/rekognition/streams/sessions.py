@@ -1,4 +1,4 @@
-"""What a running stream processor does with a frame. The models lane calls ``work``, one frame at a time."""
+"""What a running stream processor does with a frame. The models queue calls ``work``, one frame at a time."""
 
 from __future__ import annotations
 
