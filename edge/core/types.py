@@ -278,6 +278,18 @@ class CustomLabel:
     """name and number of the version: ``helmets/3``"""
 
 
+@dataclass(frozen=True, slots=True)
+class FaceAttribute:
+    """What the best look at a face says of it."""
+
+    name: str
+    """as ``recognition.attributes`` has it: ``smile``"""
+    value: str
+    """``yes`` or ``no``; of gender ``male`` or ``female``, of age_range ``25-40``, of emotions the first: ``happy``"""
+    score: float
+    """probability of ``value``, 0..1; of age_range 0: not known"""
+
+
 @dataclass(slots=True)
 class Track:
     """The same thing followed over the frames of one camera. The tracker and the votes change it in place."""
@@ -307,6 +319,8 @@ class Track:
     identity: Identity = field(default_factory=Identity)
     custom_labels: tuple[CustomLabel, ...] = ()
     """by version, at most one of each that tells regions apart"""
+    attributes: tuple[FaceAttribute, ...] = ()
+    """of a face, where ``recognition.attributes`` names some"""
     whole: bool = False
     """it is a custom label of the picture as a whole, followed like a thing; ``box`` is the whole frame"""
     zones: frozenset[str] = frozenset()
@@ -345,6 +359,7 @@ class Event:
     custom_labels: tuple[CustomLabel, ...] = ()
     whole: bool = False
     """it is of the picture as a whole, not of a place in it"""
+    attributes: tuple[FaceAttribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 PerChannel = tuple[float, float, float]
 Scalar = str | bool | int | float
-Kind = Literal["detector", "embedder", "classifier"]
+Kind = Literal["detector", "embedder", "classifier", "attributes"]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -115,6 +115,34 @@ class EmbeddingShape:
 
 
 @dataclass(frozen=True)
+class AttributeOutputs:
+    """[attributes]: what a model of face attributes gives, and how its crops are cut."""
+
+    __pydantic_config__ = STRICT
+
+    tensors: tuple[str, str, str]
+    """landmarks (2 each, fractions of the crop less a half), age ((years - 40) / 40), logits of names and emotions"""
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Rekognition's attributes of the first logits; Gender is positive for Male, the others for true"""
+    emotions: Annotated[tuple[str, ...], Field(min_length=1)]
+    """of the other logits"""
+    landmarks: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Rekognition's types, in the order of the tensor"""
+    calibration: tuple[tuple[float, float], ...]
+    """by name: ``a * logit + b`` is the logit of the probability that is reported"""
+    balanced: tuple[Fraction, ...]
+    """by name: balanced accuracy on people kept aside, which the probability is not above"""
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """what the logits of the emotions are divided by"""
+    age: tuple[float, float] = (8.0, 8.0)
+    """years below and above the estimate that AgeRange reaches"""
+    gaze: Fraction = 0.5
+    """share of eye directions that are right within 10 degrees"""
+    room: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """around the aligned face of the ArcFace template on each side, fraction of its side"""
+
+
+@dataclass(frozen=True)
 class QualityFloors:
     """[quality]: lowest quality 0..1 of a crop, by what it is for; from measured errors (scripts/evaluate_quality)."""
 
@@ -184,6 +212,7 @@ class Card:
     decoder: Decoder | None = None
     thresholds: Thresholds = Thresholds()
     embedding: EmbeddingShape | None = None
+    attributes: AttributeOutputs | None = None
     calibration: CalibrationPoints | None = None
     cohort: CohortFile | None = None
     quality: QualityFloors = QualityFloors()
@@ -237,6 +266,11 @@ def _rules(card: Card) -> Iterator[tuple[bool, str]]:
     decoder = card.decoder
     yield card.kind == "detector" and decoder is None, "decoder: a detector needs [decoder]"
     yield card.kind == "embedder" and card.embedding is None, "embedding: an embedder needs [embedding]"
+    yield card.kind == "attributes" and card.attributes is None, "attributes: a model of attributes needs [attributes]"
+    if card.attributes:
+        shape = card.attributes
+        per_name = {len(shape.names), len(shape.calibration), len(shape.balanced)}
+        yield len(per_name) > 1, "attributes: calibration and balanced need one entry for each of names"
     yield 0.0 in card.input.std, "input.std: must not be 0"
     if decoder:
         yield bool(decoder.width or decoder.height), "decoder.width: belongs to [input]"

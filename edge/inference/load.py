@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.core.settings.vision import ModelSettings
 from edge.inference import model
@@ -10,6 +11,9 @@ from edge.inference import validation as check
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from edge.inference.face_attributes import AttributeModel
 
 
 def load_detector(name: str, settings: ModelSettings, state: Path) -> Detector:
@@ -22,6 +26,14 @@ def load_embedder(name: str, settings: ModelSettings, state: Path) -> Embedder:
     """The embedder of that name, tried in a child process first. Raises NotFoundError, ModelError."""
     found = trusted(name, settings, state)
     return Embedder(found, interpreter(found.path, settings))
+
+
+def load_attributes(name: str, settings: ModelSettings, state: Path) -> AttributeModel:
+    """The model of face attributes of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    from edge.inference.face_attributes import AttributeModel
+
+    found = trusted(name, settings, state)
+    return AttributeModel(found, interpreter(found.path, settings))
 
 
 def trusted(name: str, settings: ModelSettings, state: Path) -> model.Model:

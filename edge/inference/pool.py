@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from edge.core.settings.vision import ModelSettings
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.inference.face_attributes import AttributeModel
 
 
 class ModelPool:
-    """Detectors and embedders by name, with one interpreter each. Threads may ask; one thread at a time may use.
+    """Detectors, embedders and attribute models by name, with one interpreter each.
+
+    Threads may ask; one thread at a time may use.
 
     ``threads``: of each interpreter; None: as ``models.threads`` says.
     Raises NotFoundError and ModelError for a model that cannot be had.
@@ -29,16 +32,18 @@ class ModelPool:
         self._lock = threading.Lock()
         self._detectors: dict[str, Detector] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._attributes: dict[str, AttributeModel] = {}
 
     def clear(self) -> None:
         """Let all of them go; the next that is asked for is loaded anew."""
         with self._lock:
             self._detectors.clear()
             self._embedders.clear()
+            self._attributes.clear()
 
     def __len__(self) -> int:
         """Interpreters that are loaded."""
-        return len(self._detectors) + len(self._embedders)
+        return len(self._detectors) + len(self._embedders) + len(self._attributes)
 
     def detector(self, name: str) -> Detector:
         from edge.inference.load import load_detector
@@ -55,3 +60,11 @@ class ModelPool:
             if name not in self._embedders:
                 self._embedders[name] = load_embedder(name, self._settings, self._state)
             return self._embedders[name]
+
+    def attributes(self, name: str) -> AttributeModel:
+        from edge.inference.load import load_attributes
+
+        with self._lock:
+            if name not in self._attributes:
+                self._attributes[name] = load_attributes(name, self._settings, self._state)
+            return self._attributes[name]

@@ -174,12 +174,13 @@ def _shift(values: NDArray[Any]) -> int | None:
     return by if np.abs(values.astype(np.int64) - shifted).max() <= 1 else None
 
 
-def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int) -> FloatArray:
+def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int, room: float = 0.0) -> FloatArray:
     """(2, 3) from source pixel centers to the crop's: the similarity that brings the landmarks nearest the template.
 
-    Least squares after Umeyama (1991), which in the plane is one complex division.
+    Least squares after Umeyama (1991), which in the plane is one complex division. ``room``: shown around the
+    template on each side, fraction of its side.
     """
-    target_mean, offsets = _template(width, height)
+    target_mean, offsets = _template(width, height, room)
     source = [complex(p.x * picture.width - 0.5, p.y * picture.height - 0.5) for p in landmarks]
     source_mean = sum(source) / len(source)
     spread, paired = 0.0, 0j
@@ -193,10 +194,11 @@ def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: i
 
 
 @lru_cache(maxsize=16)
-def _template(width: int, height: int) -> tuple[complex, tuple[complex, ...]]:
+def _template(width: int, height: int, room: float) -> tuple[complex, tuple[complex, ...]]:
     """The middle of the template in a crop of so many pixels, and where its landmarks lie from there."""
-    scale, aside = height / TEMPLATE_SIDE, (width - height) / 2
-    places = [complex(x * scale + aside, y * scale) for x, y in TEMPLATE]
+    scale = height / (TEMPLATE_SIDE * (1 + 2 * room))
+    aside, above = (width - TEMPLATE_SIDE * scale) / 2, (height - TEMPLATE_SIDE * scale) / 2
+    places = [complex(x * scale + aside, y * scale + above) for x, y in TEMPLATE]
     mean = sum(places) / len(places)
     return mean, tuple(place - mean for place in places)
 

@@ -95,7 +95,7 @@ def _invoked(interpreter: Any) -> float:
 
 
 def _used(task: dict[str, Any], interpreter: Any) -> None:
-    """Through our own detector or embedder, on noise."""
+    """Through our own detector, embedder or attribute model, on noise."""
     import numpy as np
 
     from edge.core.types import Box, Detection, Picture
@@ -110,12 +110,17 @@ def _used(task: dict[str, Any], interpreter: Any) -> None:
     model = Model(replace(card, cohort=None), Path(task["path"]), task["sha256"])
     pixels = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
     picture = Picture(pixels, "rgb", 320, 240)
+    noise = Detection("noise", 1.0, Box(0.1, 0.1, 0.9, 0.9))
     if card.kind == "detector":
         detector = Detector(model, interpreter)
         detector.detect(picture)
         detector.detect(picture, dict.fromkeys(detector.labels, 0.01))
     elif card.kind == "embedder":
-        Embedder(model, interpreter).embed(picture, [Detection("noise", 1.0, Box(0.1, 0.1, 0.9, 0.9))])
+        Embedder(model, interpreter).embed(picture, [noise])
+    elif card.kind == "attributes":
+        from edge.inference.face_attributes import AttributeModel
+
+        AttributeModel(model, interpreter).attributes(picture, noise)
     else:
         interpreter.invoke(Preparation(card.input, interpreter.input, task["where"]).whole(picture)[0])
 

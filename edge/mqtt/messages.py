@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from edge.core.errors import InputError
-from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
+from edge.core.types import Box, CustomLabel, Event, FaceAttribute, Identity, IdentityState, Queued
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -79,6 +79,19 @@ class WireCustomLabel:
     score: Annotated[float, Field(ge=0.0, le=1.0)]
     version: Annotated[str, Field(max_length=128)] = ""
     """``helmets/3``"""
+
+
+@dataclass(frozen=True, slots=True)
+class WireAttribute:
+    """An attribute of a face."""
+
+    __pydantic_config__ = WIRE
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """``smile``, ``age_range``, ..."""
+    value: Annotated[str, Field(max_length=64)]
+    """``yes`` or ``no``; ``male`` or ``female``; ``25-40`` years; the most probable emotion"""
+    score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """probability of the value; 0 of an age range"""
 
 
 def wire_labels(found: Sequence[CustomLabel]) -> tuple[WireCustomLabel, ...]:
@@ -296,6 +309,8 @@ def event_document(event: Event) -> dict[str, Any]:
         document["custom_labels"] = [asdict(one) for one in wire_labels(event.custom_labels)]
     if event.whole:
         document["whole"] = True
+    if event.attributes:
+        document["attributes"] = [{**asdict(one), "score": round(one.score, 4)} for one in event.attributes]
     return document
 
 
@@ -390,6 +405,8 @@ class WireEvent:
     custom_labels: Annotated[tuple[WireCustomLabel, ...], Field(max_length=64)] = ()
     whole: StrictBool = False
     """it is of the picture as a whole: ``box`` is the whole frame"""
+    attributes: Annotated[tuple[WireAttribute, ...], Field(max_length=32)] = ()
+    """of a face; only there where ``recognition.attributes`` of the device names some"""
 
     @property
     def event(self) -> Event:
@@ -422,6 +439,7 @@ class WireEvent:
             video_time=self.video_time,
             custom_labels=tuple(CustomLabel(one.name, one.score, one.version) for one in self.custom_labels),
             whole=self.whole,
+            attributes=tuple(FaceAttribute(one.name, one.value, one.score) for one in self.attributes),
         )
 
 

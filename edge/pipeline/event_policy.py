@@ -77,7 +77,7 @@ class _Reported:
     identity: Identity
     zones: frozenset[str]
     told: frozenset[str]
-    """names of its custom labels"""
+    """names of its custom labels and attributes"""
     at: float
     """monotonic seconds of its latest event"""
 
@@ -202,12 +202,13 @@ def _event(
         type=kind, camera=track.camera, track=track.id, label=track.label, score=track.score, box=track.box,
         identity=identity, zones=tuple(sorted(track.zones)), time=moment.time, started=track.started_time,
         ended=ended, clock=moment.clock, release=moment.release, reason=reason, video_time=moment.video_time,
-        custom_labels=track.custom_labels, whole=track.whole,
+        custom_labels=track.custom_labels, whole=track.whole, attributes=track.attributes,
     )  # fmt: skip
 
 
 def _told(track: Track) -> frozenset[str]:
-    return frozenset(one.name for one in track.custom_labels)
+    """Names of custom labels and of attributes: what an attribute says may change with every better look."""
+    return frozenset([one.name for one in track.custom_labels] + [one.name for one in track.attributes])
 
 
 def _present(track: Track, identity: Identity) -> PresentTrack:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge.core.settings.vision import LabelSettings
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.inference.face_attributes import AttributeModel
     from edge.recognition.store.collection import Collection
 
 log = logging.getLogger(__name__)
@@ -85,10 +86,13 @@ def load_model_set(
             problems[f"labels.{name}"] = f"{name} is detected but not recognized: {error}"
             log.error("%s is detected but not recognized: %s", name, error)
     classifiers = _load_classifiers(settings, state, release, replaces, embedder_of, problems)
+    attributes = _attributes(settings, state, problems)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
-    used: list[Detector | Embedder] = [*detectors.values(), *embedders.values()]
+    used: list[Detector | Embedder | AttributeModel] = [*detectors.values(), *embedders.values()]
+    used += [attributes] if attributes else []
     loaded = {one.card.name: one.model.sha256 for one in used}
-    return LoadedModels(ModelSet(release, detectors, scores, recognizers, classifiers), problems, loaded)
+    bundle = ModelSet(release, detectors, scores, recognizers, classifiers, attributes)
+    return LoadedModels(bundle, problems, loaded)
 
 
 def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dict[str, Detector]:
@@ -105,6 +109,18 @@ def _detectors(settings: Settings, state: Path, problems: dict[str, str]) -> dic
     if failure is not None and not detectors:
         raise failure
     return detectors
+
+
+def _attributes(settings: Settings, state: Path, problems: dict[str, str]) -> AttributeModel | None:
+    """The model of face attributes, where events are to carry some."""
+    if not settings.recognition.attributes:
+        return None
+    try:
+        return load.load_attributes(settings.recognition.attribute_model, settings.models, state)
+    except (ModelError, NotFoundError) as error:
+        problems["attributes"] = f"events carry no attributes of faces: {error}"
+        log.error("events carry no attributes of faces: %s", error)
+        return None
 
 
 def _load_classifiers(

@@ -15,6 +15,7 @@ from edge.labels.classifier import LabelClassifier
 from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
+    from edge.inference.face_attributes import AttributeModel
     from edge.recognition.subject_search import SubjectSearch
 
 
@@ -40,3 +41,5 @@ class ModelSet:
     """by label; labels without are detected and not named"""
     classifiers: Mapping[str, LabelClassifier] = field(default_factory=dict)
     """custom labels, by the name that cameras have for them"""
+    attributes: AttributeModel | None = None
+    """where the settings want attributes of faces in events"""

@@ -23,6 +23,7 @@ from edge.core.settings.vision import CameraSettings, LabelSettings
 from edge.core.types import Detection, Event, Frame, Identity, Track
 from edge.inference.protocols import DetectionModel, EmbeddingModel
 from edge.labels.classifier import REGION_SCORE
+from edge.pipeline.attribute_stage import AttributeStage
 from edge.pipeline.event_policy import CameraPresence, Clock, EventPolicy
 from edge.pipeline.frame_gate import FrameGate
 from edge.pipeline.frame_result import FrameResult, Observation, StageTimer
@@ -49,6 +50,7 @@ class Pipeline:
         self.frame_gate = FrameGate(camera)
         """decides whether detectors run; its ``shed`` says what load shedding switches off"""
         self._label_stage = LabelStage(camera, settings, ids)
+        self._attributes = AttributeStage(settings.recognition.attributes)
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -143,6 +145,7 @@ class Pipeline:
     def _left(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
             self._looks.pop(track.id, None)
+            self._attributes.left(track)
             if self.strangers is not None:
                 self.strangers.left(track)
 
@@ -222,6 +225,9 @@ class Pipeline:
         if not embeddings:
             return
         stats.embeddings += len(embeddings)
+        if result.models.attributes is not None:
+            with StageTimer(stats, "attributes"):
+                self._attributes.look(result, worth, embeddings)
         with StageTimer(stats, "match"):
             vectors: FloatArray = np.stack([embedding.vector for embedding in embeddings])
             matches = recognizer.search.subjects(vectors, recognizer.embedder.space)

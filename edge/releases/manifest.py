@@ -48,7 +48,7 @@ class ShippedModel:
 
     __pydantic_config__ = WIRE
     name: ModelName
-    kind: Literal["detector", "embedder", "classifier"]
+    kind: Literal["detector", "embedder", "classifier", "attributes"]
     files: dict[FileName, Blob]
 
 

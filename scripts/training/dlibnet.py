@@ -26,10 +26,10 @@ _STAGES = (("32", 3), ("64", 3), ("128", 2), ("256", 2))
 _NAME = "face_recognition_model"
 
 
-def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The tensors of the package's folder `model`, by name."""
-    content = (folder / f"{_NAME}.bin").read_bytes()
-    (group,) = json.loads((folder / f"{_NAME}-weights_manifest.json").read_text())
+def read_weights(folder: Path, name: str = _NAME) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a model of the package's folder `model`, by name."""
+    content = (folder / f"{name}.bin").read_bytes()
+    (group,) = json.loads((folder / f"{name}-weights_manifest.json").read_text())
     weights, place = {}, 0
     for entry in group["weights"]:
         stored = entry.get("quantization", {"dtype": "float32", "scale": 1.0, "min": 0.0})

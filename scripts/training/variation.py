@@ -109,13 +109,14 @@ def _eyes(face: Face) -> Floats:
     return ((face.points[:2] - frame[:, 2]) @ face.inverse.T).astype(np.float32)
 
 
-def sunglasses(face: Face, rng: Rng) -> Face:
-    """Sunglasses, or the rims of clear glasses."""
+def sunglasses(face: Face, rng: Rng, clear: bool | None = None) -> Face:
+    """Sunglasses, or the rims of clear glasses; `clear` says which, else chance."""
     eyes = _eyes(face)
     apart = max(float(eyes[1, 0] - eyes[0, 0]), 0.3)
     across, down = apart * rng.uniform(0.36, 0.5), rng.uniform(0.22, 0.42)
     drop = rng.uniform(0, 0.12)
-    clear = rng.random() < 0.25
+    by_chance = rng.random() < 0.25
+    clear = by_chance if clear is None else clear
     tint = rng.uniform(0, 60, 3) if rng.random() < 0.8 else rng.uniform(0, 200, 3)
     outlines = []
     for x, y in eyes:
@@ -192,6 +193,23 @@ def beard(face: Face, rng: Rng) -> Face:
     tone = rng.uniform(10, 90) if rng.random() < 0.75 else rng.uniform(90, 220)
     noise = rng.normal(0, 14, (*face.image.shape[:2], 1)).astype(np.float32)
     return _over(face, outline, tone * np.array([1, 0.9, 0.8], np.float32) + noise, rng.uniform(0.5, 0.95), 0.08)
+
+
+def mustache(face: Face, rng: Rng) -> Face:
+    """Hair between nose and mouth."""
+    wide, thick = rng.uniform(0.28, 0.5), rng.uniform(0.05, 0.14)
+    place, drop = rng.uniform(0.3, 0.38), rng.uniform(0.0, 0.15)
+    across = np.linspace(-1, 1, 9)
+    bow = drop * across**2
+    outline = np.concatenate(
+        [
+            np.stack([wide * across, place + bow - thick * (1 - 0.5 * across**2)], axis=1),
+            np.stack([wide * across, place + bow + thick * (1 - 0.7 * across**2)], axis=1)[::-1],
+        ]
+    )
+    tone = rng.uniform(10, 90) if rng.random() < 0.75 else rng.uniform(90, 200)
+    noise = rng.normal(0, 14, (*face.image.shape[:2], 1)).astype(np.float32)
+    return _over(face, outline, tone * np.array([1, 0.9, 0.8], np.float32) + noise, rng.uniform(0.55, 0.95), 0.04)
 
 
 def hand(face: Face, rng: Rng) -> Face:

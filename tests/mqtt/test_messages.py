@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rigs.events import ALICE, an_event
 
 from edge.core.errors import InputError
-from edge.core.types import CustomLabel, IdentityState, Queued
+from edge.core.types import CustomLabel, FaceAttribute, IdentityState, Queued
 from edge.mqtt import messages
 from edge.mqtt.messages import (
     CameraPresenceDocument,
@@ -58,6 +58,16 @@ def test_custom_labels_travel_and_come_back_and_are_absent_where_there_are_none(
     assert (back.custom_labels, back.whole) == ((CustomLabel("forklift", 0.8123, "yard/2"),), True)
     assert codec.load(codec.dump(event)) == event
     assert wire().keys().isdisjoint({"custom_labels", "whole"})
+
+
+def test_attributes_of_a_face_travel_and_come_back_and_are_absent_where_there_are_none() -> None:
+    seen = (FaceAttribute("smile", "yes", 0.91), FaceAttribute("age_range", "25-40", 0.0))
+    event = dataclasses.replace(an_event("new"), attributes=seen)
+    document = json.loads(event_json("porch", Queued(1, 3, 4711, 4700, event)))
+    assert document["attributes"][0] == {"name": "smile", "value": "yes", "score": 0.91}
+    assert parse(WireEvent, json.dumps(document).encode()).event.attributes == seen
+    assert codec.load(codec.dump(event)) == event
+    assert "attributes" not in wire()
 
 
 def test_an_event_is_written_as_the_design_draws_it() -> None:

@@ -75,7 +75,7 @@ def compared_face(seen: DetectedFace) -> dict[str, Any]:
 
 
 face_detail = compared_face
-"""FaceDetail holds more attributes, but those no loaded model can tell are left out, not invented."""
+"""FaceDetail without the attributes that ``edge.api.rekognition.face_details`` adds."""
 
 
 def face(found: Face, model_version: str, user_id: str | None = None) -> dict[str, Any]:

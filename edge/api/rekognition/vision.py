@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge.core.types import Detection, Embedding, Picture, Space
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
+    from edge.inference.face_attributes import AttributeModel
     from edge.inference.scoring import FaceScorer
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class Vision:
                 f"none of the detectors {', '.join(self._names())} knows {label!r}",
                 "edge models get ssd-mobilenet-v1-coco --use",
             )
+
+    def attribute_model(self) -> AttributeModel:
+        """Raises NotFoundError or ModelError."""
+        return self.models.attributes(self._settings.api.attribute_model)
 
     def embedder(self) -> Embedder:
         return self.models.embedder(self._settings.api.embedder or self._label_embedder())

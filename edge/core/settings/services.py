@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -111,6 +111,13 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+AttributeName = Literal[
+    "AGE_RANGE", "BEARD", "EMOTIONS", "EYE_DIRECTION", "EYEGLASSES", "EYES_OPEN", "FACE_OCCLUDED", "GENDER",
+    "LANDMARKS", "MOUTH_OPEN", "MUSTACHE", "SMILE", "SUNGLASSES",
+]  # fmt: skip
+FACE_ATTRIBUTES: tuple[AttributeName, ...] = get_args(AttributeName)
+
+
 class ApiSettings(Section):
     """[api]: the Rekognition endpoint."""
 
@@ -141,6 +148,11 @@ class ApiSettings(Section):
     tiles: int = Field(
         9, ge=0, le=64, description="Parts of a large still to look at closer, at most, for faces small in it; 0: none."
     )
+    attributes: tuple[AttributeName, ...] = Field(
+        FACE_ATTRIBUTES,
+        description="What ALL tells of a face beside box, pose and quality; what is not here is told to nobody.",
+    )
+    attribute_model: str = Field("edge-face-attributes-1", description="Model that tells them, loaded when asked for.")
     taxonomy: Path | None = Field(
         None,
         examples=["/etc/edge/taxonomy.json"],

@@ -188,6 +188,12 @@ class TrackingSettings(Section):
     update_seconds: Seconds = Field(60.0, description="An update of a track that does not change, at most this often.")
 
 
+EventAttribute = Literal[
+    "age_range", "beard", "emotions", "eyeglasses", "eyes_open", "face_occluded", "gender", "mouth_open", "mustache",
+    "smile", "sunglasses",
+]  # fmt: skip
+
+
 class RecognitionSettings(Section):
     """[recognition]: when an embedding is worth its price, and how votes decide."""
 
@@ -208,6 +214,12 @@ class RecognitionSettings(Section):
     doubtful_names: bool = Field(
         False, description="Events of uncertain and retracted tracks carry the subject in doubt. Else only known do."
     )
+    attributes: tuple[EventAttribute, ...] = Field(
+        (),
+        examples=[("sunglasses", "face_occluded")],
+        description="Attributes of faces that events carry: a model more runs at each better look. None when empty.",
+    )
+    attribute_model: str = Field("edge-face-attributes-1", description="Model that tells them.")
     picture_seconds: Seconds = Field(
         1.0, description="Minimum seconds between two classifications of a whole picture by custom labels."
     )

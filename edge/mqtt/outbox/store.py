@@ -26,7 +26,7 @@ from edge.core.storage import files, layout
 from edge.core.storage.sqlite import Connection, check, connect, open_file, open_or_set_aside, transaction
 from edge.core.storage.sqlite_codes import SqliteCode, code_of
 from edge.core.storage.vault import PLAIN, Stored, Vault
-from edge.core.types import Box, CustomLabel, Event, Identity, IdentityState, Queued
+from edge.core.types import Box, CustomLabel, Event, FaceAttribute, Identity, IdentityState, Queued
 
 EVENT_FIELDS = {field.name for field in dataclasses.fields(Event)}
 IDENTITY_FIELDS = {field.name for field in dataclasses.fields(Identity)}
@@ -48,6 +48,8 @@ def load(text: str) -> Event:
         known["zones"] = tuple(known["zones"])
         if "custom_labels" in known:
             known["custom_labels"] = tuple(CustomLabel(**one) for one in known["custom_labels"])
+        if "attributes" in known:
+            known["attributes"] = tuple(FaceAttribute(**one) for one in known["attributes"])
         return Event(box=box, identity=Identity(**identity), **known)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an event of the outbox: {error!r}") from error

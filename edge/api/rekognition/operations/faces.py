@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import ApiError
+from edge.api.rekognition.face_details import asked_attributes, face_details
 from edge.api.rekognition.quality_filter import UnindexedFace, best_of, sort_out
 from edge.api.rekognition.search import (
     DEFAULT_MATCHES,
@@ -30,13 +31,15 @@ def index_faces(call: Call) -> dict[str, Any]:
     data, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "AUTO"))
     chosen, surplus = best_of(passed, min(call.get("MaxFaces", MOST_FACES), MOST_FACES))
+    attributes = asked_attributes(call.get("DetectionAttributes", ()), call.service.settings.api)
+    details = face_details(call.service.vision, picture, chosen, attributes)
     faces = _stored(call, collection, hashlib.sha256(data).hexdigest(), picture, chosen)
     version = call.service.faces.version(collection)
     known = call.service.faces.faces_by_id(collection, [face.face_id for face in faces])
     return {
         "FaceRecords": [
-            {"Face": known.get(face.face_id, shapes.face(face, version)), "FaceDetail": shapes.face_detail(seen)}
-            for face, seen in zip(faces, chosen, strict=True)
+            {"Face": known.get(face.face_id, shapes.face(face, version)), "FaceDetail": detail}
+            for face, detail in zip(faces, details, strict=True)
         ],
         "UnindexedFaces": [unindexed(one) for one in (*refused, *surplus)],
         "FaceModelVersion": version,

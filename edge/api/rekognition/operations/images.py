@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.api.rekognition import shapes
 from edge.api.rekognition.errors import NO_FACES, ApiError
+from edge.api.rekognition.face_details import asked_attributes, face_details
 from edge.api.rekognition.quality_filter import sort_out
 from edge.api.rekognition.search import DEFAULT_THRESHOLD
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def detect_faces(call: Call) -> dict[str, Any]:
-    """``Attributes`` changes nothing: all that our models tell belongs to DEFAULT."""
+    """Box, landmarks, pose and quality always, and the attributes that are asked for."""
     _, picture = call.service.image(call["Image"])
-    return {"FaceDetails": [shapes.face_detail(seen) for seen in call.service.vision.faces(picture)]}
+    vision, attributes = call.service.vision, asked_attributes(call.get("Attributes", ()), call.service.settings.api)
+    return {"FaceDetails": face_details(vision, picture, vision.faces(picture), attributes)}
 
 
 def compare_faces(call: Call) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Operation:
         return not self.run.__name__.startswith(READING)
 
 
-_ATTRIBUTES = "box, landmarks (5), pose, quality; attributes that no model here can tell are left out"
+_ATTRIBUTES = "attributes by one small model, with the errors that its card tells; the emotion CONFUSED is never told"
 _LABELS = "labels of the loaded detectors, not thousands; the foreground is what their boxes cover"
 _LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
 _VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.rekognition import shapes
+from edge.api.rekognition.face_details import asked_attributes, face_details
 from edge.api.rekognition.operations.celebrities import celebrities, recognized, urls_of
 from edge.api.rekognition.operations.labels import filtered, labels_of
 from edge.api.rekognition.operations.own_labels import PERSON, OwnLabels
@@ -76,10 +77,12 @@ def metadata(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _faces(job: Job, tools: VideoTools) -> Looks:  # noqa: ARG001
+def _faces(job: Job, tools: VideoTools) -> Looks:
+    attributes = asked_attributes((job.request.get("FaceAttributes", "DEFAULT"),), tools.settings.api)
+
     def look(frame: Frame) -> list[VideoFinding]:
         at = milliseconds(frame)
-        details = [shapes.face_detail(one) for one in tools.vision.faces(frame.main)]
+        details = face_details(tools.vision, frame.main, tools.vision.faces(frame.main), attributes)
         return [VideoFinding(at, "", {"Timestamp": at, "Face": detail}) for detail in details]
 
     return look
