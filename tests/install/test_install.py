@@ -98,3 +98,9 @@ def test_the_script_is_sound_shell() -> None:
     checker = ["shellcheck"] if shutil.which("shellcheck") else ["bash", "-n"]
     answer = subprocess.run([*checker, str(INSTALL)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_objects_are_fetched_before_the_daemon_starts(planned: str) -> None:
+    command = "edge models get ssd-mobilenet-v1-coco --use"
+    assert command not in planned
+    assert command in run("--dry-run", "--camera", "libcamera", "--objects").stdout

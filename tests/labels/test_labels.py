@@ -102,6 +102,24 @@ def test_an_evaluation_counts_what_was_said() -> None:
     assert document["AggregatedEvaluationResults"]["F1Score"] == result.f1
 
 
+def test_a_summary_with_boxes_counts_pictures(tmp_path: Path) -> None:
+    """Three pictures with five boxes are three pictures, and averages stand where a matrix would count boxes."""
+    truth = np.array([[True, False], [True, False], [True, False], [False, True], [False, True]])
+    said = np.array([[0.9, 0.1], [0.8, 0.1], [0.2, 0.1], [0.1, 0.9], [0.1, 0.9]], np.float32)
+    result = evaluate(["walker", "dog"], np.array([0.5, 0.5], np.float32), said, truth)
+    box = Box(0.1, 0.1, 0.4, 0.9)
+    walkers = Example(tmp_path / "1.jpg", (Annotation("walker", box),) * 3)
+    both = Example(tmp_path / "2.jpg", (Annotation("walker", box), Annotation("dog", box)))
+    dog = Example(tmp_path / "3.jpg", (Annotation("dog", box),))
+    document = summary(result, "arn", "2026-11-22T00:00:00Z", 10, (walkers, both, dog))
+    assert document["EvaluationDetails"]["NumberOfTestingImages"] == 3
+    counts = {one["Label"]: one["NumberOfTestingImages"] for one in document["LabelEvaluationResults"]}
+    assert counts == {"walker": 2, "dog": 2}
+    aggregated = document["AggregatedEvaluationResults"]
+    assert (aggregated["AveragePrecision"], aggregated["AverageRecall"]) == (result.precision, result.recall)
+    assert "ConfusionMatrix" not in aggregated
+
+
 def test_the_split_keeps_every_label_on_both_sides_and_is_the_same_again() -> None:
     examples = [
         Example(Path(f"{label}{i}"), (Annotation(label),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from edge.core.errors import SettingsError
 from edge.core.settings.locations import locate
 
 BY_HAND = "add it to detectors by hand"
+TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*|[^\s"\'#]')
+"""a string, a comment, or another character of a list"""
 
 
 def with_detector(text: str, name: str, usual: Sequence[str], labels: Sequence[str] = ()) -> str:
@@ -43,16 +46,35 @@ def with_detector(text: str, name: str, usual: Sequence[str], labels: Sequence[s
 
 
 def _set(lines: list[str], at: int | None, header: int | None, names: Sequence[str]) -> None:
-    """Write the key into its line, or after its table's header. ``at``, ``header``: lines from 1."""
+    """Add the last of ``names`` to the key's list, or write the key after its table's header. Lines count from 1."""
     if at is not None:
-        _, found, value = lines[at - 1].partition("=")
-        if not found or not value.split("#")[0].strip().endswith("]"):
-            raise SettingsError(f"line {at}: detectors is written over several lines", BY_HAND)
-        lines[at - 1] = _line(names)
+        lines[at - 1 :] = _added("\n".join(lines[at - 1 :]), names[-1], at).split("\n")
     elif header is not None:
         lines.insert(header, _line(names))
     else:
         raise SettingsError("the section of detectors is not found", BY_HAND)
+
+
+def _added(text: str, name: str, at: int) -> str:
+    """A text that begins with ``key = [...]``, with a further string in the list; comments stay where they are.
+
+    ``at``: its line, for the error. Raises SettingsError where there is no such list.
+    """
+    last = None
+    for match in TOKEN.finditer(text, text.find("=") + 1):
+        mark = match[0]
+        if mark == "]" and last is not None:
+            return f"{text[: last.end()]}{_member(name, last[0])}{text[last.end() :]}"
+        if mark == "[" and last is not None:
+            break
+        if not mark.startswith("#"):
+            last = match
+    raise SettingsError(f"line {at}: detectors is not a list of names", BY_HAND)
+
+
+def _member(name: str, after: str) -> str:
+    """A further member of a list, as it is written ``after`` its opening bracket, a comma, or another member."""
+    return {"[": f'"{name}"', ",": f' "{name}",'}.get(after, f', "{name}"')
 
 
 def _line(names: Sequence[str]) -> str:

@@ -193,7 +193,7 @@ function toRefused() {
   if (next !== undefined) move(next);
 }
 
-const chooseSubject = () => { const { subject, collection } = current(); choose((item) => item.subject === subject && item.collection === collection, subject ? t("about {name}", { name: subject }) : t("without a name")); };
+const chooseSubject = () => { const { subject, collection, version } = current(); choose((item) => item.subject === subject && item.collection === collection && item.version === version, subject ? t("about {name}", { name: subject }) : t("without a name")); };
 const chooseTrack = () => { const { id, camera, track } = current(); choose((item) => (track ? item.camera === camera && item.track === track : item.id === id), t("track {track} at {camera}", { track, camera })); };
 const chooseAll = () => (chosen.size ? (chosen.clear(), paint()) : choose(() => true, t("all of the list")));
 

@@ -22,7 +22,7 @@ from edge.core.imaging import image as pictures
 from edge.core.settings.services import ReviewSettings
 from edge.core.types import CustomLabel, Frame, Identity, IdentityState
 from edge.mqtt.link_state import Link, LinkHealth
-from edge.recognition.review.question import Reason
+from edge.recognition.review.question import Nearest, Reason
 from edge.recognition.review.queue import ReviewQueue
 
 ON = {"enabled": True, "crops": True, "most": 100_000}
@@ -144,6 +144,23 @@ def test_several_questions_are_answered_at_once_and_taken_back_at_once(review: S
     browser.press("d")
     settled(browser, 0)
     browser.until("!document.querySelector('#review-none').hidden")
+
+
+def test_all_questions_about_a_label_are_confirmed_at_once(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    for subject, count in (("helmet", 4), ("cap", 2)):
+        nearest = (Nearest(subject, "", 0.52),)
+        asked(tmp_path, count, version="heads/1", reason="threshold", subject=subject, collection="", nearest=nearest)
+    asked(tmp_path, 1, ("helmet",))
+    with opened("review", review=ON):
+        browser.until(f"{ROWS} === 7")
+        browser.click("#review-same")
+        browser.until("document.querySelector('#review-chosen').textContent === '4 chosen'")
+        assert browser.js(TITLE) == "4 questions at once, about helmet"
+        browser.press("c")
+        settled(browser, 3)
+    with ReviewQueue(tmp_path, ReviewSettings()) as queue:
+        assert [(one.answer, one.subject) for one in queue.answers()] == [("confirmed", "helmet")] * 4
+        assert queue.examples.counts() == {"heads": 4}
 
 
 def test_the_keys_are_shown_and_can_be_switched_off(review: Served, browser: Browser) -> None:

@@ -42,6 +42,21 @@ def test_every_camera_and_the_endpoint_get_it() -> None:
     assert [line for line in kept if line not in text.splitlines()] == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('["own"] # faces', f'["own", "{NEW}"] # faces'),
+        ("[]", f'["{NEW}"]'),
+        ('[ # faces\n  "own", # shipped\n]', f'[ # faces\n  "own", "{NEW}", # shipped\n]'),
+        ('["own",\n  "b" # ] goes on\n] # end', f'["own",\n  "b", "{NEW}" # ] goes on\n] # end'),
+        ("['#]']", f"['#]', \"{NEW}\"]"),
+    ],
+)
+def test_comments_of_a_list_stay_where_they_are(before: str, after: str) -> None:
+    text = "# first\n[[cameras]] # door\ndetectors = {}\n# last\n"
+    assert with_detector(text.format(before), NEW, USUAL) == text.format(after)
+
+
 def test_it_is_written_once() -> None:
     once = with_detector(TEXT, NEW, USUAL, ["person"])
     assert with_detector(once, NEW, USUAL, ["person"]) == once
@@ -59,7 +74,7 @@ def test_a_file_without_cameras_gets_the_one_that_is_there_by_default(text: str)
     "text",
     [
         'cameras = [{ name = "door" }]\n',
-        '[[cameras]]\ndetectors = [\n  "own",\n]\n',
+        '[[cameras]]\ndetectors = [["own"]]\n',
         "[[cameras]\n",
     ],
 )
