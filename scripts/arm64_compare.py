@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = ROOT / "edge" / "data" / "portraits"
 MODELS = ("edge-face-detector-1", "edge-face-embedder-1")
 PORT = 18480
+DEVICE = "arm64"
 BOX, COSINE, SIMILARITY = 0.01, 0.99, 0.02
 """tolerances: corner of a box as a fraction of the picture, one face embedded on both, a cosine on one and the other"""
 
@@ -38,6 +39,8 @@ def prepare(folder: Path) -> None:
             cv2.imwrite(str(folder / "pictures" / name), varied(cv2.imread(str(path)), random))
     os.environ["EDGE_HUB__REPOSITORY"] = str(folder / "hub")
     edge(folder / "hub-state", "hub", "init", "--repository", str(folder / "hub"), "--keys", str(folder / "keys"))
+    key = edge(folder / "hub-state", "hub", "sealing", "key", DEVICE, "--json")["key"]
+    (folder / "sync-key").write_text(key)
     for model in MODELS:
         edge(folder / "hub-state", "hub", "add", "model", model)
     edge(folder / "hub-state", "hub", "add", "collection", "staff", str(PORTRAITS))
@@ -78,6 +81,8 @@ def sync(folder: Path) -> None:
         "EDGE_SYNC__URL": f"http://127.0.0.1:{PORT}",
         "EDGE_SYNC__ROOT": str(next((folder / "hub" / "public").rglob("1.root.json"))),
         "EDGE_SYNC__TRUST_CLOCK": "true",
+        "EDGE_SYNC__KEY": (folder / "sync-key").read_text(),
+        "EDGE_DEVICE__NAME": DEVICE,
     }
     state = Path(f"/tmp/edge-arm64-sync-{os.getpid()}")
     done = edge(state, "sync", "--json")

@@ -21,7 +21,6 @@ from edge.cli.lazy import LazyGroup
 from edge.core.errors import EdgeError
 from edge.core.terminal import plain
 
-NEXT_SETTING = "\n  "
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
 COMMANDS = {
@@ -112,9 +111,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()
         code = 141
     except EdgeError as error:
-        # broken settings are told a line each; a newline of anything else is none of ours
-        lines = error.message.split(NEXT_SETTING)
-        click.echo(f"error: {NEXT_SETTING.join(plain(line) for line in lines)}", err=True)
+        click.echo(f"error: {_lines(error.message)}", err=True)
         if error.hint:
             click.echo(f"try: {plain(error.hint)}", err=True)
         code = FAILED
@@ -124,6 +121,12 @@ def run(arguments: list[str]) -> int:
         click.echo(f"try: {HINTS.get(error.errno or 0, 'check the path, its owner and the disk')}", err=True)
         code = FAILED
     return code if isinstance(code, int) else 0
+
+
+def _lines(message: str) -> str:
+    """A message of several lines: each is indented, so that none looks like one of ours."""
+    first, *others = message.split("\n")
+    return "\n".join([plain(first), *(f"  {plain(line.strip())}" for line in others)])
 
 
 def _config_first(arguments: list[str]) -> list[str]:

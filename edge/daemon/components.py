@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.core import plugins
 from edge.core.storage import layout
 from edge.core.types import Event
 from edge.daemon.component import Component
 from edge.daemon.context import DeviceContext
+from edge.daemon.control import BROKER, BROKER_SECONDS
 from edge.daemon.reporter import small_jpeg
 from edge.daemon.watchdog import LONG
 from edge.mqtt.client import MqttClient
@@ -201,6 +202,13 @@ class HttpEndpoint(Component):
             stack.callback(self._page.close)
 
 
+def _broker(context: DeviceContext) -> dict[str, Any]:
+    """For ``edge doctor``: the broker, by the connection of this process."""
+    from edge.mqtt.access_check import check_access
+
+    return check_access(context.client, context.topics, BROKER_SECONDS).document()
+
+
 class LocalControl(Component):
     """Answers commands on this machine, and erases subjects while the daemon runs."""
 
@@ -209,7 +217,8 @@ class LocalControl(Component):
         from edge.daemon.erasure import SubjectEraser
 
         self._eraser = SubjectEraser(context)
-        self._control = Control(context.state, self._eraser.operations())
+        operations = self._eraser.operations() | {BROKER: lambda _: _broker(context)}
+        self._control = Control(context.state, operations)
 
     def start(self) -> None:
         self._eraser.say()

@@ -24,6 +24,10 @@ MOST = 1 << 20
 """bytes of a line"""
 PATIENCE = 10.0
 """seconds that a caller may take to say what it wants"""
+BROKER = "broker"
+"""operation: what ``edge doctor`` asks of the daemon's connection to the broker"""
+BROKER_SECONDS = 4.0
+"""for the answer to each of two publishes"""
 
 log = logging.getLogger(__name__)
 

@@ -45,13 +45,22 @@ def of_device(settings: MqttSettings, device: str, session: int) -> MqttClient:
 
     ``session`` grows with each start of the daemon.
     """
-    presence = BirthAndWill(
+    return MqttClient(settings, client_id(settings, device), presence(device, session))
+
+
+def client_id(settings: MqttSettings, device: str) -> str:
+    """The client id of a device."""
+    return settings.client_id or f"edge-{device}"
+
+
+def presence(device: str, session: int) -> BirthAndWill:
+    """The birth, the will and the offline message of a device."""
+    return BirthAndWill(
         topic=Topics(device).status,
         online=to_json(DeviceStatus(True, session)),
         stopped=to_json(DeviceStatus(False, session, "stopped")),
         lost=to_json(DeviceStatus(False, session, "lost")),
     )
-    return MqttClient(settings, settings.client_id or f"edge-{device}", presence)
 
 
 class MqttClient:
@@ -110,6 +119,16 @@ class MqttClient:
     def health(self) -> LinkHealth:
         return self._record.health()
 
+    @property
+    def limits(self) -> BrokerLimits:
+        """What the broker takes of this connection."""
+        return self._record.limits
+
+    @property
+    def not_granted(self) -> frozenset[str]:
+        """Topic filters that the broker refused to send."""
+        return self._record.not_granted
+
     def start(self) -> None:
         """Begin to connect, and go on for ever."""
         if not self._settings.host or self._thread:
@@ -167,11 +186,12 @@ class MqttClient:
         response_topic: str = "",
         correlation: bytes = b"",
         acknowledged: Acknowledged | None = None,
+        probe: bool = False,
     ) -> bool:
         """Hand a message to the broker; False: not online, nothing was taken. Expiry is in seconds.
 
         True: ``acknowledged`` will be called once, on any thread, and must neither wait nor publish. What is in flight
-        when the link is lost is sent again by itself.
+        when the link is lost is sent again by itself. Of a ``probe`` a refusal is not counted.
         """
         limits = self._record.limits
         if reason := _too_large(topic, payload, limits):
@@ -186,7 +206,7 @@ class MqttClient:
             client = self._paho
             if not self._online or client is None:
                 return False
-            return self._send(client, topic, payload, qos, retain, properties, acknowledged)
+            return self._send(client, topic, payload, qos, retain, properties, acknowledged, probe)
 
     def _send(
         self,
@@ -197,6 +217,7 @@ class MqttClient:
         retain: bool,
         properties: Properties | None = None,
         acknowledged: Acknowledged | None = None,
+        probe: bool = False,
     ) -> bool:
         limits = self._record.limits
         qos, retain = min(qos, limits.qos), retain and limits.retain
@@ -204,13 +225,13 @@ class MqttClient:
         # NO_CONN at QoS 1 means "queued": paho sends it later
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN):
             return False
-        flight = InflightPublish(topic, qos, self._record.connects, retain, acknowledged)
+        flight = InflightPublish(topic, qos, self._record.connects, retain, acknowledged, probe)
         if early := self._flights.take_off(info.mid, flight):
             self._landed(flight, early)
         return True
 
     def _landed(self, flight: InflightPublish, ack: Ack) -> None:
-        if not ack.accepted and not ack.abandoned:
+        if not ack.accepted and not ack.abandoned and not flight.probe:
             self._record.refused(flight.topic, ack.reason)
         if flight.retained and flight.connection != self._record.connects and not ack.abandoned:
             # paho sent what the last connection left open after the birth: an older value may now be the retained one

@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 from dataclasses import dataclass, replace
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -154,15 +155,20 @@ def build(
 
 def connect(client: paho.Client, settings: MqttSettings, session_seconds: int = SESSION_SECONDS) -> None:
     """Start paho's thread, which connects now and whenever the link is lost. Raises ValueError for a bad host."""
-    options: dict[str, object] = {}
-    if client.protocol == MQTTProtocolVersion.MQTTv5:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = session_seconds
-        properties.ReceiveMaximum = RECEIVE
-        options = {"clean_start": False, "properties": properties}
+    options = session_options(client, session_seconds)
     settings.host.encode("idna")  # paho's thread would die of a host name that cannot be one
-    client.connect_async(settings.host, settings.effective_port, settings.keepalive, **options)  # type: ignore[arg-type]
+    client.connect_async(settings.host, settings.effective_port, settings.keepalive, **options)
     client.loop_start()
+
+
+def session_options(client: paho.Client, session_seconds: int = SESSION_SECONDS) -> dict[str, Any]:
+    """Arguments of paho's connect: the session goes on where the broker kept it; MQTT 5 only."""
+    if client.protocol != MQTTProtocolVersion.MQTTv5:
+        return {}
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = session_seconds
+    properties.ReceiveMaximum = RECEIVE
+    return {"clean_start": False, "properties": properties}
 
 
 def no_delay(_client: paho.Client, _data: object, sock: object) -> None:

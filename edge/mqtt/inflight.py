@@ -30,6 +30,8 @@ class InflightPublish:
     """the number of the connection on which it was handed to paho"""
     retained: bool
     acknowledged: Acknowledged | None
+    probe: bool = False
+    """a refusal is what is asked for: it is neither counted nor told"""
 
 
 class InflightPublishes:

@@ -179,6 +179,12 @@ class LinkState:
         return self._connects
 
     @property
+    def not_granted(self) -> frozenset[str]:
+        """Filters whose subscription the broker refused."""
+        with self._lock:
+            return frozenset(topic_filter for topic_filter, _ in self._not_subscribed)
+
+    @property
     def where(self) -> str:
         return f"{self._settings.host}:{self._settings.effective_port}"
 

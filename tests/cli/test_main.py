@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.main import _config_first
+from edge.cli.main import _config_first, _lines
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -120,3 +120,9 @@ def test_a_thread_that_hangs_does_not_keep_the_process_from_ending_in_order() ->
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout) == (3, "last words\n")
+
+
+def test_an_error_of_several_lines_keeps_its_lines_and_none_looks_like_another_error() -> None:
+    message = "two lines cannot be used:\n  x.csv:1: no label\nerror: \x1b[2Jfaked"
+    shown = _lines(message).split("\n")
+    assert shown == ["two lines cannot be used:", "  x.csv:1: no label", "  error: \\u001b[2Jfaked"]

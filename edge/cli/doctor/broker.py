@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -15,24 +14,28 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
-from edge.core.errors import SettingsError
+from edge.core.errors import EdgeError, SettingsError
 from edge.core.settings.messaging import MqttSettings
+from edge.daemon import control
+from edge.daemon.control import BROKER, BROKER_SECONDS
 from edge.mqtt import connection
-from edge.mqtt.connection import BirthAndWill, BrokerLimits
-from edge.mqtt.link_state import ATTEMPTS, HINTS, UNANSWERED, Attempt, Link, of_connack, of_error
+from edge.mqtt.access_check import PROBE, PROBE_EXPIRY, AccessCheck
+from edge.mqtt.client import client_id, presence
+from edge.mqtt.connection import BrokerConnection, BrokerLimits
+from edge.mqtt.link_state import ATTEMPTS, HINTS, UNANSWERED, Attempt, Link, LinkHealth, of_connack, of_error
 from edge.mqtt.messages import MAX_DOCUMENT
 from edge.mqtt.topics import Topics
 
-PROBE = "doctor"
-"""last level of the topics that are tried: nothing listens there"""
-
 
 def broker(context: DoctorContext) -> Iterator[Finding]:
-    """Connects beside the daemon, under a client id of its own."""
+    """While a daemon runs, what its own connection says; else one connection as the daemon would make it."""
     settings = context.settings.mqtt
     where = f"{settings.host}:{settings.effective_port}"
     if not settings.host:
         yield Finding(Level.NOTE, "broker", "none is set: events stay on this device", "", "set mqtt.host")
+        return
+    if (known := _of_daemon(context)) is not None:
+        yield from _told(known, context, where)
         return
     visit = _Visit(settings, context.settings.device.name, context.seconds)
     try:
@@ -42,17 +45,40 @@ def broker(context: DoctorContext) -> Iterator[Finding]:
             return
         yield Finding(Level.OK, "broker", f"{where} lets us in (MQTT {visit.version}{', TLS' if settings.tls else ''})")
         yield from _limits(visit.limits)
-        if settings.password.get_secret_value() and not settings.tls and not _is_local(settings.host):
-            yield Finding(
-                Level.WARNING,
-                "broker",
-                "the password travels unencrypted",
-                "mqtt.tls is off",
-                "set mqtt.tls and mqtt.ca",
-            )
-        yield from _access(visit, Topics(context.settings.device.name))
+        yield from _unencrypted(settings)
+        topics = Topics(context.settings.device.name)
+        yield from _access(visit.access(topics), visit.version, topics)
     finally:
         visit.close()
+
+
+def _of_daemon(context: DoctorContext) -> AccessCheck | None:
+    """What the running daemon knows; None where none runs with these settings, or it cannot be asked."""
+    if context.daemon is None:
+        return None
+    try:
+        return AccessCheck.of(control.ask(context.state, BROKER, {}, 4 * BROKER_SECONDS))
+    except (EdgeError, KeyError, TypeError, ValueError):
+        return None  # another version, or another user's
+
+
+def _told(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Finding]:
+    health, settings = known.health, context.settings.mqtt
+    if health.link is not Link.ONLINE:
+        what = f"the daemon's link to {where} is {health.link}{health.detail and ': ' + health.detail}"
+        yield Finding(Level.ERROR, "broker", what, _meaning(health.link), health.hint or "wait, and look again")
+        return
+    tls = ", TLS" if settings.tls else ""
+    yield Finding(Level.OK, "broker", f"the daemon is online at {where} (MQTT {health.version}{tls})")
+    yield from _limits(known.limits)
+    yield from _unencrypted(settings)
+    yield from _access(known, health.version, Topics(context.settings.device.name))
+
+
+def _unencrypted(settings: MqttSettings) -> Iterator[Finding]:
+    if settings.password.get_secret_value() and not settings.tls and not _is_local(settings.host):
+        what = "the password travels unencrypted"
+        yield Finding(Level.WARNING, "broker", what, "mqtt.tls is off", "set mqtt.tls and mqtt.ca")
 
 
 def _limits(limits: BrokerLimits) -> Iterator[Finding]:
@@ -68,25 +94,24 @@ def _limits(limits: BrokerLimits) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _access(visit: _Visit, topics: Topics) -> Iterator[Finding]:
+def _access(known: AccessCheck, version: str, topics: Topics) -> Iterator[Finding]:
     """Whether this device may write its own half, hear what is for it, and no more."""
-    refused = visit.publish(topics.response(PROBE))
+    refused, heard = known.own_half, known.heard
+    below = topics.ack.rpartition("/")[0]
     if refused:
         yield Finding(
             Level.ERROR, "broker", f"this device may not publish below {topics.status.rpartition('/')[0]}/: {refused}",
             "its events wait in the outbox",
             "let it write there: pattern write edge/v1/%u/up/# in mosquitto's acl_file",
         )  # fmt: skip
-    below = topics.ack.rpartition("/")[0]
-    heard = visit.subscribe(f"{below}/{PROBE}")
     if not heard:
         yield Finding(
             Level.ERROR, "broker", f"this device may not subscribe below {below}/",
             "commands and the hub's acknowledgement do not reach it", "let it read: pattern read edge/v1/%u/down/#",
         )  # fmt: skip
-    if visit.version != "5":
+    if version != "5":
         yield Finding(Level.NOTE, "broker", "whether the broker refuses a publish cannot be told with MQTT 3.1.1")
-    elif not visit.publish(f"{below}/{PROBE}"):
+    elif not known.other_half:
         yield Finding(
             Level.NOTE, "broker", f"this device may also write below {below}/: no access list keeps it to its half",
             "another device that is stolen could command this one", "use an acl_file as in the README",
@@ -168,12 +193,15 @@ class _Visit:
     def _try(self) -> tuple[tuple[Link, str] | None, bool]:
         """Why not, if not; and whether another way of asking may help."""
         try:
-            name = f"edge-{PROBE}-{self.device}-{secrets.token_hex(3)}"
-            topic = Topics(self.device).response(PROBE)
-            will = BirthAndWill(topic, b"", b"", b"")  # as the daemon's, and without a trace where it is sent
-            self.client = connection.build(self.settings, name, self.version, will, self.limits)
+            will = presence(self.device, 0)
+            # with a kind of its own, messages that wait in the daemon's session are not acknowledged, and wait on
+            self.client = connection.build(
+                self.settings, client_id(self.settings, self.device), self.version, will, self.limits, BrokerConnection
+            )
             self._listen(self.client)
-            self.client.connect(self.settings.host, self.settings.effective_port, self.settings.keepalive)
+            self.settings.host.encode("idna")
+            options = connection.session_options(self.client)
+            self.client.connect(self.settings.host, self.settings.effective_port, self.settings.keepalive, **options)
         except SettingsError as error:
             return (Link.UNTRUSTED, error.message), False
         except (OSError, ValueError) as error:  # a host name that cannot be one is a ValueError
@@ -202,12 +230,19 @@ class _Visit:
         client.on_subscribe = lambda _c, _d, _m, codes, _p: self.granted.put(not any(c.is_failure for c in codes))
         client.on_message = lambda _c, _d, message: self.messages.put((message.topic, bytes(message.payload)))
 
+    def access(self, topics: Topics) -> AccessCheck:
+        """Publish into each half of the device's topics, and subscribe to its own."""
+        below = topics.ack.rpartition("/")[0]
+        health = LinkHealth(Link.ONLINE, version=self.version)
+        own, heard = self.publish(topics.response(PROBE)), self.subscribe(f"{below}/{PROBE}")
+        return AccessCheck(health, self.limits, own, self.publish(f"{below}/{PROBE}"), heard)
+
     def publish(self, topic: str) -> str:
         """Publish a word that nobody waits for; why it was refused, empty when it was not."""
         properties = None
         if self.client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = paho.Properties(paho.PacketTypes.PUBLISH)  # type: ignore[attr-defined, no-untyped-call]
-            properties.MessageExpiryInterval = 10
+            properties.MessageExpiryInterval = PROBE_EXPIRY
         # retained and empty: as the daemon publishes, and nothing stays
         mid = self.client.publish(topic, b"", min(1, self.limits.qos), self.limits.retain, properties).mid
         until = time.monotonic() + self.seconds
