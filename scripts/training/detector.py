@@ -170,7 +170,7 @@ def train(
     judged = [next(others) for _ in range(6)]
 
     def loss(batch: Batch) -> tuple[Tensor, str]:
-        images = to_input(batch[0]).to(device).contiguous(memory_format=torch.channels_last)
+        images = to_input(_tensor(batch[0]).to(device))
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             outputs = net(images)
         return targets.loss(outputs, batch[1])
@@ -187,6 +187,11 @@ def train(
     return averaged.cpu(), training.state
 
 
+def _tensor(images: NDArray[np.uint8]) -> Tensor:
+    """(N, height, width, 3) as (N, 3, height, width) in 0..1."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+
+
 @torch.no_grad()
 def judge(net: TorchNet, batches: Sequence[Batch]) -> str:
     """Losses on scenes with people that were kept aside, for choosing between models."""
@@ -194,6 +199,6 @@ def judge(net: TorchNet, batches: Sequence[Batch]) -> str:
     values, notes = [], ""
     for images, wanted in batches:
         device = next(net.parameters()).device
-        value, notes = targets.loss(net(to_input(images).to(device)), wanted)
+        value, notes = targets.loss(net(to_input(_tensor(images).to(device))), wanted)
         values.append(float(value))
     return f"held out: loss {np.mean(values):.4f}, in the last batch {notes}"
