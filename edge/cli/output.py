@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,11 +24,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def settings(ctx: click.Context) -> Settings:
-    """The settings in force for this command line. Raises SettingsError."""
+    """The settings in force for this command line, the embedders of its collections kept. Raises SettingsError."""
+    from edge.core.errors import SettingsError
     from edge.core.settings import loader as config
+    from edge.recognition.recorded_embedder import with_recorded_embedders
 
     chosen = ctx.find_root().obj
-    return config.read(Path(chosen) if chosen else None)
+    found = config.read(Path(chosen) if chosen else None)
+    with suppress(SettingsError):  # of a state folder that cannot be: whoever needs it says so
+        return with_recorded_embedders(found, config.state_folder(found))
+    return found
 
 
 def print_json(value: Any) -> None:

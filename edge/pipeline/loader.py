@@ -16,6 +16,7 @@ from edge.labels import classifier as custom_labels
 from edge.labels.classifier import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.tracking.identity_voting import VotingRules
+from edge.recognition.recorded_embedder import with_recorded_embedders
 from edge.recognition.review.rejections import RejectionIndex
 from edge.recognition.score_policy import policy_of
 from edge.recognition.store.collections import Collections
@@ -64,6 +65,7 @@ def load_model_set(
     the error of the detector where none at all can be used.
     """
     problems: dict[str, str] = {}
+    settings = with_recorded_embedders(settings, state)
     detectors = _detectors(settings, state, problems)
     recognizers: dict[str, FaceRecognizer] = {}
     embedders: dict[str, Embedder] = {}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import ConflictError, NotFoundError, ReleaseError, StoreError
+from edge.recognition.recorded_embedder import with_recorded_embedders
 from edge.releases.manifest import Release, ShippedCollection, subject_digest
 from edge.releases.release_store import TAXONOMY
 
@@ -83,7 +84,7 @@ def in_force(settings: Settings, state: Path) -> Settings:
         release = store.manifest(current)
     except (NotFoundError, StoreError):
         return settings  # the daemon reports what is wrong with it
-    return settings_of(settings, release, store.path(current))
+    return with_recorded_embedders(settings_of(settings, release, store.path(current)), state)
 
 
 def prepare(

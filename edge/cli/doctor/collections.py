@@ -59,6 +59,11 @@ def _collection(context: DoctorContext, opened: Collections, name: str, label: s
         yield Finding.of("collections", error)
         return
     yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
+    if (newer := context.loaded.settings.labels[label].embedder) != name_of_embedder:
+        yield Finding(
+            Level.NOTE, "collections", f"{name} goes on with {name_of_embedder}, which made its faces", "",
+            f"edge enroll NEW photos/ --embedder {newer}, then labels.{label}.collection = NEW, where you want {newer}",
+        )  # fmt: skip
     if risk.confusable or (risk.false_names or 0.0) > OFTEN:
         yield Finding(
             Level.NOTE, "collections", f"{name}: {risk.words()}", "",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.compat import StrEnum
 from edge.core.errors import EdgeError
+from edge.recognition.recorded_embedder import with_recorded_embedders
 
 if TYPE_CHECKING:
     from edge.core.settings.loader import Loaded
@@ -60,6 +62,7 @@ class DoctorContext:
     """to wait for a camera's first frame, or for the broker"""
     unit: str = field(default="edge.service")
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
-        return self.loaded.settings
+        """With the embedders that collections were made with."""
+        return with_recorded_embedders(self.loaded.settings, self.state)

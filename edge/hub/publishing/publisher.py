@@ -22,6 +22,7 @@ from edge.hub.publishing.enrollments import PendingEnrollments
 from edge.hub.publishing.fleet_keys import FleetKeyStore
 from edge.hub.publishing.keys import Keys
 from edge.hub.publishing.repository import Repository
+from edge.recognition.recorded_embedder import with_recorded_embedders
 from edge.releases.manifest import (
     MOST,
     Blob,
@@ -72,7 +73,7 @@ class ReleasePublisher:
         self.private = folder / "private"
         self.repository = Repository(folder, Keys(folder / "keys" / "online", offline or folder / "keys" / "offline"))
         self.fleet_keys = FleetKeyStore(self.repository.keys.online, self.repository.public)
-        self.settings = settings
+        self.settings = with_recorded_embedders(settings, self.private)
 
     def init(self) -> Path:
         """An empty repository whose releases are sealed. The file that devices need: the first root.json."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.core.errors import SettingsError
 from edge.core.settings import loader as config
+from edge.core.settings.vision import FACE
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_the_environment_wins_over_the_file_key_by_key(write, monkeypatch) -> No
 
 def test_a_threshold_for_faces_keeps_their_embedder_and_collection(write) -> None:
     face = config.read(write("[labels.face]\nsimilarity = 90\n")).labels["face"]
-    assert (face.similarity, face.embedder, face.collection) == (90, "edge-face-embedder-1", "faces")
+    assert (face.similarity, face.embedder, face.collection) == (90, FACE.embedder, "faces")
 
 
 def test_faces_may_be_detected_without_being_recognized(write) -> None:
