@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from edge.core import subjects
 from edge.core.errors import ConflictError, InputError, NotFoundError, StoreError
 from edge.core.settings.schema import Settings
 from edge.inference.calibration import false_match_rate
+from edge.recognition.collection_risk import estimate
 from edge.recognition.enrollment import name_stranger
 from edge.recognition.review.answers import SearchOf, searches
 from edge.recognition.review.database import FILE as REVIEW
@@ -39,6 +41,8 @@ MAX_RIVALS = 3
 """similar subjects that are told"""
 RIVAL = 60.0
 """likeness 0..100 from which another subject counts as similar"""
+MAX_CONFUSABLE = 20
+"""pairs of subjects that are told"""
 
 
 class PeopleRoutes:
@@ -51,6 +55,8 @@ class PeopleRoutes:
         self._review: ReviewQueue | None = None
         self._crops: FaceCropStore | None = None
         self._search: SearchOf | None = None
+        self._risks: dict[str, tuple[object, dict[str, Any]]] = {}
+        """by collection: the revision that was estimated, and what it gave"""
 
     def close(self) -> None:
         with self._lock:
@@ -68,6 +74,11 @@ class PeopleRoutes:
         """``GET /page/people/COLLECTION/subject?name=``: faces, last seen, similar subjects, estimated false names."""
         name, subject = request.path_params["collection"], request.query_params.get("name", "")
         return await in_thread(lambda: self._one(name, subject))
+
+    async def risk(self, request: Request) -> Response:
+        """``GET /page/people/COLLECTION/risk``: how often a stranger would be named, who is confusable, in words."""
+        name = request.path_params["collection"]
+        return await in_thread(lambda: self._risk(name))
 
     async def changed(self, request: Request) -> Response:
         """``POST /page/people/COLLECTION/ACTION``: ``{"subject", ...}``; actions are those of ``ACTIONS``."""
@@ -182,6 +193,24 @@ class PeopleRoutes:
             raise ConflictError("nobody can be erased here: no daemon runs", "edge forget NAME")
         self.forget(subject)
         return {"ok": True}
+
+    def _risk(self, name: str) -> dict[str, Any]:
+        """Estimated anew when the collection has changed: it takes a second or two on a board."""
+        collection, label = self._collections.get(name), self._label(name)
+        if label is None:
+            return {"subjects": 0, "needed": None, "false_names": None, "confusable": [], "words": ""}
+        revision, told = self._risks.get(name, (None, {}))
+        if revision != collection.revision:
+            revision, found = collection.revision, estimate(self._searches()(label, collection))
+            told = {
+                "subjects": found.subjects,
+                "needed": round(found.needed, 1),
+                "false_names": found.false_names,
+                "confusable": [asdict(pair) for pair in found.confusable[:MAX_CONFUSABLE]],
+                "words": found.words(),
+            }
+            self._risks[name] = revision, told
+        return told
 
     def _strangers(self) -> dict[str, Any]:
         queue = self._queue()

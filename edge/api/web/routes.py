@@ -167,6 +167,7 @@ class StatusPage:
             Route("/page/device/{action}", door.changing(device.acted), methods=["POST"]),
             Route("/page/people/{collection}", door.private(people.listed), methods=["GET"]),
             Route("/page/people/{collection}/subject", door.private(people.one), methods=["GET"]),
+            Route("/page/people/{collection}/risk", door.private(people.risk), methods=["GET"]),
             Route("/page/people/{collection}/{action}", door.changing(people.changed), methods=["POST"]),
             Route("/page/strangers", door.private(people.strangers), methods=["GET"]),
             Route("/page/strangers/{name}", door.changing(people.named, "review"), methods=["POST"]),

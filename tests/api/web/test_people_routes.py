@@ -15,6 +15,7 @@ from edge.core.settings.services import HistorySettings, ReviewSettings, Strange
 from edge.pipeline.history import Appearance, HistoryStore
 from edge.recognition.review.queue import ReviewQueue
 from edge.recognition.review.stranger_store import Stranger
+from edge.recognition.store.face_rows import NewFace
 
 FACES = "/page/people/faces"
 
@@ -49,8 +50,6 @@ def test_a_thousand_subjects_come_in_parts_and_are_searched(tmp_path: Path) -> N
         chance = np.random.default_rng(1)
         vectors = chance.normal(size=(1000, 16)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        from edge.recognition.store.face_rows import NewFace
-
         faces = [NewFace(vector, f"subject {n:04}", f"{n:064x}", BOX) for n, vector in enumerate(vectors)]
         page.collections.get_or_create("faces").add(faces, SPACE)
         first = page.get(FACES)
@@ -58,6 +57,19 @@ def test_a_thousand_subjects_come_in_parts_and_are_searched(tmp_path: Path) -> N
         assert (first["total"], first["more"], len(first["subjects"])) == (1000, True, 60)
         assert rest["subjects"][0]["subject"] == "subject 0060"
         assert [one["subject"] for one in page.get(f"{FACES}?like=0999")["subjects"]] == ["subject 0999"]
+
+
+def test_the_risk_of_a_collection_is_told_in_words_and_follows_its_changes(page: Served) -> None:
+    told = page.get(f"{FACES}/risk")
+    assert told["subjects"] == len(PEOPLE)
+    assert told["words"].startswith("a stranger is named about once in ")
+    twin = [NewFace(look(0, 3), "twin of alice", "e" * 64, BOX)]
+    page.collections.get("faces").add(twin, SPACE)
+    after = page.get(f"{FACES}/risk")
+    assert after["subjects"] == len(PEOPLE) + 1
+    assert {"alice", "twin of alice"} in [{pair["subject"], pair["other"]} for pair in after["confusable"]]
+    assert "confusable: alice and twin of alice" in after["words"]
+    assert page.status("/page/people/nothing/risk") == 404
 
 
 def test_one_subject_tells_its_faces_and_who_is_alike(page: Served) -> None:
