@@ -1,4 +1,4 @@
-"""The shape of the daemon's optional parts."""
+"""Base class of the daemon's optional components."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Component:
     """
 
     def start(self) -> None:
-        """Begin, before the cameras are opened."""
+        """Start, before the cameras are opened."""
 
     def tick(self, now: float, /) -> None:
-        """Do this round's share; ``now``: monotonic seconds."""
+        """Called periodically; ``now``: monotonic seconds."""
 
     def on_frame(self, result: FrameResult) -> None:
         """Receive the result of a processed frame."""
@@ -28,7 +28,7 @@ class Component:
         """Receive events that the outbox has taken over."""
 
     def erase(self, subject: str) -> None:
-        """Remove what is held in memory of a subject, between two frames."""
+        """Remove a subject from memory, between two frames."""
 
     def close(self) -> None:
         """End; called once, after the cameras have been closed unless the component alone is restarted."""

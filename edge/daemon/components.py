@@ -1,4 +1,4 @@
-"""The daemon's components: which there are, and when the settings ask for them.
+"""The daemon's components, and the settings that enable them.
 
 A module is imported only where its component is wanted (``tests/test_lazy_imports.py``).
 """
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from edge.daemon.remote_commands import RemoteCommands
 
 ANNOUNCED = layout.HOMEASSISTANT.name
-"""in the state folder: what Home Assistant was told"""
+"""in the state folder: entities announced to Home Assistant"""
 
 Create = Callable[[DeviceContext], Component | None]
-"""gives the component, or None where the settings do not want it"""
+"""returns the component, or None where the settings disable it"""
 
 
 class OutboxStatus(Component):
-    """Publishes the statistics at once when the disk begins or ceases to take events."""
+    """Publishes statistics at once when the status of the outbox's disk changes."""
 
     def __init__(self, context: DeviceContext) -> None:
         self._context = context
@@ -75,7 +75,7 @@ class IndexStatus(Component):
 
 
 class ReviewSampling(Component):
-    """Keeps doubtful tracks for a person to review."""
+    """Queues doubtful tracks for review."""
 
     def __init__(self, context: DeviceContext) -> None:
         from edge.pipeline.review_sampling import ReviewSampler
@@ -102,7 +102,7 @@ class ReviewSampling(Component):
 
 
 class HistoryRecording(Component):
-    """Keeps what was seen, for the owner's page."""
+    """Records the history for the owner's page."""
 
     def __init__(self, context: DeviceContext) -> None:
         from edge.pipeline.history import HistoryStore
@@ -128,7 +128,7 @@ class HistoryRecording(Component):
 
 
 class StrangerRecognition(Component):
-    """Recognizes unknown faces that come again, and stores them."""
+    """Re-identifies unknown faces, and stores them."""
 
     def __init__(self, context: DeviceContext) -> None:
         from edge.pipeline.strangers import StrangerRecognizer
@@ -229,7 +229,7 @@ class LocalControl(Component):
 
 
 class CommandService(Component):
-    """Answers commands over MQTT once everything else has started."""
+    """Answers remote commands over MQTT once everything else has started."""
 
     def __init__(self, context: DeviceContext, commands: RemoteCommands) -> None:
         self._context, self._commands = context, commands
@@ -338,7 +338,7 @@ RESTARTABLE = {
 
 
 def remote_commands(settings: Settings, client: MqttClient, topics: Topics) -> RemoteCommands | None:
-    """Subscribe to commands before the client starts, so that none is missed; None where the settings want none."""
+    """Subscribe to commands before the client starts, so that none is missed; None where commands are disabled."""
     if not settings.commands.enabled:
         return None
     from edge.daemon.remote_commands import RemoteCommands
@@ -370,7 +370,7 @@ class RunningComponents:
             component.tick(now)
 
     def restart(self, names: Sequence[str], settings: Settings) -> None:
-        """Take ``settings`` over, and close and create those components anew. Raises EdgeError."""
+        """Apply ``settings``: close and recreate those components. Raises EdgeError."""
         self._context.settings = settings
         self._context.effective_settings = in_force(settings, self._context.state)
         for name in names:
@@ -395,7 +395,7 @@ class RunningComponents:
         self._publish()
 
     def _publish(self) -> None:
-        """Let the threads see the components that run; the list is replaced, never changed."""
+        """Publish the running components to the threads; the list is replaced, never changed."""
         now = list(self._running.values())
         self._context.components = now
         self._context.reporter.components = now

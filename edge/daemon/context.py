@@ -1,4 +1,4 @@
-"""What every daemon has."""
+"""Parts that every daemon has."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class DeviceContext:
         self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
 
     def switched(self, loaded: LoadedModels) -> None:
-        """Another model set is in use: publish what the device is now."""
+        """Another model set is in use: publish the device's information."""
         self.release, self.loaded = loaded.model_set.release, loaded
         self.health.settle("custom_labels ", loaded.problems)
         self.client.retain(self.topics.info, to_json(self._info(loaded)))

@@ -1,4 +1,4 @@
-"""How a command on the same machine asks a running daemon: a socket in the state folder, for its owner and root alone.
+"""Local control socket: commands on the same machine reach a running daemon through the state folder.
 
 One line of JSON there, one line back. Who may open the folder may ask; nothing of it is on the network or the disk.
 """
@@ -84,7 +84,7 @@ class Control:
             asked = json.loads(line)
             operation, arguments = self._operations[asked["operation"]], dict(asked["arguments"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            return {"error": "it does not know that operation", "hint": "restart it: another version is installed"}
+            return {"error": "unknown operation", "hint": "restart it: another version is installed"}
         try:
             return {"answer": operation(arguments)}
         except EdgeError as error:
@@ -114,7 +114,7 @@ def ask(state: Path, operation: str, arguments: Mapping[str, object], timeout: f
 
 @contextmanager
 def _address(state: Path) -> Iterator[str]:
-    """A path of the socket that is never too long for one (108 bytes), wherever the folder is."""
+    """A path of the socket within the limit of 108 bytes, wherever the folder is."""
     folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{NAME}"
@@ -127,6 +127,6 @@ def _line(connection: socket.socket) -> bytes:
     while not data.endswith(b"\n"):
         chunk = connection.recv(65536)
         if not chunk or len(data) > MOST:
-            raise ValueError("it said nothing that is a whole line")
+            raise ValueError("incomplete request")
         data += chunk
     return data

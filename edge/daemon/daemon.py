@@ -93,7 +93,7 @@ class Daemon:
         self._read = read
         self._watchdog_seconds = systemd.watchdog_seconds()
         self.began = False
-        """whether it ever was ready"""
+        """whether the daemon was ever ready"""
         self.next_settings: tuple[Settings, Path] | None = None
         """settings of the next run, after a reload"""
         self._ending: Ending | None = None
@@ -108,7 +108,7 @@ class Daemon:
         self._asked.set()
 
     def ask_reload(self) -> None:
-        """Read the settings again soon; end the run only if they are good."""
+        """Read the settings again soon; end the run only if they are valid."""
         self._reload_asked.set()
 
     def run(self) -> Ending:
@@ -153,7 +153,7 @@ class Daemon:
     def _started(
         self, stack: ExitStack, outbox: Outbox, topics: Topics, client: MqttClient
     ) -> tuple[DeviceContext, LoadedModels]:
-        """What every daemon has, the first model set included; the cameras are not opened yet."""
+        """Parts of every daemon, the first model set included; the cameras are not opened yet."""
         settings, state = self._settings, self._state
         delivery = Delivery(outbox, client, settings.device.name, settings.mqtt.acknowledge)
         stack.callback(self._deliver_last, delivery, client)
@@ -179,16 +179,16 @@ class Daemon:
         return context, loaded
 
     def _live(self, context: DeviceContext, running: RunningComponents) -> None:
-        """The main thread's rounds: publish what changed, count, and tell systemd that the pipeline moves."""
+        """The main loop: publish changes, update counters, and feed systemd's watchdog."""
         period = min(TICK, (self._watchdog_seconds or 60.0) / 4)
         next_status = next_stats = 0.0
         while not self._asked.is_set():
             if context.engine.wait(0):
                 if context.engine.failed:
-                    raise EdgeError("the inference thread ended by an error", "report the traceback above as a bug")
+                    raise EdgeError("the inference thread ended with an error", "report the traceback above as a bug")
                 self.ask(Ending.FINISHED)
                 if self._ending is Ending.FINISHED and not self._health.frames():
-                    raise SourceError("no camera delivered a picture", "edge doctor looks at each of them")
+                    raise SourceError("no camera delivered a picture", "edge doctor checks each of them")
                 break
             context.reporter.wake.wait(period)
             context.reporter.flush()
@@ -261,7 +261,7 @@ def run(read: Read, on_events: Callable[[Sequence[Event]], None] | None = None) 
         except EdgeError as error:
             if before is None or (daemon.began and current is not before):
                 raise
-            log.error("reload: nothing begins with the new settings, the old ones are back: %s", error)
+            log.error("reload: start failed with the new settings, the old ones are restored: %s", error)
             current, before = before, None
 
 

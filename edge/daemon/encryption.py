@@ -1,4 +1,4 @@
-"""Encryption of a state folder turned on, off, or over to another key, with the daemon stopped.
+"""Encrypt, decrypt or re-encrypt a state folder with another key, with the daemon stopped.
 
 The mark ``encryption.json`` says first that a change is under way, then each file changes in one transaction (or one
 rename), last the mark says that it is done. Whoever is killed between runs the same command again: values tell by
@@ -39,14 +39,14 @@ Reseal = Callable[[Connection, Resealing], int]
 
 @dataclass(frozen=True, slots=True)
 class EncryptionChange:
-    """What a change did."""
+    """Result of a change."""
 
     key: str
-    """id of the key in use; empty: not encrypted any more"""
+    """id of the key in use; empty: decrypted"""
     files: tuple[str, ...]
     """that were written anew"""
     damaged: int
-    """values that their own key does not open: they are gone"""
+    """damaged values that could not be decrypted: they are deleted"""
     left: tuple[str, ...]
     """files that may hold names and are not encrypted"""
 
@@ -61,14 +61,14 @@ def turn_on(settings: Settings, state: Path) -> EncryptionChange:
 
 
 def turn_off(settings: Settings, state: Path) -> EncryptionChange:
-    """Open everything in a state folder, or finish that. Raises as ``change``."""
+    """Decrypt everything in a state folder, or finish that. Raises as ``change``."""
     if vault.state(state) is None:
         raise ConflictError(f"{state}: is not encrypted", "edge encryption status")
     return change(settings, state, None)
 
 
 def rotate(settings: Settings, state: Path) -> EncryptionChange:
-    """Go over to the first key, or finish that; the one in use must be known as well. Raises as ``change``."""
+    """Re-encrypt with the first key, or finish that; the key in use must be known as well. Raises as ``change``."""
     found = vault.state(state)
     if found is None:
         raise ConflictError(f"{state}: is not encrypted", "edge encryption on")
@@ -120,7 +120,7 @@ RESEALS: dict[str, Reseal] = {
     videos.FILE: videos.reseal,
     answers.FILE: answers.reseal,
 }
-"""file -> what stores all of its values anew"""
+"""file -> function that re-encrypts all of its values"""
 
 
 def _marked(state: Path) -> vault.VaultState | None:
@@ -166,7 +166,7 @@ def _first() -> EncryptionKey:
 
 
 def _without_indexes(folder: Path) -> None:
-    """They are built again of what is stored then."""
+    """They are rebuilt from the stored values."""
     try:
         for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.annoy")) + sorted(folder.glob(".*.annoy")):
             path.unlink()
@@ -195,7 +195,7 @@ def _left(state: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class EncryptionStatus:
-    """How a state folder is stored."""
+    """Encryption status of a state folder."""
 
     encrypted: bool
     key: str
@@ -203,13 +203,13 @@ class EncryptionStatus:
     changing: bool
     """a change was interrupted"""
     known: tuple[str, ...]
-    """ids of the keys that are at hand"""
+    """ids of the known keys"""
     trouble: str
     """why it cannot be opened; empty where it can"""
 
 
 def status(state: Path) -> EncryptionStatus:
-    """Raises nothing: what is wrong is in ``trouble``."""
+    """Raises nothing: errors are in ``trouble``."""
     known: tuple[str, ...] = ()
     found: vault.VaultState | None = None
     trouble = ""

@@ -44,7 +44,7 @@ JOIN = 15.0
 
 
 class FrameObserver(Protocol):
-    """Where results go. Called on the inference thread: must not block for long."""
+    """Receiver of results. Called on the inference thread: must not block for long."""
 
     def events(self, events: Sequence[Event]) -> None:
         """Take over events: they must not be lost from here on."""
@@ -53,7 +53,7 @@ class FrameObserver(Protocol):
         """A frame was processed; its events were taken over before."""
 
     def left(self, camera: str) -> None:
-        """The camera looks no longer, and nobody is there; their ends were taken over before."""
+        """The camera was disabled; its end events were taken over before."""
 
 
 @dataclass(slots=True)
@@ -66,15 +66,15 @@ class _CameraWorker:
     thread: threading.Thread | None = None
     finished: bool = False
     off: bool = False
-    """told to look away, until told otherwise"""
+    """disabled until it is enabled again"""
     halt: threading.Event = field(default_factory=threading.Event)
     """ends its capture thread"""
     latest: Frame | None = None
-    """the frame processed last"""
+    """the latest processed frame"""
 
 
 class Engine:
-    """Looks through all enabled cameras until ``stop``, or until every stored source has ended."""
+    """Runs all enabled cameras until ``stop``, or until every stored source has ended."""
 
     def __init__(
         self,
@@ -104,11 +104,11 @@ class Engine:
         for name, one in self._watched.items():
             health.cameras[name].wanted = one.camera.fps
         self.latencies = LatencyWindow()
-        """of the frames that keep time; a stored source that is read as fast as possible does not"""
+        """of realtime frames; a stored source that is read as fast as possible has none"""
         self._shed = NOTHING
         self._share = FairShare({name: one.camera.weight for name, one in self._watched.items()})
         self.failed = False
-        """whether the inference thread ended by an error that nobody expected; its traceback is on stderr"""
+        """whether the inference thread ended with an unexpected error; its traceback is on stderr"""
         self._pulse = watchdog.watch("inference")
         self._inference = threading.Thread(target=self._infer, name="inference")
         self._done = threading.Event()
@@ -128,7 +128,7 @@ class Engine:
         one.thread.start()
 
     def stop(self) -> None:
-        """End all threads; every track gets its end."""
+        """End all threads; every track gets its end event."""
         self._stop.set()
         for one in self._watched.values():
             one.halt.set()
@@ -145,11 +145,11 @@ class Engine:
 
     @property
     def model_set(self) -> ModelSet:
-        """What looks from the next frame on."""
+        """The model set in use from the next frame on."""
         return next(iter(self._watched.values())).pipeline.model_set
 
     def switch(self, model_set: ModelSet) -> None:
-        """From each camera's next frame on, ``bundle`` looks."""
+        """Use ``model_set`` from each camera's next frame on."""
         for one in self._watched.values():
             one.pipeline.model_set = model_set
 
@@ -160,7 +160,7 @@ class Engine:
             one.pipeline.frame_gate.shed = shed if one.camera.realtime else NOTHING
 
     def enable(self, camera: str, enabled: bool) -> None:
-        """Let a camera look, or look away: closed, its tracks ended. Until the daemon's next start.
+        """Enable or disable a camera until the next start. Disabling closes the source and ends its tracks.
 
         Raises NotFoundError for a camera that the settings do not enable, BusyError where it does not close in time.
         """
@@ -178,7 +178,7 @@ class Engine:
                 self._close(one)
 
     def remember(self, strangers: StrangerRecognizer) -> None:
-        """Let every camera know strangers again; before ``start``."""
+        """Re-identify strangers on every camera; before ``start``."""
         for one in self._watched.values():
             one.pipeline.strangers = strangers
 
@@ -205,10 +205,10 @@ class Engine:
             if not self._inference.is_alive() and not done.is_set():
                 all_of_them()
             elif time.monotonic() > until:
-                raise BusyError("the cameras do not come to rest between two frames", "try again")
+                raise BusyError("the inference thread does not respond", "try again")
 
     def latest(self, camera: str) -> Frame | None:
-        """The frame that was looked at last; None before the first. Raises NotFoundError."""
+        """The latest processed frame; None before the first. Raises NotFoundError."""
         if camera not in self._watched:
             raise NotFoundError(f"camera {camera!r} is not one of {', '.join(self._watched)}", "check the name")
         return self._watched[camera].latest
@@ -225,7 +225,7 @@ class Engine:
         one.latest = None
         self._health.camera_changed(CameraState(one.camera.name, "off"))
         if not one.finished or (one.thread is not None and one.thread.is_alive()):
-            raise BusyError(f"camera {one.camera.name} does not close", "look at its state, and try again")
+            raise BusyError(f"camera {one.camera.name} does not close", "check its state, and try again")
 
     def _capture(self, camera: CameraSettings, slot: LatestFrame, halt: threading.Event, pulse: Heartbeat) -> None:
         keep, pace = not camera.realtime, EmbeddingPace(camera.fps)
@@ -300,7 +300,7 @@ class Engine:
         self._reports.seen(result)
 
     def _all_finished(self) -> bool:
-        """Whether no camera will deliver again; tracks of those that ended are ended."""
+        """Whether all sources have ended; their tracks are ended."""
         for one in self._watched.values():
             if one.slot.closed and not one.slot.waiting and not one.finished:
                 self._finish(one)

@@ -1,4 +1,4 @@
-"""Forget a subject: faces, questions, answers, anchors and local events, and then look for what is left.
+"""Data erasure of a subject: faces, questions, answers, rejections and local events; then a scan for residual data.
 
 Where a daemon runs, it does this itself, on its own: what it holds in memory could else be written again.
 """
@@ -50,13 +50,13 @@ RECORDS = layout.RECORDS.name
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What was removed."""
+    """Counts of removed data."""
 
     faces: int
     questions: int
     """and answers, anchors, and jobs over stored videos"""
     events: int
-    """that still wait for the broker: they go on without the name"""
+    """pending for the broker: they are delivered without the name"""
     left: tuple[Path, ...]
     """files that still hold the name, or an embedding of a face"""
     by_collection: dict[str, int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class ErasureReport:
 
 
 def forget(subject: str, settings: Settings, state: Path, live: SubjectEraser | None = None) -> ErasureReport:
-    """Remove a subject everywhere in a state folder. Forgetting twice is no error.
+    """Erase a subject from a state folder. Repeating it is no error.
 
     Raises ConflictError while a daemon runs that is not ``live``, StoreError where a file cannot be written; what was
     removed until then is removed.
@@ -90,7 +90,7 @@ def forget(subject: str, settings: Settings, state: Path, live: SubjectEraser | 
 
 
 def document(gone: ErasureReport) -> dict[str, Any]:
-    """What was removed, as commands answer."""
+    """The report as commands return it."""
     return {
         "faces": gone.faces,
         "questions": gone.questions,
@@ -127,7 +127,7 @@ def _forgotten(
     events = live.rewrite(_nameless(subject)) if live is not None else _anonymised(state / outbox.FILE, subject)
     erasure_notices.note(
         state, settings.device.name, subject, _latest(state, live)
-    )  # the last event that could name it
+    )  # the latest event that may name the subject
     _without_replays(state / API)
     questions += _without_videos(state / VIDEOS, subject)
     _without_records(state / RECORDS, subject)
@@ -180,7 +180,7 @@ def _without_history(subject: str, settings: Settings, state: Path) -> None:
 
 
 def _anonymised(path: Path, subject: str) -> int:
-    """Events that wait keep their place and lose the name: each track still gets its end."""
+    """Pending events keep their position without the name: each track still gets its end event."""
     if not path.exists():
         return 0
     known = vault.of(path.parent)
@@ -228,7 +228,7 @@ def _without_pictures(state: Path) -> None:
 
 
 def _without_records(folder: Path, subject: str) -> None:
-    """Records of stream processors name whom they matched."""
+    """Records of stream processors name the subjects that matched."""
     try:
         for path in sorted(folder.glob("*.jsonl*")):
             traces.without_lines(path, subject)
@@ -237,7 +237,7 @@ def _without_records(folder: Path, subject: str) -> None:
 
 
 class SubjectEraser:
-    """Forgets subjects while the daemon runs. Any thread but the inference thread."""
+    """Erases subjects while the daemon runs. Any thread but the inference thread."""
 
     def __init__(self, context: DeviceContext) -> None:
         self._context = context
@@ -247,7 +247,7 @@ class SubjectEraser:
         return self._context.collections
 
     def say(self) -> None:
-        """Tell the hub who was forgotten lately, now and whenever the link comes back."""
+        """Publish the erasure notices, now and at every connect."""
         said = erasure_notices.read(self._context.state)
         if said.forgotten:
             self._context.client.retain(self._context.topics.forgotten, to_json(said))

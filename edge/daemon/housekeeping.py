@@ -1,4 +1,4 @@
-"""Periodic maintenance: return free memory, warm the search indexes, delete what is too old."""
+"""Periodic maintenance: return free memory, warm the search indexes, apply retention."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ def expire(settings: Settings, state: Path) -> None:
             queue.expire()
             queue.strangers.expire(settings.strangers)
     except EdgeError as error:
-        log.warning("what is too old cannot be deleted yet: %s", error)
+        log.warning("expired data cannot be deleted yet: %s", error)

@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 BIRTH_SECONDS = 5.0
 """Home Assistant's return is answered after a random part of this, to avoid a thundering herd"""
 ANNOUNCED = layout.HOMEASSISTANT.name
-"""in the state folder: what Home Assistant was told"""
+"""in the state folder: entities announced to Home Assistant"""
 LOOK_SECONDS = 30.0
-"""between two checks at who is in the collections"""
+"""between two checks of the subjects in the collections"""
 MOST_WAITING = 1000
 
 
 class HomeAssistantIntegration:
-    """Announces this device, again when Home Assistant comes back and when there is somebody new.
+    """Publishes discovery messages, again on Home Assistant's birth message and for new subjects.
 
     What was announced is remembered in the state folder, so that it is taken back when it is no more.
     """
@@ -64,7 +64,7 @@ class HomeAssistantIntegration:
         self._say_again: float | None = None
 
     def start(self) -> None:
-        """Take back what an earlier run announced and this one will not, and listen for Home Assistant's birth."""
+        """Remove entities that are no longer announced, and subscribe to Home Assistant's birth message."""
         topic, self._announced = self._remembered()
         if topic and (topic != self._topic or not self._settings.homeassistant.enabled):
             # remembered still: this run may end before the broker has heard it
@@ -80,7 +80,7 @@ class HomeAssistantIntegration:
             try:
                 self._events.put_nowait(event)
             except queue.Full:
-                log.debug("homeassistant: too many events wait; one is not looked at")
+                log.debug("homeassistant: too many pending events; one is skipped")
 
     def tick(self, now: float) -> None:
         """``now``: monotonic seconds."""
@@ -169,7 +169,7 @@ class HomeAssistantIntegration:
         try:
             files.write_bytes(self._memory, json.dumps(document).encode())
         except OSError as error:
-            log.warning("homeassistant: what was announced cannot be remembered: %s", error)
+            log.warning("homeassistant: announced entities cannot be stored: %s", error)
 
 
 class FrigateIntegration:
@@ -197,7 +197,7 @@ class FrigateIntegration:
             try:
                 self._events.put_nowait(event)
             except queue.Full:
-                log.debug("frigate: too many events wait; one is not published")
+                log.debug("frigate: too many pending events; one is not published")
 
     def tick(self, latest: Callable[[str], Frame | None] | None = None) -> None:
         """Publish what came since the last call."""
@@ -214,7 +214,7 @@ class FrigateIntegration:
                     self._client.publish(one.topic, one.payload, qos=0)
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: no picture stays at the broker, whoever is on it."""
+        """A subject was erased: remove all retained pictures from the broker."""
         self._translator.erase(subject)
         for topic in self._pictures:
             self._client.retain(topic, b"")

@@ -57,7 +57,7 @@ class LabelUpdater(Component):
         self._thread: threading.Thread | None = None
         self._ready: dict[str, LabelClassifier] = {}
         self._refused: set[tuple[str, str]] = set()
-        """version and name of what could not be used, or learned from: told once"""
+        """version and name that could not be used: logged once"""
         self._tried: dict[str, int] = {}
         """labels -> answers at the latest refit"""
         self._next = 0.0
@@ -81,7 +81,7 @@ class LabelUpdater(Component):
             self._queue.close()
 
     def _newer(self) -> Callable[[], None] | None:
-        """Load the first version that came into use since the one that looks."""
+        """Load the first version that is newer than the one in use."""
         classifiers = self._engine.model_set.classifiers
         for name in custom_labels.named(self._settings):
             version = self._own(name)
@@ -96,7 +96,7 @@ class LabelUpdater(Component):
         return None
 
     def _learnable(self) -> Callable[[], None] | None:
-        """Learn the first labels about which people have said enough."""
+        """Refit the first labels with enough answers."""
         enough = self._settings.review.refit
         if self._queue is None or not enough:
             return None
@@ -145,7 +145,7 @@ class LabelUpdater(Component):
                 self._queue.pictures.embed(version, trainer)
             done = refit(self._labels, name, self._queue.examples.of(name, version.space))
         except EdgeError as error:
-            log.warning("custom labels %s: nothing learned from answers: %s", name, error)
+            log.warning("custom labels %s: refit failed: %s", name, error)
             return
         words = "is used" if done.used else "is not used: it does worse"
         log.info(

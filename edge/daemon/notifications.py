@@ -1,4 +1,4 @@
-"""Notifications: one per track that the owner wants to hear of, over MQTT and to a webhook.
+"""Notifications: one per track, over MQTT and to a webhook.
 
 A track is notified about when it is decided whose it is: a subject, or unknown; one whose label has no collection at
 its first event. The inference thread chooses and makes the picture, the main thread publishes, and the webhook has a
@@ -25,9 +25,9 @@ from edge.mqtt.messages import MAX_PICTURE, Notification, to_json, wire_labels
 from edge.pipeline.frame_result import FrameResult
 
 MAX_HANDLED = 1000
-"""tracks that are remembered as handled, the newest"""
+"""remembered tracks that were handled, the newest"""
 MAX_PENDING = 100
-"""notifications that the main thread has not published yet, the newest"""
+"""pending notifications for the main thread, the newest"""
 PROBLEM = "notify.webhook"
 
 

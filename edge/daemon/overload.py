@@ -25,25 +25,25 @@ LOOK_SECONDS = 2.0
 LATELY = 10.0
 """seconds whose frames count"""
 FEWEST = 3
-"""frames that say something"""
+"""minimum number of frames for a measurement"""
 
 log = logging.getLogger(__name__)
 
 
 class LatencyWindow:
-    """How long the latest frames took. One thread adds, another asks."""
+    """Latencies of the latest frames. One thread adds, another reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, float]] = deque(maxlen=256)
 
     def add(self, now: float, seconds: float) -> None:
-        """A frame was through at ``now``, ``seconds`` after its exposure."""
+        """Record a frame processed at ``now``, ``seconds`` after its exposure."""
         with self._lock:
             self._recent.append((now, seconds))
 
     def middle(self, now: float, since: float) -> float | None:
-        """Of the frames of the last seconds, not before ``since``; None where they are too few."""
+        """Median of recent frames, not before ``since``; None where they are too few."""
         with self._lock:
             lately = [seconds for moment, seconds in self._recent if moment >= max(since, now - LATELY)]
         return statistics.median(lately) if len(lately) >= FEWEST else None

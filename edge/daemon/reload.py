@@ -1,4 +1,4 @@
-"""What a reload of the settings has to restart."""
+"""What a reload of the settings restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIVE = {"log": None, "hub": None, "sync": {"root", "interval"}, "mqtt": {"stats_
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """Which settings differ between two configurations, and what that asks for."""
+    """Differences between two configurations, and the restarts they require."""
 
     changed: tuple[str, ...]
     """``section.key``, or ``section`` where it is no table"""

@@ -1,6 +1,6 @@
-"""What this device does when it is asked to: the operations behind ``down/cmd/<operation>``.
+"""Remote commands: the operations behind ``down/cmd/<operation>``.
 
-Commands are done on a thread of their own, one after another, so that neither the cameras nor the network wait.
+Commands run on a thread of their own, one after another, so that neither cameras nor network wait.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WAITING = 16
-"""commands that wait for their turn; more are told to come back"""
+"""pending commands; more are answered with ``busy``"""
 ANSWER_SECONDS = 2.0
-"""that what ends the daemon waits for its answer to leave"""
+"""that a command which ends the daemon waits for its answer to be sent"""
 IDLE_SECONDS = 60.0
 """without a command, after which the models of commands are unloaded"""
 
@@ -55,7 +55,7 @@ Forgets = Callable[[str], "ErasureReport"]
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What of the daemon commands may use."""
+    """Parts of the daemon that commands use."""
 
     settings: Settings
     state: Path
@@ -82,7 +82,7 @@ class RemoteCommands:
         client.subscribe(topics.commands, self._on_command)
 
     def start(self, host: CommandContext) -> None:
-        """Begin to do what is asked for."""
+        """Start to run commands."""
         settings = host.settings
         switches = settings.homeassistant.enabled and settings.homeassistant.switches
         gate = Gate(
@@ -93,7 +93,7 @@ class RemoteCommands:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the command at hand; the others stay undone."""
+        """Finish the current command; pending ones are discarded."""
         while not self._waiting.empty():
             self._waiting.get_nowait()
         self._waiting.put(None)
@@ -147,7 +147,7 @@ class RemoteCommands:
 
 
 def operations(host: CommandContext) -> Mapping[str, Callable[[dict[str, Any]], Done]]:
-    """Operation -> what does it."""
+    """Operation -> handler."""
     return {
         "ping": lambda _: Done({"time": round(time.time(), 3), "version": __version__}),
         "stats": lambda _: Done(asdict(host.stats())),
@@ -221,7 +221,7 @@ def _forget(host: CommandContext, given: dict[str, Any]) -> Done:
         gone = done.by_collection
         rest = {"questions": done.questions, "events": done.events, "left": [path.name for path in done.left]}
     if not any((*gone.values(), *rest.values())):
-        raise NotFoundError("nothing here is of that subject", "check the name")
+        raise NotFoundError("no data of this subject", "check the name")
     log.info("a subject was removed by command: %d faces", sum(gone.values()))
     return Done({"subject": subject, "faces": {name: count for name, count in gone.items() if count}, **rest})
 

@@ -1,7 +1,6 @@
-"""Where the daemon's results go: events to the outbox, what is present now and pictures to the broker.
+"""Reporter: events go to the outbox, presence and pictures to the broker.
 
-The inference thread calls; it never waits for the network. What it leaves here is published by the main thread in
-``flush``.
+The inference thread calls it and never waits for the network; the main thread publishes in ``flush``.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ SNAPSHOT_HEIGHT = 360
 
 
 class Reporter:
-    """Takes over what the pipeline found."""
+    """Takes over results of the pipeline."""
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class Reporter:
         self.wake.set()
 
     def present(self) -> list[CameraPresence]:
-        """Who and what is there now, of each camera that has looked."""
+        """Presence of each camera that has processed a frame."""
         with self._lock:
             return list(self._presence.values())
 

@@ -1,4 +1,4 @@
-"""What is left of somebody in the files of a state folder: the name, as text, in JSON or sealed, and embeddings."""
+"""Residue scan: the name of an erased subject (text, JSON or encrypted) and embeddings in files of a state folder."""
 
 from __future__ import annotations
 

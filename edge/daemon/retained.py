@@ -38,7 +38,7 @@ def pictures(settings: Settings, topics: Topics) -> set[str]:
 
 
 def forget_pictures(state: Path) -> None:
-    """A subject was erased while no daemon ran: have the next one clear every picture. Raises OSError."""
+    """A subject was erased while no daemon ran: the next start clears every picture. Raises OSError."""
     lying = _read(state)
     if lying:
         _write(state, lying | {topic: True for topic in lying if "snapshot" in topic.split("/")})
@@ -51,7 +51,7 @@ class RetainedCleanup(Component):
         self._state, self._client, self._host = state, client, settings.mqtt.host
         self._wanted = pictures(settings, topics) | {topics.state(one.name) for one in settings.cameras if one.enabled}
         self._lying = dict.fromkeys(self._wanted, False)
-        """topic -> whether it is to be taken back"""
+        """topic -> whether it is to be removed"""
         self._lying |= {topic: gone or topic not in self._wanted for topic, gone in _read(state).items()}
         self._lock = threading.Lock()
         self._news = True
@@ -86,7 +86,7 @@ class RetainedCleanup(Component):
             if topic in self._wanted:
                 self._lying[topic] = False
             else:
-                # a topic that we may not write any more is not ours: no use in trying for ever
+                # not authorized for the topic any more: do not retry
                 self._lying.pop(topic, None)
 
 

@@ -1,4 +1,4 @@
-"""Which camera's newest frame the one inference thread takes next.
+"""Fair scheduling: which camera's newest frame the inference thread takes next.
 
 Stride scheduling: each camera has a virtual time that advances by the seconds its frames cost, divided by its
 weight; the waiting camera with the least virtual time is next. A camera that was away comes back at the time of
@@ -29,6 +29,6 @@ class FairShare:
         return chosen
 
     def charge(self, camera: str, seconds: float, moving: bool = True) -> None:
-        """What the frame of ``camera`` has cost, whatever came of it; ``moving``: something moved in it."""
+        """Record the cost of a frame of ``camera``; ``moving``: motion was detected in it."""
         start = max(self._virtual[camera], self._now)
         self._virtual[camera] = start + seconds / (self._weights[camera] * (1.0 if moving else STILL))

@@ -1,4 +1,4 @@
-"""Feeds systemd's watchdog while everything moves that this daemon is for.
+"""Feeds systemd's watchdog while all monitored threads send heartbeats.
 
 Each monitored thread has a ``Heartbeat``. While one is silent for longer than its patience the watchdog
 is not fed; once it has been silent for as long as systemd waits, systemd is told to act now rather than that long
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 STUCK = 10.0
 """seconds of silence after which a thread counts as hung"""
 LONG = 300.0
-"""the same of a thread that does jobs for somebody, each as long as it takes"""
+"""the same for a thread that runs long jobs"""
 STAND_IN = 600.0
-"""seconds that a hung thread is borne with while another of its group does the same work elsewhere"""
+"""grace period (seconds) for a hung thread while another thread of its group is alive"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Watchdog:
     def watch(self, thread: str, pulse: Heartbeat | None = None, patience: float = STUCK, group: str = "") -> Heartbeat:
         """From its first beat on, ``thread`` must not be silent for more than ``patience`` seconds.
 
-        Threads of one ``group`` (cameras) stand in for each other: one alone that hangs is borne with for STAND_IN, so
-        that a driver which hangs at every start does not take the others with it.
+        Threads of one ``group`` (cameras) stand in for each other: a single hung one has a grace period of STAND_IN, so
+        that a driver which hangs at every start does not stop the others.
         """
         pulse = pulse or Heartbeat()
         self._threads[thread] = _WatchedThread(pulse, patience, group)
         return pulse
 
     def silent(self, now: float) -> list[str]:
-        """The threads that hang, whether or not that is borne with. ``now``: monotonic seconds."""
+        """The threads that hang, grace period or not. ``now``: monotonic seconds."""
         return sorted(name for name, one in list(self._threads.items()) if one.pulse.silent(now) > one.patience)
 
     def hung(self, now: float) -> dict[str, float]:
-        """Thread -> seconds of silence, of those whose silence is not borne with."""
+        """Thread -> seconds without a heartbeat, of those past their grace period."""
         silent = self.silent(now)
         moving = {one.group for name, one in list(self._threads.items()) if one.group and name not in silent}
         found = {}
@@ -65,7 +65,7 @@ class Watchdog:
         return found
 
     def look(self, now: float) -> list[str]:
-        """Feed systemd's watchdog, or do not, or have it act. The threads that hang."""
+        """Feed, withhold or trigger systemd's watchdog. Returns the threads that hang."""
         silent, hung = self.silent(now), self.hung(now)
         if set(silent) != self._told:
             self._tell(set(silent), hung)
@@ -77,7 +77,8 @@ class Watchdog:
 
     def _tell(self, silent: set[str], hung: dict[str, float]) -> None:
         for name in sorted(silent - self._told):
-            log.error("thread %s hangs%s", name, ": the watchdog is not fed" if name in hung else "; the others go on")
+            effect = ": the watchdog is not fed" if name in hung else "; others of its group continue"
+            log.error("thread %s hangs%s", name, effect)
         for name in sorted(self._told - silent):
-            log.info("thread %s moves again", name)
+            log.info("thread %s recovered", name)
         self._told = silent

@@ -20,7 +20,7 @@ from edge.core.system import proxy
 log = logging.getLogger(__name__)
 
 WAITING = 50
-"""documents that wait; the oldest is dropped for a new one"""
+"""pending documents; the oldest is dropped for a new one"""
 PAUSE = 1.0
 """seconds before the second attempt; each further pause is four times as long"""
 GROWTH = 4.0
@@ -30,7 +30,7 @@ TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class WebhookDocument:
-    """One document that waits."""
+    """A pending document."""
 
     body: bytes
     """JSON"""
@@ -56,11 +56,11 @@ class Webhook:
         self._thread: threading.Thread | None = None
 
     def post(self, document: WebhookDocument) -> None:
-        """Send it soon."""
+        """Queue a document."""
         with self._changed:
             if len(self._waiting) >= WAITING:
                 self._waiting.popleft()
-                log.warning("webhook %s: %d notifications wait, the oldest is dropped", self.server, WAITING)
+                log.warning("webhook %s: %d pending notifications, the oldest is dropped", self.server, WAITING)
             self._waiting.append(document)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="webhook", daemon=True)
@@ -68,7 +68,7 @@ class Webhook:
             self._changed.notify()
 
     def erase(self, subject: str) -> None:
-        """Drop what waits and names a subject."""
+        """Drop pending documents that name a subject."""
         with self._changed:
             self._waiting = deque(one for one in self._waiting if one.subject != subject)
 

@@ -1,4 +1,4 @@
-"""What outsiders rely on, as data: every topic with its message, and the documents made of it.
+"""The contract as data: every topic with its message, and the documents generated from it.
 
 ``config/asyncapi.json`` and ``config/schemas/`` are written from here by ``scripts/write_contract``.
 """

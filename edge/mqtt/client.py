@@ -1,4 +1,4 @@
-"""The link to the broker: MQTT 5, or 3.1.1 where 5 is refused; comes back by itself, and says how it is.
+"""The MQTT client: MQTT 5, or 3.1.1 where 5 is refused; reconnects automatically, and reports its state.
 
 Two threads: paho's, on which nothing of ours waits or may raise, and ``mqtt-work``, which calls handlers, publishes
 what must be said at each connect, and replaces paho's client when that must be.
@@ -35,7 +35,7 @@ from edge.mqtt.topics import LONGEST, Topics
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""between two checks at a link that does not answer"""
+"""between two checks of a link that does not answer"""
 OVERHEAD = 64
 """bytes of a publish besides its topic and payload, at most"""
 
@@ -103,7 +103,7 @@ class MqttClient:
 
     @property
     def online(self) -> bool:
-        """Whether the broker has us and answers."""
+        """Whether the client is connected and the broker answers."""
         return self._online
 
     @property
@@ -130,7 +130,7 @@ class MqttClient:
         return self._record.not_granted
 
     def start(self) -> None:
-        """Begin to connect, and go on for ever."""
+        """Connect, and reconnect until ``stop``."""
         if not self._settings.host or self._thread:
             return
         self._thread = threading.Thread(target=self._work, name="mqtt-work", daemon=True)
@@ -275,7 +275,7 @@ class MqttClient:
             self._record.disconnected()
             self._later(self._replace, self._record.pause())
         elif client is not None and self._online and silent > 3 * max(client.keepalive, 1):
-            log.warning("mqtt: nothing heard for %.0f s on a link that should be up: starting it anew", silent)
+            log.warning("mqtt: no packet for %.0f s on a connected link: reconnecting", silent)
             self._replace()
 
     def _replace(self) -> None:
@@ -316,7 +316,7 @@ class MqttClient:
             self._landed(flight, Ack(False, "the client was replaced", abandoned=True))
 
     def _arrived(self) -> None:
-        """Online: say what must be said at each connect, then let the others know."""
+        """Online: publish birth and retained messages, then notify listeners."""
         with self._lock:
             retained = list(self._retained.items())
         for topic, payload in retained:
@@ -366,7 +366,7 @@ class MqttClient:
         )
 
     def _obey(self, properties: Any) -> None:
-        """The limits that the broker states. Paho does not keep to them by itself, but for the keep alive."""
+        """Apply the broker's limits. paho honors only the keep alive."""
         if self._record.version != "5":
             return
         before, self._record.limits = self._record.limits, BrokerLimits.stated(properties)
@@ -470,7 +470,7 @@ class MqttClient:
 
 
 def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:
-    """Why a message is not sent, empty where it is: by the broker's limit, or by our own."""
+    """Why a message is not sent, by the broker's limit or ours; empty where it is."""
     size = len(payload) + len(topic.encode("utf-8", "replace")) + OVERHEAD
     if size > limits.packet:
         return f"the message has {len(payload)} bytes, the broker takes {limits.packet}"

@@ -1,4 +1,4 @@
-"""What is asked of a device over MQTT, and how it knows who asks.
+"""Remote commands over MQTT, and their authentication.
 
 A command that changes something carries an Ed25519 signature over the canonical JSON (keys in order, no spaces,
 ASCII) of ``arguments, counter, device, expires, operation``. The counter of a key only grows; the device writes it
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 UNSIGNED = frozenset({"ping", "stats"})
 """operations that change nothing and tell no more than ``up/stats``"""
 REMEMBERED = 256
-"""commands whose answer is given again instead of doing them again"""
+"""recent commands whose answer is repeated instead of running them again"""
 LARGE = 4096
 """bytes of an answer past which only that it was given is remembered"""
 DECIDED = ("ok", "not_found", "invalid", "failed")
-"""codes of commands that were let in"""
+"""codes of accepted commands"""
 EXPIRY = 60
 """seconds that a broker of MQTT 5 keeps a command for a device that is away"""
 
@@ -57,7 +57,7 @@ class Command:
     v: V1 = VERSION
     arguments: dict[str, Any] = field(default_factory=dict)
     id: Annotated[StrictStr, Field(max_length=64)] = ""
-    """told again in the answer, where MQTT 3.1.1 has no correlation data"""
+    """repeated in the answer, where MQTT 3.1.1 has no correlation data"""
     device: Annotated[StrictStr, Field(max_length=63)] = ""
     counter: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] = 0
     """grows with each command of a key; nanoseconds since the epoch, usually"""
@@ -83,18 +83,18 @@ class CommandAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a handler did. ``then`` is called once the answer is with the broker, or after a moment."""
+    """Result of a handler. ``then`` is called once the answer was sent, or after a timeout."""
 
     data: dict[str, Any] = field(default_factory=dict)
     then: Callable[[], None] | None = None
 
 
 Handlers = Mapping[str, Callable[[dict[str, Any]], Done]]
-"""operation -> what does it; raises EdgeError"""
+"""operation -> handler; raises EdgeError"""
 
 
 def signed_bytes(device: str, operation: str, command: Command) -> bytes:
-    """What the signature is over."""
+    """The signed bytes."""
     content = {
         "arguments": command.arguments,
         "counter": command.counter,
@@ -118,7 +118,7 @@ def sign(
 
 
 def to_json(document: Command | CommandAnswer) -> bytes:
-    """As it travels."""
+    """As JSON."""
     return json.dumps(asdict(document), separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -169,7 +169,7 @@ class Counters:
 
 
 class Gate:
-    """Decides which commands are done. One thread."""
+    """Authenticates commands and runs them. One thread."""
 
     def __init__(
         self, device: str, keys: Collection[str], handlers: Handlers, counters: Counters, *,
@@ -225,7 +225,7 @@ class Gate:
         return CommandAnswer(operation, "ok", data=done.data, id=command.id), done.then
 
     def _verdict(self, operation: str, command: Command, retained: bool) -> tuple[Code, str]:
-        """``ok``, or why not. A signed command that is well is used up by this."""
+        """``ok``, or the reason. A valid signed command is consumed."""
         if retained:
             return "retained", "a command that is retained would be done again at each connect"
         if operation not in self._handlers:

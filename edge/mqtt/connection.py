@@ -1,4 +1,4 @@
-"""Builds paho clients as this package needs them, and says when to try again."""
+"""Creates paho clients, and computes the reconnect delay."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from edge.core.system.heartbeat import Heartbeat
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 300
-"""that the broker keeps our session: what was sent to us meanwhile still comes"""
+"""session expiry at the broker: messages sent meanwhile are still delivered"""
 WILL_DELAY = 10
 """seconds in which we may come back before anybody hears that we were gone; MQTT 5 only"""
 RECEIVE = 500
-"""messages that the broker may send us before we acknowledge one; MQTT 5 only"""
+"""receive maximum; MQTT 5 only"""
 INFLIGHT = 20
-"""publishes without an answer; most brokers take no more from a client"""
+"""in-flight publishes; most brokers accept no more from a client"""
 DUPLICATE_PAUSE = (15.0, 300.0)
 """seconds that a client waits, at first and at most, whose id another one seems to use: they throw each other out"""
 LONGEST_PAUSE = 60.0
@@ -40,10 +40,10 @@ MOST_PACKET = 268_435_455
 
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
-    """What a broker takes: as its CONNACK states it, or as its refusals show it."""
+    """Limits of a broker: from its CONNACK, or from its refusals."""
 
     retain: bool = True
-    """it keeps retained messages"""
+    """retained messages are supported"""
     qos: int = 2
     """the highest quality of service"""
     packet: int = MOST_PACKET
@@ -72,14 +72,14 @@ class BrokerLimits:
 
     @property
     def missing(self) -> str:
-        """What is missing for a device, with the remedy; empty: nothing."""
+        """What a device needs and the broker lacks, with the remedy; empty: nothing."""
         if not self.retain and self.qos < 1:
             return f"{NO_RETAIN}; {NO_QOS}"
         return "" if self.retain and self.qos else NO_QOS if self.retain else NO_RETAIN
 
 
 class ReasonCodes:
-    """Reason codes of MQTT 5 that are acted upon."""
+    """Handled reason codes of MQTT 5."""
 
     PACKET_TOO_LARGE = 149
     RETAIN_NOT_SUPPORTED = 154
@@ -99,7 +99,7 @@ NO_QOS = (
 
 @dataclass(frozen=True, slots=True)
 class BirthAndWill:
-    """How a client says that it is there, retained: at each connect, at a clean stop, and by its will."""
+    """Birth, offline message and will of a client, retained."""
 
     topic: str
     online: bytes
@@ -108,7 +108,7 @@ class BirthAndWill:
 
 
 class BrokerConnection(paho.Client):
-    """A paho client whose thread says that it moves, while it is connected."""
+    """A paho client whose thread sends heartbeats while it is connected."""
 
     pulse: Heartbeat | None = None
 
@@ -180,7 +180,7 @@ def no_delay(_client: paho.Client, _data: object, sock: object) -> None:
 
 
 def tls(settings: MqttSettings) -> ssl.SSLContext:
-    """What to trust and what to show. Raises SettingsError naming the file."""
+    """The TLS context. Raises SettingsError naming the file."""
     try:
         context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
         if settings.certificate and settings.key:
@@ -195,7 +195,7 @@ def tls(settings: MqttSettings) -> ssl.SSLContext:
 
 
 def publish_properties(version: str, expiry: int | None, response_topic: str, correlation: bytes) -> Properties | None:
-    """What goes beside a message; nothing in 3.1.1. ``expiry``: seconds."""
+    """Properties of a message; none in 3.1.1. ``expiry``: seconds."""
     if version != "5" or not (expiry or response_topic or correlation):
         return None
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]

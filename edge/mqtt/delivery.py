@@ -1,4 +1,4 @@
-"""Brings events from the outbox to the broker: one thread, at least once, nothing out of order that matters.
+"""Delivery of events from the outbox to the broker: one thread, at least once, in order per track.
 
 Two lanes. Events that were put while we are online are *live* and go at once. What waited before that is *backlog*
 and goes beside them at a bounded rate, so a day without a broker does not delay what happens now. Order: each lane
@@ -39,7 +39,7 @@ Key = tuple[int, int]
 """epoch, seq"""
 
 ON_THE_WAY = 20
-"""events without an answer of the broker, both lanes"""
+"""events in flight, live and backlog"""
 BACKLOG_SHARE = 16
 """of these, at most, for the backlog: a live event always finds room"""
 WINDOW = 200
@@ -62,7 +62,7 @@ OFFLINE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStats:
-    """How delivery is doing."""
+    """Statistics of delivery."""
 
     sent: int
     """publishes of events, those that were sent again included"""
@@ -91,7 +91,7 @@ class Delivery:
         self._outbox, self._client, self._topics = outbox, client, Topics(device)
         self._hub = acknowledge == "hub"
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """what other threads have to say, run on ours"""
+        """calls from other threads, run on the delivery thread"""
         self._wake = threading.Event()
         self._stopping = False
         self._connection = self._generation = -1
@@ -175,7 +175,7 @@ class Delivery:
         self.pulse.rest()
 
     def _step(self, now: float) -> float:
-        """Do what can be done now; seconds until it is worth looking again."""
+        """Run one step; seconds until the next one."""
         while not self._news.empty():
             self._news.get()()
         if not self._client.online:
@@ -315,7 +315,7 @@ class Delivery:
         if not self._outbox.passed(mark.epoch, mark.seq):
             log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
             return
-        # a hub that answers at all is there: what it lacks need not wait for the end of a long pause
+        # the hub is up again: resend without waiting for the end of the pause
         self._resend = RESEND[0]
         self._marks[mark.epoch] = max(mark.seq, self._marks.get(mark.epoch, 0))
         passed = [key for key in self._unmarked if key[0] == mark.epoch and key[1] <= mark.seq]

@@ -1,4 +1,4 @@
-"""Who was forgotten here, without the names: what a hub is told, so that it can forget them as well.
+"""Erasure notices: hashed subjects erased on this device, published so that the hub erases them too.
 
 A digest stands for a subject of this device; it can only be recognized by who knows the name. The list is published
 retained, so a hub that was away hears of it when it is back, and reading it twice changes nothing.
@@ -23,9 +23,9 @@ from edge.mqtt.messages import ErasureNotice, ErasureNotices
 FILE = layout.FORGOTTEN.name
 MOST = 500
 DAYS = 90.0
-"""for which a hub is told"""
+"""retention of notices"""
 TRUSTED = "trusted"
-"""trusted time at which a subject was forgotten; stays on the device"""
+"""trusted time of an erasure; stays on the device"""
 
 
 def digest(device: str, subject: str) -> str:
@@ -34,7 +34,7 @@ def digest(device: str, subject: str) -> str:
 
 
 def note(state: Path, device: str, subject: str, latest: tuple[int, int] | None = None) -> None:
-    """Remember that the subject was forgotten now. Raises StoreError.
+    """Record the erasure of a subject. Raises StoreError.
 
     ``latest``: (epoch, seq) of the device's latest event, which no clock can make wrong; None where there is none.
     """
@@ -50,7 +50,7 @@ def note(state: Path, device: str, subject: str, latest: tuple[int, int] | None 
 
 
 def read(state: Path) -> ErasureNotices:
-    """Who was forgotten within DAYS of trusted time; nobody where the file is not there or not ours."""
+    """Subjects erased within DAYS of trusted time; empty where the file is missing or invalid."""
     now = trusted_now(state)
     found = []
     for one in _entries(state):

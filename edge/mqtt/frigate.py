@@ -28,7 +28,7 @@ class FrigateMessage:
 
 @dataclass(slots=True)
 class _Story:
-    """What was said of a track."""
+    """Published state of a track."""
 
     said: dict[str, Any]
     entered: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Translator:
         return f"{self._prefix}/available"
 
     def messages(self, event: Event) -> list[FrigateMessage]:
-        """What there is to publish of an event."""
+        """Messages of an event."""
         key = (event.camera, event.track)
         story = self._stories.get(key)
         if event.type == "end" and story is None:
@@ -74,7 +74,7 @@ class Translator:
         return [FrigateMessage(topic, jpeg, retained=True)] if topic else []
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: what was said before is not said again with the name."""
+        """A subject was erased: earlier messages are not repeated with the name."""
         for story in list(self._stories.values()):
             if (story.said.get("sub_label") or [None])[0] == subject:
                 story.said = {**story.said, "sub_label": None}

@@ -22,7 +22,7 @@ Component = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CameraEntities:
-    """What there is to show of a camera."""
+    """Entities of a camera."""
 
     name: str
     labels: tuple[str, ...]
@@ -46,7 +46,7 @@ class DeviceDescription:
     page: str = ""
     """address of the owner's page; empty: none that others reach"""
     temperature: bool = True
-    """the board has a sensor"""
+    """the board has a temperature sensor"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _device(described: DeviceDescription) -> dict[str, Any]:
 
 
 class RecognizedTracks:
-    """Which events say for the first time who a track is. Not for two threads at once."""
+    """Detects the first event that identifies a track. Not for two threads at once."""
 
     def __init__(self) -> None:
         self._named: dict[tuple[str, str], str] = {}
@@ -302,7 +302,7 @@ def _camera_components(topics: Topics, camera: CameraEntities, described: Device
 
 
 def _recognition(topics: Topics, state: str, described: DeviceDescription, camera: str) -> dict[str, Component]:
-    """Somebody unknown at the camera, and each recognition of a subject."""
+    """Entities for unknown persons and recognized subjects of a camera."""
     unknown = "value_json.present | rejectattr('whole') | selectattr('state', 'eq', 'unknown') | list"
     return {
         f"{camera}_unknown": {

@@ -1,4 +1,4 @@
-"""Publishes that the broker has not answered yet, by paho's message id; also answers that are faster than we."""
+"""In-flight publishes by paho's message id, including answers that arrive before ``publish`` returns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What the broker answered to a publish."""
+    """The broker's answer to a publish."""
 
     accepted: bool
     reason: str = ""
@@ -22,7 +22,7 @@ Acknowledged = Callable[[Ack], None]
 
 @dataclass(frozen=True, slots=True)
 class InflightPublish:
-    """A publish on its way."""
+    """An in-flight publish."""
 
     topic: str
     qos: int
@@ -59,7 +59,7 @@ class InflightPublishes:
             return flight
 
     def lose_link(self) -> None:
-        """Forget what paho forgets when the link is lost; the rest it sends again."""
+        """Drop publishes that paho drops when the link is lost; it resends the others."""
         with self._lock:
             self._flying = {mid: flight for mid, flight in self._flying.items() if flight.qos}
 

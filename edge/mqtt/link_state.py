@@ -1,4 +1,4 @@
-"""How the link to the broker has been: what health tells, how long to wait, which version of MQTT to speak."""
+"""State of the link to the broker: health, reconnect delay, and the MQTT version to use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.mqtt.connection import BrokerLimits, ReasonCodes
 
 
 class Link(StrEnum):
-    """How the link to the broker is."""
+    """Status of the link to the broker."""
 
     OFF = "off"
     """no broker is set"""
@@ -29,11 +29,11 @@ class Link(StrEnum):
     UNAUTHORIZED = "unauthorized"
     """the broker knows neither the user nor the certificate, or the password is wrong"""
     REFUSED = "refused"
-    """the broker answered, and does not want us"""
+    """the broker refused the connection"""
     UNSUPPORTED = "unsupported"
     """the broker does not speak the protocol version that is pinned"""
     DUPLICATE = "duplicate_client_id"
-    """another client takes the connection over, again and again"""
+    """another client takes the session over repeatedly"""
     STOPPED = "stopped"
 
 
@@ -77,7 +77,7 @@ UNANSWERED = (
 
 @dataclass(frozen=True, slots=True)
 class LinkHealth:
-    """How the link is, for the state document, the doctor and the log."""
+    """Health of the link, for status, doctor and log."""
 
     link: Link
     detail: str = ""
@@ -90,16 +90,16 @@ class LinkHealth:
     refused: int = 0
     """publishes that the broker answered with an error"""
     remedy: str = ""
-    """what to try in this very case"""
+    """hint for this case"""
 
     @property
     def hint(self) -> str:
-        """What to try, empty when nothing is wrong."""
+        """A hint, empty when nothing is wrong."""
         return self.remedy or HINTS.get(self.link, "")
 
 
 def of_error(error: BaseException | None) -> tuple[Link, str]:
-    """What an exception while connecting means. The detail names no secret."""
+    """The status for an exception while connecting. The detail holds no secret."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Link.UNTRUSTED, f"the broker's certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -114,7 +114,7 @@ def of_error(error: BaseException | None) -> tuple[Link, str]:
 
 
 def of_connack(code: int, text: str) -> tuple[Link, str]:
-    """What the broker's refusal means."""
+    """The status for a refusal."""
     return _CONNACK.get(code, Link.REFUSED), text
 
 
@@ -135,7 +135,7 @@ EVERYTHING = BrokerLimits()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A way to ask a broker."""
+    """Parameters of a connection attempt."""
 
     version: str
     """of the protocol"""
@@ -155,7 +155,7 @@ ATTEMPTS = {
 
 
 class LinkState:
-    """Times, counts, and failures in a row. For any thread; calls nobody."""
+    """Times, counters and consecutive failures. For any thread; makes no calls."""
 
     def __init__(self, settings: MqttSettings) -> None:
         self.version = "3.1.1" if settings.version == "3.1.1" else "5"
@@ -210,13 +210,13 @@ class LinkState:
             self._heard = time.monotonic()
 
     def opened(self) -> None:
-        """There is a connection, on which the broker has said nothing yet."""
+        """The connection is open; no packet of the broker yet."""
         with self._lock:
             self._answered = False
             self._opened_at = time.monotonic()
 
     def answered(self) -> None:
-        """The broker took our CONNECT, or refused it: it speaks this version of MQTT."""
+        """CONNACK received: the broker supports this version of MQTT."""
         with self._lock:
             self._answered, self._opened_at = True, None
 
@@ -268,13 +268,13 @@ class LinkState:
             self.failed(Link.REFUSED, why, REASON_HINTS.get(code, UNANSWERED))
 
     def unreached(self, link: Link, detail: str) -> None:
-        """No connection came about."""
+        """The connection failed."""
         with self._lock:
             self._short_lives = 0
         self.failed(link, detail)
 
     def failed(self, link: Link, detail: str, remedy: str = "") -> None:
-        """An attempt failed: one warning for all in a row that fail for the same cause."""
+        """An attempt failed: one warning for consecutive failures of the same cause."""
         with self._lock:
             self._failures += 1
             told = self._failures > 1 and (self._link, self._detail) == (link, detail)
@@ -284,7 +284,7 @@ class LinkState:
         log.log(level, "mqtt: %s %s: %s%s", self.where, link, detail, hint and f"; {hint}")
 
     def refused(self, topic: str, reason: str) -> None:
-        """The broker did not take a publish."""
+        """The broker refused a publish."""
         with self._lock:
             self._refused += 1
             first = self._refused == 1 or self._refused % 1000 == 0
@@ -370,7 +370,7 @@ class LinkState:
                 return False
             self.version, self._spoke_5, self._silences = "5", False, 0
             self.limits = BrokerLimits()
-        log.info("mqtt: the broker is back, trying MQTT 5 again")
+        log.info("mqtt: the broker answers again, trying MQTT 5")
         return True
 
     def pause(self) -> float:

@@ -1,4 +1,4 @@
-"""What travels over MQTT: events and documents, to JSON and back.
+"""MQTT messages: events and documents as JSON.
 
 Events are written by hand (they are many) and read by pydantic (they come from outside, and the same types give the
 JSON Schema). Numbers are rounded: fractions and similarities to 4 digits, times to milliseconds. A receiver ignores
@@ -100,7 +100,7 @@ def wire_labels(found: Sequence[CustomLabel]) -> tuple[WireCustomLabel, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PresenceEntry:
-    """A track that is there now."""
+    """A present track."""
 
     __pydantic_config__ = WIRE
     track: str
@@ -178,7 +178,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class CameraStats:
-    """How one camera does."""
+    """Statistics of one camera."""
 
     __pydantic_config__ = WIRE
     status: str = ""
@@ -191,7 +191,7 @@ class CameraStats:
     wanted: float = 0.0
     """frames a second that the settings ask for"""
     share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """of the thread that looks, lately"""
+    """share of the inference thread, recently"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class ShedReport:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """``up/stats``: how the device does."""
+    """``up/stats``: statistics of the device."""
 
     __pydantic_config__ = WIRE
     time: Time
@@ -225,7 +225,7 @@ class Stats:
     temperature: float | None = None
     """degrees Celsius"""
     throttled: tuple[str, ...] = ()
-    """what the board holds back now"""
+    """active throttling conditions"""
     shed: ShedReport = field(default_factory=ShedReport)
     clock: Literal["synced", "unsynced"] = "synced"
     v: V1 = VERSION
@@ -252,7 +252,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class ErasureNotice:
-    """Somebody was forgotten."""
+    """An erased subject."""
 
     __pydantic_config__ = WIRE
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -268,7 +268,7 @@ class ErasureNotice:
 
 @dataclass(frozen=True, slots=True)
 class ErasureNotices:
-    """``up/forgotten``, retained: who was forgotten on the device lately, so that hubs forget them as well."""
+    """``up/forgotten``, retained: recent erasures on the device, so that hubs erase them as well."""
 
     __pydantic_config__ = WIRE
     forgotten: Annotated[tuple[ErasureNotice, ...], Field(max_length=1000)] = ()
@@ -285,7 +285,7 @@ class DeliveryMark:
 
 
 def event_document(event: Event) -> dict[str, Any]:
-    """What an event says, without the key that the outbox gives it."""
+    """Content of an event, without its key."""
     document: dict[str, Any] = {
         "type": event.type,
         "camera": event.camera,
@@ -359,7 +359,7 @@ class WireBox:
 
 @dataclass(frozen=True, slots=True)
 class WireIdentity:
-    """Whose track it is."""
+    """Identity of the track."""
 
     __pydantic_config__ = WIRE
     state: IdentityState
@@ -448,7 +448,7 @@ Document = TypeVar("Document")
 
 
 def event_json(device: str, queued: Queued, *, with_after: bool = False) -> bytes:
-    """The event as it travels. ``with_after`` where a hub acknowledges: it tells gaps from losses."""
+    """The event as JSON. ``with_after`` where a hub acknowledges: it tells gaps from losses."""
     key = {"v": VERSION, "id": f"{device}/{queued.epoch}/{queued.seq}", "device": device}
     document = {**key, "epoch": queued.epoch, "seq": queued.seq, **event_document(queued.event)}
     if with_after:
@@ -467,7 +467,7 @@ def to_json(
     | ErasureNotices
     | Notification,
 ) -> bytes:
-    """A document as it travels. Raises InputError for numbers that are not finite."""
+    """A document as JSON. Raises InputError for numbers that are not finite."""
     return _dump(asdict(document))
 
 

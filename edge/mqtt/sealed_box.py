@@ -1,4 +1,4 @@
-"""What only the hub's owner may read, though it passes a broker.
+"""Sealed boxes: end-to-end encryption between a device and its hub across the broker.
 
 The key is one device's own, made from the private key that signs commands and the device's name: the hub keeps no
 other secret, and a stolen device gives away nothing of the others. ChaCha20-Poly1305; the context that both sides know
@@ -40,7 +40,7 @@ def seal(key: str, data: bytes, context: bytes) -> str:
 
 
 def unseal(key: str, sealed: str, context: bytes) -> bytes:
-    """What ``seal`` was given. Raises TrustError where key or context are others, or a bit is."""
+    """Decrypt the output of ``seal``. Raises TrustError for another key or context, or damaged data."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 

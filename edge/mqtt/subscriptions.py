@@ -1,4 +1,4 @@
-"""Messages that came, and who is to hear of them."""
+"""Received messages and their handlers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import paho.mqtt.client as paho
 log = logging.getLogger(__name__)
 
 WAITING_MESSAGES = 1000
-"""messages that wait for their handlers; more are dropped, and counted"""
+"""pending messages; more are dropped and counted"""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that came."""
+    """A received message."""
 
     topic: str
     payload: bytes
@@ -44,7 +44,7 @@ Sink = Callable[[Sequence[Delivered]], None]
 
 
 def read(message: paho.MQTTMessage) -> Incoming:
-    """What paho gives, in our words."""
+    """A message of paho as ``Incoming``."""
     properties = message.properties
     return Incoming(
         topic=message.topic,
@@ -79,11 +79,11 @@ class Subscriptions:
             self._waiting += not full
             self._dropped += full
         if full:
-            log.debug("mqtt: handlers are behind, %d messages dropped so far", self._dropped)
+            log.debug("mqtt: handlers are too slow, %d messages dropped so far", self._dropped)
         return not full
 
     def handle(self, message: Incoming) -> None:
-        """Call whom it concerns."""
+        """Call the matching handlers."""
         with self._lock:
             self._waiting -= 1
             handlers = [handler for rule, handler in self._handlers if paho.topic_matches_sub(rule, message.topic)]

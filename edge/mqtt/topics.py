@@ -53,7 +53,7 @@ def part(rule: re.Pattern[str], what: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A topic, taken apart."""
+    """A parsed topic."""
 
     device: str
     half: str

@@ -122,7 +122,7 @@ class EnrolledFace:
 
 
 class Enroller:
-    """Adds faces of subjects to one collection, whoever asks: command, page, review, endpoint, hub.
+    """Adds faces of subjects to one collection, for every caller: command, page, review, endpoint, hub.
 
     A subject's name is its faces' ExternalImageId where Rekognition's alphabet allows it, or whatever ExternalImageId
     most of its faces have; and a face joins the user that has the subject's other faces, or the subject's name.

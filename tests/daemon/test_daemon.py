@@ -230,7 +230,7 @@ def test_a_run_that_got_no_picture_from_any_camera_has_failed(running: Running) 
 
     assert running.wait() == 1, running.log
     assert "camera door: video gone.mp4: there is no such file (try: check the path after video:)" in running.log
-    assert "\nerror: no camera delivered a picture\ntry: edge doctor looks at each of them\n" in running.log
+    assert "\nerror: no camera delivered a picture\ntry: edge doctor checks each of them\n" in running.log
     assert "Traceback" not in running.log
 
 

@@ -113,7 +113,7 @@ def test_settings_that_are_right_but_with_which_nothing_begins_give_way_to_the_o
     running.process.send_signal(signal.SIGHUP)
 
     assert eventually(lambda: systemd.count("READY", "1") == 2, 60), running.log
-    assert "the old ones are back" in running.log
+    assert "the old ones are restored" in running.log
     assert systemd.said[-1].get("STATUS", "door").startswith("door")
     assert running.stop() == 0
 

@@ -95,7 +95,7 @@ def test_a_thread_that_moves_again_is_told_once_and_feeding_goes_on(
 
     assert watchdog.look(time.monotonic()) == []
     assert systemd.heard() == ["WATCHDOG=1"]
-    assert caplog.text.count("thread outbox moves again") == 1
+    assert caplog.text.count("thread outbox recovered") == 1
 
 
 def test_one_camera_that_hangs_does_not_take_the_others_with_it_at_once(systemd: Systemd) -> None:

@@ -1,4 +1,4 @@
-"""What a camera sees now, for whoever looks: the frame processed last, with its tracks."""
+"""What a camera sees now, for whoever looks: the latest processed frame, with its tracks."""
 
 from __future__ import annotations
 

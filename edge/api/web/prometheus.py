@@ -105,7 +105,7 @@ CAMERAS: tuple[Row, ...] = (
 RATES = (
     ("edge_camera_frame_rate", "Frames a second, lately.", "fps"),
     ("edge_camera_look_rate", "Frames a second that a detector looked at, lately.", "looks"),
-    ("edge_camera_thread_share", "Share of the thread that looks, lately.", "share"),
+    ("edge_camera_thread_share", "Share share of the inference thread, recently.", "share"),
 )
 OUTBOX: tuple[Row, ...] = (
     ("edge_outbox_waiting_events", "gauge", "Events that wait for the broker or the hub.", "waiting"),

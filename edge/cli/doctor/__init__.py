@@ -1,1 +1,1 @@
-"""What is wrong with this device, in the words of the errors: what, why, and what to try."""
+"""Diagnosis of this device: findings with cause and hint, as errors have them."""

@@ -12,7 +12,7 @@ from edge.core.storage import vault
 def encryption(context: DoctorContext) -> Iterator[Finding]:
     """Nothing is said where it is off and no key is set."""
     found = vault.state(context.state)
-    vault.of(context.state)  # raises what is wrong, in the words of the error
+    vault.of(context.state)  # raises the error that is shown
     if found is not None:
         yield Finding(Level.OK, "encryption", f"what is stored is encrypted with key {found.key}")
     elif vault_keys.given():

@@ -1,4 +1,4 @@
-"""What is wrong with this device, in the words of the errors: what, why, and what to try.
+"""Diagnosis of this device: findings with cause and hint, as errors have them.
 
 Each part is a small function that yields findings; ``PARTS`` is the order in which they run.
 Nothing is changed but a file that is written and removed in the state folder, and one message in the device's own half

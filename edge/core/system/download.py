@@ -30,7 +30,7 @@ class DownloadRequest:
     url: str
     """may hold a user and a password"""
     sha256: str
-    """hex digest that the file must have; empty: whoever asks verifies what is inside it"""
+    """hex digest that the file must have; empty: the caller verifies the content"""
     most_bytes: int = MOST_BYTES
 
 

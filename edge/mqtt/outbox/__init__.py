@@ -1,1 +1,1 @@
-"""The hand-off that may not drop: events wait here, on disk, until they are delivered."""
+"""Durable queue: events are kept on disk until they are delivered."""

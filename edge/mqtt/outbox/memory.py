@@ -1,4 +1,4 @@
-"""Where events wait while the disk takes none: bounded, in order, gone when the process dies."""
+"""Memory queue for events while the disk fails: bounded, ordered, lost when the process dies."""
 
 from __future__ import annotations
 

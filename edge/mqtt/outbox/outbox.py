@@ -46,7 +46,7 @@ from edge.mqtt.outbox.store import (
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-"""between two attempts at a disk that refused"""
+"""between two attempts to write after an error"""
 DELETE_SECONDS = 1.0
 """that deletions may wait for an event to share its write with; a crash before it only sends twice"""
 STATS_SECONDS = 1.0
@@ -60,7 +60,7 @@ DISK_ERRORS = (sqlite3.Error, OSError, StoreError)
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """How the outbox is doing."""
+    """Statistics of the outbox."""
 
     state: str
     """``ok``, or why events wait in memory: ``full``, ``readonly``, ``failing``"""
@@ -81,7 +81,7 @@ class OutboxStats:
 
 
 class Outbox:
-    """``put`` events here; delivery ``read``s them and says when they are ``done``. For any thread."""
+    """Queue of events: ``put`` adds, delivery ``read``s and marks them ``done``. For any thread."""
 
     def __init__(self, path: Path, settings: OutboxSettings) -> None:
         """``path``: the file. Does not raise for a disk that refuses: ``stats().state`` says so.
@@ -210,7 +210,7 @@ class Outbox:
 
     def stats(self) -> OutboxStats:
         if not self._disk.acquire(timeout=STATS_SECONDS):
-            # whoever asks must not hang with a disk that does
+            # the caller must not hang with the disk
             return self._told
         try:
             self._told = self._counted()
@@ -239,7 +239,7 @@ class Outbox:
             )
 
     def close(self) -> None:
-        """Write what there is and stop. What could not be written is lost, and logged."""
+        """Write pending events and stop. Events that cannot be written are lost, and logged."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -298,7 +298,7 @@ class Outbox:
         return self._next_expiry
 
     def _write(self) -> None:
-        """Everything that came in, in one transaction; into memory where the disk refuses."""
+        """Write all new events in one transaction; into memory where the disk fails."""
         with self._disk:
             with self._changed:
                 # together: the journal must not be ahead of the events
@@ -353,7 +353,7 @@ class Outbox:
             closing.append(NewRow(end, LIFE, dump(end)))
             batch.journal[event.camera, event.track] = None
         if left:
-            log.info("outbox: closed %d tracks that the last run left open", len(left))
+            log.info("outbox: ended %d tracks of the previous run", len(left))
         self._store = store
         return store, closing
 

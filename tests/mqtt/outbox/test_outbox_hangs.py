@@ -1,4 +1,4 @@
-"""A disk that does not come back: whoever asks how the outbox does is answered anyway."""
+"""A hanging disk: statistics of the outbox are answered anyway."""
 
 from __future__ import annotations
 
