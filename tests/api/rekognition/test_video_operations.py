@@ -68,6 +68,17 @@ def test_people_are_tracked_with_their_faces(rekognition: Any) -> None:
     assert times == sorted(times)
 
 
+def test_faces_of_a_video_have_the_attributes_that_were_asked_for(rekognition: Any) -> None:
+    job = rekognition.start_face_detection(Video=VIDEO, FaceAttributes="ALL")["JobId"]
+
+    faces = [one["Face"] for one in finished(rekognition.get_face_detection, job)["Faces"]]
+
+    assert faces
+    assert all(one["AgeRange"]["Low"] < one["AgeRange"]["High"] for one in faces)
+    assert all(len(one["Landmarks"]) == 30 for one in faces)
+    assert len({one["Gender"]["Value"] for one in faces}) == 1, "one person, one picture"
+
+
 def test_celebrities_of_the_collection_are_told(rekognition: Any, people: Callable[..., list[bytes]]) -> None:
     rekognition.create_collection(CollectionId="family")
     rekognition.index_faces(CollectionId="family", Image={"Bytes": people(0)[0]}, ExternalImageId="grace", MaxFaces=1)
