@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.inference.interpreter import Interpreter
 from training import attributes, card, finish
 from training.attribute_faces import AttributeFaces
-from training.attributes import AGE_MIDDLE, AGE_SPAN, BINARY, LANDMARKS, ROOM, SIDE, Material
+from training.attributes import AGE_MIDDLE, AGE_SPAN, BINARY, LANDMARKS, ROOM, SIDE, Material, platt
 from training.face_api import EXPRESSIONS
 from training.torchnet import TorchNet
 
@@ -49,19 +49,6 @@ def answers_of(runner: Interpreter, tensors: list[str], material: Material) -> A
         rows.append([np.array(runner.values(position)).reshape(-1) for position in positions])
     landmarks, age, logits = (np.stack(column) for column in zip(*rows, strict=True))
     return Answers(landmarks.reshape(-1, len(LANDMARKS), 2), age[:, 0] * AGE_SPAN + AGE_MIDDLE, logits)
-
-
-def platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """The a and b of `a * logit + b` that fit the truth best where both answers are equally frequent (Platt, 1999)."""
-    weight = np.where(truth, 0.5 / max(truth.sum(), 1), 0.5 / max((~truth).sum(), 1))
-    gain, shift = 1.0, 0.0
-    x = np.column_stack([logits, np.ones_like(logits)])
-    for _ in range(40):
-        odds = 1 / (1 + np.exp(-np.clip(x @ (gain, shift), -30, 30)))
-        slope = x.T @ (weight * (odds - truth)) + (0.002 * (gain - 1), 0.002 * shift)
-        curve = (x * (weight * odds * (1 - odds))[:, None]).T @ x + 0.002 * np.eye(2)
-        gain, shift = np.array([gain, shift]) - np.linalg.solve(curve, slope)
-    return float(gain), float(shift)
 
 
 def crossed(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
