@@ -31,7 +31,8 @@ def key(file: Path, as_json: bool) -> None:
         output.print_json({"file": str(file), "public": public})
     else:
         output.say(f"wrote {file}")
-        click.echo(f'\n[commands]\nkeys = ["{public}"]')
+        for line in ("", "[commands]", f'keys = ["{public}"]'):
+            output.say(line)
 
 
 @click.command()

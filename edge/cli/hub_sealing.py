@@ -47,7 +47,8 @@ def key(ctx: click.Context, device: str, repository: Path | None, as_json: bool)
     if as_json:
         output.print_json({"device": device, "key": made})
     else:
-        click.echo(f'[sync]\nkey = "{made}"')
+        output.say("[sync]")
+        output.say(f'key = "{made}"')
 
 
 @sealing.command("list")
