@@ -20,6 +20,8 @@ REMEMBERED = 512
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PORT = re.compile(r":\d{1,5}$")
+_BARE = re.compile(r"[^\s/@:]+:(?P<password>\S*)@(?=[\w\[])")
+"""a user with a password before a host, where the scheme was left out: ``cam:secret@192.0.2.3/live``"""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+)(:\d{1,5})?$")
 
 _USER_WITHOUT_SPACE = r"(?:(?!://)\S)*@"
@@ -66,7 +68,12 @@ def split_address(address: str) -> AddressParts:
     """
     found = _SCHEME.match(address)
     if found is None:
-        return AddressParts("", None, address)
+        bare = _BARE.match(address)
+        return (
+            AddressParts("", address[: bare.end() - 1], address[bare.end() :])
+            if bare
+            else AddressParts("", None, address)
+        )
     body = address[found.end() :]
     authority = re.split(r"[/?#]", body, maxsplit=1)[0]
     places = [place for place, character in enumerate(body) if character == "@"]

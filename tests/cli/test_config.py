@@ -73,8 +73,11 @@ def test_check_refuses_a_broken_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[cameras]]\nsource = 'rstp://u:hunter2@host/x'\n", "source 'rstp://.*host/x': the known kinds of"),
-        ("[[cameras]]\nname = 'door'\nsource = 'webcam'\n", "source of camera 'door': expected one of .*'webcam'"),
+        (
+            "[[cameras]]\nsource = 'rstp://u:hunter2@host/x'\n",
+            "source 'rstp://.*host/x': expected one that begins with rtsp",
+        ),
+        ("[[cameras]]\nname = 'door'\nsource = 'webcam'\n", "source 'webcam': expected one that begins with rtsp"),
         ("[api]\nenabled = true\nhost = '0.0.0.0'\n", "api.host is 0.0.0.0, and api.keys is empty"),
     ],
 )

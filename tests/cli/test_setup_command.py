@@ -67,7 +67,7 @@ def test_a_person_at_a_terminal_gets_a_commented_file_and_the_doctors_word(
         "device": {"name": "porch"}, "api": {"enabled": False}, "cameras": [{"name": "door", "source": "synthetic:"}],
     }  # fmt: skip
     assert "expected 1 to 63 of a-z" in terminal.output
-    assert "the known kinds of address" in terminal.output
+    assert "expected one that begins with" in terminal.output
 
 
 def test_a_file_that_is_there_is_changed_only_when_its_owner_agrees(

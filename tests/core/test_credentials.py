@@ -91,7 +91,7 @@ def test_commands_and_the_bundle_print_masked(address: str, secret: str, tmp_pat
     file.write_text(f'state = "{tmp_path}/state"\n[[cameras]]\nsource = {json.dumps(address, ensure_ascii=False)}\n')
     commands = (["config", "show"], ["config", "show", "--json"], ["config", "check", str(file)])
     said = [CliRunner().invoke(edge, ["--config", str(file), *words]).output for words in commands]
-    from edge.cli.doctor import model_set
+    from edge.cli.doctor import bundle
     from edge.cli.doctor.cameras import cameras
     from edge.cli.doctor.finding import DoctorContext
 
@@ -99,7 +99,7 @@ def test_commands_and_the_bundle_print_masked(address: str, secret: str, tmp_pat
     findings = list(cameras(context))
     assert findings[0].wrong
     said += [str(findings)]
-    model_set.write(report, context, findings)
+    bundle.write(report, context, findings)
     with zipfile.ZipFile(report) as opened:
         said += [opened.read(name).decode() for name in opened.namelist() if name != "log.txt"]
     assert_hidden(secret, "\n".join(said))

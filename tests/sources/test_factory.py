@@ -5,7 +5,7 @@ import pytest
 from edge.core.errors import SettingsError
 from edge.core.settings.vision import CameraSettings
 from edge.sources.base import FrameRate, StoredClock
-from edge.sources.factory import open_source, split
+from edge.sources.factory import check, open_source, split
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,64 @@ def test_nothing_is_opened_before_frames_are_wanted(source: str) -> None:
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"picamera2.*video"):
         open_source(CameraSettings(name="door", source="webcam"))
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("192.0.2.3:554/live", "before the host"),
+        ("cam:hunter2@192.0.2.3:554/live", "before the host"),
+        ("camera.local/live", "before the host"),
+        ("192.0.2.3", "before the host"),
+        ("rtsp:/192.0.2.3/live", "'://'"),
+        ("rtsp//192.0.2.3/live", "'://'"),
+        ("rtsp:192.0.2.3/live", "'://'"),
+        ('"rtsp://192.0.2.3/live"', "without quotes"),
+        ("<rtsp://192.0.2.3/live>", "without quotes"),
+        ("rtspt://192.0.2.3/live", "transport"),
+        ("rtmp://192.0.2.3/live", "go2rtc"),
+        ("srt://192.0.2.3:9000", "go2rtc"),
+        ("onvif://192.0.2.3", "go2rtc"),
+        ("ffmpeg:rtsp://192.0.2.3/live", "go2rtc"),
+        ("/dev/video0", "v4l2:/dev/video0"),
+        ("video0", "v4l2:/dev/video0"),
+        ("0", "v4l2:/dev/video0"),
+        ("usb:0", "v4l2:/dev/video0"),
+        ("file:///srv/a.mp4", "video:PATH"),
+        ("C:\\Videos\\a.mp4", "video:PATH"),
+        ("\\\\nas\\a.mp4", "video:PATH"),
+        ("~/a.mp4", "video:PATH"),
+        ("smb://nas/a.mp4", "mount the share"),
+        ("rtsp://", "rtsp://192.0.2.3:554/live"),
+        ("rtsp:///live", "rtsp://192.0.2.3:554/live"),
+        ("rtsp://192.0.2.3:99999/live", "%40"),
+        ("rtsp://192.0.2.3:port/live", "%40"),
+    ],
+)
+def test_an_address_as_people_write_it_is_told_how_to_be_written(source: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        check(CameraSettings(name="door", source=source))
+    assert hint in refused.value.hint
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://cam:p@ss@192.0.2.3/live",
+        "rtsp://cam:p:a@ss#w/o?rd@192.0.2.3:554/live?x=1",
+        "rtsp://[2001:db8::1]:554/live",
+        "rtsp://u:p@[fe80::1%eth0]/live",
+        " RTSP://CAM:pw@192.0.2.3/Live ",
+        "rtsp://me@example.org:pw@192.0.2.3/live",
+        "rtsp://domain\\user:pw@192.0.2.3/live",
+        "rtsp://host_with_underscore/user=admin&password=x&channel=1.sdp?",
+        "rtsp://münchen-kamera.example:8554/live",
+        "http://192.0.2.3/cgi-bin/snap?user=a&password=b#c",
+    ],
+)
+def test_an_address_that_is_one_is_taken_as_it_is_written(source: str) -> None:
+    check(CameraSettings(name="door", source=source))
 
 
 def test_an_address_of_an_unknown_kind_is_refused_without_its_password() -> None:
