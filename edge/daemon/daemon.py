@@ -17,8 +17,7 @@ from edge.core.errors import EdgeError, SourceError
 from edge.core.settings.schema import Settings
 from edge.core.storage.lock import Lock
 from edge.core.storage.repair import repair
-from edge.core.system import systemd
-from edge.core.system.page_address import local_address, network_address
+from edge.core.system import page_address, systemd
 from edge.core.types import Event
 from edge.daemon import components
 from edge.daemon.components import RunningComponents
@@ -138,7 +137,7 @@ class Daemon:
             self.began = True
             systemd.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
-            page = network_address(self._settings) or local_address(self._settings)
+            page = page_address.shown(self._settings)
             log.info(
                 "edge %s is watching %s as %s, state in %s%s", __version__, names, self._settings.device.name,
                 self._state, f", page on {page}" if page else "",

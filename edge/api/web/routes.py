@@ -26,6 +26,7 @@ from edge.api.web.settings_routes import SettingsRoutes
 from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.schema import Settings
 from edge.core.system import hardware as board
+from edge.core.system import page_address
 from edge.mqtt.link_state import HINTS, LinkHealth
 from edge.pipeline.event_policy import CameraPresence
 from edge.pipeline.health import Health
@@ -244,6 +245,7 @@ class StatusPage:
         return {
             "device": self._settings.device.name,
             "version": __version__,
+            "address": page_address.shown(self._settings),
             "release": self._release(),
             "hardware": board.model(),
             "time": time.time(),

@@ -184,7 +184,7 @@ function facts(state) {
     [t("Power"), state.throttled.join(", ").replaceAll("_", " ")],
     [t("Degraded"), state.shed],
     [t("Clock"), state.clock === "synced" ? "" : t("not set: times may be wrong")],
-    [t("Memory"), `${state.memory_mb} MB`], [t("Version"), state.version], [t("Release"), state.release],
+    [t("Memory"), `${state.memory_mb} MB`], [t("Version"), state.version], [t("Address"), state.address], [t("Release"), state.release],
   ].filter(([, value]) => value);
   const flat = rows.flatMap(([name, value]) => [["dt", name], ["dd", value]]);
   fill($("device-facts"), flat, ([tag, text]) => make(tag, "", text));
