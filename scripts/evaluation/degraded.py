@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.cli.output import bar
 from edge.core.imaging import image as pictures
-from edge.core.types import Picture
+from edge.core.types import Picture, Quality
 from edge.inference.calibration import Calibration
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
@@ -22,13 +23,23 @@ from evaluation.embeddings import FaceTable
 from evaluation.sets import people_of
 
 VARIANTS = 3
-BINS = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.7), (0.7, 1.01))
+BINS: dict[str, tuple[float, ...]] = {
+    "score": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.01),
+    "size": (0, 20, 32, 45, 64, 1000),
+    "sharpness": (0, 10, 20, 35, 60, 101),
+    "brightness": (0, 15, 25, 40, 60, 101),
+    "yaw": (0, 10, 20, 30, 90),
+    "pitch": (0, 10, 20, 30, 90),
+}
+"""fields of ``edge.core.types.Quality``, and between which values looks are told apart; of angles the amount"""
 
 
 @dataclass(frozen=True)
 class QualityBin:
-    """Looks of one range of quality."""
+    """Looks of one range of one part of quality."""
 
+    part: str
+    """a key of ``BINS``"""
     low: float
     high: float
     looks: int
@@ -39,10 +50,15 @@ class QualityBin:
 
 
 def measured(table: FaceTable, detector: Detector, embedder: Embedder, most: int, seed: int = 1) -> list[QualityBin]:
-    """Degrade up to ``most`` pictures of ``table`` and compare each look with all enrolled pictures of it."""
+    """Degrade up to ``most`` pictures of ``table`` and compare each look with all enrolled pictures of it.
+
+    Looks that the product would not embed count too: whether it is right about them is what is asked.
+    """
     random = np.random.default_rng(seed)
     rows = random.permutation(len(table))[:most]
-    looks, owners, qualities = [], [], []
+    looks: list[NDArray[np.float32]] = []
+    owners: list[int] = []
+    qualities: list[Quality] = []
     with bar("degraded", len(rows)) as progress:
         for row in rows.tolist():
             progress.advance()
@@ -51,19 +67,17 @@ def measured(table: FaceTable, detector: Detector, embedder: Embedder, most: int
                 if not found:
                     continue
                 face = min(found, key=lambda d: (d.box.center.x - 0.5) ** 2 + (d.box.center.y - 0.5) ** 2)
-                quality = embedder.assess(picture, face)
-                if not quality.reason:
-                    looks.append(embedder.embed(picture, [face])[0].vector)
-                    owners.append(row)
-                    qualities.append(quality.score)
-    return list(_bins(table, np.stack(looks), np.array(owners), np.array(qualities), embedder.scorer))
+                looks.append(embedder.embed(picture, [face])[0].vector)
+                owners.append(row)
+                qualities.append(embedder.assess(picture, face))
+    return list(_bins(table, np.stack(looks), np.array(owners), qualities, embedder.scorer))
 
 
 def _bins(
     table: FaceTable,
     looks: NDArray[np.float32],
     owners: NDArray[np.int64],
-    qualities: NDArray[np.float64],
+    qualities: Sequence[Quality],
     scorer: FaceScorer,
 ) -> Iterator[QualityBin]:
     names = people_of(table)
@@ -72,12 +86,15 @@ def _bins(
     same = names[owners][:, None] == names[enrolled][None]
     other_picture = owners[:, None] != enrolled[None]
     calibration: Calibration = scorer.calibration
-    for low, high in BINS:
-        chosen = (qualities >= low) & (qualities < high)
-        strangers = scores[chosen][~same[chosen]]
-        own = scores[chosen][same[chosen] & other_picture[chosen]]
-        rates = {likeness: _share(strangers, calibration.score(likeness)) for likeness in (60.0, 80.0)}
-        yield QualityBin(low, high, int(chosen.sum()), len(strangers), rates, _share(own, calibration.score(80.0)))
+    for part, edges in BINS.items():
+        values = np.abs([getattr(quality, part) for quality in qualities])
+        for low, high in pairwise(edges):
+            chosen = (values >= low) & (values < high)
+            strangers = scores[chosen][~same[chosen]]
+            own = scores[chosen][same[chosen] & other_picture[chosen]]
+            rates = {likeness: _share(strangers, calibration.score(likeness)) for likeness in (60.0, 80.0)}
+            right = _share(own, calibration.score(80.0))
+            yield QualityBin(part, low, high, int(chosen.sum()), len(strangers), rates, right)
 
 
 def _share(scores: Sequence[float] | NDArray[np.float64], least: float) -> float:
