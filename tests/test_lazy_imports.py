@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = ["numpy", "cv2", "av", "annoy", "ai_edge_litert", "tflite_runtime", "simplejpeg", "picamera2", "boto3"]
 
@@ -64,4 +65,16 @@ OPTIONAL = [
 def test_the_daemon_loads_at_first_only_what_every_configuration_uses() -> None:
     program = f"import sys; import edge.daemon.daemon; print([n for n in {OPTIONAL!r} if n in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_endpoint_loads_what_reads_videos_when_a_video_is_sent(tmp_path: Path) -> None:
+    """17 MB that a device without stored videos does not need."""
+    program = (
+        "import sys; from pathlib import Path; from edge.core.settings.schema import Settings\n"
+        "from edge.api.rekognition.endpoint import ApiServer; ApiServer(Settings(), Path(sys.argv[1]))\n"
+        "print([n for n in ('av', 'edge.api.rekognition.videos.looking') if n in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

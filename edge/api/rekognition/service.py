@@ -53,8 +53,7 @@ class Service:
         from edge.api.rekognition.operations.own_labels import OwnLabels
         from edge.api.rekognition.streams.processors import StreamProcessors
         from edge.api.rekognition.streams.sessions import StreamContext
-        from edge.api.rekognition.videos.jobs import VideoJobs
-        from edge.api.rekognition.videos.looking import VideoTools
+        from edge.api.rekognition.videos.jobs import VideoJobs, VideoTools
         from edge.recognition.review.rejections import RejectionIndex
         from edge.recognition.store.collections import Collections
 

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,12 @@ from edge.core.settings.vision import CameraSettings
 from edge.core.system.hardware import lower_priority
 
 if TYPE_CHECKING:
+    from edge.api.rekognition.operations.own_labels import OwnLabels
+    from edge.api.rekognition.search import FaceSearch
     from edge.api.rekognition.streams.output import Publish
-    from edge.api.rekognition.videos.looking import VideoTools
+    from edge.api.rekognition.taxonomy import Taxonomy
+    from edge.api.rekognition.vision import Vision
+    from edge.core.settings.schema import Settings
     from edge.core.types import Frame
 
 log = logging.getLogger(__name__)
@@ -34,6 +38,17 @@ SAVE_SECONDS = 2.0
 NICENESS = 10
 TELL_SECONDS = 5.0
 """between two attempts to tell of a job that is done, while there is no link"""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTools:
+    """What jobs look at frames with. ``vision`` has the models of their thread."""
+
+    settings: Settings
+    vision: Vision
+    faces: FaceSearch
+    own_labels: OwnLabels
+    taxonomy: Taxonomy
 
 
 class VideoJobs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from edge.api.rekognition import shapes
 from edge.api.rekognition.face_details import asked_attributes, face_details
 from edge.api.rekognition.operations.celebrities import celebrities, recognized, urls_of
 from edge.api.rekognition.operations.labels import filtered, labels_of
-from edge.api.rekognition.operations.own_labels import PERSON, OwnLabels
-from edge.api.rekognition.search import DEFAULT_MATCHES, FaceSearch
+from edge.api.rekognition.operations.own_labels import PERSON
+from edge.api.rekognition.search import DEFAULT_MATCHES
 from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
@@ -23,9 +22,7 @@ from edge.sources.containers import open_file
 from edge.sources.scene_cuts import SceneCuts
 
 if TYPE_CHECKING:
-    from edge.api.rekognition.taxonomy import Taxonomy
-    from edge.api.rekognition.vision import Vision
-    from edge.core.settings.schema import Settings
+    from edge.api.rekognition.videos.jobs import VideoTools
 
 FPS = 5.0
 """frames a second of a video that are looked at"""
@@ -38,17 +35,6 @@ BLACK, WHITE = 16.0, 235.0
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG of FFmpeg; other values, and none, are taken for the range of video"""
 Looks = Callable[[Frame], list[VideoFinding]]
-
-
-@dataclass(frozen=True, slots=True)
-class VideoTools:
-    """What jobs look at frames with. ``vision`` has the models of their thread."""
-
-    settings: Settings
-    vision: Vision
-    faces: FaceSearch
-    own_labels: OwnLabels
-    taxonomy: Taxonomy
 
 
 def looks_of(job: Job, tools: VideoTools) -> Looks:
