@@ -29,6 +29,17 @@ HTTP = {"http_proxy": "proxy.lan:3128"}
         (HTTP | {"no_proxy": "10.1.2.3"}, "http://10.1.2.3:99", ""),
         (HTTP | {"no_proxy": "[::1]"}, "http://[::1]:99", ""),
         (HTTP | {"no_proxy": "10.0.0.0/8"}, "http://11.1.2.3", "http://proxy.lan:3128"),
+        (HTTP | {"no_proxy": "a b"}, "http://b", ""),
+        (HTTP | {"no_proxy": "a;b"}, "http://b", ""),
+        (HTTP | {"no_proxy": "192.168.1.*"}, "http://192.168.1.7", ""),
+        (HTTP | {"no_proxy": "192.168.1.*"}, "http://192.168.10.7", "http://proxy.lan:3128"),
+        (HTTP | {"no_proxy": "fd00::/8"}, "http://[fd00::5]:99", ""),
+        (HTTP | {"no_proxy": "example.org."}, "http://example.org", ""),
+        (HTTP | {"no_proxy": "münchen.example"}, "http://xn--mnchen-3ya.example", ""),
+        (HTTP | {"no_proxy": "<local>"}, "http://nas", ""),
+        (HTTP | {"no_proxy": "<local>"}, "http://nas.lan", "http://proxy.lan:3128"),
+        (HTTP | {"no_proxy": "10.0.0.0/33"}, "http://10.1.1.1", "http://proxy.lan:3128"),
+        ({"http_proxy": "'http://proxy.lan:3128'"}, "http://host", "http://proxy.lan:3128"),
     ],
 )
 def test_which_proxy(environment: dict[str, str], url: str, expected: str) -> None:
