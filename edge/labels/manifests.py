@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core.errors import InputError
 from edge.core.imaging.folders import files_below, is_left_out
 from edge.core.storage.buckets import Buckets
-from edge.labels.examples import NEGATIVE, Annotation, Example, box_of, is_file_there, label_name
-from edge.labels.ground_truth import MOST_LINE, located, parse
+from edge.labels import tables
+from edge.labels.examples import NEGATIVE, Annotation, Example, is_file_there, label_name
+from edge.labels.ground_truth import parse
 
 MOST_LABELS = 250
 """a dataset of Rekognition has no more either"""
@@ -71,7 +70,7 @@ def _of_folder(folder: Path) -> Iterator[Example]:
 def _of_lines(file: Path, buckets: Buckets) -> Read:
     examples: list[Example] = []
     problems: list[str] = []
-    parsed = _csv_rows(file) if file.suffix.lower() == ".csv" else _manifest_rows(file, buckets)
+    parsed = tables.rows(file) if _is_table(file) else _manifest_rows(file, buckets)
     for number, one in parsed:
         if isinstance(one, InputError):
             problems.append(f"{file.name}:{number}: {one.message}")
@@ -84,106 +83,19 @@ def _of_lines(file: Path, buckets: Buckets) -> Read:
     return Read(tuple(_merged(examples)), tuple(problems))
 
 
+def _is_table(file: Path) -> bool:
+    """By its name; ``.txt`` may also be a manifest, whose lines are JSON."""
+    if file.suffix.lower() not in tables.SUFFIXES:
+        return False
+    return not next((text for _, text in tables.text_lines(file)), "").lstrip().startswith("{")
+
+
 def _manifest_rows(file: Path, buckets: Buckets) -> Iterator[tuple[int, Example | InputError]]:
-    for number, text in _lines(file):
+    for number, text in tables.text_lines(file):
         try:
             yield number, parse(text, file.parent, buckets)
         except InputError as error:
             yield number, error
-
-
-HEADERS = frozenset(
-    {"picture", "path", "image", "file", "filename", "file name", "file_name", "photo", "bild", "datei"}
-)
-"""words that head the column of pictures"""
-DELIMITERS = (",", ";", "\t")
-"""what spreadsheets put between columns: ';' where the decimal sign is a comma"""
-
-
-def _csv_rows(file: Path) -> Iterator[tuple[int, Example | InputError]]:
-    """``picture,label`` or ``picture,label,left,top,right,bottom`` (fractions); a header is passed.
-
-    As spreadsheets save it: separated by ``,``, ``;`` or tabs, UTF-8 or UTF-16, empty columns at the end.
-    """
-    delimiter, first = "", True
-    for number, text in _lines(file):
-        if first and (told := re.fullmatch(r"sep=(.)\s*", text)):
-            delimiter = told[1]
-            continue
-        try:
-            delimiter = delimiter or _delimiter(text)
-            row = _cells(next(csv.reader([text], delimiter=delimiter), []))
-            if row and not (first and _is_header(row, file.parent)):
-                yield number, _row(row, file.parent, decimal_comma=delimiter != ",")
-        except InputError as error:
-            yield number, error
-        except ValueError:
-            yield number, InputError("expected numbers after the label")
-        except csv.Error as error:
-            yield number, InputError(f"is not CSV: {error}")
-        first = False
-
-
-def _delimiter(text: str) -> str:
-    """What separates the columns of the first line: the one that gives as many as expected, else the most."""
-    counts = {one: len(_cells(next(csv.reader([text], delimiter=one), []))) for one in DELIMITERS}
-    return max(DELIMITERS, key=lambda one: (counts[one] in (2, 6), counts[one] > 1, -DELIMITERS.index(one)))
-
-
-def _cells(row: Sequence[str]) -> list[str]:
-    """Without the space around them, and without the empty ones at the end past the label."""
-    cells = [cell.strip() for cell in row]
-    while cells and not cells[-1] and (len(cells) > 2 or not any(cells)):
-        cells.pop()
-    return cells
-
-
-def _is_header(row: Sequence[str], base: Path) -> bool:
-    """The first line names its columns where it names no picture."""
-    known = row[0].lower() in HEADERS
-    return (known or not Path(row[0]).suffix) and not is_file_there(base / row[0])
-
-
-def _row(row: Sequence[str], base: Path, decimal_comma: bool) -> Example:
-    if len(row) not in (2, 6):
-        raise InputError(
-            f"expected picture,label or picture,label,left,top,right,bottom, got {len(row)} columns "
-            "(separated by ',', ';' or tabs)"
-        )
-    path = located(row[0], base, Buckets({}))
-    if row[1] in ("", NEGATIVE):
-        return Example(path, (), row[0])
-    numbers = [value.replace(",", ".") if decimal_comma else value for value in row[2:]]
-    box = box_of(*(float(value) for value in numbers)) if len(row) == 6 else None
-    return Example(path, (Annotation(label_name(row[1]), box),), row[0])
-
-
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, by number. Raises InputError for a file that is neither UTF-8 nor UTF-16."""
-    try:
-        with file.open(encoding=_encoding(file), errors="surrogateescape") as lines:
-            number = 0
-            while text := lines.readline(MOST_LINE + 2):
-                number += 1
-                if any(0xDC80 <= ord(character) <= 0xDCFF for character in text):
-                    raise InputError(
-                        f"{file}: line {number} is not UTF-8",
-                        "save it as 'CSV UTF-8', or as UTF-8 text",
-                        code="manifest",
-                    )
-                if text.strip():
-                    yield number, text.rstrip("\n")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}", "check its owner", code="unreadable") from error
-    except UnicodeError as error:
-        raise InputError(f"{file}: is not text: {error}", "save it as UTF-8 text", code="manifest") from error
-
-
-def _encoding(file: Path) -> str:
-    """By the mark that some programs begin a file with."""
-    with file.open("rb") as opened:
-        head = opened.read(4)
-    return "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def _merged(examples: Iterable[Example]) -> list[Example]:

@@ -47,6 +47,20 @@ def labels(found: Read) -> list[str]:
         pytest.param(table(end="\r"), "utf-8", id="old line ends"),
         pytest.param("\r\n".join(f'"{a}","{b}"' for a, b in ROWS), "utf-8", id="quoted"),
         pytest.param(table().replace("ä", "a\u0308"), "utf-8", id="decomposed"),
+        pytest.param("\r\n".join(f"'{a}','{b}'" for a, b in ROWS), "utf-8", id="single quotes"),
+        pytest.param(table("|"), "utf-8", id="bars"),
+        pytest.param(table().replace("/", "\\"), "utf-8", id="paths of Windows"),
+        pytest.param(table().replace("Hund", '"Hund\n"'), "utf-8", id="line ends within quotes"),
+        pytest.param(table(), "utf-16-le", id="UTF-16 without a mark"),
+        pytest.param(
+            ",file_name,class\n" + "".join(f"{i},{a},{b}\n" for i, (a, b) in enumerate(ROWS)), "utf-8", id="an index"
+        ),
+        pytest.param("label,filename\n" + "".join(f"{b},{a}\n" for a, b in ROWS), "utf-8", id="label first"),
+        pytest.param(
+            "filename\twidth\theight\tclass\n" + "".join(f"{a}\t8\t8\t{b}\n" for a, b in ROWS),
+            "utf-8",
+            id="named columns",
+        ),
     ],
 )
 def test_a_table_is_read_as_it_was_saved(folder: Path, text: str, encoding: str) -> None:
@@ -100,3 +114,32 @@ def test_hidden_folders_of_a_nas_are_no_labels(folder: Path) -> None:
         (folder / "all" / name).mkdir(parents=True, exist_ok=True)
         (folder / "all" / name / "1.png").write_bytes(b"x")
     assert labels(read(folder / "all")) == ["Hund"]
+
+
+@pytest.mark.parametrize("name", ["table.tsv", "table.txt", "TABLE.CSV"])
+def test_a_table_by_other_names(folder: Path, name: str) -> None:
+    (folder / name).write_text(table("\t"))
+    assert len(read(folder / name).examples) == 6
+
+
+def test_boxes_in_pixels_of_named_columns(folder: Path) -> None:
+    rows = "".join(f"{name},200,100,{label},20,10,100,75\n" for name, label in ROWS)
+    (folder / "table.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n" + rows)
+    (mark,) = read(folder / "table.csv").examples[0].marks
+    assert mark.box is not None
+    assert (mark.box.left, mark.box.top, mark.box.right, mark.box.bottom) == (0.1, 0.1, 0.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PK\x03\x04" + bytes(range(60)), "spreadsheet's own format"),
+        (b"pictures/0.png\npictures/1.png\n", "got 1 columns"),
+        (b"filename,width,height,class,xmin,ymin,xmax,ymax\npictures/0.png,0,0,Hund,1,1,2,2\n", "width and height"),
+        (b'"' + b"x" * 200_000, "field larger"),
+    ],
+)
+def test_what_is_no_such_table_is_told(folder: Path, data: bytes, said: str) -> None:
+    (folder / "table.csv").write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        read(folder / "table.csv")
