@@ -2,19 +2,25 @@
 
 paho reads a packet in three or more system calls and makes an object with properties of each message; at thousands of
 messages a second that is most of the work. Here a PUBLISH of QoS 0 or 1 is taken apart in place (MQTT 5, section 3.3);
-every other packet is paho's, and so are connecting, keeping alive and sending.
+every other packet is paho's, and so are connecting, keeping alive and sending. paho has no public way to queue raw
+packets, to handle one that was read elsewhere, or to note that something was received: ``_packet_queue``,
+``_packet_handle`` with ``_in_packet``, ``_loop_rc_handle`` and ``_last_msg_in`` are private members of paho 2.
 """
 
 from __future__ import annotations
 
+import logging
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from paho.mqtt.enums import LogLevel, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
 from edge.mqtt.connection import BrokerConnection
 from edge.mqtt.subscriptions import Delivered, Incoming
+
+log = logging.getLogger(__name__)
 
 READ = 256 << 10
 """bytes read at a time"""
@@ -53,7 +59,7 @@ class BulkConnection(BrokerConnection):
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 - paho's signature
         """Paho calls it whenever something has arrived."""
-        if self._sock is None:
+        if self.socket() is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         with self._msgtime_mutex:
             self._last_msg_in = time.monotonic()
@@ -75,12 +81,15 @@ class BulkConnection(BrokerConnection):
     def _fill(self) -> bool:
         """Read what has arrived; whether the connection has ended."""
         for _ in range(READS):
+            connected = self.socket()
+            if connected is None:
+                return True
             try:
-                data = self._sock_recv(READ)
-            except BlockingIOError:
+                data = connected.recv(READ)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return False
             except OSError as error:
-                self._easy_log(LogLevel.MQTT_LOG_ERR, "failed to receive on socket: %s", error)
+                log.debug("mqtt: reading failed: %s", error)
                 return True
             if not data:
                 return True
@@ -123,7 +132,7 @@ class BulkConnection(BrokerConnection):
         topic, at, mid, qos = buffer[at + 2 : topic_end].decode(), topic_end, 0, head >> 1 & 3
         if qos:
             mid, at = buffer[at] << 8 | buffer[at + 1], at + 2
-        if self._protocol == MQTTProtocolVersion.MQTTv5:
+        if self.protocol == MQTTProtocolVersion.MQTTv5:
             length, shift = 0, 0
             while True:
                 byte = buffer[at]

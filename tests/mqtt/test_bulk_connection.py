@@ -22,21 +22,31 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.subscriptions import Delivered
 
 
+class Pieces:
+    """A socket that has received ``pieces`` so far."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.left = list(pieces)
+
+    def recv(self, _: int) -> bytes:
+        if not self.left:
+            raise BlockingIOError
+        return self.left.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
 class FromBytes(BulkConnection):
     """Reads pieces that are given to it."""
 
     def __init__(self, version: MQTTProtocolVersion, pieces: Sequence[bytes]) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, "x", protocol=version, manual_ack=True)
-        self._sock = object()  # type: ignore[assignment]
-        self._pieces = list(pieces)
+        self.arriving = Pieces(pieces)
+        self._sock = self.arriving  # type: ignore[assignment]
         self.found: list[Delivered] = []
         self.receive, self.ready = self.found.extend, lambda: True
         self.ended = MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if not self._pieces:
-            raise BlockingIOError
-        return self._pieces.pop(0)
 
     def _loop_rc_handle(self, rc: MQTTErrorCode) -> MQTTErrorCode:  # type: ignore[override]
         self.ended = rc
@@ -80,7 +90,7 @@ def test_any_split_of_the_stream_gives_the_same_messages(
         stream = stream[size:]
     version = MQTTProtocolVersion.MQTTv5 if modern else MQTTProtocolVersion.MQTTv311
     client = FromBytes(version, pieces)
-    while client._pieces:
+    while client.arriving.left:
         client.loop_read()
     found = [(d.message.topic, d.message.payload, d.qos, d.mid, d.message.retained) for d in client.found]
     assert found == [(t, p, q, m if q else 0, r) for t, p, q, m, r in messages]

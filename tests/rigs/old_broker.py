@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from dataclasses import dataclass, field
-from typing import Self
+
+from rigs.scripted_broker import ScriptedBroker
 
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 
 
 @dataclass
-class OldBroker:
+class OldBroker(ScriptedBroker):
     """``with OldBroker() as broker``: keeps what was published; passes nothing on."""
 
     answer: int = 0
@@ -24,34 +24,8 @@ class OldBroker:
     levels: list[int] = field(default_factory=list)
     """protocol levels of the connects so far: 4 is 3.1.1, 5 is 5"""
     published: list[tuple[str, bytes]] = field(default_factory=list)
-    port: int = 0
 
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, name="old-broker", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                link, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(link,), name="old-broker-link", daemon=True).start()
-
-    def _serve(self, link: socket.socket) -> None:
-        with link, link.makefile("rb") as stream:
-            try:
-                while (head := stream.read(1)) and self._answer(link, head[0], stream.read(_length(stream))):
-                    pass
-            except (OSError, struct.error):
-                return
-
-    def _answer(self, link: socket.socket, head: int, body: bytes) -> bool:
+    def answer_to(self, link: socket.socket, head: int, body: bytes) -> bool:
         kind = head >> 4
         if kind == CONNECT:
             level = body[6]
@@ -76,13 +50,3 @@ class OldBroker:
             link.sendall(b"\x40\x02" + rest[:2])
             rest = rest[2:]
         self.published.append((topic, rest))
-
-
-def _length(stream: object) -> int:
-    value, shift = 0, 0
-    while True:
-        (byte,) = stream.read(1) or b"\x00"  # type: ignore[attr-defined]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value

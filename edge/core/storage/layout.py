@@ -19,6 +19,9 @@ FileKind = Literal["sqlite", "list", "table", "folder", "plain"]
 """``list`` and ``table`` are JSON; ``plain`` is anything, of which only its place can be wrong"""
 
 
+SALVAGED = "what could be read of it was taken over"
+
+
 @dataclass(frozen=True, slots=True)
 class StateFile:
     """A file or folder of the state folder."""
@@ -28,7 +31,7 @@ class StateFile:
     holds: str
     damaged: str
     """what is missing while it is set aside"""
-    way_out: str
+    way_out: str = "nothing has to be done"
     """an imperative"""
     personal: bool = False
     """names, embeddings or pictures of people: an erasure deletes what was set aside as well"""
@@ -36,17 +39,17 @@ class StateFile:
 
 COLLECTIONS = StateFile(
     "collections.sqlite", "sqlite", "collections, faces and users",
-    "what could be read of it was taken over; the other faces are not recognized",
+    f"{SALVAGED}; the other faces are not recognized",
     "import the last export (edge collection import), or enroll the pictures again", personal=True,
 )  # fmt: skip
 REVIEW = StateFile(
     "review.sqlite", "sqlite", "questions, answers, strangers and rejected looks",
-    "what could be read of it was taken over; the other questions and answers are gone",
+    f"{SALVAGED}; the other questions and answers are gone",
     "nothing has to be done: new questions come", personal=True,
 )  # fmt: skip
 HISTORY = StateFile(
     "history.sqlite", "sqlite", "what cameras saw",
-    "what could be read of it was taken over; other appearances are gone", "nothing has to be done", personal=True,
+    f"{SALVAGED}; other appearances are gone", personal=True,
 )  # fmt: skip
 OUTBOX = StateFile(
     "outbox.sqlite", "sqlite", "events that wait for the broker",
@@ -54,15 +57,15 @@ OUTBOX = StateFile(
 )  # fmt: skip
 API = StateFile(
     "api.sqlite", "sqlite", "the endpoint's tags, stream processors and tokens",
-    "what could be read of it was taken over", "create the missing stream processors and tags again", personal=True,
+    SALVAGED, "create the missing stream processors and tags again", personal=True,
 )  # fmt: skip
 PROJECTS = StateFile(
     "projects.sqlite", "sqlite", "Custom Labels projects and datasets",
-    "what could be read of it was taken over; trained versions are in labels/", "create the missing projects again",
+    f"{SALVAGED}; trained versions are in labels/", "create the missing projects again",
 )  # fmt: skip
 VIDEOS = StateFile(
     "videos.sqlite", "sqlite", "jobs over stored videos and their findings",
-    "what could be read of it was taken over", "start the missing jobs again", personal=True,
+    SALVAGED, "start the missing jobs again", personal=True,
 )  # fmt: skip
 ENCRYPTION = StateFile(
     "encryption.json", "table", "the id of the key that the folder is encrypted with",
@@ -75,7 +78,7 @@ FORGOTTEN = StateFile(
 )  # fmt: skip
 COMMANDS = StateFile(
     "commands.json", "table", "counters of signed commands",
-    "commands that were signed before now are refused", "nothing has to be done",
+    "commands that were signed before now are refused",
 )  # fmt: skip
 HOMEASSISTANT = StateFile(
     "homeassistant.json", "table", "what was announced to Home Assistant",
@@ -86,21 +89,18 @@ RETAINED = StateFile(
     "messages of settings that changed since stay at the broker", "clear them by hand: mosquitto_pub -r -n -t TOPIC",
 )  # fmt: skip
 CLOCK = StateFile(
-    "clock.json", "table", "trusted time", "ages are counted from now on", "nothing has to be done",
+    "clock.json", "table", "trusted time", "ages are counted from now on",
 )  # fmt: skip
 SIGNATURES = StateFile(
     "api-signatures", "plain", "digests of signed requests that were done",
-    "recorded requests of the last minutes can be repeated once", "nothing has to be done",
+    "recorded requests of the last minutes can be repeated once",
 )  # fmt: skip
-LOCK = StateFile("lock", "plain", "the process of the daemon", "nothing", "nothing has to be done")
-CONTROL = StateFile("control", "plain", "the daemon's socket for commands", "nothing", "nothing has to be done")
+LOCK = StateFile("lock", "plain", "the process of the daemon", "nothing")
+CONTROL = StateFile("control", "plain", "the daemon's socket for commands", "nothing")
 CHECKED = StateFile(
-    "models/checked.json", "list", "models that passed their check", "models are checked again",
-    "nothing has to be done",
+    "models/checked.json", "list", "models that passed their check", "models are checked again"
 )  # fmt: skip
-INDEXES = StateFile(
-    "indexes", "folder", "search indexes", "they are built again", "nothing has to be done", personal=True
-)
+INDEXES = StateFile("indexes", "folder", "search indexes", "they are built again", personal=True)
 LABELS = StateFile(
     "labels", "folder", "trained custom labels", "custom labels are not told", "train them again: edge labels train"
 )
@@ -112,14 +112,12 @@ MODELS = StateFile(
     "add them again: edge models add, edge models get",
 )
 RECORDS = StateFile(
-    "rekognition", "folder", "records of stream processors", "older records are missing", "nothing has to be done",
+    "rekognition", "folder", "records of stream processors", "older records are missing",
     personal=True,
 )  # fmt: skip
-DOWNLOADS = StateFile(
-    "downloads", "folder", "downloads that are not finished", "they begin again", "nothing has to be done"
-)
+DOWNLOADS = StateFile("downloads", "folder", "downloads that are not finished", "they begin again")
 UPLOADS = StateFile(
-    "uploads", "folder", "uploads in parts that are not finished", "they begin again", "nothing has to be done",
+    "uploads", "folder", "uploads in parts that are not finished", "they begin again",
     personal=True,
 )  # fmt: skip
 RELEASES = StateFile(SYNC, "folder", "releases", "they are fetched again", "run 'edge sync'")
