@@ -261,7 +261,7 @@ class WeakDetectionSampler(QuestionSampler):
                     return
 
     def _question(self, frame: Frame, recognizer: FaceRecognizer, one: Detection) -> ReviewQuestion | None:
-        """None where the crop is not worth embedding, or cannot be."""
+        """None where the crop is not worth embedding, cannot be, or shows an unknown face too poorly to be named."""
         try:
             quality = recognizer.embedder.assess(frame.main, one)
             if declined(quality, self._settings.recognition, recognizer.embedder.quality_floor):
@@ -271,13 +271,15 @@ class WeakDetectionSampler(QuestionSampler):
         except EdgeError as error:
             log.debug("a weak detection cannot be queued for review: %s", error)
             return None
+        subject = asked_subject(nearest, recognizer.search.needed)
+        if subject is None and quality.score < self._settings.review.quality:
+            return None
         crop = square_jpeg(frame.main, one.box, FACE_SIDE, FACE_MARGIN) if self._settings.review.crops else b""
         return ReviewQuestion(
             reason="faint", time=frame.time, camera=frame.camera, track="", label=one.label,
             collection=recognizer.search.name, space=embedding.space, box=one.box, score=one.score,
-            quality=quality.score, subject=asked_subject(nearest, recognizer.search.needed), nearest=nearest,
-            vector=embedding.vector, crop=crop, match=recognizer.search.scorer.typical_cosine(SAME_FACE),
-            needed=recognizer.search.needed,
+            quality=quality.score, subject=subject, nearest=nearest, vector=embedding.vector, crop=crop,
+            match=recognizer.search.scorer.typical_cosine(SAME_FACE), needed=recognizer.search.needed,
         )  # fmt: skip
 
 

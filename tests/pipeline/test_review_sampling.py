@@ -88,12 +88,15 @@ class SeesFaintly(SeesOneFace):
         return [one for one in found if one.score >= (scores or {})["face"]]
 
 
-def glimpsed(tmp_path: Path, detector: SeesFaintly, **review: object) -> tuple[list[ReviewQuestion], list[Event]]:
+def glimpsed(
+    tmp_path: Path, detector: SeesFaintly, similarity: float = 0.8, quality: float = 0.9, **review: object
+) -> tuple[list[ReviewQuestion], list[Event]]:
     settings = Settings(
         cameras=(CameraSettings(name="door", detectors=("fake",)),),
         review=ReviewSettings(enabled=True, **review),  # type: ignore[arg-type]
     )
-    pipeline = Pipeline(settings.cameras[0], settings, a_model_set(detector), ids())
+    model_set = a_model_set(detector, CountsEmbeddings(Quality(quality)), KnowsAlice(similarity))
+    pipeline = Pipeline(settings.cameras[0], settings, model_set, ids())
     with ReviewQueue(tmp_path, settings.review) as queue:
         doubts, events = ReviewSampler(queue, settings), []
         for number in range(10):
@@ -110,6 +113,18 @@ def test_what_scores_between_low_and_accept_is_one_question_and_no_track(tmp_pat
     (one,), events = glimpsed(tmp_path, SeesFaintly(0.4))
     assert (one.reason, one.subject, one.score, one.collection) == ("faint", "alice", 0.4, "staff")
     assert events == []
+
+
+@pytest.mark.parametrize(
+    ("similarity", "quality", "asked"),
+    [(0.2, 0.9, 1), (0.2, 0.3, 0), (0.8, 0.3, 1)],
+)
+def test_a_faint_look_at_nobody_known_is_a_question_only_where_the_face_was_good(
+    tmp_path: Path, similarity: float, quality: float, asked: int
+) -> None:
+    """A profile in the dark that nobody can name is asked about in each place where it is seen, for nothing."""
+    found, _ = glimpsed(tmp_path, SeesFaintly(0.4), similarity, quality)
+    assert len(found) == asked
 
 
 def test_asking_lower_changes_nothing_of_what_is_followed_and_costs_no_second_look(tmp_path: Path) -> None:
