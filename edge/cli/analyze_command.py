@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import ProgressBar, bar, json_text, settings
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.cli.analyze.analysis import Analysis, Step
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("sources", type=InputPath(), nargs=-1, required=True)
 @click.option("--camera", "name", help="Look as this camera does: detectors, labels, zones. The first when not given.")
 @click.option("--fps", type=click.FloatRange(0.1, 120), help="Frames a second to look at. The camera's when not given.")
 @click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="Write what was seen into a video.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli import output
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--threads", help="Run the cycle again with these numbers of interpreter threads: 1,2,4.")
 @click.option("--start", is_flag=True, help="Also measure the start-up, part by part.")
-@click.option("--compare", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier --json.")
+@click.option("--compare", type=InputPath(exists=True, dir_okay=False), help="An earlier --json.")
 @output.json_option
 @click.pass_context
 def bench(

@@ -12,6 +12,7 @@ import click
 
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.recognition.store.audit import Audit, Pair
@@ -180,7 +181,7 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
 
 @collection.command("export")
 @click.argument("name")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=InputPath())
 @json_option
 @click.pass_context
 def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> None:
@@ -201,7 +202,7 @@ def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> 
 
 
 @collection.command("import")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=InputPath())
 @click.option("--name", help="The collection to import into; the exported one's name when not given.")
 @json_option
 @click.pass_context

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.output import bar, json_option, print_json, settings
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.recognition.collection_risk import CollectionRisk
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("collection")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=InputPath())
 @click.option("--subject", help="Whom the pictures show. Without it PATH has a folder for each subject.")
 @click.option("--label", default="face", show_default=True, help="What to enroll: a label of the detector.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edge.cli import output
+from edge.cli.paths import InputPath
 from edge.core.errors import DeliveryError, InputError, SettingsError
 
 
@@ -39,7 +40,7 @@ def key(file: Path, as_json: bool) -> None:
 @click.argument("device")
 @click.argument("operation")
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Picture for enroll.")
+@click.option("--image", type=InputPath(exists=True, dir_okay=False), help="Picture for enroll.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture of snapshot here.")
 @click.option("--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key when not given.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds.")

@@ -9,6 +9,7 @@ import click
 
 from edge.cli import output
 from edge.cli.lazy import SuggestingGroup
+from edge.cli.paths import InputPath
 from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Pa
 
 
 @add.command("taxonomy")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=InputPath(exists=True, dir_okay=False))
 @repository_option
 @output.json_option
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edge.labels.version import Version
 
 BASE = "mobilenet-v1-extractor-224"
-path_type = click.Path(path_type=Path)
+path_type = InputPath()
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.output import json_option, print_json, settings
+from edge.cli.paths import InputPath
 from edge.core.errors import InputError, StoreError
 from edge.core.storage import files
 
@@ -32,7 +33,7 @@ FAMILIES = (
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=InputPath())
 @click.option("--name", default="", help="Name to install it under; from the file's name when not given.")
 @click.option("--kind", default="", type=click.Choice(["", "detector", "embedder", "classifier"]), help="What it is.")
 @click.option("--family", default="", type=click.Choice(["", *FAMILIES]), help="Which known detector it is like.")
@@ -44,9 +45,7 @@ FAMILIES = (
     "--fit", default="", type=click.Choice(["", "stretch", "letterbox", "crop"]), help="How a picture is fitted."
 )
 @click.option("--score", type=click.FloatRange(0, 1), help="Detectors: lowest score.")
-@click.option(
-    "--picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Show it on this picture."
-)
+@click.option("--picture", type=InputPath(exists=True, dir_okay=False), help="Show it on this picture.")
 @click.option("--annotated", type=click.Path(path_type=Path), help="Where to write what it saw (.jpg or .png).")
 @click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
 @click.option("--dry-run", is_flag=True, help="Propose, try and show, but do not install.")

@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.paths import InputPath
 
 
 @click.command()
 @click.argument("embedders", nargs=-1, required=True)
 @click.option(
     "--people",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=InputPath(exists=True, file_okay=False),
     required=True,
     help="A folder with a folder of pictures for each person.",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.paths import InputPath
 from edge.core.errors import ModelError, SettingsError
 from edge.core.storage import layout
 
@@ -25,7 +26,7 @@ USED_LABELS = ("person",)
 @click.command()
 @click.argument("name", required=False)
 @click.option("--sha256", default="", help="Digest the file must have; needed where the catalog has none.")
-@click.option("--catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another catalog.")
+@click.option("--catalog", type=InputPath(exists=True, dir_okay=False), help="Another catalog.")
 @click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
 @click.option("--use", "use_it", is_flag=True, help="A detector: write it into the settings of every camera.")
 @json_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli.output import bar, json_option, print_json, settings
+from edge.cli.paths import InputPath
 from edge.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE")
-@click.option("--calibrate", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+@click.option("--calibrate", required=True, type=InputPath(exists=True, file_okay=False),
               help="Folder of pictures like those it will see.")  # fmt: skip
 @click.option("--name", default="", help="Name to install it under; the model's with -int8 when not given.")
 @click.option("--detector", default="", help="Embedders: the model that finds what is embedded; else whole pictures.")

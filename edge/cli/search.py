@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
     from edge.recognition.identification import IdentifiedFace, ImageIdentification
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("collection")
-@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("images", type=InputPath(), nargs=-1, required=True)
 @click.option("--label", default="face", show_default=True, help="What to look for: a label of the detector.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
 @click.option("--embedder", default="", help="Embedder model, instead of the label's.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.paths import InputPath
 from edge.cli.setup.answers import PAGES, Answers
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys"
 @click.option("--home-assistant/--no-home-assistant", "homeassistant", default=None, help="Announce to Home Assistant.")
 @click.option("--camera", "cameras", multiple=True, metavar="NAME=SOURCE", help="Add a camera, or set its source.")
 @click.option("--page", type=click.Choice(PAGES), help="Who opens the page: nobody, this board, or your network.")
-@click.option("--enroll", type=click.Path(exists=True, path_type=Path), help="Pictures of people to recognize.")
+@click.option("--enroll", type=InputPath(exists=True), help="Pictures of people to recognize.")
 @click.option("--subject", help="Whom the pictures show. Without it: one subfolder per person.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what no option says stays as it is.")
 @click.pass_context

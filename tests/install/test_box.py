@@ -153,7 +153,7 @@ def device(box: Box, places: set[str]) -> Device:
         timeout=900,
     )
     box.write("/root/my.toml", SETTINGS)
-    wheel = box.sh("ls /root/wheel/edge-*.whl").strip()
+    wheel = box.sh("ls /root/wheel/rekognition_edge-*.whl").strip()
     code, said = one.install("--dry-run", "--config", "/root/my.toml", "--wheel", wheel)
     assert (code, box.run("ls", "/opt/edge", "/etc/edge").returncode) == (0, 2), said
     code, said = one.install("--config", "/root/my.toml", "--wheel", wheel)

@@ -62,7 +62,10 @@ def wheels(suite: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         there = [name for name in PIP_FILES if Path(name).exists()]
         pip = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("PIP_")]
-        command = "python3 -m venv /tmp/env && /tmp/env/bin/pip wheel -q -w /wheels '/checkout[api,sync]' " + BUILD
+        command = (
+            "python3 -m venv /tmp/env && /tmp/env/bin/pip install -q setuptools wheel"
+            f" && /tmp/env/bin/pip wheel -q -w /wheels '/checkout[api,sync,annoy]' {BUILD}"
+        )
         made = subprocess.run(
             [
                 "systemd-nspawn", "-q", "--volatile=overlay", "-D", str(tree(suite)), "--register=no", "--keep-unit",

@@ -1,0 +1,145 @@
+"""The Debian package of ``scripts/package``: installed, upgraded, taken back and purged under a real systemd.
+
+Needs root, debootstrap, systemd-nspawn and ten minutes. The box has no network: nothing is fetched to install.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rigs.box import Box, checkout, needed
+from rigs.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "scripts/package"
+MAINTAINER = ROOT / "scripts/debian"
+SETTINGS = """
+[device]
+name = "porch"     # kept through upgrades
+
+[[cameras]]
+name = "door"
+source = "synthetic:/srv/portraits"
+loop = true
+"""
+LEFT = re.compile(
+    r"/etc/((passwd|group|g?shadow|subuid|subgid)-?|\.pwd\.lock)|/var/(log|lib/systemd|lib/dpkg|cache)/.*|/root/.*|/srv/.*"
+    r"|/(usr/share|var)/(bash-completion|zsh|fish)(/.*)?|/usr/share/fish/.*|/usr/share/zsh/.*"
+)
+"""what useradd, dpkg and systemd leave of anything that ever was installed"""
+
+
+def test_the_scripts_are_sound_shell() -> None:
+    for script, shell in [(PACKAGE, "bash"), *((MAINTAINER / name, "sh") for name in SCRIPTS)]:
+        done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+
+
+def test_the_package_holds_what_the_installer_puts_in_place() -> None:
+    installer, package = (ROOT / "scripts/install").read_text(), PACKAGE.read_text()
+    postinst = (MAINTAINER / "postinst").read_text()
+    units = set(re.findall(r"edge[a-z-]*\.(?:service|timer|path)", installer))
+    credentials = re.search(r'^CREDENTIALS="(.*)"', installer, re.MULTILINE)
+
+    assert credentials
+    assert len(units) == 4
+    assert units <= set(re.findall(r"edge[a-z-]*\.(?:service|timer|path)", package))
+    assert set(credentials[1].split()) <= set(postinst.split())
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    needed()
+    with Box("bookworm", tmp_path_factory.mktemp("package") / "box") as one:
+        checkout(one.shared / "checkout")
+        one.sh("cp -r /box/checkout/edge/data/portraits /srv/portraits")
+        one.sh("systemctl disable -q --now mosquitto || true")
+        yield one
+
+
+@pytest.fixture(scope="module")
+def before(box: Box) -> set[str]:
+    """Every path there was before."""
+    return listed(box)
+
+
+@pytest.fixture(scope="module")
+def packages(box: Box, before: set[str]) -> tuple[str, str]:
+    """Two versions: the second is the first under another number."""
+    assert before
+    offline = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels"
+    box.sh(f"{offline} bash /box/checkout/scripts/package --unpinned --version 1.0 --out /srv/debs", timeout=1500)
+    box.sh(
+        "dpkg-deb -R /srv/debs/*_1.0_*.deb /srv/second;"
+        "sed -i 's/^Version: .*/Version: 1.1/' /srv/second/DEBIAN/control;"
+        "dpkg-deb --root-owner-group -Zgzip -z1 -b /srv/second /srv/debs/second.deb; rm -rf /srv/second",
+        timeout=900,
+    )
+    return box.sh("ls /srv/debs/*_1.0_*.deb").strip(), "/srv/debs/second.deb"
+
+
+def listed(box: Box) -> set[str]:
+    return set(box.sh("find /opt /etc /usr /var /home /root /srv -xdev").splitlines())
+
+
+def install(box: Box, package: str) -> str:
+    return box.sh(f"DEBIAN_FRONTEND=noninteractive dpkg -i {package} 2>&1", timeout=600)
+
+
+def works(box: Box) -> bool:
+    return eventually(lambda: re.search(r"door [1-9]\d*\.\d fps", box.show("edge", "StatusText")), 120)
+
+
+def version(box: Box) -> str:
+    return box.sh("dpkg-query -W -f '${Version} ${Status}' rekognition-edge")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+class TestLife:
+    """In this order."""
+
+    def test_installed_it_runs_as_its_user_and_needs_no_network(self, box: Box, packages: tuple[str, str]) -> None:
+        install(box, packages[0])
+        assert box.show("edge", "ActiveState") == "active", box.journal()
+        box.write("/etc/edge/edge.toml", SETTINGS)
+        box.sh(
+            "chown root:edge /etc/edge/edge.toml; chmod 640 /etc/edge/edge.toml; systemctl restart edge", timeout=180
+        )
+        assert works(box), box.journal()
+        assert box.sh("ps -o user= -p $(systemctl show edge -p MainPID --value)").strip() == "edge"
+        assert box.run("grep", "-rlI", "/tmp/tmp.", "/opt/edge/venv/bin").stdout == ""
+
+    def test_pictures_of_a_closed_home_are_enrolled(self, box: Box) -> None:
+        box.sh("useradd -m -d /home/kim kim && chmod 700 /home/kim && cp -r /srv/portraits /home/kim/photos")
+        assert "2 faces of 2 subjects" in box.sh("cd /home/kim && edge enroll faces photos/ 2>&1", timeout=180)
+
+    def test_an_upgrade_asks_nothing_and_keeps_settings_and_faces(self, box: Box, packages: tuple[str, str]) -> None:
+        assert "conffile" not in install(box, packages[1]).lower()
+        assert version(box).startswith("1.1 install ok installed")
+        assert works(box), box.journal()
+        assert "kept through upgrades" in box.sh("cat /etc/edge/edge.toml")
+        assert "2 faces of 2 subjects" in box.sh("edge collection show faces")
+
+    def test_the_package_before_takes_it_back(self, box: Box, packages: tuple[str, str]) -> None:
+        install(box, packages[0])
+        assert version(box).startswith("1.0 install ok installed")
+        assert works(box), box.journal()
+        assert "2 faces of 2 subjects" in box.sh("edge collection show faces")
+
+    def test_removed_it_leaves_state_and_settings_and_purged_nothing(self, box: Box, before: set[str]) -> None:
+        box.sh("dpkg -r rekognition-edge 2>&1", timeout=300)
+        assert box.run("systemctl", "cat", "edge.service").returncode != 0
+        assert box.run("ls", "/etc/edge/edge.toml", "/var/lib/edge/collections.sqlite").returncode == 0
+
+        box.sh("dpkg -P rekognition-edge 2>&1; userdel -r kim", timeout=300)
+        left = sorted(path for path in listed(box) - before if not LEFT.fullmatch(path))
+        assert left == []
+        assert box.run("getent", "passwd", "edge").returncode != 0
