@@ -57,11 +57,11 @@ class LabelQuestions:
         if not questions or not self.version.detectors:
             return PictureQuestions(questions)
         proposed = tuple(
-            ProposedBox(self.head.labels[best], place.box, float(row[best]), bool(row[best] >= threshold))
+            ProposedBox(self.head.labels[best], place.box.clipped(), float(row[best]), bool(row[best] >= threshold))
             for place, row in zip(looked.places, answers, strict=True)
             for best in [int((row - self.head.thresholds).argmax())]
             for threshold in [self.head.thresholds[best]]
-            if row[best] >= threshold - NEAR
+            if row[best] >= max(threshold - NEAR, threshold / 2)
         )
         return PictureQuestions(questions, ReviewPicture(self.version.name, now, stored_jpeg(picture), proposed))
 
