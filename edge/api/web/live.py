@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,15 @@ class Shown:
     tracks: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _EncodedFrame:
+    """A frame as it is sent. It does not hold the frame, which is many times as large."""
+
+    sequence: int
+    monotonic: float
+    jpeg: bytes
+
+
 class LiveView:
     """``observe`` is called on the inference thread for each frame; the rest on the endpoint's loop."""
 
@@ -39,8 +47,8 @@ class LiveView:
         self._wanted: dict[str, float] = {}
         """camera -> monotonic seconds until which it has viewers; empty: none"""
         self._shown: dict[str, Shown] = {}
-        self._encoded: OrderedDict[str, tuple[Frame, bytes]] = OrderedDict()
-        self._encoding = threading.Lock()
+        self._encoded: dict[str, _EncodedFrame] = {}
+        self._encoder = ThreadPoolExecutor(1, "live")  # one thread: each has memory of its own for the pictures
 
     @property
     def watched(self) -> bool:
@@ -82,18 +90,20 @@ class LiveView:
 
     async def jpeg(self, frame: Frame) -> bytes:
         """The picture, encoded once for all who look."""
-        return await asyncio.to_thread(self._jpeg, frame)
+        return await asyncio.get_running_loop().run_in_executor(self._encoder, self._jpeg, frame)
+
+    def close(self) -> None:
+        self._encoder.shutdown(wait=False, cancel_futures=True)
 
     def _jpeg(self, frame: Frame) -> bytes:
-        with self._encoding:
-            known = self._encoded.get(frame.camera)
-            if known is None or known[0] is not frame:
-                main = frame.main
-                width = min(self._width, main.width)
-                height = max(1, round(main.height * width / main.width))
-                known = frame, pictures.encode_jpeg(pictures.resized_rgb(main, width, height), QUALITY)
-                self._encoded[frame.camera] = known
-            return known[1]
+        known = self._encoded.get(frame.camera)
+        if known is None or (known.sequence, known.monotonic) != (frame.sequence, frame.monotonic):
+            main = frame.main
+            width = min(self._width, main.width)
+            height = max(1, round(main.height * width / main.width))
+            data = pictures.encode_jpeg(pictures.resized_rgb(main, width, height), QUALITY)
+            known = self._encoded[frame.camera] = _EncodedFrame(frame.sequence, frame.monotonic, data)
+        return known.jpeg
 
 
 def _box(track: Track, now: float) -> dict[str, Any]:

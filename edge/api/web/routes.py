@@ -108,6 +108,7 @@ class StatusPage:
     def close(self) -> None:
         """End what never ends by itself, so that the endpoint can stop."""
         self.feed.close()
+        self.live.close()
         self._device.close()
         for part in (self._questions, self._people, self._history):
             part.close()
