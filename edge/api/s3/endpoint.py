@@ -24,6 +24,7 @@ from edge.api.http import bodies, listener, presigned, sigv4
 from edge.api.http.replays import ReplayCache, Reply
 from edge.api.s3 import documents, uploads
 from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
+from edge.api.s3.listings import MOST_KEYS, listing
 from edge.api.s3.multipart import Uploads
 from edge.core.errors import BusyError, ConflictError, InputError, NotFoundError
 from edge.core.storage.buckets import Buckets, ObjectMetadata, StoredObject, is_key
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 SERVICE = "s3"
 CHANGING = frozenset({"PUT", "POST", "DELETE"})
-MOST_KEYS = 1000
 UPLOADS_AT_ONCE = 8
 EMPTY_FOLDER = '"d41d8cd98f00b204e9800998ecf8427e"'
 """ETag of an object without a byte"""
@@ -221,7 +221,11 @@ class ObjectEndpoint:
         return _empty(204)
 
     async def list_objects(self, call: ObjectCall) -> Response:
-        return await asyncio.to_thread(_listing, self._buckets, call)
+        return _xml(*await asyncio.to_thread(listing, self._buckets, call.bucket, call.query))
+
+    async def versioning(self, _call: ObjectCall) -> Response:
+        """Never on: an object has one version."""
+        return _xml("VersioningConfiguration", {})
 
     async def get_object(self, call: ObjectCall) -> Response:
         from starlette.responses import StreamingResponse
@@ -331,6 +335,23 @@ class ObjectEndpoint:
         members = {"Bucket": call.bucket, "Key": call.key, "ETag": found.etag}
         return _xml("CompleteMultipartUploadResult", members)
 
+    async def list_parts(self, call: ObjectCall) -> Response:
+        upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
+        found = [
+            {"PartNumber": one.number, "LastModified": documents.moment(one.modified), "ETag": one.etag,
+             "Size": one.size}
+            for one in await asyncio.to_thread(self._parts.parts, upload)
+        ]  # fmt: skip
+        members = {"Bucket": call.bucket, "Key": call.key, "UploadId": call.query["uploadId"]}
+        return _xml("ListPartsResult", {**members, "IsTruncated": False, "Part": found})
+
+    async def list_uploads(self, call: ObjectCall) -> Response:
+        found = [
+            {"Key": key, "UploadId": number, "Initiated": documents.moment(began), "StorageClass": "STANDARD"}
+            for number, key, began in await asyncio.to_thread(self._parts.of, call.bucket)
+        ]
+        return _xml("ListMultipartUploadsResult", {"Bucket": call.bucket, "IsTruncated": False, "Upload": found})
+
     async def abort_upload(self, call: ObjectCall) -> Response:
         upload = await asyncio.to_thread(self._parts.find, call.query["uploadId"], call.bucket, call.key)
         await asyncio.to_thread(self._parts.abort, upload)
@@ -352,6 +373,10 @@ OPERATIONS: dict[tuple[str, str], Operate] = {
     ("GET", "location"): ObjectEndpoint.bucket_location,
     ("DELETE", "bucket"): ObjectEndpoint.delete_bucket,
     ("GET", "bucket"): ObjectEndpoint.list_objects,
+    ("GET", "versions"): ObjectEndpoint.list_objects,
+    ("GET", "versioning"): ObjectEndpoint.versioning,
+    ("GET", "uploads"): ObjectEndpoint.list_uploads,
+    ("GET", "uploadId"): ObjectEndpoint.list_parts,
     ("GET", "object"): ObjectEndpoint.get_object,
     ("HEAD", "object"): ObjectEndpoint.head_object,
     ("PUT", "object"): ObjectEndpoint.put_object,
@@ -413,62 +438,6 @@ def _room_for(call: ObjectCall) -> Iterator[None]:
 def _check_key(key: str) -> None:
     if not is_key(key):
         raise StorageError("InvalidArgument", "A key is the name of a file: no '..', no empty parts.")
-
-
-def _listing(buckets: Buckets, call: ObjectCall) -> Response:
-    """ListObjectsV2, and the first version of it, a page of at most MOST_KEYS."""
-    query = call.query
-    newer, encode = query.get("list-type") == "2", query.get("encoding-type") == "url"
-    prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    after = query.get("continuation-token") or query.get("start-after", "") if newer else query.get("marker", "")
-    text = query.get("max-keys", str(MOST_KEYS))
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise StorageError("InvalidArgument", "max-keys is not a number.")
-    most = min(MOST_KEYS, int(text))
-    objects: list[StoredObject] = []
-    groups: dict[str, None] = {}
-    last = ""
-    more = False
-    if delimiter and after.endswith(delimiter):
-        after += "\U0010ffff"  # what is grouped under it was told
-    for one in buckets.listed(call.bucket, prefix, after):
-        group = _group(one.key, prefix, delimiter)
-        if group in groups:
-            continue
-        if len(objects) + len(groups) >= most:
-            more = most > 0
-            break
-        last = group or one.key
-        if group:
-            groups[group] = None
-        else:
-            objects.append(one)
-    members: dict[str, Any] = {
-        "Name": call.bucket,
-        "Prefix": documents.encoded(prefix, encode),
-        "MaxKeys": most,
-        "IsTruncated": more,
-        **({"Delimiter": documents.encoded(delimiter, encode)} if delimiter else {}),
-        **({"EncodingType": "url"} if encode else {}),
-        "Contents": documents.contents(objects, encode),
-        "CommonPrefixes": [{"Prefix": documents.encoded(group, encode)} for group in groups],
-    }
-    if newer:
-        members["KeyCount"] = len(objects) + len(groups)
-        members |= {"NextContinuationToken": last} if more else {}
-        if "start-after" in query:
-            members["StartAfter"] = documents.encoded(query["start-after"], encode)
-    else:
-        members |= {"Marker": documents.encoded(after, encode), "NextMarker": documents.encoded(last, encode) * more}
-    return _xml("ListBucketResult", members)
-
-
-def _group(key: str, prefix: str, delimiter: str) -> str:
-    """The common prefix that a key is told by; empty for the key itself."""
-    if not delimiter:
-        return ""
-    head, found, _ = key[len(prefix) :].partition(delimiter)
-    return f"{prefix}{head}{delimiter}" if found else ""
 
 
 def _range(text: str, size: int) -> tuple[int, int]:

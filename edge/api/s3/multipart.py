@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,6 +38,18 @@ class Upload:
     bucket: str
     key: str
     metadata: ObjectMetadata
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that was received."""
+
+    number: int
+    size: int
+    """bytes"""
+    modified: float
+    """seconds since the epoch"""
+    etag: str
 
 
 class Uploads:
@@ -77,7 +90,26 @@ class Uploads:
         """The part was received whole. Returns its ETag."""
         name = _part(number)
         (upload.folder / f".{name}").replace(upload.folder / name)
-        return f'"{upload.folder.name}-{name}"'
+        return _etag(upload, name)
+
+    def parts(self, upload: Upload) -> list[Part]:
+        """Those that were received whole, in their order."""
+        found = []
+        for path in upload.folder.glob("part-*"):
+            about = path.stat()
+            number = int(path.name.removeprefix("part-"))
+            found.append(Part(number, about.st_size, about.st_mtime, _etag(upload, path.name)))
+        return sorted(found, key=lambda one: one.number)
+
+    def of(self, bucket: str) -> list[tuple[str, str, float]]:
+        """Id, key, and seconds since the epoch of the uploads to a bucket, by key."""
+        found = []
+        for folder in self._all():
+            with suppress(OSError, ValueError):
+                known = json.loads((folder / "upload.json").read_text())
+                if known[0] == bucket:
+                    found.append((folder.name, known[1], (folder / "upload.json").stat().st_mtime))
+        return sorted(found, key=lambda one: (one[1], one[2]))
 
     def complete(self, upload: Upload, parts: Sequence[str]) -> None:
         """Put the parts together, in this order, as the object."""
@@ -100,6 +132,10 @@ class Uploads:
         for folder in self._all():
             if abs(time.time() - folder.stat().st_mtime) > KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _etag(upload: Upload, name: str) -> str:
+    return f'"{upload.folder.name}-{name}"'
 
 
 def _part(number: str) -> str:

@@ -380,3 +380,22 @@ def test_a_key_below_an_object_is_refused_and_the_connection_goes_on(s3: Any, bu
         assert code(error) == "InvalidRequest"
         s3.put_object(Bucket=bucket, Key="next", Body=b"y" * 100_000)
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"file"
+
+
+def test_parts_uploads_and_versions_are_listed(s3: Any, bucket: str, server: ApiServer) -> None:
+    asked = {"Bucket": bucket, "Key": "large"}
+    upload = s3.create_multipart_upload(**asked)["UploadId"]
+    sent = [s3.upload_part(**asked, UploadId=upload, PartNumber=n, Body=b"x" * 10 * n)["ETag"] for n in (2, 1)]
+    parts = s3.list_parts(**asked, UploadId=upload)["Parts"]
+    assert [(one["PartNumber"], one["Size"], one["ETag"]) for one in parts] == [(1, 10, sent[1]), (2, 20, sent[0])]
+    assert [one["UploadId"] for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == [upload]
+    s3.abort_multipart_upload(**asked, UploadId=upload)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    for number in range(5):
+        s3.put_object(Bucket=bucket, Key=f"v/{number}", Body=b"x")
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, PaginationConfig={"PageSize": 2})
+    assert [one["Key"] for page in pages for one in page["Versions"]] == [f"v/{number}" for number in range(5)]
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "eu-west-1"}
+    boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{server.port}", **keys).Bucket(bucket).object_versions.delete()
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
