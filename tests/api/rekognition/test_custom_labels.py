@@ -259,3 +259,32 @@ def test_a_version_is_copied_to_another_project_and_runs_there(rekognition: Any,
     with pytest.raises(ClientError) as error:
         rekognition.copy_project_version(SourceProjectVersionArn=version["ProjectVersionArn"], **asked)
     assert code(error) == "ResourceNotFoundException"
+
+
+def test_a_project_for_moderation_answers_as_soon_as_it_is_trained(rekognition: Any, shared: Path) -> None:
+    project = rekognition.create_project(ProjectName="adapter", Feature="CONTENT_MODERATION", AutoUpdate="ENABLED")[
+        "ProjectArn"
+    ]
+    assert rekognition.describe_projects(ProjectNames=["adapter"])["ProjectDescriptions"] == [], "not custom labels"
+    (described,) = rekognition.describe_projects(Features=["CONTENT_MODERATION"])["ProjectDescriptions"]
+    assert (described["Feature"], described["AutoUpdate"]) == ("CONTENT_MODERATION", "ENABLED")
+    for kind in ("train", "test"):
+        rekognition.create_dataset(
+            ProjectArn=project, DatasetType=kind.upper(), DatasetSource=manifest(f"{kind}.manifest")
+        )
+    config = {"ContentModeration": {"ConfidenceThreshold": 60.0}}
+    version = rekognition.create_project_version(
+        ProjectArn=project, VersionName="v1", OutputConfig={"S3Bucket": "pets"}, FeatureConfig=config
+    )["ProjectVersionArn"]
+    rekognition.get_waiter("project_version_training_completed").wait(ProjectArn=project, WaiterConfig=SOON)
+    (about,) = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+    assert (about["Feature"], about["FeatureConfig"]) == ("CONTENT_MODERATION", config)
+    picture = {"Bytes": (shared / "data" / "stills" / "hot_dog.jpg").read_bytes()}
+    answer = rekognition.detect_moderation_labels(Image=picture, ProjectVersion=version)
+    assert [one["Name"] for one in answer["ModerationLabels"]] == ["hotdog"]
+    assert answer["ProjectVersion"] == version
+    rekognition.delete_project_version(ProjectVersionArn=version)
+    (described,) = rekognition.describe_projects(Features=["CONTENT_MODERATION"])["ProjectDescriptions"]
+    for dataset in described["Datasets"]:
+        rekognition.delete_dataset(DatasetArn=dataset["DatasetArn"])
+    rekognition.delete_project(ProjectArn=project)

@@ -18,11 +18,14 @@ from edge.core.storage import layout
 from edge.core.storage.sqlite import Database
 
 FILE = layout.PROJECTS.name
+CUSTOM_LABELS, CONTENT_MODERATION = "CUSTOM_LABELS", "CONTENT_MODERATION"
 Kind = Literal["train", "test"]
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS project_settings (
     project TEXT PRIMARY KEY REFERENCES projects (name) ON DELETE CASCADE, auto_update TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS project_features (
+    project TEXT PRIMARY KEY REFERENCES projects (name) ON DELETE CASCADE, feature TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS datasets (
     project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE, kind TEXT NOT NULL, number INTEGER NOT NULL,
     updated REAL NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (project, kind)) WITHOUT ROWID;
@@ -108,13 +111,14 @@ class Projects:
     def close(self) -> None:
         self._db.close()
 
-    def create(self, name: str, auto_update: str = "DISABLED") -> Project:
+    def create(self, name: str, auto_update: str = "DISABLED", feature: str = CUSTOM_LABELS) -> Project:
         project = Project(name, _now())
         with self._db.writing() as db:
             if db.execute("SELECT 1 FROM projects WHERE name=?", (name,)).fetchone():
                 raise ApiError("ResourceInUseException", f"A project with the name {name} exists already.")
             db.execute("INSERT INTO projects VALUES (?,?)", (name, project.number))
             db.execute("INSERT INTO project_settings VALUES (?,?)", (name, auto_update))
+            db.execute("INSERT INTO project_features VALUES (?,?)", (name, feature))
         return project
 
     def projects(self) -> list[Project]:
@@ -127,6 +131,12 @@ class Projects:
         if found not in self.projects():
             raise ApiError("ResourceNotFoundException", "The project does not exist.")
         return found
+
+    def feature(self, project: str) -> str:
+        """What its versions are for: CUSTOM_LABELS or CONTENT_MODERATION."""
+        with self._db.reading() as db:
+            row = db.execute("SELECT feature FROM project_features WHERE project=?", (project,)).fetchone()
+        return str(row[0]) if row else CUSTOM_LABELS
 
     def auto_update(self, project: Project) -> str:
         """ENABLED or DISABLED, as CreateProject said."""

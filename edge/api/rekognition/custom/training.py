@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge.api.rekognition.custom import result_manifests
 from edge.api.rekognition.custom.lines import examples_of
-from edge.api.rekognition.custom.projects import DatasetEntry, Projects, ProjectVersion
+from edge.api.rekognition.custom.projects import CONTENT_MODERATION, DatasetEntry, Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
 from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
@@ -90,8 +90,12 @@ class Training:
     def predict(
         self, version: ProjectVersion, picture: Picture, least: float | None, models: ModelPool
     ) -> list[Prediction]:
-        """On the thread of ``models``. Raises ApiError for a version that does not run, SpaceError."""
-        if version.status != "RUNNING":
+        """On the thread of ``models``. Raises ApiError for a version that does not run, SpaceError.
+
+        Versions for moderation need no start: trained is enough.
+        """
+        moderates = self._projects.feature(version.project) == CONTENT_MODERATION
+        if version.status != "RUNNING" and not (moderates and version.head):
             raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
         found = self.heads.version(head_name(version.project), version.head)
         trainer = teach.load(teach.BASE, found.detectors, models)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from edge.api.rekognition.call import resource_of
 from edge.api.rekognition.custom import arns
 from edge.api.rekognition.custom.lines import entries_of, shown, too_many_errors
+from edge.api.rekognition.custom.projects import CUSTOM_LABELS
 from edge.api.rekognition.errors import ApiError
 from edge.api.rekognition.images import s3_object
 
@@ -21,23 +22,21 @@ TEST_SHARE = 5
 
 
 def create_project(call: Call) -> dict[str, Any]:
-    if call.get("Feature", "CUSTOM_LABELS") != "CUSTOM_LABELS":
-        raise ApiError(
-            "InvalidParameterException", "Request has invalid parameters. Feature: only CUSTOM_LABELS is here."
-        )
-    project = call.service.projects.create(call["ProjectName"], call.get("AutoUpdate", "DISABLED"))
+    feature = call.get("Feature", CUSTOM_LABELS)
+    project = call.service.projects.create(call["ProjectName"], call.get("AutoUpdate", "DISABLED"), feature)
     arn = arns.of_project(call, project)
     call.service.store.tag(resource_of(arn), call.get("Tags", {}))
     return {"ProjectArn": arn}
 
 
 def describe_projects(call: Call) -> dict[str, Any]:
-    names, features = call.get("ProjectNames"), call.get("Features", ["CUSTOM_LABELS"])
+    names, features = call.get("ProjectNames"), call.get("Features", [CUSTOM_LABELS])
+    feature_of = call.service.projects.feature
     after = call.position()
     found = [
         one
         for one in call.service.projects.projects()
-        if one.name > after and (names is None or one.name in names) and "CUSTOM_LABELS" in features
+        if one.name > after and (names is None or one.name in names) and feature_of(one.name) in features
     ]
     size = call.get("MaxResults", PAGE)
     described = [
@@ -45,7 +44,7 @@ def describe_projects(call: Call) -> dict[str, Any]:
             "ProjectArn": arns.of_project(call, one),
             "CreationTimestamp": one.number / 1000,
             "Status": "CREATED",
-            "Feature": "CUSTOM_LABELS",
+            "Feature": feature_of(one.name),
             "AutoUpdate": call.service.projects.auto_update(one),
             "Datasets": [
                 {

@@ -48,7 +48,7 @@ def create_project_version(call: Call) -> dict[str, Any]:
         description=call.get("VersionDescription", ""),
         output=dict(output),
         kms_key=call.get("KmsKeyId", ""),
-        given={name: call[name] for name in ("TrainingData", "TestingData") if name in call.members},
+        given={name: call[name] for name in ("TrainingData", "TestingData", "FeatureConfig") if name in call.members},
     )
     if not (call.service.buckets.has(output.get("S3Bucket", "")) and is_key(summary_key(version))):
         raise unreadable()
@@ -198,13 +198,14 @@ def _described(call: Call, one: ProjectVersion) -> dict[str, Any]:
         "Status": one.status,
         "StatusMessage": MESSAGES.get(one.status, one.message),
         "OutputConfig": one.output,
-        "Feature": "CUSTOM_LABELS",
+        "Feature": call.service.projects.feature(one.project),
     }
     known = {
         "MinInferenceUnits": one.inference_units,
         "MaxInferenceUnits": one.max_inference_units,
         "VersionDescription": one.description,
         "KmsKeyId": one.kms_key,
+        "FeatureConfig": one.given.get("FeatureConfig"),
         "TrainingDataResult": {"Input": one.given["TrainingData"]} if "TrainingData" in one.given else None,
         "TestingDataResult": {"Input": one.given["TestingData"]} if "TestingData" in one.given else None,
     }
