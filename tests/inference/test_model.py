@@ -78,11 +78,20 @@ def test_a_card_without_its_file_says_how_to_get_it_and_is_listed_as_absent(tmp_
 
 
 @pytest.mark.parametrize("name", ["two", "../one", "", "ONE", "one/../one", "x" * 300, "\0"])
-def test_an_unknown_name_lists_the_known_ones(tmp_path: Path, name: str) -> None:
+def test_an_unknown_name_says_where_the_known_ones_are_listed(tmp_path: Path, name: str) -> None:
     put(tmp_path)
 
-    with pytest.raises(NotFoundError, match="known: one"):
+    with pytest.raises(NotFoundError, match="there is no model") as caught:
         find(name, [tmp_path])
+
+    assert caught.value.hint == "edge models list shows the models"
+
+
+def test_a_name_near_a_known_one_suggests_it(tmp_path: Path) -> None:
+    put(tmp_path, "edge-face-detector-1")
+
+    with pytest.raises(NotFoundError, match="did you mean 'edge-face-detector-1'"):
+        find("edge-face-detecter-1", [tmp_path])
 
 
 def test_a_broken_card_does_not_hide_the_others(tmp_path: Path) -> None:
