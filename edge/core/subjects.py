@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import replace
 
 from edge.core.errors import InputError
@@ -18,8 +19,22 @@ RULE = (
 
 
 def composed(name: str) -> str:
-    """The name as it is stored, composed (Unicode NFC): macOS writes the same name decomposed."""
+    """The name as it is stored, composed (Unicode NFC): macOS writes the same name decomposed.
+
+    A name whose bytes this process's locale could not read (C, or a folder named on a Latin-1 system) is read as UTF-8,
+    or else as Windows-1252.
+    """
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        with suppress(UnicodeError):
+            name = _read_again(name.encode("utf-8", "surrogateescape"))
     return unicodedata.normalize("NFC", name)
+
+
+def _read_again(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeError:
+        return data.decode("cp1252")
 
 
 def forms(name: str) -> tuple[str, ...]:

@@ -51,3 +51,12 @@ def test_a_name_is_one_name_in_every_normalization() -> None:
 def test_a_name_that_looks_like_another_is_refused(character: str) -> None:
     with pytest.raises(InputError, match="bidirectional"):
         subjects.checked(f"ann{character}a")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("Zoë Möller".encode(), "Zoë Möller"), ("李小龍".encode(), "李小龍"), (b"M\xfcller", "Müller")],
+    ids=["UTF-8", "Chinese", "Latin-1"],
+)
+def test_a_folder_whose_name_the_locale_cannot_read_names_its_subject(data: bytes, name: str) -> None:
+    assert subjects.checked(data.decode("ascii", "surrogateescape")) == name

@@ -12,11 +12,13 @@ ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".heic", ".heif"}
 """of pictures, in small letters"""
 _SYSTEM = re.compile(
     r"@eadir|@recycle|@tmp|@sharebin|@trash|@__thumb|@snapshot.*|@recently-snapshot|@syno.*|@download.*"
-    r"|#recycle|#snapshot|\$recycle\.bin|recycler|system volume information|lost\+found|__macosx"
-    r"|network trash folder|temporary items|thumbs\.db|ehthumbs\.db|desktop\.ini|syno(photo|file)_thumb.*",
+    r"|#recycle|#snapshot|\$recycle\.bin|recycle[dr]|~snapshot|system volume information|lost\+found|__macosx"
+    r"|network trash folder|temporary items|thumbs\.db|ehthumbs\.db|desktop\.ini|syno(photo|file)_thumb.*"
+    r"|.*(~|\.part|\.partial|\.crdownload|\.tmp|\.bak)",
     re.IGNORECASE,
 )
-"""folders and files that Synology, QNAP, Windows and macOS make beside pictures: thumbnails, and what was deleted"""
+"""folders and files that Synology, QNAP, Windows and macOS make beside pictures: thumbnails, and what was deleted;
+copies of editors, and downloads that are not finished"""
 
 
 def is_left_out(name: str) -> bool:

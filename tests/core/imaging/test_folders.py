@@ -13,6 +13,7 @@ SYSTEM = [
     "@Recycle/1.jpg", "@Recently-Snapshot/1.jpg", ".@__thumb/1.jpg", "$RECYCLE.BIN/1.jpg", "lost+found/1.jpg",
     "System Volume Information/1.jpg", "__MACOSX/1.jpg", ".hidden/1.jpg", "Grace/._1.jpg", "Grace/~$1.jpg",
     "Grace/Thumbs.db", "Grace/desktop.ini", "Grace/.DS_Store", "Network Trash Folder/1.jpg", "@tmp/1.jpg",
+    "RECYCLED/1.jpg", "~snapshot/1.jpg", "Grace/1.jpg~", "Grace/1.jpg.part", "Grace/1.jpg.crdownload", "Grace/1.bak",
 ]  # fmt: skip
 
 
