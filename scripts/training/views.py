@@ -24,9 +24,12 @@ _LUMA = np.array(
 
 
 class Views:
-    """Makes (N, 3, 112, 112) views in 0..1 of stored faces (N, 3, 120, 120) in bytes; the same ones from one seed."""
+    """Makes (N, 3, 112, 112) views in 0..1 of stored faces (N, 3, 120, 120) in bytes; the same ones from one seed.
 
-    def __init__(self, device: torch.device, seed: int) -> None:
+    ``often``: share of the usual number of variations other than light.
+    """
+
+    def __init__(self, device: torch.device, seed: int, often: float = 1.0) -> None:
         self.device = device
         self._seed = seed
         self._random = torch.Generator(device)
@@ -35,11 +38,12 @@ class Views:
         self._dct = (
             torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) * torch.where(k == 0, 0.125, 0.25)[:, None].sqrt()
         )
-        self._steps: tuple[tuple[Callable[[Tensor], Tensor], float], ...] = (
+        steps: tuple[tuple[Callable[[Tensor], Tensor], float], ...] = (
             (self.light, 0.7), (self.shade, 0.2), (self.mask, 0.05), (self.sunglasses, 0.06), (self.hat, 0.06),
             (self.cover, 0.06), (self.night, 0.12), (self.gray, 0.08), (self.shrink, 0.2), (self.shrink, 0.2),
             (self.blur, 0.1), (self.smear, 0.06), (self.grain, 0.18), (self.compress, 0.25),
         )  # fmt: skip
+        self._steps = tuple((step, share if step == self.light else often * share) for step, share in steps)
 
     def __call__(self, crops: Tensor, number: int) -> Tensor:
         """Every step above for its own share of the rows, in that order; batch `number` is always the same."""
