@@ -1,4 +1,4 @@
-"""What a collection gives: how often a stranger would be named, and which subjects may be taken for each other.
+"""Risk of a collection: how often a stranger would be named, and which subjects may be confused.
 
 What the card promises for one comparison, times the subjects enrolled; or more, where people who are enrolled nowhere
 (the embedder's cohort, and the site's own strangers where they are kept) come nearer to this collection than that.
@@ -44,7 +44,7 @@ class ConfusablePair:
 
 @dataclass(frozen=True, slots=True)
 class CollectionRisk:
-    """What a collection gives at the threshold in force."""
+    """Risk of a collection at the threshold in force."""
 
     subjects: int
     needed: float

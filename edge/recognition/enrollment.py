@@ -55,7 +55,7 @@ class ToEnroll:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one picture. When it is told, it is on disk."""
+    """Result of one picture. It is on disk when it is reported."""
 
     path: Path
     subject: str | None
@@ -67,7 +67,7 @@ class Outcome:
     message: str = ""
     """the reason in words"""
     others: int = 0
-    """further detections in the picture, which were not enrolled"""
+    """number of further detections, which were not enrolled"""
 
 
 def planned(path: Path, subject: str | None) -> list[ToEnroll]:
@@ -101,7 +101,7 @@ def enroll_images(plan: Iterable[ToEnroll], finder: FaceExtractor, collection: C
 
 @dataclass(frozen=True, slots=True)
 class EnrolledPicture:
-    """What became of one picture's best detection."""
+    """Result of one picture's best detection."""
 
     face: Face | None
     """None: nothing could be enrolled"""
@@ -110,7 +110,7 @@ class EnrolledPicture:
     reason: str = ""
     """why there is no face: a code of ``HINTS``"""
     others: int = 0
-    """further detections in the picture, which were not enrolled"""
+    """number of further detections, which were not enrolled"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFace:
-    """An embedding of somebody, and what is known of the picture that it was made from."""
+    """An embedding of a subject, and data of the picture that it was made from."""
 
     vector: FloatArray
     box: Box = WHOLE

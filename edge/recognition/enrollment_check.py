@@ -25,7 +25,7 @@ SAME = 0.95
 UNLIKE = 50.0
 """likeness 0..100: a look that is less like every face of its subject, as 93 of 100 strangers are, teaches nothing"""
 LEAD = 5.0
-"""likeness by which somebody else may be more alike, at most: people who err name others at random"""
+"""maximum lead in likeness of another subject: wrong names are given at random"""
 NEAREST = 16
 """faces by cosine, of the subject and of the others, whose likeness is told"""
 

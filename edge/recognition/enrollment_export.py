@@ -1,4 +1,4 @@
-"""What was enrolled on a device, given to its hub in pages: subjects, FaceIds and embeddings, never a picture.
+"""Enrollment export of a device to its hub, in pages: subjects, FaceIds and embeddings, never a picture.
 
 Only where the owner has set ``commands.enrolments_key``. The hub asks by a signed command with a challenge of its
 own; what is asked for and the challenge are the context under which the answer is sealed.
@@ -62,7 +62,8 @@ def give(given: Mapping[str, Any], device: str, key: str, collections: Collectio
     Raises InputError for a command that breaks a rule or where ``key`` is empty, NotFoundError.
     """
     if not key:
-        raise InputError("what was enrolled here is not given away", "set commands.enrolments_key there", code=REFUSED)
+        hint = "set commands.enrolments_key there"
+        raise InputError("the export of enrollments is disabled on this device", hint, code=REFUSED)
     values = {name: given.get(name, "") for name in ("collection", "after", "challenge")}
     for name, value in values.items():
         if not isinstance(value, str) or len(value) > 255:
@@ -88,10 +89,10 @@ def read(answer: Mapping[str, Any], key: str, wish: EnrollmentRequest) -> Enroll
         page = EnrollmentPage(name, entries, space, str(head["last"]), bool(head["more"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrustError(
-            f"{wish.device} gives what is no page of faces: {error!r:.200}", "look at the device"
+            f"{wish.device} returned an invalid page of faces: {error!r:.200}", "look at the device"
         ) from error
     if any(face.origin != "device" or not face.subject for face, _ in entries):
-        raise TrustError(f"{wish.device} gives faces that were not enrolled there", "look at the device")
+        raise TrustError(f"{wish.device} returned faces that were not enrolled there", "look at the device")
     return page
 
 

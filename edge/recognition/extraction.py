@@ -1,4 +1,4 @@
-"""Detector and embedder together: what stands in a picture, each with its embedding or the reason why not."""
+"""Face extraction: detections of a picture, each with its embedding or the reason for none."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class FaceExtractor:
         self.embedder = embedder
         self.detectors = detectors
         self.tiles = 0
-        """parts of a picture to look at closer, for what is small in it"""
+        """number of tiles, for small faces"""
         self._score = score
         self._recognition = recognition
 
     def detect(self, picture: Picture) -> list[Detection]:
-        """What has the label, largest first."""
+        """Detections of the label, largest first."""
         found: list[Detection] = []
         for detector in self.detectors:
             score = detector.card.thresholds.score if self._score is None else self._score

@@ -1,4 +1,4 @@
-"""Who is in a picture: every face of it against a collection."""
+"""Identification: every face of a picture against a collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFace:
-    """One detection and who it is."""
+    """One detection and its identity."""
 
     detection: Detection
     quality: float
@@ -39,7 +39,7 @@ class IdentifiedFace:
 
 @dataclass(frozen=True, slots=True)
 class ImageIdentification:
-    """Who is in one picture."""
+    """Identities in one picture."""
 
     path: Path
     faces: tuple[IdentifiedFace, ...]

@@ -1,4 +1,4 @@
-"""Which embedder names an owner's own people better: enrolled, probed and compared on the owner's pictures."""
+"""Comparison of embedders on the owner's pictures: some are enrolled, the others identified."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEWEST = 2
 
 @dataclass(frozen=True, slots=True)
 class NamingFigures:
-    """How well one embedder names the people of a folder."""
+    """Accuracy of one embedder on the people of a folder."""
 
     embedder: str
     people: int

@@ -22,7 +22,7 @@ DOUBT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class ScorePolicy:
-    """What a look must have to be a match."""
+    """Requirements of a match."""
 
     false_names: float = 0.001
     """share of strangers that may be given any name"""

@@ -1,4 +1,4 @@
-"""Who of a collection a face looks like: search by cosine, rejections applied, candidates scored anew.
+"""Subject search: search by cosine, rejections applied, candidates rescored.
 
 How like a subject a look is: half by the subject's nearest face, half by all of its faces together. The nearest face
 alone is fooled by one odd picture, all together miss a pose that one picture shows; both are normalized scores.
@@ -45,7 +45,7 @@ MOST_STATISTICS = 100_000
 
 
 class StrangerVectors(Protocol):
-    """Embeddings of people who came by and are not enrolled."""
+    """Embeddings of strangers, who are not enrolled."""
 
     def version(self) -> int:
         """Another number after every change."""
@@ -241,7 +241,7 @@ class SubjectSearch:
             return {name: self._subjects[name] for name in subjects if name in self._subjects}, self._faces
 
     def _renewed(self) -> None:
-        """Forget what was held of another state of the collection, or with other strangers."""
+        """Discard cached values of another state of the collection or of the strangers."""
         if self.strangers is not None:
             version = self.strangers.version()
             if version != self._strangers_version:

@@ -1,1 +1,1 @@
-"""Releases on the device: fetched, verified, kept on disk. What happens to one is ``edge.releases.updater``."""
+"""Releases on the device: fetched, verified and stored. ``edge.releases.updater`` is the workflow."""

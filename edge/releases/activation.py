@@ -83,7 +83,7 @@ def in_force(settings: Settings, state: Path) -> Settings:
     try:
         release = store.manifest(current)
     except (NotFoundError, StoreError):
-        return settings  # the daemon reports what is wrong with it
+        return settings  # the daemon reports its error
     return with_recorded_embedders(settings_of(settings, release, store.path(current)), state)
 
 
@@ -99,7 +99,7 @@ def prepare(
     renames: dict[str, str] = {}
     done = _applied(collections) == digest
     if not done:
-        _remember(collections, "changing")  # whoever comes after a stop in the middle does all of it
+        _remember(collections, "changing")  # after an interruption, everything is repeated
     for shipped in release.collections:
         name = _place(collections, shipped)
         if name != shipped.name:
@@ -112,7 +112,7 @@ def prepare(
 
 
 def swap(collections: Collections, renames: dict[str, str]) -> None:
-    """Give prepared collections their names; what had them keeps its faces under the name of its space."""
+    """Rename prepared collections to their names; the replaced ones keep their faces under the name of their space."""
     moves = []
     for name, prepared in renames.items():
         if name in collections:
@@ -123,7 +123,7 @@ def swap(collections: Collections, renames: dict[str, str]) -> None:
 
 
 def withdraw(collections: Collections) -> None:
-    """No release is in use any more: its faces go, those enrolled here stay."""
+    """No release is in use any more: delete its faces; faces enrolled here stay."""
     if _applied(collections):
         for name in collections.names():
             collection = collections.get(name)
@@ -134,7 +134,7 @@ def withdraw(collections: Collections) -> None:
 def go_back(store: ReleaseStore, updates: UpdateState, reason: str) -> str:
     """Take the current release back and never again; the one in use now, empty for none.
 
-    Raises ReleaseError where that would bring back somebody who was forgotten.
+    Raises ReleaseError where that would restore an erased subject.
     """
     bad, good = store.current, store.previous
     if not bad:
@@ -145,7 +145,7 @@ def go_back(store: ReleaseStore, updates: UpdateState, reason: str) -> str:
         good = ""
     if good and store.manifest(good).erasure < int(updates.get("erasure", 0)):
         raise ReleaseError(
-            f"release {good} is from before somebody was forgotten: there is no way back to it",
+            f"release {good} is older than an erasure: it cannot be used again",
             "publish a new release with the same models",
         )
     updates.put({f"bad {bad}": reason, "good": good or None, "boots": None, "failed": bad})
@@ -157,7 +157,7 @@ def go_back(store: ReleaseStore, updates: UpdateState, reason: str) -> str:
 
 
 def commit(store: ReleaseStore, updates: UpdateState) -> None:
-    """The current release has proved itself. Where somebody was forgotten, the one before it goes for good."""
+    """Commit the current release. After an erasure, the one before it is deleted."""
     current = store.current
     erasure = store.manifest(current).erasure
     erased = erasure > int(updates.get("erasure", 0))
@@ -172,7 +172,7 @@ def commit(store: ReleaseStore, updates: UpdateState) -> None:
 
 
 def remember_erasures(release: Release, updates: UpdateState) -> None:
-    """Who is to be forgotten stays forgotten here, also if this release should not stay."""
+    """Record the erasures of a release; they hold even if the release is rolled back."""
     for shipped in release.collections:
         known = updates.get(f"erased {shipped.name}", {"faces": [], "subjects": {}})
         subjects = known["subjects"] | {one.digest: one.time for one in shipped.forgotten}
@@ -240,7 +240,7 @@ def _batches(shipped: ShippedCollection, store: ReleaseStore) -> Iterator[list[E
 
 
 def _surplus(collection: Collection, wanted: set[str], gone: set[str]) -> list[str]:
-    """Hub faces that the release does not have, and those that are to be forgotten whoever enrolled them."""
+    """Hub faces that the release does not have, and erased faces of any origin."""
     after, surplus = "", []
     while faces := collection.faces(after, 10_000):
         surplus += [

@@ -31,7 +31,7 @@ Step = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """What a download may take."""
+    """Limits of a download."""
 
     rate: int = 0
     """bytes a second at most; 0: no limit"""
@@ -64,7 +64,7 @@ class Downloads:
         self._sealing = sealing
 
     def missing(self, blobs: Mapping[str, int]) -> dict[str, int]:
-        """Those that are not here, and how many bytes of each are still to come."""
+        """Missing blobs, and the remaining bytes of each."""
         return {
             sha256: served.size - min(served.size, _size(self._part(served.sha256)))
             for sha256, size in blobs.items()
@@ -103,7 +103,7 @@ class Downloads:
         free = disk.f_bavail * disk.f_frsize
         if needed and needed + self._limits.reserve > free:
             raise StoreError(
-                f"{self._folder}: {needed >> 10} kB are to come and {self._limits.reserve >> 20} MB must stay free, "
+                f"{self._folder}: {needed >> 10} kB are missing and {self._limits.reserve >> 20} MB must stay free, "
                 f"but {free >> 20} MB are",
                 "free some space, or lower sync.reserve_bytes",
             )
@@ -153,7 +153,7 @@ class Downloads:
     def _poisoned(self, sha256: str) -> TrustError:
         return TrustError(
             f"{self._url}/{sha256}: is not the file that was signed",
-            "publish again; if that does not help, somebody changes files on the way",
+            "publish again; if that does not help, files are modified in transit",
         )
 
     def _receive(self, sha256: str, part: Path, size: int, step: Step) -> None:
@@ -171,12 +171,12 @@ class Downloads:
                     pace.keep(len(piece))
                 os.fsync(file)
                 if written < size:
-                    raise FetchError(f"{self._url}/{sha256}: ended after {written} of {size} bytes", "it goes on later")
+                    raise FetchError(f"{self._url}/{sha256}: ended after {written} of {size} bytes", "resumed later")
         else:
             files.sync_file(part)
 
     def _whole(self, sha256: str, size: int) -> bool:
-        """Whether a file is here; one that the disk has damaged goes."""
+        """Whether a file is complete; a damaged one is deleted."""
         path = self._folder / sha256
         if path.is_dir():
             remove(path)
@@ -198,7 +198,7 @@ class Downloads:
 
 
 class TransferRate:
-    """Holds a download below its cap, and gives one up that stays below its floor."""
+    """Rate limit of a download, and abort below a minimum rate."""
 
     def __init__(self, limits: DownloadLimits, now: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -207,7 +207,7 @@ class TransferRate:
         self._bytes = self._in_window = 0
 
     def keep(self, size: int) -> None:
-        """Count ``size`` bytes; waits where they came too fast. Raises FetchError where they come too slowly."""
+        """Count ``size`` bytes; waits above the limit. Raises FetchError below the minimum rate."""
         self._bytes += size
         self._in_window += size
         now, limits = self._now(), self._limits
@@ -217,9 +217,7 @@ class TransferRate:
                 time.sleep(min(ahead, 1.0))
         if now - self._window >= WINDOW:
             if self._in_window < min(FLOOR, limits.rate or FLOOR) * WINDOW:
-                raise FetchError(
-                    f"only {self._in_window} bytes in {WINDOW:g} s: given up", "it goes on later from there"
-                )
+                raise FetchError(f"only {self._in_window} bytes in {WINDOW:g} s: aborted", "resumed later")
             self._window, self._in_window = now, 0
 
 

@@ -38,7 +38,7 @@ class RoleExpiry:
         return REMEDIES[self.role]
 
     def text(self, now: float | None = None) -> str:
-        """For people: ``root expires on 2027-11-30, in 59 days``."""
+        """As text: ``root expires on 2027-11-30, in 59 days``."""
         days = int((self.expires - (time.time() if now is None else now)) // DAY)
         if days < 0:
             return f"{self.role} expired on {self.day}: devices refuse every new release"

@@ -33,7 +33,7 @@ MOST_ANSWERS = 32
 
 
 def pattern() -> Picture:
-    """Soft spots of color, the same on every device: it belongs to nobody."""
+    """A generated picture of soft colors, the same on every device."""
     cells = np.random.default_rng(SEED).integers(0, 256, (CELLS, CELLS, 3), np.uint8)
     soft = cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     return Picture(soft, "rgb", SIDE, SIDE)
@@ -42,7 +42,7 @@ def pattern() -> Picture:
 def golden(
     version: Version, store: Labels, tools: ModelTools, picture: Picture | None, blob: Blob | None
 ) -> LabelsProbe:
-    """What a version must say everywhere, as it is here. Raises SpaceError, ModelError, StoreError."""
+    """The golden results of a version, as computed here. Raises SpaceError, ModelError, StoreError."""
     embedder = tools.embedder(version.base)
     check_space(version, embedder.space.fingerprint)
     seen = picture or pattern()
@@ -51,7 +51,7 @@ def golden(
 
 
 def attempt(shipped: ShippedLabels, release: Path, tools: ModelTools, read: Callable[[str], bytes]) -> None:
-    """Try a version that lies in the folder of a release. ``read``: sha256 -> bytes of a file of the release.
+    """Verify a version in the folder of a release. ``read``: sha256 -> bytes of a file of the release.
 
     Raises SpaceError for another backbone, ModelError for other answers, StoreError for a damaged head.
     """

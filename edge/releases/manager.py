@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edge.pipeline.model_set import ModelSet
 
 BOOTS = 3
-"""starts of the daemon that may end in a crash or a hang before a release has proved itself"""
+"""starts that may end in a crash or a hang before a release is committed"""
 LOOK = 1.0
 """seconds between two checks at the link"""
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class ReleaseManager:
-    """Which release the daemon runs. The main thread calls; close it."""
+    """The release that the daemon runs. Main thread only; close it."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._state, self._collections, self._health = settings, state, collections, health
@@ -62,7 +62,7 @@ class ReleaseManager:
         self._next, self._due = 0.0, True
 
     def start(self) -> LoadedModels:
-        """What to begin with: the current release, the one before it where that fails, or the settings alone."""
+        """The models to start with: the current release, the previous one if it fails, or the settings alone."""
         while self._updates is not None and (current := self._store.current):
             try:
                 self._count_boot(self._updates, current)
@@ -78,7 +78,7 @@ class ReleaseManager:
         return self._load("")
 
     def tick(self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]) -> None:
-        """Called often, looks once a second: a new release is taken over, a running one judged."""
+        """Called often, acts once a second: loads a new release, and evaluates probation."""
         self._due = now >= self._next
         if self._updates is None or not self._due:
             return
@@ -109,10 +109,10 @@ class ReleaseManager:
             return
         self._probation.end()
         if verdict:
-            log.error("release %s does not prove itself: %s", self._running, verdict)
+            log.error("release %s failed its probation: %s", self._running, verdict)
             self._back(verdict)
         else:
-            log.info("release %s is good", self._running)
+            log.info("release %s committed", self._running)
             activation.commit(self._store, updates)
 
     def report(self) -> Reported | None:
@@ -128,7 +128,7 @@ class ReleaseManager:
         return said
 
     def hinted(self) -> None:
-        """The hub has something new, says somebody: ``edge sync --watch`` looks. That is all a hint can do."""
+        """A hint that the hub has a deployment: wakes ``edge sync --watch``. It carries no authority."""
         if self._used:
             files.make_folder(self._store.folder)
             self._store.hint.touch()
@@ -138,7 +138,7 @@ class ReleaseManager:
             self._thread.join()
         if self._updates is not None:
             if self._probation.running:
-                # stopped on purpose: that start says nothing against the release
+                # stopped on purpose: not a failed start of the release
                 self._updates.put({"boots": max(0, int(self._updates.get("boots", 0)) - 1)})
             self._updates.close()
 
@@ -147,11 +147,11 @@ class ReleaseManager:
             return
         boots = int(updates.get("boots", 0)) + 1
         if boots > BOOTS:
-            raise ReleaseError(f"release {current}: {BOOTS} starts, and it has not proved itself in any")
+            raise ReleaseError(f"release {current}: {BOOTS} starts without passing its probation")
         updates.put({"boots": boots})
 
     def _away_from(self, release: str, error: EdgeError) -> bool:
-        """Leave a release that cannot be loaded: for good, or until it is fetched again where the disk is at fault."""
+        """Deactivate a release that cannot be loaded; one with damaged files only until it is fetched again."""
         if not isinstance(error, StoreError):
             return self._back(error.message)
         good = self._running or self._store.previous
@@ -165,12 +165,12 @@ class ReleaseManager:
         return True
 
     def _back(self, reason: str) -> bool:
-        """Move the link back; False where there is no way back."""
+        """Roll back the link; False where that is impossible."""
         assert self._updates is not None  # noqa: S101
         try:
             activation.go_back(self._store, self._updates, reason)
         except EdgeError as error:
-            log.error("no way back: %s", error)
+            log.error("no rollback possible: %s", error)
             self._health.trouble("release", error.message)
             return False
         return True
@@ -188,7 +188,7 @@ class ReleaseManager:
             self._loaded = error
 
     def _load(self, release: str) -> LoadedModels:
-        """The bundle of a release, its faces in the store. Raises EdgeError where the release cannot be used."""
+        """The model set of a release, with its faces in the store. Raises EdgeError where it cannot be used."""
         if not release:
             if self._updates is not None:
                 activation.withdraw(self._collections)
@@ -225,7 +225,7 @@ class ReleaseManager:
         recognizers = {}
         for label, recognizer in assembled.model_set.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
-            log.debug("%s: %d faces", collection.name, collection.count)  # reads them, here and not between frames
+            log.debug("%s: %d faces", collection.name, collection.count)  # reads them here, not between frames
             recognizers[label] = replace(recognizer, search=recognizer.search.within(collection))
         named = {name for camera in self._settings.cameras for name in camera.detectors}
         loaded = assembled.model_set.detectors
@@ -249,7 +249,7 @@ class ReleaseManager:
             self._probation.end()
         switch(loaded.model_set)
         self._running = release
-        log.info("release %s has taken over", release or "of the settings")
+        log.info("release %s is in use", release or "of the settings")
         changed(loaded)
 
     def _words(self) -> Reported:
@@ -278,7 +278,7 @@ class ReleaseManager:
 
 
 def blamed(problems: Mapping[str, str], shipped: Iterable[ShippedLabels]) -> dict[str, str]:
-    """The problems that a release answers for: not those of labels that it does not bring."""
+    """The problems caused by a release: not those of labels that it does not ship."""
     brought = {one.name for one in shipped}
     others = [
         one

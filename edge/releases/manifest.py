@@ -64,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ErasedSubject:
-    """A subject that is to be forgotten, without naming it."""
+    """An erased subject, as a digest."""
 
     __pydantic_config__ = WIRE
     digest: Sha
@@ -92,7 +92,7 @@ class ShippedCollection:
 
 @dataclass(frozen=True, slots=True)
 class ProbeBox:
-    """What a detector must find in a probe."""
+    """A box that a detector must find in a probe."""
 
     __pydantic_config__ = WIRE
     label: str
@@ -102,7 +102,7 @@ class ProbeBox:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A picture, and what the models of the release make of it where all is well."""
+    """A picture, and the expected results of the release's models."""
 
     __pydantic_config__ = WIRE
     picture: Blob
@@ -114,7 +114,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class LabelsProbe:
-    """What backbone and head make of a picture where all is well."""
+    """Expected results of backbone and head for a picture."""
 
     __pydantic_config__ = WIRE
     embedding: tuple[float, ...]
@@ -122,7 +122,7 @@ class LabelsProbe:
     picture: Blob | None = None
     """None: ``edge.releases.label_verification.pattern``, which every device can draw"""
     answers: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
-    """labels that are said to be in the picture"""
+    """labels expected in the picture"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ V1 = Literal[1]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Models and collections that belong together and are installed as one."""
+    """Models and collections that are installed together."""
 
     __pydantic_config__ = WIRE
     id: Id
@@ -170,7 +170,7 @@ class Release:
     minimum: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,9}){0,3}$")] = "0.1.0"
     """the oldest edge that can use it"""
     erasure: Annotated[int, Field(ge=0)] = 0
-    """how often somebody was forgotten before: a device never goes back to a lower one"""
+    """number of erasures before it: a device never returns to a lower one"""
     models: tuple[ShippedModel, ...] = ()
     replaces: dict[ModelName, ModelName] = field(default_factory=dict)
     """model that settings name -> model of the release that takes its place"""
@@ -212,14 +212,14 @@ class Deployment:
     """grows with every change"""
     release: Id
     base: Id | Literal[""] = ""
-    """what everybody else runs; empty: whatever they have"""
+    """release of all other devices; empty: no change"""
     percent: Annotated[float, Field(ge=0, le=100)] = 100.0
     canaries: tuple[Device, ...] = ()
-    """devices that take it first, whatever the percentage"""
+    """canary devices, regardless of the percentage"""
     pins: dict[Device, Id] = field(default_factory=dict)
     """devices that run a release of their own"""
     hold: bool = False
-    """nobody changes anything"""
+    """the rollout is paused"""
     v: V1 = VERSION
 
     def wanted(self, device: str) -> str:
@@ -252,7 +252,7 @@ Document = TypeVar("Document", Release, Deployment)
 
 
 def parse(kind: type[Document], data: bytes) -> Document:
-    """A document from its bytes. Raises ReleaseError: it was signed, and yet cannot be understood here."""
+    """A document from its bytes. Raises ReleaseError where a signed document cannot be parsed."""
     from pydantic import ValidationError
 
     try:
@@ -278,7 +278,7 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def facts(release: Release) -> Mapping[str, object]:
-    """A release in a few words, for people."""
+    """A summary of a release."""
     return {
         "id": release.id,
         "created": release.created,

@@ -11,13 +11,13 @@ from edge.core.system import hardware as board
 from edge.pipeline.health import Health
 
 FRAMES = 0.8
-"""share of the earlier frames a second that there must be"""
+"""minimum share of the earlier frame rate"""
 SLOWER = 2.0
-"""times the earlier latency that there may be"""
+"""maximum latency, times the earlier one"""
 SLACK = 0.05
 """seconds by which a latency may grow anyhow: half the frames of a fast model are noise"""
 MEMORY, MEMORY_SLACK = 1.5, 64 << 20
-"""times and bytes by which the memory may grow"""
+"""maximum growth of memory: factor and bytes"""
 PARTS, LEAK = 4, 4 << 20
 """parts of the time, and the bytes by which the memory grows in each of them where something leaks"""
 SETTLING = 3.0
@@ -30,7 +30,7 @@ HISTORY = 60
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """How the daemon does."""
+    """Measurements of the daemon."""
 
     fps: float | None
     """frames a second of all cameras; None: not known yet"""
@@ -41,7 +41,7 @@ class Measures:
 
 
 def complaint(before: Measures, now: Measures) -> str:
-    """Why ``now`` is not good enough after ``before``; empty where it is."""
+    """The reason why ``now`` fails against ``before``; empty where it passes."""
     if before.fps and now.fps is not None and now.fps < FRAMES * before.fps:
         return f"too slow: {now.fps:.1f} frames a second, {before.fps:.1f} before"
     most = None if before.latency is None else max(SLOWER * before.latency, before.latency + SLACK)
@@ -53,14 +53,14 @@ def complaint(before: Measures, now: Measures) -> str:
 
 
 def leak(memory: Sequence[int]) -> str:
-    """A word where the memory, bytes at equal distances of time, grew all the time by more than comes to rest."""
+    """A reason where memory, sampled at equal intervals, grows steadily: a leak; else empty."""
     if len(memory) > PARTS and all(after - before > LEAK for before, after in pairwise(memory)):
         return f"leaks memory: {(memory[-1] - memory[0]) >> 20} MB more, and growing still"
     return ""
 
 
 class Probation:
-    """Watches the daemon after a switch, with the time before it as the measure."""
+    """Monitors the daemon after a switch, against measurements before it."""
 
     def __init__(self, health: Health, seconds: float) -> None:
         self._health = health
@@ -78,7 +78,7 @@ class Probation:
         return self._began is not None
 
     def begin(self, now: float, fresh: bool) -> None:
-        """From now on a new release is watched. ``fresh``: the daemon has just begun, nothing was measured before."""
+        """Begin the probation of a release. ``fresh``: the daemon has just started, without earlier measurements."""
         self._before = None if fresh else self._measure()
         self._problems = dict(self._health.problems)
         self._began, self._settled = now, False
@@ -88,11 +88,11 @@ class Probation:
         self._began = None
 
     def look(self, now: float) -> str | None:
-        """Called about once a second. None: undecided; empty: it is good; else why it is not."""
+        """Called about once a second. None: undecided; empty: passed; else the reason of the failure."""
         if all(camera.state == "live" for camera in self._health.cameras.values()):
             self._counts.append((now, self._health.frames()))
         else:
-            self._counts.clear()  # a camera that is away says nothing of a release
+            self._counts.clear()  # a camera that is offline is not the release's fault
         if self._began is None:
             return None
         if not self._settled:
@@ -118,7 +118,7 @@ class Probation:
         return ""
 
     def _concerns_models(self, part: str) -> bool:
-        """A broker, a disk or a camera that is away is no fault of a release."""
+        """Problems of broker, disk or cameras are not attributed to a release."""
         kind, _, name = part.partition(" ")
         if kind == "camera":
             return name in self._health.cameras and self._health.cameras[name].state == "live"

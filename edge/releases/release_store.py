@@ -26,7 +26,7 @@ BLOB = "blob"
 
 
 class ReleaseStore:
-    """The releases of one state folder. Raises StoreError where the disk does not do its part."""
+    """The releases of one state folder. Raises StoreError where the disk fails."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -68,7 +68,7 @@ class ReleaseStore:
         return read(self.blobs, self._state, sha256)
 
     def reseal(self, change: Resealing) -> int:
-        """Store every private blob anew; how many were damaged and went. Raises EdgeError."""
+        """Re-encrypt every private blob; the number of damaged ones, which are deleted. Raises EdgeError."""
         damaged = 0
         for sha256 in sorted({one for release in self._whole() for one in release.private()}):
             path = self.blob(sha256)
@@ -90,7 +90,7 @@ class ReleaseStore:
         return self.releases / release
 
     def installed(self) -> list[str]:
-        """Ids of the releases that are here, whole."""
+        """Ids of the complete releases."""
         if not self.releases.is_dir():
             return []
         return sorted(path.name for path in self.releases.iterdir() if (path / MANIFEST).is_file())
@@ -163,7 +163,7 @@ class ReleaseStore:
         self._drop("current")
 
     def drop_previous(self) -> None:
-        """There is no way back from the current release."""
+        """Remove the previous release: no rollback from the current one."""
         self._drop("previous")
 
     def discard(self, release: str) -> None:

@@ -64,7 +64,7 @@ class FleetKey:
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits that do not betray the key."""
+        """16 hexadecimal digits that do not reveal the key."""
         return hashlib.sha256(b"edge fleet key id " + base64.b64decode(self.secret)).hexdigest()[: 2 * ID]
 
     def seal(self, data: bytes, context: str) -> bytes:
@@ -94,7 +94,7 @@ class FleetKeys:
         except ValueError as error:
             raise TrustError(
                 f"a file that is sealed with the fleet's key {wanted} is not what the hub sealed",
-                "publish again; if that does not help, somebody changes files on the way",
+                "publish again; if that does not help, files are modified in transit",
             ) from error
 
 
@@ -167,7 +167,7 @@ def fetch_manifest(http: Http, release: Release, keys: FleetKeys) -> Release:
     if hashlib.sha256(sealed).hexdigest() != blob.sha256:
         raise TrustError(
             f"{http.base}/blobs/{blob.sha256}: is not the file that was signed",
-            "publish again; if that does not help, somebody changes files on the way",
+            "publish again; if that does not help, files are modified in transit",
         )
     return opened(release, sealed, keys)
 

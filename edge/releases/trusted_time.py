@@ -1,6 +1,6 @@
-"""Whether the clock can be trusted enough to check expiry.
+"""Whether the clock is reliable enough to check expiry.
 
-A clock in the past makes every expired signature look good, so nothing is installed before the clock is known to be
+A clock in the past makes expired signatures look valid, so nothing is installed before the clock is known to be
 right; what runs already goes on.
 """
 

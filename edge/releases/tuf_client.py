@@ -1,4 +1,4 @@
-"""Signed metadata, by TUF: what the hub's owner published last, as far as anybody can prove it.
+"""TUF client: the signed metadata that the hub's owner published last.
 
 ``tuf.ngclient`` verifies. Added here: the trusted root comes from a file of the device's owner, the versions that were
 seen are kept outside of its cache (which a power cut may empty), damaged files of the cache are deleted before it is
@@ -104,7 +104,7 @@ class TufClient:
         return signed
 
     def _refuse_older(self, signed: dict[str, Any]) -> None:
-        """Raises TrustError for a version below the one that was seen, unless the role has other keys by now.
+        """Raises TrustError for a version below the one that was seen, unless the role's keys have changed.
 
         Stricter than the specification, in which a new snapshot key lets targets go back (fast-forward recovery).
         """
@@ -209,13 +209,13 @@ def _classified(folder: Path) -> Iterator[None]:
     except EdgeError:
         raise
     except exceptions.DownloadLengthMismatchError as error:
-        raise TrustError(f"the server sends more than was signed: {error}", _ATTACK) from error
+        raise TrustError(f"the server sends more bytes than were signed: {error}", _ATTACK) from error
     except exceptions.ExpiredMetadataError as error:
         role = re.search("|".join(REMEDIES), str(error))
         remedy = REMEDIES[role[0]] if role else REMEDIES["timestamp"]
         raise TrustError(
             f"the metadata that the server offers has expired: {error}",
-            f"{remedy}; if it was renewed, somebody holds back its files",
+            f"{remedy}; if it was renewed, its files are being withheld",
         ) from error
     except DeserializationError as error:
         raise FetchError("the server answers with something else than signed metadata", _HINT) from error

@@ -1,4 +1,4 @@
-"""What must be remembered of releases, also after a power cut: version floors, bad releases, the erasure floor.
+"""Durable state of updates: minimum versions, bad releases, and the erasure count.
 
 A small SQLite file with synchronous=FULL that ``edge sync`` and the daemon share. A damaged file is set aside; what
 must not be forgotten is read again from a copy beside it.
@@ -143,7 +143,7 @@ def _is_copied(name: str) -> bool:
 
 
 def erase(state: Path, collection: str, subject: str) -> None:
-    """From now on no release brings back faces of ``subject`` that were made before. Raises StoreError."""
+    """Record an erasure: no release restores faces of ``subject`` that were made before. Raises StoreError."""
     updates = UpdateState(ReleaseStore(state).folder)
     try:
         known = updates.get(f"erased {collection}", {"faces": [], "subjects": {}})

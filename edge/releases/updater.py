@@ -56,7 +56,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an update is."""
+    """Progress of an update."""
 
     phase: str
     desired: str = ""
@@ -65,7 +65,7 @@ class Progress:
 
 
 class Updater:
-    """Updates once. One process at a time; the daemon may run."""
+    """One update. One process at a time; the daemon may run."""
 
     def __init__(self, settings: Settings, state: Path, report: Callable[[Progress], None] = lambda _: None) -> None:
         if not settings.sync.url or settings.sync.root is None:

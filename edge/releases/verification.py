@@ -93,7 +93,7 @@ _HINT = "publish a release whose models run here; this one is not tried again"
 def _verdict(release: str, child: subprocess.CompletedProcess[bytes]) -> dict[str, float]:
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
-        raise ReleaseError(f"release {release}: killed the process that tried it ({name})", _HINT)
+        raise ReleaseError(f"release {release}: killed its verification process ({name})", _HINT)
     said: Any = None
     for line in child.stdout.splitlines():
         if line.startswith(b"{"):
@@ -107,7 +107,7 @@ def _verdict(release: str, child: subprocess.CompletedProcess[bytes]) -> dict[st
 
 
 def main() -> None:
-    """What the child does."""
+    """Main function of the child process."""
     import resource
 
     from edge.core.settings.vision import ModelSettings
@@ -178,7 +178,7 @@ class ModelTools:
         return self._embedders[name]
 
     def detect(self, name: str, picture: Picture) -> list[Detection]:
-        """What a detector finds; the time of its second look counts."""
+        """Detections, and the time of the second inference."""
         import time
 
         detector = self.detector(name)

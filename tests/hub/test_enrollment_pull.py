@@ -112,7 +112,7 @@ def test_who_is_enrolled_on_one_device_is_recognized_by_another(world: World) ->
         assert done.returncode == 0, done.stderr
     assert eventually(lambda: knows(hall, "grace"), 240), hall.log
     assert [(face.face_id, face.origin) for face in faces(hall)] == [(enrolled.face_id, "hub")]
-    assert eventually(lambda: f"release {release} has taken over" in porch.log, 240), porch.log
+    assert eventually(lambda: f"release {release} is in use" in porch.log, 240), porch.log
     assert faces(porch) == [enrolled], "the origin's own face stays as it is, and is there once"
 
     assert hub.edge("forget", "grace") == {"faces": 1}

@@ -369,8 +369,8 @@ def test_a_release_comes_over_tls_inside_the_sandbox_of_its_unit_and_the_daemon_
 
     device.box.run("systemctl", "start", "edge-sync.service", timeout=300)
     assert device.box.show("edge-sync", "Result") == "success", device.box.journal("edge-sync")
-    assert eventually(lambda: "has taken over" in device.box.journal(), 120), device.box.journal()
-    assert eventually(lambda: "is good" in device.box.journal(), 120), device.box.journal()
+    assert eventually(lambda: "is in use" in device.box.journal(), 120), device.box.journal()
+    assert eventually(lambda: "committed" in device.box.journal(), 120), device.box.journal()
     assert all(event["release"] for event in device.hears(2))
 
 

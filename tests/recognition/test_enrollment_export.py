@@ -102,7 +102,7 @@ def test_a_collection_of_releases_alone_is_gone_through_to_its_end(collections: 
 
 def test_without_the_owner_s_key_nothing_is_given(collections: Collections) -> None:
     enroll(collections.create("faces"), 1)
-    with pytest.raises(InputError, match="not given away"):
+    with pytest.raises(InputError, match="export of enrollments is disabled"):
         give({"challenge": CHALLENGE}, "porch", "", collections, "faces")
     assert CommandSettings().enrolments_key.get_secret_value() == ""
 

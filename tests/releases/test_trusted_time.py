@@ -99,6 +99,6 @@ def test_a_clock_that_jumps_while_the_daemon_runs_stops_nothing_and_installs_com
     world.clock.set(0)
     world.publish("r2", 2)
     assert world.sync() == "installed"
-    assert eventually(lambda: "release r2 is good" in device.log, 120), device.log
+    assert eventually(lambda: "release r2 committed" in device.log, 120), device.log
     assert "Traceback" not in device.log
     assert device.stop() == 0

@@ -85,7 +85,7 @@ class World:
         assert eventually(lambda: "watching door" in self.device.log, PATIENCE), self.device.log
         self.desk.deploy(Deployment("all", 1, self.good.id))
         assert self.sync()["outcome"] == "installed"
-        assert eventually(lambda: f"release {self.good.id} is good" in self.device.log, PATIENCE), self.device.log
+        assert eventually(lambda: f"release {self.good.id} committed" in self.device.log, PATIENCE), self.device.log
 
     def sync(self) -> dict[str, Any]:
         done = self.device.edge("sync", "--json", **self.surroundings)
@@ -100,17 +100,17 @@ class World:
         """What becomes of a bad release."""
         release = bad.make(self, replace(self.good, id=f"bad-{bad.name.replace(' ', '-')}"))
         self.offer(release)
-        back = f"release {self.good.id} has taken over"
+        back = f"release {self.good.id} is in use"
         taken_over = self.device.log.count(back)
         began = time.monotonic()
         said = self.sync()
         if said["outcome"] == "refused":
             stage, reason = "trial", said["error"].splitlines()[0]
         else:
-            proved = re.compile(rf"release {release.id}( does not prove itself: .*| is good)")
+            proved = re.compile(rf"release {release.id}( failed its probation: .*| committed)")
             assert eventually(lambda: proved.search(self.device.log), PATIENCE), self.device.log
             reason = re.findall(proved, self.device.log)[-1].strip()
-            stage = "probation" if "not prove" in reason else ""
+            stage = "probation" if "failed its probation" in reason else ""
             assert not stage or eventually(lambda: self.device.log.count(back) > taken_over, PATIENCE), self.device.log
         seconds = time.monotonic() - began
         held = self.slots.current == self.good.id and self.sync()["outcome"] == "held"

@@ -1,1 +1,1 @@
-"""Doubtful matches waiting for a person, what was answered, and what answers hold away from a name."""
+"""Review queue: doubtful matches, answers of reviewers, and rejections made of them."""

@@ -1,4 +1,4 @@
-"""Pictures of enrolled faces, as far as any are kept: those that came from a question whose picture was kept.
+"""Face crops of enrolled faces that came from a question whose picture was kept.
 
 They go with the answers: after ``review.days``, with ``ReviewQueue.clear``, and when their subject is forgotten.
 """

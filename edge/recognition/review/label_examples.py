@@ -1,4 +1,4 @@
-"""What people have said about custom labels: examples that a head can learn from, by the question they answered."""
+"""Label examples from answered questions, for training a head."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class PictureQuestions:
 
 @dataclass(frozen=True)
 class LabelQuestions:
-    """Asks one version about pictures. One thread at a time."""
+    """Creates questions of one version about pictures. One thread at a time."""
 
     version: Version
     head: Head

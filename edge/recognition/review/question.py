@@ -33,7 +33,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class ReviewQuestion:
-    """A question to a person: is it ``subject`` that is seen here."""
+    """A question to a reviewer: whether this is ``subject``."""
 
     reason: Reason
     time: float

@@ -39,7 +39,7 @@ Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded", "correc
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuestion:
-    """What a person said."""
+    """An answer of a reviewer."""
 
     id: int
     time: float
@@ -54,7 +54,7 @@ class AnsweredQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QueuedQuestion:
-    """How much a queue holds."""
+    """Size of a queue."""
 
     waiting: int
     """questions; several looks of one face are one"""

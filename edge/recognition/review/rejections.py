@@ -1,6 +1,6 @@
 """Negative anchors: looks of which a person said that they are not a subject.
 
-A look that is nearer to an anchor than to the subject's own faces is not that subject: its faces are taken out of the
+An embedding that is nearer to an anchor than to the subject's own faces is rejected: its faces are taken out of the
 matches, and the next best may win. Looks that are nearer to the subject stay as they were.
 """
 
@@ -72,7 +72,7 @@ class RejectionIndex:
         try:
             return self._read_anew()
         except StoreError as error:
-            log.error("rejected looks cannot be read, names go on without them: %s", error)
+            log.error("rejections cannot be read, identification continues without them: %s", error)
             self._retry = time.monotonic() + RETRY
             with suppress(StoreError, sqlite3.Error):
                 self.close()

@@ -1,4 +1,4 @@
-"""Unknown faces that may come again: kept apart from every collection, so that none is ever exported or published.
+"""Strangers: unknown faces, stored apart from collections, so that none is exported or published.
 
 A stranger that was seen once has looks and no number; one that came again has the pseudonym ``unknown-7``. A number
 is never given twice. Naming one makes its looks faces of a collection, and the stranger is no more.
@@ -36,7 +36,7 @@ RESERVED = 16
 
 @dataclass(slots=True)
 class Stranger:
-    """Somebody whom the collection does not know."""
+    """A person who is not in the collection."""
 
     id: int
     """of its row; 0: not stored yet"""

@@ -44,7 +44,7 @@ def installed() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class IndexManifest:
-    """What was built of what, and how well it finds."""
+    """Manifest of an index: its source and its recall."""
 
     format: int
     store: str
@@ -101,10 +101,10 @@ def read_manifest(folder: Path, collection: int) -> IndexManifest | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path}: is not a manifest: {error}", "it is built again by itself") from error
+        raise StoreError(f"{path}: is not a manifest: {error}", "it is rebuilt automatically") from error
     mistyped = [key for key, value in values.items() if type(value).__name__ != IndexManifest.__annotations__[key]]
     if mistyped:
-        raise StoreError(f"{path}: {mistyped[0]} has the wrong type", "it is built again by itself")
+        raise StoreError(f"{path}: {mistyped[0]} has the wrong type", "it is rebuilt automatically")
     return manifest
 
 
@@ -133,7 +133,7 @@ def load(folder: Path, manifest: IndexManifest, key: EncryptionKey | None = None
         _map(tree, folder / manifest.tree_file, key)
         _expect("items", tree.get_n_items(), manifest.count)
     except OSError as error:
-        raise StoreError(f"{folder}: the index cannot be read: {error}", "it is built again by itself") from error
+        raise StoreError(f"{folder}: the index cannot be read: {error}", "it is rebuilt automatically") from error
     return VectorIndex(manifest, tree, rows)
 
 
@@ -183,4 +183,4 @@ def _map(tree: AnnoyIndex, path: Path, key: EncryptionKey | None) -> None:
 
 def _expect(what: str, got: object, wanted: object) -> None:
     if got != wanted:
-        raise StoreError(f"index: expected {what} {wanted!r}, got {got!r}", "it is built again by itself")
+        raise StoreError(f"index: expected {what} {wanted!r}, got {got!r}", "it is rebuilt automatically")

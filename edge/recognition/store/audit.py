@@ -1,4 +1,4 @@
-"""What is doubtful in a collection: subjects that look alike, faces unlike their subject, doubles, a weak index."""
+"""Audit of a collection: confusable subjects, outliers, near duplicates, and recall of the index."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A face that is more like somebody else than like its own subject."""
+    """An outlier: a face that is more like another subject than its own."""
 
     face_id: str
     subject: str

@@ -1,4 +1,4 @@
-"""Several embeddings of one person as one vector, in which a bad picture, or a stranger's, counts the less."""
+"""Robust centroid: embeddings of one person as one vector, in which outliers count less."""
 
 from __future__ import annotations
 

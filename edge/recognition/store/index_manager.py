@@ -213,9 +213,9 @@ class IndexManager:
         store = db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0]
         own = (manifest.store, manifest.collection, manifest.space, manifest.dimensions)
         if own != (store, collection, space, dimensions):
-            raise StoreError("index: is of another collection", "it is built again by itself")
+            raise StoreError("index: is of another collection", "it is rebuilt automatically")
         if manifest.last_row > newest.get("faces", 0) or manifest.last_removal > newest.get("removed", 0):
-            raise StoreError("index: is newer than the database", "it is built again by itself")
+            raise StoreError("index: is newer than the database", "it is rebuilt automatically")
 
     def _newer(self, view: views.Snapshot) -> indexes.VectorIndex | None:
         """What another process has built meanwhile, where it serves."""
@@ -241,7 +241,7 @@ class IndexManager:
         apart.build_apart(self._store, self._folder, view, self._settings.recall, self._closed)
         manifest = indexes.read_manifest(self._folder, view.collection or 0)
         if manifest is None:
-            raise StoreError("index: was built, and is gone", "it is built again by itself")
+            raise StoreError("index: was built, and is gone", "it is rebuilt automatically")
         return manifest
 
 

@@ -286,7 +286,7 @@ def test_a_collection_is_not_published_with_an_embedder_that_did_not_make_it(wor
 
 def test_a_trial_that_is_killed_says_by_what() -> None:
     killed = subprocess.CompletedProcess([], -signal.SIGSEGV, b"", b"")
-    with pytest.raises(ReleaseError, match=r"killed the process that tried it \(SIGSEGV\)"):
+    with pytest.raises(ReleaseError, match=r"killed its verification process \(SIGSEGV\)"):
         release_trial._verdict("r1", killed)
     with pytest.raises(ReleaseError, match="failed: no room"):
         release_trial._verdict("r1", subprocess.CompletedProcess([], 1, b"", b"Traceback\nno room\n"))
