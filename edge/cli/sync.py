@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
     r"""Fetch, verify, try and install the release that this device is to run.
 
-    A running daemon switches to it between two frames and monitors it; a release that fails its probation is rolled back.
+    A running daemon switches to it between two frames and monitors it; one that fails its probation is rolled back.
 
     \b
     Example:
