@@ -59,9 +59,12 @@ class MqttSettings(Section):
         """``host`` as people write it: ``mqtts://broker.lan:8883/``, ``broker.lan:1883``, ``[2001:db8::1]``."""
         if not isinstance(values, dict) or not isinstance(values.get("host"), str):
             return values
-        found = _BROKER.fullmatch(values["host"].strip())
+        host = values["host"].strip()
+        found = _BROKER.fullmatch(host)
+        if re.search(r"""[\s<>"']""", host) or (found is None and "/" in host):
+            raise ValueError("host: expected a name or an address like broker.lan or mqtts://broker.lan:8883")
         if found is None:
-            return {**values, "host": values["host"].strip()}
+            return {**values, "host": host}
         if "@" in values["host"]:
             raise ValueError("host: write user and password into username and password")
         scheme, host, port = (found["scheme"] or "").lower(), found["host"], int(found["port"] or 0)

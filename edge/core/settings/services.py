@@ -27,6 +27,9 @@ def _http_address(value: SecretAddress) -> SecretAddress:
     address = value.get_secret_value().rstrip("/")
     if address and not re.match(r"https?://[^/]", address, re.IGNORECASE):
         raise ValueError("expected an address that begins with https:// or http://")
+    port = re.fullmatch(r"(?:\[[^\]]*\]|[^:/?#\[]*):([^/?#]*)(?:[/?#].*)?", SecretAddress(address).parts.rest)
+    if port and not (port[1].isascii() and port[1].isdigit() and 0 < int(port[1]) < 1 << 16):
+        raise ValueError("expected a port from 1 to 65535 after the host")
     return SecretAddress(address)
 
 
