@@ -54,7 +54,7 @@ OPTIONAL = [
     "tflite_runtime", "annoy", "pydantic_settings",
     "edge.api.rekognition", "edge.api.web", "edge.releases.updater", "edge.daemon.remote_commands",
     "edge.mqtt.command_auth",
-    "edge.daemon.integrations",
+    "edge.daemon.integrations", "edge.daemon.notifications", "edge.daemon.webhook",
     "edge.mqtt.homeassistant", "edge.mqtt.frigate", "edge.pipeline.review_sampling",
     "edge.recognition.review.answers", "edge.recognition.enrollment",
     "edge.labels.trainer", "edge.labels.evaluation", "edge.labels.store",
