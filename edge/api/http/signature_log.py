@@ -12,6 +12,7 @@ import os
 import threading
 from pathlib import Path
 
+from edge.core.errors import StoreError
 from edge.core.storage import files
 from edge.core.storage.damaged import set_aside
 
@@ -38,7 +39,7 @@ class SignatureLog:
             self._compact()
             data = path.read_bytes()
             self._earlier = frozenset(data[at : at + DIGEST] for at in range(0, len(data), DIGEST))
-        except OSError as error:
+        except (OSError, StoreError) as error:
             self._give_up(error)
 
     def __contains__(self, signature: str) -> bool:
@@ -89,9 +90,10 @@ class SignatureLog:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self, error: OSError | StoreError) -> None:
         if not self._failed:
-            log.warning("%s: %s; recorded requests can be repeated after a restart", self._path, error.strerror)
+            why = error.strerror if isinstance(error, OSError) else error.message
+            log.warning("%s: %s; recorded requests can be repeated after a restart", self._path, why)
         self._failed = True
         self._close()
 

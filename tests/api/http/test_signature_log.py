@@ -67,3 +67,12 @@ def test_a_full_disk_costs_the_protection_and_no_request(tmp_path: Path, caplog:
         assert asked(log, "a") is not None
         assert asked(log, "b") is not None
     assert [record.message.count("No space left") for record in caplog.records] == [1]
+
+
+def test_a_state_folder_that_is_gone_costs_the_protection_and_no_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with caplog.at_level(logging.WARNING):
+        assert asked(SignatureLog(tmp_path / "file/log"), "a") is not None
+    assert "can be repeated after a restart" in caplog.text
