@@ -135,8 +135,8 @@ def _columns(row: Cells, base: Path) -> Columns | None:
     if is_file_there(base / row[0]) or (Path(row[0]).suffix and names[0] not in PICTURES):
         return None
     found = [next((i for i, name in enumerate(names) if name in words), None) for words in (PICTURES, LABELS)]
-    if found[0] is None or found[1] is None:
-        return Columns()
+    if found[0] is None or found[1] is None or (len(row) == 2 and found == [0, 1]):
+        return Columns()  # boxes may follow where only picture and label are named
     box = next((tuple(names.index(one) for one in four) for four in BOXES if set(four) <= set(names)), ())
     size = tuple(names.index(one) for one in SIZE) if box and set(SIZE) <= set(names) else ()
     return Columns(found[0], found[1], box, size, named=True)
