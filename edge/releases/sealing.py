@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.errors import FetchError, ReleaseError, SettingsError, TrustError
@@ -36,6 +37,8 @@ MOST_KEYS = 64 << 10
 """bytes of a device's file of keys"""
 DEADLINE = 60.0
 """seconds for a sealed manifest, or for a file of keys"""
+FLEET_FILE = "fleet.json"
+"""the hub's own file of keys, in the folder of its online keys"""
 SEALED_SINCE = "0.2.0"
 """the first edge that opens sealed releases"""
 
@@ -135,6 +138,21 @@ class OpenedSealing:
 
 
 NOT_SEALED = OpenedSealing({}, FleetKeys(()))
+
+
+def hub_keys(root: Path) -> FleetKeys | None:
+    """The fleet's keys on the hub's own machine, where ``root`` is the first root.json of the hub's repository.
+
+    None where it is a copy, or where the hub's keys cannot be read.
+    """
+    repository = root.absolute().parent.parent.parent
+    if root.parent.name != "metadata" or root.parent.parent.name != "public":
+        return None
+    try:
+        document = json.loads((repository / "keys" / "online" / FLEET_FILE).read_bytes())
+        return FleetKeys(tuple(FleetKey(str(key["key"])) for key in document["keys"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def fetch_keys(http: Http, device: str, device_key: str) -> FleetKeys:

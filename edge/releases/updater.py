@@ -155,7 +155,8 @@ class Updater:
         opened = sealing.NOT_SEALED
         if release.sealing is not None:
             secret = self._sync.key.get_secret_value()
-            keys = sealing.fetch_keys(self._http, self._settings.device.name, secret)
+            keys = sealing.hub_keys(self._sync.root) if self._sync.root and not secret else None
+            keys = keys or sealing.fetch_keys(self._http, self._settings.device.name, secret)
             release = sealing.fetch_manifest(self._http, release, keys)
             opened = sealing.OpenedSealing(release.sealing.files if release.sealing else {}, keys)
         size = sum(release.blobs().values())

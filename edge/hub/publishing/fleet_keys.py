@@ -13,9 +13,8 @@ from pathlib import Path
 
 from edge.core.errors import InputError, NotFoundError, StoreError
 from edge.core.storage import files
-from edge.releases.sealing import FOLDER, FleetKey, FleetKeys, device_file, for_device, new_key
+from edge.releases.sealing import FLEET_FILE, FOLDER, FleetKey, FleetKeys, device_file, for_device, new_key
 
-FILE = "fleet.json"
 FORMAT = 1
 
 
@@ -37,7 +36,7 @@ class FleetKeyStore:
     """
 
     def __init__(self, folder: Path, public: Path) -> None:
-        self.path = folder / FILE
+        self.path = folder / FLEET_FILE
         self._public = public / FOLDER
 
     def read(self) -> FleetState:

@@ -60,7 +60,8 @@ class Hub:
         return release
 
     def settings(self, device: str = "porch", key: str | None = None) -> Settings:
-        root = self.desk.repository.public / "metadata/1.root.json"
+        root = self.state / "1.root.json"
+        root.write_bytes((self.desk.repository.public / "metadata/1.root.json").read_bytes())
         secret = self.desk.fleet_keys.device_key(device) if key is None else key
         sync = {"url": self.site.url, "root": str(root), "reserve_bytes": 0, "key": secret}
         return Settings.model_validate({"device": {"name": device}, "labels": {"person": {}}, "sync": sync})
@@ -119,6 +120,17 @@ def test_the_served_folder_shows_no_name_no_embedding_no_picture_and_devices_hav
     assert all(vector(seed).tobytes() in hub.faces() for seed in range(len(NAMES)))
     store = ReleaseStore(hub.state / "porch")
     assert store.manifest(store.current).probes == proved
+
+
+def test_a_device_on_the_machine_of_the_hub_needs_no_key_where_it_may_read_the_hubs(hub: Hub) -> None:
+    hub.publish()
+    root = hub.desk.repository.public / "metadata/1.root.json"
+    settings = hub.settings(key="")
+    settings = settings.model_copy(update={"sync": settings.sync.model_copy(update={"root": root})})
+    assert Updater(settings, hub.state / "porch").run().outcome == "installed"
+    hub.desk.fleet_keys.path.unlink()
+    with pytest.raises(SettingsError, match="has no key for it"):
+        Updater(settings, hub.state / "mat").run()
 
 
 def test_the_same_release_is_readable_where_sealing_is_off_so_the_search_above_can_fail(hub: Hub) -> None:
