@@ -1,1 +1,1 @@
-"""The door: one console script, ``edge``. Commands are imported when they are called."""
+"""Command line: the console script ``edge``. Commands are imported on first use."""

@@ -1,4 +1,4 @@
-"""``edge hub key`` and ``edge hub command``: ask devices for something."""
+"""``edge hub key`` and ``edge hub command``: remote commands."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edge.core.errors import DeliveryError, InputError, SettingsError
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @output.json_option
 def key(file: Path, as_json: bool) -> None:
-    r"""Make the key that signs commands, in FILE, and print what devices need to know it.
+    r"""Create the private key that signs commands in FILE, and print the settings of the devices.
 
-    Keep FILE to yourself; its public half goes into commands.keys of each device.
+    Keep FILE secret; its public key goes into commands.keys of each device.
 
     \b
     Example:
@@ -40,10 +40,14 @@ def key(file: Path, as_json: bool) -> None:
 @click.argument("device")
 @click.argument("operation")
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--image", type=InputPath(exists=True, dir_okay=False), help="Picture for enroll.")
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture of snapshot here.")
-@click.option("--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key when not given.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds.")
+@click.option("--image", type=InputPath(exists=True, dir_okay=False), help="Image for enroll.")
+@click.option(
+    "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the image of snapshot to this file."
+)
+@click.option(
+    "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="Private key; default: hub.key."
+)
+@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Timeout in seconds.")
 @output.json_option
 @click.pass_context
 def command(
@@ -57,7 +61,7 @@ def command(
     timeout: float,
     as_json: bool,
 ) -> None:
-    r"""Ask DEVICE for OPERATION and print its answer. Exit code 1 where the answer is not ok.
+    r"""Send OPERATION to DEVICE and print its answer. Exit code 1 if the answer is not ok.
 
     Operations: ping, stats, snapshot camera=NAME, camera camera=NAME enabled=true|false, enroll subject=NAME
     --image FILE, forget subject=NAME, reload, restart. All but ping and stats are signed.
@@ -73,13 +77,13 @@ def command(
 
     settings = output.settings(ctx)
     if not settings.mqtt.host:
-        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+        raise SettingsError("no broker is configured", "set mqtt.host")
     given = _arguments(arguments)
     if image:
         given["image"] = base64.b64encode(image.read_bytes()).decode()
     chosen = key_file or settings.hub.key
     if chosen is None and operation not in UNSIGNED:
-        raise SettingsError(f"{operation} must be signed, and no key is set", "give --key, or set hub.key")
+        raise SettingsError(f"{operation} must be signed, but no key is configured", "use --key, or set hub.key")
     private = read_key(chosen) if chosen and operation not in UNSIGNED else None
     answer = ask(settings.mqtt, device, operation, given, private=private, timeout=timeout)
     if save and "jpeg" in answer.data:
@@ -89,11 +93,11 @@ def command(
     elif answer.code == "ok":
         click.echo(output.json_text(answer.data, indent=2) if answer.data else "ok")
     if answer.code != "ok":
-        raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
+        raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "check its log")
 
 
 def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
-    """``enabled=true`` becomes True; anything that is no JSON is text."""
+    """Parse NAME=VALUE; ``true`` and ``false`` become booleans, other values stay text. Raises InputError."""
     found: dict[str, Any] = {}
     for one in given:
         name, sign, value = one.partition("=")

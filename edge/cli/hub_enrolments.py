@@ -1,4 +1,4 @@
-"""``edge hub enrolments``: what devices enrolled, fetched, looked at, and given to the fleet or to nobody."""
+"""``edge hub enrolments``: pull, list, accept and drop enrollments of devices."""
 
 from __future__ import annotations
 
@@ -22,26 +22,33 @@ if TYPE_CHECKING:
     from edge.hub.publishing.enrollments import JudgedFace, PendingFace
 
 key_option = click.option(
-    "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="hub.key of the settings when not given."
+    "--key",
+    "key_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Private key of the hub; default: hub.key.",
 )
-label_option = click.option("--label", default="face", show_default=True, help="The label that the collection names.")
-into_option = click.option("--into", default="", metavar="COLLECTION", help="The fleet's collection; of the same name.")
-device_option = click.option("--device", default="", help="Those of one device alone.")
-subject_option = click.option("--subject", default="", help="Those of one subject alone.")
+label_option = click.option(
+    "--label", default="face", show_default=True, help="The label that the collection identifies."
+)
+into_option = click.option(
+    "--into", default="", metavar="COLLECTION", help="Collection of the fleet; default: the same name."
+)
+device_option = click.option("--device", default="", help="Only faces of this device.")
+subject_option = click.option("--subject", default="", help="Only faces of this subject.")
 numbers_argument = click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
-all_option = click.option("--all", "everything", is_flag=True, help="All that waits.")
+all_option = click.option("--all", "everything", is_flag=True, help="All pending faces.")
 
 
 @click.group(cls=SuggestingGroup)
 def enrolments() -> None:
-    r"""What devices enrolled: fetch it, look at it, and give it to the fleet or to nobody.
+    r"""Enrollments of devices: pull them, list them, accept them for the fleet or drop them.
 
-    A device gives it only where its owner has set commands.enrolments_key: names, embeddings and FaceIds, sealed for
-    whoever holds the hub's key, and never a picture.
+    A device shares them only if its owner has set commands.enrolments_key: names, embeddings and FaceIds, encrypted
+    for the hub's key; never images.
 
     \b
     Example:
-      edge hub enrolments key porch          once; the line goes into porch's settings
+      edge hub enrolments key porch          once; add the line to the settings of porch
       edge hub enrolments pull porch
       edge hub enrolments list
       edge hub enrolments accept --subject alice
@@ -54,7 +61,7 @@ def enrolments() -> None:
 @output.json_option
 @click.pass_context
 def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -> None:
-    r"""Print what DEVICE needs so that the hub may fetch what is enrolled there. It is a secret of that device's own.
+    r"""Print the secret key with which DEVICE shares its enrollments with the hub.
 
     \b
     Example:
@@ -72,9 +79,11 @@ def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -
 
 @enrolments.command("pull")
 @click.argument("devices", nargs=-1, required=True, metavar="DEVICE...")
-@click.option("--collection", default="", help="As it is named there; that of its faces when not given.")
-@click.option("--again", is_flag=True, help="From the first face on. What was decided stays decided.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds for an answer.")
+@click.option("--collection", default="", help="Name on the device; default: its collection of faces.")
+@click.option("--again", is_flag=True, help="Restart at the first face; earlier decisions stay.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Timeout of an answer in seconds."
+)
 @repository_option
 @key_option
 @output.json_option
@@ -83,7 +92,7 @@ def pull(
     ctx: click.Context, devices: tuple[str, ...], collection: str, again: bool, timeout: float,
     repository: Path | None, key_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    r"""Fetch what DEVICEs enrolled since the last time. It waits here until it is accepted or dropped.
+    r"""Pull the faces enrolled on DEVICEs since the last pull. They are pending until accepted or dropped.
 
     \b
     Example:
@@ -95,19 +104,19 @@ def pull(
 
     publisher = publisher_of(ctx, repository).opened()
     if not publisher.settings.mqtt.host:
-        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+        raise SettingsError("no broker is configured", "set mqtt.host")
     private = read_key(_key_file(publisher.settings, key_file))
-    told = []
-    with closing(PendingEnrollments(publisher.private)) as waiting, output.bar("asking", len(devices)) as progress:
+    pulled = []
+    with closing(PendingEnrollments(publisher.private)) as waiting, output.bar("pulling", len(devices)) as progress:
         for device in devices:
             if again:
                 waiting.begin_anew(device, collection)
-            told.append(pulling(publisher.settings.mqtt, device, private, waiting, collection, timeout))
+            pulled.append(pulling(publisher.settings.mqtt, device, private, waiting, collection, timeout))
             progress.advance()
     if as_json:
-        output.print_json([asdict(one) for one in told])
+        output.print_json([asdict(one) for one in pulled])
         return
-    for one in told:
+    for one in pulled:
         output.say(f"{one.device}: {one.came} faces of {one.collection or 'nothing'} came, {one.new} are new")
 
 
@@ -122,7 +131,7 @@ def pull(
 def list_(
     ctx: click.Context, label: str, into: str, device: str, subject: str, repository: Path | None, as_json: bool
 ) -> None:
-    r"""What waits, and what speaks against it. Exit code 3 where nothing waits.
+    r"""Pending faces, and why the consistency check would reject them. Exit code 3: none is pending.
 
     \b
     Example:
@@ -140,7 +149,7 @@ def list_(
         columns = ["number", "device", "collection", "subject", "face_id", "quality", "enrolled", "against"]
         output.print_table(columns, [tuple(row[name] for name in columns) for row in rows])
     if not rows:
-        output.nothing(ctx, "no such face waits")
+        output.nothing(ctx, "no such face is pending")
 
 
 @enrolments.command("accept")
@@ -150,7 +159,7 @@ def list_(
 @into_option
 @device_option
 @subject_option
-@click.option("--force", is_flag=True, help="Also where the gate is against it.")
+@click.option("--force", is_flag=True, help="Also faces that fail the consistency check.")
 @repository_option
 @output.json_option
 @click.pass_context
@@ -158,9 +167,9 @@ def accept(
     ctx: click.Context, numbers: tuple[int, ...], everything: bool, label: str, into: str, device: str, subject: str,
     force: bool, repository: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    r"""Take faces into the fleet's collection; the next release brings them to every device.
+    r"""Add faces to the fleet's collection; the next release ships them to every device.
 
-    Left waiting is what looks more like somebody else than like its own subject, or would draw others to its name.
+    A face that is more similar to another subject than to its own, or would cause false matches, stays pending.
 
     \b
     Example:
@@ -178,12 +187,12 @@ def accept(
     if as_json:
         output.print_json({"accepted": len(chosen) - len(left), "left": [_row(one) for one in left]})
     else:
-        output.say(f"{len(chosen) - len(left)} faces accepted; edge hub publish brings them to the fleet")
+        output.say(f"{len(chosen) - len(left)} faces accepted; ship them to the fleet with edge hub publish")
     if left and not as_json:
         first = left[0]
         raise ConflictError(
-            f"{len(left)} faces still wait: number {first.one.number} ({first.one.face.subject}): {first.harm}",
-            "look with edge hub enrolments list; drop it, or accept it anyway with --force",
+            f"{len(left)} faces are still pending: number {first.one.number} ({first.one.face.subject}): {first.harm}",
+            "check edge hub enrolments list; drop it, or accept it anyway with --force",
         )
     if not chosen:
         ctx.exit(NOTHING_FOUND)
@@ -201,7 +210,7 @@ def drop(
     ctx: click.Context, numbers: tuple[int, ...], everything: bool, device: str, subject: str,
     repository: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    r"""Give faces to nobody: names and embeddings go, and they are not fetched again.
+    r"""Drop pending faces: names and embeddings are deleted, and the faces are not pulled again.
 
     \b
     Example:
@@ -225,13 +234,13 @@ def drop(
 def _key_file(settings: Settings, given: Path | None) -> Path:
     chosen = given or settings.hub.key
     if chosen is None:
-        raise SettingsError("this needs the hub's key, and none is set", "give --key, or set hub.key")
+        raise SettingsError("the hub's key is required, but none is configured", "use --key, or set hub.key")
     return chosen
 
 
 def _some(numbers: tuple[int, ...], everything: bool, device: str, subject: str) -> None:
     if not (numbers or everything or device or subject):
-        raise click.UsageError("which ones? name numbers, --device, --subject or --all")
+        raise click.UsageError("no faces selected: give numbers, --device, --subject or --all")
 
 
 def _chosen(waiting: list[PendingFace], numbers: tuple[int, ...], device: str, subject: str) -> list[PendingFace]:

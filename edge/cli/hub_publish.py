@@ -1,4 +1,4 @@
-"""``edge hub init/add/forget/publish``: what the next release holds."""
+"""``edge hub init/add/forget/publish``: contents of the next release."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-repository_option = click.option(
-    "--repository", type=FOLDER, help="Folder of the releases; hub.repository of the configuration when not given."
-)
+repository_option = click.option("--repository", type=FOLDER, help="Folder of the releases; default: hub.repository.")
 keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline keys (root.pem, targets.pem).")
 
 
 def publisher_of(ctx: click.Context, repository: Path | None, keys: Path | None = None) -> ReleasePublisher:
-    """The publisher of the hub that the command line or the configuration names."""
+    """The publisher for ``repository``, else ``hub.repository``, else ``hub`` in the state folder. Raises EdgeError."""
     from edge.core import plugins as extras
     from edge.core.settings import loader as config
     from edge.hub.publishing.publisher import ReleasePublisher
@@ -40,9 +38,9 @@ def publisher_of(ctx: click.Context, repository: Path | None, keys: Path | None 
 @output.json_option
 @click.pass_context
 def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json: bool) -> None:
-    r"""Make the keys and an empty signed repository.
+    r"""Create signing keys and an empty signed repository.
 
-    Put the offline keys into a drawer (a stick, two of them) and the printed root.json onto every device.
+    Store the offline keys on removable media (two copies), and copy the printed root.json to every device.
 
     \b
     Example:
@@ -53,15 +51,15 @@ def init(ctx: click.Context, repository: Path | None, keys: Path | None, as_json
     if as_json:
         output.print_json({"serve": str(publisher.repository.public), "root": str(root)})
         return
-    click.echo(f"serve {publisher.repository.public} by any web server, its address is the devices' sync.url")
-    click.echo(f"bring {root} to every device, its path there is sync.root")
+    click.echo(f"serve {publisher.repository.public} with any web server; its address is the devices' sync.url")
+    click.echo(f"copy {root} to every device; its path there is sync.root")
     click.echo("give every device its key to sealed collections: edge hub sealing key DEVICE")
-    click.echo(f"take {publisher.repository.keys.offline} offline: without it nobody can sign a release")
+    click.echo(f"take {publisher.repository.keys.offline} offline: it is required to sign releases")
 
 
 @click.group(cls=SuggestingGroup)
 def add() -> None:
-    r"""Put a model, a collection, custom labels, or a probe into the next release.
+    r"""Add a model, a collection, custom labels, or a probe to the next release.
 
     \b
     Example:
@@ -74,12 +72,12 @@ def add() -> None:
 
 @add.command("model")
 @click.argument("name")
-@click.option("--replaces", default="", help="The model that devices' settings name, whose place it takes.")
+@click.option("--replaces", default="", help="Model in the devices' settings that it replaces.")
 @repository_option
 @output.json_option
 @click.pass_context
 def add_model(ctx: click.Context, name: str, replaces: str, repository: Path | None, as_json: bool) -> None:
-    r"""Ship a model of this machine with the next release.
+    r"""Ship a local model with the next release.
 
     \b
     Example:
@@ -93,15 +91,15 @@ def add_model(ctx: click.Context, name: str, replaces: str, repository: Path | N
 @add.command("collection")
 @click.argument("name")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--subject", help="All pictures are of this subject; else one subfolder per person.")
-@click.option("--label", default="face", show_default=True, help="The label that the collection names.")
+@click.option("--subject", help="Subject of all pictures; default: one subfolder per person.")
+@click.option("--label", default="face", show_default=True, help="The label that the collection identifies.")
 @repository_option
 @output.json_option
 @click.pass_context
 def add_collection(
     ctx: click.Context, name: str, path: Path, subject: str | None, label: str, repository: Path | None, as_json: bool
 ) -> None:
-    r"""Embed pictures, one subfolder per person, or take in a collection that a device exported.
+    r"""Enroll pictures, one subfolder per person, or import a collection that a device exported.
 
     \b
     Example:
@@ -111,7 +109,7 @@ def add_collection(
     publisher = publisher_of(ctx, repository).opened()
     if path.is_file() and subject is None:
         taken, count = publisher.take_in(path, label)
-        _say({"collection": taken, "added": count}, "{collection}: {added} faces more", as_json)
+        _say({"collection": taken, "added": count}, "{collection}: {added} faces added", as_json)
         return
     added = skipped = 0
     with output.bar("embedding", None) as progress:
@@ -122,19 +120,19 @@ def add_collection(
                 skipped += 1
                 click.echo(f"skipped ({outcome.reason})  {outcome.message}", err=True)
     told = {"collection": name, "added": added, "skipped": skipped}
-    _say(told, "{collection}: {added} faces more, {skipped} pictures skipped", as_json)
+    _say(told, "{collection}: {added} faces added, {skipped} pictures skipped", as_json)
 
 
 @add.command("probe")
 @click.argument("picture", type=click.Path(path_type=Path))
-@click.option("--label", default="face", show_default=True, help="What it shows.")
+@click.option("--label", default="face", show_default=True, help="Label of the objects in it.")
 @repository_option
 @output.json_option
 @click.pass_context
 def add_probe(ctx: click.Context, picture: Path, label: str, repository: Path | None, as_json: bool) -> None:
-    r"""Ship a picture in which every device must find and embed what is found in it here.
+    r"""Ship a golden probe: every device must reproduce the detections and embeddings of this picture.
 
-    The picture goes to every device: choose one that may.
+    The picture is copied to every device: choose one without privacy concerns.
 
     \b
     Example:
@@ -147,14 +145,16 @@ def add_probe(ctx: click.Context, picture: Path, label: str, repository: Path | 
 
 @add.command("labels")
 @click.argument("name")
-@click.option("--probe", type=click.Path(path_type=Path), help="A picture in which every device must find its labels.")
+@click.option(
+    "--probe", type=click.Path(path_type=Path), help="A picture in which every device must detect the labels."
+)
 @repository_option
 @output.json_option
 @click.pass_context
 def add_labels(ctx: click.Context, name: str, probe: Path | None, repository: Path | None, as_json: bool) -> None:
-    r"""Ship a version of custom labels of this machine (NAME, or NAME/NUMBER) with its backbone.
+    r"""Ship a version of local custom labels (NAME, or NAME/NUMBER) with its backbone.
 
-    Cameras whose custom_labels name it tell it as soon as the release is there. A probe goes to every device.
+    Cameras with it in custom_labels use it once the release is active. The probe is copied to every device.
 
     \b
     Example:
@@ -192,7 +192,7 @@ def add_taxonomy(ctx: click.Context, file: Path, repository: Path | None, as_jso
 @output.json_option
 @click.pass_context
 def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: bool) -> None:
-    r"""Remove a subject from every collection; the next release makes every device forget it. Exit code 3: not known.
+    r"""Erase a subject from every collection, and with the next release on every device. Exit code 3: unknown.
 
     \b
     Example:
@@ -202,15 +202,15 @@ def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: b
     if as_json:
         output.print_json(gone)
     for name, faces in [] if as_json else gone.items():
-        click.echo(f"{name}: {faces} faces gone here; publish and roll out to make the devices follow")
+        click.echo(f"{name}: {faces} faces erased at the hub; publish and roll out to erase them on the devices")
     if not gone:
         ctx.exit(3)
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show what devices would fetch; sign nothing.")
-@click.option("--compact-days", type=click.FloatRange(0), help="Rewrite segments whose forgotten faces are older. [7]")
-@click.option("--minimum", default="", metavar="VERSION", help="The oldest edge that can use it.")
+@click.option("--dry-run", is_flag=True, help="Show what devices would download; sign nothing.")
+@click.option("--compact-days", type=click.FloatRange(0), help="Rewrite segments with faces erased longer ago. [7]")
+@click.option("--minimum", default="", metavar="VERSION", help="Minimum version of edge on the devices.")
 @repository_option
 @keys_option
 @output.json_option
@@ -224,7 +224,7 @@ def publish(
     keys: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Sign what was added as a release. It runs nowhere before it is rolled out.
+    r"""Sign the draft as a release. Devices run it only after a rollout.
 
     \b
     Example:
@@ -246,13 +246,13 @@ def publish(
 
 
 def _tell_sealing(publisher: ReleasePublisher, done: PublishedRelease) -> None:
-    """A word on stderr where names can be read by others, or by no device."""
+    """Warn on stderr if names are published in plain text, or no device has a key."""
     from edge.hub.publishing.seal_release import is_readable
 
     if is_readable(done.release):
-        click.echo("names and embeddings are readable for whoever reaches sync.url: edge hub sealing on", err=True)
+        click.echo("names and embeddings are public at sync.url: edge hub sealing on", err=True)
     elif done.release.sealing and not publisher.fleet_keys.read().devices:
-        click.echo("no device has a key to this release yet: edge hub sealing key DEVICE", err=True)
+        click.echo("no device has a key for this release yet: edge hub sealing key DEVICE", err=True)
 
 
 def _told(done: PublishedRelease) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``edge hub rollout/rotate/refresh``: who gets a release, and the keys."""
+"""``edge hub rollout/rotate/refresh``: rollout of releases, and signing keys."""
 
 from __future__ import annotations
 
@@ -34,19 +34,21 @@ class _RolloutOptions:
 @click.argument("release", required=False)
 @click.option("--group", default="all", show_default=True, help="Group of devices (their sync.group).")
 @click.option("--percent", type=click.FloatRange(0, 100), default=100.0, show_default=True, help="Share of the group.")
-@click.option("--canary", "canaries", multiple=True, help="A device that takes it first.")
-@click.option("--device", "devices", multiple=True, help="A device of the group; those that the hub heard of if none.")
-@click.option("--pin", "pins", multiple=True, metavar="DEVICE=RELEASE", help="Keep a device on a release; none: free.")
-@click.option("--hold/--no-hold", default=None, help="Nobody changes anything, or goes on.")
-@click.option("--advance", is_flag=True, help="Grow to the next step or stop, by what the devices report.")
-@click.option("--hint", is_flag=True, help="Tell the devices over MQTT to look now.")
+@click.option("--canary", "canaries", multiple=True, help="A device that gets it first.")
+@click.option("--device", "devices", multiple=True, help="A device of the group; default: all known to the hub.")
+@click.option(
+    "--pin", "pins", multiple=True, metavar="DEVICE=RELEASE", help="Keep a device on a release; empty: unpin it."
+)
+@click.option("--hold/--no-hold", default=None, help="Pause or resume the rollout.")
+@click.option("--advance", is_flag=True, help="Go to the next step or stop, by the reports of the devices.")
+@click.option("--hint", is_flag=True, help="Notify the devices over MQTT to check now.")
 @repository_option
 @output.json_option
 @click.pass_context
 def rollout(
     ctx: click.Context, /, advance: bool, hint: bool, repository: Path | None, as_json: bool, **wish: object
 ) -> None:
-    r"""Say which devices run which release; without anything, show it.
+    r"""Choose which devices run which release; without arguments, show it.
 
     \b
     Example:
@@ -87,7 +89,7 @@ def _changed(now: Deployment | None, wish: _RolloutOptions, known: list[str]) ->
         changed = rollouts.start(wish.group, wish.release, base, known, wish.percent, wish.canaries)
         changed = replace(changed, pins=now.pins if now else {}, number=now.number if now else 1)
     elif now is None:
-        raise click.UsageError(f"nothing is deployed to {wish.group!r}: name a release")
+        raise click.UsageError(f"nothing is deployed to {wish.group!r}: give a RELEASE")
     else:
         changed = now
     pins = dict(changed.pins)
@@ -116,7 +118,7 @@ def _tell(changed: Deployment, verdict: RolloutVerdict | None, as_json: bool) ->
 
 
 def _words(ctx: click.Context, group: str) -> dict[str, Word]:
-    """What each device of the group said last, from the hub's database."""
+    """Last reported update state of each device of the group, from the hub's database."""
     from edge.core.settings import loader as config
     from edge.hub import databases
     from edge.hub.publishing.rollout import Word
@@ -127,10 +129,10 @@ def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     EventStore(database).prepare()
     with database.transaction(reading=True) as transaction:
         rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")
-    said = {device: json.loads(body) for device, body in rows}
+    reported = {device: json.loads(body) for device, body in rows}
     return {
         device: Word(one.get("release", ""), one.get("phase", ""), one.get("desired", ""), one.get("error", ""))
-        for device, one in sorted(said.items())
+        for device, one in sorted(reported.items())
         if (one.get("group") or "all") == group
     }
 
@@ -148,10 +150,10 @@ def _hint(ctx: click.Context, devices: list[str], deployment: Deployment) -> Non
 @output.json_option
 @click.pass_context
 def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | None, as_json: bool) -> None:
-    r"""Give a role a new key: it is old, lost or stolen. Devices follow by themselves.
+    r"""Replace the signing key of a role that is old, lost or stolen. Devices follow automatically.
 
-    Signed by the root key (deploy: by the targets key), so a lost root key is the one that cannot be replaced:
-    then every device needs a new root.json by hand.
+    The change is signed with the root key (deploy: with the targets key). A lost root key cannot be replaced:
+    every device then needs a new root.json, copied manually.
 
     \b
     Example:
@@ -172,10 +174,10 @@ def rotate(ctx: click.Context, role: str, repository: Path | None, keys: Path | 
 @output.json_option
 @click.pass_context
 def refresh(ctx: click.Context, repository: Path | None, keys: Path | None, as_json: bool) -> None:
-    r"""Sign the online metadata again before it expires: once a day, from a timer.
+    r"""Renew the online metadata before it expires: once a day, from a timer.
 
-    With the offline keys, root and targets are renewed as well where they expire soon. Exit code 1 from 60 days
-    before a signature expires that could not be renewed.
+    With the offline keys, root and targets are renewed as well if they expire soon. Exit code 1: a signature that
+    could not be renewed expires within 60 days.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``edge hub sealing``: who can read what is published."""
+"""``edge hub sealing``: encryption of published collections."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from edge.core.settings.base import DEVICE_NAME
 
 @click.group(cls=SuggestingGroup)
 def sealing() -> None:
-    r"""Collections are published sealed: only devices with a key can read names and embeddings.
+    r"""Published collections are sealed (encrypted): only devices with a key can read names and embeddings.
 
     \b
     Example:
-      edge hub sealing key porch          once per device; the line goes into porch's settings
+      edge hub sealing key porch          once per device; add the line to the settings of porch
       edge hub sealing list
-      edge hub sealing remove porch       it was stolen: then publish, and roll out
+      edge hub sealing remove porch       if it was stolen; then publish and roll out
     """
 
 
@@ -33,16 +33,14 @@ def sealing() -> None:
 @output.json_option
 @click.pass_context
 def key(ctx: click.Context, device: str, repository: Path | None, as_json: bool) -> None:
-    r"""Print the key with which DEVICE opens sealed releases; make it where there is none. It is a secret.
+    r"""Print the secret key with which DEVICE decrypts sealed releases; created if there is none.
 
     \b
     Example:
       edge hub sealing key porch
     """
     if not re.fullmatch(DEVICE_NAME, device):
-        raise InputError(
-            f"device: expected a device.name like front-porch, got {device[:64]!r}", "name it as it is set"
-        )
+        raise InputError(f"device: expected a device.name like front-porch, got {device[:64]!r}", "use its device.name")
     made = publisher_of(ctx, repository).opened().fleet_keys.device_key(device)
     if as_json:
         output.print_json({"device": device, "key": made})
@@ -56,7 +54,7 @@ def key(ctx: click.Context, device: str, repository: Path | None, as_json: bool)
 @output.json_option
 @click.pass_context
 def list_(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
-    r"""Whether the next release is sealed, with which key, and the devices that may open it.
+    r"""Whether the next release is sealed, with which key, and the devices that can decrypt it.
 
     \b
     Example:
@@ -82,7 +80,7 @@ def list_(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
 @output.json_option
 @click.pass_context
 def remove(ctx: click.Context, device: str, repository: Path | None, as_json: bool) -> None:
-    r"""Leave DEVICE out of the next releases, which get a new key. What it could read before it may have kept.
+    r"""Revoke the key of DEVICE: later releases get a new key. DEVICE may have copies of earlier releases.
 
     \b
     Example:
@@ -92,7 +90,7 @@ def remove(ctx: click.Context, device: str, repository: Path | None, as_json: bo
     if as_json:
         output.print_json({"removed": device})
     else:
-        output.say(f"{device} gets no key any more; the next release is sealed with a new one: edge hub publish")
+        output.say(f"{device}: key revoked; the next release is sealed with a new key: edge hub publish")
 
 
 @sealing.command("rotate")
@@ -100,7 +98,7 @@ def remove(ctx: click.Context, device: str, repository: Path | None, as_json: bo
 @output.json_option
 @click.pass_context
 def rotate(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
-    r"""Seal the next release with a new key. Devices follow by themselves, and fetch no file again for it.
+    r"""Seal the next release with a new key. Devices follow automatically, without downloading files again.
 
     \b
     Example:
@@ -120,9 +118,9 @@ def rotate(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
 @output.json_option
 @click.pass_context
 def on(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
-    r"""Seal the next release; it is on in a repository that 'edge hub init' makes. Give every device its key first.
+    r"""Seal the next release; default in a repository of 'edge hub init'. Give every device its key first.
 
-    Releases that were published readable go with the next 'edge hub publish'; devices keep the one that they have.
+    The next 'edge hub publish' withdraws unsealed releases; devices keep the release that they have.
 
     \b
     Example:
@@ -136,7 +134,7 @@ def on(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
 @output.json_option
 @click.pass_context
 def off(ctx: click.Context, repository: Path | None, as_json: bool) -> None:
-    r"""Publish names and embeddings readable for whoever reaches the folder that is served.
+    r"""Publish names and embeddings in plain text, readable by anyone with access to sync.url.
 
     \b
     Example:
@@ -150,4 +148,4 @@ def _switch(ctx: click.Context, repository: Path | None, as_json: bool, *, enabl
     if as_json:
         output.print_json({"enabled": enabled})
     else:
-        output.say(f"the next release is {'sealed' if enabled else 'readable for whoever reaches sync.url'}")
+        output.say(f"the next release is {'sealed' if enabled else 'readable by anyone with access to sync.url'}")

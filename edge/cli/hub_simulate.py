@@ -1,4 +1,4 @@
-"""``edge hub simulate``: many devices from one process."""
+"""``edge hub simulate``: load test with simulated devices."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("devices", type=click.IntRange(1, 20_000))
 @click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), default=1.0, show_default=True,
-              help="Events a second of each device.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How long events are made.")
+              help="Events per second and device.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Duration of the load.")
 @click.option("--drain", type=click.FloatRange(0), default=30.0, show_default=True,
-              help="Seconds to wait for the last marks.")  # fmt: skip
-@click.option("--prefix", default="sim", show_default=True, help="Of the devices' names.")
+              help="Seconds to wait for the last acknowledgments.")  # fmt: skip
+@click.option("--prefix", default="sim", show_default=True, help="Prefix of the device names.")
 @output.json_option
 @click.pass_context
 def simulate(
     ctx: click.Context, devices: int, rate: float, seconds: float, drain: float, prefix: str, as_json: bool
 ) -> None:
-    r"""DEVICES devices with the traffic of real ones, to size a broker and an ingest. Run 'edge hub ingest' beside it.
+    r"""Simulate the traffic of DEVICES devices, to size a broker and an ingest. Also run 'edge hub ingest'.
 
-    Exit code 1 where events are without the hub's mark at the end.
+    Exit code 1 if events are not acknowledged by the hub at the end.
 
     \b
     Example:
@@ -39,7 +39,7 @@ def simulate(
 
     settings = output.settings(ctx)
     if not settings.mqtt.host:
-        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+        raise SettingsError("no broker is configured", "set mqtt.host")
     fleet = Fleet(settings.mqtt, devices, rate, prefix=prefix)
     with output.bar("simulating", seconds + devices / 50) as progress:
 
@@ -52,10 +52,10 @@ def simulate(
     else:
         click.echo(
             f"{figures.devices} devices, {figures.events} events in {figures.seconds:.0f} s, lost {figures.lost}, "
-            f"sent {figures.sent}; until the hub's mark: half within {figures.mark_p50:.3f} s, "
-            f"99 % within {figures.mark_p99:.3f} s, all within {figures.mark_max:.3f} s"
+            f"sent {figures.sent}; delay to the hub's mark: p50 {figures.mark_p50:.3f} s, "
+            f"p99 {figures.mark_p99:.3f} s, maximum {figures.mark_max:.3f} s"
         )
         if figures.drops:
-            click.echo(f"{figures.drops} links were lost; reconnects spread over {figures.reconnect_spread:.0f} s")
+            click.echo(f"{figures.drops} connections lost; reconnects spread over {figures.reconnect_spread:.0f} s")
     if figures.lost:
-        raise DeliveryError(f"{figures.lost} events have no mark of a hub", "look whether 'edge hub ingest' runs")
+        raise DeliveryError(f"{figures.lost} events were not acknowledged", "check that 'edge hub ingest' runs")

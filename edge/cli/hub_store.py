@@ -1,4 +1,4 @@
-"""``edge hub ingest``, ``status`` and ``events``: what the hub stores."""
+"""``edge hub ingest``, ``status`` and ``events``: the hub's event store."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from edge.hub.queries import DeviceState, Row
 
 SAY_SECONDS = 60.0
-"""between two lines that say how much was stored"""
+"""interval of the progress log"""
 
 
 @click.command()
-@click.option("--name", help="Tells several ingests apart; hub.name of the configuration when not given.")
-@click.option("--database", help="hub.database of the configuration when not given.")
+@click.option("--name", help="Unique name of this ingest; default: hub.name.")
+@click.option("--database", help="Database; default: hub.database.")
 @output.json_option
 @click.pass_context
 def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: bool) -> None:
-    r"""Store what devices report, and tell them how far, until interrupted.
+    r"""Store and acknowledge the events of devices, until interrupted.
 
-    Several may run at once, each with a name of its own: the broker shares the events out.
+    Several can run at once, each with a unique name: the broker distributes the events among them.
 
     \b
     Example:
@@ -50,7 +50,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     changes = {key: value for key, value in (("name", name), ("database", database)) if value is not None}
     chosen = type(settings.hub).model_validate(settings.hub.model_dump() | changes)
     if not settings.mqtt.host:
-        raise SettingsError("no broker is set", "set mqtt.host in the configuration")
+        raise SettingsError("no broker is configured", "set mqtt.host")
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
     store = EventStore(databases.connect(chosen.database.get_secret_value(), config.state_folder(settings)))
     one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
@@ -84,11 +84,11 @@ def _until_interrupted(one: Ingest) -> None:
 
 
 @click.command()
-@click.option("--database", help="hub.database of the configuration when not given.")
+@click.option("--database", help="Database; default: hub.database.")
 @output.json_option
 @click.pass_context
 def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
-    r"""The fleet: online, release, backlog, cameras, last event. Exit code 3 when no device is known.
+    r"""State of the fleet: online, release, backlog, cameras, last event. Exit code 3: no device is known.
 
     \b
     Example:
@@ -123,17 +123,19 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--device", default="", help="Of this device.")
-@click.option("--camera", default="", help="Of this camera.")
-@click.option("--subject", default="", help="Of this subject.")
-@click.option("--label", default="", help="Of this label.")
-@click.option("--type", "kind", type=click.Choice(["new", "update", "end"]), default=None, help="Of this type.")
-@click.option("--since", default="", help="Not before: 2h, 3d, 2026-11-22 or 2026-11-22T13:00.")
-@click.option("--until", default="", help="Before.")
-@click.option("--limit", type=click.IntRange(1), help="So many, the newest; 100 when printed, all when exported.")
-@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
-@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
-@click.option("--database", help="hub.database of the configuration when not given.")
+@click.option("--device", default="", help="Only events of this device.")
+@click.option("--camera", default="", help="Only events of this camera.")
+@click.option("--subject", default="", help="Only events of this subject.")
+@click.option("--label", default="", help="Only events of this label.")
+@click.option(
+    "--type", "kind", type=click.Choice(["new", "update", "end"]), default=None, help="Only events of this type."
+)
+@click.option("--since", default="", help="Start: 2h, 3d (ago), 2026-11-22 or 2026-11-22T13:00.")
+@click.option("--until", default="", help="End (exclusive).")
+@click.option("--limit", type=click.IntRange(1), help="Only the newest; default: 100 printed, all exported.")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Export to this file.")
+@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Export to this file.")
+@click.option("--database", help="Database; default: hub.database.")
 @output.json_option
 @click.pass_context
 def events(
@@ -151,7 +153,7 @@ def events(
     database: str | None,
     as_json: bool,
 ) -> None:
-    r"""Stored events, oldest first. Exit code 3 when there is none.
+    r"""Stored events, oldest first. Exit code 3: none found.
 
     \b
     Example:
@@ -168,7 +170,7 @@ def events(
         try:
             count = write(target, reading.events(opened, wanted, limit))
         except OSError as error:
-            raise InputError(f"{target}: {error.strerror}", "choose a file that can be written") from error
+            raise InputError(f"{target}: {error.strerror}", "choose a writable file") from error
         click.echo(f"wrote {count} events to {target}", err=True)
     else:
         count = _print(list(reading.events(opened, wanted, limit or 100, latest=True))[::-1], as_json)
@@ -201,7 +203,7 @@ def _print(rows: list[Row], as_json: bool) -> int:
 
 
 def _warn_of_expiry(ctx: click.Context) -> None:
-    """Signatures of this hub's release repository that expire soon, on stderr."""
+    """Warn on stderr of signatures of the release repository that expire soon."""
     from edge.cli.hub_publish import publisher_of
     from edge.releases.expiry import expiring
 
@@ -214,7 +216,7 @@ def _warn_of_expiry(ctx: click.Context) -> None:
 
 
 def _update(device: DeviceState) -> str:
-    """Where an update is, and why one failed."""
+    """Phase and error of an update, for the table."""
     if device.phase in ("", "idle", "committed"):
         return "-"
     reason = f": {device.problem}" if device.problem else ""

@@ -1,1 +1,1 @@
-"""The fleet's side: events are stored, devices are told how far, commands are signed and sent."""
+"""The hub of a fleet: stores events, acknowledges them, signs and sends commands, publishes releases."""

@@ -1,4 +1,4 @@
-"""Sends one command to a device and waits for its answer."""
+"""Client of the remote commands: sends one command to a device and waits for the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def make_key(path: Path) -> str:
-    """A new private key in ``path``; returns the public half for ``commands.keys``. Raises ConflictError."""
+    """Write a new private key to ``path``. Returns the public key for ``commands.keys``. Raises ConflictError."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if path.exists():
@@ -43,7 +43,7 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     try:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_bytes().strip(), validate=True))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a key"
+        reason = error.strerror if isinstance(error, OSError) else "not a private key"
         raise InputError(f"key {path}: {reason}", "make one with 'edge hub key FILE'") from error
 
 
@@ -51,14 +51,17 @@ def ask(
     mqtt: MqttSettings, device: str, operation: str, arguments: dict[str, Any], *,
     private: Ed25519PrivateKey | None = None, timeout: float = 15.0,
 ) -> CommandAnswer:  # fmt: skip
-    """Ask ``device`` and wait for its answer. Raises DeliveryError where none comes in ``timeout`` seconds."""
+    """Send a command to ``device`` and wait for its answer.
+
+    ``private`` signs operations that need it. Raises DeliveryError where there is no answer within ``timeout`` seconds.
+    """
     topics = Topics(device)
     command = Command(arguments=arguments)
     if private is not None and operation not in UNSIGNED:
         command = sign(private, device, operation, arguments)
     command = replace(command, id=secrets.token_hex(8))
     correlation = secrets.token_bytes(16)
-    # a name of its own: under 3.1.1 the device answers on a topic that everybody who asks can read
+    # a client id of its own: with MQTT 3.1.1 the response topic is shared by all clients
     answers: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
     client = MqttClient(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
     where = topics.response(operation)
@@ -76,7 +79,7 @@ def ask(
 
 
 def hint(mqtt: MqttSettings, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:
-    """Leave devices the word that there is a release to look for; it has no authority. Raises DeliveryError."""
+    """Publish a retained hint that a new release is available; carries no authority. Raises DeliveryError."""
     client = MqttClient(mqtt, f"edge-hint-{secrets.token_hex(4)}", session_seconds=0)
     client.start()
     try:
@@ -105,7 +108,7 @@ def _answer(
         except queue.Empty:
             break
         except InputError:
-            continue  # somebody else's
+            continue  # not an answer to this client
         if message.correlation == correlation or (not message.correlation and answer.id in (identity, "")):
             return answer
-    raise DeliveryError(f"device {device} did not answer", "look with 'edge hub status' whether it is online")
+    raise DeliveryError(f"device {device} did not answer", "check with 'edge hub status' whether it is online")

@@ -16,44 +16,47 @@ log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 BUSY_SECONDS = 30
-"""that another ingest may hold an SQLite file"""
-FOR_EVER_BAD = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
-"""errors that the same values would meet again"""
+"""busy timeout of an SQLite file (s): how long to wait for another process's write lock"""
+PERMANENT_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""errors that a retry with the same values cannot resolve"""
 
 
 class Transaction(Protocol):
-    """Statements that happen together. ``?`` stands for a value."""
+    """Statements that are committed together. ``?`` is the placeholder of a value."""
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
-        """Rows of a query, none for anything else."""
+        """Run one statement. Returns the rows of a query, an empty list for any other statement."""
 
     def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
-        """Run ``statement`` for each of ``rows``; how many rows it changed."""
+        """Run ``statement`` for each of ``rows``. Returns the number of changed rows."""
 
 
 class HubDatabase(Protocol):
-    """Not for two threads at once.
+    """A database of the hub. Not thread-safe.
 
-    ``transaction`` raises TransientError where another try may help (it is away, full or locked), and InputError for
-    values that it will never take.
+    ``transaction`` raises TransientError where a retry may succeed (the database is unreachable, full or locked), and
+    InputError for values that the database rejects permanently.
     """
 
     name: str
-    """for people, without secrets"""
+    """path or address for messages, without credentials"""
     lock_rows: str
-    """what a query ends in to keep the rows it found for this transaction"""
+    """SQL suffix that locks the selected rows until the end of the transaction"""
 
     def transaction(self, *, reading: bool = False) -> Any:
-        """A context manager that gives a ``Transaction``, commits at its end, and rolls back on errors."""
+        """Context manager that yields a ``Transaction``; commits at its end, rolls back on errors."""
 
     def compact(self) -> None:
-        """Leave nothing of what was deleted in the files, as far as that is ours to say. Raises TransientError."""
+        """Remove deleted data from the files where the database allows it. Raises TransientError."""
 
     def close(self) -> None: ...
 
 
 def connect(url: str, folder: Path) -> HubDatabase:
-    """The database that ``hub.database`` names; not yet opened. Raises SettingsError."""
+    """The database at ``url`` (``hub.database``), not yet opened. Empty: ``hub.sqlite`` in ``folder``.
+
+    Raises SettingsError for an unsupported scheme or a missing driver.
+    """
     if url.startswith(("postgresql://", "postgres://")):
         return Postgres(url)
     if "://" in url and not url.startswith("file://"):
@@ -65,7 +68,7 @@ def connect(url: str, folder: Path) -> HubDatabase:
 
 
 class Sqlite:
-    """One file, in WAL with synchronous=FULL; several processes may use it."""
+    """One SQLite file in WAL mode with synchronous=FULL; several processes may use it."""
 
     lock_rows = ""
 
@@ -78,10 +81,10 @@ class Sqlite:
     def transaction(self, *, reading: bool = False) -> Iterator[Transaction]:
         try:
             db = self._opened()
-            # a reader that becomes a writer half-way would be refused; one that stays a reader disturbs nobody
+            # SQLite refuses to upgrade a stale read transaction, so writers take the write lock at the start
             with transaction(db, "BEGIN" if reading else "BEGIN IMMEDIATE"):
                 yield _SqliteTransaction(db)
-        except FOR_EVER_BAD as error:
+        except PERMANENT_ERRORS as error:
             raise InputError(f"{self.name}: {error}", "report this as a bug") from error
         except (sqlite3.Error, OSError) as error:
             self.close()
@@ -132,9 +135,9 @@ class Postgres:
         try:
             parts = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:
-            # the error may quote the whole address, password and all
+            # the error may quote the whole address, including the password
             raise SettingsError(
-                "hub.database: not an address of PostgreSQL", "write postgresql://user:password@host/database"
+                "hub.database: invalid PostgreSQL address", "write postgresql://user:password@host/database"
             ) from error
         self.name = f"postgresql://{parts.get('host', '')}/{parts.get('dbname', '')}"
         self._url, self._psycopg = url, psycopg
@@ -153,10 +156,10 @@ class Postgres:
             raise InputError(f"{self.name}: {error}", "report this as a bug") from error
         except (psycopg.Error, OSError) as error:
             self.close()
-            raise TransientError(f"{self.name}: {error}", "check that the server runs and can be reached") from error
+            raise TransientError(f"{self.name}: {error}", "check that the server runs and is reachable") from error
 
     def compact(self) -> None:
-        """Its server vacuums by itself."""
+        """Nothing to do: the server vacuums automatically."""
 
     def close(self) -> None:
         if self._db is not None:

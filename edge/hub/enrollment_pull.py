@@ -1,4 +1,4 @@
-"""Asks devices for what was enrolled there, page by page, and keeps it for the owner's word."""
+"""Pulls enrollments from devices, page by page, and stores them as pending until the owner decides."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
     from edge.mqtt.command_auth import CommandAnswer
 
 MOST_PAGES = 10_000
+"""per pull"""
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """What came of one device."""
+    """Result of a pull from one device."""
 
     device: str
     collection: str
-    """as it is named there; empty: nothing came"""
+    """its name on the device; empty: nothing was received"""
     came: int
-    """faces"""
+    """received faces"""
     new: int
-    """of them, those that had not come before"""
+    """received faces that were not pulled before"""
 
 
 def pull(
     mqtt: MqttSettings, device: str, private: Ed25519PrivateKey, waiting: PendingEnrollments,
     collection: str = "", timeout: float = 15.0,
 ) -> Pull:  # fmt: skip
-    """Bring what ``device`` enrolled since the last time. ``collection``: empty for that of its faces.
+    """Pull the faces that ``device`` has enrolled since the last pull. ``collection``: empty for its default one.
 
-    Raises DeliveryError where it does not answer or refuses, ConflictError where its owner does not share it,
-    TrustError where somebody else answers.
+    Raises DeliveryError where the device does not answer or rejects the command, ConflictError where it does not share
+    enrollments, TrustError where the answer is not authentic.
     """
     key = sealed.key_of(private, device)
     name, came, new = "", 0, 0
@@ -50,10 +51,10 @@ def pull(
         arguments = {"collection": collection, "after": wish.after, "challenge": wish.challenge}
         answer = ask(mqtt, device, OPERATION, arguments, private=private, timeout=timeout)
         if answer.code == "not_found" and wish.after:
-            waiting.begin_anew(device, collection)  # its state folder is another one by now
+            waiting.begin_anew(device, collection)  # its state folder was replaced since
             continue
-        page = read(_given(device, answer).data, key, wish)
-        _goes_on(device, wish, page)
+        page = read(_checked(device, answer).data, key, wish)
+        _check_progress(device, wish, page)
         name = page.collection
         came += len(page.entries)
         new += waiting.take(device, collection, page)
@@ -62,17 +63,17 @@ def pull(
     return Pull(device, name, came, new)
 
 
-def _given(device: str, answer: CommandAnswer) -> CommandAnswer:
+def _checked(device: str, answer: CommandAnswer) -> CommandAnswer:
     if answer.code == "ok":
         return answer
     if answer.data.get("reason") == REFUSED:
         raise ConflictError(
-            f"{device} does not give away what was enrolled there",
-            f"put the line of 'edge hub enrolments key {device}' into its settings, if its owner agrees",
+            f"{device} does not share its enrollments",
+            f"add the output of 'edge hub enrolments key {device}' to its settings, if its owner agrees",
         )
-    raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "read its log")
+    raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "check its log")
 
 
-def _goes_on(device: str, wish: EnrollmentRequest, page: EnrollmentPage) -> None:
+def _check_progress(device: str, wish: EnrollmentRequest, page: EnrollmentPage) -> None:
     if page.more and page.last == wish.after:
-        raise TrustError(f"{device} answers with the same page again and again", "look at the device")
+        raise TrustError(f"{device} returns the same page repeatedly", "check the device")

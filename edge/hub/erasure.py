@@ -1,7 +1,8 @@
-"""When a device forgets somebody, the hub does: events lose the name, or go; a published collection gets a tombstone.
+"""Erasure at the hub: applies erasure notices of devices to stored events and to published collections.
 
-A device tells a digest of each subject, never the name. What it may make the hub forget is the hub's to say: nothing,
-its own events, or the subject everywhere. A collection changes in the draft alone: its owner signs the release.
+A device publishes a digest of each erased subject, never the name. ``hub.forget`` limits the scope: off, the device's
+own events, or the whole fleet. ``hub.forgotten`` chooses between removing the name and deleting the event. Collections
+change only in the draft; the owner signs the release.
 """
 
 from __future__ import annotations
@@ -30,72 +31,78 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS forgotten (
 PLACES = """CREATE TABLE IF NOT EXISTS forgotten_places (
     device TEXT NOT NULL, digest TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
     PRIMARY KEY (device, digest))"""
-"""the device's latest event when it forgot: events up to it are from before, whatever the clocks say"""
+"""the device's latest event at the time of the erasure; orders events without relying on clocks"""
 PAGE = 500
-"""events changed in one transaction"""
+"""maximum events changed per transaction"""
 DELETE_UNREADABLE = "DELETE FROM unreadable WHERE device = ? AND epoch = ? AND seq = ?"
 EMPTY_UNREADABLE = "UPDATE unreadable SET body = ? WHERE device = ? AND epoch = ? AND seq = ?"
 PAST = """SELECT device, epoch, seq, body FROM unreadable WHERE (device, epoch, seq) > (?, ?, ?)
     ORDER BY device, epoch, seq LIMIT ?"""
 
 Published = Callable[[Callable[[str], bool]], object]
-"""forgets the subjects that a predicate names in what the hub publishes; raises EdgeError"""
+"""erases the subjects that match a predicate from the published collections; raises EdgeError"""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureTime:
-    """When a device forgot a subject."""
+    """When a device erased a subject."""
 
     time: float
     """seconds since the epoch"""
     epoch: int = 0
     seq: int = 0
-    """of its latest event then; 0: not known"""
+    """of the device's latest event at that time; 0: unknown"""
 
     def is_after(self, epoch: int, seq: int, moment: float, own: bool) -> bool:
-        """Whether an event was made before. ``own``: it is of the device that forgot, whose order needs no clock."""
+        """Whether the erasure is later than an event at ``moment`` (seconds since the epoch).
+
+        ``own``: the event is of the device that erased the subject, so that its seq is compared instead of its clock.
+        """
         if own and self.seq and epoch == self.epoch:
             return seq <= self.seq
         return moment <= self.time
 
 
 class FleetErasure:
-    """Of one ingest. One thread; every method raises TransientError or InputError, ``told`` also as ``published``."""
+    """Erasure of one ingest. Not thread-safe.
+
+    Every method raises TransientError or InputError; ``told`` also raises as ``published`` does.
+    """
 
     def __init__(self, hub: HubSettings, store: EventStore, published: Published | None = None) -> None:
         self._hub, self._store, self._published = hub, store, published
         self._known: dict[str, dict[str, ErasureTime]] | None = None
-        """device -> digest -> when"""
+        """device -> digest -> time of the erasure; None: not read yet"""
 
-    def told(self, device: str, said: ErasureNotices) -> None:
-        """A device has forgotten these. Repetition does nothing."""
+    def told(self, device: str, notices: ErasureNotices) -> None:
+        """Apply the erasure notices of ``device``. Idempotent."""
         if self._hub.forget == "off":
             return
         known = self._read().setdefault(device, {})
-        news = {
+        new = {
             one.digest: self._when(one)
-            for one in said.forgotten
+            for one in notices.forgotten
             if one.digest not in known or _is_newer(one, known[one.digest])
         }
-        if not news:
+        if not new:
             return
-        changed = self._forget(device, news) + self._forget_unreadable(device, news)
+        changed = self._forget(device, new) + self._forget_unreadable(device, new)
         if self._hub.forget == "fleet" and self._published is not None:
-            self._published(lambda subject: digest(device, subject) in news)
+            self._published(lambda subject: digest(device, subject) in new)
         with self._store.database.transaction() as transaction:
-            keys = [(device, one) for one in news]
+            keys = [(device, one) for one in new]
             for table in ("forgotten", "forgotten_places"):
                 transaction.many(f"DELETE FROM {table} WHERE device = ? AND digest = ?", keys)  # noqa: S608
-            rows = [(device, one, when.time) for one, when in news.items()]
+            rows = [(device, one, when.time) for one, when in new.items()]
             transaction.many("INSERT INTO forgotten VALUES (?, ?, ?)", rows)
-            places = [(device, one, when.epoch, when.seq) for one, when in news.items()]
+            places = [(device, one, when.epoch, when.seq) for one, when in new.items()]
             transaction.many("INSERT INTO forgotten_places VALUES (?, ?, ?, ?)", places)
         self._store.database.compact()
-        known |= news
-        log.info("hub: %s forgot %d subjects: %d events changed here", device, len(news), changed)
+        known |= new
+        log.info("hub: device %s erased %d subjects: %d events changed", device, len(new), changed)
 
     def cleansed(self, arrived: Sequence[Arrived]) -> list[Arrived]:
-        """What came late, from before its subject was forgotten, without the name."""
+        """``arrived``, anonymized where an event is older than the erasure of its subject."""
         if self._hub.forget == "off" or not self._read():
             return list(arrived)
         return [self._cleansed(one) for one in arrived]
@@ -117,7 +124,7 @@ class FleetErasure:
         return replace(one, event=replace(one.event, identity=identity), body=nameless(one.body))
 
     def _when(self, notice: ErasureNotice) -> ErasureTime:
-        """A device's clock that is ahead, or known to be wrong, counts as ours."""
+        """Use the hub's clock where the device's clock is ahead or not synchronized."""
         now = time.time()
         moment = now if notice.clock == "unsynced" else min(notice.time, now)
         return ErasureTime(max(moment, notice.time if not notice.seq else 0.0), notice.epoch, notice.seq)
@@ -136,7 +143,7 @@ class FleetErasure:
                 self._known.setdefault(device, {})[one] = ErasureTime(moment, epoch, seq)
         return self._known
 
-    def _forget(self, device: str, news: Mapping[str, ErasureTime]) -> int:
+    def _forget(self, device: str, new: Mapping[str, ErasureTime]) -> int:
         own = self._hub.forget != "fleet"
         where, values = ("device = ? AND ", (device,)) if own else ("", ())
         with self._store.database.transaction(reading=True) as transaction:
@@ -144,13 +151,13 @@ class FleetErasure:
             subjects = {one for (one,) in transaction.execute(query, values)}
         changed = 0
         for subject in subjects:
-            when = news.get(digest(device, subject))
+            when = new.get(digest(device, subject))
             if when is not None:
                 changed += self._forget_one(where, values, device, subject, when)
         return changed
 
-    def _forget_unreadable(self, device: str, news: Mapping[str, ErasureTime]) -> int:
-        """Events of which only the key can be read say who was seen anyway."""
+    def _forget_unreadable(self, device: str, new: Mapping[str, ErasureTime]) -> int:
+        """Erase subjects from events of which only the key is valid; returns how many were changed."""
         own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
         while True:
             with self._store.database.transaction() as transaction:
@@ -159,9 +166,9 @@ class FleetErasure:
                     key
                     for *key, body in found
                     if (not own or key[0] == device)
-                    and (who := _claimed(body))[0] is not None
-                    and (when := news.get(digest(device, who[0]))) is not None
-                    and (who[1] <= when.time or (key[0] == device and key[2] <= when.seq))
+                    and (claim := _claimed(body))[0] is not None
+                    and (when := new.get(digest(device, claim[0]))) is not None
+                    and (claim[1] <= when.time or (key[0] == device and key[2] <= when.seq))
                 ]
                 if self._hub.forgotten == "delete":
                     transaction.many(DELETE_UNREADABLE, keys)
@@ -195,14 +202,14 @@ class FleetErasure:
 
 
 def _is_newer(notice: ErasureNotice, known: ErasureTime) -> bool:
-    """Whether a device has forgotten the subject again: told by its events, or by its clock where it says no more."""
+    """Whether the device has erased the subject again, by its latest event, or by its clock where it sends no seq."""
     if notice.seq:
         return (notice.epoch, notice.seq) != (known.epoch, known.seq)
     return notice.time > known.time
 
 
 def publisher(chosen: Settings, state: Path) -> Published | None:
-    """What forgets subjects in the collections that this hub publishes; None where it publishes none."""
+    """Erases subjects from the collections that this hub publishes; None where it publishes none."""
     folder = expanded(chosen.hub.repository or state / "hub")
     if not (folder / "private").is_dir():
         return None
@@ -218,7 +225,7 @@ def publisher(chosen: Settings, state: Path) -> Published | None:
 
 
 def nameless(body: str) -> str:
-    """The JSON of an event without its identity; what cannot be read loses all that it says."""
+    """The JSON of an event without its identity; an invalid one is replaced entirely."""
     try:
         event: dict[str, Any] = json.loads(body)
         collection = event["identity"].get("collection")
@@ -229,7 +236,7 @@ def nameless(body: str) -> str:
 
 
 def _claimed(body: str) -> tuple[str | None, float]:
-    """The subject of an event of which only the key can be read, and its time; None: it names nobody."""
+    """Subject and time (seconds since the epoch) of an invalid event; (None, 0.0): it names no subject."""
     try:
         event: dict[str, Any] = json.loads(body)
         subject, moment = event["identity"]["subject"], event.get("time")
@@ -240,7 +247,7 @@ def _claimed(body: str) -> tuple[str | None, float]:
 
 
 def _nothing() -> str:
-    """In the place of an event that nothing is to be known of."""
+    """Body that replaces an erased event."""
     return json.dumps({"forgotten": round(time.time(), 3)})
 
 

@@ -1,7 +1,7 @@
-"""From the broker into the store: what arrives is stored, then acknowledged, then the device is told how far.
+"""Ingest: stores messages from the broker, acknowledges them, then publishes delivery marks to the devices.
 
-The broker keeps a message until it is stored (manual acknowledgement), and the device keeps its event until the mark
-has passed it, so neither may fail alone and lose anything. paho's thread only queues; one thread stores, in batches.
+The broker keeps a message until it is stored (manual acknowledgment), and the device keeps an event until the delivery
+mark has passed it, so no single failure loses events. paho's thread only queues; one thread stores, in batches.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ KINDS: dict[str, type[DeviceStatus | Info | Stats | Reported | ErasureNotices]] 
     "reported": Reported,
     "forgotten": ErasureNotices,
 }
-"""documents: the latest of each device is kept; who was forgotten is acted on"""
+"""kinds of documents: the latest of each device is stored, except erasure notices, which are carried out"""
 
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """The key of an event that cannot be read otherwise; such an event is stored as it came."""
+    """The key of an event that is otherwise invalid; such an event is stored as received."""
 
     device: Annotated[str, Field(pattern=DEVICE_NAME)]
     epoch: Annotated[StrictInt, Field(ge=1, lt=2**31)]
@@ -60,7 +60,10 @@ class EventKey:
 
 
 def event_of(address: Address, payload: bytes) -> Arrived:
-    """The event, or its key alone. Raises InputError for one that its topic does not vouch for."""
+    """Parse an event; only its key where the rest is invalid.
+
+    Raises InputError where the key is invalid, or where device or camera differ from those of the topic.
+    """
     event: WireEvent | None = None
     problem = ""
     try:
@@ -69,8 +72,11 @@ def event_of(address: Address, payload: bytes) -> Arrived:
     except InputError as error:
         problem, key = error.message, parse(EventKey, payload)
     if key.device != address.device or (event and event.camera != address.name):
-        # the broker's ACL vouches for the topic, nobody for what is written inside
-        raise InputError(f"the event says that it is of {key.device}", "look for a stolen or misconfigured device")
+        # the broker's ACL authenticates the topic, not the payload
+        raise InputError(
+            f"the payload names device {key.device}, expected that of the topic",
+            "check for a misconfigured or stolen device",
+        )
     text = payload.decode("utf-8", "replace")
     return Arrived(key.device, key.epoch, key.seq, key.after, text, event, problem)
 
@@ -78,41 +84,41 @@ def event_of(address: Address, payload: bytes) -> Arrived:
 log = logging.getLogger(__name__)
 
 CAMERAS = 50_000
-"""topics that are remembered as they were taken apart"""
+"""entries of the cache of parsed topics"""
 BATCH = 1000
-"""messages of one transaction, at most"""
+"""maximum messages per transaction"""
 GATHER = 0.02
-"""seconds that a message waits for others to share its transaction with"""
+"""seconds to wait for more messages before a batch is stored"""
 WAITING = 20_000
-"""messages that wait here before no more are read; a broker of MQTT 5 keeps to far fewer by itself"""
+"""queued messages above which reading from the socket pauses; MQTT 5 receive maximum limits it to far fewer"""
 IDLE = 0.5
-"""seconds that an empty ingest waits before it looks after its other work"""
+"""seconds to wait for a message before periodic work runs"""
 RETRY = (0.5, 30.0)
-"""seconds between two attempts at a database that refuses: at first, and at most"""
+"""backoff between two attempts to store a batch (s): initial, maximum"""
 GREETINGS = 50
-"""at once: a fleet must not send all it has in the same moment"""
+"""hub announcements per cycle, so that a fleet does not send its backlog all at once"""
 NOTHING = DeliveryMark(1, 0)
 FORGET_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
 class Counts:
-    """What an ingest has done since its start."""
+    """Counters of an ingest since its start."""
 
     received: int = 0
     """events, duplicates included"""
     stored: int = 0
     """events that were new"""
     refused: int = 0
-    """messages that were no event or document of their topic"""
+    """invalid messages, and messages that the database rejected"""
     retries: int = 0
-    """transactions that the database refused"""
+    """failed attempts to store a batch"""
     marks: int = 0
-    """answers to devices"""
+    """delivery marks published to devices"""
 
 
 class Ingest:
-    """Runs from ``start`` to ``stop``. Several may run at one broker and one database; each needs its own name."""
+    """Runs from ``start`` to ``stop``. Several can share a broker and a database; each needs its own ``hub.name``."""
 
     def __init__(
         self, mqtt: MqttSettings, hub: HubSettings, store: EventStore, published: Published | None = None
@@ -121,17 +127,17 @@ class Ingest:
         self._hub, self._store = hub, store
         self._forgetting = FleetErasure(hub, store, published)
         self._erasure_notices: dict[str, ErasureNotices] = {}
-        """of devices that have forgotten somebody"""
+        """device -> erasure notices to carry out"""
         self._queue: queue.SimpleQueue[Sequence[Delivered]] = queue.SimpleQueue()
         self._rest: deque[Delivered] = deque()
-        """messages that came beside those of the last batch"""
+        """messages taken from the queue that did not fit into the last batch"""
         self._taken = self._gathered = 0
-        """messages: each is written by one thread"""
+        """counts of messages; each has a single writer thread"""
         self._dirty: dict[Epoch, int] = {}
-        """marks that were not published yet"""
+        """marks that are not published yet"""
         self._sessions: dict[str, int] = {}
         self._greet: dict[str, None] = {}
-        """devices to be told that a hub is there"""
+        """devices that came online, to which the hub announces itself"""
         self._stopping = threading.Event()
         self._next_forget = time.monotonic()
         self.client = MqttClient(
@@ -148,12 +154,12 @@ class Ingest:
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
 
     def start(self) -> None:
-        """Begin. Neither raises nor waits: the broker and the database may both be away."""
+        """Start. Does not raise or block: broker and database may both be unreachable."""
         self._thread.start()
         self.client.start()
 
     def stop(self) -> None:
-        """Store what has arrived, and stop; what could not be stored stays with the broker and the devices."""
+        """Store the queued messages and stop. Messages that cannot be stored stay at the broker and the devices."""
         self._stopping.set()
         self._thread.join(10)
         self.client.stop()
@@ -176,7 +182,7 @@ class Ingest:
             self._forget()
 
     def _gather(self) -> list[Delivered]:
-        """What has arrived, a batch at most; waits a moment for it."""
+        """The next batch of queued messages; empty after IDLE seconds without one."""
         until = time.monotonic() + (GATHER if self._rest else IDLE)
         while len(self._rest) < BATCH:
             before = len(self._rest)
@@ -191,7 +197,7 @@ class Ingest:
         return batch
 
     def _keep(self, batch: Sequence[Delivered]) -> bool:
-        """Store ``batch`` however long it takes; False: told to stop before it was stored."""
+        """Store ``batch``, with retries until it succeeds. Returns False if stopped before."""
         arrived, documents = self._read(batch)
         self.counts.received += len(arrived)
         failures = 0
@@ -207,7 +213,7 @@ class Ingest:
                 if self._stopping.wait(min(RETRY[1], RETRY[0] * 2**failures)):
                     return False
         if failures:
-            log.info("ingest: the database takes events again, after %d attempts", failures)
+            log.info("ingest: database recovered after %d failed attempts", failures)
         self.client.acknowledge(batch)
         return True
 
@@ -216,10 +222,10 @@ class Ingest:
             stored = self._store.add(arrived, documents)
         except InputError as error:
             if len(arrived) + len(documents) <= 1:
-                log.error("ingest: a message cannot be stored and is dropped: %s", error)
+                log.error("ingest: invalid message dropped: %s", error)
                 self.counts.refused += 1
                 return
-            # one of them is refused: the others are stored one by one
+            # the database rejected the batch: store its messages one by one
             for event in arrived:
                 self._store_batch([event], [])
             for document in documents:
@@ -230,14 +236,14 @@ class Ingest:
 
     def _forget_with_devices(self) -> None:
         while self._erasure_notices:
-            device, said = next(iter(self._erasure_notices.items()))
+            device, notices = next(iter(self._erasure_notices.items()))
             try:
-                self._forgetting.told(device, said)
+                self._forgetting.told(device, notices)
             except TransientError:
                 raise
             except EdgeError as error:
-                # the device says it again at the next connect; events must not wait for it
-                log.error("ingest: what %s forgot cannot be forgotten here: %s", device, error)
+                # the device publishes its notices again at the next connect; events must not wait for it
+                log.error("ingest: erasure notice of %s failed: %s", device, error)
             del self._erasure_notices[device]
 
     def _read(self, batch: Sequence[Delivered]) -> tuple[list[Arrived], list[Document]]:
@@ -265,7 +271,7 @@ class Ingest:
             return None
         if isinstance(document, DeviceStatus):
             if not document.online and document.session < self._sessions.get(address.device, 0):
-                return None  # the will of a connection that has a successor
+                return None  # the will of an earlier connection
             self._sessions[address.device] = document.session
             if document.online:
                 self._greet[address.device] = None
@@ -274,14 +280,14 @@ class Ingest:
     def _publish_marks(self) -> None:
         for epoch, mark in list(self._dirty.items()):
             device, number = epoch
-            # QoS 0: a mark that is lost is said again when the device sends again
+            # QoS 0: a lost mark is published again when the device resends
             if not self.client.publish(Topics(device).ack, to_json(DeliveryMark(number, mark)), qos=0, retain=True):
                 return
             self.counts.marks += 1
             del self._dirty[epoch]
 
     def _publish_greetings(self) -> None:
-        """A device that has waited long for a hub tries ever more rarely; this mark, of nothing, ends its patience."""
+        """Publish an empty mark to devices that came online: it resets the backoff of a device that waits for a hub."""
         for device in list(self._greet)[:GREETINGS]:
             if not self.client.publish(Topics(device).ack, to_json(NOTHING), qos=0):
                 return
@@ -294,15 +300,15 @@ class Ingest:
         try:
             gone = self._store.forget_before(time.time() - self._hub.keep_days * 86400)
         except (TransientError, InputError) as error:
-            log.warning("ingest: old events could not be deleted: %s", error)
+            log.warning("ingest: cannot delete old events: %s", error)
             return
         if gone:
             log.info("ingest: deleted %d events older than %g days", gone, self._hub.keep_days)
 
 
 _address = lru_cache(CAMERAS)(topics.parse)
-"""the same few topics come again and again"""
+"""cached: a fleet publishes on few topics"""
 
 
 def _nobody(_message: Incoming) -> None:
-    """The sink has the message."""
+    """Handler of subscriptions whose messages go to the sink."""

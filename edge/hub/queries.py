@@ -1,4 +1,4 @@
-"""What people ask of the hub: the fleet at a glance, and events by when, where and who."""
+"""Queries of the hub: the state of the fleet, and events by time, device, camera, label and subject."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from edge.core.storage import files
 from edge.hub.databases import HubDatabase
 
 PAGE = 5000
-"""rows read at a time"""
+"""rows per query"""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which events; empty and None: all. Times are seconds since the epoch."""
+    """Filter of events; empty or None: no restriction. Times are seconds since the epoch, ``until`` is exclusive."""
 
     device: str = ""
     camera: str = ""
@@ -38,7 +38,7 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A stored event, flat."""
+    """A stored event, as one flat row. Times are seconds since the epoch, ``similarity`` is a cosine."""
 
     device: str
     epoch: int
@@ -58,34 +58,34 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """A device as the hub last heard of it."""
+    """A device as last reported to the hub."""
 
     device: str
     online: bool | None
-    """None: it never said"""
+    """None: never reported"""
     release: str
     version: str
     phase: str
-    """of an update: ``up/reported``"""
+    """update phase of ``up/reported``"""
     desired: str
     problem: str
-    """why an update failed"""
+    """error of the last update"""
     backlog: int | None
     """events in its outbox"""
     lost: int | None
-    """events that its outbox had to drop, ever"""
+    """total of events dropped by its outbox"""
     cameras: dict[str, str]
     """camera -> its status"""
     last_event: float | None
     """seconds since the epoch"""
     heard: float | None
-    """seconds since the epoch, of anything but events"""
+    """time of the last document, seconds since the epoch"""
 
 
 def events(
     database: HubDatabase, wanted: EventQuery, limit: int | None = None, *, latest: bool = False
 ) -> Iterator[Row]:
-    """The events that are wanted, oldest first; with ``latest`` the newest ``limit`` of them, newest first."""
+    """Events that match ``wanted``, oldest first; with ``latest`` newest first. ``limit``: at most so many."""
     after: tuple[object, ...] = ()
     while limit is None or limit > 0:
         page = min(PAGE, limit) if limit is not None else PAGE
@@ -103,15 +103,15 @@ def events(
 def page_query(
     wanted: EventQuery, after: Sequence[object], page: int, latest: bool = False
 ) -> tuple[str, list[object]]:
-    """The statement and its values for ``page`` events after the one of the key (time, device, epoch, seq).
+    """Statement and values for the next ``page`` events after the key ``after`` (time, device, epoch, seq).
 
-    An index gives them in their order, however large the table is.
+    Keyset pagination along an index, so the cost does not depend on the size of the table.
     """
     condition, values = _condition(wanted)
     columns = ", ".join(field.name for field in fields(Row))
     order, sign = ("DESC", "<") if latest else ("ASC", ">")
     past = f"AND (time, device, epoch, seq) {sign} (?, ?, ?, ?) " if after else ""
-    query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608 - names of ours alone
+    query = f"SELECT {columns} FROM events WHERE {condition} {past}"  # noqa: S608 - only constant names
     query += f"ORDER BY time {order}, device {order}, epoch {order}, seq {order} LIMIT ?"
     return query, [*values, *after, page]
 
@@ -123,7 +123,7 @@ def _condition(wanted: EventQuery) -> tuple[str, list[object]]:
             parts.append(f"{name} = ?")
             values.append(value)
     if wanted.subject:
-        forms = subjects.forms(wanted.subject)  # a device of an older version tells names as they came
+        forms = subjects.forms(wanted.subject)  # older devices report names that are not normalized
         parts.append(f"subject IN ({', '.join('?' * len(forms))})")
         values += forms
     for name, sign in (("since", ">="), ("until", "<")):
@@ -134,7 +134,7 @@ def _condition(wanted: EventQuery) -> tuple[str, list[object]]:
 
 
 def fleet(database: HubDatabase) -> list[DeviceState]:
-    """Every device that the hub has heard of, by name."""
+    """State of every device that has reported to the hub, sorted by name."""
     with database.transaction(reading=True) as transaction:
         documents = transaction.execute("SELECT device, kind, received, body FROM documents")
         last = dict(
@@ -151,12 +151,12 @@ def fleet(database: HubDatabase) -> list[DeviceState]:
     return [_state(device, found[device], last.get(device), heard.get(device)) for device in sorted(found)]
 
 
-def _state(device: str, said: dict[str, Any], last_event: float | None, heard: float | None) -> DeviceState:
-    info, stats, reported = (said.get(kind, {}) for kind in ("info", "stats", "reported"))
+def _state(device: str, documents: dict[str, Any], last_event: float | None, heard: float | None) -> DeviceState:
+    info, stats, reported = (documents.get(kind, {}) for kind in ("info", "stats", "reported"))
     outbox = stats.get("outbox", {})
     return DeviceState(
         device=device,
-        online=said["status"]["online"] if "status" in said else None,
+        online=documents["status"]["online"] if "status" in documents else None,
         release=reported.get("release") or info.get("release", ""),
         version=info.get("version", ""),
         phase=reported.get("phase", ""),
@@ -171,7 +171,10 @@ def _state(device: str, said: dict[str, Any], last_event: float | None, heard: f
 
 
 def moment(text: str, now: float | None = None) -> float:
-    """Seconds since the epoch of ``2h``, ``3d`` (ago), ``2026-11-22``, ``2026-11-22 13:00`` or a number of seconds."""
+    """Seconds since the epoch of ``2h``, ``3d`` (ago), ``2026-11-22``, ``2026-11-22 13:00`` or a number of seconds.
+
+    Raises InputError.
+    """
     now = time.time() if now is None else now
     if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
         return now - float(ago[1]) * UNITS[ago[2]]
@@ -181,12 +184,12 @@ def moment(text: str, now: float | None = None) -> float:
         return datetime.fromisoformat(text).timestamp()
     except ValueError as error:
         raise InputError(
-            f"time: expected 2h, 3d or 2026-11-22 13:00, got {text[:40]!r}", "write it like that"
+            f"time: expected 2h, 3d or 2026-11-22 13:00, got {text[:40]!r}", "use one of these forms"
         ) from error
 
 
 def write_csv(path: Path, rows: Iterator[Row]) -> int:
-    """All of ``rows``; how many there were. The file is whole or not there."""
+    """Write ``rows`` as CSV, atomically. Returns the number of rows."""
     count = 0
     with files.replacing(path, 0o644) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -201,12 +204,15 @@ def write_csv(path: Path, rows: Iterator[Row]) -> int:
 
 
 def _cell(value: object) -> object:
-    """A name from outside must not be a formula to the spreadsheet that opens the file."""
+    """Quote text that a spreadsheet would evaluate as a formula (CSV injection)."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def write_parquet(path: Path, rows: Iterator[Row]) -> int:
-    """All of ``rows``; how many there were. Raises SettingsError where pyarrow is not installed."""
+    """Write ``rows`` as Parquet, atomically. Returns the number of rows.
+
+    Raises SettingsError where pyarrow is not installed.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as parquet

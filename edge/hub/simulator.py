@@ -1,8 +1,8 @@
-"""Many devices from one process, one thread: to size a broker and an ingest, and to see whether anything is lost.
+"""Load test: simulates many devices in one thread, to size a broker and an ingest and to detect lost events.
 
-Each device behaves as the real one does towards the hub: events of tracks that come, stay and go; every event waits
-until the hub's mark has passed it, and is sent again when the mark does not move; a lost link is tried again after
-the same random pause.
+Each device follows the protocol of a real one: events of tracks that start, update and end; every event is kept until
+the hub's delivery mark has passed it and is resent while the mark does not advance; reconnects use the same random
+backoff.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from edge.mqtt.messages import DeliveryMark, DeviceStatus, Info, Stats, event_js
 from edge.mqtt.topics import Topics
 
 RESEND = 10.0
-"""seconds without progress of the mark until everything that waits is sent again"""
+"""seconds without progress of the mark until unacknowledged events are resent"""
 STATS_SECONDS = 30.0
 MISC_SECONDS = 2.0
-"""between two checks at keepalives"""
+"""interval of keepalive and resend checks"""
 RESENT_AT_ONCE = 200
 SUBJECTS = ("alice", "bob", "carol", "dave", "erin")
 
@@ -57,11 +57,11 @@ class _Track:
 
 
 class SimulatedDevice:
-    """One device."""
+    """One simulated device."""
 
     def __init__(self, fleet: Fleet, name: str) -> None:
         self.waiting: OrderedDict[int, _Waiting] = OrderedDict()
-        """seq -> event without a mark"""
+        """seq -> unacknowledged event"""
         self.connects = 0
         self.stopping = False
         self._fleet, self._random = fleet, fleet.random
@@ -88,7 +88,7 @@ class SimulatedDevice:
         self.client.on_socket_close = lambda _client, _data, sock: fleet.forget(sock)
 
     def connect(self) -> None:
-        """Try; again later where it does not work."""
+        """Connect; schedules a retry on failure."""
         if self.stopping:
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -154,11 +154,13 @@ class SimulatedDevice:
         self._fleet.later(self._random.expovariate(self._fleet.rate), self._make)
 
     def _event(self) -> Event:
-        """The next event of the tracks that come, stay and go."""
+        """Start, update or end a random track; returns its event."""
         draw = self._random
         if not self._tracks or (len(self._tracks) < 3 and draw.random() < 0.3):
-            who = draw.choice(SUBJECTS)
-            known = Identity(IdentityState.KNOWN, who, round(draw.uniform(0.5, 0.9), 4), 0.2, f"face-{who}", "staff")
+            subject = draw.choice(SUBJECTS)
+            known = Identity(
+                IdentityState.KNOWN, subject, round(draw.uniform(0.5, 0.9), 4), 0.2, f"face-{subject}", "staff"
+            )  # fmt: skip
             label = draw.choice(("face", "person"))
             identity = known if label == "face" and draw.random() < 0.6 else Identity()
             track = _Track(f"1-{next(self._numbers)}", draw.choice(("door", "yard")), label, identity, time.time())
@@ -201,7 +203,7 @@ class SimulatedDevice:
         self._fleet.later(STATS_SECONDS, self._say_stats)
 
     def _look_after(self) -> None:
-        """Keepalives, and events that wait too long for their mark."""
+        """Periodic keepalive, and resend of events whose mark is overdue."""
         if self.stopping:
             return
         if self.client.socket() is not None:
@@ -219,68 +221,69 @@ class SimulatedDevice:
 
 
 CONNECTS_AT_ONCE = 50
-"""of the first connects, a second"""
+"""initial connects per second"""
 
 
 @dataclass(slots=True)
 class Figures:
-    """What came of it."""
+    """Result of a simulation."""
 
     devices: int = 0
     seconds: float = 0.0
     events: int = 0
-    """made"""
+    """created"""
     sent: int = 0
-    """publishes of events, those that were sent again included"""
+    """publishes of events, resends included"""
     marked: int = 0
-    """events that the hub has, as it says"""
+    """events that the hub has acknowledged"""
     lost: int = 0
-    """events that still waited at the end"""
+    """events not acknowledged at the end"""
     drops: int = 0
-    """links that were lost"""
+    """lost connections"""
     reconnect_spread: float = 0.0
-    """seconds between the first and the last reconnect after the latest loss of all links"""
+    """seconds between the first and the last reconnect after the latest loss of all connections"""
     mark_p50: float = 0.0
-    """seconds from making an event to the hub's mark"""
+    """median delay from the creation of an event to the hub's mark (s)"""
     mark_p99: float = 0.0
     mark_max: float = 0.0
 
 
 class Fleet:
-    """``count`` devices at one broker."""
+    """``count`` simulated devices at one broker, in one thread."""
 
     def __init__(self, mqtt: MqttSettings, count: int, rate: float, *, prefix: str = "sim", seed: int = 0) -> None:
-        """``rate``: events a second of each device."""
+        """``rate``: events per second and device."""
         self.figures = Figures(devices=count)
         self.mqtt, self.rate = mqtt, rate
         self.random = random.Random(seed)  # noqa: S311
         self.delays: list[float] = []
-        """seconds from making an event to its mark"""
+        """seconds from the creation of each event to its mark"""
         self.reconnects: list[float] = []
+        """monotonic seconds"""
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self.making = True
-        """whether devices still make events"""
+        """whether devices still create events"""
         self._devices = [SimulatedDevice(self, f"{prefix}-{number:05d}") for number in range(count)]
 
     def run(self, seconds: float, drain: float = 30.0, tick: Callable[[Figures], None] | None = None) -> Figures:
-        """Make events for ``seconds``, then wait ``drain`` seconds at most for their marks.
+        """Create events for ``seconds``, then wait up to ``drain`` seconds for their marks.
 
-        Raises DeliveryError where not a single device gets a connection.
+        ``tick`` is called about once per second. Raises DeliveryError where no device can connect within 20 s.
         """
         _allow_files(4 * len(self._devices) + 200)
         began = time.monotonic()
         for number, device in enumerate(self._devices):
             self.later(number / CONNECTS_AT_ONCE, device.connect)
         end = began + len(self._devices) / CONNECTS_AT_ONCE + seconds
-        said = began
+        last_tick = began
         while (now := time.monotonic()) < end + (drain if self._waiting() else 0.0):
             if now >= end:
                 self.making = False
             self._step(now)
-            if tick and now - said >= 1.0:
-                said = now
+            if tick and now - last_tick >= 1.0:
+                last_tick = now
                 tick(self.figures)
             if now - began > 20 and not any(device.connects for device in self._devices):
                 raise DeliveryError("no device could connect", "check mqtt.host, and that the broker runs")
@@ -288,11 +291,11 @@ class Fleet:
         return self._summed(time.monotonic() - began)
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call ``action`` in so many seconds."""
+        """Schedule ``action`` in ``seconds``."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), action))
 
     def watch(self, device: SimulatedDevice, *, writing: bool) -> None:
-        """Look at the socket of ``device``, which may be another one than before."""
+        """Poll the current socket of ``device``, for writing too where ``writing``."""
         sock = device.client.socket()
         if sock is None:
             return
@@ -303,7 +306,7 @@ class Fleet:
             self._selector.register(sock, events, device)
 
     def forget(self, sock: Any) -> None:
-        """``sock`` is closed."""
+        """Stop polling a closed socket."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(sock)
 
@@ -344,7 +347,7 @@ class Fleet:
 
 
 def _allow_files(count: int) -> None:
-    """Each device needs a few file descriptors."""
+    """Raise the soft limit of open files to ``count``, at most to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft < wanted:

@@ -1,9 +1,9 @@
-"""Tables of the hub: events by their key, delivery marks, and the latest documents of each device.
+"""Tables of the hub: events, delivery marks, and the latest documents of each device.
 
-Storing twice is storing once: (device, epoch, seq) is the key. The mark of an epoch is the seq up to which nothing
-is missing. An event says which seq ``after`` it follows, so a seq that never comes does not hold the mark; what lies
-past a hole waits in ``ahead`` until the hole is filled. Marks are moved under a lock of their row, so several
-ingests may work on one database.
+Events are deduplicated by their key (device, epoch, seq). The delivery mark of an epoch is the seq up to which no
+event is missing. Each event names the seq that it follows (``after``), so a seq that was never sent does not block the
+mark. Events beyond a gap are listed in ``ahead`` until the gap is filled. Marks are updated under a row lock, so
+several ingests can share one database.
 """
 
 from __future__ import annotations
@@ -51,29 +51,29 @@ INSERT_AHEAD = """INSERT INTO ahead (device, epoch, seq, after) VALUES (?, ?, ?,
 INSERT_DOCUMENT = """INSERT INTO documents VALUES (?, ?, ?, ?)
     ON CONFLICT (device, kind) DO UPDATE SET received = excluded.received, body = excluded.body"""
 UNSYNCED = '%"clock":"unsynced"%'
-"""in the body of an event whose time may be any"""
+"""LIKE pattern of the body of an event whose device clock was not synchronized"""
 LOCKS = "SELECT pg_advisory_xact_lock(6570)"
-"""two ingests that start at once must not both make the tables"""
+"""serializes the creation of the tables when two ingests start at the same time"""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event, or what claims to be one by its key, as it came in."""
+    """A received event; only its key where the rest is invalid."""
 
     device: str
     epoch: int
     seq: int
     after: int | None
-    """None: the device does not ask how far the hub has its events"""
+    """seq of the event before it; None: the device does not use delivery marks"""
     body: str
     event: WireEvent | None
-    """None: only the key can be read"""
+    """None: only the key is valid"""
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The latest of a device's documents of one kind."""
+    """The latest document of one kind of one device."""
 
     device: str
     kind: str
@@ -84,22 +84,23 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a batch. It is on disk."""
+    """Result of a batch that was committed to disk."""
 
     new: int
+    """events that were not stored before"""
     marks: Mapping[Epoch, int]
-    """of the epochs that the batch touched and whose device asks for it"""
+    """delivery mark of each epoch in the batch whose device uses marks"""
 
 
 class EventStore:
-    """The hub's tables. Not for two threads at once; every method raises TransientError or InputError."""
+    """The hub's tables. Not thread-safe; every method raises TransientError or InputError."""
 
     def __init__(self, database: HubDatabase) -> None:
         self.database = database
         self._ready = False
 
     def prepare(self) -> None:
-        """Make the tables that are not there."""
+        """Create missing tables and indexes."""
         with self.database.transaction() as transaction:
             if self.database.lock_rows:
                 transaction.execute(LOCKS)
@@ -108,11 +109,11 @@ class EventStore:
         self._ready = True
 
     def add(self, arrived: Sequence[Arrived], documents: Sequence[Document] = ()) -> Stored:
-        """Store a batch in one transaction and move the marks. Neither order nor repetition matters."""
+        """Store a batch in one transaction and advance the marks. Idempotent and independent of the order."""
         if not self._ready:
             self.prepare()
         now = time.time()
-        # in the order of the keys, so that two ingests never wait for each other
+        # sorted by key, so that two ingests cannot deadlock
         rows = sorted({(one.device, one.epoch, one.seq): one for one in arrived}.values(), key=_key)
         latest = {(one.device, one.kind): one for one in documents}
         with self.database.transaction() as transaction:
@@ -126,9 +127,9 @@ class EventStore:
         return Stored(new, marks)
 
     def forget_before(self, moment: float) -> int:
-        """Delete the events before ``moment``, seconds since the epoch; how many went.
+        """Delete the events before ``moment`` (seconds since the epoch). Returns the number of deleted rows.
 
-        By their own time; where the device's clock was wrong, by when they came.
+        Compares the event's time; the time of receipt where the device's clock was not synchronized or ahead.
         """
         with self.database.transaction() as transaction:
             old = "DELETE FROM events WHERE time < ? AND (received < ? OR body NOT LIKE ?)"
@@ -174,7 +175,7 @@ class EventStore:
 
 
 def contiguous(mark: int, steps: Iterable[tuple[int, int]]) -> int:
-    """How far nothing is missing, from ``mark`` on, given (seq, after) of events that are stored."""
+    """The highest seq without a gap after ``mark``, given the (seq, after) pairs of stored events."""
     for seq, after in sorted(steps):
         if after <= mark < seq:
             mark = seq
@@ -186,10 +187,10 @@ def _key(one: Arrived) -> tuple[str, int, int]:
 
 
 def _row(one: Arrived, event: WireEvent, now: float) -> tuple[object, ...]:
-    who = event.identity
+    identity = event.identity
     return (
         one.device, one.epoch, one.seq, event.type, event.camera, _clean(event.track), _clean(event.label),
-        str(who.state), _clean(who.subject) if who.subject else None, who.similarity,
+        str(identity.state), _clean(identity.subject) if identity.subject else None, identity.similarity,
         event.time, event.started, event.ended, now, _clean(one.body),
     )  # fmt: skip
 
@@ -199,7 +200,7 @@ def _unreadable(one: Arrived, now: float) -> tuple[object, ...]:
 
 
 def _clean(text: str) -> str:
-    """As text that every database takes: no NUL, no half surrogate pairs."""
+    """Text that every database accepts: no NUL, no lone surrogates."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -52,7 +52,7 @@ def test_a_rollout_in_steps_needs_somebody_and_shows_what_it_is(config: Path, fl
     hub = ("--repository", str(fleet.folder))
     assert run(config, "hub", "rollout", "--group", "lab", *hub).exit_code == 2
     nobody = run(config, "hub", "rollout", "r1", "--group", "lab", "--percent", "5", *hub)
-    assert "may be nobody" in str(nobody.exception)
+    assert "may select none" in str(nobody.exception)
     words = ("--percent", "5", "--canary", "lab-1", "--pin", "lab-9=r1", "--json")
     done = run(config, "hub", "rollout", "r1", "--group", "lab", *words, *hub)
     assert done.exception is None

@@ -95,7 +95,7 @@ def test_who_is_enrolled_on_one_device_is_recognized_by_another(world: World) ->
     assert done.returncode == 0, done.stderr
     (enrolled,) = faces(porch)
 
-    assert "does not give away" in hub.edge("enrolments", "pull", "hall", code=1)
+    assert "does not share its enrollments" in hub.edge("enrolments", "pull", "hall", code=1)
     assert hub.edge("enrolments", "pull", "porch")[0]["new"] == 1
     assert hub.edge("enrolments", "pull", "porch", "--again")[0] == {
         "device": "porch", "collection": "faces", "came": 1, "new": 0,

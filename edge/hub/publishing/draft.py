@@ -1,4 +1,4 @@
-"""What the next release will hold: kept in ``draft.json``, changed by ``edge hub add`` and ``forget``."""
+"""Draft of the next release: stored in ``draft.json``, changed by ``edge hub add`` and ``forget``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE, LOCK = "draft.json", "draft.lock"
 
 @dataclass(slots=True)
 class Draft:
-    """The next release, without its id; and since when each tombstone stands."""
+    """The next release without its id, and the age of each tombstone."""
 
     release: Release
     since: dict[str, float] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Draft:
         self.release = replace(self.release, collections=(*others, collection))
 
     def take_over(self, published: Draft) -> None:
-        """What a release made of an earlier state of this draft; who was forgotten since stays forgotten."""
+        """Adopt the collections as published from an earlier state of this draft; keep erasures made since."""
         for one in published.release.collections:
             there = self.collection(one.name)
             self.put(replace(one, forgotten=there.forgotten) if there else one)
@@ -43,12 +43,12 @@ class Draft:
         self.release = replace(self.release, minimum=published.release.minimum)
 
     def use(self, collection: str, label: str) -> None:
-        """Let ``collection`` name what has this label."""
+        """Use ``collection`` to identify detections of ``label``."""
         self.release = replace(self.release, labels={**self.release.labels, label: collection})
 
 
 def read(folder: Path) -> Draft:
-    """The draft of a hub; an empty one where there is none. Raises InputError for a damaged file."""
+    """The draft of a hub; empty where there is no file. Raises InputError for a damaged file."""
     path = folder / FILE
     if not path.exists():
         return Draft(Release("draft", 0.0))
@@ -56,12 +56,12 @@ def read(folder: Path) -> Draft:
         document = json.loads(path.read_bytes())
         return Draft(parse(Release, json.dumps(document["release"]).encode()), dict(document["since"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is damaged: {error}", "restore it from a backup") from error
+        raise InputError(f"{path}: damaged: {error}", "restore it from a backup") from error
 
 
 @contextmanager
 def changing(folder: Path) -> Iterator[Draft]:
-    """The draft, written at the end; whoever else would change it (``edge hub ingest`` forgets people) waits so long.
+    """Lock the draft, yield it, and write it at the end; another process (an erasure of ``edge hub ingest``) waits.
 
     Raises InputError, StoreError.
     """
@@ -80,7 +80,7 @@ def changing(folder: Path) -> Iterator[Draft]:
 
 
 def write(folder: Path, draft: Draft) -> None:
-    """Raises StoreError."""
+    """Write the draft atomically. Raises StoreError."""
     document = {"release": json.loads(to_bytes(draft.release)), "since": draft.since}
     try:
         files.write_bytes(folder / FILE, json.dumps(document, indent=1).encode())
@@ -91,7 +91,7 @@ def write(folder: Path, draft: Draft) -> None:
 
 
 def next_id(published: list[str], now: float | None = None) -> str:
-    """Day and number: ``2026-11-22.1``."""
+    """Next release id: UTC day and number, ``2026-11-22.1``. ``now``: seconds since the epoch."""
     day = time.strftime("%Y-%m-%d", time.gmtime(now))
     numbers = [int(name.rpartition(".")[2]) for name in published if name.startswith(f"{day}.")]
     return f"{day}.{max(numbers, default=0) + 1}"

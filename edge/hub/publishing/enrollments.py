@@ -51,7 +51,7 @@ DECIDE = "UPDATE faces SET state = ?, subject = NULL, space = NULL, face = NULL,
 
 @dataclass(frozen=True, slots=True)
 class PendingFace:
-    """A face that waits for a decision."""
+    """A pulled face without a decision."""
 
     number: int
     device: str
@@ -64,19 +64,19 @@ class PendingFace:
 
 
 class PendingEnrollments:
-    """The file in a hub's private folder. Close it. Raises StoreError."""
+    """SQLite file in a hub's private folder. The caller closes it. Every method raises StoreError."""
 
     def __init__(self, private: Path) -> None:
         self._database = Database(private / FILE, SCHEMA)
 
     def place(self, device: str, asked: str) -> str:
-        """The FaceId up to which a collection of a device has come; empty: nothing yet."""
+        """FaceId of the last face pulled from a collection of a device; empty: none yet."""
         with self._database.reading() as db:
             row = db.execute("SELECT last FROM places WHERE device = ? AND asked = ?", (device, asked)).fetchone()
         return str(row[0]) if row else ""
 
     def take(self, device: str, asked: str, page: EnrollmentPage) -> int:
-        """Keep a page; how many faces were new. Those that came before, decided or not, stay as they are."""
+        """Store a page. Returns the number of new faces; faces pulled before are unchanged."""
         now = time.time()
         rows = [
             (device, page.collection, face.face_id, now, face.subject, page.space, to_line(face),
@@ -95,12 +95,12 @@ class PendingEnrollments:
         return new
 
     def begin_anew(self, device: str, asked: str) -> None:
-        """The next pull begins at the first face."""
+        """Restart the next pull at the first face."""
         with self._database.writing() as db:
             db.execute("DELETE FROM places WHERE device = ? AND asked = ?", (device, asked))
 
     def waiting(self) -> list[PendingFace]:
-        """All that waits, in the order in which it came."""
+        """All pending faces, in order of arrival."""
         with self._database.reading() as db:
             rows = db.execute(
                 "SELECT number, device, collection, pulled, space, face, vector FROM faces WHERE state = 'waiting' "
@@ -118,12 +118,12 @@ class PendingEnrollments:
             return {row[0] for row in db.execute("SELECT DISTINCT subject FROM faces WHERE state = 'waiting'")}
 
     def decide(self, numbers: Sequence[int], state: Literal["accepted", "dropped"]) -> None:
-        """These wait no longer; of each its FaceId alone is kept."""
+        """Record a decision; of each face only the FaceId is kept."""
         with self._database.writing() as db:
             db.executemany(f"{DECIDE} WHERE number = ?", [(state, number) for number in numbers])
 
     def forget(self, subject: str) -> int:
-        """Nothing of a subject waits any more; how many faces did."""
+        """Drop the pending faces of a subject. Returns how many there were."""
         with self._database.writing() as db:
             forms = subjects.forms(subject)
             where = f"state = 'waiting' AND subject IN ({', '.join('?' * len(forms))})"
@@ -135,14 +135,17 @@ class PendingEnrollments:
 
 @dataclass(frozen=True, slots=True)
 class JudgedFace:
-    """A pending face, and why it should not be accepted; empty: it may."""
+    """A pending face, and why it should be rejected; empty: no reason."""
 
     one: PendingFace
     harm: str
 
 
 def judge(publisher: ReleasePublisher, ones: Sequence[PendingFace], label: str, name: str = "") -> list[JudgedFace]:
-    """The consistency check of each face against what the fleet has now. ``name``: a collection other than its own."""
+    """Check each face for consistency with the fleet's faces. ``name``: a collection other than its own.
+
+    Raises NotFoundError for an unknown label.
+    """
     draft, search = publisher.draft(), _search(publisher, label)
     with publisher.collections() as collections:
         found = {}
@@ -159,10 +162,10 @@ def accept(
     name: str = "",
     force: bool = False,
 ) -> list[JudgedFace]:
-    """Accept faces into the fleet's collections; the next release brings them. Returns those that stay pending.
+    """Add faces to the fleet's collections; the next release ships them. Returns the faces that stay pending.
 
-    ``force``: also those that fail the check, except subjects that the fleet has erased since. Raises SpaceError for
-    faces of another embedding space than the fleet's, NotFoundError for a label that is not set.
+    ``force``: also faces that fail the check, except of subjects erased since. Raises SpaceError where the embedding
+    space differs from the fleet's, NotFoundError for an unknown label.
     """
     search, left = _search(publisher, label), []
     with publisher.collections() as collections:
@@ -176,7 +179,7 @@ def accept(
                 continue
             face = replace(one.face, collection=place)
             Enroller(collection).adopt(face, one.vector, one.space)
-            # in this order: after a stop in between the face is pending once more, and enrolled once
+            # in this order: after a crash in between, the face is still pending, and accepting it again is idempotent
             with publisher.changing() as latest:
                 latest.use(place, label)
             waiting.decide([one.number], "accepted")
@@ -185,7 +188,7 @@ def accept(
 
 def _search(publisher: ReleasePublisher, label: str) -> SearchIn:
     if label not in publisher.settings.labels:
-        raise NotFoundError(f"there is no label {label!r}", f"add a section [labels.{label}], or name another --label")
+        raise NotFoundError(f"unknown label {label!r}", f"add a section [labels.{label}], or use another --label")
     return partial(searches(publisher.settings, publisher.private, None), label)
 
 
@@ -193,14 +196,14 @@ def _harm(one: PendingFace, collection: Collection | None, draft: Draft, search:
     if collection is None or not collection.count:
         return _forgotten(one, draft, one.collection)
     if collection.space != one.space:
-        return f"it was embedded in {one.space}, and the fleet's faces in {collection.space}"
+        return f"its embedding space is {one.space}, that of the fleet's faces {collection.space}"
     verdict = check_enrollment(search(collection), one.vector, one.face.subject or "")
     return _forgotten(one, draft, collection.name) or verdict.harm
 
 
 def _forgotten(one: PendingFace, draft: Draft, place: str) -> str:
-    """Why a face enrolled before its subject was erased is refused; devices would refuse it as well."""
+    """Why a face enrolled before its subject was erased is rejected, by the hub as by devices; empty: no reason."""
     shipped = draft.collection(place)
     digest = subject_digest(place, one.face.subject or "")
     times = [each.time for each in shipped.forgotten if each.digest == digest] if shipped else []
-    return "the fleet has forgotten this subject since" if any(one.face.created < moment for moment in times) else ""
+    return "this subject was erased from the fleet since" if any(one.face.created < moment for moment in times) else ""

@@ -1,7 +1,7 @@
-"""The keys that releases are sealed with, and one key per device that may open them (``keys/online/fleet.json``).
+"""Fleet keys: encrypt releases, with one key per device to decrypt them (``keys/online/fleet.json``).
 
-Whoever has this file can read what is published, and nothing else: it signs nothing. Restore it from a backup with the
-rest of the hub's folder; without it, ``edge hub sealing on`` begins anew and every device needs a new key.
+The file gives read access to published releases; it holds no signing key. Restore it from a backup with the rest of
+the hub's folder; without it, ``edge hub sealing on`` starts over and every device needs a new key.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class FleetState:
-    """What the file holds."""
+    """Contents of ``fleet.json``."""
 
     enabled: bool = False
     keys: tuple[tuple[str, float], ...] = field(default=(), repr=False)
-    """base64 and seconds since the epoch at which it was made, the newest first"""
+    """(base64 key, creation time in seconds since the epoch), newest first"""
     devices: dict[str, str] = field(default_factory=dict, repr=False)
     """device -> its own key, base64"""
 
 
 class FleetKeyStore:
-    """The file, and the files of keys below the public folder that follow from it.
+    """``fleet.json``, and the key files per device in the public folder that are derived from it.
 
-    Raises StoreError where a disk does not do its part, InputError for a damaged file.
+    Every method raises StoreError for I/O errors, InputError for a damaged file.
     """
 
     def __init__(self, folder: Path, public: Path) -> None:
@@ -40,7 +40,7 @@ class FleetKeyStore:
         self._public = public / FOLDER
 
     def read(self) -> FleetState:
-        """An empty state where there is no file: a hub that was made before releases were sealed."""
+        """The state; empty where there is no file (a hub from before releases were sealed)."""
         try:
             document = json.loads(self.path.read_bytes())
             if document["format"] != FORMAT:
@@ -56,27 +56,27 @@ class FleetKeyStore:
             raise StoreError(f"{self.path}: {error.strerror}", "check its owner and the disk") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self.path}: is damaged", "restore it from a backup; or delete it, and give every device a new key"
+                f"{self.path}: damaged", "restore it from a backup; or delete it, and give every device a new key"
             ) from error
 
     @property
     def key(self) -> FleetKey | None:
-        """The key of the next release; None: it is not sealed."""
+        """Key of the next release; None: sealing is off."""
         state = self.read()
         return FleetKey(state.keys[0][0]) if state.enabled else None
 
     def ring(self) -> FleetKeys:
-        """All keys, for releases that were sealed earlier."""
+        """All keys, to decrypt earlier releases."""
         return FleetKeys(tuple(FleetKey(secret) for secret, _ in self.read().keys))
 
     def switch(self, enabled: bool) -> None:
-        """Seal the next release, or not; a key is made where there is none."""
+        """Turn sealing on or off from the next release on; creates a key where there is none."""
         state = self.read()
         keys = state.keys or ((new_key(), time.time()),)
         self._write(replace(state, enabled=enabled, keys=keys))
 
     def device_key(self, device: str) -> str:
-        """The key of ``device``, base64; a new one where it has none."""
+        """The key of ``device`` (base64); created where it has none."""
         state = self.read()
         if device not in state.devices:
             state = replace(state, devices={**state.devices, device: new_key()})
@@ -84,7 +84,7 @@ class FleetKeyStore:
         return state.devices[device]
 
     def remove(self, device: str) -> None:
-        """Leave a device out: the next release is sealed with a new key. Raises NotFoundError."""
+        """Revoke the key of a device; the next release is sealed with a new key. Raises NotFoundError."""
         state = self.read()
         if device not in state.devices:
             raise NotFoundError(f"there is no key for a device {device!r}", "edge hub sealing list shows the devices")
@@ -92,12 +92,12 @@ class FleetKeyStore:
         self._write(replace(state, devices=devices, keys=((new_key(), time.time()), *state.keys)))
 
     def rotate(self) -> None:
-        """A new key for the next release."""
+        """Create a new key for the next release."""
         state = self.read()
         self._write(replace(state, keys=((new_key(), time.time()), *state.keys)))
 
     def retire(self, used: set[str]) -> None:
-        """Forget the keys that no published release is sealed with (``used``: ids), but for the newest."""
+        """Delete keys that no published release uses (``used``: key ids), except the newest."""
         state = self.read()
         kept = tuple(key for i, key in enumerate(state.keys) if i == 0 or FleetKey(key[0]).id in used)
         if kept != state.keys:

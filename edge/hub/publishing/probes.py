@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def expected(release: Release, repository: Repository, finder_of: Callable[[str], FaceExtractor]) -> tuple[Probe, ...]:
-    """The probes with what this release's models make of them. ``finder_of``: label -> finder of these models."""
+    """The probes with reference embeddings from this release's models.
+
+    ``finder_of``: label -> extractor with these models. Raises NotFoundError, ModelError.
+    """
     made = []
     for probe in release.probes:
         finder = finder_of(probe.boxes[0].label)
@@ -37,7 +40,7 @@ def expected(release: Release, repository: Repository, finder_of: Callable[[str]
 
 
 def prove(release: Release, repository: Repository, private: Path, settings: Settings) -> None:
-    """The same trial that every device makes. Raises ReleaseError."""
+    """Run the verification that every device runs before activation. Raises ReleaseError."""
     slots = ReleaseStore(private)
     slots.blobs = repository.blobs
     slots.prepare()

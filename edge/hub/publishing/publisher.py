@@ -1,6 +1,6 @@
-"""Publishing of releases: models and faces go into the draft, subjects are erased, the draft is signed.
+"""Publishing of releases: adds models and faces to the draft, erases subjects, signs the draft as a release.
 
-The hub's own collection store holds the faces; segments are its published picture.
+Faces are stored in the hub's own collection store; segments are its published form.
 """
 
 from __future__ import annotations
@@ -47,26 +47,28 @@ if TYPE_CHECKING:
 
 PULLED = "waiting enrolments"
 COMPACT_DAYS = 7.0
-"""days after which the bytes of a forgotten face are gone from the published segments"""
+"""days after which segments are rewritten without the faces of erased subjects"""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRelease:
-    """What devices that have the release before download for this one."""
+    """A release, and what a device with the previous release downloads for it."""
 
     release: Release
     new_blobs: dict[str, int]
-    """sha256 -> bytes that they fetch"""
+    """sha256 -> size of the download (bytes)"""
     manifest_bytes: int
     written: bool
+    """False: dry run"""
 
     @property
     def fetched(self) -> int:
+        """Total download (bytes)."""
         return sum(self.new_blobs.values()) + self.manifest_bytes
 
 
 class ReleasePublisher:
-    """One hub's folder. Not for two processes at once, but that ``edge hub ingest`` may ``forget`` meanwhile."""
+    """Publisher in one hub's folder. One process at a time; only ``forget`` is safe alongside (``edge hub ingest``)."""
 
     def __init__(self, folder: Path, settings: Settings, offline: Path | None = None) -> None:
         self.folder = folder
@@ -76,16 +78,16 @@ class ReleasePublisher:
         self.settings = with_recorded_embedders(settings, self.private)
 
     def init(self) -> Path:
-        """An empty repository whose releases are sealed. The file that devices need: the first root.json."""
+        """Create an empty repository with sealing on. Returns the path of the first root.json, which devices need."""
         root = self.repository.init()
         self.fleet_keys.switch(enabled=True)
         return root
 
     def opened(self) -> ReleasePublisher:
-        """Itself. Raises NotFoundError where there is no repository."""
+        """Returns itself. Raises NotFoundError where there is no repository."""
         if not self.repository.exists:
             raise NotFoundError(
-                f"{self.folder}: there is no repository", "name it in hub.repository; edge hub init makes one"
+                f"{self.folder}: there is no repository", "set hub.repository, or create one with 'edge hub init'"
             )
         return self
 
@@ -96,13 +98,13 @@ class ReleasePublisher:
         return drafts.changing(self.private)
 
     def collections(self) -> Collections:
-        """The hub's own faces. Close it."""
+        """The hub's collection store. The caller closes it."""
         from edge.recognition.store.collections import Collections
 
         return Collections(self.private, self.settings.collection, maintain=False)
 
     def add_model(self, name: str, takes_place_of: str = "") -> ShippedModel:
-        """Put a model of this machine into the draft, in the place of the one that devices' settings name.
+        """Add a local model to the draft. ``takes_place_of``: the model of the devices' settings that it replaces.
 
         Raises NotFoundError, ModelError.
         """
@@ -110,13 +112,13 @@ class ReleasePublisher:
             return shipping.ship_model(draft, name, takes_place_of, self.repository, self.settings, self.private)
 
     def finder(self, label: str) -> FaceExtractor:
-        """What devices of the next release will find and embed ``label`` with. Raises as ``extraction.load``."""
+        """Extractor of ``label`` with the models of the next release. Raises as ``extraction.load``."""
         return shipping.extractor(self.draft().release, label, self.settings, self.private)
 
     def add_collection(self, name: str, pictures: Path, label: str, subject: str | None = None) -> Iterator[Outcome]:
-        """Embed pictures into a collection of the draft, one outcome a picture.
+        """Enroll pictures into a collection of the draft; yields one outcome per picture.
 
-        With another embedder than before, the collection starts anew in its space. Raises InputError, ModelError.
+        With another embedder than before, the collection is recreated. Raises InputError, ModelError.
         """
         from edge.recognition.enrollment import enroll_images, planned
 
@@ -132,7 +134,7 @@ class ReleasePublisher:
             draft.use(name, label)
 
     def take_in(self, export: Path, label: str) -> tuple[str, int]:
-        """Faces that a device enrolled and exported, for the whole fleet: the collection and how many were new."""
+        """Import an export of a device. Returns the collection's name and the number of new faces."""
         from edge.recognition.store import export as portable
 
         manifest = portable.read_manifest(export)
@@ -143,13 +145,16 @@ class ReleasePublisher:
         return manifest.collection, added
 
     def add_probe(self, path: Path, label: str) -> Probe:
-        """Let devices prove themselves with a picture: what the detector finds in it now must be found there."""
+        """Add a golden probe: devices must reproduce the current detections in this picture.
+
+        Raises InputError (code ``no_face``) where nothing is detected.
+        """
         from edge.core.imaging import image as pictures
 
         finder = self.finder(label)
         found = finder.detect(pictures.read(path))
         if not found:
-            raise InputError(f"{path}: no {label} was found", "choose a picture that shows one", code="no_face")
+            raise InputError(f"{path}: no {label} was detected", "choose a picture that shows one", code="no_face")
         boxes = tuple(
             ProbeBox(one.label, (one.box.left, one.box.top, one.box.right, one.box.bottom)) for one in found[:4]
         )
@@ -160,25 +165,28 @@ class ReleasePublisher:
         return probe
 
     def add_taxonomy(self, path: Path) -> Blob:
-        """Names, parents and categories of labels for the Rekognition endpoints of all devices."""
+        """Add names, parents and categories of labels for the Rekognition endpoints. Raises InputError."""
         data = path.read_bytes()
         try:
             json.loads(data)
         except ValueError as error:
-            raise InputError(f"{path}: is not JSON: {error}", "see api.taxonomy", code="taxonomy") from error
+            raise InputError(f"{path}: invalid JSON: {error}", "see api.taxonomy", code="taxonomy") from error
         blob = self.repository.put_blob(data)
         with self.changing() as draft:
             draft.release = replace(draft.release, taxonomy=blob)
         return blob
 
     def subjects(self) -> set[str]:
-        """All subjects: in a collection, or in an enrollment that waits for a decision."""
+        """All subjects in collections and in pending enrollments."""
         with self.collections() as collections, closing(PendingEnrollments(self.private)) as waiting:
             found = {subject for name in collections.names() for subject in collections.get(name).subjects()}
             return found | waiting.subjects()
 
     def forget(self, subject: str) -> dict[str, int]:
-        """Remove a subject everywhere: collection -> faces. The next release tells the devices."""
+        """Erase a subject from all collections, the draft and pending enrollments.
+
+        Returns the number of deleted faces per collection. The next release erases the subject on the devices.
+        """
         gone: dict[str, int] = {}
         now = time.time()
         subject = composed(subject)
@@ -224,7 +232,7 @@ class ReleasePublisher:
         old = before.blobs() if before else {}
         new = {sha256: size for sha256, size in prepared.served().items() if sha256 not in old}
         if (size := len(to_bytes(release))) > MOST:
-            raise InputError(f"the manifest has {size} bytes, more than {MOST}", "compact: --compact-days 0")
+            raise InputError(f"the manifest has {size} bytes, limit {MOST}", "compact it with --compact-days 0")
         if not dry:
             proving.prove(release, self.repository, self.private, self.settings)
             self._sign(prepared, published)
@@ -234,7 +242,7 @@ class ReleasePublisher:
         return PublishedRelease(release, new, prepared.manifest_bytes, written=not dry)
 
     def release(self, release: str) -> Release:
-        """A published release. Raises NotFoundError."""
+        """A published release, decrypted. Raises NotFoundError."""
         public = self._public(release)
         if public.sealing is None or public.sealing.manifest is None:
             return public
@@ -242,6 +250,7 @@ class ReleasePublisher:
         return opened(public, sealed, self.fleet_keys.ring())
 
     def deployment(self, group: str) -> Deployment | None:
+        """The published deployment of a group; None: there is none."""
         data = self.repository.target("deploy", f"deploy/{group}.json")
         return None if data is None else parse(Deployment, data)
 
@@ -249,7 +258,7 @@ class ReleasePublisher:
         return [found for name in self.repository.targets("deploy") if (found := self.deployment(Path(name).stem))]
 
     def deploy(self, deployment: Deployment) -> Deployment:
-        """Publish a deployment, numbered after the one before. Needs the online keys alone."""
+        """Sign and publish a deployment with the next number. Needs only the online keys."""
         before = self.deployment(deployment.group)
         numbered = replace(deployment, number=before.number + 1 if before else 1)
         self.repository.add_targets("deploy", {f"deploy/{numbered.group}.json": to_bytes(numbered)})
@@ -258,7 +267,7 @@ class ReleasePublisher:
     def _public(self, release: str) -> Release:
         data = self.repository.target("targets", f"releases/{release}.json")
         if data is None:
-            raise NotFoundError(f"there is no release {release!r}", "edge hub publish makes one")
+            raise NotFoundError(f"unknown release {release!r}", "publish one with 'edge hub publish'")
         return parse(Release, data)
 
     def _releases(self) -> list[Release]:
@@ -266,7 +275,7 @@ class ReleasePublisher:
         return sorted(found, key=lambda one: one.created)
 
     def _sign(self, prepared: PreparedRelease, published: list[Release]) -> None:
-        """Serve and sign a release; those from before an erasure go, and readable ones where this one is sealed."""
+        """Sign and serve a release; withdraw releases from before an erasure, and unsealed ones if it is sealed."""
         release = prepared.whole
         outdated = tuple(
             f"releases/{one.id}.json"
@@ -279,7 +288,7 @@ class ReleasePublisher:
         self.repository.add_targets("targets", {f"releases/{release.id}.json": manifest}, remove=outdated)
 
     def _tidy(self) -> None:
-        """Delete what neither a published release nor the draft names, and keys that seal none."""
+        """Delete files that no published release or draft references, and unused fleet keys."""
         draft = self.draft().release
         needed, private = draft.blobs().keys() - draft.private().keys(), set(draft.private())
         keys = set()

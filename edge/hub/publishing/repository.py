@@ -1,12 +1,12 @@
-"""The signed repository: plain files that any web server can serve.
+"""The signed TUF repository: static files for any web server.
 
-``public/metadata`` TUF's metadata, ``public/targets`` manifests and deployments, ``public/blobs`` everything else by
-its digest, ``public/keys`` the fleet's keys for each device. What names or shows people lies in ``private/blobs``, and
-in the public folder as each release is published (``seal_release.py``). Root and targets are signed by offline keys;
-the role ``deploy`` (``deploy/*``), snapshot and timestamp by online ones: whoever takes the hub over can choose among
-signed releases, and make none.
+``public/metadata`` holds TUF metadata, ``public/targets`` manifests and deployments, ``public/blobs`` all other files
+by digest, ``public/keys`` the fleet's keys for each device. Files with personal data are in ``private/blobs``; their
+published form depends on the release (``seal_release.py``). Root and targets are signed with offline keys; the role
+``deploy`` (``deploy/*``), snapshot and timestamp with online keys: a compromised hub can choose among signed releases,
+but cannot sign new ones.
 
-A file is complete before anything names it; ``timestamp.json`` is written last.
+Every file is complete before it is referenced; ``timestamp.json`` is written last.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata
 
 DAYS = {"root": 365, "targets": 365, "deploy": 90, "snapshot": 90, "timestamp": 30}
-"""until a role's signature expires; devices that are offline for longer keep what they have"""
+"""validity of a role's signature (days); devices that are offline for longer keep their release"""
 TOP = ("root", "targets", "snapshot", "timestamp")
 
 
 class Repository:
-    """The files of one hub. Not for two processes at once."""
+    """The repository of one hub. One process at a time."""
 
     def __init__(self, folder: Path, keys: Keys) -> None:
         self.public = folder / "public"
@@ -48,11 +48,14 @@ class Repository:
         return (self._metadata / "timestamp.json").exists()
 
     def init(self) -> Path:
-        """New keys and the first metadata. The file that devices need: the first root.json."""
+        """Create keys and initial metadata. Returns the path of the first root.json, which devices need.
+
+        Raises ConflictError where there is a repository.
+        """
         from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Snapshot, Targets, Timestamp
 
         if self.exists:
-            raise ConflictError(f"{self.public}: there is a repository already", "choose another folder")
+            raise ConflictError(f"{self.public}: the repository exists already", "choose another folder")
         signers = {role: self.keys.make(role) for role in (*OFFLINE, *ONLINE)}
         root = Root(consistent_snapshot=True)
         for role in TOP:
@@ -90,29 +93,29 @@ class Repository:
         self.refresh()
 
     def put_blob(self, data: bytes) -> Blob:
-        """Have a file among the blobs."""
+        """Store a public file by its digest."""
         return _put(data, self.blobs, 0o644)
 
     def put_private_blob(self, data: bytes) -> Blob:
-        """Have a file that names or shows people among those that are not served."""
+        """Store a file with personal data by its digest; it is not served."""
         return _put(data, self.private_blobs, 0o600)
 
     def private_blob(self, sha256: str) -> Path:
-        """A file that names or shows people; of an older hub's draft, it was among the served ones."""
+        """Path of a file with personal data; older hubs stored it with the public blobs."""
         path = self.private_blobs / sha256
         if not path.exists() and (self.blobs / sha256).exists():
             self.put_private_blob((self.blobs / sha256).read_bytes())
         return path
 
     def keep_blobs(self, needed: set[str], private: set[str]) -> None:
-        """Delete the blobs that are not in ``needed``, and the private ones that are not in ``private`` (digests)."""
+        """Delete public blobs not in ``needed`` and private blobs not in ``private`` (sha256 digests)."""
         for folder, kept in ((self.blobs, needed), (self.private_blobs, private)):
             for path in folder.glob("*"):
                 if path.name not in kept:
                     path.unlink()
 
     def target(self, role: str, name: str) -> bytes | None:
-        """The bytes of a published target."""
+        """The bytes of a published target; None: there is none."""
         info = self._read(role).signed.targets.get(name)
         if info is None:
             return None
@@ -124,9 +127,9 @@ class Repository:
         return sorted(self._read(role).signed.targets)
 
     def refresh(self) -> None:
-        """Sign snapshot and timestamp again, and what else expires soon where its key is here.
+        """Renew snapshot and timestamp, and other roles that expire soon and whose key is available.
 
-        Needs the online keys alone; root and targets are renewed while the offline keys are here.
+        Needs only the online keys; root and targets are renewed where the offline keys are available.
         """
         for one in expiring(self.expiries()):
             if one.role in ("root", "targets", "deploy") and self.keys.has(one.role):
@@ -134,9 +137,9 @@ class Repository:
         self._publish(self._read("snapshot"), self._read("timestamp"))
 
     def rotate(self, role: str) -> None:
-        """A new key for a role, whether the old one is lost, stolen or just old (root: the old one must be there).
+        """Replace the key of a role; the old one may be lost, except that of root.
 
-        Raises NotFoundError without the keys that must sign for it.
+        Raises NotFoundError where a key that must sign the change is missing.
         """
         parent = "targets" if role == "deploy" else "root"
         self.keys.signer(parent)
@@ -161,7 +164,7 @@ class Repository:
         self._publish(self._read("snapshot"), self._read("timestamp"))
 
     def versions(self) -> dict[str, tuple[int, datetime]]:
-        """Role -> version and expiry of what is published."""
+        """Role -> version and expiry of the published metadata."""
         return {role: (m.signed.version, m.signed.expires) for role in DAYS for m in [self._read(role)]}
 
     def expiries(self) -> dict[str, float]:
@@ -187,7 +190,7 @@ class Repository:
             found = list(self._metadata.glob(f"*.{role}.json"))
             path = max(found, key=lambda path: int(path.name.split(".")[0]), default=self._metadata / role)
         if not path.exists():
-            raise NotFoundError(f"{self.public}: there is no repository", "edge hub init")
+            raise NotFoundError(f"{self.public}: there is no repository", "create one with 'edge hub init'")
         return Metadata.from_bytes(path.read_bytes())
 
     def _write(self, role: str, metadata: Metadata[Any], also: Any = None) -> None:

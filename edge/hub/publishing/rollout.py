@@ -1,7 +1,7 @@
-"""Rollout of a release in steps, and when it stops. Pure functions of what devices report.
+"""Staged rollout of a release: pure functions of the states that devices report.
 
-The steps grow (5 %, 50 %, 100 %), each after enough of the chosen devices have committed the release; too large a
-share of failures stops it, and everybody is told to run what they had.
+The share of devices grows in steps (5 %, 50 %, 100 %), each after enough of the selected devices have committed the
+release. Too many failures stop the rollout, and all devices return to the base release.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FAILED, DONE = ("failed", "rolled_back"), ("committed",)
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a device said last (``up/reported``)."""
+    """Last reported update state of a device (``up/reported``)."""
 
     release: str
     phase: str
@@ -28,38 +28,41 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPolicy:
-    """When a rollout grows and when it stops."""
+    """Criteria for the next step and for stopping a rollout."""
 
     steps: tuple[float, ...] = (5.0, 50.0, 100.0)
     """percent"""
     success: float = 0.9
-    """share of the chosen devices that must have committed before the next step"""
+    """share (0..1) of the selected devices that must have committed before the next step"""
     failures: float = 0.1
-    """share of the devices that tried it and failed that stops it"""
+    """share (0..1) of failures among the devices that finished the update, above which the rollout stops"""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutVerdict:
-    """What to do now, and the counts that say so."""
+    """Next action of a rollout, and the counts of devices behind it."""
 
     action: Literal["wait", "grow", "stop", "done"]
     chosen: int
     committed: int
     failed: int
     reasons: tuple[str, ...] = ()
-    """of failures, each once"""
+    """distinct errors of the failures"""
 
 
 def start(
     group: str, release: str, base: str, devices: Sequence[str], percent: float, canaries: Sequence[str] = ()
 ) -> Deployment:
-    """The first step: at least one device of those that are known. Raises InputError where nobody would be chosen."""
+    """The first step, with at least one known device. ``percent``: 0..100.
+
+    Raises InputError (code ``canary``) where no device would be selected.
+    """
     deployment = Deployment(group, 1, release, base, percent, tuple(canaries))
     if percent >= 100 or any(deployment.wanted(device) == release for device in devices):
         return deployment
     if not devices and not canaries:
         raise InputError(
-            f"no device of {group!r} is known, so {percent:g} % may be nobody",
+            f"no device of {group!r} is known, so {percent:g} % may select none",
             "name one with --canary, or start with --percent 100",
             code="canary",
         )
@@ -68,7 +71,7 @@ def start(
 
 
 def judge(deployment: Deployment, words: Mapping[str, Word], policy: RolloutPolicy) -> RolloutVerdict:
-    """How the present step does, from what the devices of the group said last."""
+    """Judge the current step. ``words``: device of the group -> its last reported state."""
     chosen = [d for d in words if d not in deployment.pins and deployment.wanted(d) == deployment.release]
     committed = [d for d in chosen if words[d].release == deployment.release and words[d].phase in ("idle", *DONE)]
     failed = [d for d in chosen if words[d].phase in FAILED and words[d].desired == deployment.release]
@@ -83,12 +86,12 @@ def judge(deployment: Deployment, words: Mapping[str, Word], policy: RolloutPoli
 
 
 def grown(deployment: Deployment, policy: RolloutPolicy) -> Deployment:
-    """The next step."""
+    """The deployment with the share of the next step."""
     return replace(deployment, percent=next((s for s in sorted(policy.steps) if s > deployment.percent), 100.0))
 
 
 def stopped(deployment: Deployment) -> Deployment:
-    """Nobody takes it any more; whoever has it goes back to the base, where there is one."""
+    """Stop the rollout: return all devices to the base release, or hold where there is none."""
     if deployment.base:
         return replace(deployment, release=deployment.base, percent=100.0, canaries=())
     return replace(deployment, hold=True)

@@ -1,4 +1,4 @@
-"""A release as it is published: sealed for the fleet, or readable for whoever reaches the served folder."""
+"""Published form of a release: sealed (encrypted) for the fleet, or in plain text."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class PreparedRelease:
 
     whole: Release
     public: Release
-    """what is signed: without anything private where it is sealed"""
+    """signed document; without personal data where the release is sealed"""
     files: Mapping[str, bytes] = field(repr=False)
-    """sha256 -> files that have to be served and are not yet"""
+    """sha256 -> content of files to add to the public blobs"""
 
     @property
     def manifest_bytes(self) -> int:
-        """Bytes of both documents that a device fetches."""
+        """Size of the signed and the sealed manifest that a device downloads (bytes)."""
         sealed = self.public.sealing.manifest if self.public.sealing else None
         return len(to_bytes(self.public)) + (sealed.size if sealed else 0)
 
     def served(self) -> dict[str, int]:
-        """sha256 of each file's content -> the bytes of it as it is served."""
+        """sha256 of each file's content -> its size as served (bytes)."""
         sealed = self.whole.sealing.files if self.whole.sealing else {}
         return {
             sha256: sealed[sha256].size if sha256 in sealed else size for sha256, size in self.whole.blobs().items()
@@ -36,7 +36,7 @@ class PreparedRelease:
 
 
 def prepare(release: Release, key: FleetKey | None, repository: Repository, before: Release | None) -> PreparedRelease:
-    """``release`` sealed with ``key``, where it holds faces and there is a key. Files of ``before`` are used again."""
+    """Seal ``release`` with ``key`` where it has faces and there is a key; reuses sealed files of ``before``."""
     private = {sha256: repository.private_blob(sha256) for sha256 in release.private()}
     if key is None or not (private or release.collections):
         return PreparedRelease(release, release, {sha256: path.read_bytes() for sha256, path in private.items()})
@@ -55,12 +55,12 @@ def prepare(release: Release, key: FleetKey | None, repository: Repository, befo
 
 
 def is_readable(release: Release) -> bool:
-    """Whether names and embeddings of a published release can be read by whoever reaches it."""
+    """Whether a published release has names and embeddings in plain text."""
     return release.sealing is None and bool(release.private() or release.collections)
 
 
 def served_blobs(release: Release, public: Release) -> set[str]:
-    """sha256 of every file that is served for a published release."""
+    """sha256 of each public file of a published release."""
     if release.sealing is None:
         return set(release.blobs())
     manifest = public.sealing.manifest if public.sealing else None

@@ -1,7 +1,7 @@
-"""What the next release ships: models, custom labels and collections go from this machine into the draft.
+"""Adds local models, custom labels and collections to the draft of the next release.
 
-A collection travels as segments and tombstones. What the segments lack becomes another segment, what the store lacks
-becomes a tombstone, and a segment whose tombstones are older than the limit is written anew without them.
+A collection is shipped as segments and tombstones: added faces become a new segment, deleted faces become tombstones,
+and a segment with tombstones older than a limit is rewritten without them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from edge.recognition.store.segments import Entry
 
 SHIPPED = "shipped"
-"""below the private folder: the models of the draft"""
+"""subfolder of the private folder with the models of the draft"""
 
 
 def ship_model(
     draft: Draft, name: str, takes_place_of: str, repository: Repository, settings: Settings, private: Path
 ) -> ShippedModel:
-    """Put a model of this machine into ``draft``, in the place of ``takes_place_of`` where that is named.
+    """Add a local model to ``draft``. ``takes_place_of``: the model that it replaces; empty: none.
 
     Raises NotFoundError, ModelError.
     """
@@ -54,7 +54,7 @@ def ship_model(
         paths[found.card.cohort.file] = folder / found.card.cohort.file
     data = {key: path.read_bytes() for key, path in paths.items()}
     shipped = ShippedModel(name, found.card.kind, {key: repository.put_blob(one) for key, one in data.items()})
-    # what took the place of the same model before goes with it
+    # also drop the earlier replacement of the same model
     gone = {name, draft.release.replaces.get(takes_place_of, "")}
     kept = tuple(one for one in draft.release.models if one.name not in gone)
     replaces = {**draft.release.replaces, takes_place_of: name} if takes_place_of else draft.release.replaces
@@ -65,13 +65,13 @@ def ship_model(
 
 
 def extractor(release: Release, label: str, settings: Settings, private: Path) -> FaceExtractor:
-    """What devices of ``release`` find and embed ``label`` with. Raises as ``edge.recognition.extraction.load``."""
+    """Extractor of ``label`` with the models of ``release``. Raises as ``edge.recognition.extraction.load``."""
     from edge.recognition import extraction
 
     section = settings.labels.get(label)
     named = section.embedder if section else ""
     detectors = dict.fromkeys(name for camera in settings.cameras for name in camera.detectors)
-    # the models as they are shipped, not as they may be on this machine by now
+    # the shipped models come first: the local ones may have changed since
     own = settings.models.model_copy(update={"path": (private / SHIPPED, *settings.models.path)})
     return extraction.load(
         settings.model_copy(update={"models": own}), private, label,
@@ -80,9 +80,10 @@ def extractor(release: Release, label: str, settings: Settings, private: Path) -
 
 
 def ship_labels(publisher: ReleasePublisher, name: str, state: Path, probe: Path | None = None) -> ShippedLabels:
-    """Put a version of the labels in ``state`` into the draft, in the place of an older one of its name.
+    """Add a version of custom labels in ``state`` to the draft; replaces an older version of the same name.
 
-    Raises NotFoundError, InputError for a probe that is no picture, SpaceError for a backbone that has changed since.
+    ``name``: ``LABELS`` or ``LABELS/VERSION``. Raises NotFoundError, InputError for a probe that is not an image,
+    SpaceError for a backbone that has changed since.
     """
     label, _, number = name.partition("/")
     store = Labels(state)
@@ -104,20 +105,23 @@ def ship_labels(publisher: ReleasePublisher, name: str, state: Path, probe: Path
 
 
 def _add_backbone(publisher: ReleasePublisher, version: Version) -> None:
-    """The embedder that the version was learned on travels with it. Raises SpaceError where it is another by now."""
+    """Ship the embedder that the version was trained on. Raises SpaceError where it has changed since."""
     model = next((one for one in publisher.draft().release.models if one.name == version.base), None)
     model = model or publisher.add_model(version.base)
     if version.space.partition("/")[0] not in {blob.sha256[:16] for blob in model.files.values()}:
         raise SpaceError(
-            f"labels {version.name!r} version {version.number} were made in {version.space}, "
-            f"which {version.base!r} does not give",
+            f"labels {version.name!r} version {version.number}: embedding space {version.space} "
+            f"does not match model {version.base!r}",
             "train them again",
             code="space",
         )
 
 
 def update_collection(draft: Draft, collection: Collection, repository: Repository, compact_days: float) -> None:
-    """Make the draft's picture of ``collection`` say what the store holds; new segments go into the repository."""
+    """Update segments and tombstones of ``collection`` in the draft; writes new segments to the repository.
+
+    ``compact_days``: age of a tombstone from which its segment is rewritten.
+    """
     entries = _entries(collection)
     shipped = draft.collection(collection.name)
     if not entries and shipped is None:
@@ -141,7 +145,7 @@ def update_collection(draft: Draft, collection: Collection, repository: Reposito
 
 
 def check_spaces(release: Release, settings: Settings) -> None:
-    """Raises SpaceError: a collection travels only with the embedder that made it, or without any."""
+    """Check that each collection is shipped with the embedder that created it, or with none. Raises SpaceError."""
     shipped = {one.name: one for one in release.collections}
     for label, name in release.labels.items():
         named = settings.labels[label].embedder if label in settings.labels else ""
@@ -151,7 +155,7 @@ def check_spaces(release: Release, settings: Settings) -> None:
         digests = [blob.sha256[:16] for blob in model.files.values()]
         if shipped[name].space.partition("/")[0] not in digests:
             raise SpaceError(
-                f"collection {name!r} was made in {shipped[name].space}, which {model.name!r} does not give",
+                f"collection {name!r}: embedding space {shipped[name].space} does not match model {model.name!r}",
                 f"edge hub add collection {name} FOLDER embeds the pictures again",
                 code="space",
             )

@@ -106,7 +106,7 @@ def test_whom_the_fleet_has_forgotten_since_does_not_come_back_not_even_by_force
     later = replace(face, face_id="0" * 8 + face.face_id[8:], created=stone.time + 1)
     waiting.take("porch", "", a_page((face, vector), (later, vector)))
     (left,) = accept(desk, waiting, waiting.waiting(), "face", force=True)
-    assert "forgotten" in left.harm
+    assert "erased" in left.harm
     assert left.one.face.face_id == face.face_id
     assert subjects(desk) == {"alice": 1}
 
@@ -116,7 +116,7 @@ def test_of_another_embedder_nothing_is_taken(desk: ReleasePublisher, waiting: P
     accept(desk, waiting, waiting.waiting(), "face")
     waiting.take("hall", "", a_page(entry("bob", unit(1)), space="cd" * 8 + "/litert/p1/8"))
     (left,) = accept(desk, waiting, waiting.waiting(), "face")
-    assert "was embedded in" in left.harm
+    assert "its embedding space is" in left.harm
 
 
 def test_what_was_dropped_or_forgotten_leaves_neither_name_nor_embedding(

@@ -76,10 +76,10 @@ def test_a_passphrase_locks_the_offline_keys_alone(tmp_path: Path, monkeypatch: 
     assert b"ENCRYPTED" not in keys.path("timestamp").read_bytes()
     keys.signer("targets")
     monkeypatch.setenv(PASSPHRASE, "wrong")
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="cannot decrypt"):
         keys.signer("targets")
     monkeypatch.delenv(PASSPHRASE)
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="cannot decrypt"):
         keys.signer("targets")
     keys.signer("timestamp")
 

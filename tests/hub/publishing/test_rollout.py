@@ -104,7 +104,7 @@ def test_a_failure_of_another_release_is_not_this_one_s() -> None:
 
 
 def test_without_known_devices_a_share_needs_a_canary() -> None:
-    with pytest.raises(InputError, match="may be nobody"):
+    with pytest.raises(InputError, match="may select none"):
         start("lab", "r2", "r1", [], 5.0)
     assert start("lab", "r2", "r1", [], 5.0, ["lab-1"]).wanted("lab-1") == "r2"
 
