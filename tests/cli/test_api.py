@@ -20,7 +20,7 @@ def edge_api(tmp_path: Path, text: str, *arguments: str) -> subprocess.Completed
     ("text", "arguments", "says", "hint"),
     [
         ("[api]\nembedder = 'no-such-model'\nport = 0", (), "no-such-model", "edge models list"),
-        ("[api]\nport = 0", ("--host", "0.0.0.0"), "anybody", "api.keys"),
+        ("[api]\nport = 0", ("--host", "0.0.0.0"), "any client", "api.keys"),
         ("[api]\ntaxonomy = '/nowhere.toml'", (), "/nowhere.toml", "api.taxonomy"),
         ("[api]\nkeys = {}\nregion = 'No'", (), "api.region", ""),
     ],

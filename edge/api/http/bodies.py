@@ -1,6 +1,6 @@
-"""Bodies of requests: bounded in bytes, in time, and in what their JSON may cost to read.
+"""Request bodies: limits on size, arrival time and the cost of parsing their JSON.
 
-A body is read whole before any answer, or clients see a reset and send it again.
+The whole body is read before any response is sent; otherwise clients see a connection reset and retry.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
 
 SECONDS = 60.0
-"""that a body may take to arrive"""
+"""time limit for a body to arrive"""
 STALLED_SECONDS = 10.0
-"""that may pass without a byte of it"""
+"""longest pause between two parts of a body"""
 SMALL = 64 << 10
-"""bytes of a body that counts against no budget"""
+"""bytes of a body that do not count against the budget"""
 MOST_DEPTH = 32
 MOST_TOKENS = 50_000
-"""brackets and commas of one document: an object of Python takes a hundred times the bytes of ``[],``"""
+"""brackets and commas per document: a Python object takes about 100 times the bytes of ``[],``"""
 LARGEST = 1 << 53
-"""numbers from this on are no ids, and SQLite would not take all of them"""
+"""exclusive upper limit of an id; larger integers do not fit into SQLite"""
 MOST_JSON = 256 << 10
-"""bytes of a document"""
+"""bytes per document"""
 
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 
 
 @dataclass(eq=False)
 class HeldBody:
-    """A body in memory, until it is released."""
+    """A request body in memory until it is released."""
 
     budget: BodyBudget
     began: float
-    """seconds of the event loop"""
+    """start time, in seconds of the event loop's clock"""
     timeout: Timeout
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
@@ -66,14 +66,14 @@ class HeldBody:
         return found
 
     def release(self) -> None:
-        """Done with it: others may have its place."""
+        """Free the memory and return it to the budget."""
         self.budget.release(self)
 
 
 class BodyBudget:
-    """Bytes of large bodies in memory at a time, over all connections of one event loop.
+    """Limit on the bytes of large bodies in memory, over all connections of one event loop.
 
-    Where they run out, the slowest body is dropped: clients that send slowly cannot block others.
+    When the budget is exceeded, the slowest body is dropped: clients that send slowly cannot block others.
     """
 
     def __init__(self, most: int) -> None:
@@ -81,10 +81,10 @@ class BodyBudget:
         self._arriving: set[HeldBody] = set()
 
     async def read(self, request: Request, most: int, what: str = "request") -> HeldBody:
-        """The body, to be released.
+        """Read a whole body; the caller must release it.
 
-        Raises InputError for what has more than ``most`` bytes, ``too_large``, or does not arrive, ``incomplete``, and
-        BusyError where other bodies have all the memory there is.
+        Raises InputError ``too_large`` for more than ``most`` bytes and ``incomplete`` for a body that does not arrive
+        in time, BusyError where other bodies use the whole budget.
         """
         from starlette.requests import ClientDisconnect
 
@@ -139,13 +139,13 @@ class BodyBudget:
 
 
 async def body(request: Request, most: int, what: str = "picture") -> bytes:
-    """A whole body of at most ``most`` bytes. Raises InputError as ``BodyBudget.read``."""
+    """Read a whole body of at most ``most`` bytes. Raises InputError as ``BodyBudget.read``."""
     held = await BodyBudget(most).read(request, most, what)
     return held.data
 
 
 async def document(request: Request, most: int = MOST_JSON) -> dict[str, Any]:
-    """A JSON object. Raises InputError."""
+    """Read a JSON object of at most ``most`` bytes. Raises InputError."""
     found = parsed(await body(request, most, "document") or b"{}")
     if not isinstance(found, dict):
         raise InputError("the body is no JSON object", "use the page", code="document")
@@ -153,7 +153,7 @@ async def document(request: Request, most: int = MOST_JSON) -> dict[str, Any]:
 
 
 def parsed(data: bytes) -> object:
-    """JSON, of bounded depth and size. Raises InputError, ``document``."""
+    """Parse JSON of limited depth and size. Raises InputError ``document``."""
     depth = tokens = 0
     for match in _STRUCTURE.finditer(data):
         token = match[0]
@@ -174,7 +174,7 @@ def parsed(data: bytes) -> object:
 
 
 def numbers(found: object, most: int) -> list[int]:
-    """Ids that a document names. Raises InputError."""
+    """Validate a list of 1 to ``most`` ids. Raises InputError."""
     if isinstance(found, list) and 1 <= len(found) <= most and all(map(_is_number, found)):
         return list(found)
     raise InputError(f"ids: expected a list of 1 to {most} numbers", "send them in parts", code="ids")

@@ -1,7 +1,7 @@
-"""The endpoint's connections: so many at once, and none that waits for long.
+"""Connections of the endpoint: limited in number, with time limits for idle clients and slow readers.
 
-At the limit, a new connection replaces the one that has waited longest without a complete request: a flood of idle
-connections blocks no client, and takes no descriptor that a camera needs.
+At the limit, a new connection replaces the one that has waited longest without a complete request. A flood of idle
+connections therefore neither blocks clients nor uses the file descriptors that cameras need.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ log = logging.getLogger(__name__)
 
 MOST = 256
 BACKLOG = 128
-"""connections that are accepted in one go, and that the kernel holds"""
+"""listen backlog, and connections accepted per wake-up"""
 WAITING_SECONDS = 15.0
-"""for the headers of a request, since the connection or the answer before"""
+"""time limit for the headers of a request, from the connection or the previous response"""
 SLOW_READER_SECONDS = 30.0
-"""for which an answer is held for a client that reads nothing of it"""
+"""how long a response is kept for a client that reads none of it"""
 DESCRIPTORS = 4096
-"""that the process asks for"""
+"""limit of open files that the process requests"""
 OTHERS = 512
-"""descriptors that are not the endpoint's: cameras, databases, models"""
+"""file descriptors reserved for cameras, databases and models"""
 
 
 def most_connections() -> int:
-    """As many as the process has descriptors for, up to MOST; its limit is raised as far as that is allowed."""
+    """The connection limit: up to MOST, by the limit of open files, which is raised to DESCRIPTORS where allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -44,7 +44,7 @@ def most_connections() -> int:
 
 
 class Connections:
-    """All open connections, oldest first. On the endpoint's event loop."""
+    """All open connections, oldest first. Use on the endpoint's event loop only."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -55,7 +55,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, connection: GuardedProtocol) -> bool:
-        """Whether there is room for it; the longest waiting connection may be closed for it."""
+        """Add a connection. At the limit, abort the one that has waited longest; False where there is none to abort."""
         if len(self._open) >= self.most:
             victim = self._victim()
             if victim is None:
@@ -70,29 +70,29 @@ class Connections:
         self._open.pop(connection, None)
 
     def sweep(self) -> None:
-        """Close those whose time is up."""
+        """Abort overdue connections."""
         for connection in [one for one in self._open if one.is_overdue()]:
             connection.transport.abort()
 
     def _victim(self) -> GuardedProtocol | None:
-        """Who waits for longest: without any request before one between two, and last one whose body arrives."""
+        """The connection to abort: idle before arriving, never served before served, oldest first."""
         found = [one for one in self._open if one.is_idle() or one.is_arriving()]
         return min(found, key=lambda one: (one.is_arriving(), one.is_served, one.since), default=None)
 
 
 class GuardedProtocol(H11Protocol):
-    """uvicorn's protocol, with a place among the connections. ``guards`` is set in a subclass for each server."""
+    """uvicorn's HTTP/1.1 protocol, registered in ``guards``, which a subclass per server sets."""
 
     guards: Connections
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.since = self.loop.time()
-        """seconds of the loop: of the connection, of the request, or of the end of the answer before"""
+        """loop time in seconds of the connection, of the request, or of the end of the previous response"""
         self.is_served = False
-        """whether it was answered before"""
+        """whether a response was already sent"""
         self._unread = (0, 0.0)
-        """bytes of an answer that wait for their reader, since when"""
+        """bytes in the write buffer, and the loop time since when the client has read none"""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if not self.guards.admit(self):
@@ -111,11 +111,11 @@ class GuardedProtocol(H11Protocol):
         super().on_response_complete()
 
     def is_idle(self) -> bool:
-        """Whether no request is here whole."""
+        """Whether no complete request head is pending."""
         return self.cycle is None or self.cycle.response_complete
 
     def is_arriving(self) -> bool:
-        """Whether a request is here, and not all of its body."""
+        """Whether a request's head has arrived but not its whole body."""
         return not self.is_idle() and self.cycle.more_body
 
     def is_overdue(self) -> bool:
@@ -130,5 +130,5 @@ class GuardedProtocol(H11Protocol):
 
 
 def protocol_of(connections: Connections) -> type[GuardedProtocol]:
-    """The protocol of one server."""
+    """The protocol class for one server."""
     return type("Protocol", (GuardedProtocol,), {"guards": connections})

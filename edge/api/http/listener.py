@@ -1,4 +1,4 @@
-"""The listening socket, and the refusal to listen beyond loopback without keys."""
+"""The listening socket. Addresses beyond loopback require access keys."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from edge.core.settings.services import ApiSettings
 
 
 def refuse_open_door(api: ApiSettings) -> None:
-    """Raises SettingsError for an address beyond loopback without keys."""
+    """Raises SettingsError for an address beyond loopback without access keys."""
     if api.keys or api.unsigned_anywhere or is_loopback(api.host):
         return
     raise SettingsError(
-        f"api.host is {api.host}, and api.keys is empty: anybody who reaches it could read and delete every face",
+        f"api.host is {api.host}, and api.keys is empty: any client could read and delete every face",
         "set api.keys, listen on 127.0.0.1, or set api.unsigned_anywhere = true",
     )
 
 
 def listening(api: ApiSettings, backlog: int) -> socket.socket:
-    """The listening socket: bound here, because uvicorn ends the whole process where it cannot bind.
+    """Bind the listening socket here, because uvicorn exits the process if it cannot bind.
 
     Raises SettingsError.
     """
@@ -34,13 +34,13 @@ def listening(api: ApiSettings, backlog: int) -> socket.socket:
         listener.listen(backlog)
     except OSError as error:
         raise SettingsError(
-            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to one that is free"
+            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to a free port"
         ) from error
     return listener
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own."""
+    """Whether a host name or address is loopback."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""Presigned URLs: a request whose signature stands in its query, as SDKs make them for GetObject and PutObject.
+"""Presigned URLs: requests with the signature in the query, as SDKs create them for GetObject and PutObject.
 
-Both forms are known: version 4 (``X-Amz-Signature``), and version 2 (``AWSAccessKeyId``), which boto3 makes for
-older regions unless told otherwise. The body is not signed.
+Both versions are supported: Signature Version 4 (``X-Amz-Signature``) and version 2 (``AWSAccessKeyId``), the default
+of boto3 for older regions. The body is not signed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from edge.api.http.sigv4 import (
 )
 
 LONGEST = 7 * 86400
-"""seconds for which a URL may be valid"""
+"""longest validity of a URL in seconds"""
 SUB_RESOURCES = frozenset({
     "acl", "cors", "delete", "lifecycle", "location", "partNumber", "policy", "tagging", "uploadId", "uploads",
     "versionId", "versioning", "versions", "response-cache-control", "response-content-disposition",
     "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
 })  # fmt: skip
-"""members of a query that version 2 signs"""
+"""query parameters that version 2 signs"""
 
 _CREDENTIAL = re.compile(r"(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[a-z\d-]+)/(?P<service>[a-z\d-]+)/aws4_request")
 _HEADERS = re.compile(r"[a-z\d;-]+")
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"\d{1,12}")
 
 
 def is_presigned(query: str) -> bool:
-    """Whether the signature of a request for S3 stands in its query."""
+    """Whether an S3 request carries its signature in the query."""
     names = dict(parse_qsl(query))
     if "X-Amz-Signature" in names:
         scope = _CREDENTIAL.fullmatch(names.get("X-Amz-Credential", ""))
@@ -49,7 +49,7 @@ def is_presigned(query: str) -> bool:
 
 
 def verified(head: RequestHead, secrets: Mapping[str, str], now: float, skew: float) -> Verified:
-    """What the signature covers. ``now``: seconds since the epoch; ``skew``: seconds its time may be ahead.
+    """Verify a presigned request. ``now``: seconds since the epoch; ``skew``: tolerated clock difference in seconds.
 
     ``secrets``: access key id -> secret. Raises SignatureError.
     """
@@ -68,7 +68,7 @@ def _version_4(
         raise SignatureError("incomplete", "The query of a presigned URL is not complete.")
     headers = tuple(names.split(";"))
     if "host" not in headers or len(set(headers)) != len(headers):
-        raise SignatureError("mismatch", "A presigned URL signs the header host, and each header once.")
+        raise SignatureError("mismatch", "A presigned URL must sign the header host, and each header only once.")
     scope = Scope(found["key"], found["date"], found["region"], found["service"], headers, query["X-Amz-Signature"])
     signed_at = signed_time(stamp, scope.date)
     if not _NUMBER.fullmatch(seconds) or not 1 <= int(seconds) <= LONGEST:

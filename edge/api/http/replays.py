@@ -1,9 +1,9 @@
-"""Signed requests that change something are done once: the same signature again gets the first answer again.
+"""Replay protection: a signed request that changes something runs once; a repeat gets the same response.
 
-An SDK that retries within a second sends the same signature, and so does a recorded request. So does a client that
-creates, deletes and creates again within one second, for a signature tells whole seconds: within that second a request
-that follows another change is done anew. After a restart the answers are gone and the signatures are not: such a
-request is refused.
+An SDK that retries within one second sends the same signature, as does a replay attack. A client that creates, deletes
+and creates again within one second also repeats a signature, because signatures have a resolution of one second: within
+that second, a request that follows another change runs again. After a restart the responses are lost but the signatures
+are not: a repeated request is refused.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from edge.api.http.signature_log import SignatureLog
 
 MOST_SIGNATURES = 50_000
-"""signatures that are remembered until they expire; past that the oldest go"""
+"""signatures kept until they expire; beyond this the oldest are dropped"""
 SAME_SECOND = 1.25
-"""seconds after its time within which a client may rightly have signed the same again"""
+"""seconds after the signing time within which a client may legitimately create the same signature again"""
 MOST_BYTES = 4 << 20
-"""bytes of answers that are kept; past that the oldest are forgotten, and their requests refused"""
+"""bytes of cached responses; beyond this the oldest are dropped, and repeats of their requests are refused"""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it is sent."""
+    """A response as it is sent."""
 
     status: int
     body: bytes
     request_id: str
     final: bool = True
-    """whether the same request again would change nothing more; False where it was told to come back"""
+    """whether a repeat would change nothing; False for a response that asks the client to retry"""
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -42,7 +42,7 @@ class _SeenRequest:
 
 
 class ReplayCache:
-    """Answers by signature, on one event loop. Bounded in number and bytes."""
+    """Responses by signature, limited in number and bytes. Use on one event loop."""
 
     def __init__(
         self, done: SignatureLog | None = None, signatures: int = MOST_SIGNATURES, size: int = MOST_BYTES
@@ -51,7 +51,7 @@ class ReplayCache:
         self._most, self._most_bytes = signatures, size
         self._seen: OrderedDict[str, _SeenRequest] = OrderedDict()
         self._kept: OrderedDict[str, int] = OrderedDict()
-        """signature -> bytes of its answer, oldest first"""
+        """signature -> bytes of its response, oldest first"""
         self._bytes = 0
         self._latest = ""
         """signature of the latest change"""
@@ -59,11 +59,11 @@ class ReplayCache:
     async def once(
         self, signature: str, now: float, signed_at: float, skew: float, run: Callable[[], Awaitable[Reply]]
     ) -> Reply | None:
-        """The answer of ``run``, or of the first request with this signature. None where that is no longer kept.
+        """The response of ``run``, or of the first request with this signature; None where that is no longer cached.
 
-        When this returns, the signature is on disk (``done``).
+        On return, the signature is on disk (``done``).
 
-        ``now``, ``signed_at``: seconds since the epoch. ``skew``: seconds after which the signature itself is refused.
+        ``now``, ``signed_at``: seconds since the epoch. ``skew``: seconds after which the signature expires.
         """
         self._expire(now)
         seen = self._seen.get(signature)
@@ -74,7 +74,7 @@ class ReplayCache:
             try:
                 return await asyncio.shield(seen.done)
             except asyncio.CancelledError:
-                if seen.done.cancelled():  # the first one failed without an answer
+                if seen.done.cancelled():  # the first request failed without a response
                     return None
                 raise
         if self._done is not None and signature in self._done:
@@ -127,7 +127,7 @@ class ReplayCache:
 
 
 def _forgotten() -> asyncio.Future[Reply]:
-    """Stands for an answer that was given and is no longer kept."""
+    """Placeholder for a response that is no longer cached."""
     forgotten: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     forgotten.cancel()
     return forgotten

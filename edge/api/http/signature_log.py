@@ -1,6 +1,6 @@
-"""Signatures of requests that changed something, in a small file: a restart makes none of them valid again.
+"""Signatures of requests that changed something, in a small file, so that they stay invalid after a restart.
 
-16 bytes each, the digest of key and signature. A disk that is full or broken costs this protection, and no request.
+16 bytes each: a digest of key and signature. With a full or broken disk, requests still work without this protection.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 DIGEST = 16
 """bytes"""
 MOST = 4096
-"""signatures that survive a restart at least; the file holds twice as many at most"""
+"""signatures that at least survive a restart; the file holds up to twice as many"""
 
 
 class SignatureLog:
-    """One file. ``add`` on the endpoint's loop, ``settled`` waits for the disk."""
+    """One log file. ``add`` on the endpoint's loop; ``settled`` waits for the disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,11 +43,11 @@ class SignatureLog:
             self._give_up(error)
 
     def __contains__(self, signature: str) -> bool:
-        """Whether it was done before this process started."""
+        """Whether a previous process has logged this signature."""
         return _digest(signature) in self._earlier
 
     def add(self, signature: str) -> None:
-        """Note a request that is about to be done."""
+        """Log a request that is about to run."""
         with self._lock:
             try:
                 if self._descriptor is not None:
@@ -56,7 +56,7 @@ class SignatureLog:
                 self._give_up(error)
 
     async def settled(self) -> None:
-        """Return once what was added survives a power cut."""
+        """Wait until all added signatures survive a power failure."""
         await asyncio.to_thread(self._settle)
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class SignatureLog:
                 self._give_up(error)
 
     def _compact(self) -> None:
-        """Keep the newest, in whole records. Raises OSError."""
+        """Keep the newest complete records. Raises OSError."""
         data = self._path.read_bytes() if self._path.exists() else b""
         kept = data[: len(data) - len(data) % DIGEST]
         if len(kept) >= 2 * MOST * DIGEST:
@@ -93,7 +93,7 @@ class SignatureLog:
     def _give_up(self, error: OSError | StoreError) -> None:
         if not self._failed:
             why = error.strerror if isinstance(error, OSError) else error.message
-            log.warning("%s: %s; recorded requests can be repeated after a restart", self._path, why)
+            log.warning("%s: %s; captured requests can be replayed after a restart", self._path, why)
         self._failed = True
         self._close()
 

@@ -1,8 +1,8 @@
-"""Verification of AWS Signature Version 4: signed with a secret that we know, and fresh.
+"""Verification of AWS Signature Version 4: a known access key, a matching signature, a recent time.
 
-A signature covers method, path, query, the headers that it lists, and the digest of the body. ``opened`` checks what
-the headers alone tell, before a body is read; ``Signature.check`` takes the body's digest, and hands over what was
-verified: nothing else of a request may decide what is done.
+A signature covers the method, path, query, listed headers and the digest of the body. ``opened`` checks what the
+headers alone show, before a body is read; ``Signature.check`` takes the body's digest and returns the verified parts.
+Nothing else of a request may influence what is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MUST_BE_SIGNED = {
     "rekognition": frozenset({"host", "x-amz-date", "x-amz-target"}),
     "s3": frozenset({"host", "x-amz-date", "x-amz-content-sha256"}),
 }
-"""service -> headers without which a signature could be replayed against another operation, host or body"""
+"""service -> headers that must be signed, so that a signature cannot be reused for another operation, host or body"""
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
@@ -37,7 +37,7 @@ _SINGLE = frozenset({"authorization", "host", "content-length", "content-type", 
 
 
 class SignatureError(Exception):
-    """A request that is not rightly signed; ``reason`` says how, in a word."""
+    """A request without a valid signature; ``reason`` is the kind of error."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """What an ``Authorization`` header says."""
+    """The parsed ``Authorization`` header."""
 
     key: str
     date: str
@@ -59,18 +59,18 @@ class Scope:
 
 @dataclass(frozen=True)
 class RequestHead:
-    """A request without its body. Header names are in lower case, and each is there once."""
+    """A request without its body. Header names are lower case and unique."""
 
     method: str
     path: str
-    """as it was sent, percent-encoded"""
+    """as sent, percent-encoded"""
     query: str
     headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a signature covers."""
+    """The parts of a request that a signature covers."""
 
     key: str
     region: str
@@ -83,7 +83,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature whose key, scope and time are right; its digest is checked when the body's is known."""
+    """A signature with valid key, scope and time; ``check`` verifies it once the body's digest is known."""
 
     head: RequestHead
     scope: Scope
@@ -93,11 +93,11 @@ class Signature:
 
     @property
     def payload(self) -> str:
-        """The signed ``X-Amz-Content-Sha256``; empty where the body's digest is known only when it is read."""
+        """The signed ``X-Amz-Content-Sha256``; empty where the digest must be computed from the body."""
         return self.head.headers.get("x-amz-content-sha256", "") if self._covers("x-amz-content-sha256") else ""
 
     def check(self, digest: str) -> Verified:
-        """``digest``: hex SHA-256 of the body, or what stands for it. Raises SignatureError."""
+        """Verify the signature. ``digest``: hex SHA-256 of the body, or its placeholder. Raises SignatureError."""
         if self.payload and digest != self.payload:
             raise SignatureError("mismatch", "The body is not the one that was signed.")
         right = signature(self.head, self.scope, self.secret, self.stamp, digest)
@@ -116,7 +116,7 @@ class Signature:
 
 
 def single(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name. Raises SignatureError where one that decides anything comes twice."""
+    """Headers by lower-case name. Raises SignatureError where a security-relevant header is repeated."""
     names = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
     for name, count in Counter(name for name, _ in names).items():
         if count > 1 and (name in _SINGLE or name.startswith("x-amz-")):
@@ -125,7 +125,7 @@ def single(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def parsed(authorization: str | None) -> Scope | None:
-    """The header taken apart; None where it is absent or of another scheme."""
+    """Parse the ``Authorization`` header; None where it is absent or of another scheme."""
     match = _AUTHORIZATION.fullmatch((authorization or "").strip())
     if match is None:
         return None
@@ -136,9 +136,9 @@ def parsed(authorization: str | None) -> Scope | None:
 def opened(
     head: RequestHead, secrets: Mapping[str, str], now: float, skew: float, services: Collection[str]
 ) -> Signature:
-    """What the headers tell before the body is read. Raises SignatureError, never with what would be right.
+    """Check what the headers show before the body is read. Raises SignatureError, which never reveals a secret.
 
-    ``secrets``: access key id -> secret. ``now``: seconds since the epoch. ``skew``: seconds its time may be off.
+    ``secrets``: access key id -> secret. ``now``: seconds since the epoch. ``skew``: tolerated clock difference (s).
     """
     scope = parsed(head.headers.get("authorization"))
     if scope is None:
@@ -159,7 +159,7 @@ def opened(
 
 
 def signature(head: RequestHead, scope: Scope, secret: str, stamp: str, digest: str) -> str:
-    """The hex signature that ``secret`` gives this request; ``digest``: of its body."""
+    """The hex signature of a request with ``secret``; ``digest``: hex SHA-256 of the body."""
     headers = "".join(f"{name}:{' '.join(head.headers.get(name, '').split())}\n" for name in scope.headers)
     query = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in parse_qsl(head.query, True))
     canonical = "\n".join(
@@ -181,12 +181,12 @@ def signature(head: RequestHead, scope: Scope, secret: str, stamp: str, digest: 
 
 
 def is_digest(text: str) -> bool:
-    """Whether this is a hex SHA-256."""
+    """Whether a text is a hex SHA-256 digest."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def signed_time(stamp: str, date: str) -> float:
-    """Seconds since the epoch of ``YYYYMMDDTHHMMSSZ``, on the date of the scope. Raises SignatureError."""
+    """Seconds since the epoch of ``YYYYMMDDTHHMMSSZ``; ``date`` is the scope's date. Raises SignatureError."""
     try:
         signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError as error:

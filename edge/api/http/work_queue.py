@@ -1,7 +1,7 @@
-"""Bounded work queues with threads: many clients wait, and cameras keep their rate.
+"""Bounded work queues with worker threads, so that many clients do not slow down the cameras.
 
-One thread runs the models of the endpoint, at a lower priority and for no more than its share of a core; a few more
-answer what needs the store alone.
+One thread runs the endpoint's models, at a lower priority and limited to its share of a core; a few more threads serve
+requests that only need the store.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from edge.core.system.heartbeat import Heartbeat
 log = logging.getLogger(__name__)
 
 NICENESS = 10
-"""added to the priority of the thread that runs models: cameras go first"""
+"""niceness added to the thread that runs models, so that cameras have priority"""
 
 Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class WorkQueue:
-    """Threads that take jobs from one bounded queue.
+    """Worker threads that take jobs from one bounded queue.
 
-    ``share``: of one core, 0..1, that each thread may use over time; after a job it rests as long as that takes.
+    ``share``: fraction 0..1 of one core that each thread may use; after a job it pauses accordingly.
     """
 
     def __init__(self, name: str, waiting: int, threads: int = 1, share: float = 1.0, niceness: int = 0) -> None:
@@ -40,7 +40,7 @@ class WorkQueue:
         self._niceness = niceness
         self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
         self.pulses = {f"api-{name}-{number}": Heartbeat() for number in range(threads)}
-        """by thread; it rests while it waits for a job"""
+        """by thread; paused while the thread waits for a job"""
         self._threads = [
             threading.Thread(target=self._work, args=(pulse,), name=thread, daemon=True)
             for thread, pulse in self.pulses.items()
@@ -51,7 +51,7 @@ class WorkQueue:
             thread.start()
 
     def stop(self) -> None:
-        """Finish the job at hand, refuse what still waits, end the threads."""
+        """Finish the running job, refuse waiting jobs, end the threads."""
         self._refuse_waiting()
         started = [thread for thread in self._threads if thread.is_alive()]
         for _ in started:
@@ -61,7 +61,7 @@ class WorkQueue:
         self._refuse_waiting()
 
     def submit(self, work: Callable[[], Any]) -> Future[Any]:
-        """Run ``work`` when its turn comes. Raises BusyError where the queue is full."""
+        """Queue ``work``. Raises BusyError where the queue is full."""
         future: Future[Any] = Future()
         try:
             self._jobs.put_nowait((future, work))

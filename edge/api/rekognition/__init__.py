@@ -1,5 +1,5 @@
-"""The Rekognition endpoint: the device's detectors, embedder and collections behind Amazon's wire protocol.
+"""The Rekognition endpoint: detectors, embedder and collections of the device behind the Amazon Rekognition API.
 
-A request comes in at ``endpoint``, is verified there, checked by ``constraints``, and runs as one function of
-``operations`` on a work queue of ``service``.
+``endpoint`` receives and verifies a request, ``constraints`` validates it, and a function of ``operations`` runs it on
+a work queue of ``service``.
 """

@@ -1,4 +1,4 @@
-"""One request on its way to its operation, and ARNs and page tokens made from it."""
+"""A validated request, with the ARNs and pagination tokens derived from it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _RESOURCE = re.compile(
     r"arn:[a-z\d-]+:rekognition:[a-z\d-]*:\d{12}:((?:collection|streamprocessor|project)/[a-zA-Z0-9_.\-/]+)"
 )
 _TAG = 12
-"""bytes of a page token that bind it to its question"""
+"""bytes of a pagination token that bind it to its request"""
 _DEFAULTS = {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
-"""what a member that is left out stands for: one page may name it, and the next one not"""
+"""defaults of omitted members, so that a request with an explicit default accepts the same token"""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose members were checked."""
+    """A request with validated members."""
 
     service: Service
     operation: str
     members: Mapping[str, Any]
     region: str
-    """of the caller's signature, or of the settings"""
+    """region from the caller's signature, or from the settings"""
 
     def __getitem__(self, name: str) -> Any:
         return self.members[name]
@@ -47,12 +47,12 @@ class Call:
         return f"arn:aws:rekognition:{self.region}:{self.service.settings.api.account}:{resource}"
 
     def next_token(self, position: str) -> str:
-        """An opaque token that only this operation with these parameters takes back."""
+        """An opaque pagination token, valid only for this operation with these parameters."""
         packed = self._binding(position) + position.encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def position(self) -> str:
-        """Where the page of ``NextToken`` begins; empty: at the start. Raises ApiError for a foreign token."""
+        """Start position from ``NextToken``; empty: the beginning. Raises ApiError for an invalid token."""
         token = self.get("NextToken", "")
         if not token:
             return ""
@@ -66,7 +66,7 @@ class Call:
         return position
 
     def offset(self) -> int:
-        """The same where positions are numbers; 0 at the start."""
+        """``position`` as a number; 0: the beginning. Raises ApiError for an invalid token."""
         position = self.position() or "0"
         if not (position.isascii() and position.isdigit() and len(position) < 18):
             raise ApiError("InvalidPaginationTokenException", "Invalid Pagination Token")
@@ -80,7 +80,7 @@ class Call:
 
 
 def resource_of(arn: str) -> str:
-    """``collection/<id>``, ``streamprocessor/<name>`` or ``project/...`` of an ARN, whatever its region and account."""
+    """``collection/<id>``, ``streamprocessor/<name>`` or ``project/...`` of an ARN, with any region and account."""
     match = _RESOURCE.fullmatch(arn)
     if match is None:
         raise ApiError("ResourceNotFoundException", "The resource of this ARN does not exist.")

@@ -1,4 +1,4 @@
-"""What IMAGE_PROPERTIES tells: brightness, sharpness, contrast, and the colors that a picture is made of."""
+"""IMAGE_PROPERTIES of DetectLabels: brightness, sharpness, contrast and dominant colors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge.core.types import Box, ByteArray, Picture
 
 SIDE = 64
-"""pixels of the picture that colors are counted in"""
+"""pixels of the reduced picture in which colors are counted"""
 SIMPLE = {
     "black": (0, 0, 0), "white": (255, 255, 255), "gray": (128, 128, 128), "red": (200, 30, 30),
     "orange": (255, 140, 0), "yellow": (240, 220, 40), "green": (40, 140, 60), "blue": (40, 80, 200),
@@ -44,7 +44,7 @@ CSS = {
 def image_properties(picture: Picture, most: int, things: Sequence[Box]) -> dict[str, Any]:
     """Quality and up to ``most`` DominantColors of the picture, and of its Foreground and Background.
 
-    The foreground is what the boxes of ``things`` cover. Where that is nothing, or everything, both are the whole.
+    The foreground is the union of the boxes ``things``; where that is empty or everything, both are the whole picture.
     """
     pixels = pictures.resized_rgb(picture, SIDE, SIDE)
     luma = pictures.luma(picture, min(picture.width, 512), min(picture.height, 512))
@@ -73,7 +73,7 @@ def instance_colors(picture: Picture, box: Box, most: int) -> list[dict[str, Any
 
 
 def _covered(boxes: Sequence[Box], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(height, width): what the boxes cover."""
+    """(height, width) bool mask of the pixels covered by boxes."""
     height, width = shape
     mask = np.zeros((height, width), bool)
     for box in boxes:
@@ -91,7 +91,7 @@ def _quality(luma: ByteArray, edges: NDArray[Any]) -> dict[str, float]:
 
 
 def _dominant(rgb: ByteArray, most: int) -> list[dict[str, Any]]:
-    """Of (pixels, 3)."""
+    """Up to ``most`` DominantColors of (pixels, 3) RGB values."""
     if most == 0:
         return []
     pixels = rgb.astype(np.float32)

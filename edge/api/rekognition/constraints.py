@@ -1,7 +1,7 @@
-"""The constraints of every request, as one table: shapes first, then what each operation takes.
+"""Constraints of every request in one table: shapes first, then the members of each operation.
 
-botocore checks required members, types and minima before it sends; maxima, patterns, enums and the rest are left
-to the server. A test holds this table to botocore's own model of the service.
+botocore validates required members, types and minima before it sends; maxima, patterns, enums and the rest are left
+to the server. A test compares this table with botocore's model of the service.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_IMAGE = 5_242_880
 
 _NAME = r"[a-zA-Z0-9_.\-]+"
 _ID = r"[a-zA-Z0-9_.\-:]+"
-# Unicode's letters and numbers are \w here; separators are spelled out, since \s would let line breaks pass
+# \w includes Unicode letters and digits; separators are listed, because \s would accept line breaks
 _TAG = r"[\w \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000.:/=+\-@]*"
 
 COLLECTION_ID = StringRule(1, 255, _NAME)
@@ -125,7 +125,7 @@ UPDATE_PROCESSOR: dict[str, Rule] = {
 }
 
 MAX_CHANGES = 5_242_880
-"""bytes of manifest lines in one request"""
+"""bytes of manifest lines per request"""
 PROJECT_NAME = StringRule(1, 255, r"[a-zA-Z0-9_.\-]+")
 _PROJECT_ARN = r"arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:project\/[a-zA-Z0-9_.\-]{1,255}"
 PROJECT = StringRule(20, 2048, _PROJECT_ARN + r"\/[0-9]+")
@@ -354,7 +354,7 @@ INPUTS: Mapping[str, StructureRule] = {
 
 
 def checked(operation: str, body: object) -> dict[str, Any]:
-    """The request as its operation sees it: known members only, blobs as bytes. Raises ApiError."""
+    """The validated request: known members only, blobs as bytes. Raises ApiError."""
     try:
         return INPUTS[operation].checked(body, "")
     except ViolationError as error:

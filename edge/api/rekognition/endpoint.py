@@ -1,4 +1,4 @@
-"""HTTP: a body in, an answer out. ``X-Amz-Target`` alone says which operation; the path does not matter."""
+"""HTTP server of the Rekognition API. ``X-Amz-Target`` alone selects the operation; the path is ignored."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ log = logging.getLogger(__name__)
 TARGET = "RekognitionService."
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_BODY = 16 << 20
-"""bytes of a body that is kept; what comes past it is read and thrown away"""
+"""bytes of a body that are kept; the rest is read and discarded"""
 BODY_BUDGET = 64 << 20
-"""bytes of bodies that arrive at a time"""
+"""bytes of bodies in transfer at the same time"""
 LARGE_AT_ONCE = 4
-"""large bodies that are worked on at a time; only verified ones count"""
+"""large bodies processed at the same time; only verified requests count"""
 START_SECONDS = 30.0
 TICKS_PER_SECOND = 10
 """of uvicorn's loop"""
 
 
 class ApiServer:
-    """The endpoint in a thread of its own.
+    """The endpoint in its own thread.
 
-    ``with_cameras``: its models keep to their share of a core, and stream processors start because the daemon calls
-    ``processors.observe``. The other parts are those of ``Service``.
+    ``with_cameras``: the models are limited to their share of a core, and stream processors can start because the
+    daemon calls ``processors.observe``. The other parameters are those of ``Service``.
     """
 
     def __init__(self, settings: Settings, state: Path, with_cameras: bool = True, **parts: Any) -> None:
@@ -60,13 +60,13 @@ class ApiServer:
         self.processors = self.service.processors
         self.port = settings.api.port
         self.pulse = Heartbeat()
-        """of the loop that answers"""
+        """used on the endpoint's event loop"""
         self._server: Any = None
         self._thread: threading.Thread | None = None
         self._stopped = False
 
     def start(self) -> None:
-        """Listen. Raises SettingsError where the address cannot be had."""
+        """Start listening. Raises SettingsError where the address cannot be bound."""
         import uvicorn
 
         api = self.settings.api
@@ -107,11 +107,11 @@ class ApiServer:
             time.sleep(0.01)
         if not self._server.started:
             self.stop()
-            raise TransientError("the Rekognition endpoint did not come up", "look at the log above, and start again")
+            raise TransientError("the Rekognition endpoint did not start", "see the log above, and start it again")
         log.info("the Rekognition endpoint listens on http://%s:%d", api.host, self.port)
 
     def stop(self) -> None:
-        """Answer what is being answered, then close; also after a start that failed."""
+        """Finish running requests, then close; also after a failed start."""
         if self._stopped:
             return
         self._stopped = True
@@ -123,9 +123,9 @@ class ApiServer:
 
 
 def application(service: Service) -> ASGIApp:
-    """The routes: POST and /healthz are served here, other pages are added by their owners.
+    """The routes: POST and /healthz are served here, the pages' routes are added by their modules.
 
-    A request that is signed for S3 goes to the buckets, whatever its path.
+    Requests signed for S3 go to the buckets, whatever their path.
     """
     from starlette.applications import Starlette
     from starlette.datastructures import Headers
@@ -155,7 +155,7 @@ def application(service: Service) -> ASGIApp:
 
 
 class Endpoint:
-    """From an HTTP request to an HTTP response: verify, check, operate."""
+    """Turns an HTTP request into an HTTP response: verify, validate, run the operation."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -170,12 +170,12 @@ class Endpoint:
         return JSONResponse(self._service.health())
 
     async def answer(self, request: Request) -> Response:
-        """Rekognition's answer, errors included."""
+        """The response to a Rekognition request, errors included."""
         reply = await _replied("", lambda: self._replied(request))
         return _response(reply)
 
     async def _replied(self, request: Request) -> Reply:
-        """Verify before anything else is looked at; what is not verified is not used."""
+        """Verify before anything else is read; unverified parts of a request are not used."""
         head = _head(request)
         signature = self._signature(head)
         held = await self._bodies.read(request, MAX_BODY)
@@ -194,13 +194,13 @@ class Endpoint:
                 lambda: self._operated(verified.headers, verified, held),
             )
             if reply is None:
-                raise ApiError("InvalidSignatureException", "This request was done already, and its answer is gone.")
+                raise ApiError("InvalidSignatureException", "This request was processed before; its response is gone.")
             return reply
         finally:
             held.release()
 
     def _signature(self, head: sigv4.RequestHead) -> sigv4.Signature | None:
-        """None where there are no keys, and requests are not signed. Raises SignatureError, ApiError."""
+        """None where no access keys are configured: requests are unsigned. Raises SignatureError, ApiError."""
         if not self._secrets:
             _refuse_strangers(head.headers)
             return None
@@ -236,7 +236,7 @@ class Endpoint:
 
 
 async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
-    """What ``run`` gives, or its error as an answer."""
+    """The reply of ``run``, or its error as a reply."""
     request_id = str(uuid.uuid4())
     try:
         return await run()
@@ -250,7 +250,7 @@ async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
         failure = error
     except MemoryError as error:
         log.error("%s %s: out of memory: %s", request_id, name, error)
-        failure = ApiError("ThrottlingException", "There is not enough memory for this request now.")
+        failure = ApiError("ThrottlingException", "There is not enough memory for this request at the moment.")
     except OSError as error:
         log.error("%s %s: %s", request_id, name, error)
         failure = ApiError("InternalServerError", "Internal server error")
@@ -262,17 +262,17 @@ async def _replied(name: str, run: Callable[[], Awaitable[Reply]]) -> Reply:
 
 
 def _head(request: Request) -> sigv4.RequestHead:
-    """Raises SignatureError where a header comes twice."""
+    """Raises SignatureError where a header is repeated."""
     path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").split("?")[0]
     return sigv4.RequestHead(request.method, path, request.url.query, sigv4.single(request.scope["headers"]))
 
 
 def _refuse_strangers(headers: Mapping[str, str]) -> None:
-    """Another site's page could use a browser of this machine, and any remote client an undeclared proxy."""
+    """Refuse browsers and proxies without keys: a foreign page could use a local browser, a remote client a proxy."""
     if "origin" in headers or "sec-fetch-site" in headers:
-        raise ApiError("AccessDeniedException", "Requests from browsers are not answered without api.keys.")
+        raise ApiError("AccessDeniedException", "Requests from browsers require api.keys.")
     if "forwarded" in headers or "x-forwarded-for" in headers:
-        raise ApiError("AccessDeniedException", "Requests through a proxy are not answered without api.keys.")
+        raise ApiError("AccessDeniedException", "Requests through a proxy require api.keys.")
 
 
 def _operation(headers: Mapping[str, str]) -> str:
@@ -281,12 +281,12 @@ def _operation(headers: Mapping[str, str]) -> str:
 
 def _not_operated(name: str) -> ApiError:
     if name in NOT_HERE:
-        return ApiError("NotImplementedException", f"{name} is not here: {NOT_HERE[name]}.")
-    return ApiError("UnknownOperationException", "X-Amz-Target names no operation of Amazon Rekognition.")
+        return ApiError("NotImplementedException", f"{name} is not supported: {NOT_HERE[name]}.")
+    return ApiError("UnknownOperationException", "X-Amz-Target is not an operation of Amazon Rekognition.")
 
 
 def _members(name: str, held: bodies.HeldBody) -> dict[str, Any]:
-    """The request as its operation sees it. Raises ApiError."""
+    """The validated request. Raises ApiError."""
     try:
         document = bodies.parsed(held.data or b"{}")
     except InputError as error:

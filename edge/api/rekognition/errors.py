@@ -1,7 +1,6 @@
-"""Our errors as Rekognition's: one table from the tree of ``edge.core.errors`` to names and HTTP statuses.
+"""Mapping of the error classes of ``edge.core.errors`` to Rekognition's exceptions and HTTP statuses.
 
-Clients choose the exception class by ``__type`` alone; 400 is what Rekognition answers to everything that is not
-its own fault.
+Clients choose the exception class by ``__type`` alone; Rekognition returns 400 for every error that is not internal.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from edge.core.errors import (
 )
 
 STATUS = {"InternalServerError": 500, "NotImplementedException": 501}
-"""every other name is answered with 400"""
+"""all other names have status 400"""
 
 NO_FACES = "There are no faces in the image. Should be at least 1."
 UNKNOWN_FACE = "faceId was not found in the collection."
 
 BY_CODE = {
-    "incomplete": ("RequestTimeoutException", "The request's body did not arrive."),
+    "incomplete": ("RequestTimeoutException", "The request body did not arrive."),
     "too_large": ("ImageTooLargeException", "Image size is too large."),
     "empty": ("InvalidImageFormatException", "Request has invalid image format."),
     "truncated": ("InvalidImageFormatException", "Request has invalid image format."),
     "unsupported": ("InvalidImageFormatException", "Request has invalid image format."),
 }
-"""InputError.code -> name, message"""
+"""InputError.code -> (name, message)"""
 
 SIGNATURE_ERRORS = {
     "missing": "MissingAuthenticationTokenException",
@@ -43,7 +42,7 @@ SIGNATURE_ERRORS = {
 }
 """SignatureError.reason -> name"""
 COME_BACK = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestTimeoutException"})
-"""nothing was done, and the same request may succeed later"""
+"""nothing was changed, and the same request may succeed later"""
 
 BY_CLASS: tuple[tuple[type[EdgeError], str], ...] = (
     (BusyError, "ProvisionedThroughputExceededException"),
@@ -51,16 +50,16 @@ BY_CLASS: tuple[tuple[type[EdgeError], str], ...] = (
     (InputError, "InvalidParameterException"),
     (NotFoundError, "ResourceNotFoundException"),
     (ConflictError, "ResourceInUseException"),
-    (SettingsError, "NotImplementedException"),  # a device that is not set up for it, which no retry changes
+    (SettingsError, "NotImplementedException"),  # not configured on this device: retries do not help
     (ModelError, "InternalServerError"),
     (StoreError, "InternalServerError"),
     (EdgeError, "InternalServerError"),
 )
-"""the first class that fits counts"""
+"""the first matching class counts"""
 
 
 class ApiError(Exception):
-    """An answer that is an error: ``name`` becomes ``__type``."""
+    """An error response: ``name`` becomes ``__type``."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -73,7 +72,7 @@ class ApiError(Exception):
 
 
 def translated(error: EdgeError) -> ApiError:
-    """The answer to one of our own errors. What went wrong inside is for the log, not for the client."""
+    """The response to an EdgeError. Details of internal errors are logged, not sent to the client."""
     if isinstance(error, InputError) and error.code in BY_CODE:
         return ApiError(*BY_CODE[error.code])
     name = next(name for kind, name in BY_CLASS if isinstance(error, kind))

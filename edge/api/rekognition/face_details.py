@@ -1,4 +1,4 @@
-"""FaceDetail: what every face has, and the attributes that a request names, by the model of ``api.attribute_model``."""
+"""FaceDetail: common members, and the requested attributes, computed by the model of ``api.attribute_model``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Member = Callable[["DetectedFace", "FaceAttributes"], Any]
 
 
 def asked_attributes(names: Iterable[str], settings: ApiSettings) -> frozenset[str]:
-    """The attributes of a request that are answered: ``ALL`` stands for those that ``api.attributes`` has."""
+    """The requested attributes that are configured; ``ALL`` means all of ``api.attributes``."""
     asked = set(names)
     chosen = frozenset(settings.attributes)
     return chosen if "ALL" in asked else chosen & asked
@@ -27,7 +27,7 @@ def asked_attributes(names: Iterable[str], settings: ApiSettings) -> frozenset[s
 def face_details(
     vision: Vision, picture: Picture, faces: Sequence[DetectedFace], attributes: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """A FaceDetail for each face, in order; the model runs only where there is something to tell. Raises ModelError."""
+    """A FaceDetail for each face, in order; the model runs only where attributes are requested. Raises ModelError."""
     if not attributes:
         return [shapes.face_detail(seen) for seen in faces]
     model = vision.attribute_model()
@@ -69,14 +69,14 @@ def _emotions(_: DetectedFace, found: FaceAttributes) -> list[dict[str, Any]]:
 
 
 def _landmarks(seen: DetectedFace, found: FaceAttributes) -> list[dict[str, Any]]:
-    """The detector's five, where it has them, then the others."""
+    """The detector's five landmarks, where present, then those of the attribute model."""
     own = {name: found.landmarks[name] for name in found.landmarks}
     own |= dict(zip(shapes.LANDMARKS, seen.detection.landmarks, strict=False))
     return [{"Type": name, "X": place.x, "Y": place.y} for name, place in own.items()]
 
 
 def _eye_direction(seen: DetectedFace, found: FaceAttributes) -> dict[str, float]:
-    """Where the eyes look: the head's pose and the eyes' turn in it."""
+    """Gaze direction in degrees: the head pose plus the rotation of the eyes."""
     yaw, pitch = seen.quality.yaw + found.eyes.yaw, seen.quality.pitch + found.eyes.pitch
     return {
         "Yaw": shapes.degrees(yaw),
@@ -100,4 +100,4 @@ MEMBERS: dict[str, tuple[str, Member]] = {
     "SMILE": _truth("Smile"),
     "SUNGLASSES": _truth("Sunglasses"),
 }
-"""names of ``api.attributes``, which are Rekognition's and LANDMARKS -> member of FaceDetail, and what it holds"""
+"""attribute of ``api.attributes`` (Rekognition's names, and LANDMARKS) -> (member of FaceDetail, its value)"""

@@ -1,4 +1,4 @@
-"""An ``Image`` of a request, bytes or S3Object, as a picture."""
+"""Decoding of a request's ``Image``: bytes or S3Object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_S3 = 15 << 20
 MIN_SIDE, MAX_SIDE = 80, 10_000
 """pixels"""
 FORMATS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-"""how JPEG and PNG begin; Rekognition takes nothing else"""
+"""signatures of JPEG and PNG; Rekognition accepts no other format"""
 
 
 def data_of(image: Mapping[str, Any], buckets: Buckets) -> bytes:
@@ -30,7 +30,7 @@ def data_of(image: Mapping[str, Any], buckets: Buckets) -> bytes:
 
 
 def picture(data: bytes) -> Picture:
-    """The upright picture. Raises ApiError where it is not JPEG or PNG, or of a size that Rekognition refuses."""
+    """The upright picture. Raises ApiError where it is not JPEG or PNG, or its size exceeds Rekognition's limits."""
     from edge.core.imaging import image as pictures
 
     if not data.startswith(FORMATS):
@@ -48,7 +48,7 @@ def picture(data: bytes) -> Picture:
 
 
 def s3_object(place: Mapping[str, Any], buckets: Buckets) -> bytes:
-    """The bytes of an object of a bucket. Raises ApiError."""
+    """The bytes of an S3 object. Raises ApiError."""
     if "Bucket" not in place or "Name" not in place:
         raise ApiError("InvalidParameterException", "Request has invalid parameters. S3Object: needs Bucket and Name.")
     try:
@@ -65,7 +65,7 @@ def s3_object(place: Mapping[str, Any], buckets: Buckets) -> bytes:
 
 
 def unreadable() -> ApiError:
-    """A bucket or key that is not there, or outside."""
+    """The error for a bucket or key that does not exist or is outside the folder."""
     return ApiError(
         "InvalidS3ObjectException",
         "Unable to get object metadata from S3. Check object key, region and/or access permissions.",

@@ -1,7 +1,7 @@
-"""Notifications to a topic of SNS: published to ``AWS_ENDPOINT_URL_SNS``, besides MQTT.
+"""Notifications to an SNS topic, published to ``AWS_ENDPOINT_URL_SNS`` in addition to MQTT.
 
-One POST of the Query protocol a notification, signed where the environment holds credentials. What cannot be delivered
-is told to the caller, who tries again.
+One POST of the Query protocol per notification, signed where the environment has credentials. Failed deliveries are
+reported to the caller, which retries.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ ENDPOINT = "AWS_ENDPOINT_URL_SNS"
 VERSION = "2010-03-31"
 TIMEOUT = 10.0
 WAITING = 100
-"""notifications of stream processors that wait; the oldest are kept"""
+"""waiting notifications of stream processors; when full, new ones are dropped"""
 
 
 class TopicPublisher:
-    """Publishes to the endpoint of the environment; ``url`` is empty where there is none."""
+    """Publishes to the endpoint in the environment; ``url`` is empty where none is set."""
 
     def __init__(self) -> None:
         self.url = os.environ.get(ENDPOINT, "")
@@ -36,7 +36,7 @@ class TopicPublisher:
         self._thread: threading.Thread | None = None
 
     def send(self, topic: str, message: bytes, subject: str = "") -> bool:
-        """One notification now; whether it was taken. Waits up to TIMEOUT seconds."""
+        """Send one notification now; True where it was accepted. Blocks up to TIMEOUT seconds."""
         form = {"Action": "Publish", "Version": VERSION, "TopicArn": topic, "Message": message.decode()}
         if subject:
             form["Subject"] = subject
@@ -46,18 +46,18 @@ class TopicPublisher:
             with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310  the owner names it
                 return True
         except (OSError, ValueError) as error:
-            log.warning("%s did not take a notification: %s", mask_credentials(self.url), error)
+            log.warning("%s did not accept a notification: %s", mask_credentials(self.url), error)
             return False
 
     def post(self, topic: str, message: bytes) -> None:
-        """One notification soon, from a thread of its own; lost where many wait."""
+        """Send one notification from a background thread; dropped where WAITING already wait."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
             self._thread.start()
         try:
             self._queue.put_nowait((topic, message))
         except queue.Full:
-            log.warning("a notification for %s is lost: %d wait", topic, WAITING)
+            log.warning("a notification for %s was dropped: %d are waiting", topic, WAITING)
 
     def close(self) -> None:
         if self._thread is not None:

@@ -1,4 +1,4 @@
-"""Which faces of a picture are worth indexing or searching, and why the others are not, in Rekognition's words."""
+"""QualityFilter: which faces of a picture are indexed or searched, and Rekognition's reasons for the rest."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class QualityBar:
-    """What a face must reach to pass."""
+    """Minimum quality for a face to pass."""
 
     quality: float
     """Quality.score, 0..1"""
     confidence: float
     """the detector's score, 0..1"""
     refuse_reasons: bool = True
-    """a face that is not worth embedding is refused whatever its score"""
+    """refuse faces that are not worth embedding, whatever their score"""
 
 
 BARS = {
@@ -40,14 +40,14 @@ BARS = {
 
 @dataclass(frozen=True)
 class UnindexedFace:
-    """A face that was left out, with at least one reason."""
+    """A face that was not indexed, with at least one reason."""
 
     seen: DetectedFace
     reasons: tuple[str, ...]
 
 
 def sort_out(faces: Sequence[DetectedFace], level: str) -> tuple[list[DetectedFace], list[UnindexedFace]]:
-    """Faces that pass ``level`` and those that do not, each in their order."""
+    """Faces that pass ``level``, and those that do not, each in their original order."""
     passed, refused = [], []
     for seen in faces:
         reasons = _reasons(seen, BARS[level])
@@ -59,7 +59,7 @@ def sort_out(faces: Sequence[DetectedFace], level: str) -> tuple[list[DetectedFa
 
 
 def best_of(faces: Sequence[DetectedFace], most: int) -> tuple[list[DetectedFace], list[UnindexedFace]]:
-    """At most ``most`` faces, largest first: the lowest quality goes first, of equals the smallest box."""
+    """At most ``most`` faces, largest first. The lowest quality is dropped first, among equals the smallest box."""
     ranked = sorted(faces, key=lambda seen: (round(seen.quality.score, 2), seen.area), reverse=True)
     kept = sorted(ranked[:most], key=lambda seen: seen.area, reverse=True)
     return kept, [UnindexedFace(seen, ("EXCEEDS_MAX_FACES",)) for seen in ranked[most:]]

@@ -1,8 +1,8 @@
-"""Kinds of constraint on a request member, and how each is checked.
+"""Constraint types of request members, and their validation.
 
-Every rule has ``checked(value, where)``: the value as operations see it. What breaks a constraint raises
-ViolationError, in Amazon's words; what is of another type raises ApiError SerializationException. ``where`` is the
-member's path as Amazon writes it, ``image.s3Object.name``. JSON null counts as absent.
+Every rule has ``checked(value, where)``, which returns the value as operations use it. A broken constraint raises
+ViolationError with Amazon's message; a wrong type raises ApiError SerializationException. ``where`` is the path of the
+member in Amazon's notation, ``image.s3Object.name``. JSON null counts as absent.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from typing import Any, Protocol
 from edge.api.rekognition.errors import ApiError
 
 LONGEST_SHOWN = 256
-"""characters of a value that are repeated"""
+"""characters of a value quoted in a message"""
 MOST_SHOWN = 10
-"""violations that are told"""
+"""violations listed in a message"""
 
 
 class Rule(Protocol):
-    """What a constraint must offer."""
+    """Interface of a constraint."""
 
     def checked(self, value: object, where: str) -> Any: ...
 
 
 class ViolationError(Exception):
-    """Constraints that a request breaks, each as Amazon tells it."""
+    """Constraints that a request breaks, with Amazon's message for each."""
 
     def __init__(self, texts: Sequence[str], constraints: Sequence[str] = ()) -> None:
         super().__init__("; ".join(texts))
         self.texts = tuple(texts)
         self.constraints = tuple(constraints)
-        """the bare constraints, of a single value"""
+        """the plain constraints, for a single value"""
 
 
 def validation_error(error: ViolationError) -> ApiError:
-    """The answer to a request that breaks constraints."""
+    """The error response to a request that breaks constraints."""
     count = len(error.texts)
     detected = f"{count} validation error{'s' * (count > 1)} detected: "
     return ApiError("ValidationException", detected + "; ".join(error.texts[:MOST_SHOWN]))
 
 
 def hold(value: str, where: str, *broken: str) -> None:
-    """Raises ViolationError where anything is broken; ``value`` as it is shown."""
+    """Raises ViolationError where ``broken`` has any text; ``value`` is quoted as given."""
     constraints = [one for one in broken if one]
     if constraints:
         texts = [f"Value {value} at '{where}' failed to satisfy constraint: {one}" for one in constraints]
@@ -56,7 +56,7 @@ def hold(value: str, where: str, *broken: str) -> None:
 
 
 def mistyped(where: str, expected: str) -> ApiError:
-    """The answer to a member of another type."""
+    """The error response to a member of a wrong type."""
     return ApiError("SerializationException", f"{where or 'The request'}: expected {expected}.")
 
 
@@ -78,7 +78,7 @@ def value_broken(value: float, low: float, high: float | None) -> str:
 
 @dataclass(frozen=True)
 class StringRule:
-    """A string of ``low``..``high`` characters that matches ``pattern`` as a whole, or is one of ``choices``."""
+    """A string of ``low``..``high`` characters that fully matches ``pattern``, or is one of ``choices``."""
 
     low: int = 0
     high: int | None = None
@@ -112,7 +112,7 @@ class StringRule:
 
 @dataclass(frozen=True)
 class BytesRule:
-    """Standard base64 with padding, of ``low``..``high`` bytes. Comes back as bytes."""
+    """Standard base64 with padding, of ``low``..``high`` decoded bytes. Returned as bytes."""
 
     low: int
     high: int
@@ -178,7 +178,7 @@ class BooleanRule:
 
 @dataclass(frozen=True)
 class ListRule:
-    """A list of ``low``..``high`` members that all follow one rule."""
+    """A list of ``low``..``high`` members that all satisfy one rule."""
 
     member: Rule
     low: int = 0
@@ -227,7 +227,7 @@ class MapRule:
 class StructureRule:
     """A structure. A name that ends in ``*`` is required; ``union`` names members of which exactly one must be set.
 
-    Members that the table does not know are left out: newer clients may send them.
+    Members that are not in the table are dropped: newer clients may send them.
     """
 
     members: Mapping[str, Rule]

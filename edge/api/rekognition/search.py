@@ -1,4 +1,4 @@
-"""Search in a collection with Rekognition's thresholds: likeness 0..100, normalized and calibrated."""
+"""Search in a collection with Rekognition's thresholds: calibrated similarity scores 0..100."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def largest_face(call: Call, picture: Picture) -> DetectedFace:
 
 
 class FaceSearch:
-    """Search in the collections of this device. Users and statistics of faces are kept. Threads may share it."""
+    """Search in the collections of this device. Caches users and score statistics. Thread-safe."""
 
     def __init__(
         self, settings: Settings, collections: Collections, vision: Vision, rejections: RejectionIndex
@@ -47,7 +47,7 @@ class FaceSearch:
         self._searches: dict[str, SubjectSearch] = {}
 
     def collection(self, name: str) -> Collection:
-        """Raises ApiError in Rekognition's words where there is none."""
+        """The collection of this name. Raises ApiError where it does not exist."""
         try:
             return self.collections.get(name)
         except NotFoundError as error:
@@ -63,14 +63,14 @@ class FaceSearch:
         return users
 
     def version(self, collection: Collection) -> str:
-        """The face model's version: of the faces in the collection, or of those to come."""
+        """The face model version of the collection's faces, or of future faces where it is empty."""
         space = collection.space if collection.count else None
         return shapes.model_version(space) if space else self._vision.model_version
 
     def matches(
         self, collection: Collection, vector: FloatArray, limit: int, threshold: float | None, but: str = ""
     ) -> list[dict[str, Any]]:
-        """FaceMatches of a (dimensions,) query, best first, without the face ``but``.
+        """FaceMatches of a (dimensions,) query, best first, excluding the face ``but``.
 
         ``threshold``: 0..100; None: Rekognition's 80, or more in a large collection.
         """
@@ -82,14 +82,14 @@ class FaceSearch:
         return [{"Similarity": value, "Face": known[face_id]} for face_id, value in hits if face_id in known]
 
     def faces_by_id(self, collection: Collection, face_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """FaceId -> Face, with the user that it is tied to; unknown ids are left out."""
+        """FaceId -> Face, with its user; unknown ids are left out."""
         owners = self.users(collection).owners(face_ids)
         version = self.version(collection)
         known = collection.known(face_ids)
         return {face_id: shapes.face(face, version, owners.get(face_id)) for face_id, face in known.items()}
 
     def rejected(self, collection: Collection, vector: FloatArray) -> set[str]:
-        """Subjects that review rejected for a (dimensions,) query: a rejected embedding is nearer than their faces."""
+        """Subjects rejected in review for a (dimensions,) query: a rejected embedding is nearer than their faces."""
         rejections = self._rejections.subjects(collection.name, collection.space or "")
         away = set()
         for subject, looks in rejections.items():
@@ -110,7 +110,7 @@ class FaceSearch:
 
 
 def vector_of(collection: Collection, face_id: str) -> FloatArray:
-    """(dimensions,) of a face of the collection. Raises ApiError."""
+    """(dimensions,) embedding of a face in the collection. Raises ApiError."""
     try:
         vector: FloatArray = collection.vectors([face_id])[0]
     except NotFoundError as error:

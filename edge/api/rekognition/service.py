@@ -1,4 +1,4 @@
-"""What the operations work with: settings, collections, models of their own, lanes, tags and stream processors."""
+"""Shared state of the operations: settings, collections, models, work queues, tags and stream processors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 STORE_THREADS = 2
 NICENESS = 10
-"""added to that of the thread that runs models: cameras go first"""
+"""niceness added to the thread that runs models, so that cameras have priority"""
 
 
 class Service:
-    """Everything behind the endpoint. ``share``: of one core, that its models may use over time.
+    """Everything behind the endpoint. ``share``: fraction 0..1 of one core that its models may use.
 
-    ``collections`` is given by a daemon that has them open already. ``publish`` takes the records of stream
-    processors, which start only where the daemon is ``feeding`` them frames. ``pages`` are further routes.
+    ``collections`` is passed by a daemon that already has them open. ``publish`` receives the records of stream
+    processors, which start only where the daemon is ``feeding`` them frames. ``pages`` are additional routes.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Service:
             self.collections.close()
 
     def health(self) -> dict[str, Any]:
-        """What /healthz says."""
+        """The document of /healthz."""
         queues = {
             name: {"waiting": queue.waiting, "done": queue.done, "refused": queue.refused}
             for name, queue in self.queues.items()

@@ -1,4 +1,4 @@
-"""Our words as Rekognition's structures: 0..100 for 0..1, Width and Height for right and bottom."""
+"""Conversion to Rekognition's structures: 0..1 to 0..100, right and bottom to Width and Height."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from edge.core.types import Box, Detection, Face, Quality
 
 LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
-"""in the order of ``Detection.landmarks``; Rekognition's left is the picture's left as well"""
+"""in the order of ``Detection.landmarks``; left means the left of the picture, as in Rekognition"""
 TIMES = ("Timestamp", "timestamp", "FrameOffsetInSeconds")
-"""ends of names of seconds"""
+"""name endings of members in seconds"""
 GRID = float(1 << 24)
 
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """A face in a picture, with what its crop is worth."""
+    """A face in a picture, with the quality of its crop."""
 
     detection: Detection
     quality: Quality
@@ -30,9 +30,9 @@ class DetectedFace:
 
 
 def float32(value: Any, name: str = "") -> Any:
-    """An answer with every number as the service's model has it: a float is one of 32 bits, a time one of 64.
+    """A response with every number rounded as in the service's model: floats to 32 bits, times to 64.
 
-    Programs rely on it: the exact decimal of such a number has few enough digits for a DynamoDB table.
+    Clients rely on it: such a number has few enough decimal digits for a DynamoDB table.
     """
     if isinstance(value, float):
         if name.endswith(TIMES):
@@ -47,12 +47,12 @@ def float32(value: Any, name: str = "") -> Any:
 
 
 def percent(share: float) -> float:
-    """0..100 of 0..1, never past its ends."""
+    """0..1 as 0..100, clamped."""
     return min(100.0, max(0.0, share * 100))
 
 
 def box(found: Box) -> dict[str, float]:
-    """Ratios of the picture; a face cut by the border keeps what lies outside."""
+    """Fractions of the picture; a face cut by the border keeps the part outside."""
     return {
         "Width": found.width,
         "Height": found.height,
@@ -75,7 +75,7 @@ def compared_face(seen: DetectedFace) -> dict[str, Any]:
 
 
 face_detail = compared_face
-"""FaceDetail without the attributes that ``edge.api.rekognition.face_details`` adds."""
+"""members of FaceDetail, except the attributes that ``edge.api.rekognition.face_details`` adds"""
 
 
 def face(found: Face, model_version: str, user_id: str | None = None) -> dict[str, Any]:
@@ -100,5 +100,5 @@ def degrees(angle: float) -> float:
 
 
 def model_version(fingerprint: str) -> str:
-    """Digits and dots that stand for an embedding space: faces of two versions cannot be compared."""
+    """Version string of digits and dots for an embedding space; faces of two versions cannot be compared."""
     return f"1.{int(hashlib.sha256(fingerprint.encode()).hexdigest()[:7], 16)}"

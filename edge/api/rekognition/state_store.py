@@ -1,7 +1,7 @@
-"""What the endpoint alone keeps: tags, request tokens and stream processors, in ``<state>/api.sqlite``.
+"""State of the endpoint: tags, request tokens and stream processors, in ``<state>/api.sqlite``.
 
-One connection behind a lock: these are small and rare. A processor is one JSON document, so that fields which
-Rekognition adds need no migration.
+One connection behind a lock, as accesses are small and rare. A processor is stored as one JSON document, so that new
+fields of Rekognition need no migration.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from edge.core.system.trusted_time import trusted_now
 
 MAX_TAGS = 200
 TOKEN_LIFE = 24 * 3600.0
-"""seconds for which a ClientRequestToken replays its first answer"""
+"""seconds for which a ClientRequestToken replays its first response"""
 
 FILE = layout.API.name
 ANSWER = "token answer"
-"""place of a sealed value"""
+"""context of a sealed value"""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tags (
     resource TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, key)) WITHOUT ROWID;
@@ -58,7 +58,7 @@ class ApiState:
             db.executemany("INSERT OR REPLACE INTO tags VALUES (?,?,?)", rows)
 
     def untag(self, resource: str, keys: list[str] | None = None) -> None:
-        """Remove these tags, or all."""
+        """Remove the given tags, or all."""
         with self._db.writing() as db:
             if keys is None:
                 db.execute("DELETE FROM tags WHERE resource=?", (resource,))
@@ -67,9 +67,9 @@ class ApiState:
                 db.executemany("DELETE FROM tags WHERE resource=? AND key=?", rows)
 
     def replay(self, operation: str, token: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The first answer to the same request with the same token; None for a new token.
+        """The first response to the same request with the same token; None for a new token.
 
-        Raises ApiError where the token came with another request.
+        Raises ApiError where the token was used with another request.
         """
         with self._db.reading() as db:
             row = db.execute(
@@ -95,7 +95,7 @@ class ApiState:
             db.execute("INSERT OR REPLACE INTO tokens VALUES (?,?,?,?,?)", row)
 
     def processors(self) -> list[dict[str, Any]]:
-        """All processors' documents, by name."""
+        """Documents of all processors, by name."""
         with self._db.reading() as db:
             rows = db.execute("SELECT document FROM processors ORDER BY name").fetchall()
         return [json.loads(row[0]) for row in rows]
@@ -110,7 +110,7 @@ class ApiState:
 
 
 def reseal(db: Connection, _: Resealing) -> int:
-    """First answers name users and pictures, for a day: without them a repeated request is done anew."""
+    """Delete stored responses, which name users and pictures; repeats of their requests within a day run again."""
     db.execute("DELETE FROM tokens")
     return 0
 

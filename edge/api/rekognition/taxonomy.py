@@ -1,4 +1,4 @@
-"""What detectors call a thing, and what Rekognition calls it: names, ancestors, aliases, categories."""
+"""Mapping of detector labels to Rekognition's labels: names, ancestors, aliases, categories."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Concept:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     detected: tuple[str, ...] = ()
-    """what detectors call it"""
+    """names that detectors use"""
     parents: tuple[str, ...] = ()
-    """the next more general labels"""
+    """parent labels, one level up"""
     aliases: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 
 
 class Taxonomy:
-    """The labels of one file. Raises SettingsError where the file cannot be used."""
+    """The labels of one file. Raises SettingsError where the file is invalid."""
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or OWN
@@ -44,18 +44,18 @@ class Taxonomy:
         self._ancestors = {name: self._climb(name) for name in self._concepts}
 
     def name(self, detected: str) -> str:
-        """The label for a detector's word."""
+        """Rekognition's label for a detector label."""
         return self._names.get(detected, detected.title())
 
     def ancestors(self, name: str) -> tuple[str, ...]:
-        """All more general labels, nearest first."""
+        """All ancestors, nearest first."""
         return self._ancestors.get(name, ())
 
     def concept(self, name: str) -> Concept:
         return self._concepts.get(name, Concept())
 
     def shape(self, name: str) -> dict[str, Any]:
-        """Name, Parents, Aliases and Categories as DetectLabels has them."""
+        """Name, Parents, Aliases and Categories as in DetectLabels."""
         concept = self.concept(name)
         lists = {"Parents": self.ancestors(name), "Aliases": concept.aliases, "Categories": concept.categories}
         return {"Name": name, **{key: [{"Name": one} for one in values] for key, values in lists.items()}}
@@ -75,5 +75,5 @@ class Taxonomy:
             if missing:
                 raise SettingsError(
                     f"taxonomy {path}: {name!r} has the parent {missing[0]!r}, which is not in the file",
-                    "add it, or take it out of parents",
+                    "add it, or remove it from parents",
                 )

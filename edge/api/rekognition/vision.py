@@ -1,6 +1,6 @@
-"""The endpoint's own models: interpreters that the cameras do not wait for. Loaded when first asked for.
+"""Models of the endpoint, loaded on first use: separate interpreters, so that cameras do not wait for them.
 
-Only the models queue calls ``faces``, ``embed`` and ``things``: an interpreter serves one thread.
+Only the thread of the models queue may call ``faces``, ``embed`` and ``things``: interpreters are not thread-safe.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SURER = 0.36
-"""of the way from the card's score to 1, that a face seen in a part alone must reach"""
+"""how far from the card's score (0) to 1 (1) the score of a face found only in a tile must be"""
 MOST_FACES = 100
-"""faces of one picture, the largest"""
+"""faces per picture, the largest"""
 
 
 class Vision:
-    """Detectors and embedder of the settings, of one pool. ``closely``: look at parts of a still as well."""
+    """Detectors and embedder of the settings, from one pool. ``closely``: also run on tiles of still pictures."""
 
     def __init__(self, settings: Settings, models: ModelPool, *, closely: bool = True) -> None:
         self._settings, self.models = settings, models
@@ -39,7 +39,7 @@ class Vision:
         self._told = False
 
     def load(self) -> None:
-        """Have the models of the face operations ready. Raises SettingsError, ModelError or NotFoundError."""
+        """Load the models of the face operations. Raises SettingsError, ModelError or NotFoundError."""
         self.face_detector()
         self.embedder()
 
@@ -53,7 +53,7 @@ class Vision:
 
     @property
     def model_version(self) -> str:
-        """Of new collections: digits and dots."""
+        """Face model version of new collections: digits and dots."""
         return model_version(self.space.fingerprint)
 
     def faces(self, picture: Picture) -> list[DetectedFace]:
@@ -66,14 +66,14 @@ class Vision:
         return [DetectedFace(one, embedder.assess(picture, one)) for one in found[:MOST_FACES]]
 
     def embed(self, picture: Picture, faces: Sequence[DetectedFace], *, still: bool) -> list[Embedding]:
-        """Their embeddings, in order; ``still``: as Embedder.embed."""
+        """Embeddings of the faces, in order; ``still``: as in Embedder.embed."""
         return self.embedder().embed(picture, [one.detection for one in faces], still=still)
 
     def things(self, picture: Picture, score: float) -> list[Detection]:
-        """What all detectors see in a picture with at least this score 0..1."""
+        """Detections of all detectors with at least ``score`` (0..1)."""
         found: list[Detection] = []
         if not self._told and not any(self._knows_more(name) for name in self._names()):
-            log.warning("labels are those of faces alone: edge models get ssd-mobilenet-v1-coco --use adds objects")
+            log.warning("only face labels are available; add objects with: edge models get ssd-mobilenet-v1-coco --use")
         self._told = True
         for name in self._names():
             detector = self.models.detector(name)
@@ -87,9 +87,9 @@ class Vision:
     def _looked_closely(
         self, detector: Detector, seen: list[Detection], picture: Picture, score: float = 0.0
     ) -> list[Detection]:
-        """``seen`` in the whole picture, and the small faces that its parts show: as many parts as it is large.
+        """``seen`` in the whole picture, and small faces found in tiles; larger pictures have more tiles.
 
-        A part must be surer: there are many of them, and each may take something for a face.
+        Tiles need a higher score: with many tiles, false detections are more likely.
         """
         label = self._settings.api.label
         if not self._tiles or label not in detector.labels:
@@ -100,10 +100,10 @@ class Vision:
         return Tiling(self._tiles).add(detector, seen, picture, scores={**never, label: raised})
 
     def must_know(self, label: str) -> None:
-        """Raises SettingsError where no detector knows a label."""
+        """Raises SettingsError where no detector has the label."""
         if not any(label in self.models.detector(name).labels for name in self._names()):
             raise SettingsError(
-                f"none of the detectors {', '.join(self._names())} knows {label!r}",
+                f"none of the detectors {', '.join(self._names())} has the label {label!r}",
                 "edge models get ssd-mobilenet-v1-coco --use",
             )
 
@@ -118,7 +118,7 @@ class Vision:
         label = self._settings.labels.get(self._settings.api.label)
         if label is None or not label.embedder:
             raise SettingsError(
-                f"api: [labels.{self._settings.api.label}] names no embedder", "set api.embedder, or the label's"
+                f"api: [labels.{self._settings.api.label}] has no embedder", "set api.embedder, or the label's"
             )
         return label.embedder
 
@@ -132,6 +132,6 @@ class Vision:
             if self._settings.api.label in detector.labels:
                 return detector
         raise SettingsError(
-            f"api: none of the detectors {', '.join(self._names())} knows the label {self._settings.api.label!r}",
-            "name one that does in api.detectors",
+            f"api: none of the detectors {', '.join(self._names())} has the label {self._settings.api.label!r}",
+            "add a detector with this label to api.detectors",
         )

@@ -148,7 +148,7 @@ class ObjectEndpoint:
             with suppress(InputError, BusyError):  # the client waits until its body was read
                 await bodies.body(call.request, documents.MOST_BYTES)
         if reply is None:
-            raise StorageError("AccessDenied", "This request was done already, and its answer is gone.")
+            raise StorageError("AccessDenied", "This request was processed before; its response is gone.")
         return Response(reply.body, reply.status, dict(reply.headers))
 
     def _verified(self, request: Request) -> ObjectCall:

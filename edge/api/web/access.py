@@ -1,10 +1,10 @@
-"""Who may see the page: whoever has the token, or, where none is set, this machine; and no page of another site.
+"""Access control of the page: a token, or, where none is set, this machine only; never from another site.
 
-With a token no address opens anything: a proxy on this machine asks from loopback for everybody.
+With a token no address is exempt: a proxy on this machine connects from loopback for all clients.
 
-A browser on this machine is also where a hostile page runs. It can send requests here, and, once its own name resolves
-to this address (DNS rebinding), read the answers. So requests must name us by an address or by a name that we know, and
-must not come from another site.
+A browser on this machine may also run a hostile page. That page can send requests to this server and, once its own name
+resolves to this address (DNS rebinding), read the responses. Requests must therefore address this device by an IP
+address or a known name, and must not come from another site.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ Handler = Callable[["Request"], Awaitable["Response"]]
 
 COOKIE = "edge-session"
 MARK = "x-edge-page"
-"""a header that our script sends with each change; another site's script would have to ask us for leave to"""
+"""a header that the page's script sends with each change; cross-site scripts would need CORS permission for it"""
 SESSION_SECONDS = 30 * 86400
 SESSIONS = 64
 TRIES, TRIES_SECONDS = 5, 60.0
-"""wrong tokens of one address in this long, after which none is looked at"""
+"""wrong tokens per address in this period, after which further logins are refused"""
 ADDRESSES = 1024
-"""addresses whose wrong tokens are remembered"""
+"""addresses whose wrong tokens are counted"""
 WRONG_PAUSE = 0.5
 MOST_LOGIN = 4096
-"""bytes of a document with a token"""
+"""bytes of a login document"""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -57,9 +57,9 @@ HEADERS = {
 
 Role = Literal["look", "review", "manage"]
 RANK: dict[Role, int] = {"look": 0, "review": 1, "manage": 2}
-"""a role may do what lower ones may"""
+"""a role includes the rights of lower roles"""
 OWNER, LOCAL = "owner", "local"
-"""names of who has ``page.token``, and of who needs none"""
+"""names of the visitors with ``page.token``, and without a token"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,17 @@ class Visitor:
 
 @dataclass(slots=True)
 class PageSession:
-    """A login of one browser."""
+    """A login session of one browser."""
 
     visitor: Visitor
     until: float
-    """monotonic seconds when it ends, whatever happens"""
+    """monotonic time in seconds when the session ends at the latest"""
     seen: float
-    """monotonic seconds of the latest request"""
+    """monotonic time in seconds of the latest request"""
 
 
 class AccessControl:
-    """Decides about one request at a time, on the endpoint's loop."""
+    """Decides on each request. Use on the endpoint's loop only."""
 
     def __init__(self, settings: PageSettings, device: str) -> None:
         owner = {settings.token.get_secret_value().encode(): Visitor(OWNER, "manage")}
@@ -97,19 +97,19 @@ class AccessControl:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def open(self, handler: Handler) -> Handler:
-        """For what holds no secret: the page itself, its script and style."""
+        """For resources without secrets: the page itself, its script and style sheet."""
         return self._guarded(handler, None, changing=False)
 
     def private(self, handler: Handler, role: Role = "look") -> Handler:
-        """For what only visitors with a role may see."""
+        """For resources that require a role."""
         return self._guarded(handler, role, changing=False)
 
     def changing(self, handler: Handler, role: Role = "manage") -> Handler:
-        """For what changes something."""
+        """For requests that change something."""
         return self._guarded(handler, role, changing=True)
 
     async def asked(self, request: Request) -> Response:
-        """Whether this browser must log in first: an answer that no browser takes for an error."""
+        """Whether this browser must log in first; a successful response, so that browsers log no error."""
         from starlette.responses import JSONResponse
 
         visitor = self._visitor(request, request.headers.get("host", ""))
@@ -128,7 +128,7 @@ class AccessControl:
         return answer
 
     async def login(self, request: Request) -> Response:
-        """A session for the token, as a cookie that no script can read."""
+        """Create a session for a token, as an HttpOnly cookie."""
         from starlette.responses import JSONResponse
 
         address = request.client.host if request.client else ""
@@ -163,7 +163,7 @@ class AccessControl:
         return answer
 
     def _refusal(self, request: Request, role: Role | None, changing: bool) -> Response | None:
-        """Why a request is refused; None where it may go on. ``role``: the least that is needed; None: none."""
+        """The error response for a refused request, or None. ``role``: the required role; None: public."""
         host = request.headers.get("host", "")
         if not self._is_ours(host):
             return said(
@@ -193,7 +193,7 @@ class AccessControl:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        """An address cannot be made to mean another machine; a name can, unless we know it."""
+        """Whether the Host header names this device. Names must be known; an IP address cannot be rebound by DNS."""
         name = _hostname(host)
         return name in self._names or _address(name) is not None
 
@@ -214,7 +214,7 @@ class AccessControl:
         return visitor
 
     def _holder(self, given: bytes) -> Visitor | None:
-        """Whose token it is. Every token is compared, so that the time tells nothing."""
+        """The visitor with this token. All tokens are compared, so that timing reveals nothing."""
         found = [one for token, one in self._tokens.items() if hmac.compare_digest(given, token)]
         return found[0] if found else None
 
@@ -231,7 +231,7 @@ class AccessControl:
 
 
 def _is_local(request: Request, host: str) -> bool:
-    """Whether a program of this machine asks, and no proxy for another one."""
+    """Whether the request comes from a program on this machine, and not through a proxy."""
     client = _address(request.client.host if request.client else "")
     forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
     name = _hostname(host)
@@ -240,13 +240,13 @@ def _is_local(request: Request, host: str) -> bool:
 
 
 def visitor_of(request: Request) -> str:
-    """Who asks, for the record of changes: the name of the token, with the role where that may differ."""
+    """The visitor's name for the record of changes: the token's name, with the role where that may differ."""
     name: str = request.scope.get("edge.who", "")
     return name
 
 
 def said(status: int, error: str, hint: str = "") -> Response:
-    """An error as every answer of the page says it."""
+    """An error response in the page's JSON format."""
     from starlette.responses import JSONResponse
 
     return JSONResponse({"error": error, "try": hint}, status, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Boxes of a picture as the page sends and gets them: fractions of its width and height."""
+"""Boxes of a picture in the page's JSON: fractions 0..1 of its width and height."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDES = ("left", "top", "width", "height")
 
 
 def document(picture: ReviewPicture, labels: Sequence[str]) -> dict[str, Any]:
-    """``boxes`` that were found, and ``labels`` to choose from. A box that is not ``found`` is a proposal."""
+    """``boxes`` that were detected, and ``labels`` to choose from. A box that is not ``found`` is a proposal."""
     return {
         "labels": list(labels),
         "boxes": [
@@ -28,7 +28,7 @@ def document(picture: ReviewPicture, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def given(document: dict[str, Any]) -> list[Annotation]:
-    """Every box that a picture has, of ``{"boxes": [...]}``. Raises InputError."""
+    """Parse all boxes of a picture from ``{"boxes": [...]}``. Raises InputError."""
     rows = document.get("boxes")
     if not isinstance(rows, list) or len(rows) > MOST_BOXES:
         raise InputError(f"boxes: expected a list of at most {MOST_BOXES}", "delete some", code="boxes")

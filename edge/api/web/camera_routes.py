@@ -1,4 +1,4 @@
-"""Cameras in the browser: a search, the streams of an ONVIF camera, a test picture before a camera is saved."""
+"""Cameras in the browser: discovery, the streams of an ONVIF camera, a test picture before a camera is saved."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 TEST_SECONDS = 15.0
-"""that a camera may take to give its first picture"""
+"""time limit for the first picture of a camera"""
 TEST_WIDTH = 960
 MAX_ADDRESS = 2048
 """characters"""
 
 
 class CameraRoutes:
-    """One search and one test picture at a time."""
+    """At most one search and one test picture at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self.search: Callable[[], discovery.CameraSearch] = discovery.search
@@ -39,12 +39,12 @@ class CameraRoutes:
         self._busy = asyncio.Lock()
 
     async def searched(self, request: Request) -> Response:  # noqa: ARG002
-        """``POST /page/cameras/search``: the cameras of this device and of its network."""
+        """``POST /page/cameras/search``: cameras of this device and on its network."""
         async with self._busy:
             return await in_thread(self._searched)
 
     async def streams(self, request: Request) -> Response:
-        """``POST /page/cameras/streams``: ``{"service", "user", "password"}`` of an ONVIF camera; its streams."""
+        """``POST /page/cameras/streams``: ``{"service", "user", "password"}`` of an ONVIF camera -> its streams."""
         try:
             document = await bodies.document(request)
             service, user, password = (_text(document, name) for name in ("service", "user", "password"))
@@ -55,9 +55,9 @@ class CameraRoutes:
         return await in_thread(lambda: _streams(service, user, password))
 
     async def tested(self, request: Request) -> Response:
-        """``POST /page/cameras/test``: settings of a camera; a picture of it, or why there is none.
+        """``POST /page/cameras/test``: settings of a camera; returns a picture, or an error.
 
-        Without ``source`` it is that of the camera of this name.
+        Without ``source``, the source of the configured camera with this name is used.
         """
         from starlette.responses import Response
 

@@ -1,4 +1,4 @@
-"""The device in the browser: findings of the doctor, the last log lines, restart, update and rollback."""
+"""The device in the browser: doctor's findings, recent log lines, restart, update and rollback."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MAX_LINES = 200
-"""log lines that are held"""
+"""log lines kept"""
 MAX_LINE = 500
-"""characters of one"""
+"""characters per line"""
 CHILD_SECONDS = 180.0
-"""that a child process may take"""
+"""time limit of a child process"""
 MAX_OUTPUT = 1 << 20
-"""bytes of its output that are read"""
+"""bytes of its output"""
 NICE = 10
 COMMANDS: dict[str, tuple[str, ...]] = {"update": ("sync",), "rollback": ("release", "rollback")}
-"""action -> the command that does it, in a child process"""
+"""action -> arguments of ``edge``, run in a child process"""
 
 
 class RecentLog(logging.Handler):
-    """Holds the last lines of the log. Any thread."""
+    """Log handler that keeps the most recent lines. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -46,12 +46,12 @@ class RecentLog(logging.Handler):
         self._lines.append({"time": record.created, "level": record.levelname.lower(), "text": text})
 
     def lines(self) -> list[dict[str, Any]]:
-        """The newest last."""
+        """Recent log lines, newest last."""
         return list(self._lines)
 
 
 class DeviceRoutes:
-    """``restart`` asks the daemon to restart; without it nothing can be restarted here."""
+    """``restart`` requests a restart of the daemon; without it the restart action is refused."""
 
     def __init__(self, settings: Settings, history: HistoryRoutes) -> None:
         self.restart: Callable[[], None] | None = None
@@ -64,13 +64,13 @@ class DeviceRoutes:
         logging.getLogger().removeHandler(self._log)
 
     async def log(self, request: Request) -> Response:  # noqa: ARG002
-        """``GET /page/device/log``: the last lines."""
+        """``GET /page/device/log``: recent log lines."""
         from starlette.responses import JSONResponse
 
         return JSONResponse({"lines": self._log.lines()})
 
     async def doctor(self, request: Request) -> Response:  # noqa: ARG002
-        """``POST /page/device/doctor``: run ``edge doctor`` and give its findings."""
+        """``POST /page/device/doctor``: run ``edge doctor``; returns its findings."""
         from starlette.responses import JSONResponse
 
         status, out, err = await self._run("doctor", "--json")
@@ -102,7 +102,7 @@ class DeviceRoutes:
         return JSONResponse({"ok": True, "text": mask_credentials(out)[-2000:].strip()})
 
     async def _run(self, *words: str) -> tuple[int, str, str]:
-        """Run an edge command in a child process, one at a time: exit code, output, errors."""
+        """Run an edge command in a child process, one at a time; returns exit code, stdout and stderr."""
         async with self._busy:
             child = await asyncio.create_subprocess_exec(
                 "nice", "-n", str(NICE), sys.executable, "-m", "edge", *words,

@@ -1,4 +1,4 @@
-"""Enrollment previews: the embeddings of submitted pictures, held until they are named. No picture is held."""
+"""Enrollment previews: embeddings of submitted pictures, kept until they are named. Pictures are not kept."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 MOST_HELD = 64
 HELD_SECONDS = 15 * 60.0
 MOST_FACES = 8
-"""of one picture, the largest"""
+"""faces per picture, the largest"""
 NEAREST = 3
-"""subjects that are told beside a face"""
+"""nearest subjects shown for a face"""
 WIDTH = 960
-"""pixels of the picture that is shown"""
+"""width of the preview picture in pixels"""
 SIDE, AROUND = 200, 0.25
-"""pixels of a face, and the share of its box that is shown on each side"""
+"""size of a face crop in pixels, and its margin as a fraction of the box"""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentPreview:
-    """What was found in one picture."""
+    """Detections of one picture."""
 
     collection: str
     label: str
@@ -51,13 +51,13 @@ class EnrollmentPreview:
 
 
 class EnrollmentPreviews:
-    """Previews that wait for a name. On one thread."""
+    """Previews that wait for a name. Use on one thread."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, tuple[float, EnrollmentPreview]] = OrderedDict()
 
     def keep(self, look: EnrollmentPreview) -> str:
-        """Hold it. Returns its key."""
+        """Store a preview. Returns its key."""
         now, word = time.monotonic(), secrets.token_urlsafe(12)
         self._held[word] = now + HELD_SECONDS, look
         while len(self._held) > MOST_HELD or next(iter(self._held.values()))[0] < now:
@@ -65,7 +65,7 @@ class EnrollmentPreviews:
         return word
 
     def get(self, word: str) -> EnrollmentPreview:
-        """Raises NotFoundError for one that was held too long."""
+        """The preview of a key. Raises NotFoundError where it has expired."""
         until, look = self._held.get(word, (0.0, None))
         if look is None or until < time.monotonic():
             raise NotFoundError("this picture is not held any more", "take it again")
@@ -73,18 +73,18 @@ class EnrollmentPreviews:
 
 
 def digest_of(picture: Picture) -> str:
-    """Stands for a camera's picture, of which there is no file."""
+    """Digest that identifies a camera's picture, which has no file."""
     return hashlib.sha256(np.ascontiguousarray(picture.data).tobytes()).hexdigest()
 
 
 def look(picture: Picture, digest: str, finder: FaceExtractor, collection: Collection) -> EnrollmentPreview:
-    """Find and embed the largest detections."""
+    """Detect and embed the largest faces."""
     found = finder.detect(picture)[:MOST_FACES]
     return EnrollmentPreview(collection.name, finder.label, digest, tuple(finder.embed(picture, found)))
 
 
 def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch, *, camera: bool) -> dict[str, Any]:
-    """What the page shows of it, pictures included. ``camera``: it was taken now, not chosen as a file."""
+    """The page's JSON for a preview, pictures included. ``camera``: taken by a camera now, not an uploaded file."""
     width = min(WIDTH, picture.width)
     shown = pictures.resized_rgb(picture, width, max(1, round(picture.height * width / picture.width)))
     chosen = [one.detection for one in look.seen]
@@ -103,7 +103,7 @@ def document(look: EnrollmentPreview, picture: Picture, search: SubjectSearch, *
 
 
 def nearest(seen: ExtractedFace, search: SubjectSearch) -> list[Match]:
-    """The nearest subjects, most alike first."""
+    """The nearest subjects, most similar first."""
     if seen.embedding is None:
         return []
     query: FloatArray = seen.embedding.vector[np.newaxis]
@@ -143,12 +143,12 @@ def _data(jpeg: bytes) -> str:
 
 
 AGREE = 0.75
-"""share of the match cosine from which two candidates may show the same subject"""
+"""fraction of the match cosine from which two candidates may show the same subject"""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One face of a preview that is to be enrolled with others."""
+    """One face of a preview, to be enrolled together with others."""
 
     key: str
     """of the preview"""
@@ -157,11 +157,11 @@ class Candidate:
 
 
 def odd_ones(candidates: Sequence[Candidate], own: FloatArray, match: float) -> list[bool]:
-    """Which candidates look unlike the others of one subject, in their order.
+    """Outliers among the candidates for one subject, one bool per candidate, in order.
 
-    ``own``: (n, dimensions) faces that the subject has already; ``match``: cosine that makes a match. Candidates that
-    look alike form a group; the largest group with an own face, else the largest of all, is the subject. Where no two
-    look alike, all are odd; a single candidate never is.
+    ``own``: (n, dimensions) embeddings that the subject already has; ``match``: cosine threshold of a match. Similar
+    candidates form a group; the largest group with an own face, else the largest of all, is the subject. If no two are
+    similar, all are outliers; a single candidate never is.
     """
     count = len(candidates)
     if count + len(own) < 2:
@@ -169,7 +169,7 @@ def odd_ones(candidates: Sequence[Candidate], own: FloatArray, match: float) -> 
     vectors = np.concatenate([np.stack([one.vector for one in candidates]), own.reshape(len(own), -1)]) if len(own) \
         else np.stack([one.vector for one in candidates])  # fmt: skip
     alike = vectors @ vectors.T >= AGREE * match
-    alike[count:, count:] = True  # own faces are of one subject by definition
+    alike[count:, count:] = True  # own faces belong to one subject by definition
     groups = _components(alike)
     sizes = {group: int((groups[:count] == group).sum()) for group in set(groups.tolist())}
     if len(own):
@@ -182,7 +182,7 @@ def odd_ones(candidates: Sequence[Candidate], own: FloatArray, match: float) -> 
 
 
 def _components(alike: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The number of the connected component of each row of a symmetric matrix."""
+    """The connected component of each row of a symmetric adjacency matrix."""
     groups = np.full(len(alike), -1)
     for start in range(len(alike)):
         if groups[start] >= 0:

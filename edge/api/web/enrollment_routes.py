@@ -1,4 +1,4 @@
-"""Enrollment from the browser: a picture comes, what would be enrolled of it is shown, and then it is enrolled."""
+"""Enrollment in the browser: upload a picture, preview what would be enrolled, enroll it."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from edge.recognition.subject_search import SubjectSearch
 
 OWN = 64
-"""faces of a subject that candidates are compared with"""
+"""faces of a subject that candidates are compared with, at most"""
 SAME_LIKENESS = 80.0
-"""likeness 0..100 from which two single looks may be taken for one face: one pair of strangers in 10,000 reaches it"""
+"""score 0..100 from which two single faces may be the same subject: one pair of strangers in 10,000 reaches it"""
 MOST_BYTES = 16 << 20
-"""of one picture"""
+"""bytes per picture"""
 OLDEST_FRAME = 5.0
-"""seconds after which a camera's latest picture is not what it sees now"""
+"""seconds after which a camera's latest picture is outdated"""
 STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFoundError: 404, InputError: 400}
-"""the first that fits; any other error is 500"""
+"""the first matching class counts; any other error is 500"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class _Told:
 
 
 class EnrollmentRoutes:
-    """Only the lane's one thread touches the models. ``latest``: the newest frame of a camera."""
+    """Only the single thread of the queue uses the models. ``latest``: the newest frame of a camera."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, history: HistoryRoutes) -> None:
         self.queue: WorkQueue | None = None
         self.models: ModelPool | None = None
-        """of the lane's thread"""
+        """used by the queue's thread only"""
         self.latest: Callable[[str], Frame | None] = lambda _: None
-        # the cameras' interpreters are theirs; these take one core at most, and are loaded when first asked for
+        # not the cameras' interpreters; these use one core at most, and are loaded on first use
         models = settings.models.model_copy(update={"threads": 1})
         self._settings = settings.model_copy(update={"models": models})
         self._state, self._collections, self._history = state, collections, history
@@ -73,12 +73,12 @@ class EnrollmentRoutes:
         self._searches: dict[str, SubjectSearch] = {}
 
     def collections(self) -> list[str]:
-        """Collections that a label is recognized by."""
+        """Collections that a label uses for recognition."""
         labels = self._settings.labels.values()
         return sorted({label.collection for label in labels if label.embedder and label.collection})
 
     async def answer(self, request: Request) -> Response:
-        """``POST /page/collections/<name>/faces?subject=NAME`` with a picture: its best face is enrolled at once."""
+        """``POST /page/collections/<name>/faces?subject=NAME`` with a picture: enroll its best face at once."""
 
         async def work() -> Callable[[], _Told]:
             name, label = self._named(request)
@@ -89,7 +89,7 @@ class EnrollmentRoutes:
         return await self._answered(work)
 
     async def look(self, request: Request) -> Response:
-        """``POST /page/collections/<name>/looks`` with a picture, or ``?camera=NAME``: what would be enrolled of it."""
+        """``POST /page/collections/<name>/looks`` with a picture, or ``?camera=NAME``: preview the enrollment."""
 
         async def work() -> Callable[[], _Told]:
             name, label = self._named(request)
@@ -102,7 +102,7 @@ class EnrollmentRoutes:
         return await self._answered(work)
 
     async def enroll(self, request: Request) -> Response:
-        """``POST /page/looks/<word>?face=N&subject=NAME``: a face of what was looked at; ``force=1`` past the gate."""
+        """``POST /page/looks/<word>?face=N&subject=NAME``: enroll a face of a preview; ``force=1`` skips the check."""
 
         async def work() -> Callable[[], _Told]:
             subject = subjects.checked(request.query_params.get("subject", ""))
@@ -113,7 +113,7 @@ class EnrollmentRoutes:
         return await self._answered(work)
 
     async def compare(self, request: Request) -> Response:
-        """``POST /page/looks/compare``: ``{"subject", "looks": [{"look", "face"}]}``; which are odd."""
+        """``POST /page/looks/compare``: ``{"subject", "looks": [{"look", "face"}]}``; returns the outliers."""
 
         async def work() -> Callable[[], _Told]:
             document = await bodies.document(request)
@@ -126,7 +126,7 @@ class EnrollmentRoutes:
         return await self._answered(work)
 
     def _noted(self, request: Request, subject: str, told: _Told) -> _Told:
-        """Record who enrolled a subject, where a face was added."""
+        """Record the visitor who enrolled a subject, if a face was added."""
         if told.document.get("status") == "added":
             self._history.note(visitor_of(request), "enroll", subject)
         return told
@@ -146,7 +146,7 @@ class EnrollmentRoutes:
         return JSONResponse(told.document, told.status)
 
     def _named(self, request: Request) -> tuple[str, str]:
-        """The collection of a request, and the label that is recognized by it."""
+        """The collection of a request, and the label that uses it."""
         name = request.path_params["name"]
         for label, section in self._settings.labels.items():
             if section.embedder and section.collection == name:
@@ -205,7 +205,7 @@ class EnrollmentRoutes:
         return held
 
     def _compare(self, subject: str, wanted: list[tuple[str, int]]) -> _Told:
-        """Compare the chosen faces with each other, and with those the subject has."""
+        """Compare the chosen faces with each other, and with the subject's faces."""
         candidates, previews = [], []
         for key, number in wanted:
             preview = self._looks.get(key)
@@ -222,7 +222,7 @@ class EnrollmentRoutes:
         return _Told(200, {"odd": [one.key for one, is_odd in zip(candidates, odd, strict=True) if is_odd]})
 
     def _refuse_harm(self, seen: ExtractedFace, subject: str, search: SubjectSearch) -> None:
-        """The consistency check of ``edge review``. Raises ConflictError."""
+        """The consistency check of ``edge review``. Raises ConflictError where the face looks like another subject."""
         near = looks.nearest(seen, search)
         if near and near[0].name != subject and near[0].likeness >= search.needed:
             words = f"it looks like {near[0].name}, who is enrolled already ({near[0].likeness:.0f} of 100)"

@@ -1,4 +1,4 @@
-"""Events as they come, for browsers that listen (server-sent events), and the last ones for those that come later."""
+"""Event stream for browsers (server-sent events), with the most recent events for new connections."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edge.core.types import Event
 from edge.mqtt.messages import event_document
 
 RECENT = 200
-"""events that are kept for a page that opens"""
+"""events kept for a newly opened page"""
 LISTENERS = 16
-"""browsers at a time"""
+"""browsers connected at the same time"""
 LOOK = 0.25
 """seconds between two checks for new events, while a browser is connected"""
 HEARTBEAT = 15.0
-"""seconds of silence after which something is sent, so that a lost browser is noticed"""
+"""seconds without events after which a comment is sent, so that a lost connection is detected"""
 
 
 class EventStream:
@@ -41,19 +41,19 @@ class EventStream:
             self._recent.append((self._last, event))
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: its events stay, without the name."""
+        """Remove an erased subject's name from the kept events."""
         for place, (number, event) in enumerate(self._recent):
             if (changed := nameless(event, subject)) is not None:
                 self._recent[place] = number, changed
 
     def close(self) -> None:
-        """End every stream soon."""
+        """End all streams."""
         self._closed = True
 
     async def stream(self, after: int) -> AsyncIterator[str]:
-        """The events past number ``after`` that are still known, then each as it comes."""
+        """Kept events after number ``after``, then new events as they arrive."""
         if after > self._last:
-            after = 0  # the daemon was started again since
+            after = 0  # the daemon was restarted
         self._listeners += 1
         spoke = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""The history in the browser: appearances by filter, the looks of one, a day's timeline."""
+"""The history in the browser: appearances by filter, the looks of one appearance, the timeline of a day."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PAGE = 60
-"""appearances of one answer"""
+"""appearances per response"""
 MAX_TEXT = 255
 DAY = 86400.0
 LATEST = 1e11
-"""seconds since the epoch that a moment may have, at most"""
+"""largest accepted timestamp, in seconds since the epoch"""
 
 
 class HistoryRoutes:
-    """The file of the history is opened only where there is one, or the settings want one."""
+    """The history file is opened only where it exists or ``history.enabled`` is set."""
 
     def __init__(self, settings: Settings, state: Path) -> None:
         self._settings, self._state = settings, state
@@ -34,14 +34,14 @@ class HistoryRoutes:
         self._store: HistoryStore | None = None
 
     def store(self) -> HistoryStore | None:
-        """None where no history is kept."""
+        """None where there is no history."""
         with self._lock:
             if self._store is None and (self._settings.history.enabled or (self._state / FILE).exists()):
                 self._store = HistoryStore(self._state, self._settings.history)
             return self._store
 
     def note(self, who: str, what: str, subject: str | None = None) -> None:
-        """Record a change that a person made."""
+        """Record a change made by a visitor."""
         if (store := self.store()) is not None:
             store.note(who, what, subject)
 
@@ -52,12 +52,12 @@ class HistoryRoutes:
             self._store = None
 
     async def listed(self, request: Request) -> Response:
-        """``GET /page/history``: appearances, newest first; ``before=START,ID`` goes on after one."""
+        """``GET /page/history``: appearances, newest first; ``before=START,ID`` continues after one."""
         query = request.query_params
         return await in_thread(lambda: self._listed(query))
 
     async def one(self, request: Request) -> Response:
-        """``GET /page/history/ID``: an appearance with every look."""
+        """``GET /page/history/ID``: an appearance with all looks."""
         number = request.path_params["number"]
         return await in_thread(lambda: self._one(number))
 
@@ -67,7 +67,7 @@ class HistoryRoutes:
         return await jpeg(lambda: self._needed().picture(number))
 
     async def timeline(self, request: Request) -> Response:
-        """``GET /page/history/timeline?since=``: a day from a moment on, in parts of five minutes per camera."""
+        """``GET /page/history/timeline?since=``: one day from a time on, in intervals of five minutes per camera."""
         query = request.query_params
         return await in_thread(lambda: self._timeline(query))
 
@@ -82,7 +82,7 @@ class HistoryRoutes:
         return await in_thread(lambda: self._cleared(who))
 
     async def changes(self, request: Request) -> Response:  # noqa: ARG002
-        """``GET /page/history/changes``: who changed what, the newest first."""
+        """``GET /page/history/changes``: recorded changes with their visitors, newest first."""
         return await in_thread(self._changes)
 
     def _needed(self) -> HistoryStore:
@@ -143,7 +143,7 @@ class HistoryRoutes:
 
 
 def appearance_document(one: Appearance) -> dict[str, Any]:
-    """An appearance without its looks, for the page."""
+    """The page's JSON for an appearance, without its looks."""
     return {
         "id": one.id,
         "camera": one.camera,

@@ -1,4 +1,4 @@
-"""What a camera sees now, for whoever looks: the latest processed frame, with its tracks."""
+"""Live view of a camera: the latest processed frame with its tracks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from edge.core.types import Frame, IdentityState, Track
 from edge.pipeline.frame_result import FrameResult
 
 LOOKING = 4.0
-"""seconds after a request for which frames are kept for the next one"""
-PATIENCE = 2.0
+"""seconds after a request for which frames are kept for the next request"""
+LONGEST_WAIT = 2.0
 """seconds that a request waits for a frame newer than the one it has"""
 QUALITY = 80
 MOST_TRACKS = 40
 LOST = 0.5
-"""seconds without a detection after which a box is shown as where something was"""
+"""seconds without a detection after which a box is shown as the last known position"""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One frame as it is shown."""
+    """One frame with its tracks, for viewers."""
 
     frame: Frame
     tracks: tuple[dict[str, Any], ...]
@@ -32,7 +32,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class _EncodedFrame:
-    """A frame as it is sent. It does not hold the frame, which is many times as large."""
+    """An encoded frame. It holds no reference to the frame, which is many times larger."""
 
     sequence: int
     monotonic: float
@@ -40,22 +40,22 @@ class _EncodedFrame:
 
 
 class LiveView:
-    """``observe`` is called on the inference thread for each frame; the rest on the endpoint's loop."""
+    """``observe`` is called on the inference thread for each frame; other methods on the endpoint's loop."""
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._wanted: dict[str, float] = {}
-        """camera -> monotonic seconds until which it has viewers; empty: none"""
+        """camera -> monotonic time in seconds until which it counts as watched; empty: no viewers"""
         self._shown: dict[str, Shown] = {}
         self._encoded: dict[str, _EncodedFrame] = {}
-        self._encoder = ThreadPoolExecutor(1, "live")  # one thread: each has memory of its own for the pictures
+        self._encoder = ThreadPoolExecutor(1, "live")  # one thread: each would hold its own picture buffers
 
     @property
     def watched(self) -> bool:
         return bool(self._wanted)
 
     def observe(self, result: FrameResult) -> None:
-        """Keep the frame of a camera with viewers."""
+        """Keep the frame of a watched camera."""
         frame, camera = result.frame, result.frame.camera
         if not self._wanted or camera not in self._wanted:
             return
@@ -68,13 +68,13 @@ class LiveView:
         self._shown[camera] = Shown(frame, tuple(boxes))
 
     def erase(self) -> None:
-        """Somebody is forgotten: keep no picture that may show them."""
+        """A subject was erased: drop all pictures, which may show it."""
         self._shown.clear()
         self._encoded.clear()
 
     async def newer(self, camera: str, after: int) -> Shown | None:
-        """The next frame with another number than ``after``; None where none comes in time."""
-        until = time.monotonic() + PATIENCE
+        """The next frame with another number than ``after``; None after the time limit."""
+        until = time.monotonic() + LONGEST_WAIT
         while True:
             self._wanted[camera] = time.monotonic() + LOOKING
             shown = self._shown.get(camera)
@@ -85,11 +85,11 @@ class LiveView:
             await asyncio.sleep(0.02)
 
     def shown(self, camera: str) -> Shown | None:
-        """The frame that is shown now; None without viewers."""
+        """The current frame; None without viewers."""
         return self._shown.get(camera)
 
     async def jpeg(self, frame: Frame) -> bytes:
-        """The picture, encoded once for all who look."""
+        """The frame as JPEG, encoded once for all viewers."""
         return await asyncio.get_running_loop().run_in_executor(self._encoder, self._jpeg, frame)
 
     def close(self) -> None:

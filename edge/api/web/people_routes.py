@@ -1,4 +1,4 @@
-"""The enrolled subjects in the browser: their faces, names, resemblances; strangers that wait for a name."""
+"""Enrolled subjects in the browser: faces, names, similar subjects, and recurring strangers that can be named."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from edge.recognition.store.collections import Collections
 
 PAGE = 60
-"""subjects of one answer"""
+"""subjects per response"""
 MAX_FACES = 200
-"""faces of a subject that are listed"""
+"""faces listed per subject"""
 MAX_RIVALS = 3
-"""similar subjects that are told"""
+"""similar subjects shown"""
 RIVAL = 60.0
-"""likeness 0..100 from which another subject counts as similar"""
+"""score 0..100 from which another subject counts as similar"""
 MAX_CONFUSABLE = 20
-"""pairs of subjects that are told"""
+"""pairs of subjects shown"""
 
 
 class PeopleRoutes:
-    """``forget``: erases a subject everywhere, where a daemon runs; without it nobody can be erased here."""
+    """``forget`` erases a subject everywhere and needs a daemon; without it the erase action is refused."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, history: HistoryRoutes) -> None:
         self.forget: Callable[[str], object] | None = None
@@ -56,7 +56,7 @@ class PeopleRoutes:
         self._crops: FaceCropStore | None = None
         self._search: SearchOf | None = None
         self._risks: dict[str, tuple[object, dict[str, Any]]] = {}
-        """by collection: the revision that was estimated, and what it gave"""
+        """by collection: the revision that was estimated, and its result"""
 
     def close(self) -> None:
         with self._lock:
@@ -66,17 +66,17 @@ class PeopleRoutes:
             self._review = self._crops = self._search = None
 
     async def listed(self, request: Request) -> Response:
-        """``GET /page/people/COLLECTION?like=&after=N``: subjects by name, some at a time."""
+        """``GET /page/people/COLLECTION?like=&after=N``: subjects by name, paginated."""
         name, query = request.path_params["collection"], request.query_params
         return await in_thread(lambda: self._listed(name, query))
 
     async def one(self, request: Request) -> Response:
-        """``GET /page/people/COLLECTION/subject?name=``: faces, last seen, similar subjects, estimated false names."""
+        """``GET /page/people/COLLECTION/subject?name=``: faces, last seen, similar subjects, false positive rate."""
         name, subject = request.path_params["collection"], request.query_params.get("name", "")
         return await in_thread(lambda: self._one(name, subject))
 
     async def risk(self, request: Request) -> Response:
-        """``GET /page/people/COLLECTION/risk``: how often a stranger would be named, who is confusable, in words."""
+        """``GET /page/people/COLLECTION/risk``: false positive rate, confusable subjects, a summary."""
         name = request.path_params["collection"]
         return await in_thread(lambda: self._risk(name))
 
@@ -98,11 +98,11 @@ class PeopleRoutes:
             return await in_thread(lambda: _raise(InputError(message, hint)))
 
     async def strangers(self, request: Request) -> Response:  # noqa: ARG002
-        """``GET /page/strangers``: unknown faces that came again, the one seen last first."""
+        """``GET /page/strangers``: recurring unknown faces, the most recently seen first."""
         return await in_thread(self._strangers)
 
     async def named(self, request: Request) -> Response:
-        """``POST /page/strangers/NAME``: ``{"subject", "force"}``; its looks become faces of the subject."""
+        """``POST /page/strangers/NAME``: ``{"subject", "force"}``; enroll the stranger's faces for the subject."""
         name, document = request.path_params["name"], await bodies.document(request)
         who = visitor_of(request)
         return await in_thread(lambda: self._named(name, document, who))
@@ -146,7 +146,7 @@ class PeopleRoutes:
         }  # fmt: skip
 
     def _resemblance(self, collection: Collection, subject: str, face_ids: list[str]) -> dict[str, Any]:
-        """The subjects most like this one, and the share of strangers that the collection may give a name."""
+        """The most similar subjects, and the fraction of strangers that would match the collection."""
         label = self._label(collection.name)
         if label is None:
             return {"rivals": [], "false_names": None, "needed": None}
@@ -195,7 +195,7 @@ class PeopleRoutes:
         return {"ok": True}
 
     def _risk(self, name: str) -> dict[str, Any]:
-        """Estimated anew when the collection has changed: it takes a second or two on a board."""
+        """Risk of the collection, recomputed after each change of it; takes 1 to 2 s on a board."""
         collection, label = self._collections.get(name), self._label(name)
         if label is None:
             return {"subjects": 0, "needed": None, "false_names": None, "confusable": [], "words": ""}
@@ -271,7 +271,7 @@ ACTIONS: dict[str, Callable[[PeopleRoutes, Collection, str, dict[str, Any]], dic
     "delete-face": PeopleRoutes._delete_face,
     "erase": PeopleRoutes._erase,
 }
-"""what a person may do with a subject"""
+"""action -> handler"""
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Prometheus' text format, version 0.0.4, from the numbers that the daemon has anyway.
+"""The daemon's metrics in the Prometheus text format, version 0.0.4.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -31,7 +31,7 @@ class MetricFamily:
 
 
 def text(families: Iterable[MetricFamily]) -> str:
-    """The page; a family without values is left out."""
+    """The exposition text; families without values are left out."""
     lines: list[str] = []
     for family in families:
         samples = [f"{family.name}{_labels(labels)} {value:.10g}" for labels, value in family.samples]
@@ -43,7 +43,7 @@ def text(families: Iterable[MetricFamily]) -> str:
 def of_daemon(
     health: Health, outbox: Mapping[str, object], mqtt: Mapping[str, object], faces: Mapping[str, int], release: str
 ) -> Iterator[MetricFamily]:
-    """Everything that is counted. ``outbox`` and ``mqtt`` are the documents of ``up/stats``."""
+    """All metrics. ``outbox`` and ``mqtt`` are the documents of ``up/stats``."""
     now, cameras = time.monotonic(), health.cameras
     yield MetricFamily(
         "edge_build_info", "gauge", "1, with what runs.", [({"version": __version__, "release": release}, 1)]

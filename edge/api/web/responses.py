@@ -1,4 +1,4 @@
-"""Answers of the page's routes: work in a thread, its document as JSON, errors in words."""
+"""Responses of the page's routes: the work runs in a thread; results and errors are JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFoundError: 404, InputError: 400}
-"""the first that fits; any other error is 500"""
+"""the first matching class counts; any other error is 500"""
 
 
 async def in_thread(work: Callable[[], dict[str, Any]]) -> Response:
-    """The document that ``work`` gives, as JSON; what it raises, in words with what to try."""
+    """Run ``work`` in a thread; its document as JSON, or its EdgeError with status and hint."""
     from starlette.responses import JSONResponse
 
     try:
@@ -28,7 +28,7 @@ async def in_thread(work: Callable[[], dict[str, Any]]) -> Response:
 
 
 async def jpeg(work: Callable[[], bytes]) -> Response:
-    """A picture that ``work`` gives; 204 where there is none."""
+    """The JPEG that ``work`` returns; 204 where it is empty."""
     from starlette.responses import Response
 
     try:

@@ -1,4 +1,4 @@
-"""The review queue in the browser: the same questions, answers and consistency check as ``edge review``."""
+"""The review queue in the browser: the questions, answers and consistency check of ``edge review``."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from edge.recognition.store.collections import Collections
 
 AT_ONCE = 500
-"""questions of one answer"""
+"""questions per response"""
 MOST_ANSWERS = 100
-"""in one request: others wait no longer than these take"""
+"""answers per request, which limits how long other requests wait"""
 Work = Callable[[ReviewService, int, str, bool], str | None]
 WORK: dict[str, Work] = {
     "confirm": lambda given, number, subject, force: given.confirm(number, force, subject),
@@ -42,15 +42,15 @@ WORK: dict[str, Work] = {
     "reject": lambda given, number, subject, _: given.reject(number, subject),
     "discard": lambda given, number, *_: given.discard(number),
 }
-"""what a person may answer -> what does it"""
+"""answer -> handler"""
 NAMING = ("rename", "new")
-"""answers that need a name"""
+"""answers that require a name"""
 ABOUT = ("confirm", "reject")
-"""answers about the name that was shown, which may differ from the stored one"""
+"""answers about the name that was shown, which may differ from the stored name"""
 
 
 class ReviewRoutes:
-    """One at a time touches the queue. The file of the queue is made only where the settings want one."""
+    """Access to the queue is serialized. Its file is created only where ``review.enabled`` is set."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, history: HistoryRoutes) -> None:
         self._settings, self._state, self._collections, self._history = settings, state, collections, history
@@ -60,7 +60,7 @@ class ReviewRoutes:
         self._answers: ReviewService | None = None
 
     def summary(self) -> dict[str, Any]:
-        """What the page always tells: how many wait, what is kept and how long."""
+        """Summary for the page: how many questions wait, what is kept and for how long."""
         review = self._settings.review
         with self._lock:
             kept = self._queue.kept() if self._opened() and self._queue else None
@@ -84,7 +84,7 @@ class ReviewRoutes:
             self._queue = self._portraits = self._answers = None
 
     async def listed(self, request: Request) -> Response:
-        """``GET /page/review?after=ID``: the questions past one, oldest first, some hundred at a time."""
+        """``GET /page/review?after=ID``: the questions after an id, oldest first, up to AT_ONCE."""
         text = request.query_params.get("after", "")
         after = int(text) if text.isdecimal() and len(text) < 16 else 0
         return await self._in_thread(lambda: self._list(after))
@@ -94,11 +94,11 @@ class ReviewRoutes:
         return await self._jpeg(request, lambda number: self._needed().get(number).crop)
 
     async def portrait(self, request: Request) -> Response:
-        """``GET /page/portraits/ID.jpg``: a picture of an enrolled face, where one was kept."""
+        """``GET /page/portraits/ID.jpg``: the crop of an enrolled face, where one is kept."""
         return await self._jpeg(request, lambda number: self._portraits.picture(number) if self._portraits else b"")
 
     async def answered(self, request: Request) -> Response:
-        """``POST /page/review/answers``: ``{"answers": [{"id", "answer", "subject", "force"}]}``, each by itself."""
+        """``POST /page/review/answers``: ``{"answers": [{"id", "answer", "subject", "force"}]}``, each independent."""
         try:
             given = _given(await bodies.document(request))
         except InputError as error:
@@ -107,7 +107,7 @@ class ReviewRoutes:
         return await self._in_thread(lambda: {"outcomes": [self._answer(**one, who=who) for one in given]})
 
     async def undone(self, request: Request) -> Response:
-        """``POST /page/review/undo``: ``{"ids": [...]}``; the questions that wait again come back."""
+        """``POST /page/review/undo``: ``{"ids": [...]}``; returns the reopened questions."""
         try:
             numbers = bodies.numbers((await bodies.document(request)).get("ids"), MOST_ANSWERS)
         except InputError as error:
@@ -116,21 +116,21 @@ class ReviewRoutes:
         return await self._in_thread(lambda: {"outcomes": [self._undo(number, who) for number in numbers]})
 
     async def split(self, request: Request) -> Response:
-        """``POST /page/review/ID/split``: a look shows another face than the others of its question."""
+        """``POST /page/review/ID/split``: separate a crop that shows another face than the rest of its question."""
         number, who = request.path_params["number"], visitor_of(request)
         return await self._in_thread(lambda: self._split(number, who))
 
     async def picture_of_boxes(self, request: Request) -> Response:
-        """``GET /page/review/ID/boxes.jpg``: the whole picture that a question is about a region of."""
+        """``GET /page/review/ID/boxes.jpg``: the full picture of a question about a region."""
         return await self._jpeg(request, lambda number: self._boxed(number).jpeg)
 
     async def boxes(self, request: Request) -> Response:
-        """``GET /page/review/ID/boxes``: the boxes that were found in the picture of a question, and the labels."""
+        """``GET /page/review/ID/boxes``: the detected boxes of a question's picture, and the labels to choose from."""
         number = request.path_params["number"]
         return await self._in_thread(lambda: box_corrections.document(self._boxed(number), self._known_labels(number)))
 
     async def corrected(self, request: Request) -> Response:
-        """``POST /page/review/ID/boxes``: ``{"boxes": [{"label", "left", "top", "width", "height"}]}``, all of them."""
+        """``POST /page/review/ID/boxes``: ``{"boxes": [{"label", "left", "top", "width", "height"}]}``, all boxes."""
         number = request.path_params["number"]
         try:
             boxes = box_corrections.given(await bodies.document(request))
@@ -140,7 +140,7 @@ class ReviewRoutes:
         return await self._in_thread(lambda: self._correct(number, boxes, who))
 
     async def deleted(self, request: Request) -> Response:
-        """``POST /page/review/delete``: every question, and with ``{"answered": true}`` what was said as well."""
+        """``POST /page/review/delete``: delete all questions, and with ``{"answered": true}`` all answers."""
         try:
             also = (await bodies.document(request)).get("answered") is True
         except InputError as error:
@@ -173,10 +173,10 @@ class ReviewRoutes:
         try:
             data = await asyncio.to_thread(alone)
         except NotFoundError:
-            data = b""  # answered or expired since the list was made
+            data = b""  # answered or expired since the list was created
         except EdgeError as error:
             return said(500, error.message, error.hint)
-        # no content is what a browser takes for no error: the page shows the letters of the name instead
+        # browsers log no error for 204: the page shows the initials of the name instead
         return Response(data, media_type="image/jpeg") if data else Response(status_code=204)
 
     def _opened(self) -> bool:
@@ -210,7 +210,7 @@ class ReviewRoutes:
         }
 
     def _documents(self, found: Sequence[ReviewQuestion]) -> list[dict[str, Any]]:
-        """One document for each face among some looks, with all its looks and the nearest subjects as of now."""
+        """One JSON document per face, with all its crops and the nearest subjects at this time."""
         portraits = self._portraits.all() if self._portraits else {}
         choices = {version: self._labels(version) for version in {one.version for one in found} if version}
         groups = [self._needed().looks(one) for one in {one.group: one for one in found}.values()]
@@ -227,7 +227,7 @@ class ReviewRoutes:
         known: dict[str, Any] = answers.document(now)
         for one in known["nearest"]:
             pictures = portraits.get((now.collection, one["subject"]), {})
-            # another picture of the same subject is better than none, as long as it says so
+            # fall back to another picture of the same subject, marked as such
             one["picture"] = pictures.get(one["face_id"], next(reversed(pictures.values()), None))
             one["same_face"] = one["face_id"] in pictures
             if now.version:
@@ -275,7 +275,7 @@ class ReviewRoutes:
         return {"answered": answered}
 
     def _labels(self, version: str) -> list[str]:
-        """The labels of a version of custom labels, to choose from; none where it is gone."""
+        """The labels of a custom labels version; none where it was deleted."""
         name, _, number = version.partition("/")
         try:
             known = Labels(self._state)

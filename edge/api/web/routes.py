@@ -1,4 +1,4 @@
-"""The page's routes, and the documents behind them."""
+"""Routes of the page, and the JSON documents that they return."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ ASSETS = {
     **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "en", "ja")},
     **{name: (name, "text/javascript") for name in SCRIPTS},
 }
-"""last part of the address -> file below edge/data/page, its type"""
+"""last part of the path -> (file in edge/data/page, content type)"""
 MOST_SUBJECTS = 500
-"""subjects of a collection that are listed"""
+"""subjects listed per collection"""
 
 
 class StatusPage:
-    """``begin`` gives it what tells of the daemon, ``serve`` the endpoint's lane. Without them it shows less."""
+    """``begin`` connects the daemon's state, ``serve`` the endpoint's work queue. Without them less is shown."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._health, self._collections = settings, health, collections
@@ -92,9 +92,9 @@ class StatusPage:
         restart: Callable[[], None] | None = None,
         reload: Callable[[], None] | None = None,
     ) -> None:
-        """Where the current state comes from. ``link``: of the link to the broker. ``forget`` erases a subject.
+        """Connect the daemon. ``link``: state of the broker connection. ``forget`` erases a subject.
 
-        ``restart`` restarts the daemon, ``reload`` makes it read the settings again.
+        ``restart`` restarts the daemon, ``reload`` makes it reread the settings.
         """
         self._stats, self._present, self._latest, self._release = stats, present, latest, release
         self._link, self._people.forget, self._device.restart = link, forget, restart
@@ -102,11 +102,11 @@ class StatusPage:
         self._enrollment.latest = self._camera
 
     def serve(self, queue: WorkQueue, models: ModelPool) -> None:
-        """``lane`` runs the models that enroll, which are those of its thread."""
+        """``queue`` runs the models for enrollment, which belong to its thread."""
         self._enrollment.queue, self._enrollment.models = queue, models
 
     def close(self) -> None:
-        """End what never ends by itself, so that the endpoint can stop."""
+        """End long-running responses and close all stores, so that the endpoint can stop."""
         self.feed.close()
         self.live.close()
         self._device.close()
@@ -114,7 +114,7 @@ class StatusPage:
             part.close()
 
     def erase(self, subject: str) -> None:
-        """The subject is forgotten: nothing that is shown names it, no picture is kept, and no answer taken back."""
+        """Remove an erased subject from everything shown: names, pictures, and answers that could be undone."""
         self.feed.erase(subject)
         self.live.erase()
         for part in (self._questions, self._people, self._history):
@@ -224,7 +224,7 @@ class StatusPage:
         return Response(await self.live.jpeg(frame), media_type="image/jpeg", headers=headers)
 
     def _camera(self, name: str) -> Frame | None:
-        """The newest frame: the one shown to viewers, else the latest one processed."""
+        """The newest frame: the one shown to viewers, else the latest processed frame."""
         shown = self.live.shown(name)
         return shown.frame if shown else self._latest(name)
 
@@ -285,7 +285,7 @@ class StatusPage:
             return []
 
     def _broker(self) -> dict[str, Any]:
-        """The link to the broker: its state, and what to try where it is down."""
+        """State of the broker connection, with a hint where it is down."""
         if not self._settings.mqtt.host or self._link is None:
             return {"state": "set" if self._settings.mqtt.host else "off", "detail": "", "try": ""}
         link = self._link()
@@ -314,7 +314,7 @@ async def _missing(request: Request) -> Response:
 
 
 def _asset(name: str) -> Callable[[Request], Any]:
-    """A handler for one file of edge/data/page. Browsers ask each time, and are told that it is the same."""
+    """A handler for one file of edge/data/page. Browsers revalidate it on each load (ETag)."""
     file, kind = ASSETS[name]
     body = resources.files("edge").joinpath(f"data/page/{file}").read_bytes()
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'

@@ -1,4 +1,4 @@
-"""Changes of the settings file: comments stay, the rules are those of the loader, the last change can be undone."""
+"""Edits of the settings file: comments are kept, the loader validates, the last change can be undone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.core.settings import loader
 from edge.core.storage import files
 
 BEFORE = "settings-before.toml"
-"""in the state folder: the file before the last change that was made here"""
+"""in the state folder: a copy of the file before the last change"""
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 8
 SECRET_LINE = re.compile(r"(?im)^(\s*[\w.\-\"']*(?:password|secret|token|key|webhook)[\w\"']*\s*=\s*)\S.*$")
@@ -26,22 +26,22 @@ Key = str | int
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """One value that is set, or removed."""
+    """A value to set or to remove."""
 
     path: tuple[Key, ...]
     """``("cameras", 0, "zones", "mat")``"""
     value: Any
-    """None: the key is removed, and the default counts"""
+    """None: remove the key, so that the default applies"""
 
 
 class SettingsFile:
-    """The file of this device's settings. Raises StoreError where it cannot be read or written."""
+    """The settings file of this device. Raises StoreError where it cannot be read or written."""
 
     def __init__(self, path: Path, state: Path) -> None:
         self.path, self._before = path, state / BEFORE
 
     def text(self) -> str:
-        """Empty where there is no file yet."""
+        """The content; empty where there is no file."""
         try:
             data = self.path.read_bytes() if self.path.exists() else b""
             if len(data) > MAX_BYTES:
@@ -51,10 +51,10 @@ class SettingsFile:
             raise StoreError(f"{self.path}: cannot be read: {error}", "check its owner and its encoding") from error
 
     def changed(self, base: str, changes: Sequence[SettingChange]) -> str:
-        """The text with some changes. ``base``: digest of the text that they were made for.
+        """The text with the changes applied. ``base``: digest of the text that they are based on.
 
-        Raises ConflictError where the file has another text by now, InputError for a path that is not there,
-        SettingsError for values that break a rule.
+        Raises ConflictError where the file has changed since, InputError for an unknown path, SettingsError for invalid
+        values.
         """
         import tomlkit
         from tomlkit.exceptions import TOMLKitError
@@ -73,7 +73,7 @@ class SettingsFile:
         return new
 
     def write(self, base: str, new: str) -> None:
-        """Replace the file, and keep the text before for ``undo``. Raises ConflictError as ``changed``."""
+        """Replace the file and keep the previous text for ``undo``. Raises ConflictError as ``changed``."""
         text = self.text()
         if digest(text) != base:
             raise ConflictError(f"{self.path} was changed meanwhile", "load the page again, and make the change anew")
@@ -88,11 +88,11 @@ class SettingsFile:
 
     @property
     def undoable(self) -> bool:
-        """Whether the file is as the last change left it, and the text before is kept."""
+        """Whether the file is unchanged since the last edit, and the previous text is kept."""
         return self._kept() is not None
 
     def undo(self) -> None:
-        """Put the text before the last change back. Raises ConflictError where another change came after it."""
+        """Restore the text before the last edit. Raises ConflictError where the file has changed since."""
         before = self._kept()
         if before is None:
             raise ConflictError("no change can be undone: the file was changed since", "edit the file by hand")
@@ -113,18 +113,18 @@ class SettingsFile:
 
 
 def digest(text: str) -> str:
-    """Stands for one text of the file."""
+    """Digest that identifies a text of the file."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def diff(old: str, new: str) -> str:
-    """What a change does, as a unified diff without secrets."""
+    """A change as a unified diff, with secrets masked."""
     lines = difflib.unified_diff(masked(old).splitlines(), masked(new).splitlines(), "now", "then", lineterm="", n=2)
     return "\n".join(list(lines)[2:])
 
 
 def masked(text: str) -> str:
-    """A settings text without secrets."""
+    """A settings text with secrets masked."""
     return mask_credentials(SECRET_LINE.sub(r'\1"***"', text))
 
 

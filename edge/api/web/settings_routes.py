@@ -1,4 +1,4 @@
-"""The settings in the browser: what is set, a change as a diff before it is applied, undo, a preview of thresholds."""
+"""Settings in the browser: current values, a diff before a change is applied, undo, a preview of thresholds."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MAX_CHANGES = 50
-"""in one request"""
+"""changes per request"""
 MAX_PREVIEWED = 300
-"""appearances of the last day that a threshold is tried on, the newest"""
+"""newest appearances of the last day that a threshold is previewed on"""
 
 
 class SettingsRoutes:
-    """``reload`` makes the daemon take the file over; without it a change counts from the next start."""
+    """``reload`` applies the file to the daemon; without it a change takes effect at the next start."""
 
     def __init__(self, settings: Settings, state: Path, history: HistoryRoutes) -> None:
         self.reload: Callable[[], None] | None = None
@@ -48,21 +48,21 @@ class SettingsRoutes:
         return await in_thread(self._told)
 
     async def previewed(self, request: Request) -> Response:
-        """``POST /page/settings/preview``: ``{"base", "changes": [{"path", "value"}]}``; the diff."""
+        """``POST /page/settings/preview``: ``{"base", "changes": [{"path", "value"}]}``; returns the diff."""
         return await self._with_changes(request, self._previewed)
 
     async def applied(self, request: Request) -> Response:
-        """``POST /page/settings/apply``: the same, written and taken over."""
+        """``POST /page/settings/apply``: the same request; writes the file and reloads it."""
         who = visitor_of(request)
         return await self._with_changes(request, lambda base, changes: self._applied(base, changes, who))
 
     async def undone(self, request: Request) -> Response:
-        """``POST /page/settings/undo``: the file as it was before the last change."""
+        """``POST /page/settings/undo``: restore the file before the last change."""
         who = visitor_of(request)
         return await in_thread(lambda: self._undone(who))
 
     async def thresholds(self, request: Request) -> Response:
-        """``GET /page/settings/thresholds?label=&likeness=``: what the last day would have named with a threshold."""
+        """``GET /page/settings/thresholds?label=&likeness=``: who would have been recognized in the last day."""
         label, likeness = request.query_params.get("label", ""), request.query_params.get("likeness", "")
         return await in_thread(lambda: self._thresholds(label, likeness))
 

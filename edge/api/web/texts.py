@@ -1,4 +1,4 @@
-"""What helps where a picture cannot be enrolled."""
+"""Hints for pictures that cannot be enrolled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FROM_CAMERA = {
     "dark": "turn on a light, or turn towards the window",
     "low_quality": "take a sharp picture from the front, in good light",
 }
-"""reason code -> what to try, for a picture that a camera takes now"""
+"""reason code -> hint, for a picture taken by a camera now"""
 FROM_FILE = {
     "no_face": "choose a picture in which the face is at least 100 pixels wide",
     "too_small": "choose a picture in which the face is larger",
@@ -21,10 +21,10 @@ FROM_FILE = {
     "dark": "choose a brighter picture",
     "low_quality": "choose a sharp picture from the front, in good light",
 }
-"""reason code -> what to try, for a picture that comes as a file"""
+"""reason code -> hint, for an uploaded file"""
 
 
 def advice(reason: str, *, camera: bool) -> str:
-    """What to try where nothing of a picture can be enrolled, by its reason code."""
+    """The hint for a reason code where no face of a picture can be enrolled."""
     table = FROM_CAMERA if camera else FROM_FILE
     return table.get(reason, table["low_quality"])

@@ -75,4 +75,4 @@ def test_a_state_folder_that_is_gone_costs_the_protection_and_no_request(
     (tmp_path / "file").write_bytes(b"x")
     with caplog.at_level(logging.WARNING):
         assert asked(SignatureLog(tmp_path / "file/log"), "a") is not None
-    assert "can be repeated after a restart" in caplog.text
+    assert "can be replayed after a restart" in caplog.text

@@ -202,7 +202,7 @@ def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tm
     server.start()
     try:
         asked = service_model.client(server.port)
-        with pytest.raises(ClientError, match=r"names no embedder \(try: set api.embedder") as error:
+        with pytest.raises(ClientError, match=r"has no embedder \(try: set api.embedder") as error:
             asked.create_collection(CollectionId="staff")
     finally:
         server.stop()
@@ -212,7 +212,7 @@ def test_a_device_that_is_not_set_up_for_faces_says_so_and_is_not_asked_again(tm
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::"])
 def test_an_open_address_without_keys_is_refused(tmp_path: Path, host: str) -> None:
-    with pytest.raises(SettingsError, match="anybody"):
+    with pytest.raises(SettingsError, match="any client"):
         ApiServer(Settings(api=ApiSettings(host=host)), tmp_path)
 
 

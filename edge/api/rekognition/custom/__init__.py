@@ -1,1 +1,1 @@
-"""Custom labels behind the endpoint: projects, their datasets and versions, and the thread that trains."""
+"""Custom labels of the endpoint: projects, their datasets and versions, and the training thread."""

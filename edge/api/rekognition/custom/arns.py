@@ -30,7 +30,7 @@ def of_version(call: Call, version: ProjectVersion) -> str:
 
 
 def project(call: Call, member: str = "ProjectArn") -> Project:
-    """The project that a request names. Raises ApiError."""
+    """The project of a request's ARN. Raises ApiError where it does not exist."""
     name, number = _parts(_PROJECT, call[member])
     return call.service.projects.project(name, int(number))
 

@@ -1,4 +1,4 @@
-"""Manifest lines of a request as entries of a dataset."""
+"""Parsing of a request's manifest lines into dataset entries."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST_INVALID = manifests.MOST_INVALID
 
 
 def entries_of(data: bytes, buckets: Buckets) -> list[DatasetEntry]:
-    """One entry a line; a line that cannot be used has its error. Blank lines are passed."""
+    """One entry per line; an invalid line becomes an entry with an error. Blank lines are skipped."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    # not splitlines: it ends a line at characters that JSON may hold
+    # not splitlines(), which splits at characters that are valid inside JSON
     return [_entry(line, buckets) for line in text.split("\n") if line.strip()]
 
 
 def too_many_errors(entries: list[DatasetEntry]) -> str:
-    """What to say where more than a fifth cannot be used; empty where all is well."""
+    """The error message where more than a fifth of the lines is invalid; otherwise empty."""
     bad = [one for one in entries if one.error]
     if not entries:
         return "The manifest file is empty."
@@ -38,7 +38,7 @@ def examples_of(entries: Iterator[DatasetEntry], buckets: Buckets) -> list[Examp
 
 
 def shown(entry: DatasetEntry) -> str:
-    """The line as it is listed: one that cannot be used says why."""
+    """The line as listed, with the error of an invalid line."""
     if not entry.error:
         return entry.line
     try:

@@ -1,7 +1,7 @@
 """Projects, datasets with their entries, and versions, in ``<state>/projects.sqlite``.
 
-A project, a dataset and a version carry the milliseconds at which they were made: the last part of their ARNs, so
-that one that was deleted and made again is another one.
+The ARN of a project, dataset or version ends in its creation time in milliseconds, so that a resource that is deleted
+and recreated has a different ARN.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS versions (
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project: datasets, and versions learned from them."""
+    """A project: datasets, and the versions trained on them."""
 
     name: str
     number: int
@@ -50,7 +50,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is learned from, or tested with; its entries are apart."""
+    """A dataset for training or testing; its entries are stored separately."""
 
     project: str
     kind: Kind
@@ -62,19 +62,19 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """A line of a dataset's manifest."""
+    """One line of a dataset's manifest."""
 
     position: int
     source: str
     line: str
     labels: dict[str, int]
-    """label -> boxes of it; 0 for a label of the whole picture"""
+    """label -> number of its boxes; 0 for a label of the whole picture"""
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectVersion:
-    """A version and how far it is."""
+    """A version and its status."""
 
     project: str
     name: str
@@ -83,23 +83,23 @@ class ProjectVersion:
     message: str = ""
     description: str = ""
     output: dict[str, str] = field(default_factory=dict)
-    """OutputConfig as it came"""
+    """OutputConfig of the request"""
     inference_units: int = 0
     max_inference_units: int = 0
     kms_key: str = ""
     given: dict[str, Any] = field(default_factory=dict)
-    """TrainingData and TestingData as they came"""
+    """TrainingData and TestingData of the request"""
     seconds: float = 0.0
     """of training"""
     ended: float = 0.0
-    """seconds since the epoch; 0 while it is trained"""
+    """seconds since the epoch; 0 during training"""
     f1: float = 0.0
     summary: dict[str, str] = field(default_factory=dict)
     """S3Object of the evaluation summary"""
     results: dict[str, Any] = field(default_factory=dict)
-    """members of its description that tell where its manifests lie"""
+    """members of its description with the S3 locations of its manifests"""
     head: int = 0
-    """its number in the store of heads"""
+    """its version number in the head store"""
 
 
 class Projects:
@@ -133,13 +133,13 @@ class Projects:
         return found
 
     def feature(self, project: str) -> str:
-        """What its versions are for: CUSTOM_LABELS or CONTENT_MODERATION."""
+        """Feature of a project: CUSTOM_LABELS or CONTENT_MODERATION."""
         with self._db.reading() as db:
             row = db.execute("SELECT feature FROM project_features WHERE project=?", (project,)).fetchone()
         return str(row[0]) if row else CUSTOM_LABELS
 
     def auto_update(self, project: Project) -> str:
-        """ENABLED or DISABLED, as CreateProject said."""
+        """ENABLED or DISABLED, from CreateProject."""
         with self._db.reading() as db:
             sql = "SELECT auto_update FROM project_settings WHERE project=?"
             row = db.execute(sql, (project.name,)).fetchone()
@@ -175,7 +175,7 @@ class Projects:
             db.execute("DELETE FROM datasets WHERE project=? AND kind=?", (dataset.project, dataset.kind))
 
     def put_entries(self, dataset: Dataset, entries: Sequence[DatasetEntry], status: str, message: str = "") -> None:
-        """Add or replace entries by their source, and say how it went."""
+        """Add or replace entries by source, and set the dataset's status."""
         place = (dataset.project, dataset.kind)
         with self._db.writing() as db:
             for one in entries:
@@ -191,7 +191,7 @@ class Projects:
             )
 
     def entries(self, dataset: Dataset, after: int = 0) -> Iterator[DatasetEntry]:
-        """In the order in which they came."""
+        """Entries in insertion order."""
         sql = "SELECT position, source, line, labels, error FROM entries WHERE project=? AND kind=? AND position>?"
         with self._db.reading() as db:
             rows = db.execute(f"{sql} ORDER BY position", (dataset.project, dataset.kind, after)).fetchall()
@@ -199,7 +199,7 @@ class Projects:
             yield DatasetEntry(position, source, line, json.loads(labels), error)
 
     def move(self, positions: Sequence[int], dataset: Dataset) -> None:
-        """Entries into another dataset of the project."""
+        """Move entries into another dataset of the project."""
         with self._db.writing() as db:
             db.executemany("UPDATE entries SET kind=? WHERE position=?", [(dataset.kind, one) for one in positions])
 
@@ -218,7 +218,7 @@ class Projects:
             ))  # fmt: skip
 
     def versions(self, project: str | None = None) -> list[ProjectVersion]:
-        """Newest first; of all projects where none is named."""
+        """Newest first; of all projects where ``project`` is None."""
         with self._db.reading() as db:
             sql = "SELECT document FROM versions WHERE ?1 IS NULL OR project=?1 ORDER BY number DESC, name"
             return [ProjectVersion(**json.loads(row[0])) for row in db.execute(sql, (project,))]
@@ -234,7 +234,7 @@ class Projects:
             db.execute("DELETE FROM versions WHERE project=? AND name=?", (version.project, version.name))
 
     def interrupted(self) -> None:
-        """What was being trained when the endpoint stopped was not finished."""
+        """Mark versions whose training the last stop of the endpoint interrupted as failed."""
         for one in self.versions():
             if one.status == "TRAINING_IN_PROGRESS":
                 self.save_version(replace(one, status="TRAINING_FAILED", message="The endpoint was restarted."))

@@ -1,4 +1,4 @@
-"""What a training leaves in its bucket beside the evaluation: manifests of what was given and used, and a summary."""
+"""Output of a training besides the evaluation: manifests of the submitted and used entries, and a summary."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from edge.api.rekognition.custom.projects import DatasetEntry, ProjectVersion
 from edge.core.storage.buckets import Buckets
 
 RESULTS = (("Training", "TrainingDataResult", "TrainingData"), ("Testing", "TestingDataResult", "TestingData"))
-"""name of a part, its member of the answer, and that of the request"""
+"""name of a part, its member in the response, and in the request"""
 
 
 def written(
     version: ProjectVersion, buckets: Buckets, given: Sequence[Sequence[DatasetEntry]], used: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """Write them; the members of DescribeProjectVersions that tell where they lie.
+    """Write the manifests and the summary. Returns the members of DescribeProjectVersions with their locations.
 
-    ``given``: entries to learn from and to test with; ``used``: lines of those that were. Raises OSError.
+    ``given``: entries for training and testing; ``used``: the lines that were used. Raises OSError.
     """
     found: dict[str, Any] = {}
     statistics: dict[str, Any] = {}

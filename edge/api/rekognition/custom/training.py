@@ -1,4 +1,4 @@
-"""Training behind the endpoint: a thread of its own with models of its own, one version at a time."""
+"""Training of custom labels versions: one at a time, in a separate thread with its own models."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDER = layout.RECORDS.name
-"""in the state folder: the heads of projects, apart from those of the command line"""
+"""in the state folder: heads of projects, separate from those trained on the command line"""
 NICENESS = 10
 MOST_SUMMARY = 16 << 20
-"""bytes of an evaluation summary"""
+"""size limit of an evaluation summary in bytes"""
 
 
 class Training:
-    """Trains versions, and asks those that run."""
+    """Trains versions, and runs predictions of running versions."""
 
     def __init__(self, settings: Settings, state: Path, projects: Projects, buckets: Buckets) -> None:
         self._settings, self._state, self._projects, self._buckets = settings, state, projects, buckets
@@ -52,7 +52,7 @@ class Training:
     def start(
         self, version: ProjectVersion, arn: str, learn: Sequence[DatasetEntry], test: Sequence[DatasetEntry]
     ) -> threading.Thread:
-        """Train in the background; the version says how it ended. Without ``test``, a part of ``learn`` is tested."""
+        """Train in the background and save the result. Without ``test``, a part of ``learn`` is tested."""
         arguments = (version, arn, list(learn), list(test))
         thread = threading.Thread(target=self._train, args=arguments, name="training", daemon=True)
         self._running = {key: one for key, one in self._running.items() if one.is_alive()}
@@ -61,13 +61,13 @@ class Training:
         return thread
 
     def wait(self, version: ProjectVersion, seconds: float) -> None:
-        """For the end of a version's training, no longer than ``seconds``."""
+        """Wait up to ``seconds`` for the end of a version's training."""
         thread = self._running.get((version.project, version.name))
         if thread is not None:
             thread.join(seconds)
 
     def copy(self, source: ProjectVersion, target: ProjectVersion, arn: str) -> ProjectVersion:
-        """``target`` with the head of ``source`` and its evaluation summary. Raises EdgeError, OSError, ValueError."""
+        """``target`` with head and evaluation summary of ``source``. Raises EdgeError, OSError, ValueError."""
         found = self.heads.version(head_name(source.project), source.head)
         copied = self.heads.copy(found, head_name(target.project))
         with self._buckets.open(source.summary["Bucket"], source.summary["Name"]) as file:
@@ -90,9 +90,9 @@ class Training:
     def predict(
         self, version: ProjectVersion, picture: Picture, least: float | None, models: ModelPool
     ) -> list[Prediction]:
-        """On the thread of ``models``. Raises ApiError for a version that does not run, SpaceError.
+        """Call on the thread of ``models``. Raises ApiError for a version that is not running, SpaceError.
 
-        Versions for moderation need no start: trained is enough.
+        Moderation versions need not be started, only trained.
         """
         moderates = self._projects.feature(version.project) == CONTENT_MODERATION
         if version.status != "RUNNING" and not (moderates and version.head):
@@ -103,7 +103,7 @@ class Training:
         return trainer.predict(found, self.heads.head(found), picture, least)
 
     def _detectors(self) -> tuple[str, ...]:
-        """Detectors of things: those that a face detector's only label is not all of."""
+        """Object detectors: those with labels other than a face detector's only label."""
         from edge.inference import model
 
         cameras = (name for camera in self._settings.cameras for name in camera.detectors)
@@ -125,7 +125,7 @@ class Training:
             self._projects.save_version(replace(done, seconds=time.monotonic() - began, ended=time.time()))
 
     def _unplaced(self, message: str) -> str:
-        """The message without the folders that stand for buckets."""
+        """The message without the paths of the bucket folders."""
         for name in self._buckets.names():
             message = message.replace(f"{self._buckets.place(name)}/", f"s3://{name}/")
         return message
@@ -138,7 +138,7 @@ class Training:
         if not test:
             learn, test = split(learn)
         boxed = any(example.boxed for example in learn)
-        # a pool of this training alone: its interpreters go when it ends
+        # a separate pool, so that its interpreters are freed at the end of the training
         models = ModelPool(self._settings.models, self._state, threads=1)
         made, _ = teach.load(teach.BASE, self._detectors() if boxed else (), models).train(learn, test)
         saved = self.heads.save(head_name(version.project), made)
@@ -161,13 +161,13 @@ class Training:
 
 
 def summary_key(version: ProjectVersion) -> str:
-    """Of the evaluation summary, in the version's bucket."""
+    """Key of the evaluation summary in the version's bucket."""
     prefix = version.output.get("S3KeyPrefix", "").strip("/")
     return f"{prefix}/" * bool(prefix) + f"EvaluationSummary-{version.project}-{version.name}.json"
 
 
 def head_name(project: str) -> str:
-    """A name for the store of heads: project names may be longer, and hold dots."""
+    """Name in the head store, as project names may be longer and contain dots."""
     import hashlib
 
     return hashlib.sha256(project.encode()).hexdigest()[:32]

@@ -1,1 +1,1 @@
-"""The operations of Amazon Rekognition: which are here, how much of each, and which are not."""
+"""The operations of Amazon Rekognition, and which of them are supported."""

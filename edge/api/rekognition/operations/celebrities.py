@@ -1,4 +1,4 @@
-"""Celebrities: all faces of a picture against one collection of this device, which ``api.celebrities`` names."""
+"""Celebrities: all faces of a picture are searched in the collection ``api.celebrities``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from edge.recognition.store.collection import Collection
 
 UNLISTED = {"Type": "Unlisted"}
-"""KnownGender of every subject: no gender is kept here, and programs read the member"""
+"""KnownGender of every subject: no gender is stored, but clients read the member"""
 MOST_LISTED = 100_000
-"""users that are looked through for an Id"""
+"""users searched for an Id"""
 
 
 @dataclass(frozen=True)
 class Celebrity:
-    """A subject of the collection that was seen."""
+    """A recognized subject of the collection."""
 
     name: str
     confidence: float
@@ -72,13 +72,13 @@ def get_celebrity_info(call: Call) -> dict[str, Any]:
 
 
 def celebrities(settings: Settings, faces: FaceSearch) -> Collection:
-    """The collection that the settings name. Raises SettingsError where they name none."""
+    """The collection ``api.celebrities``. Raises SettingsError where it is not set or does not exist."""
     name = settings.api.celebrities
     if not name:
-        raise SettingsError("no collection stands for celebrities", "set api.celebrities to a collection's name")
+        raise SettingsError("no collection is configured for celebrities", "set api.celebrities to a collection's name")
     if name not in faces.collections:
         raise SettingsError(
-            f"api.celebrities names {name!r}, and there is no such collection",
+            f"api.celebrities: collection {name!r} does not exist",
             "create it with CreateCollection, or 'edge enroll'",
         )
     return faces.collection(name)
@@ -102,7 +102,7 @@ def urls_of(settings: Settings, name: str) -> list[str]:
 
 
 def id_of(name: str) -> str:
-    """Letters and digits that stand for a name."""
+    """An id of letters and digits, derived from a name."""
     return base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:10].lower()
 
 

@@ -21,7 +21,7 @@ def create_collection(call: Call) -> dict[str, Any]:
         call.service.collections.create(name)
     except ConflictError as error:
         raise ApiError("ResourceAlreadyExistsException", f"The collection id: {name} already exists") from error
-    # tags of a namesake that another program deleted must not come back
+    # drop the tags of a former collection with this name that another program deleted
     call.service.store.untag(resource)
     call.service.store.tag(resource, call.get("Tags", {}))
     return {"StatusCode": 200, "CollectionArn": call.arn(resource), "FaceModelVersion": version}

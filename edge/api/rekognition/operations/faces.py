@@ -26,7 +26,7 @@ DEFAULT_PAGE = 1000
 
 
 def index_faces(call: Call) -> dict[str, Any]:
-    """A face is searchable when this has answered."""
+    """Index the faces of an image; they are searchable when this returns."""
     collection = call.service.faces.collection(call["CollectionId"])
     data, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "AUTO"))
@@ -63,12 +63,12 @@ def list_faces(call: Call) -> dict[str, Any]:
 
 
 def delete_faces(call: Call) -> dict[str, Any]:
-    """Single faces never fail the call: each that stays is listed with its reason."""
+    """Delete faces; a face that cannot be deleted is listed with its reason instead of failing the call."""
     collection = call.service.faces.collection(call["CollectionId"])
     asked = list(dict.fromkeys(call["FaceIds"]))
     deleted, owners = call.service.faces.users(collection).delete_untied(asked)
     kept = [face_id for face_id in asked if face_id not in deleted]
-    # the model wants at least one member where the list is there
+    # the service model requires at least one member where the list is present
     answer: dict[str, Any] = {"DeletedFaces": deleted} if deleted else {}
     return {**answer, "UnsuccessfulFaceDeletions": [_undeleted(one, owners.get(one)) for one in kept]}
 

@@ -1,4 +1,4 @@
-"""Faces of pictures that nothing is kept of: detect and compare."""
+"""Operations on single pictures that store nothing: DetectFaces and CompareFaces."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def detect_faces(call: Call) -> dict[str, Any]:
-    """Box, landmarks, pose and quality always, and the attributes that are asked for."""
+    """Box, landmarks, pose and quality, and the requested attributes."""
     _, picture = call.service.image(call["Image"])
     vision, attributes = call.service.vision, asked_attributes(call.get("Attributes", ()), call.service.settings.api)
     return {"FaceDetails": face_details(vision, picture, vision.faces(picture), attributes)}
 
 
 def compare_faces(call: Call) -> dict[str, Any]:
-    """The largest face of the source against each face of the target."""
+    """Compare the largest face of the source with each face of the target."""
     source, (wanted,) = _embedded(call, "SourceImage", 1)
     targets, embeddings = _embedded(call, "TargetImage", None)
     threshold = call.get("SimilarityThreshold", DEFAULT_THRESHOLD)
@@ -46,7 +46,7 @@ def compare_faces(call: Call) -> dict[str, Any]:
 
 
 def _embedded(call: Call, member: str, most: int | None) -> tuple[list[DetectedFace], list[Embedding]]:
-    """The ``most`` largest faces of an image and their embeddings. Raises ApiError where there are none."""
+    """The ``most`` largest faces of an image and their embeddings. Raises ApiError where there are no faces."""
     _, picture = call.service.image(call[member])
     passed, _ = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
     if not passed:

@@ -1,4 +1,4 @@
-"""Things in pictures: DetectLabels."""
+"""DetectLabels: objects in pictures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from edge.core.types import Box, Detection, Picture
 
 MODEL_VERSION = "3.0"
-"""LabelModelVersion: of the answer's form; parents, aliases and categories came with 3.0"""
+"""LabelModelVersion of the response format; parents, aliases and categories came with 3.0"""
 MIN_CONFIDENCE = 55.0
 MOST_LABELS = 1000
 MOST_COLORS = 10
 SURE = 0.5
-"""score from which a box is of the foreground"""
+"""score from which a box belongs to the foreground"""
 NOISE = 0.05
-"""score below which a detector's boxes mean nothing, whatever MinConfidence asks for"""
+"""minimum score of a box, whatever MinConfidence a request has"""
 
 
 def detect_labels(call: Call) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _colors_in(picture: Picture, most: int) -> Callable[[Box], list[dict[str, An
 def labels_of(
     found: Sequence[Detection], taxonomy: Taxonomy, colors: Callable[[Box], list[dict[str, Any]]] | None = None
 ) -> list[dict[str, Any]]:
-    """Labels with an instance a box, and their ancestors, highest confidence first. ``colors``: of a box."""
+    """Labels with one instance per box, and their ancestors, highest confidence first. ``colors``: of a box."""
     instances: dict[str, list[dict[str, Any]]] = {}
     confidence: dict[str, float] = {}
     for thing in sorted(found, key=lambda one: one.score, reverse=True):
@@ -77,12 +77,12 @@ def labels_of(
 
 
 def filtered(labels: Sequence[dict[str, Any]], filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """The labels that the filters of a request let through."""
+    """The labels that pass the filters of a request."""
     return [label for label in labels if _passes(label, filters)]
 
 
 def _passes(label: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> bool:
-    """Wanted by name or category, where anything is asked for, and excluded by neither."""
+    """Whether a name or category is included, where inclusions are given, and neither is excluded."""
     name, categories = label["Name"], {one["Name"] for one in label["Categories"]}
     names, fields = filters.get("LabelInclusionFilters", []), filters.get("LabelCategoryInclusionFilters", [])
     wanted = not (names or fields) or name in names or not categories.isdisjoint(fields)

@@ -1,7 +1,7 @@
-"""What the owner's own models and custom labels see, told in Amazon's words: moderation and protective equipment.
+"""Moderation and protective equipment, from the owner's models and custom labels.
 
-The settings map labels of this device to Amazon's. Labels come from the detectors of the endpoint and from every
-version of a project that runs.
+The settings map labels of this device to Amazon's labels. Labels come from the detectors of the endpoint and from every
+running version of a project.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MIN_CONFIDENCE = 50.0
 MOST_PERSONS = 15
 PERSON = "person"
 HEAD_MARGIN = 0.35
-"""of a face's box that a head reaches past it"""
+"""margin around a face's box that belongs to the head, as a fraction of the box"""
 COVERED = 0.3
-"""share of a body part inside the equipment's box from which on it covers it"""
+"""fraction of a body part inside the equipment's box from which it counts as covered"""
 
 
 def detect_moderation_labels(call: Call) -> dict[str, Any]:
@@ -56,19 +56,19 @@ def check_moderation(settings: Settings) -> None:
     """Raises SettingsError where no label is mapped."""
     if not settings.api.moderation:
         raise SettingsError(
-            "no label of this device stands for content to moderate",
+            "no label of this device is mapped to content to moderate",
             'train labels, and name them in api.moderation: { knife = "Violence/Weapons" }',
         )
 
 
 class OwnLabels:
-    """Labels of the owner's detectors and of the versions of projects that run, in pictures."""
+    """Labels of the owner's detectors and of running project versions, in pictures."""
 
     def __init__(self, settings: Settings, projects: Projects, training: Training) -> None:
         self._settings, self._projects, self._training = settings, projects, training
 
     def moderation(self, vision: Vision, picture: Picture, lowest: float) -> list[dict[str, Any]]:
-        """ModerationLabels of at least ``lowest``, 0..100, each with those above it in the taxonomy."""
+        """ModerationLabels of at least ``lowest`` (0..100), each with its ancestors in the taxonomy."""
         mapping = self._settings.api.moderation
         best: dict[tuple[str, ...], float] = {}
         for one in self.detected(vision, picture, set(mapping), lowest / 100):
@@ -79,12 +79,12 @@ class OwnLabels:
         return [_moderation("".join(path[-2:-1]), path[-1], best[path], len(path)) for path in ranked]
 
     def detected(self, vision: Vision, picture: Picture, wanted: set[str], score: float) -> list[Detection]:
-        """``wanted`` labels of the whole picture; those that have no box are about all of it."""
+        """Detections of the ``wanted`` labels; labels without a box cover the whole picture."""
         found = [one for one in vision.things(picture, score) if one.label in wanted]
         return found + self._predicted(vision, picture, wanted, score)
 
     def on_person(self, vision: Vision, picture: Picture, person: Detection, wanted: set[str]) -> list[Detection]:
-        """What custom labels say of one person alone, in fractions of the whole picture."""
+        """Custom labels in the crop of one person, with boxes in fractions of the whole picture."""
         place = person.box.clipped()
         left, top = int(place.left * picture.width) // 2 * 2, int(place.top * picture.height) // 2 * 2
         right = (int(place.right * picture.width) + 1) // 2 * 2
@@ -105,7 +105,7 @@ def detect_protective_equipment(call: Call) -> dict[str, Any]:
     mapping = call.service.settings.api.protective_equipment
     if not mapping:
         raise SettingsError(
-            "no label of this device stands for protective equipment",
+            "no label of this device is mapped to protective equipment",
             'train labels, and name them in api.protective_equipment: { helmet = "HEAD_COVER" }',
         )
     vision = call.service.vision
@@ -159,7 +159,7 @@ def _worn(one: Detection, part: Box) -> dict[str, Any]:
 
 
 def _summary(persons: Sequence[Mapping[str, Any]], asked: Mapping[str, Any]) -> dict[str, list[int]]:
-    """Who wears all that is required; indeterminate is whose body part was not seen."""
+    """Persons with and without all required equipment; indeterminate where a body part was not visible."""
     required, lowest = set(asked["RequiredEquipmentTypes"]), asked["MinConfidence"]
     groups: dict[str, list[int]] = {"With": [], "Without": [], "Indeterminate": []}
     for person in persons:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 TEST_SHARE = 5
-"""every n-th entry goes to the test dataset"""
+"""every n-th entry is moved to the test dataset"""
 
 
 def create_project(call: Call) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def update_dataset_entries(call: Call) -> dict[str, Any]:
 
 
 def distribute_dataset_entries(call: Call) -> dict[str, Any]:
-    """Every fifth entry of each label goes from the train dataset to the test dataset, which must be empty."""
+    """Move every fifth entry of each label from the train dataset to the test dataset, which must be empty."""
     one, other = (arns.dataset(call, item["Arn"]) for item in call["Datasets"])
     kinds = {one.kind: one, other.kind: other}
     if one.project != other.project or set(kinds) != {"train", "test"}:

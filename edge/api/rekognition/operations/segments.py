@@ -1,4 +1,4 @@
-"""Segments of stored videos: shots between cuts, and black frames. Other technical cues are not told."""
+"""Segments of stored videos: shots between cuts, and black frames. Other technical cues are not supported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edge.api.rekognition.videos.store import Job, VideoFinding
 
 CONFIDENCE = 95.0
-"""of a cut: how often those that are found are cuts; of black frames it is the threshold that decides"""
+"""of a cut: precision of the cut detector; for black frames, the pixel threshold decides"""
 MODEL_VERSION = "1.0"
 PAGE = 1000
 
@@ -66,7 +66,7 @@ def _black_frames(job: Job, begin: int, end: int) -> dict[str, Any]:
 
 
 def _lowest(job: Job, segments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the confidence that the request asks for."""
+    """Segments of at least the requested confidence."""
     filters = job.request.get("Filters", {})
     lowest = {
         "SHOT": filters.get("ShotFilter", {}).get("MinSegmentConfidence", 50.0),
@@ -93,7 +93,7 @@ def _place(job: Job, begin: int, end: int) -> dict[str, Any]:
 
 
 def _timecode(frame: int, rate: float) -> str:
-    """HH:MM:SS:FF without dropped frames."""
+    """Non-drop-frame timecode HH:MM:SS:FF."""
     whole = max(1, round(rate))
     seconds, rest = divmod(frame, whole)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{rest:02}"

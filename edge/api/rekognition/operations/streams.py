@@ -16,7 +16,7 @@ ECHOED = (
     "Input", "Output", "RoleArn", "Settings", "NotificationChannel", "KmsKeyId", "RegionsOfInterest",
     "DataSharingPreference",
 )  # fmt: skip
-"""members of CreateStreamProcessor that DescribeStreamProcessor gives back"""
+"""members of CreateStreamProcessor that DescribeStreamProcessor returns"""
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def _updated(call: Call, processor: Processor) -> Processor:
-    """The processor with what the request sets, and without what it deletes. Raises ApiError."""
+    """The processor with the request's members set and deleted. Raises ApiError."""
     home = call.get("SettingsForUpdate", {}).get("ConnectedHomeForUpdate")
     regions = call.get("RegionsOfInterestForUpdate")
     deleted = call.get("ParametersToDelete", [])

@@ -1,8 +1,8 @@
-"""The operations of Amazon Rekognition: which are here, how much of each, and which are not.
+"""The operations of Amazon Rekognition, and which of them are supported.
 
-``same``: what a client sees is what the service documents. ``partial``: a part is missing, ``note`` says which.
-``scripts/write_operations`` writes this table into the README of ``edge/api/rekognition``; a test holds the two and
-botocore's model of the service together.
+``same``: clients see what the service documents. ``partial``: a part is missing, stated in ``note``.
+``scripts/write_operations`` writes this table into the README of ``edge/api/rekognition``; a test compares both, and
+botocore's model of the service.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ if TYPE_CHECKING:
 
 
 READING = ("describe", "list", "get_", "search", "detect", "compare", "recognize")
-"""how functions of operations begin that change nothing"""
+"""name prefixes of operations that change nothing"""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation that is here."""
+    """A supported operation."""
 
     run: Callable[[Call], dict[str, Any]]
-    """gives the answer's members; raises ApiError or EdgeError"""
+    """returns the members of the response; raises ApiError or EdgeError"""
     queue: Literal["models", "store", "patient"]
-    """``patient``: may wait for something else for many seconds"""
+    """``patient``: may wait for many seconds"""
     status: Literal["same", "partial"] = "same"
     note: str = ""
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything: done once for each signature."""
+        """Whether it changes anything, and therefore runs only once per signature."""
         return not self.run.__name__.startswith(READING)
 
 
-_ATTRIBUTES = "attributes by one small model, with the errors that its card tells; the emotion CONFUSED is never told"
-_LABELS = "labels of the loaded detectors, not thousands; the foreground is what their boxes cover"
-_LABEL_STREAMS = "face search; label detection of PERSON and PET; a camera of the settings stands for the video stream"
-_VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames a second are looked at"
-_PROJECTS = "AutoUpdate changes nothing: no base model is replaced here"
-_TRAINING = "learned in seconds on the embeddings of a frozen model; KmsKeyId changes nothing"
-_PERSONS = "needs a detector that knows persons; persons of five frames a second, without the path of a body"
+_ATTRIBUTES = "attributes of one small model, with the error rates in its card; the emotion CONFUSED is never returned"
+_LABELS = "labels of the loaded detectors, not thousands; the foreground is the area of their boxes"
+_LABEL_STREAMS = "face search; label detection of PERSON and PET; the video stream is a camera of the settings"
+_VIDEO_LABELS = "labels of the loaded detectors, not thousands; five frames per second are analyzed"
+_PROJECTS = "AutoUpdate has no effect: there are no base model updates"
+_TRAINING = "trained in seconds on the embeddings of a frozen model; KmsKeyId has no effect"
+_PERSONS = "needs a detector with the label person; five frames per second, without the path of a body"
 _SEGMENTS = "shots at cuts, not at dissolves, and black frames; no credits, slates, bars or logos, no audio"
-_CELEBRITIES = "subjects of the collection that api.celebrities names, 501 without it; every KnownGender is Unlisted"
+_CELEBRITIES = "subjects of the collection api.celebrities, 501 where it is not set; KnownGender is always Unlisted"
 _MODERATION = "the owner's own labels by api.moderation, or a version of custom labels; 501 without either"
-_EQUIPMENT = "the owner's own labels by api.protective_equipment, and 501 without; face and head, not hands"
+_EQUIPMENT = "the owner's own labels by api.protective_equipment, 501 where it is not set; face and head, not hands"
 _COPY = "between projects of this device"
 _POLICIES = "always empty: there are no other accounts on a device"
-_BULK = "always empty: bulk jobs are not run here"
+_BULK = "always empty: bulk jobs are not supported"
 
 OPERATIONS: dict[str, Operation] = {
     "CreateCollection": Operation(collections.create_collection, "store"),
@@ -94,7 +94,7 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeStreamProcessor": Operation(streams.describe, "store"),
     "ListStreamProcessors": Operation(streams.list_all, "store"),
     "StartStreamProcessor": Operation(
-        streams.start, "store", "partial", "starts at the present: a StartSelector's place in the past is not sought"
+        streams.start, "store", "partial", "always starts at the current time: a StartSelector in the past is ignored"
     ),
     "StopStreamProcessor": Operation(streams.stop, "store"),
     "UpdateStreamProcessor": Operation(streams.update, "store"),
@@ -138,10 +138,10 @@ OPERATIONS: dict[str, Operation] = {
     "ListMediaAnalysisJobs": Operation(versions.list_media_analysis_jobs, "store", "partial", _BULK),
 }
 
-_LIVENESS = "nothing here tells a face from its picture on a screen"
+_LIVENESS = "presentation attack detection is not supported"
 _POLICY = "there are no other accounts on a device"
-_TEXT = "it needs a model that reads text"
-_JOBS = "bulk moderation jobs are not run here; DetectModerationLabels answers for single pictures"
+_TEXT = "requires a text recognition model"
+_JOBS = "bulk moderation jobs are not supported; use DetectModerationLabels for single pictures"
 
 NOT_HERE: dict[str, str] = {
     **dict.fromkeys(("DetectText", "StartTextDetection", "GetTextDetection"), _TEXT),
@@ -149,12 +149,12 @@ NOT_HERE: dict[str, str] = {
     **dict.fromkeys(("CreateFaceLivenessSession", "GetFaceLivenessSessionResults"), _LIVENESS),
     **dict.fromkeys(("PutProjectPolicy", "DeleteProjectPolicy"), _POLICY),
 }
-"""operation -> why it is answered with 501 NotImplementedException"""
+"""operation -> reason of its response 501 NotImplementedException"""
 
 
 def markdown() -> str:
-    """The table as the README shows it, a row an operation, in the order of their names."""
+    """The table of the README: one row per operation, sorted by name."""
     rows: dict[str, tuple[str, str]] = {name: (one.status, one.note) for name, one in OPERATIONS.items()}
     rows |= {name: ("501", reason) for name, reason in NOT_HERE.items()}
     lines = [f"| {name} | {status} | {note} |" for name, (status, note) in sorted(rows.items())]
-    return "\n".join(("| operation | here | what is missing, or why |", "|---|---|---|", *lines)) + "\n"
+    return "\n".join(("| operation | support | what is missing, or why |", "|---|---|---|", *lines)) + "\n"

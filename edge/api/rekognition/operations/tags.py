@@ -28,7 +28,7 @@ def list_tags_for_resource(call: Call) -> dict[str, Any]:
 
 
 def _existing(call: Call) -> str:
-    """The resource of the ARN, which must exist. Raises ApiError."""
+    """The resource of the ARN. Raises ApiError where it does not exist."""
     resource = resource_of(call["ResourceArn"])
     kind, _, name = resource.partition("/")
     if not _EXISTS[kind](call, name):
@@ -37,7 +37,7 @@ def _existing(call: Call) -> str:
 
 
 def _is_project_part(call: Call, _: str) -> bool:
-    """A project, a dataset or a version, by its whole ARN. Raises ApiError where there is none."""
+    """Whether the ARN is a project, dataset or version. Raises ApiError where it does not exist."""
     arn = call["ResourceArn"]
     if "/dataset/" in arn:
         arns.dataset(call, arn)

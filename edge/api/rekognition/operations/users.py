@@ -1,4 +1,4 @@
-"""Users: named persons whose faces make one vector together."""
+"""Users: named persons with one combined vector of their faces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_USERS = 100
 ASSOCIATION_THRESHOLD = 75.0
 MOST_FACES = 100
 MARGIN = 8
-"""more users than are asked for: some may be held away"""
+"""users searched in addition to those requested, as some may be rejected"""
 FULL = "A user has at most 100 faces."
 
 
@@ -55,7 +55,7 @@ def list_users(call: Call) -> dict[str, Any]:
 
 
 def search_users(call: Call) -> dict[str, Any]:
-    """By a user's vector, or by a face of the collection; the user asked with is not among the matches."""
+    """Search by a user's vector, or by a face of the collection; the user of the query is not among the matches."""
     collection = call.service.faces.collection(call["CollectionId"])
     users = call.service.faces.users(collection)
     answer: dict[str, Any] = {"FaceModelVersion": call.service.faces.version(collection)}
@@ -71,7 +71,7 @@ def search_users(call: Call) -> dict[str, Any]:
 
 
 def search_users_by_image(call: Call) -> dict[str, Any]:
-    """Without a valid face this answers an empty list, unlike SearchFacesByImage."""
+    """Search by an image; without a valid face the result is empty, unlike SearchFacesByImage."""
     collection = call.service.faces.collection(call["CollectionId"])
     _, picture = call.service.image(call["Image"])
     passed, refused = sort_out(call.service.vision.faces(picture), call.get("QualityFilter", "NONE"))
@@ -130,7 +130,7 @@ def _disassociate(call: Call) -> dict[str, Any]:
 
 
 def _once(call: Call, operate: Callable[[Call], dict[str, Any]]) -> dict[str, Any]:
-    """The first answer again, where the request comes again with its token."""
+    """Run once per ClientRequestToken; a repeat returns the first response."""
     token = call.get("ClientRequestToken")
     if token is None:
         return operate(call)
@@ -163,7 +163,7 @@ def _matches(call: Call, collection: Collection, vector: FloatArray, but: str = 
 
 
 def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found: list[UserMatch]) -> list[UserMatch]:
-    """Without the users of subjects that review rejected for this embedding."""
+    """The matches without users of subjects that review rejected for this embedding."""
     away = call.service.faces.rejected(collection, vector)
     if not away:
         return found
@@ -177,7 +177,7 @@ def _not_held_away(call: Call, collection: Collection, vector: FloatArray, found
 
 
 def _unsuccessful(one: UserRefusal) -> dict[str, Any]:
-    """A user that is full has no Reason of its own: the list of reasons is empty."""
+    """UnsuccessfulFaceAssociation; Rekognition has no Reason for a full user, so that the list is empty."""
     answer: dict[str, Any] = {"FaceId": one.face_id, "Reasons": [] if one.reason == "FULL" else [one.reason]}
     if one.user_id is not None:
         answer["UserId"] = one.user_id

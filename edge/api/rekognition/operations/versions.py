@@ -1,4 +1,4 @@
-"""Custom labels: versions of a project, from training to the labels of a picture."""
+"""Custom labels: versions of a project, from training to DetectCustomLabels."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 PAGE = 100
 DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "COPYING_COMPLETED", "COPYING_FAILED", "STOPPED")
 PATIENCE = 20.0
-"""seconds to wait for the end of a training: waiters ask at once, and then only after two minutes"""
+"""seconds to wait for the end of a training: SDK waiters poll at once, and again only after two minutes"""
 MESSAGES = {
     "TRAINING_IN_PROGRESS": "The model is being trained.",
     "RUNNING": "The model is running.",
     "STOPPED": "The model has stopped.",
 }
-"""status -> StatusMessage, where the training's own message is not the last word"""
+"""status -> StatusMessage, where it replaces the training's own message"""
 
 
 def create_project_version(call: Call) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def create_project_version(call: Call) -> dict[str, Any]:
 
 
 def copy_project_version(call: Call) -> dict[str, Any]:
-    """Within the device; a version of another account is not there."""
+    """Copy within the device; versions of other accounts do not exist here."""
     source = arns.version(call, "SourceProjectVersionArn")
     if source.project != arns.project(call, "SourceProjectArn").name:
         raise ApiError(
@@ -77,7 +77,7 @@ def copy_project_version(call: Call) -> dict[str, Any]:
     try:
         done = call.service.training.copy(source, target, arn)
     except (EdgeError, OSError, ValueError) as error:
-        log.warning("version %s of %s: not copied: %s", target.name, target.project, error)
+        log.warning("version %s of %s: copy failed: %s", target.name, target.project, error)
         done = replace(target, status="COPYING_FAILED", message="The model could not be copied.")
     call.service.store.tag(resource_of(arn), call.get("Tags", {}))
     call.service.projects.save_version(done)
@@ -85,13 +85,13 @@ def copy_project_version(call: Call) -> dict[str, Any]:
 
 
 def list_project_policies(call: Call) -> dict[str, Any]:
-    """No other account can be let in."""
+    """Always empty: there are no other accounts."""
     arns.project(call)
     return {"ProjectPolicies": []}
 
 
 def list_media_analysis_jobs(call: Call) -> dict[str, Any]:
-    """None are run here."""
+    """Always empty: bulk jobs are not supported."""
     call.position()
     return {"MediaAnalysisJobs": []}
 
@@ -134,7 +134,7 @@ def delete_project_version(call: Call) -> dict[str, Any]:
             heads = call.service.training.heads
             heads.delete(heads.version(head_name(version.project), version.head))
         except NotFoundError:
-            pass  # the state folder was emptied: there is nothing to delete
+            pass  # the state folder was emptied: nothing to delete
     return {"Status": "DELETING"}
 
 
@@ -159,7 +159,7 @@ def detect_custom_labels(call: Call) -> dict[str, Any]:
 
 
 def _datasets(call: Call, project: str) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
-    """The entries to learn from and to test with: of the request's manifests, or else of the project's datasets."""
+    """Entries for training and testing, from the request's manifests, otherwise from the project's datasets."""
     datasets = {one.kind: one for one in call.service.projects.datasets(project)}
     given = call.get("TrainingData")
     if given is None and call.get("TestingData") is None:

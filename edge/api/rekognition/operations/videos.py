@@ -1,4 +1,4 @@
-"""Stored video: faces, faces of a collection, and labels over time."""
+"""Stored video: faces, faces of a collection, persons, celebrities and labels over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 GAP = 450
-"""milliseconds between two findings of a label that are one segment: two frames"""
+"""longest gap in milliseconds between two findings of a label in one segment: two frames"""
 
 
 def start_face_search(call: Call) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def get_label_detection(call: Call) -> dict[str, Any]:
 
 
 def start(call: Call) -> dict[str, Any]:
-    """A job over the request's video. Raises ApiError."""
+    """Start a job for the request's video. Raises ApiError."""
     from edge.api.rekognition.videos.looking import metadata
 
     token, request = call.get("ClientRequestToken"), dict(call.members)
@@ -108,7 +108,7 @@ def start(call: Call) -> dict[str, Any]:
 
 
 def job_of(call: Call, operation: str) -> Job:
-    """The job that a request names, if it is of this operation. Raises ApiError."""
+    """The job of a request's JobId. Raises ApiError where it does not exist or belongs to another operation."""
     job = call.service.videos.store.get(call["JobId"])
     if job is None or job.operation != operation:
         raise ApiError("ResourceNotFoundException", "Could not find JobId")
@@ -116,7 +116,7 @@ def job_of(call: Call, operation: str) -> Job:
 
 
 def about(job: Job) -> dict[str, Any]:
-    """What every Get operation tells of a job."""
+    """Members of a job that every Get operation returns."""
     answer: dict[str, Any] = {"JobStatus": job.status, "JobId": job.id, "Video": job.request["Video"]}
     if job.message:
         answer["StatusMessage"] = job.message
@@ -137,7 +137,7 @@ def _page(call: Call, operation: str, member: str, order: Order) -> dict[str, An
 
 
 def _segments(call: Call, operation: str, member: str, label: str, sort: str) -> dict[str, Any]:
-    """A label from its first finding to its last, without a gap. ``label``: its name in a finding."""
+    """Segments of a label, from its first to its last finding without a gap. ``label``: its name in a finding."""
     job = job_of(call, operation)
     if job.status != "SUCCEEDED":
         return about(job)
@@ -170,7 +170,7 @@ def _segment(one: VideoFinding, label: str) -> dict[str, Any]:
 def cut(
     call: Call, answer: dict[str, Any], member: str, found: list[dict[str, Any]], start: int, size: int
 ) -> dict[str, Any]:
-    """``answer`` with a page of ``found``, which begins at ``start`` and may hold one more than ``size``."""
+    """``answer`` with one page of ``found``, which begins at ``start`` and may hold one more than ``size``."""
     answer[member] = found[:size]
     if len(found) > size:
         answer["NextToken"] = call.next_token(str(start + size))

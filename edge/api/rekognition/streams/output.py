@@ -1,6 +1,6 @@
-"""Where records go: to MQTT, and to files of JSON lines.
+"""Output of records: to MQTT, and to JSON Lines files.
 
-The lines are for other programs, and hold names: where the state folder is encrypted there are none.
+The files are for other programs and contain names, so that none are written where the state folder is encrypted.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from edge.core.storage import files
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes], object]
-"""``publish(processor, payload)``: one record as JSON; must not block; False where there is no link"""
+"""``publish(processor, payload)``: one record as JSON; must not block; False while there is no connection"""
 
 MOST_BYTES = 16 << 20
-"""of one processor's JSON lines; then the file becomes ``.1`` in the place of the one before"""
+"""size limit of a processor's JSON Lines file in bytes; then it is rotated to ``.1``"""
 
 
 class Output:
-    """Records of all processors. One thread at a time."""
+    """Records of all processors. Not thread-safe."""
 
     def __init__(self, folder: Path, publish: Publish | None, keep: bool = True) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Output:
         self._failing = False
 
     def put(self, processor: str, record: Mapping[str, Any]) -> bytes:
-        """Write and publish a record, and what was published. A full disk costs the line, not the stream."""
+        """Write and publish a record; returns the published JSON. A full disk only loses the line in the file."""
         payload = json.dumps(float32(record), allow_nan=False, separators=(",", ":")).encode()
         try:
             if self._keep:

@@ -1,4 +1,4 @@
-"""What a stream processor is, and which requests make one. Pure: the document is what is stored."""
+"""Definition of a stream processor, and validation of the requests that create one. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.core.settings.vision import CameraSettings
 from edge.labels.classifier import labels_of
 
 FACE_THRESHOLD = 80.0
-"""lower ones are raised to it"""
+"""minimum FaceMatchThreshold; lower values are raised to it"""
 HOME_CONFIDENCE = 50.0
 HOME_LABELS = {"PERSON": ("person",), "PET": ("cat", "dog"), "PACKAGE": ("package", "parcel", "box")}
 """ConnectedHome label -> labels of detectors"""
@@ -28,7 +28,7 @@ _STREAM = re.compile(r".*:stream/([A-Za-z0-9_-]+)(?:/\d+)?")
 
 @dataclass(frozen=True)
 class Processor:
-    """A stream processor. ``request`` holds the members of CreateStreamProcessor, as updated since."""
+    """A stream processor. ``request``: members of CreateStreamProcessor, including later updates."""
 
     name: str
     camera: str
@@ -39,13 +39,13 @@ class Processor:
     updated: float = 0.0
     """seconds since the epoch"""
     session: str = ""
-    """id of the latest start"""
+    """session id of the latest start"""
     start: Mapping[str, Any] = field(default_factory=dict)
-    """the StartStreamProcessor request of the latest start"""
+    """StartStreamProcessor request of the latest start"""
 
     @property
     def searches_faces(self) -> bool:
-        """Else it detects labels."""
+        """Whether it searches faces; otherwise it detects labels."""
         return "FaceSearch" in self.request["Settings"]
 
     @property
@@ -54,17 +54,17 @@ class Processor:
 
     @property
     def collection(self) -> str:
-        """Of a processor that searches faces."""
+        """Collection id of a face search processor."""
         return str(self.request["Settings"]["FaceSearch"]["CollectionId"])
 
     @property
     def threshold(self) -> float:
-        """Of a processor that searches faces: 80..100."""
+        """FaceMatchThreshold of a face search processor, 80..100."""
         return float(self.request["Settings"]["FaceSearch"]["FaceMatchThreshold"])
 
     @property
     def stream(self) -> str:
-        """The ARN that stands for the camera."""
+        """The ARN of the camera's video stream."""
         return str(self.request["Input"]["KinesisVideoStream"]["Arn"])
 
     @property
@@ -72,24 +72,24 @@ class Processor:
         return asdict(self)
 
     def now(self, **changes: Any) -> Processor:
-        """A copy with these changes, updated now."""
+        """A copy with changes, updated now."""
         return replace(self, updated=time.time(), **changes)
 
 
 def home_classes(processor: Processor, seen: Mapping[str, Any]) -> dict[str, str]:
-    """Detector label -> PERSON, PET or PACKAGE, of what the processor wants and ``seen``'s keys offer."""
+    """Detector label -> PERSON, PET or PACKAGE, for requested classes with a label in ``seen``."""
     wanted = set(processor.request["Settings"]["ConnectedHome"]["Labels"])
     names = HOME_LABELS if "ALL" in wanted else {name: HOME_LABELS[name] for name in wanted if name in HOME_LABELS}
     return {label: name for name, labels in names.items() for label in labels if label in seen}
 
 
 def looked_for(camera: CameraSettings, settings: Settings, state: Path) -> dict[str, Any]:
-    """The labels that a camera may report: of detectors, and custom ones."""
+    """Labels that a camera may report: of detectors, and custom labels."""
     return {**settings.labels_of(camera), **dict.fromkeys(labels_of(camera, state))}
 
 
 def made(request: Mapping[str, Any], settings: Settings, state: Path) -> Processor:
-    """The processor that CreateStreamProcessor asks for. Raises ApiError."""
+    """The processor for a CreateStreamProcessor request. Raises ApiError."""
     camera = _camera(request, settings)
     wanted = request["Settings"]
     if len(wanted) != 1:
@@ -107,7 +107,7 @@ def made(request: Mapping[str, Any], settings: Settings, state: Path) -> Process
 
 
 def check_labels(processor: Processor, settings: Settings, state: Path) -> None:
-    """Raises ApiError for a label that is unknown, or that the camera does not look for."""
+    """Raises ApiError for a label that is unknown, or that the camera does not detect."""
     camera = next(one for one in settings.cameras if one.name == processor.camera)
     seen = looked_for(camera, settings, state)
     wanted = processor.request["Settings"]["ConnectedHome"]["Labels"]

@@ -1,4 +1,4 @@
-"""Stream processors: kept in SQLite, fed by the daemon's pipeline, published as Rekognition's records."""
+"""Stream processors: stored in SQLite, fed by the daemon's pipeline, published as Rekognition records."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 16
-"""processors of one device"""
+"""processors per device"""
 HOME_SECONDS = 10
-"""of a label detection session whose StopSelector does not say"""
+"""duration of a label detection session without StopSelector"""
 
 
 class StreamProcessors:
-    """All stream processors of the device. Threads may share it.
+    """All stream processors of the device. Thread-safe.
 
-    The daemon calls ``observe`` with every processed frame. ``feeding`` says whether it will;
-    without it no processor starts.
+    The daemon calls ``observe`` with every processed frame. ``feeding`` states whether it will; otherwise no processor
+    starts.
     """
 
     def __init__(self, context: StreamContext, models: WorkQueue, publish: Publish | None, feeding: bool) -> None:
@@ -46,10 +46,10 @@ class StreamProcessors:
         self._timers: dict[str, threading.Timer] = {}
         self._at_work: set[str] = set()
         self.skipped = 0
-        """frames that no processor looked at, because the models queue was busy"""
+        """frames that no processor analyzed, because the models queue was busy"""
 
     def resume(self) -> None:
-        """Take up what ran when the device went down: face searches go on, label sessions have failed."""
+        """Resume after a restart: face searches continue, label sessions have failed."""
         with self._lock:
             for processor in self._all.values():
                 if processor.running and not processor.searches_faces:
@@ -58,16 +58,16 @@ class StreamProcessors:
                     self._sessions[processor.name] = FaceSession(processor, self._context)
 
     def close(self) -> None:
-        """End the sessions of this process; what runs is taken up again by ``resume``."""
+        """End the sessions of this process; running processors continue at ``resume``."""
         with self._lock:
             for timer in self._timers.values():
                 timer.cancel()
             self._sessions.clear()
 
     def observe(self, result: FrameResult) -> None:
-        """A frame went through the pipeline. Costs microseconds: the work waits for the models queue, or is skipped.
+        """Pass a processed frame. Takes microseconds: the work is queued on the models queue, or skipped.
 
-        The frame's pixels must stay as they are: a source that recycles its buffers hands over copies.
+        The frame's pixels must not change: a source that recycles its buffers must pass copies.
         """
         frame, camera = result.frame, result.frame.camera
         sessions = [one for one in tuple(self._sessions.values()) if one.processor.camera == camera]
@@ -103,7 +103,7 @@ class StreamProcessors:
             return [self._all[name] for name in sorted(self._all)]
 
     def create(self, request: Mapping[str, Any]) -> Processor:
-        """A stopped processor. Raises ApiError."""
+        """Create a stopped processor. Raises ApiError."""
         processor = made(request, self._context.settings, self._context.state)
         with self._lock:
             if processor.name in self._all:
@@ -114,7 +114,7 @@ class StreamProcessors:
         return processor
 
     def start(self, name: str, request: Mapping[str, Any]) -> str:
-        """The id of the session that begins. Raises ApiError."""
+        """Start a session; returns its id. Raises ApiError."""
         with self._lock:
             processor = self.get(name)
             self._check_start(processor, request)
@@ -133,7 +133,7 @@ class StreamProcessors:
         return session
 
     def stop(self, name: str) -> None:
-        """Raises ApiError where it does not run."""
+        """Stop a running processor. Raises ApiError where it is not running."""
         with self._lock:
             processor = self.get(name)
             if not processor.running:
@@ -141,7 +141,7 @@ class StreamProcessors:
             self._ended(name, processor.session, "STOPPED", "STOPPED")
 
     def update(self, name: str, change: Callable[[Processor], Processor]) -> None:
-        """Replace a stopped label detection processor by what ``change`` makes of it. Raises ApiError."""
+        """Replace a stopped label detection processor by the result of ``change``. Raises ApiError."""
         with self._lock:
             processor = self.get(name)
             if processor.running:
@@ -153,7 +153,7 @@ class StreamProcessors:
             self._save(changed)
 
     def delete(self, name: str) -> None:
-        """Raises ApiError where it runs."""
+        """Delete a stopped processor. Raises ApiError where it is running."""
         with self._lock:
             if self.get(name).running:
                 raise ApiError("ResourceInUseException", "Stop the stream processor before it is deleted.")
@@ -161,7 +161,7 @@ class StreamProcessors:
             del self._all[name]
 
     def collection_gone(self, collection: str) -> None:
-        """Running searches of a deleted collection fail."""
+        """Fail the running searches of a deleted collection."""
         with self._lock:
             for name, processor in list(self._all.items()):
                 if processor.running and processor.searches_faces and processor.collection == collection:
@@ -171,7 +171,10 @@ class StreamProcessors:
         if processor.running:
             raise ApiError("ResourceInUseException", "The stream processor is running already.")
         if not self._feeding:
-            raise ApiError("ResourceInUseException", "No camera runs in this process: start it against edge run.")
+            raise ApiError(
+                "ResourceInUseException",
+                "No camera runs in this process: send the request to the endpoint of edge run.",
+            )
         if processor.searches_faces:
             if "StartSelector" in request or "StopSelector" in request:
                 raise ApiError("InvalidParameterException", "Face search takes no StartSelector or StopSelector.")

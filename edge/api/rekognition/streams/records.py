@@ -1,4 +1,4 @@
-"""The records that stream processors publish, in Rekognition's exact format. Pure: values in, JSON out."""
+"""Records that stream processors publish, in Rekognition's format. No I/O."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from edge.core.types import Box
 
 SUBJECT = "Rekognition Stream Processing Event"
 MATCHES = 5
-"""MatchedFaces of one face, at most"""
+"""MatchedFaces per face"""
 MATCHED_FACE = ("BoundingBox", "FaceId", "Confidence", "ImageId", "ExternalImageId")
-"""members of a Face that a record holds"""
+"""members of a Face in a record"""
 SEGMENT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where a frame lies in its stream. Times in seconds since the epoch."""
+    """Position of a frame in its stream. Times in seconds since the epoch."""
 
     fragment: int
-    """counts the segments of a session"""
+    """number of the segment in the session"""
     producer: float
     """capture time of the segment's first frame"""
     server: float
-    """when the frame was worked on"""
+    """when the frame was analyzed"""
     offset: float
     """seconds from the segment's first frame to this one"""
 
 
 class Segments:
-    """Cuts a session into segments: a device has no fragments of a video stream to point into."""
+    """Divides a session into segments, as a device has no Kinesis video fragments to refer to."""
 
     def __init__(self, first: int = 1) -> None:
         self._fragment = first - 1
         self._start: float | None = None
 
     def at(self, captured: float, now: float) -> Moment:
-        """The moment of a frame captured at ``captured``."""
+        """The position of a frame captured at ``captured``."""
         if self._start is None or not 0 <= captured - self._start < SEGMENT_SECONDS:
             self._fragment += 1
             self._start = captured
@@ -47,7 +47,7 @@ class Segments:
 
 
 def face_record(stream: str, moment: Moment, faces: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]) -> Any:
-    """One analysed frame. ``faces``: (ComparedFace, FaceMatches best first) of each face in it."""
+    """The record of one analyzed frame. ``faces``: (ComparedFace, FaceMatches best first) of each face."""
     return {
         "InputInformation": {
             "KinesisVideo": {
@@ -84,7 +84,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The first time that a class is seen in a session."""
+    """The first detection of a class in a session."""
 
     name: str
     """PERSON, PET or PACKAGE"""
@@ -93,19 +93,19 @@ class Sighting:
     box: Box
     moment: Moment
     frame_uri: str = ""
-    """of the stored frame; empty where none is stored"""
+    """S3 key of the stored frame; empty where none is stored"""
     crop_uri: str = ""
 
 
 def label_event(session: SessionInfo, sightings: Sequence[Sighting]) -> dict[str, Any]:
-    """LABEL_DETECTED: camelCase, unlike everything else."""
+    """LABEL_DETECTED; its members are in camelCase, unlike those of other records."""
     message = _message(session, "LABEL_DETECTED", {"streamArn": session.stream})
     message["labels"] = [_label(sighting) for sighting in sightings]
     return {"Subject": SUBJECT, "Message": message}
 
 
 def completed(session: SessionInfo, milliseconds: int, outcome: str) -> dict[str, Any]:
-    """STREAM_PROCESSING_COMPLETE: the end of a session."""
+    """STREAM_PROCESSING_COMPLETE at the end of a session."""
     video = {"streamArn": session.stream, "processedVideoDurationMillis": milliseconds}
     message = _message(session, "STREAM_PROCESSING_COMPLETE", video)
     message["streamProcessingResults"] = {"message": outcome}

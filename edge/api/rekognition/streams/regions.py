@@ -1,4 +1,4 @@
-"""Regions of interest: a thing counts where more than half of it lies inside one of them."""
+"""Regions of interest: a detection counts where more than half of its box is inside one region."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Corners = tuple[Point, ...]
 
 
 def problem(regions: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with these RegionsOfInterest; empty where nothing is."""
+    """The error in RegionsOfInterest; empty where they are valid."""
     for region in regions:
         if len(region) != 1:
             return "each region is either a BoundingBox or a Polygon"
@@ -31,7 +31,7 @@ def problem(regions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def inside(box: Box, regions: Sequence[Mapping[str, Any]]) -> bool:
-    """True without regions, or where one of them holds more than half of the box."""
+    """True without regions, or where one region contains more than half of the box."""
     if not regions:
         return True
     if box.area <= 0:
@@ -52,7 +52,7 @@ def _corners(region: Mapping[str, Any]) -> Corners:
 
 
 def _cut(corners: Corners, box: Box) -> Corners:
-    """The part of a polygon inside a box (Sutherland and Hodgman's clipping: the clipper is convex)."""
+    """The part of a polygon inside a box (Sutherland-Hodgman clipping)."""
     depths: tuple[Callable[[Point], float], ...] = (
         lambda p: p.x - box.left,
         lambda p: box.right - p.x,
@@ -73,6 +73,6 @@ def _cut(corners: Corners, box: Box) -> Corners:
 
 
 def _area(corners: Corners) -> float:
-    """The shoelace formula."""
+    """Area of a polygon (shoelace formula)."""
     pairs = zip(corners, (*corners[1:], *corners[:1]), strict=True)
     return abs(sum(a.x * b.y - b.x * a.y for a, b in pairs)) / 2

@@ -1,4 +1,4 @@
-"""What a running stream processor does with a frame. The models queue calls ``work``, one frame at a time."""
+"""Sessions of running stream processors. The models queue calls ``work`` with one frame at a time."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 1.0
-"""seconds for which the matches of a track's face are taken as they were"""
+"""seconds for which the matches of a track's face are reused"""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A frame as a session needs it: the tracks' own objects change under the pipeline's hands."""
+    """A snapshot of a frame for a session: the pipeline goes on changing the track objects."""
 
     picture: Picture
     captured: float
     """seconds since the epoch"""
     things: tuple[tuple[str, Detection], ...]
-    """(track, what was seen of it in this frame)"""
+    """(track, its detection in this frame)"""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamContext:
-    """What stream processors work with."""
+    """Dependencies of stream processors."""
 
     settings: Settings
     state: Path
@@ -58,7 +58,7 @@ class StreamContext:
 
 
 class Session(Protocol):
-    """What a running processor must offer."""
+    """Interface of a running processor's session."""
 
     processor: Processor
 
@@ -67,7 +67,7 @@ class Session(Protocol):
         ...
 
     def end(self, outcome: str) -> list[dict[str, Any]]:
-        """The records that close the session."""
+        """The final records of the session."""
         ...
 
 
@@ -121,7 +121,7 @@ class FaceSession:
 
 
 class LabelSession:
-    """Reports the first sighting of each class, once a session."""
+    """Reports the first detection of each class, once per session."""
 
     def __init__(self, processor: Processor, context: StreamContext) -> None:
         self.processor = processor
@@ -169,12 +169,12 @@ class LabelSession:
                         file.write(data)
                     uris[i] = f"s3://{place['Bucket']}/{key}"
             except (NotFoundError, OSError) as error:
-                log.warning("stream processor %s cannot store its pictures: %s", self.processor.name, error)
+                log.warning("stream processor %s: pictures not stored: %s", self.processor.name, error)
         return records.Sighting(name, 100 * thing.score, thing.box, moment, *uris)
 
 
 def _pictures(picture: Picture, thing: Detection) -> list[tuple[str, bytes]]:
-    """The frame and the thing cut from it, as JPEG."""
+    """The frame and the crop of the detection, as JPEG."""
     from edge.core.imaging import image as pictures
 
     rgb = pictures.to_rgb(picture)
@@ -184,6 +184,6 @@ def _pictures(picture: Picture, thing: Detection) -> list[tuple[str, bytes]]:
 
 
 def _pixels(start: float, end: float, size: int) -> slice:
-    """At least one pixel of 0..size."""
+    """At least one pixel within 0..size."""
     first = min(size - 1, max(0, int(start * size)))
     return slice(first, max(first + 1, min(size, int(end * size))))

@@ -1,1 +1,1 @@
-"""Stored video behind the endpoint: jobs that outlive a restart, and what they found."""
+"""Stored video: jobs that survive a restart, and their findings."""

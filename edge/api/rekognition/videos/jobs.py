@@ -1,4 +1,4 @@
-"""The thread that works on stored videos, one after the other, behind the cameras and the requests with pictures."""
+"""The thread that analyzes stored videos one at a time, at a lower priority than cameras and picture requests."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 20
-"""jobs that are not finished, at most"""
+"""unfinished jobs, at most"""
 SAVE_SECONDS = 2.0
-"""of work that a restart loses, at most"""
+"""seconds of work that a restart loses, at most"""
 NICENESS = 10
 TELL_SECONDS = 5.0
-"""between two attempts to tell of a job that is done, while there is no link"""
+"""seconds between two attempts to publish the notification of a finished job"""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoTools:
-    """What jobs look at frames with. ``vision`` has the models of their thread."""
+    """Dependencies of the analysis. ``vision`` holds the models of the jobs' thread."""
 
     settings: Settings
     vision: Vision
@@ -52,7 +52,7 @@ class VideoTools:
 
 
 class VideoJobs:
-    """Starts jobs, works on them, and tells when one is done."""
+    """Starts jobs, runs them, and publishes notifications of finished jobs."""
 
     def __init__(self, tools: VideoTools, state: Path, topics: TopicPublisher, publish: Publish | None) -> None:
         self.store = JobStore(state)
@@ -63,7 +63,7 @@ class VideoJobs:
         self._thread: threading.Thread | None = None
 
     def resume(self) -> None:
-        """Go on with what was not finished when the endpoint stopped."""
+        """Continue the jobs that were unfinished when the endpoint stopped."""
         for job in self.store.unfinished():
             self._enqueue(job.id)
         self._waiting_to_be_told = bool(self.store.untold())
@@ -71,18 +71,18 @@ class VideoJobs:
             self._enqueue("")
 
     def start(self, operation: str, request: Mapping[str, Any], path: Path, metadata: dict[str, Any]) -> str:
-        """Returns the JobId. Raises ApiError where too many wait."""
+        """Queue a job. Returns the JobId. Raises ApiError where too many wait."""
         if len(self.store.unfinished()) >= MOST:
             raise ApiError("LimitExceededException", f"At most {MOST} jobs can wait.")
         if "NotificationChannel" in request and self._publish is None and not self._topics.url:
-            log.warning("a job names a NotificationChannel, and there is neither MQTT nor %s to tell it by", ENDPOINT)
+            log.warning("a job has a NotificationChannel, but neither MQTT nor %s is configured", ENDPOINT)
         job = Job(uuid.uuid4().hex, operation, {**request, "path": str(path)}, metadata=metadata)
         self.store.add(job)
         self._enqueue(job.id)
         return job.id
 
     def close(self) -> None:
-        """Stop; what is not finished is gone on with by the next process."""
+        """Stop; the next process continues unfinished jobs."""
         self._stop.set()
         self._queue.put(None)
         if self._thread is not None:
@@ -104,7 +104,7 @@ class VideoJobs:
                 self._work_on(number)
                 failing = False
             except StoreError as error:
-                log.log(logging.DEBUG if failing else logging.WARNING, "jobs over videos wait for the disk: %s", error)
+                log.log(logging.DEBUG if failing else logging.WARNING, "video jobs wait for the disk: %s", error)
                 failing = self._waiting_to_be_told = True
                 self._queue.put(number)
                 self._stop.wait(TELL_SECONDS)
@@ -156,7 +156,7 @@ class VideoJobs:
             source.close()
 
     def _next(self) -> str | None:
-        """The next job; empty to look whether the link is back, None to stop."""
+        """The next job; empty to retry notifications, None to stop."""
         try:
             return self._queue.get(timeout=TELL_SECONDS if self._waiting_to_be_told else None)
         except queue.Empty:
@@ -169,7 +169,7 @@ class VideoJobs:
                 self._tell(job)
 
     def _tell(self, job: Job) -> None:
-        """One notification, on the topic of the channel that the request names: now, or when the link is back."""
+        """Publish the notification on the topic of the request's channel: now, or when the connection is back."""
         if not job.told:
             topic, document = job.request["NotificationChannel"]["SNSTopicArn"], _notice(job)
             if self._topics.url and not job.topic_told:

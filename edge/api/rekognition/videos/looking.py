@@ -1,4 +1,4 @@
-"""What a job sees in one frame. Pure but for the models; one thread."""
+"""Analysis of one frame for a job. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from edge.api.rekognition.videos.jobs import VideoTools
 
 FPS = 5.0
-"""frames a second of a video that are looked at"""
+"""frames analyzed per second of video"""
 ALL_FPS = {"StartSegmentDetection": 120.0}
-"""operations that look at every frame"""
+"""operations that analyze every frame"""
 LABEL_CONFIDENCE = 50.0
 PERSON_SCORE = 0.3
 BLACK, WHITE = 16.0, 235.0
-"""luma of video"""
+"""luma of limited-range video"""
 FULL_RANGE = 2
-"""AVCOL_RANGE_JPEG of FFmpeg; other values, and none, are taken for the range of video"""
+"""AVCOL_RANGE_JPEG of FFmpeg; other values, or none, mean limited range"""
 Looks = Callable[[Frame], list[VideoFinding]]
 
 
 def looks_of(job: Job, tools: VideoTools) -> Looks:
-    """What looks at the frames of a job. Raises NotFoundError, SpaceError, ModelError."""
+    """The analysis function of a job. Raises NotFoundError, SpaceError, ModelError."""
     return LOOKS[job.operation](job, tools)
 
 
 def metadata(path: Path) -> dict[str, Any]:
-    """VideoMetadata of a file. Raises InputError where it is no video."""
+    """VideoMetadata of a file. Raises InputError where it is not a video."""
     try:
         with open_file(path, str(path)) as container:
             stream = container.streams.video[0]
@@ -58,9 +58,7 @@ def metadata(path: Path) -> dict[str, Any]:
                 "ColorRange": "FULL" if stream.codec_context.color_range == FULL_RANGE else "LIMITED",
             }
     except (SourceError, IndexError, ValueError) as error:
-        raise InputError(
-            f"{path.name}: it is not a video that can be read", "send H.264 in MP4", code="video"
-        ) from error
+        raise InputError(f"{path.name}: not a readable video", "send H.264 in MP4", code="video") from error
 
 
 def _faces(job: Job, tools: VideoTools) -> Looks:
@@ -75,12 +73,12 @@ def _faces(job: Job, tools: VideoTools) -> Looks:
 
 
 def _search(job: Job, tools: VideoTools) -> Looks:
-    """Faces with the number of their track: the same person has the same number while it is in view."""
+    """Faces with track numbers: a person keeps one number while in view."""
     collection = tools.faces.collection(job.request["CollectionId"])
     collection.check_space(tools.vision.space)
     threshold = job.request.get("FaceMatchThreshold")
     label = tools.settings.api.label
-    # after a restart, numbers go on where no track of the first run can have come to
+    # after a restart, continue with numbers that no track of the first run can have
     first = max(0, job.seen)
     tracker = Tracker("video", tools.settings.tracking, map(str, itertools.count(first)), {label: 0.5})
 
@@ -118,7 +116,7 @@ def _labels(job: Job, tools: VideoTools) -> Looks:
 
 
 def _persons(job: Job, tools: VideoTools) -> Looks:
-    """Persons with the number of their track, and the face where it is seen."""
+    """Persons with track numbers, and their faces where visible."""
     tools.vision.must_know(PERSON)
     tracker = Tracker("video", tools.settings.tracking, map(str, itertools.count(max(0, job.seen))), {PERSON: 0.5})
 
@@ -177,7 +175,7 @@ def _moderation(job: Job, tools: VideoTools) -> Looks:
 
 
 def _segments(job: Job, tools: VideoTools) -> Looks:  # noqa: ARG001
-    """Where a shot begins, and where black frames begin and end."""
+    """Starts of shots, and starts and ends of black frames."""
     cue = job.request.get("Filters", {}).get("TechnicalCueFilter", {}).get("BlackFrame", {})
     darkest = BLACK + cue.get("MaxPixelThreshold", 0.2) * (WHITE - BLACK)
     covered = cue.get("MinCoveragePercentage", 99.0) / 100

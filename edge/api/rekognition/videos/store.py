@@ -1,4 +1,4 @@
-"""Jobs and what they found, in ``<state>/videos.sqlite``: findings are on disk with how far the video was seen."""
+"""Jobs and their findings, in ``<state>/videos.sqlite``; findings are saved together with the job's progress."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ CREATE INDEX IF NOT EXISTS findings_time ON findings (job, time, position);
 CREATE INDEX IF NOT EXISTS findings_name ON findings (job, name, time, position);
 """
 JOB, FINDING = "video job", "video finding"
-"""places of sealed values"""
+"""contexts of sealed values"""
 Order = Literal["time", "name"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question about one video."""
+    """One analysis of one video."""
 
     id: str
     operation: str
@@ -44,21 +44,21 @@ class Job:
     metadata: dict[str, Any] = field(default_factory=dict)
     """VideoMetadata"""
     seen: int = -1
-    """milliseconds of the video whose findings are on disk"""
+    """milliseconds of the video whose findings are saved"""
     told: bool = True
-    """whether its notification was delivered, or none was asked for"""
+    """whether its notification was delivered, or none was requested"""
     topic_told: bool = False
-    """whether the topic of SNS, where there is an endpoint for it, knows"""
+    """whether the SNS topic was notified, where an SNS endpoint is configured"""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFinding:
-    """What was there at a moment of the video."""
+    """A finding at one time of the video."""
 
     time: int
     """milliseconds from the start"""
     name: str
-    """what it is sorted by, other than the time"""
+    """secondary sort key besides the time"""
     document: dict[str, Any]
 
 
@@ -85,11 +85,11 @@ class JobStore:
             return _job(row[0], row[1], db.vault.open_text(row[2], JOB, number)) if row else None
 
     def unfinished(self) -> list[Job]:
-        """In the order in which they came."""
+        """Unfinished jobs, oldest first."""
         return self._jobs("status='IN_PROGRESS'")
 
     def untold(self) -> list[Job]:
-        """Those that have ended, and whose notification was not delivered yet."""
+        """Finished jobs whose notification was not delivered yet."""
         return [job for job in self._jobs("status!='IN_PROGRESS'") if not job.told]
 
     def _jobs(self, where: str) -> list[Job]:
@@ -99,7 +99,7 @@ class JobStore:
             return [_job(*one) for one in opened]
 
     def save(self, job: Job, findings: Sequence[VideoFinding] = ()) -> None:
-        """How far a job is, with what was found since the last time."""
+        """Save a job's progress with its new findings."""
         with self._db.writing() as db:
             row = (job.status, job.seen, db.vault.seal_text(_document(job), JOB, job.id), job.id)
             db.execute("UPDATE jobs SET status=?, seen=?, document=? WHERE id=?", row)
@@ -117,7 +117,7 @@ class JobStore:
             )
 
     def findings(self, job: str, order: Order, after: int, limit: int) -> list[VideoFinding]:
-        """A page: ``limit`` findings past the first ``after``."""
+        """A page of findings: ``limit`` after the first ``after``."""
         columns = "time, position" if order == "time" else "name, time, position"
         sql = f"SELECT time, name, document FROM findings WHERE job=? ORDER BY {columns} LIMIT ? OFFSET ?"  # noqa: S608
         with self._db.reading() as db:
@@ -127,9 +127,9 @@ class JobStore:
 
 
 def reseal(db: Connection, change: Resealing) -> int:
-    """Store every job and finding of a file anew; how many were damaged, and went with their job.
+    """Re-encrypt all jobs and findings; returns the number of damaged jobs, which are deleted.
 
-    In a transaction of the caller's. Raises SettingsError.
+    Runs in the caller's transaction. Raises SettingsError.
     """
     damaged = set()
     for number, document in db.execute("SELECT id, document FROM jobs").fetchall():
