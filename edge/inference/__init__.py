@@ -1,1 +1,1 @@
-"""Models, what runs them, and what their tensors mean."""
+"""Models: cards, interpreters, preprocessing, decoders, calibration and validation."""

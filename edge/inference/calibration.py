@@ -1,4 +1,4 @@
-"""Scores inside, likeness 0..100 outside: the map between them, per model, and what a likeness means.
+"""Score calibration: the per-model map from internal scores to likeness 0..100, and the meaning of a likeness.
 
 A calibration is a polyline through (score, likeness) points, written in the model's card. A score is a normalized one
 (``edge.inference.scoring``) where the card has a cohort, else a cosine. Whatever the model, a likeness means the same
@@ -34,7 +34,7 @@ def likeness_at(rate: float) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A strictly rising polyline of (score, likeness 0..100). Outside its ends it is flat.
+    """A strictly rising polyline of (score, likeness 0..100), constant beyond its ends.
 
     Raises ModelError for fewer than two points, points that do not rise in both coordinates, or shares in
     ``accepted`` that rise.
@@ -83,7 +83,7 @@ class Calibration:
 
     @cached_property
     def _columns(self) -> tuple[list[float], list[float]]:
-        """Scores and likenesses of the points: a look asks for several, and taking them apart each time shows."""
+        """Scores and likenesses of the points, cached: they are needed several times per frame."""
         return [p[0] for p in self.points], [p[1] for p in self.points]
 
     @cached_property

@@ -1,6 +1,6 @@
-"""A model's card, ``card.toml``: all that the code must know about a ``.tflite``.
+"""Model card, ``card.toml``: all metadata of a ``.tflite``.
 
-How pictures go in, what comes out, what it may be called, where it comes from and how good it is.
+Preprocessing, outputs and decoder, labels, license and source, measured accuracy.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ class Input:
     width: Pixels
     height: Pixels
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
-    """``stretch``: both sides on their own; ``letterbox``: whole picture, bars of ``pad``; ``crop``: the middle"""
+    """``stretch``: width and height scaled independently; ``letterbox``: padded with ``pad``; ``crop``: center crop"""
     color: Literal["rgb", "bgr"] = "rgb"
     mean: PerChannel = (0.0, 0.0, 0.0)
     std: PerChannel = (1.0, 1.0, 1.0)
     pad: Annotated[int, Field(ge=0, le=255)] = 114
-    """gray of the letterbox bars"""
+    """gray value 0..255 of the letterbox padding"""
 
 
 @dataclass(frozen=True)
 class Priors:
-    """[[decoder.priors]]: anchors of one feature map, row by row, cell by cell, size by size."""
+    """[[decoder.priors]]: anchors of one feature map, ordered by row, cell and size."""
 
     __pydantic_config__ = STRICT
 
     stride: Pixels
-    """pixels of the model input from one cell to the next; a map has ceil(side / stride) cells"""
+    """stride of the cells, pixels of the model input; a map has ceil(side / stride) cells per side"""
     sizes: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)]
     """(width, height) pixels of the anchors of each cell"""
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """[decoder]: what the output tensors mean. ``edge.core.plugins.DECODERS`` has the names."""
+    """[decoder]: the decoder of the output tensors, a name in ``edge.core.plugins.DECODERS``."""
 
     __pydantic_config__ = STRICT
 
@@ -69,9 +69,9 @@ class Decoder:
     tensors: Annotated[tuple[str, ...], Field(min_length=1)]
     """output tensors in the order that the decoder expects: names, or ``#0`` for the model's first"""
     labels: tuple[str, ...] = ()
-    """by class number; a class named ``n/a`` is never reported"""
+    """indexed by class number; a class named ``n/a`` is never reported"""
     labels_file: str = ""
-    """instead of ``labels``: a file beside the card, one label a line"""
+    """alternative to ``labels``: a file beside the card, one label per line"""
     variances: tuple[float, float] = (0.1, 0.2)
     """of prior boxes: centers, sizes"""
     priors: tuple[Priors, ...] = ()
@@ -79,7 +79,7 @@ class Decoder:
     scores: Literal["probability", "logit"] = "probability"
     """what the score tensor holds"""
     options: dict[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
-    """whatever else a decoder wants to know"""
+    """further options of the decoder"""
     width: int = 0
     """pixels of the model input, from [input]"""
     height: int = 0
@@ -87,41 +87,41 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """[thresholds]: what counts when the settings do not say."""
+    """[thresholds]: defaults for thresholds that the settings do not set."""
 
     __pydantic_config__ = STRICT
 
     score: Fraction = 0.5
     """detectors: lowest score"""
     iou: Fraction = 0.45
-    """detectors: of two boxes of a label that overlap more, the better one stays"""
+    """detectors: IoU threshold of non-maximum suppression within a label"""
     similarity: Annotated[float, Field(ge=0, le=100)] = 80.0
     """embedders: lowest similarity 0..100 that makes a match"""
 
 
 @dataclass(frozen=True)
 class EmbeddingShape:
-    """[embedding]: what an embedder gives, and how its crops are cut."""
+    """[embedding]: output of an embedder, and how its crops are cut."""
 
     __pydantic_config__ = STRICT
 
     dimensions: Annotated[int, Field(ge=2, le=8192)]
     crop: Literal["arcface", "square"] = "square"
-    """``arcface``: five landmarks onto the template, a square where there are none; ``square``: always a square"""
+    """``arcface``: aligned by five landmarks, a square crop without landmarks; ``square``: always a square crop"""
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
-    """square crops: added around the box, fraction of its longer side"""
+    """square crops: margin around the box, fraction of its longer side"""
     mirror: bool = False
-    """whether pictures that are enrolled or searched by are embedded twice, the second time mirrored, and averaged"""
+    """whether still pictures are also embedded mirrored, and the two embeddings averaged"""
 
 
 @dataclass(frozen=True)
 class AttributeOutputs:
-    """[attributes]: what a model of face attributes gives, and how its crops are cut."""
+    """[attributes]: outputs of a face attribute model, and how its crops are cut."""
 
     __pydantic_config__ = STRICT
 
     tensors: tuple[str, str, str]
-    """landmarks (2 each, fractions of the crop less a half), age ((years - 40) / 40), logits of names and emotions"""
+    """landmarks (x, y: fraction of the crop minus 0.5), age ((years - 40) / 40), logits of names and emotions"""
     names: Annotated[tuple[str, ...], Field(min_length=1)]
     """Rekognition's attributes of the first logits; Gender is positive for Male, the others for true"""
     emotions: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -129,36 +129,36 @@ class AttributeOutputs:
     landmarks: Annotated[tuple[str, ...], Field(min_length=1)]
     """Rekognition's types, in the order of the tensor"""
     calibration: tuple[tuple[float, float], ...]
-    """by name: ``a * logit + b`` is the logit of the probability that is reported"""
+    """by name: (a, b); the reported probability is ``sigmoid(a * logit + b)``"""
     balanced: tuple[Fraction, ...]
-    """by name: balanced accuracy on people kept aside, which the probability is not above"""
+    """by name: balanced accuracy on held-out people, the upper limit of the probability"""
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
-    """what the logits of the emotions are divided by"""
+    """softmax temperature of the emotions: divisor of their logits"""
     age: tuple[float, float] = (8.0, 8.0)
-    """years below and above the estimate that AgeRange reaches"""
+    """half width of AgeRange around the estimate, years"""
     gaze: Fraction = 0.5
-    """share of eye directions that are right within 10 degrees"""
+    """share of eye directions with an error of at most 10 degrees"""
     room: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """around the aligned face of the ArcFace template on each side, fraction of its side"""
+    """margin on each side of the ArcFace template, fraction of its side"""
 
 
 @dataclass(frozen=True)
 class QualityFloors:
-    """[quality]: lowest quality 0..1 of a crop, by what it is for; from measured errors (scripts/evaluate_quality)."""
+    """[quality]: minimum quality 0..1 of a crop by purpose, from measured errors (scripts/evaluate_quality)."""
 
     __pydantic_config__ = STRICT
 
     look: Fraction = 0.2
-    """to be embedded and compared at all"""
+    """for embedding and matching"""
     enroll: Fraction = 0.3
-    """to become a face of a collection"""
+    """for enrollment"""
     measured: str = ""
     """errors by quality, and the command that measures them"""
 
 
 @dataclass(frozen=True)
 class CalibrationPoints:
-    """[calibration]: score to likeness 0..100, and how that was fitted."""
+    """[calibration]: score to likeness 0..100, and how it was fitted."""
 
     __pydantic_config__ = STRICT
 
@@ -172,7 +172,7 @@ class CalibrationPoints:
 
 @dataclass(frozen=True)
 class CohortFile:
-    """[cohort]: embeddings of people who are enrolled nowhere, which scores are normalized with."""
+    """[cohort]: embeddings of people outside any collection, for score normalization."""
 
     __pydantic_config__ = STRICT
 
@@ -181,11 +181,11 @@ class CohortFile:
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     """of the file, hex; empty: any file"""
     nearest: Annotated[int, Field(ge=2, le=10_000)] = 100
-    """highest cosines that make the statistics of a face"""
+    """number of highest cosines from which the statistics of a face are computed"""
     usual: tuple[float, float] = (0.0, 1.0)
-    """mean and deviation of a usual face's highest cosines with the cohort: what likeness 80 is as a cosine"""
+    """mean and standard deviation of a typical face's highest cosines with the cohort; maps likeness to cosine"""
     made: str = ""
-    """of which pictures, by which command"""
+    """source pictures and command"""
 
 
 @dataclass(frozen=True)
@@ -206,9 +206,9 @@ class Card:
     """bytes of the file; 0: not known"""
     about: str = ""
     weak_at: str = ""
-    """what it is not good for"""
+    """known limitations"""
     get: str = ""
-    """how to get the file where it is not here"""
+    """how to get the file if it is missing"""
     decoder: Decoder | None = None
     thresholds: Thresholds = Thresholds()
     embedding: EmbeddingShape | None = None
@@ -217,25 +217,25 @@ class Card:
     cohort: CohortFile | None = None
     quality: QualityFloors = QualityFloors()
     provenance: dict[str, Scalar] = field(default_factory=dict)
-    """who trained it on what, from which teacher, seed, commit, date"""
+    """training data, teacher, seed, commit, date"""
     accuracy: dict[str, dict[str, Scalar]] = field(default_factory=dict)
-    """by data set: what was measured, and the ``command`` that measures it"""
+    """by data set: measured values, and the ``command`` that reproduces them"""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What a detector or classifier can report."""
+        """Labels that a detector or classifier can report."""
         return self.decoder.labels if self.decoder else ()
 
     @property
     def map(self) -> Calibration:
-        """Score to likeness; a general one where the card has none."""
+        """Score to likeness; a generic calibration if the card has none."""
         if self.calibration is None:
             return Calibration()
         return Calibration(self.calibration.points, self.calibration.accepted or Calibration.accepted)
 
 
 def read_card(path: Path) -> Card:
-    """A card. Raises ModelError with file, key and rule."""
+    """Read a card. Raises ModelError with file, key and rule."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -248,10 +248,10 @@ def parse_card(table: Mapping[str, Any], where: str) -> Card:
     try:
         card = _ADAPTER.validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        raise ModelError(_explained(error, where), "correct the card; the README shows a whole one") from error
+        raise ModelError(_explained(error, where), "correct the card; the README shows a complete one") from error
     for broken, rule in _rules(card):
         if broken:
-            raise ModelError(f"card {where}: {rule}", "correct the card; the README shows a whole one")
+            raise ModelError(f"card {where}: {rule}", "correct the card; the README shows a complete one")
     if card.decoder:
         sized = replace(card.decoder, width=card.input.width, height=card.input.height)
         card = replace(card, decoder=sized)
@@ -262,11 +262,11 @@ _ADAPTER = TypeAdapter(Card)
 
 
 def _rules(card: Card) -> Iterator[tuple[bool, str]]:
-    """What no single key can say."""
+    """Rules that involve several keys: (broken, message)."""
     decoder = card.decoder
     yield card.kind == "detector" and decoder is None, "decoder: a detector needs [decoder]"
     yield card.kind == "embedder" and card.embedding is None, "embedding: an embedder needs [embedding]"
-    yield card.kind == "attributes" and card.attributes is None, "attributes: a model of attributes needs [attributes]"
+    yield card.kind == "attributes" and card.attributes is None, "attributes: an attribute model needs [attributes]"
     if card.attributes:
         shape = card.attributes
         per_name = {len(shape.names), len(shape.calibration), len(shape.balanced)}
@@ -276,7 +276,7 @@ def _rules(card: Card) -> Iterator[tuple[bool, str]]:
         yield bool(decoder.width or decoder.height), "decoder.width: belongs to [input]"
         both = bool(decoder.labels) == bool(decoder.labels_file)
         yield both, "decoder.labels: expected either labels or labels_file"
-        yield len(set(decoder.tensors)) < len(decoder.tensors), "decoder.tensors: one is named twice"
+        yield len(set(decoder.tensors)) < len(decoder.tensors), "decoder.tensors: duplicate name"
         yield "/" in decoder.labels_file, "decoder.labels_file: a file beside the card, without folders"
     yield card.cohort is not None and card.calibration is None, "cohort: needs [calibration] of normalized scores"
     if card.calibration:
@@ -295,7 +295,7 @@ def _labeled(card: Card, folder: Path) -> Card:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"card {folder / CARD}: decoder.labels_file: {path} cannot be read: {error}",
-            "put the labels, one a line, beside the card",
+            "put the labels beside the card, one per line",
         ) from error
     return replace(card, decoder=replace(card.decoder, labels=tuple(line.strip() or "n/a" for line in lines)))
 
@@ -304,7 +304,7 @@ def _explained(error: ValidationError, where: str) -> str:
     lines = []
     for detail in error.errors():
         key = ".".join(str(part) for part in detail["loc"]) or "card"
-        rule = "there is no such key" if detail["type"] == "unexpected_keyword_argument" else detail["msg"]
+        rule = "unknown key" if detail["type"] == "unexpected_keyword_argument" else detail["msg"]
         rule = "is missing" if detail["type"] in ("missing", "missing_argument") else rule
         value = detail.get("input")
         got = "" if isinstance(value, dict | list) else f" (got {value!r})"
@@ -314,7 +314,7 @@ def _explained(error: ValidationError, where: str) -> str:
 
 def to_table(card: Card) -> dict[str, Any]:
     """The card as a TOML table that ``parse_card`` reads back; labels inline, defaults left out."""
-    table = _told(card)
+    table = _non_defaults(card)
     if card.decoder:
         for key in ("width", "height", "labels_file"):
             table["decoder"].pop(key, None)
@@ -322,7 +322,7 @@ def to_table(card: Card) -> dict[str, Any]:
 
 
 def dumps(table: dict[str, Any]) -> str:
-    """TOML that reads back as ``table``: plain keys first, then a section for each table in it."""
+    """Serialize ``table`` as TOML: plain keys first, then one section per nested table."""
     plain = [f"{_key(key)} = {_value(item)}" for key, item in table.items() if not isinstance(item, dict)]
     return "\n".join([*plain, *_sections(table, ())]) + "\n"
 
@@ -355,12 +355,12 @@ def _value(item: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """A JSON string is a TOML string, but for DEL and the halves of a pair, which JSON writes and TOML refuses."""
+    """A JSON string is a valid TOML string, except for DEL and lone surrogates, which TOML rejects."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _told(value: Any) -> dict[str, Any]:
+def _non_defaults(value: Any) -> dict[str, Any]:
     told = {}
     for key in fields(value):
         item = getattr(value, key.name)
@@ -373,7 +373,7 @@ def _told(value: Any) -> dict[str, Any]:
 
 def _plain(item: Any) -> Any:
     if is_dataclass(item):
-        return _told(item)
+        return _non_defaults(item)
     if isinstance(item, tuple | list):
         return [_plain(part) for part in item]
     if isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""A detector: picture in, detections out."""
+"""Detector: runs a detection model on a picture."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge.inference.model import Model
 from edge.inference.preprocess import Fit, Preparation
 
 NOTHING = "n/a"
-"""label of a class number that stands for nothing"""
+"""label of an unused class number"""
 
 
 class Detector:
-    """A model that finds boxes. One thread at a time. Raises ModelError where card and file disagree."""
+    """A detection model. Not thread-safe. Raises ModelError if card and file disagree."""
 
     def __init__(self, model: Model, interpreter: Interpreter) -> None:
         card = model.card
@@ -28,19 +28,19 @@ class Detector:
         self.card = card
         self.interpreter = interpreter
         self.labels = tuple(label for label in card.decoder.labels if label != NOTHING)
-        """what it can report"""
+        """labels that can be reported"""
         self.size = card.input.width, card.input.height
-        """pixels of its input"""
+        """(width, height) of the input, pixels"""
         self._spec = card.decoder
         self._decode = registry.load("decoder", registry.DECODERS, card.decoder.name)
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
         self._positions = interpreter.positions(card.decoder.tensors)
 
     def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
-        """What is in the picture, best first.
+        """Detections in the picture, highest score first.
 
-        ``scores``: the lowest score for each label; a label that is absent from it is left out. None: every label,
-        from the card's threshold on. Raises ModelError.
+        ``scores``: minimum score by label; labels that are absent are not reported. None: every label,
+        with the card's threshold. Raises ModelError.
         """
         lowest = self._lowest(scores)
         if lowest is None:
@@ -58,17 +58,17 @@ class Detector:
         return found
 
     def _lowest(self, scores: Mapping[str, float] | None) -> float | None:
-        """The score from which anything here matters; None where nothing does."""
+        """The lowest minimum score of any label; None if no label is requested."""
         if scores is None:
             return self.card.thresholds.score
         return min((scores[label] for label in self.labels if label in scores), default=None)
 
     def _detections(self, found: Candidates, kept: list[int], fit: Fit) -> list[Detection]:
-        # plain numbers from here: for the few boxes that stay, each array operation costs more than all of them
+        # Python numbers from here: for the few remaining boxes, one array operation costs more than all of them
         labels = self._spec.labels
         classes, scores, boxes = plain(found.classes, kept), plain(found.scores, kept), plain(found.boxes, kept)
         landmarks = [()] * len(kept) if found.landmarks is None else plain(found.landmarks, kept)
-        # what Fit.back does, for seven points of a face
+        # Fit.back inlined, for seven points per face
         wide, high, aside, down = fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y
         detections = []
         for number, score, (left, top, right, bottom), five in zip(classes, scores, boxes, landmarks, strict=True):

@@ -1,4 +1,4 @@
-"""An embedder: detections in, unit vectors out."""
+"""Embedder: runs an embedding model on detections; embeddings are unit vectors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Embedder:
-    """A model that tells one subject from another. One thread at a time.
+    """An embedding model. Not thread-safe.
 
-    Raises ModelError where card and file disagree.
+    Raises ModelError if card and file disagree.
     """
 
     def __init__(self, model: Model, interpreter: Interpreter, limits: quality.QualityLimits = quality.USUAL) -> None:
@@ -35,26 +35,26 @@ class Embedder:
         self.card = card
         self.interpreter = interpreter
         self.scorer = scorer_of(model)
-        """how alike its embeddings are"""
+        """calibrated scores of its embeddings"""
         self.quality_floor = card.quality.look
-        """lowest quality of a crop that is worth comparing"""
+        """minimum quality 0..1 of a crop to be embedded"""
         self.space = Space(model.sha256, interpreter.engine, VERSION, card.embedding.dimensions)
         self._shape = card.embedding
         self._limits = limits
         self._preparation = Preparation(card.input, interpreter.input, f"model {card.name!r}")
         self._picture: Picture | None = None
         self._memory: dict[int, tuple[ByteArray, Quality, Detection]] = {}
-        """by the id of the detection, which is held here and so keeps it: its hash would be that of twenty numbers"""
+        """by ``id()`` of the detection, which is referenced here so that the id stays valid; hashing it is slower"""
 
     def assess(self, picture: Picture, detection: Detection) -> Quality:
-        """How much this detection is worth embedding."""
+        """Quality of a detection's crop."""
         return self._seen(picture, detection)[1]
 
     def embed(self, picture: Picture, detections: Sequence[Detection], *, still: bool = False) -> list[Embedding]:
-        """An embedding for each detection, in order. Raises ModelError.
+        """One embedding per detection, in order. Raises ModelError.
 
-        ``still``: a picture that is looked at once, to be kept or asked about, rather than a camera's frame. Where the
-        card says ``mirror``, the crop's mirror image is averaged in: nearer to the subject, at the price of an invoke.
+        ``still``: a picture to enroll or search by, rather than a camera's frame. If the
+        card sets ``mirror``, the embedding of the mirrored crop is averaged in: more accurate, one more inference.
         """
         if not detections:
             return []
@@ -67,7 +67,7 @@ class Embedder:
         return [Embedding(vector, self.space, found) for vector, (_, found, _) in zip(vectors, seen, strict=True)]
 
     def crop(self, picture: Picture, detection: Detection) -> ByteArray:
-        """(height, width, 3) what the model sees of a detection."""
+        """The (height, width, 3) crop of a detection that the model receives."""
         card = self.card.input
         if self._shape.crop == "arcface" and len(detection.landmarks) == 5:
             matrix = aligning(picture, detection.landmarks, card.width, card.height)
@@ -76,7 +76,7 @@ class Embedder:
         return pictures.warped_rgb(picture, matrix, card.width, card.height)
 
     def _seen(self, picture: Picture, detection: Detection) -> tuple[ByteArray, Quality, Detection]:
-        """The crop and its quality, kept until the picture is done: assessed first, embedded later, cut once."""
+        """The crop and its quality, cached per picture: it is assessed first and embedded later."""
         if self._picture is not picture:
             self._picture = picture
             self._memory.clear()
@@ -95,7 +95,7 @@ class Embedder:
             vector = self.interpreter.values(0)
             if vector.size != row.size:
                 raise ModelError(
-                    f"model {self.card.name!r}: its card says {row.size} dimensions, got {vector.size}",
+                    f"model {self.card.name!r}: expected {row.size} dimensions, got {vector.size}",
                     "correct embedding.dimensions in the card",
                 )
             row[:] = vector.reshape(-1)
@@ -103,12 +103,12 @@ class Embedder:
 
     def _unit(self, vectors: FloatArray) -> FloatArray:
         """(k, D) scaled to length 1. Raises ModelError for a zero or a vector that is not finite."""
-        # plain numbers: for the few rows of a frame cheaper than one more array operation. NaN compares false
+        # Python numbers: for the few rows of a frame cheaper than one more array operation. NaN compares false
         squares = np.einsum("ij,ij->i", vectors, vectors).tolist()
         if not all(1e-18 < square < math.inf for square in squares):
             raise ModelError(
-                f"model {self.card.name!r}: gave an embedding that is zero or not finite",
-                "edge models check tells more",
+                f"model {self.card.name!r}: returned an embedding that is zero or not finite",
+                "edge models check shows details",
             )
         vectors /= np.array([[math.sqrt(square)] for square in squares], np.float32)
         return vectors

@@ -1,4 +1,4 @@
-"""Attributes of a face: one model that answers what stands in its crop, with calibrated confidences."""
+"""Face attributes: one model, with calibrated confidences."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 FACE_IN_BOX = 0.1
-"""room around a box without landmarks, fraction of its longer side"""
+"""margin around a box without landmarks, fraction of its longer side"""
 AGE_MIDDLE, AGE_SPAN = 40.0, 40.0
-"""of the age tensor: ``(years - 40) / 40``"""
+"""offset and scale of the age tensor: ``(years - 40) / 40``"""
 OLDEST = 110
 EYE_WIDTH, EYEBALL = 30.0, 12.0
-"""millimeters from corner to corner of an eye, and radius of the eyeball"""
+"""width of an eye between its corners, and radius of the eyeball, millimeters"""
 GAZE_LIMIT = 45.0
-"""degrees that an eye turns in its socket, at most"""
+"""maximum rotation of an eye, degrees"""
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeValue:
-    """Whether an attribute is there, and how sure that is."""
+    """Value of an attribute and its confidence."""
 
     value: bool
     probability: float
-    """of ``value``, calibrated, 0.5..1"""
+    """confidence of ``value``, calibrated, 0.5..1"""
 
 
 @dataclass(frozen=True, slots=True)
 class EyeDirection:
-    """Degrees, as a head's pose: yaw positive to the right of the image, pitch positive up."""
+    """Eye direction in degrees: yaw positive to the right of the image, pitch positive up."""
 
     yaw: float
     pitch: float
     probability: float
-    """that it is right within 10 degrees, 0..1"""
+    """probability 0..1 of an error of at most 10 degrees"""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceAttributes:
-    """What the model says of one face."""
+    """Attributes of one face."""
 
     age: tuple[int, int]
-    """years, from and to"""
+    """lower and upper limit of the age, years"""
     values: Mapping[str, AttributeValue]
     """by Rekognition's name; ``Gender`` is true for Male"""
     emotions: Mapping[str, float]
@@ -66,7 +66,7 @@ class FaceAttributes:
 
 
 class AttributeModel:
-    """A model of face attributes. One thread at a time.
+    """A face attribute model. Not thread-safe.
 
     Raises ModelError where card and file disagree.
     """
@@ -75,7 +75,7 @@ class AttributeModel:
         card = model.card
         if card.kind != "attributes" or card.attributes is None:
             raise ModelError(
-                f"model {card.name!r}: expected a model of face attributes, got a {card.kind}",
+                f"model {card.name!r}: expected a face attribute model, got a {card.kind}",
                 "choose another model in api.attribute_model",
             )
         self.model = model
@@ -88,12 +88,12 @@ class AttributeModel:
         sizes = tuple(math.prod(interpreter.outputs[position].shape) for position in self._positions)
         if sizes != expected:
             raise ModelError(
-                f"model {card.name!r}: its card says outputs of {expected} numbers, the file gives {sizes}",
+                f"model {card.name!r}: expected outputs of {expected} numbers by its card, got {sizes}",
                 "correct [attributes] in the card",
             )
 
     def attributes(self, picture: Picture, detection: Detection) -> FaceAttributes:
-        """What stands in the crop of a detection. Raises ModelError."""
+        """Attributes of the face in a detection's crop. Raises ModelError."""
         size = self.card.input.width, self.card.input.height
         if len(detection.landmarks) == 5:
             matrix = aligning(picture, detection.landmarks, *size, self._shape.room)
@@ -119,7 +119,7 @@ class AttributeModel:
         return low, min(OLDEST, max(low + 1, math.ceil(years + above)))
 
     def _values(self, logits: Sequence[float]) -> dict[str, AttributeValue]:
-        """An answer is never surer than the model's balanced accuracy where that is low."""
+        """Values with their confidences, limited to the balanced accuracy where that is low."""
         values = {}
         rows = zip(self._shape.names, logits, self._shape.calibration, self._shape.balanced, strict=True)
         for name, logit, (gain, shift), balanced in rows:
@@ -143,7 +143,7 @@ class AttributeModel:
         return {name: Point(x / picture.width, y / picture.height) for name, (x, y) in places}
 
     def _eyes(self, crop: FloatArray, eyes_open: AttributeValue) -> EyeDirection:
-        """By how far the pupils lie from the middle between the corners of the eyes, in the upright crop."""
+        """Direction from the offset of the pupils from the middle between the eye corners, in the upright crop."""
         places = dict(zip(self._shape.landmarks, crop, strict=True))
         turns = []
         for side in ("left", "right"):
@@ -157,11 +157,11 @@ class AttributeModel:
 
 
 WEAK = 0.75
-"""balanced accuracy below which an answer is never surer than that"""
+"""balanced accuracy below which the confidence is limited to it"""
 
 
 def _turned(sine: float) -> float:
-    """Degrees of an eye."""
+    """Rotation of an eye in degrees."""
     limit = math.sin(math.radians(GAZE_LIMIT))
     return math.degrees(math.asin(min(limit, max(-limit, sine))))
 

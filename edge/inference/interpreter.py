@@ -1,6 +1,6 @@
-"""The only file that knows TFLite: loads a model with LiteRT or tflite-runtime and invokes it.
+"""TFLite interpreter: loads a model with LiteRT or tflite-runtime and invokes it. No other module uses TFLite.
 
-An interpreter serves one thread at a time. Quantization is undone here; how a picture becomes the input is told
+An interpreter is not thread-safe. Outputs are dequantized here; preprocessing is
 in ``edge.inference.preprocess``.
 """
 
@@ -34,9 +34,9 @@ GREETINGS = (b"INFO: Created TensorFlow Lite", b"INFO: Applying ")
 
 @contextmanager
 def without_greetings() -> Iterator[None]:
-    """While the block runs, stderr is held back; then everything but the greetings is written to it.
+    """Buffer stderr while the block runs, then write it without the runtime's start-up messages.
 
-    What other threads say meanwhile comes a moment later.
+    Output of other threads to stderr is delayed until then.
     """
     sys.stderr.flush()
     descriptor = 2
@@ -62,7 +62,7 @@ def without_greetings() -> Iterator[None]:
 log = logging.getLogger(__name__)
 
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
-"""runtime -> its module, in the order of preference"""
+"""runtime -> module, in the order of preference"""
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ class Tensor:
 
     name: str
     index: int
-    """the runtime's number of it"""
+    """index of the tensor in the runtime"""
     shape: tuple[int, ...]
-    """before the first invoke this may be wrong: models with dynamic shapes tell only then"""
+    """may be wrong before the first inference if the model has dynamic shapes"""
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
 
 
 def choose(runtime: str) -> str:
-    """The runtime that ``auto`` or a name stands for on this machine. Raises ModelError where it is not installed."""
+    """Resolve ``auto`` or a runtime's name on this machine. Raises ModelError if it is not installed."""
     wanted = list(MODULES) if runtime == "auto" else [runtime]
     for name in wanted:
         if name in MODULES and importlib.util.find_spec(MODULES[name].split(".")[0]):
@@ -92,10 +92,10 @@ def choose(runtime: str) -> str:
 
 
 class Interpreter:
-    """A loaded model. Raises ModelError where the runtime refuses it.
+    """A loaded model. Raises ModelError if the runtime rejects it.
 
-    A delegate that cannot be loaded, or that does not take the model, is replaced by the CPU: ``fallback`` then
-    says why.
+    If a delegate cannot be loaded or does not support the model, the CPU is used, and ``fallback`` holds
+    the reason.
     """
 
     def __init__(self, path: Path, runtime: str = "auto", threads: int = 1, delegate: str = "") -> None:
@@ -110,42 +110,42 @@ class Interpreter:
 
     @property
     def engine(self) -> str:
-        """What runs the model, for the embedding's space: numbers differ between runtimes and delegates."""
+        """Runtime and delegate, part of the embedding space: results differ between them."""
         return f"{self.runtime}+{Path(self.delegate).name}" if self.delegate else self.runtime
 
     @property
     def input(self) -> Tensor:
-        """The only input. Raises ModelError where there are several."""
+        """The only input. Raises ModelError if there are several."""
         if len(self.inputs) != 1:
             raise ModelError(f"{self.path.name}: expected a model with one input, got {len(self.inputs)}", _CHOOSE)
         return self.inputs[0]
 
     @property
     def signature(self) -> tuple[str, str] | None:
-        """Name of the model's first signature and of its input there; None where it has none."""
+        """Names of the model's first signature and of its input; None without a signature."""
         for name, sides in self._native.get_signature_list().items():
             return str(name), str(sides["inputs"][0])
         return None
 
     def invoke(self, value: NDArray[Any]) -> None:
-        """Run on this input, in the input's own shape and type. Raises ModelError."""
+        """Run inference on ``value``, which has the shape and dtype of the input. Raises ModelError."""
         try:
             self._native.set_tensor(self.inputs[0].index, value)
             self._native.invoke()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{self.path.name}: {self.runtime} cannot run it: {_said(error)}", _CHOOSE) from error
+            raise ModelError(f"{self.path.name}: {self.runtime} cannot run it: {_sentence(error)}", _CHOOSE) from error
 
     def raw(self, position: int) -> NDArray[Any]:
-        """A copy of an output as it is stored."""
+        """A copy of an output in its stored type."""
         stored: NDArray[Any] = self._native.get_tensor(self.outputs[position].index)
         return stored
 
     def values(self, position: int) -> FloatArray:
-        """An output as real values, its batch axis removed."""
+        """An output as dequantized float32 values, without the batch axis."""
         return self.output(position)[...]
 
     def output(self, position: int) -> FloatArray | QuantizedTensor:
-        """An output, its batch axis removed: real values, or where it is quantized what gives them row by row."""
+        """An output without the batch axis: float32 values, or a ``QuantizedTensor``."""
         stored = self.raw(position)
         tensor = self.outputs[position]
         if stored.ndim > 1 and stored.shape[0] == 1:
@@ -155,7 +155,7 @@ class Interpreter:
         return stored if stored.dtype == np.float32 else stored.astype(np.float32)
 
     def positions(self, names: Sequence[str]) -> list[int]:
-        """Where these outputs are: by tensor name, or ``#0`` for the first. Raises ModelError."""
+        """Indices of outputs given by tensor name, or by ``#0`` for the first. Raises ModelError."""
         known = {tensor.name: i for i, tensor in enumerate(self.outputs)}
         known |= {f"#{i}": i for i in range(len(self.outputs))}
         missing = [name for name in names if name not in known]
@@ -175,21 +175,21 @@ class Interpreter:
                 )
                 native.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{self.path.name}: {self.runtime} refuses it: {_said(error)}", _CHOOSE) from error
+            raise ModelError(f"{self.path.name}: {self.runtime} rejects it: {_sentence(error)}", _CHOOSE) from error
         return native
 
     def _with_delegate(self, module: Any, threads: int, delegate: str) -> Any:
         try:
             native = self._plain(module, threads, [module.load_delegate(delegate)])
         except (ValueError, OSError, ModelError) as error:
-            self.fallback = f"delegate {delegate} cannot be used, the CPU runs {self.path.name}: {_said(error)}"
+            self.fallback = f"delegate {delegate} cannot be used, the CPU runs {self.path.name}: {_sentence(error)}"
             log.warning("%s", self.fallback)
             return self._plain(module, threads)
         self.delegate = delegate
         return native
 
 
-_CHOOSE = "use another model, or convert this one again; edge models check tells more"
+_CHOOSE = "use another model, or convert this one again; edge models check shows details"
 
 
 def _tensor(detail: dict[str, Any]) -> Tensor:
@@ -204,7 +204,7 @@ def _tensor(detail: dict[str, Any]) -> Tensor:
     )
 
 
-def _said(error: Exception) -> str:
-    """The first sentence of what a runtime says; some repeat themselves for each tensor."""
+def _sentence(error: Exception) -> str:
+    """The first sentence of a runtime's error message; some repeat it for each tensor."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:200] + "…"

@@ -1,4 +1,4 @@
-"""Models by name, ready to run."""
+"""Model loading: validated models by name."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def load_detector(name: str, settings: ModelSettings, state: Path) -> Detector:
-    """The detector of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    """The detector of that name, validated in a child process first. Raises NotFoundError, ModelError."""
     found = trusted(name, settings, state)
     return Detector(found, interpreter(found.path, settings))
 
 
 def load_embedder(name: str, settings: ModelSettings, state: Path) -> Embedder:
-    """The embedder of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    """The embedder of that name, validated in a child process first. Raises NotFoundError, ModelError."""
     found = trusted(name, settings, state)
     return Embedder(found, interpreter(found.path, settings))
 
 
 def load_attributes(name: str, settings: ModelSettings, state: Path) -> AttributeModel:
-    """The model of face attributes of that name, tried in a child process first. Raises NotFoundError, ModelError."""
+    """The face attribute model of that name, validated in a child process first. Raises NotFoundError, ModelError."""
     from edge.inference.face_attributes import AttributeModel
 
     found = trusted(name, settings, state)
@@ -37,7 +37,7 @@ def load_attributes(name: str, settings: ModelSettings, state: Path) -> Attribut
 
 
 def trusted(name: str, settings: ModelSettings, state: Path) -> model.Model:
-    """The model of that name, after its trial (unless ``models.check`` is off). Raises NotFoundError, ModelError."""
+    """The model of that name, validated first (unless ``models.check`` is off). Raises NotFoundError, ModelError."""
     found = model.find(name, model.folders(settings, state))
     if settings.check:
         check.ensure(found, settings, state)
@@ -45,5 +45,5 @@ def trusted(name: str, settings: ModelSettings, state: Path) -> model.Model:
 
 
 def interpreter(path: Path, settings: ModelSettings) -> Interpreter:
-    """A file as the settings say: runtime, threads, delegate. Raises ModelError."""
+    """Interpreter of a file with the configured runtime, threads and delegate. Raises ModelError."""
     return Interpreter(path, settings.runtime, settings.threads, settings.delegate)

@@ -1,7 +1,7 @@
-"""Models: a card, ``<folder>/<name>/card.toml``, and the ``.tflite`` it speaks of.
+"""Models: a card, ``<folder>/<name>/card.toml``, and the ``.tflite`` that it describes.
 
-The file lies beside its card, or in any folder of the search path (directly or in one named after the
-model), so that cards can be shared where the files may not.
+The file is beside its card, or in any folder of the search path (directly or in a subfolder named after the
+model), so that cards can be distributed without the files.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ __all__ = ["Card", "Decoder", "Model", "ModelEntry", "available", "find", "find_
 
 @dataclass(frozen=True)
 class Model:
-    """A card and the file it speaks of, its digest checked."""
+    """A card and its file with a verified digest."""
 
     card: Card
     path: Path
     sha256: str
     folder: Path | None = None
-    """of the card, where what else it names lies; None: beside the file"""
+    """folder of the card and of further files that it names; None: the folder of ``path``"""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One line of what is available: a card that may lack its file, or a card that cannot be read."""
+    """An available model: the card may lack its file, or be unreadable."""
 
     name: str
     folder: Path
@@ -45,14 +45,14 @@ class ModelEntry:
 
 
 def folders(settings: ModelSettings, state: Path) -> list[Path]:
-    """Where models are looked for, first come first."""
+    """Search path of models, highest priority first."""
     package = DATA / "models"
     own = package if package.is_dir() else CHECKOUT_MODELS
     return [*(expanded(path) for path in settings.path), state / layout.MODELS.name, own]
 
 
 def find(name: str, folders: Sequence[Path]) -> Model:
-    """The model of that name. Raises NotFoundError, or ModelError where its card or file cannot be used."""
+    """The model of that name. Raises NotFoundError, or ModelError if its card or file is invalid."""
     folder = _card_folder(name, folders)
     card = read_card(folder / CARD)
     path = find_file(card, folder, folders)
@@ -66,7 +66,7 @@ def find(name: str, folders: Sequence[Path]) -> Model:
 
 
 def opened(card: Card, path: Path, folder: Path | None = None) -> Model:
-    """The card of ``folder`` with this file. Raises ModelError where it is not the file that the card speaks of."""
+    """The card of ``folder`` with this file. Raises ModelError if its digest is not the card's."""
     try:
         digest = files.sha256(path)
     except OSError as error:
@@ -86,7 +86,7 @@ def find_file(card: Card, folder: Path, folders: Sequence[Path]) -> Path | None:
 
 
 def available(folders: Sequence[Path]) -> list[ModelEntry]:
-    """Every card of the search path, by name; of two with one name the first counts, as for ``find``."""
+    """Every card of the search path, by name; of two with the same name the first one is listed, as in ``find``."""
     entries: dict[str, ModelEntry] = {}
     for folder in _card_folders(folders):
         if folder.name not in entries:
@@ -115,4 +115,4 @@ def _entry(folder: Path, folders: Sequence[Path]) -> ModelEntry:
     except EdgeError as error:
         return ModelEntry(folder.name, folder, None, None, error.message)
     path = find_file(card, folder, folders)
-    return ModelEntry(folder.name, folder, card, path, "" if path else f"{card.file} is not here")
+    return ModelEntry(folder.name, folder, card, path, "" if path else f"{card.file} is missing")

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: of boxes that show the same thing, the best one."""
+"""Non-maximum suppression: of overlapping boxes of one class, the best one is kept."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 FEW = 24
-"""candidates up to which comparing plain numbers costs less than one call with cold caches"""
+"""number of candidates up to which plain Python is faster than an OpenCV call with cold caches"""
 MOST = 300
-"""candidates that are compared, best first; a hostile picture must not cost more"""
+"""maximum number of candidates, best first; bounds the time for adversarial pictures"""
 
 
 def keep(
     boxes: Rows, scores: FloatArray | Sequence[float], classes: NDArray[np.int_] | Sequence[int], iou: float
 ) -> list[int]:
-    """Indices of the boxes that stay, best first. Boxes of different classes do not compete.
+    """Indices of the boxes that are kept, best first. Boxes of different classes do not suppress each other.
 
-    Boxes that are not finite never stay.
+    Boxes that are not finite are dropped.
 
-    boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one stays.
+    boxes (N, 4) left, top, right, bottom; iou: of two that overlap more, the better one is kept.
     """
     if len(scores) <= FEW:
         return _of_few(plain(boxes), plain(scores), plain(classes), iou)

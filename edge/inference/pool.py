@@ -1,7 +1,7 @@
-"""The models of one kind of thread: each is loaded once, when it is first asked for.
+"""Model pool of one kind of thread: each model is loaded once, on first use.
 
-An interpreter serves one thread at a time, so cameras, the endpoint's pictures and its videos have a pool each; what
-runs on the same thread shares one.
+An interpreter is not thread-safe, so cameras, pictures of the endpoint and its videos each have their own pool;
+users on the same thread share one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ModelPool:
     """Detectors, embedders and attribute models by name, with one interpreter each.
 
-    Threads may ask; one thread at a time may use.
+    The pool is thread-safe; its models may be used by one thread at a time.
 
-    ``threads``: of each interpreter; None: as ``models.threads`` says.
-    Raises NotFoundError and ModelError for a model that cannot be had.
+    ``threads``: threads per interpreter; None: ``models.threads``.
+    Raises NotFoundError for an unknown model and ModelError for an invalid one.
     """
 
     def __init__(self, settings: ModelSettings, state: Path, threads: int | None = None) -> None:
@@ -35,14 +35,14 @@ class ModelPool:
         self._attributes: dict[str, AttributeModel] = {}
 
     def clear(self) -> None:
-        """Let all of them go; the next that is asked for is loaded anew."""
+        """Release all models; they are loaded again on their next use."""
         with self._lock:
             self._detectors.clear()
             self._embedders.clear()
             self._attributes.clear()
 
     def __len__(self) -> int:
-        """Interpreters that are loaded."""
+        """Number of loaded interpreters."""
         return len(self._detectors) + len(self._embedders) + len(self._attributes)
 
     def detector(self, name: str) -> Detector:

@@ -1,6 +1,6 @@
-"""Pictures into model inputs, and the way back to fractions of the frame.
+"""Preprocessing: pictures to model inputs, and model coordinates back to fractions of the frame.
 
-A change here that alters the numbers an embedder sees must raise VERSION: it is part of the embedding's space.
+A change that alters the input of an embedder must increment VERSION, which is part of the embedding space.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 VERSION = 1
 
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
-"""where the five landmarks lie in an aligned crop of 112 x 112 pixels (ArcFace)"""
+"""positions of the five landmarks in an aligned crop of 112 x 112 pixels (ArcFace)"""
 TEMPLATE_SIDE = 112
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a frame lies in the model's input, fractions of each: ``input = frame * scale + offset``."""
+    """Map from frame to model input, fractions of each: ``input = frame * scale + offset``."""
 
     scale_x: float = 1.0
     scale_y: float = 1.0
@@ -41,16 +41,16 @@ class Fit:
     offset_y: float = 0.0
 
     def forward(self, x: float, y: float) -> tuple[float, float]:
-        """A place of the frame in the input."""
+        """Position in the input of a point of the frame."""
         return x * self.scale_x + self.offset_x, y * self.scale_y + self.offset_y
 
     def back(self, x: float, y: float) -> tuple[float, float]:
-        """A place of the input in the frame: the inverse of ``forward``."""
+        """Position in the frame of a point of the input: the inverse of ``forward``."""
         return (x - self.offset_x) / self.scale_x, (y - self.offset_y) / self.scale_y
 
 
 def fit(card: Input, width: int, height: int) -> Fit:
-    """How a picture of ``width`` x ``height`` pixels lies in the input."""
+    """Map of a picture of ``width`` x ``height`` pixels to the input."""
     if card.fit == "stretch":
         return Fit()
     ratios = card.width / width, card.height / height
@@ -63,17 +63,17 @@ def fit(card: Input, width: int, height: int) -> Fit:
 
 
 class Preparation:
-    """Makes a model's input of a picture, in one preallocated buffer.
+    """Converts pictures to a model's input, in one preallocated buffer.
 
-    Normalization and quantization are one table of 256 entries a channel. Raises ModelError where the input
-    tensor is not what the card says.
+    Normalization and quantization are one table of 256 entries per channel. Raises ModelError if the input
+    tensor does not match the card.
     """
 
     def __init__(self, card: Input, tensor: Tensor, where: str) -> None:
         expected = (1, card.height, card.width, 3)
         if tensor.shape != expected:
             raise ModelError(
-                f"{where}: the card says input {expected}, the file takes {tensor.shape}",
+                f"{where}: expected input {expected} by the card, got {tensor.shape}",
                 "correct [input] in the card",
             )
         self.card = card
@@ -81,14 +81,14 @@ class Preparation:
         self._shift = _shift(self._table)
         self._buffer: NDArray[Any] = np.empty(expected, tensor.dtype)
         self._boxed: NDArray[Any] = np.empty(expected, tensor.dtype)
-        """the letterboxed input: its bands are filled once for a size of pictures"""
+        """the letterboxed input; its padding is filled once per picture size"""
         self._inner = self._boxed[0]
-        """the part of it that is no band"""
+        """the part of it without padding"""
         self._size = (0, 0)
         self._fit = Fit()
 
     def whole(self, picture: Picture) -> tuple[NDArray[Any], Fit]:
-        """The input tensor that shows a whole picture, and how it lies there. Overwritten by the next call."""
+        """The input tensor of a whole picture, and the map to it. Overwritten by the next call."""
         card = self.card
         if (picture.width, picture.height) != self._size:
             self._size = (picture.width, picture.height)
@@ -111,7 +111,7 @@ class Preparation:
         return self._buffer
 
     def _draw(self, picture: Picture, out: NDArray[Any]) -> None:
-        """A picture into its place in an input tensor; without a copy where that holds pixels, or shifted ones."""
+        """Resize a picture into an input tensor; without a copy if the tensor holds pixels, or shifted pixels."""
         height, width = out.shape[:2]
         if self._shift is None or self.card.color != "rgb":
             self._fill(pictures.resized_rgb(picture, width, height), out)
@@ -121,7 +121,7 @@ class Preparation:
             np.bitwise_xor(pixels, 0x80, out=pixels)
 
     def _fill(self, rgb: ByteArray, out: NDArray[Any]) -> None:
-        """Pixels into their place in an input tensor."""
+        """Normalize pixels into an input tensor."""
         pixels = rgb if self.card.color == "rgb" else np.ascontiguousarray(rgb[:, :, ::-1])
         if self._shift == 0:
             out[:] = pixels
@@ -143,7 +143,7 @@ class Preparation:
 
 
 def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any]:
-    """(1, 256, 3), or (1, 256, 1) for all channels: what each pixel value becomes."""
+    """Lookup table of input values by pixel value: (1, 256, 3), or (1, 256, 1) for all channels. Raises ModelError."""
     pixels = np.arange(256, dtype=np.float64)[:, np.newaxis]
     real = (pixels - card.mean) / card.std
     if tensor.dtype == np.float32:
@@ -161,10 +161,10 @@ def table(card: Input, tensor: Tensor, where: str) -> NDArray[Any]:
 
 
 def _shift(values: NDArray[Any]) -> int | None:
-    """0 or -128 where a table of 8 bits is the pixel moved by that, or never more than one step from it.
+    """0 or -128 if an 8-bit table is the pixel plus this offset, with an error of at most one step; else None.
 
-    A shift is one pass at the speed of memory, or none, the table eight times that; a step is what the model's input
-    can hardly tell apart.
+    A shift takes one pass at memory speed, or none; the table takes eight times as long. One step is
+    negligible for the model.
     """
     moves = {np.dtype(np.uint8): 0, np.dtype(np.int8): -128}
     by = moves.get(values.dtype)
@@ -175,9 +175,9 @@ def _shift(values: NDArray[Any]) -> int | None:
 
 
 def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: int, room: float = 0.0) -> FloatArray:
-    """(2, 3) from source pixel centers to the crop's: the similarity that brings the landmarks nearest the template.
+    """(2, 3) similarity transform from source to crop pixel centers that aligns the landmarks with the template.
 
-    Least squares after Umeyama (1991), which in the plane is one complex division. ``room``: shown around the
+    Least squares after Umeyama (1991), which in the plane is one complex division. ``room``: margin around the
     template on each side, fraction of its side.
     """
     target_mean, offsets = _template(width, height, room)
@@ -195,7 +195,7 @@ def aligning(picture: Picture, landmarks: Sequence[Point], width: int, height: i
 
 @lru_cache(maxsize=16)
 def _template(width: int, height: int, room: float) -> tuple[complex, tuple[complex, ...]]:
-    """The middle of the template in a crop of so many pixels, and where its landmarks lie from there."""
+    """The center of the template in a crop of this size, and the landmarks relative to it."""
     scale = height / (TEMPLATE_SIDE * (1 + 2 * room))
     aside, above = (width - TEMPLATE_SIDE * scale) / 2, (height - TEMPLATE_SIDE * scale) / 2
     places = [complex(x * scale + aside, y * scale + above) for x, y in TEMPLATE]
@@ -204,9 +204,9 @@ def _template(width: int, height: int, room: float) -> tuple[complex, tuple[comp
 
 
 def squaring(picture: Picture, box: Box, margin: float, width: int, height: int) -> FloatArray:
-    """(2, 3) from source pixel centers to the crop's: the box, ``margin`` of its longer side around it, not distorted.
+    """(2, 3) transform from source to crop pixel centers: the box with ``margin`` of its longer side, undistorted.
 
-    What lies outside the picture stays black.
+    Areas outside the picture are black.
     """
     box_width, box_height = box.width * picture.width, box.height * picture.height
     room = 1 + 2 * margin
@@ -222,7 +222,7 @@ def squaring(picture: Picture, box: Box, margin: float, width: int, height: int)
 
 
 def _letterbox(card: Input, width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the picture in the input, whole pixels."""
+    """Left, top, width and height of the picture in the input, integer pixels."""
     scale = min(card.width / width, card.height / height)
     inner_width = min(card.width, max(1, round(width * scale)))
     inner_height = min(card.height, max(1, round(height * scale)))

@@ -1,4 +1,4 @@
-"""What other rooms ask of a detector and an embedder."""
+"""Protocols of a detector and an embedder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge.core.types import Detection, Embedding, Picture, Quality, Space
 
 
 class DetectionModel(Protocol):
-    """Picture in, detections out."""
+    """Detects labels in a picture."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -19,7 +19,7 @@ class DetectionModel(Protocol):
 
 
 class EmbeddingModel(Protocol):
-    """Detections in, unit vectors out."""
+    """Embeds detections as unit vectors."""
 
     @property
     def space(self) -> Space: ...

@@ -1,4 +1,4 @@
-"""How much a crop is worth embedding: size, sharpness, light, pose, and whether it is whole."""
+"""Crop quality: size, sharpness, brightness, head pose and completeness."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """What is not worth embedding."""
+    """Limits beyond which a crop is not embedded."""
 
     size: float = 20.0
-    """pixels of the shorter side of the box"""
+    """minimum length of the shorter side of the box, pixels"""
     sharpness: float = 8.0
     """0..100"""
     brightness: float = 10.0
     """0..100"""
     yaw: float = 60.0
-    """degrees to either side"""
+    """maximum yaw to either side, degrees"""
     pitch: float = 50.0
     cut_off: float = 0.25
-    """share of the box outside the frame"""
+    """maximum share of the box outside the frame"""
 
 
 USUAL = QualityLimits()
@@ -37,7 +37,7 @@ USUAL = QualityLimits()
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Degrees of a head.
+    """Head pose in degrees.
 
     Yaw is positive where the nose points to the right of the image, pitch where it points up, roll where the head
     leans clockwise.
@@ -49,7 +49,7 @@ class HeadPose:
 
 
 def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: QualityLimits) -> Quality:
-    """The quality of a detection whose (height, width, 3) crop is at hand."""
+    """The quality of a detection with this (height, width, 3) crop."""
     box = detection.box
     face = pose(detection.landmarks, picture.width, picture.height) if len(detection.landmarks) == 5 else HeadPose()
     gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
@@ -73,14 +73,14 @@ def quality(picture: Picture, detection: Detection, crop: ByteArray, limits: Qua
 def pose(landmarks: Sequence[Point], width: int, height: int) -> HeadPose:
     """The pose of a head from its five landmarks, in a picture of ``width`` x ``height`` pixels.
 
-    Seen from the front, the nose lies in the middle between the eyes and half way to the mouth, and stands out by
-    about half the distance of the eyes; how far it is projected aside is the tangent of the angle.
+    In a frontal view, the nose is midway between the eyes and half way to the mouth, and protrudes by
+    about half the distance of the eyes; the angle follows from its projected offset by the tangent.
     """
     left, right, nose, mouth_left, mouth_right = (complex(p.x * width, p.y * height) for p in landmarks)
     across = right - left
     if abs(across) < 1e-6:
         return HeadPose(yaw=90.0)
-    upright = abs(across) / across  # turns the line of the eyes level
+    upright = abs(across) / across  # rotates the line between the eyes to horizontal
     middle = (left + right) / 2
     nose_at, mouth_at = (nose - middle) * upright, ((mouth_left + mouth_right) / 2 - middle) * upright
     aside = nose_at.real / (abs(across) / 2)
@@ -93,17 +93,17 @@ def pose(landmarks: Sequence[Point], width: int, height: int) -> HeadPose:
 
 
 _NOSE_HEIGHT = 0.494
-"""of the way from eyes to mouth, in the ArcFace template"""
+"""vertical position of the nose between eyes and mouth (0..1), in the ArcFace template"""
 _FACE_DEPTH = 65 / 30
-"""millimeters from eyes to mouth over those by which a nose stands out"""
+"""distance from eyes to mouth divided by the protrusion of the nose"""
 _GOOD_SIZE = 80.0
-"""pixels from which size no longer matters"""
+"""size in pixels from which the score no longer increases"""
 _SHARP = 250.0
 """variance of the Laplacian at sharpness 63"""
 
 
 def _reason(size: float, sharpness: float, brightness: float, face: HeadPose, box: Box, limits: QualityLimits) -> str:
-    """The first rule that is broken; empty: none is."""
+    """Code of the first violated limit; empty: none."""
     inside = box.clipped().area / box.area if box.area > 0 else 0.0
     rules = (
         (size < limits.size, "too_small"),
@@ -121,7 +121,7 @@ def _sharpness(gray: cv2.typing.MatLike) -> float:
 
 
 def _score(size: float, sharpness: float, brightness: float, face: HeadPose, limits: QualityLimits) -> float:
-    """0..1: the product of what size, sharpness, pose and light leave of it."""
+    """Score 0..1: product of the factors of size, sharpness, pose and brightness."""
     sharp = _ramp(sharpness, 0, 50)
     turned = math.cos(math.radians(face.yaw)) * math.cos(math.radians(face.pitch))
     light = _ramp(brightness, 0, 25)

@@ -1,12 +1,12 @@
-"""How alike two embeddings are, told against people who are neither: adaptive symmetric score normalization (AS-norm).
+"""Score normalization of embedding pairs against a cohort: adaptive symmetric score normalization (AS-norm).
 
-An embedding's statistics are mean and standard deviation of its highest cosines with a cohort, embeddings of people
-who are enrolled nowhere. The score of a pair is the mean of its cosine in units of either side's statistics:
-((cosine - m_a) / s_a + (cosine - m_b) / s_b) / 2 (Matejka et al., Interspeech 2017). It takes out what a face has in
-common with everybody of its kind, which a bare cosine takes for likeness.
+The statistics of an embedding are mean and standard deviation of its highest cosines with a cohort: people
+outside any collection. The score of a pair is its cosine, normalized by the statistics of both sides:
+((cosine - m_a) / s_a + (cosine - m_b) / s_b) / 2 (Matejka et al., Interspeech 2017). It removes the
+similarity that a face has to all faces of a similar population, which raises a raw cosine.
 
-A cohort cannot hold every origin and every camera. So the other subjects of a collection, and a site's own strangers
-where they are kept, count as part of the cohort: who looks a bit like all of them looks like none of them.
+A cohort cannot cover every population and camera. So the other subjects of a collection, and a site's strangers
+where they are stored, are added to the cohort: a moderate similarity to all of them is not a match with one.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 MOST_BYTES = 300_000
-"""of a cohort's file"""
+"""maximum bytes of a cohort's file"""
 LEAST_DEVIATION = 0.01
-"""of the cosines: a cohort of copies would make scores without bounds"""
+"""minimum standard deviation of the cosines: identical cohort members would give unbounded scores"""
 
 HINT = "put the cohort's file beside the card"
 GENERAL = Calibration()
-"""of cosines, for cards that have none"""
+"""generic calibration of cosines, for cards without one"""
 
 CLIP = 6.0
-"""deviations above the cohort's mean that a further person counts for at most: a brother, or a subject enrolled twice
-under two names, must not hide the right one"""
+"""maximum standard deviations above the cohort's mean for an added person: a relative, or a subject enrolled twice
+under two names, must not suppress the correct match"""
 SHARED = 2
-"""members of a cohort that share a person with a member"""
+"""number of other cohort members that share a person with a member"""
 NOBODY = -1.0
-"""cosine in the place of nobody"""
+"""placeholder cosine for no person"""
 
 Statistics = tuple[float, float]
 """mean and standard deviation"""
 NEUTRAL: Statistics = (0.0, 1.0)
-"""without a cohort: the score is the cosine"""
+"""statistics without a cohort: the score is the cosine"""
 
 
 class Cohort:
-    """Embeddings of people who are enrolled nowhere. Threads may share it.
+    """Embeddings of people outside any collection. Thread-safe.
 
-    ``vectors``: (n, dimensions) of any scale; ``nearest``: how many of the highest cosines make the statistics;
-    ``usual``: the statistics of a usual face.
+    ``vectors``: (n, dimensions) of any scale; ``nearest``: number of highest cosines in the statistics;
+    ``usual``: statistics of a typical face.
     """
 
     def __init__(self, vectors: FloatArray, nearest: int, usual: Statistics = NEUTRAL) -> None:
@@ -69,22 +69,22 @@ class Cohort:
 
     @property
     def size(self) -> int:
-        """People in it."""
+        """Number of members."""
         return len(self.vectors)
 
     def highest(self, vectors: FloatArray) -> FloatArray:
-        """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, in no order."""
+        """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, unordered."""
         return _highest(self._cosines(vectors), self._nearest)
 
     def _cosines(self, vectors: FloatArray) -> FloatArray:
-        """(k, n); one vector at a time is a frame's usual case, and row by row the fastest for it."""
+        """(k, n) cosines; computed row by row, which is fastest for the one vector of a typical frame."""
         return (self.vectors @ vectors[0])[np.newaxis] if len(vectors) == 1 else vectors @ self.vectors.T
 
     def members(self, most: int) -> tuple[FloatArray, FloatArray]:
-        """Up to ``most`` of its own vectors, and the highest cosines of each with the rest.
+        """Up to ``most`` of its members, and the highest cosines of each with the rest.
 
-        A member shares a person with up to two others (``scripts/calibrate`` makes each of two people): those two
-        cosines are left out as well.
+        A member shares a person with up to two others (``scripts/calibrate`` averages two people per member): these two
+        cosines are excluded as well.
         """
         step = max(1, -(-self.size // most))
         vectors = np.ascontiguousarray(self.vectors[::step])
@@ -92,10 +92,10 @@ class Cohort:
         return vectors, cosines[:, -self._nearest :]
 
     def with_others(self, highest: FloatArray, others: FloatArray) -> list[Statistics]:
-        """Statistics of a face where further people count as the cohort.
+        """Statistics of a face with further people added to the cohort.
 
-        ``highest``: (nearest,) as ``highest`` gives it; ``others``: (c, m) cosines with further people, a row for each
-        candidate, in which NOBODY stands for none. Cosines far above the cohort's count as CLIP deviations above.
+        ``highest``: (nearest,) as ``highest`` gives it; ``others``: (c, m) cosines with further people, one row per
+        candidate, padded with NOBODY. Cosines are limited to CLIP standard deviations above the cohort's mean.
         """
         ((mean, deviation),) = _statistics(highest[np.newaxis])
         clipped = np.minimum(others, np.float32(mean + CLIP * deviation))
@@ -112,7 +112,7 @@ def _highest(cosines: FloatArray, count: int) -> FloatArray:
 
 def _statistics(highest: FloatArray) -> list[Statistics]:
     """Mean and deviation of each row."""
-    # plain numbers: for the few rows of a frame cheaper than further array operations
+    # Python numbers: for the few rows of a frame cheaper than further array operations
     count = highest.shape[1]
     means = [total / count for total in np.einsum("ij->i", highest).tolist()]
     squares = [total / count for total in np.einsum("ij,ij->i", highest, highest).tolist()]
@@ -121,7 +121,7 @@ def _statistics(highest: FloatArray) -> list[Statistics]:
 
 
 def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
-    """A cohort's file: int8 (n, dimensions) as ``numpy.save`` writes it. Raises ModelError."""
+    """Read a cohort's file: int8 (n, dimensions) in ``.npy`` format. Raises ModelError."""
     try:
         data = path.read_bytes()
         digest = files.sha256(path)
@@ -134,14 +134,14 @@ def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
         raise ModelError(
             f"cohort {path}: expected {card.nearest} or more rows of {dimensions} int8, "
             f"got {numbers.shape} {numbers.dtype}",
-            "make it with scripts/calibrate",
+            "create it with scripts/calibrate",
         )
     return Cohort(numbers.astype(np.float32), card.nearest, card.usual)
 
 
 @dataclass(frozen=True)
 class FaceScorer:
-    """Scores of one embedder: its calibration, and its cohort where the card has one. Threads may share it."""
+    """Scores of one embedder: calibration, and the cohort if the card has one. Thread-safe."""
 
     calibration: Calibration = GENERAL
     cohort: Cohort | None = None
@@ -149,12 +149,12 @@ class FaceScorer:
     """sha256, hex, of the embedder's file; empty: any"""
 
     def fitting(self, space: str | None) -> FaceScorer:
-        """Itself, or general scores for embeddings of another embedder. ``space``: fingerprint; None: no face yet."""
+        """The same scorer, or generic scores for the faces of another embedder. ``space``: fingerprint; None: none."""
         fits = not self.model or space is None or space.startswith(self.model[:MODEL_DIGITS] + "/")
         return self if fits else UNNORMALIZED
 
     def statistics(self, vectors: FloatArray) -> list[Statistics]:
-        """Of each of (k, dimensions) unit vectors; ``NEUTRAL`` without a cohort."""
+        """Statistics of each of (k, dimensions) unit vectors; ``NEUTRAL`` without a cohort."""
         return [NEUTRAL] * len(vectors) if self.cohort is None else _statistics(self.cohort.highest(vectors))
 
     def score(self, cosine: float, one: Statistics, other: Statistics) -> float:
@@ -174,7 +174,7 @@ class FaceScorer:
         return [self.likeness(c, own, s) for c, s in zip(cosines, self.statistics(others), strict=True)]
 
     def typical_cosine(self, likeness: float) -> float:
-        """The cosine at which two usual faces have this likeness 0..100."""
+        """The cosine at which two typical faces have this likeness 0..100."""
         score = self.calibration.score(likeness)
         if self.cohort is None:
             return score
@@ -183,11 +183,11 @@ class FaceScorer:
 
 
 UNNORMALIZED = FaceScorer()
-"""cosines, by a general calibration"""
+"""cosines with the generic calibration"""
 
 
 def scorer_of(model: Model) -> FaceScorer:
-    """Calibration and cohort of an embedder's card. Raises ModelError for a cohort that is not there or damaged."""
+    """Scorer of an embedder's card: calibration and cohort. Raises ModelError for a missing or damaged cohort."""
     card = model.card
     if card.cohort is None or card.embedding is None:
         return FaceScorer(card.map, model=model.sha256)

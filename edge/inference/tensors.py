@@ -1,8 +1,8 @@
-"""Outputs as the model stores them, made real only where they are wanted.
+"""Quantized output tensors, dequantized on access.
 
-A detector's head has thousands of rows, and a handful pass the score. To compare stored numbers, and to make real only
-those few, spares the passes over all of them right after an invoke, when no cache is warm: the first use of each array
-operation costs some 20 us then, plain numbers a tenth of it.
+A detector's head has thousands of rows, of which a few pass the threshold. Comparing stored numbers and dequantizing
+only those few avoids passes over all rows right after inference with cold caches: the first call of each array
+operation then takes about 20 us, Python numbers a tenth of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedTensor:
-    """A tensor of integers that stand for ``(stored - zero_point) * scale``; ``scale`` is above 0.
+    """A tensor of integers with real values ``(stored - zero_point) * scale``; ``scale`` > 0.
 
-    Indexing it like an array gives real values, float32; so does ``np.asarray``.
+    Indexing and ``np.asarray`` return real values, float32.
     """
 
     stored: NDArray[Any]
@@ -54,13 +54,13 @@ class QuantizedTensor:
         return real if dtype is None else real.astype(dtype)
 
     def row(self, number: int) -> list[float]:
-        """One row of a tensor of two dimensions."""
+        """One row of a two-dimensional tensor."""
         zero, scale = self.zero_point, self.scale
         return [(stored - zero) * scale for stored in self.stored[number].tolist()]
 
     def least(self, value: float) -> int:
-        """The smallest stored number that stands for ``value`` or more; may lie outside what can be stored."""
-        # a value that is a whole number of steps must not be lost to the last digit of a division
+        """The smallest stored number with a real value of at least ``value``; may be outside the range of the dtype."""
+        # a value that is a multiple of the scale must not be lost to rounding of the division
         return math.ceil(value / self.scale - 1e-4) + self.zero_point
 
     def _real(self, stored: NDArray[Any]) -> FloatArray:
@@ -74,11 +74,11 @@ class QuantizedTensor:
 
 
 Output: TypeAlias = "FloatArray | QuantizedTensor"
-"""of a model: real values, or what gives them"""
+"""output of a model: float32 values, or a quantized tensor"""
 
 
 def at_least(values: NDArray[Any], output: Output, least: float) -> list[int]:
-    """Where ``values`` stand for ``least`` or more: numbers of ``output``, stored ones where it is quantized."""
+    """Indices where ``values`` (as from ``numbers(output)``) have a real value of at least ``least``."""
     if isinstance(output, QuantizedTensor):
         least = output.least(least)
         if values.dtype.itemsize == 1:
@@ -88,17 +88,17 @@ def at_least(values: NDArray[Any], output: Output, least: float) -> list[int]:
 
 
 def row(output: Output, number: int) -> list[float]:
-    """One row of an output of two dimensions, real values."""
+    """One row of a two-dimensional output, real values."""
     return output.row(number) if isinstance(output, QuantizedTensor) else list(output[number].tolist())
 
 
 def numbers(output: Output) -> NDArray[Any]:
-    """What is compared without converting: the stored numbers, or the values themselves."""
+    """The numbers of an output without conversion: stored ones if it is quantized."""
     return output.stored if isinstance(output, QuantizedTensor) else output
 
 
 def _marked(marks: bytes) -> list[int]:
-    """Where a byte is 1."""
+    """Indices of the bytes that are 1."""
     found = []
     place = marks.find(1)
     while place >= 0:
@@ -109,13 +109,13 @@ def _marked(marks: bytes) -> list[int]:
 
 @lru_cache(maxsize=256)
 def _marks(least: int, signed: bool) -> bytes:
-    """For each byte 1 where the number that it stores is ``least`` or more, else 0."""
+    """Translation table of 256 bytes: 1 for stored numbers of at least ``least``, else 0."""
     return bytes((byte - 256 if signed and byte > 127 else byte) >= least for byte in range(256))
 
 
 @lru_cache(maxsize=256)
 def _table(scale: float, zero_point: int, signed: bool) -> FloatArray:
-    """(256,) what each 8-bit number stands for; negative ones are found from the end, as Python counts."""
+    """(256,) real value of each 8-bit number; negative ones are indexed from the end."""
     stored = np.arange(256, dtype=np.int64)
     if signed:
         stored = np.where(stored < 128, stored, stored - 256)

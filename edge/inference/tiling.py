@@ -1,6 +1,6 @@
-"""Small things in large pictures: the detector looks at overlapping parts as well, and what it finds becomes one list.
+"""Tiled inference (as SAHI) for small objects: the detector also runs on overlapping tiles, and detections are merged.
 
-A part shows a face as many times larger as the picture is larger than it. Parts are never magnified.
+A tile magnifies a face by the ratio of picture to tile size. Tiles are never upscaled.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from edge.core.types import WHOLE, Box, Detection, Picture, Point
 from edge.inference.protocols import DetectionModel
 
 OVERLAP = 0.2
-"""of a part with the next: a face that is larger than this is large enough for the look at the whole picture"""
+"""overlap of adjacent tiles, fraction of a tile: larger faces are detected in the whole picture"""
 BORDER = 0.01
-"""of a part: a box that comes this close to where it was cut is a piece of something"""
+"""fraction of a tile: a box this close to the tile's border is cut off"""
 SAME = 0.6
-"""share of a box inside another one of its label, found in another part, from which on both are one thing"""
+"""share of a box inside another one of its label, of another tile, from which both are one object"""
 PIECES = 0.2
-"""the same for two pieces, each cut by its part's border"""
+"""the same for two boxes that are both cut off by their tile's border"""
 
 
 @dataclass(frozen=True, slots=True)
 class _TileDetections:
     detection: Detection
     part: Box | None
-    """None: put together from several"""
+    """None: merged from several tiles"""
     cut: bool
-    """by the border of its part"""
+    """cut off by the border of its tile"""
 
 
 class Tiling:
-    """Looks at ``most`` parts of a picture at most. Times an invoke each."""
+    """Tiled inference with at most ``most`` tiles per picture, one inference per tile."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.looks = 0
-        """parts that were looked at in the latest picture"""
+        """number of tiles of the latest picture"""
 
     def add(
         self,
@@ -49,7 +49,7 @@ class Tiling:
         regions: Sequence[Box] = (WHOLE,),
         scores: Mapping[str, float] | None = None,
     ) -> list[Detection]:
-        """``found`` in the whole picture and what the parts that touch ``regions`` show, best first.
+        """Merge ``found`` of the whole picture with detections of the tiles that touch ``regions``, best first.
 
         Raises ModelError.
         """
@@ -66,9 +66,9 @@ class Tiling:
 
 @lru_cache(maxsize=64)
 def grid(width: int, height: int, input_width: int, input_height: int, most: int) -> tuple[Box, ...]:
-    """Overlapping parts that cover a picture of so many pixels, row by row: those that show it largest.
+    """Overlapping tiles that cover a picture of this size, row by row, with the largest magnification.
 
-    ``most`` parts at most, none smaller than the detector's input; none at all where the whole is not shown smaller.
+    At most ``most`` tiles, none smaller than the detector's input; none if the whole picture is not downscaled.
     """
     best: tuple[float, int, int, int] | None = None
     for columns in range(1, most + 1):
@@ -84,10 +84,10 @@ def grid(width: int, height: int, input_width: int, input_height: int, most: int
 
 
 def merged(every: Iterable[_TileDetections]) -> list[Detection]:
-    """Of boxes that show the same thing the best one; pieces that no whole box holds are put together."""
+    """The best box of each object; cut-off boxes that no complete box contains are joined."""
     found = list(every)
     while len(kept := _once(found)) < len(found):
-        found = kept  # what was put together may hold another piece
+        found = kept  # a joined box may contain another cut-off box
     return sorted((one.detection for one in kept), key=lambda detection: -detection.score)
 
 
@@ -103,7 +103,7 @@ def _once(every: list[_TileDetections]) -> list[_TileDetections]:
 
 
 def _same(one: _TileDetections, before: _TileDetections) -> bool:
-    """Whether ``one`` shows what the better ``before`` does. Within a part the detector has decided that itself."""
+    """Whether ``one`` is the same object as the better ``before``. Within a tile, NMS has decided that already."""
     if (one.part is not None and one.part == before.part) or one.detection.label != before.detection.label:
         return False
     a, b = one.detection.box, before.detection.box
@@ -113,14 +113,14 @@ def _same(one: _TileDetections, before: _TileDetections) -> bool:
 
 
 def _joined(first: Detection, second: Detection) -> Detection:
-    """Two pieces as one, with the landmarks of the better one."""
+    """Two cut-off boxes joined, with the landmarks of the better one."""
     a, b = first.box, second.box
     box = Box(min(a.left, b.left), min(a.top, b.top), max(a.right, b.right), max(a.bottom, b.bottom))
     return replace(first, box=box)
 
 
 def _steps(parts: int) -> float:
-    """How many parts without overlap are as long as ``parts`` with it."""
+    """Length of ``parts`` overlapping tiles, in tiles."""
     return parts - (parts - 1) * OVERLAP
 
 
@@ -130,7 +130,7 @@ def _cuts(parts: int) -> list[tuple[float, float]]:
 
 
 def _cut(picture: Picture, tile: Box) -> tuple[Picture, Box]:
-    """The part and where it really lies: between even pixels, as i420 wants it."""
+    """The tile and its actual box, aligned to even pixels as i420 requires."""
     left, top = (2 * math.floor(value / 2) for value in (tile.left * picture.width, tile.top * picture.height))
     right = min(picture.width, 2 * math.ceil(tile.right * picture.width / 2))
     bottom = min(picture.height, 2 * math.ceil(tile.bottom * picture.height / 2))
@@ -139,7 +139,7 @@ def _cut(picture: Picture, tile: Box) -> tuple[Picture, Box]:
 
 
 def _placed(detection: Detection, tile: Box) -> Detection:
-    """A detection of a part, in fractions of the whole picture."""
+    """A detection of a tile, in fractions of the whole picture."""
 
     def point(x: float, y: float) -> tuple[float, float]:
         return tile.left + x * tile.width, tile.top + y * tile.height
@@ -150,7 +150,7 @@ def _placed(detection: Detection, tile: Box) -> Detection:
 
 
 def _is_cut(box: Box, tile: Box) -> bool:
-    """Whether a box reaches a border of its part that is not the picture's own."""
+    """Whether a box reaches a border of its tile that is not a border of the picture."""
     near_x, near_y = BORDER * tile.width, BORDER * tile.height
     return (
         (tile.left > 0 and box.left <= tile.left + near_x)

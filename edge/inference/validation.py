@@ -1,4 +1,4 @@
-"""Models are tried in a child process before anything that matters loads them: a bad file can kill its process."""
+"""Model validation in a child process: an invalid file can crash the process that loads it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from edge.inference.model import Model
 log = logging.getLogger(__name__)
 
 MEMORY = 2 << 30
-"""bytes of address space that a trial may use"""
+"""maximum address space of a validation, bytes"""
 SECONDS = 60
-"""of CPU that the whole trial may take"""
+"""maximum CPU time of a validation, seconds"""
 PATIENCE = 5
-"""times as long by the clock: a busy board is no fault of the model"""
+"""wall-clock limit as a multiple of the CPU limit, for a busy machine"""
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 
 
 @dataclass(frozen=True)
 class TensorReport:
-    """An input or output as it was after an invoke."""
+    """An input or output after inference."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,41 +42,41 @@ class TensorReport:
     scale: float
     zero_point: int
     low: float = 0.0
-    """outputs: the least and the greatest real value that noise brought forth"""
+    """outputs: minimum and maximum real value for random input"""
     high: float = 0.0
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a trial found out."""
+    """Result of a validation."""
 
     engine: str
     fallback: str
-    """why the CPU runs it where a delegate was asked for; empty otherwise"""
+    """reason for the CPU fallback from a configured delegate; empty: none"""
     load_ms: float
     invoke_ms: float
-    """the fastest of a few, with ``models.threads``"""
+    """fastest of several inferences with ``models.threads``, milliseconds"""
     peak_mb: float
-    """resident memory of the whole child"""
+    """peak resident memory of the child process"""
     inputs: tuple[TensorReport, ...]
     outputs: tuple[TensorReport, ...]
 
 
 def check(model: Model, settings: ModelSettings, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
-    """Load, allocate and invoke a model in a child process, and use it as its card says.
+    """Load, allocate and invoke a model in a child process, and run it through its card.
 
-    Raises ModelError for a refusal, a crash, a timeout, too much memory, a card that lies.
+    Raises ModelError for a rejected model, a crash, a timeout, too much memory, a card that does not match.
     """
     return _trial(model.path, model.card, model.sha256, settings, seconds, memory)
 
 
 def check_file(path: Path, settings: ModelSettings, seconds: float = SECONDS, memory: int = MEMORY) -> CheckReport:
-    """The same for a file that has no card: load, allocate and invoke. Raises ModelError."""
+    """``check`` for a file without a card: load, allocate and invoke. Raises ModelError."""
     return _trial(path, None, "", settings, seconds, memory)
 
 
 def ensure(model: Model, settings: ModelSettings, state: Path) -> None:
-    """``check`` once for each file, card, runtime and delegate; remembered in the state folder. Raises ModelError."""
+    """``check`` once per file, card, runtime and delegate; cached in the state folder. Raises ModelError."""
     key = _key(model, settings)
     marker = state / layout.CHECKED.name
     if key in _PASSED or key in _remembered(marker):
@@ -86,7 +86,7 @@ def ensure(model: Model, settings: ModelSettings, state: Path) -> None:
     try:
         files.write_bytes(marker, json.dumps(sorted({*_remembered(marker), key})[-200:]).encode())
     except OSError as error:
-        log.warning("cannot remember that model %s passed its check: %s", model.card.name, error)
+        log.warning("cannot cache that model %s passed its check: %s", model.card.name, error)
 
 
 _PASSED: set[str] = set()
@@ -125,7 +125,7 @@ def _trial(
     longest = PATIENCE * seconds
     sdnotify.extend_start_timeout(longest + 10)
     try:
-        # a session of its own: Ctrl-C in the terminal must not look like a model that kills its process
+        # own session: Ctrl-C in the terminal must not look like a crash of the model
         child = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=longest, check=False, start_new_session=True
         )
@@ -136,20 +136,20 @@ def _trial(
 
 
 def _verdict(where: str, child: subprocess.CompletedProcess[bytes], seconds: float) -> CheckReport:
-    said = _lines(child.stdout)
-    stage = _last(said, "stage", "starting")
-    if refusal := _last(said, "error", ""):
+    messages = _lines(child.stdout)
+    stage = _last(messages, "stage", "starting")
+    if refusal := _last(messages, "error", ""):
         message = refusal if refusal.startswith(where) else f"{where}: {refusal}"
-        raise ModelError(message, _last(said, "hint", "") or _OTHER)
+        raise ModelError(message, _last(messages, "hint", "") or _OTHER)
     if child.returncode == -signal.SIGXCPU:
         raise ModelError(f"{where}: used {seconds} s of CPU and was stopped while {stage}", _OTHER)
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
-        raise ModelError(f"{where}: killed the process that tried it ({name}), after {stage} had begun", _OTHER)
-    report = _last(said, "report", None)
+        raise ModelError(f"{where}: crashed the validation process ({name}) while {stage}", _OTHER)
+    report = _last(messages, "report", None)
     if child.returncode or report is None:
-        tail = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-        raise ModelError(f"{where}: the trial failed while {stage}: {tail[0][:300]}", _OTHER)
+        tail = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
+        raise ModelError(f"{where}: the validation failed while {stage}: {tail[0][:300]}", _OTHER)
     return CheckReport(**{**report, **{side: _tensors(report[side]) for side in ("inputs", "outputs")}})
 
 
@@ -166,9 +166,9 @@ def _lines(stdout: bytes) -> list[dict[str, Any]]:
         try:
             found.append(json.loads(line))
         except ValueError:
-            log.debug("a trial said something else: %r", line[:80])
+            log.debug("unexpected output of a validation: %r", line[:80])
     return found
 
 
-def _last(said: list[dict[str, Any]], key: str, otherwise: Any) -> Any:
-    return next((line[key] for line in reversed(said) if key in line), otherwise)
+def _last(messages: list[dict[str, Any]], key: str, otherwise: Any) -> Any:
+    return next((line[key] for line in reversed(messages) if key in line), otherwise)

@@ -1,7 +1,7 @@
-"""What a child process does to find out whether a model can be trusted. ``edge.inference.validation`` starts it.
+"""Child process of model validation, started by ``edge.inference.validation``.
 
-It speaks JSON lines on its first standard output: the stage it enters, and at last a report or an error.
-Whatever a runtime prints goes to stderr.
+It writes JSON lines to its original standard output: each stage, then a report or an error.
+Output of a runtime is redirected to stderr.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from pathlib import Path
 from typing import IO, Any
 
 INVOKES = 5
-"""timed ones; the best counts, since a busy machine only ever adds"""
+"""number of timed inferences; the fastest counts, as other load only adds time"""
 
-Say = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """Read the task from argv, try the model, and say what came of it."""
+    """Read the task from argv, validate the model and write the result."""
     task = json.loads(sys.argv[1])
     with _private_stdout() as out:
 
-        def say(what: dict[str, Any]) -> None:
+        def send(what: dict[str, Any]) -> None:
             out.write(json.dumps(what) + "\n")
             out.flush()
 
         _limit(task["memory"], math.ceil(task["seconds"]))
-        _attempt(task, say)
+        _attempt(task, send)
 
 
-def _attempt(task: dict[str, Any], say: Say) -> None:
+def _attempt(task: dict[str, Any], send: Send) -> None:
     from edge.core.errors import EdgeError
 
     try:
-        say({"report": _tried(task, say)})
+        send({"report": _tried(task, send)})
     except EdgeError as error:
-        say({"error": error.message, "hint": error.hint})
+        send({"error": error.message, "hint": error.hint})
     except MemoryError:
-        say({"error": f"needs more than {task['memory'] >> 20} MB", "hint": ""})
+        send({"error": f"needs more than {task['memory'] >> 20} MB", "hint": ""})
 
 
-def _tried(task: dict[str, Any], say: Say) -> dict[str, Any]:
+def _tried(task: dict[str, Any], send: Send) -> dict[str, Any]:
     from edge.inference.interpreter import Interpreter
 
-    say({"stage": "loading"})
+    send({"stage": "loading"})
     started = time.monotonic()
     interpreter = Interpreter(Path(task["path"]), task["runtime"], task["threads"], task["delegate"])
     loaded = time.monotonic()
-    say({"stage": "invoking"})
+    send({"stage": "invoking"})
     best = _invoked(interpreter)
     outputs = [_output(interpreter, position) for position in range(len(interpreter.outputs))]
     if task["card"] is not None:
-        say({"stage": "using it as its card says"})
+        send({"stage": "running it by its card"})
         _used(task, interpreter)
     return {
         "engine": interpreter.engine,
@@ -72,7 +72,7 @@ def _tried(task: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def _invoked(interpreter: Any) -> float:
-    """Seconds of the fastest invoke. Raises ModelError for an output that is not finite."""
+    """Seconds of the fastest inference. Raises ModelError for an output that is not finite."""
     import numpy as np
 
     from edge.core.errors import ModelError
@@ -95,7 +95,7 @@ def _invoked(interpreter: Any) -> float:
 
 
 def _used(task: dict[str, Any], interpreter: Any) -> None:
-    """Through our own detector, embedder or attribute model, on noise."""
+    """Run the detector, embedder or attribute model on noise."""
     import numpy as np
 
     from edge.core.types import Box, Detection, Picture
@@ -106,7 +106,7 @@ def _used(task: dict[str, Any], interpreter: Any) -> None:
     from edge.inference.preprocess import Preparation
 
     card = parse_card(task["card"], task["where"])
-    # a cohort is read, and refused where it is damaged, by whoever compares faces
+    # the cohort is read and verified when faces are compared
     model = Model(replace(card, cohort=None), Path(task["path"]), task["sha256"])
     pixels = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
     picture = Picture(pixels, "rgb", 320, 240)
@@ -149,7 +149,7 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _private_stdout() -> IO[str]:
-    """Our own way out; from now on file descriptor 1 is stderr, whoever writes to it."""
+    """The original stdout; file descriptor 1 is redirected to stderr."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return out

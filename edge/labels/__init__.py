@@ -1,5 +1,5 @@
-"""Custom labels: a small head on frozen embeddings, learned from a few examples a label.
+"""Custom labels: a small classification head on frozen embeddings, trained with a few examples per label.
 
-``manifests`` and ``ground_truth`` read and write ``examples``, ``heads`` learns, ``evaluation`` tells how well,
-``store`` keeps versions, ``dwell`` tells when a label of the whole picture is there.
+``manifests`` and ``ground_truth`` read and write ``examples``, ``head`` is trained, ``evaluation`` computes metrics,
+``store`` holds versions, ``presence`` debounces labels of whole pictures.
 """

@@ -1,4 +1,4 @@
-"""Versions of custom labels in use: found by name, joined with their backbone, and asked about a picture."""
+"""Label classifier: finds a version of custom labels, loads its backbone and predicts labels of pictures."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from edge.labels.version import Version
 
 REGION_SCORE = 0.25
-"""lowest detector score of a region worth classifying"""
+"""minimum detector score of a region to classify"""
 OPINION = 0.6
-"""weight of what the detector calls a region, beside an embedding of length 1"""
+"""weight of the detector's label of a region, relative to an embedding of length 1"""
 SAME_PLACE = 0.6
-"""overlap (IoU) of two regions that are one"""
+"""IoU from which two regions are duplicates"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,24 @@ class LabelClassifier:
     embedder: EmbeddingModel
     head: Head
     regions: tuple[str, ...] = ()
-    """labels of the detectors whose tracks are classified, which the head sees as well; empty: whole pictures are"""
+    """detector labels of the classified tracks, also an input of the head; empty: whole pictures are classified"""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A label that is there."""
+    """A predicted label."""
 
     label: str
     probability: float
     """0..1"""
     box: Box | None = None
-    """where; None: the picture as a whole"""
+    """region of the label; None: the whole picture"""
 
 
 def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
-    """The version that ``helmets`` (the one in use) or ``helmets/3`` names, and the store that has its head.
+    """The version named ``helmets`` (the one in use) or ``helmets/3``, and the store that contains it.
 
-    Those of ``release`` (the current one where none is named) come before those of the device. Raises NotFoundError,
+    Versions of ``release`` (default: the current one) take precedence over the device's own. Raises NotFoundError,
     StoreError.
     """
     from edge.labels.store import Labels
@@ -75,12 +75,13 @@ def find(name: str, state: Path, release: str = "") -> tuple[Version, Labels]:
         except NotFoundError:
             continue
     raise NotFoundError(
-        f"there are no custom labels {name!r}", "edge labels list shows those there are; edge labels train makes them"
+        f"there are no custom labels {name!r}",
+        "edge labels list shows the existing ones; edge labels train creates them",
     )
 
 
 def backbones(settings: Settings, state: Path) -> list[str]:
-    """The embedders that the versions in use need, as far as those are here."""
+    """Names of the embedders that the configured versions need; versions that do not exist are skipped."""
     found: list[str] = []
     for name in named(settings):
         with suppress(NotFoundError, StoreError):
@@ -89,7 +90,7 @@ def backbones(settings: Settings, state: Path) -> list[str]:
 
 
 def labels_of(camera: CameraSettings, state: Path) -> tuple[str, ...]:
-    """The labels that the versions of a camera tell; versions that are not here tell none."""
+    """The labels that a camera's versions can predict; versions that do not exist are skipped."""
     found: list[str] = []
     for name in camera.custom_labels:
         with suppress(NotFoundError, StoreError):
@@ -105,32 +106,32 @@ def load_classifier(
     replaces: Mapping[str, str],
     load_embedder: Callable[[str], Embedder],
 ) -> LabelClassifier:
-    """A version with its backbone, ready for the cameras that name it. ``replaces``: see ``check_detectors``.
+    """Load a version with its backbone for the cameras that use it. ``replaces``: see ``check_detectors``.
 
-    Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the one here,
-    SettingsError where a camera does not use the detector whose regions it tells.
+    Raises NotFoundError, StoreError, ModelError; SpaceError for a version of another backbone than the installed one,
+    SettingsError if a camera does not use the detector whose regions it classifies.
     """
     version, store = find(name, state, release)
     check_detectors(name, version, settings, replaces)
     if version.detectors and not version.regions:
-        raise StoreError(f"labels {name!r} do not say which regions show them", "train them again")
+        raise StoreError(f"labels {name!r} have no list of their regions", "train them again")
     embedder = load_embedder(version.base)
     check_space(version, embedder.space.fingerprint)
     return LabelClassifier(f"{version.name}/{version.number}", embedder, store.head(version), version.regions)
 
 
 def named(settings: Settings) -> list[str]:
-    """The custom labels that enabled cameras name, each once."""
+    """The custom labels of all enabled cameras, without duplicates."""
     return list(dict.fromkeys(name for camera in settings.cameras if camera.enabled for name in camera.custom_labels))
 
 
 def part(name: str) -> str:
-    """What health and doctor call the custom labels that a camera names so."""
+    """Name of these custom labels in health and doctor."""
     return f"custom_labels {name}"
 
 
 def check_space(version: Version, space: str) -> None:
-    """Raises SpaceError where a version was learned in another space than this one, a fingerprint."""
+    """Raises SpaceError if a version was trained in another embedding space than ``space``, a fingerprint."""
     if version.space != space:
         raise SpaceError(
             f"labels {version.name!r} version {version.number}: expected embeddings of {version.space}, got {space}",
@@ -142,21 +143,21 @@ def check_space(version: Version, space: str) -> None:
 def check_detectors(
     name: str, version: Version, settings: Settings, replaces: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Raises SettingsError for a camera that names this version and lacks the detectors whose regions it tells.
+    """Raises SettingsError for a camera that uses this version and lacks the detectors of its regions.
 
-    ``replaces``: detector -> the one that has taken its place in a release; it finds the regions as well.
+    ``replaces``: detector -> its replacement in a release, which finds the same regions.
     """
     for camera in settings.cameras:
         lacking = [one for one in version.detectors if replaces.get(one, one) not in camera.detectors]
         if name in camera.custom_labels and lacking and camera.enabled:
             raise SettingsError(
-                f"labels {name!r} tell regions of detector {lacking[0]!r}, which camera {camera.name!r} does not use",
+                f"labels {name!r} need detector {lacking[0]!r}, which camera {camera.name!r} does not use",
                 f"add it to the detectors of camera {camera.name!r}",
             )
 
 
 def regions(detectors: Iterable[Detector], picture: Picture) -> list[Detection]:
-    """What the detectors find, whatever they call it; of two on the same place the surer one."""
+    """Detections of all labels; of two at the same place the one with the higher score."""
     found: list[Detection] = []
     for detector in detectors:
         found += detector.detect(picture, dict.fromkeys(detector.labels, REGION_SCORE))
@@ -168,9 +169,9 @@ def regions(detectors: Iterable[Detector], picture: Picture) -> list[Detection]:
 
 
 def seen(vectors: FloatArray, called: Sequence[str], names: Sequence[str]) -> FloatArray:
-    """What a head sees of regions: their embeddings (k, D), and what a detector calls each, one of ``names`` or none.
+    """Input of a head: (k, D) embeddings of regions, and the detector label of each, one-hot in ``names``.
 
-    (k, D + names). Heads of whole pictures have no names, and see the embedding alone.
+    Returns (k, D + names). For whole pictures ``names`` is empty: the embedding alone.
     """
     if not names:
         return vectors
@@ -183,16 +184,16 @@ def seen(vectors: FloatArray, called: Sequence[str], names: Sequence[str]) -> Fl
 
 @dataclass(frozen=True, slots=True)
 class LabelLook:
-    """The places of a picture that a head is asked about."""
+    """The regions of a picture to classify, with the inputs of the head."""
 
     places: tuple[Detection, ...]
     embeddings: tuple[Embedding, ...]
     vectors: FloatArray
-    """(places, D + regions): what the head sees"""
+    """(places, D + regions) inputs of the head"""
 
 
 def look(version: Version, embedder: Embedder, detectors: Sequence[Detector], picture: Picture) -> LabelLook:
-    """The whole picture, or the regions of a version that tells regions."""
+    """Embed the whole picture, or the regions of a version that classifies regions. Raises ModelError."""
     places = [Detection("picture", 1.0, WHOLE)]
     if detectors:
         places = [one for one in regions(detectors, picture) if one.label in version.regions]
@@ -200,7 +201,7 @@ def look(version: Version, embedder: Embedder, detectors: Sequence[Detector], pi
 
 
 def look_at(version: Version, embedder: Embedder, picture: Picture, places: Sequence[Detection]) -> LabelLook:
-    """These places of a picture."""
+    """Embed the given regions of a picture. Raises ModelError."""
     embeddings = embedder.embed(picture, places) if places else []
     stacked: FloatArray = np.zeros((0, embedder.space.dimensions), np.float32)
     if embeddings:
@@ -217,7 +218,7 @@ def predict(
     picture: Picture,
     least: float | None = None,
 ) -> list[Prediction]:
-    """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
+    """The labels of a picture, best first: those that reach their threshold, or ``least``. Raises ModelError."""
     looked = look(version, embedder, detectors, picture)
     if not looked.places:
         return []

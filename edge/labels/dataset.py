@@ -1,7 +1,7 @@
-"""Examples as rows to learn from, and to test with: embeddings, each with what it shows.
+"""Dataset builder: examples as training and test rows, which are embeddings with their labels.
 
-Whole pictures are embedded as they are. Where examples have boxes, the boxes are embedded, with the regions that
-detectors find: those that lie on a box as further examples of it, those that do not as negative ones.
+Whole pictures are embedded as they are. If examples have boxes, the boxes are embedded, and the regions that
+detectors find: regions that match a box as further examples of it, other regions as negative examples.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from edge.core.types import ByteArray, FloatArray
 
 SAME, OTHER = 0.5, 0.3
-"""overlap (IoU) from which a region shows what a box shows, and below which it does not"""
+"""IoU from which a region matches a box, and below which it does not"""
 NEGATIVES = 5
-"""regions of one picture that serve as negative examples, at most"""
+"""maximum regions of one picture that are used as negative examples"""
 SEED = 7
 
 
 @dataclass(slots=True)
 class TrainingRows:
-    """Embeddings with what they show; ``groups`` numbers the pictures they come from."""
+    """Embeddings with their labels; ``groups``: the number of the source picture of each."""
 
     vectors: list[FloatArray] = field(default_factory=list)
     labels: list[frozenset[str]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
-    """what the detectors call each place; empty where none found it"""
+    """detector label of each place; empty if no detector found it"""
     groups: list[int] = field(default_factory=list)
     missed: list[frozenset[str]] = field(default_factory=list)
-    """boxes on which no region lies"""
+    """boxes without a matching region"""
     used: list[Example] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """pictures that could not be read"""
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """What the detectors call the regions that show a label, in alphabetical order."""
+        """Detector labels of the regions that show a custom label, in alphabetical order."""
         return tuple(sorted({name for name, labels in zip(self.called, self.labels, strict=True) if name and labels}))
 
     def within(self, regions: Sequence[str]) -> TrainingRows:
-        """Without the regions that are called something else: what they show is missed."""
+        """The rows without regions of other detector labels; their custom labels count as missed."""
         kept = [i for i, name in enumerate(self.called) if not name or name in regions]
         gone = [self.labels[i] for i in range(len(self.labels)) if i not in set(kept) and self.labels[i]]
         return replace(
@@ -68,7 +68,7 @@ class TrainingRows:
         )
 
     def truth(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """What they show: (vectors and missed boxes, names)."""
+        """Labels of the rows: (vectors and missed boxes, names)."""
         place = {name: i for i, name in enumerate(names)}
         found = np.zeros((len(self.labels) + len(self.missed), len(names)), bool)
         for row, labels in enumerate([*self.labels, *self.missed]):
@@ -76,7 +76,7 @@ class TrainingRows:
         return found
 
     def stacked(self, dimensions: int, regions: Sequence[str]) -> FloatArray:
-        """What a head sees of all rows: (rows, dimensions and regions)."""
+        """Inputs of the head for all rows: (rows, dimensions + regions)."""
         vectors = np.stack(self.vectors) if self.vectors else np.zeros((0, dimensions), np.float32)
         return seen(vectors, self.called, regions)
 
@@ -89,7 +89,7 @@ def rows_of(
     testing: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> TrainingRows:
-    """Look at every example. ``variants``: further versions of each place; ``testing``: only as a detector sees it."""
+    """Embed every example. ``variants``: augmented versions per place; ``testing``: only detected regions."""
     rows = TrainingRows()
     random = np.random.default_rng(SEED)
     for group, example in enumerate(examples):
@@ -117,7 +117,7 @@ def confirmed_regions(
     regions: Sequence[str],
     question: int,
 ) -> list[ConfirmedExample]:
-    """What a picture teaches a head of these ``regions`` whose boxes a person drew: each box, and what is on none."""
+    """Examples of a picture with a reviewer's boxes: each box, and detected ``regions`` without a box (negative)."""
     rows = TrainingRows()
     random = np.random.default_rng(SEED)
     for place, labels, called in _places(picture, Example(Path(), tuple(marks)), detectors, False, rows):
@@ -134,7 +134,7 @@ def confirmed_regions(
 
 
 def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArray:
-    """Another view of (height, width, 3) pixels: a part of it, every other one mirrored, brighter or darker."""
+    """Augmented (height, width, 3) crop: random crop and brightness, every other one mirrored."""
     height, width = crop.shape[:2]
     share = float(random.uniform(0.7, 0.95))
     rows, columns = round(height * share), round(width * share)
@@ -150,7 +150,7 @@ def varied(crop: ByteArray, random: np.random.Generator, number: int) -> ByteArr
 def _places(
     picture: Picture, example: Example, detectors: Sequence[Detector], testing: bool, rows: TrainingRows
 ) -> Iterator[tuple[Box, frozenset[str], str]]:
-    """Each place with what it shows, and what a detector calls it."""
+    """Each place with its custom labels and its detector label."""
     if not detectors:
         yield WHOLE, example.labels, ""
         return
@@ -170,7 +170,7 @@ def _places(
     for place, (region, row) in enumerate(zip(found, overlaps, strict=True)):
         best = int(row.argmax()) if len(row) else -1
         if best >= 0 and row[best] >= SAME:
-            # of several regions on one box, the test counts the one that lies best
+            # of several regions on one box, the test uses the one with the largest overlap
             if not testing or int(overlaps[:, best].argmax()) == place:
                 yield region.box, frozenset({marks[best].label}), region.label
         elif (testing or negatives < NEGATIVES) and (best < 0 or row[best] < OTHER):

@@ -1,4 +1,4 @@
-"""How well a head does on pictures that it did not learn from."""
+"""Evaluation of a head on test pictures: F1, precision, recall, confusion matrix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class LabelMetrics:
-    """One label on the test pictures. A share whose denominator is 0 is 0."""
+    """Metrics of one label on the test pictures. A ratio with denominator 0 is 0."""
 
     label: str
     examples: int
@@ -32,17 +32,17 @@ class LabelMetrics:
     recall: float
     f1: float
     reach: float = 1.0
-    """share of the examples that a detector proposes at all: recall cannot be above it"""
+    """share of the examples that a detector finds: the upper limit of recall"""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All labels, and what was taken for what."""
+    """Metrics of all labels, and the confusion matrix."""
 
     labels: tuple[LabelMetrics, ...]
     examples: int
     precision: float
-    """mean over the labels that have examples, as the two below"""
+    """mean over the labels that have examples, as are precision and recall"""
     recall: float
     f1: float
     confusion: tuple[tuple[str, str, float], ...]
@@ -55,7 +55,7 @@ class Evaluation:
 
 
 def split(examples: Sequence[Example], share: float = 0.2) -> tuple[list[Example], list[Example]]:
-    """(to learn from, to test with): about ``share`` of each label's pictures, at least one where it has two."""
+    """(training, test) examples: about ``share`` of each label's pictures for the test, at least one of two."""
     random = np.random.default_rng(SEED)
     groups: dict[str, list[Example]] = {}
     for example in sorted(examples, key=lambda one: str(one.path)):
@@ -71,7 +71,7 @@ def split(examples: Sequence[Example], share: float = 0.2) -> tuple[list[Example
 
 
 def examine(head: Head, vectors: FloatArray, truth: NDArray[np.bool_]) -> Evaluation:
-    """A head on (m, dimensions) test rows; rows of ``truth`` beyond those are examples that no detector proposed."""
+    """Evaluate a head on (m, dimensions) test rows; rows of ``truth`` beyond m are examples that no detector found."""
     missed = len(truth) - len(vectors)
     answers = np.vstack([head.answers(vectors), np.zeros((missed, len(head.labels)), np.float32)])
     return evaluate(head.labels, head.thresholds, answers, truth, missed)
@@ -84,9 +84,9 @@ def evaluate(
     truth: NDArray[np.bool_],
     missed: int = 0,
 ) -> Evaluation:
-    """(n, labels) probabilities beside (n, labels) truth; a row without truth is a negative example.
+    """Compare (n, labels) probabilities with (n, labels) truth; a row without truth is a negative example.
 
-    The last ``missed`` rows are examples that no detector proposed.
+    The last ``missed`` rows are examples that no detector found.
     """
     said = probabilities >= thresholds
     right, found, there = (said & truth).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
@@ -114,7 +114,7 @@ def evaluate(
 
 
 def picture(evaluation: Evaluation) -> ByteArray:
-    """The confusion matrix as (height, width, 3) pixels: a row a true label, darker where more of it went."""
+    """The confusion matrix as (height, width, 3) pixels: one row per true label, darker for larger shares."""
     names = list(dict.fromkeys(name for true, said, _ in evaluation.confusion for name in (true, said)))
     cell, left, top, foot = 56, 190, 150, 34
     canvas: ByteArray = np.full((top + cell * len(names) + foot, left + cell * len(names) + 20, 3), 255, np.uint8)
@@ -133,7 +133,7 @@ def picture(evaluation: Evaluation) -> ByteArray:
                 ink = (255, 255, 255) if share > 0.5 else (0, 0, 0)
                 _text(canvas, f"{share:.2f}".lstrip("0"), (corner[0] + 12, y + cell // 2 + 5), ink)
     _upright(canvas, names, (left, top), cell)
-    _text(canvas, "true label, and what was said", (10, top - 12), (110, 110, 110))
+    _text(canvas, "true label (rows), predicted label (columns)", (10, top - 12), (110, 110, 110))
     line = f"F1 {evaluation.f1:.3f}, precision {evaluation.precision:.3f}, recall {evaluation.recall:.3f}"
     _text(canvas, f"{line}, {evaluation.examples} pictures", (10, canvas.shape[0] - 12))
     return canvas
@@ -144,8 +144,8 @@ def summary(
 ) -> dict[str, Any]:
     """The evaluation summary as Rekognition Custom Labels writes it.
 
-    ``training``: pictures learned from. ``boxed``: pictures tested with, where boxes were tested: pictures are
-    counted then and not their boxes, and averages stand in the place of the confusion matrix.
+    ``training``: number of training pictures. ``boxed``: number of test pictures with boxes; then pictures are
+    counted instead of boxes, and averages replace the confusion matrix.
     """
     tested = {one.label: sum(one.label in example.labels for example in boxed) for one in evaluation.labels}
     return {
@@ -195,7 +195,7 @@ def _matrix(evaluation: Evaluation) -> dict[str, Any]:
 def _confusion(
     labels: Sequence[str], said: NDArray[np.bool_], probabilities: FloatArray, truth: NDArray[np.bool_]
 ) -> tuple[tuple[str, str, float], ...]:
-    """A row of several true labels counts for each: its own where it was said, else the best that was."""
+    """A row of several true labels counts for each: as itself if it was predicted, else as the best predicted label."""
     counts = np.zeros((len(labels) + 1, len(labels) + 1))
     for row in range(len(truth)):
         spoken = np.where(said[row], probabilities[row], -1.0)
@@ -226,7 +226,7 @@ def _text(canvas: ByteArray, text: str, at: tuple[int, int], ink: tuple[int, int
 
 
 def _upright(canvas: ByteArray, names: Sequence[str], corner: tuple[int, int], cell: int) -> None:
-    """The names of the columns, read from below: cv2 writes only from left to right."""
+    """Draw the column names rotated by 90 degrees, which cv2 cannot do directly."""
     left, top = corner
     for column, name in enumerate(names):
         strip: ByteArray = np.full((20, top - 34, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""An example: a picture and what it shows."""
+"""Examples: pictures with their labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_LABEL = 255
 NEGATIVE = "_negative"
-"""name of the folder, or the label in CSV, of pictures that show none of the labels"""
+"""folder name, or label in CSV, of negative examples"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A picture and what it shows. No marks: none of the labels."""
+    """A picture with its annotations; no annotations: a negative example."""
 
     path: Path
     marks: tuple[Annotation, ...] = ()
     source: str = ""
-    """as the manifest names it"""
+    """path or URL in the manifest"""
 
     @property
     def labels(self) -> frozenset[str]:
@@ -46,7 +46,7 @@ class Example:
 
 
 def is_file_there(path: Path) -> bool:
-    """Whether a file is there; a name that no file system takes is not."""
+    """Whether a file exists; False for a name that the file system rejects."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -54,7 +54,7 @@ def is_file_there(path: Path) -> bool:
 
 
 def label_name(value: object) -> str:
-    """Raises InputError for what is no name of a label."""
+    """A valid label name. Raises InputError for any other value."""
     name = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
     if 0 < len(name) <= LONGEST_LABEL and name.isprintable():
         return name
@@ -62,7 +62,7 @@ def label_name(value: object) -> str:
 
 
 def box_of(left: float, top: float, right: float, bottom: float) -> Box:
-    """A box of an example. Raises InputError for one that is no place in a picture."""
+    """A box of an example, fractions 0..1. Raises InputError for a box that is empty or outside the picture."""
     if not all(map(math.isfinite, (left, top, right, bottom))):
         raise InputError("a box is not finite", code="manifest")
     box = Box(left, top, right, bottom).clipped()
@@ -73,10 +73,10 @@ def box_of(left: float, top: float, right: float, bottom: float) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedExample:
-    """An embedding, and what it shows."""
+    """An embedding with its confirmed label."""
 
     question: int
-    """that was answered; negative: the picture whose boxes were corrected"""
+    """number of the answered question; negative: of the picture with corrected boxes"""
     label: str | None
     """None: none of the labels"""
     vector: FloatArray

@@ -1,9 +1,9 @@
-"""Ground Truth manifests: a JSON line a picture, as Amazon SageMaker Ground Truth writes them.
+"""Ground Truth manifests: one JSON line per picture, as written by Amazon SageMaker Ground Truth.
 
 A line is ``{"source-ref": ..., "<attribute>": ..., "<attribute>-metadata": {"type": ...}}``, whole-image labels as
 ``groundtruth/image-classification`` and boxes in pixels as ``groundtruth/object-detection``. A ``source-ref`` is a
-path beside the manifest, or ``s3://bucket/key`` where the bucket stands for a folder. What Rekognition adds to a
-manifest when it evaluates a version are predictions, not what a picture shows: they are passed over.
+path relative to the manifest, or ``s3://bucket/key`` with the bucket mapped to a folder. Attributes that Rekognition
+adds to a manifest when it evaluates a version are predictions and are ignored.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from edge.core.storage.buckets import Buckets
 from edge.labels.examples import Annotation, Example, box_of, label_name
 
 LONGEST_SOURCE = 4096
-"""characters of a source-ref"""
+"""maximum characters of a source-ref"""
 MOST_LINE = 1 << 20
-"""characters of one line"""
+"""maximum characters of one line"""
 NOWHERE = Path()
-"""of a picture that is not there"""
+"""path of a missing picture"""
 PREDICTIONS = "rekognition-custom-labels-"
-"""how attributes begin that an evaluation adds"""
+"""prefix of the attributes that an evaluation adds"""
 
 
 def line(example: Example, size: tuple[int, int], job: str = "edge", when: float | None = None) -> str:
-    """A manifest line that AWS tools read. ``size``: width and height of the picture, pixels."""
+    """A manifest line for AWS tools. ``size``: width and height, pixels; ``when``: seconds since the epoch."""
     moment = datetime.fromtimestamp(when, timezone.utc) if when is not None else datetime.now(timezone.utc)
     common = {"human-annotated": "yes", "creation-date": moment.strftime("%Y-%m-%dT%H:%M:%S.%f"), "job-name": job}
     document: dict[str, Any] = {"source-ref": example.source or str(example.path)}
@@ -43,7 +43,7 @@ def line(example: Example, size: tuple[int, int], job: str = "edge", when: float
 
 
 def parse(text: str, base: Path | None, buckets: Buckets) -> Example:
-    """One manifest line; ``base`` and ``buckets`` as ``located``. Raises InputError."""
+    """Parse one manifest line; ``base`` and ``buckets`` as in ``located``. Raises InputError."""
     if len(text) > MOST_LINE:
         raise InputError(f"expected at most {MOST_LINE} characters", code="manifest")
     try:
@@ -66,17 +66,17 @@ def parse(text: str, base: Path | None, buckets: Buckets) -> Example:
             unread.append(kind[:100])
     if unread and not marks:
         raise InputError(
-            f"type {unread[0]!r} is not read: use groundtruth/image-classification or groundtruth/object-detection",
-            "transform the manifest, a class-name for each label", code="manifest",
+            f"type {unread[0]!r}: expected groundtruth/image-classification or groundtruth/object-detection",
+            "convert the manifest, with one class-name per label", code="manifest",
         )  # fmt: skip
     path = located(document["source-ref"], base, buckets)
     return Example(path, tuple(dict.fromkeys(marks)), document["source-ref"])
 
 
 def located(source: str, base: Path | None, buckets: Buckets) -> Path:
-    """The file of a ``source-ref``; NOWHERE for one that is not there, or outside its bucket.
+    """The file of a ``source-ref``; NOWHERE if it is missing or outside its bucket.
 
-    ``base``: the folder that paths stand in; None where only buckets may be read. Raises InputError.
+    ``base``: folder of relative paths; None: only buckets are allowed. Raises InputError.
     """
     if "\0" in source or len(source) > LONGEST_SOURCE:
         raise InputError("source-ref is too long, or holds a zero character", code="manifest")
@@ -84,7 +84,7 @@ def located(source: str, base: Path | None, buckets: Buckets) -> Path:
         return NOWHERE if base is None else base / source.removeprefix("file://")
     bucket, _, key = source.removeprefix("s3://").partition("/")
     if not buckets.has(bucket):
-        raise InputError(f"bucket {bucket[:64]!r} stands for no folder: [api.buckets] tells", code="manifest")
+        raise InputError(f"bucket {bucket[:64]!r} is unknown: [api.buckets] maps buckets to folders", code="manifest")
     try:
         return buckets.path(bucket, key)
     except (NotFoundError, OSError):

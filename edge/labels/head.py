@@ -1,8 +1,8 @@
-"""A head: logistic regression on frozen embeddings.
+"""Classification head: logistic regression on frozen embeddings.
 
-Pictures with one label each are a choice between labels (softmax, the negative class among them); where a picture may
-have several, each label is a question of its own (sigmoid). Both are convex, have the same gradient, and are solved
-to the same answer on every machine.
+If each picture has one label, the head is a softmax over labels and the negative class; if a picture may
+have several labels, each label has its own sigmoid. Both are convex, have the same gradient, and the solver is
+deterministic on every machine.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 STEPS = 400
 TIGHT = 1e-4
-"""largest gradient at which the solution counts as found"""
+"""maximum gradient of a converged solution"""
 RIDGE = 0.02
-"""of the squared weights: few examples must not make sure answers"""
+"""weight of L2 regularization: few examples must not give confident predictions"""
 FOLDS = 5
 LEAST_THRESHOLD, MOST_THRESHOLD = 0.05, 0.99
 
 
 @dataclass(frozen=True)
 class Head:
-    """What was learned. ``weights`` and ``bias`` have a row more than labels where there is a negative class."""
+    """A trained head. ``weights`` and ``bias`` have one row more than labels if there is a negative class."""
 
     labels: tuple[str, ...]
     weights: FloatArray
@@ -38,16 +38,16 @@ class Head:
     bias: FloatArray
     """(rows,)"""
     thresholds: FloatArray
-    """(labels,) 0..1: from here a label is said to be there"""
+    """(labels,) minimum probability 0..1 of a prediction"""
     exclusive: bool
-    """one label at most: softmax; else a sigmoid each"""
+    """True: softmax, at most one label per picture; False: one sigmoid per label"""
 
     def probabilities(self, vectors: FloatArray) -> FloatArray:
         """(k, labels) 0..1 of (k, dimensions) unit vectors. Raises InputError for other dimensions."""
         return self._activated(vectors)[:, : len(self.labels)]
 
     def answers(self, vectors: FloatArray) -> FloatArray:
-        """As ``probabilities``; where one label at most can be there, 0 for all but the likeliest."""
+        """As ``probabilities``; for an exclusive head, 0 for all but the most probable label."""
         found = self._activated(vectors)
         return (_best_only(found) if self.exclusive else found)[:, : len(self.labels)]
 
@@ -55,28 +55,28 @@ class Head:
         if vectors.ndim != 2 or vectors.shape[1] != self.weights.shape[1]:
             raise InputError(
                 f"head: expected vectors of {self.weights.shape[1]} dimensions, got {vectors.shape}",
-                "use the base that the head was trained on",
+                "use the base that the head was trained with",
             )
         return _activated(vectors @ self.weights.T + self.bias, self.exclusive).astype(np.float32)
 
 
 def fit(labels: Sequence[str], vectors: FloatArray, truth: NDArray[np.bool_], groups: NDArray[np.int64]) -> Head:
-    """Learn from (n, dimensions) unit vectors and (n, labels) truth; rows without truth are negative examples.
+    """Train on (n, dimensions) unit vectors and (n, labels) truth; rows without truth are negative examples.
 
-    ``groups`` (n,): the picture each row was made from; rows of one picture never stand on both sides when thresholds
-    are chosen, by best F1 on rows that were held out in turn. Raises InputError for nothing to tell apart.
+    ``groups`` (n,): source picture of each row. Thresholds maximize F1 in cross-validation; all rows of a picture
+    are in the same fold. Raises InputError for fewer than two classes, or a label without examples.
     """
     exclusive = bool((truth.sum(axis=1) <= 1).all())
     negative = bool((~truth.any(axis=1)).any())
     if len(labels) + negative < 2:
         raise InputError(
-            f"expected two labels, or one and pictures without it, got {', '.join(labels) or 'none'}",
+            f"expected two labels, or one label and negative examples, got {', '.join(labels) or 'none'}",
             "add a folder _negative with pictures that show something else",
             code="labels",
         )
     missing = [label for label, there in zip(labels, truth.any(axis=0), strict=True) if not there]
     if missing:
-        raise InputError(f"label {missing[0]!r} has no picture to learn from", "add some", code="labels")
+        raise InputError(f"label {missing[0]!r} has no training pictures", "add pictures of it", code="labels")
     targets = _targets(truth, exclusive, negative)
     weights, bias = _solved(vectors, targets, exclusive)
     held_out = _held_out(vectors, targets, groups, exclusive)
@@ -86,7 +86,7 @@ def fit(labels: Sequence[str], vectors: FloatArray, truth: NDArray[np.bool_], gr
 
 
 def best_threshold(probabilities: FloatArray, truth: NDArray[np.bool_]) -> float:
-    """The threshold of the best F1, midway to the next lower probability; .5 where nothing was held out."""
+    """The threshold with the best F1, midway to the next lower probability; 0.5 without held-out rows."""
     usable = ~np.isnan(probabilities)
     values, there = probabilities[usable].astype(np.float64), truth[usable]
     if not there.any():
@@ -95,7 +95,7 @@ def best_threshold(probabilities: FloatArray, truth: NDArray[np.bool_]) -> float
     values, there = values[order], there[order]
     right = np.cumsum(there)
     f1 = 2 * right / (np.arange(1, len(values) + 1) + there.sum())
-    f1[:-1][values[:-1] == values[1:]] = 0.0  # equal values cannot be cut apart
+    f1[:-1][values[:-1] == values[1:]] = 0.0  # no threshold separates equal values
     best = int(f1.argmax())
     below = values[best + 1] if best + 1 < len(values) else 0.0
     return float(np.clip((values[best] + below) / 2, LEAST_THRESHOLD, MOST_THRESHOLD))
@@ -109,10 +109,10 @@ def _targets(truth: NDArray[np.bool_], exclusive: bool, negative: bool) -> NDArr
 
 
 def _solved(vectors: FloatArray, targets: NDArray[np.float64], exclusive: bool) -> tuple[FloatArray, FloatArray]:
-    """Weights and bias in the space of the raw vectors.
+    """Weights and bias for the raw vectors.
 
-    The vectors are centered and scaled first: the base's embeddings all point one way, and a step that fits would be
-    tiny. With fewer rows than dimensions all happens in the rows' own space, which is exact and far smaller.
+    The vectors are centered and scaled first: embeddings of a base have a large common mean, so the step size would be
+    tiny. With fewer rows than dimensions, it is solved in the subspace of the rows, which is exact and smaller.
     """
     mean = vectors.mean(axis=0, dtype=np.float64)
     centered = vectors.astype(np.float64) - mean
@@ -131,7 +131,7 @@ def _solved(vectors: FloatArray, targets: NDArray[np.float64], exclusive: bool) 
 def _descended(
     rows: NDArray[np.float64], targets: NDArray[np.float64], exclusive: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Nesterov's accelerated gradient with restarts; the step from the largest singular value."""
+    """Nesterov's accelerated gradient descent with restarts; step size from the largest singular value."""
     count, classes = targets.shape
     balance = _balanced(targets, exclusive)
     reach = float(np.linalg.norm(rows, 2)) ** 2 / count + 1.0
@@ -153,7 +153,7 @@ def _descended(
 
 
 def _balanced(targets: NDArray[np.float64], exclusive: bool) -> NDArray[np.float64]:
-    """(n, 1) or (n, classes): a label with few examples weighs as much as one with many."""
+    """(n, 1) or (n, classes): sample weights with equal total weight per label."""
     count, classes = targets.shape
     share = np.maximum(1.0, targets.sum(axis=0))
     if exclusive:
@@ -170,7 +170,7 @@ def _activated(logits: NDArray[Any], exclusive: bool) -> NDArray[Any]:
 
 
 def _best_only(probabilities: FloatArray) -> FloatArray:
-    """Rows with all but their largest value 0; rows of NaN stay."""
+    """Set all but the largest value of each row to 0; rows of NaN are unchanged."""
     best = probabilities.max(axis=1, keepdims=True)
     return np.where(np.isnan(best) | (probabilities == best), probabilities, np.float32(0))
 
@@ -178,9 +178,9 @@ def _best_only(probabilities: FloatArray) -> FloatArray:
 def _held_out(
     vectors: FloatArray, targets: NDArray[np.float64], groups: NDArray[np.int64], exclusive: bool
 ) -> FloatArray:
-    """(n, classes) probabilities of each row by a head that did not see its picture; NaN where none could be made.
+    """(n, classes) cross-validated probabilities: each row by a head trained without its picture; NaN if impossible.
 
-    Pictures are dealt to the folds label by label, so that a label with two pictures is in two folds.
+    Folds are stratified by label, so that a label with two pictures is in two folds.
     """
     pictures, first = np.unique(groups, return_index=True)
     kind = targets[first].argmax(axis=1)

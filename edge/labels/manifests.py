@@ -1,4 +1,4 @@
-"""Examples from a folder a label, a Ground Truth manifest, or CSV; what cannot be used is told with its place."""
+"""Reads examples from one folder per label, a Ground Truth manifest, or CSV; lists unusable lines."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from edge.labels.examples import NEGATIVE, Annotation, Example, is_file_there, l
 from edge.labels.ground_truth import parse
 
 MOST_LABELS = 250
-"""a dataset of Rekognition has no more either"""
+"""the limit of a Rekognition dataset"""
 MOST_EXAMPLES = 100_000
 MOST_INVALID = 0.2
-"""share of lines that may be unusable"""
+"""maximum share of unusable lines"""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a source of examples held."""
+    """Examples of a source."""
 
     examples: tuple[Example, ...]
     problems: tuple[str, ...] = ()
-    """lines that could not be used, each with its place"""
+    """unusable lines: file, line number and reason"""
 
 
 def read(source: Path, buckets: Mapping[str, Path] | None = None) -> Read:
-    """The examples of a folder, a manifest or a CSV file. Raises InputError where too little of it can be used."""
+    """The examples of a folder, a manifest or a CSV file. Raises InputError, as does ``checked``."""
     if source.is_dir():
         found = Read(tuple(_of_folder(source)))
     elif source.is_file():
@@ -46,12 +46,12 @@ def checked(found: Read, where: str) -> Read:
     if found.problems and len(found.problems) > MOST_INVALID * total:
         shown = "\n  ".join(found.problems[:5])
         raise InputError(
-            f"{where}: {len(found.problems)} of {total} lines cannot be used, more than {MOST_INVALID:.0%}:\n  {shown}",
+            f"{where}: {len(found.problems)} of {total} lines are invalid, more than {MOST_INVALID:.0%}:\n  {shown}",
             "correct the lines named above",
             code="manifest",
         )
     if not found.examples:
-        raise InputError(f"{where}: holds no examples", "give it a folder of pictures for each label", code="empty")
+        raise InputError(f"{where}: contains no examples", "create one subfolder of pictures per label", code="empty")
     if len(found.examples) > MOST_EXAMPLES:
         raise InputError(f"{where}: expected at most {MOST_EXAMPLES} examples", "train with fewer", code="too_many")
     count = len({label for example in found.examples for label in example.labels})
@@ -84,7 +84,7 @@ def _of_lines(file: Path, buckets: Buckets) -> Read:
 
 
 def _is_table(file: Path) -> bool:
-    """By its name; ``.txt`` may also be a manifest, whose lines are JSON."""
+    """Whether a file is a table, by its name; ``.txt`` may also be a manifest of JSON lines."""
     if file.suffix.lower() not in tables.SUFFIXES:
         return False
     return not next((text for _, text in tables.text_lines(file)), "").lstrip().startswith("{")
@@ -99,7 +99,7 @@ def _manifest_rows(file: Path, buckets: Buckets) -> Iterator[tuple[int, Example 
 
 
 def _merged(examples: Iterable[Example]) -> list[Example]:
-    """One example a picture: several lines of one picture are several marks of it."""
+    """One example per picture: lines of the same picture are merged."""
     merged: dict[Path, Example] = {}
     for one in examples:
         before = merged.get(one.path)

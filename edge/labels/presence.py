@@ -1,7 +1,7 @@
-"""Which labels of a whole picture are there: said by several looks before they are, and missed by several after.
+"""Presence of labels of whole pictures: a label appears and disappears after several consistent predictions.
 
-A label that is there stays with a lower probability than the one that it needs to begin, so that one at its threshold
-does not come and go.
+A present label has a lower threshold than an absent one (hysteresis), so that a probability near the threshold
+does not toggle it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 STAYS = 0.8
-"""share of its threshold with which a label that is there goes on"""
+"""factor of the threshold of a present label"""
 
 
 class LabelPresence:
-    """The labels of one version in one camera's pictures; look after look, with the same cost for any number."""
+    """Presence of the labels of one version in one camera's pictures, vectorized over labels."""
 
     def __init__(
         self, labels: Sequence[str], thresholds: FloatArray, votes: int, confirm_seconds: float, lost_seconds: float
@@ -28,32 +28,35 @@ class LabelPresence:
         self._thresholds = thresholds
         self._votes, self._confirm, self._lost = votes, confirm_seconds, lost_seconds
         count = len(self.labels)
-        self._said, self._missed = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self._hits, self._missed = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self._first, self._last = np.zeros(count), np.zeros(count)
-        self._there = np.zeros(count, bool)
+        self._present = np.zeros(count, bool)
         self._scores: FloatArray = np.zeros(count, np.float32)
 
     @property
     def undecided(self) -> bool:
-        """Whether a label that is not there yet was said by the latest look."""
-        return bool((self._said[~self._there] > 0).any())
+        """Whether the latest prediction included a label that is not present yet."""
+        return bool((self._hits[~self._present] > 0).any())
 
     def look(self, answers: FloatArray, now: float) -> dict[str, float]:
-        """The labels that are there after a look at ``now`` (monotonic seconds), each with its probability.
+        """Update with the prediction at ``now`` (monotonic seconds); the present labels with their probabilities.
 
-        ``answers``: (labels,) probabilities of the look.
+        ``answers``: (labels,) probabilities of the prediction.
         """
-        said = answers >= np.where(self._there, STAYS * self._thresholds, self._thresholds)
-        self._first = np.where(said & (self._said == 0), now, self._first)
-        self._last = np.where(said, now, self._last)
-        self._said, self._missed = np.where(said, self._said + 1, 0), np.where(said, 0, self._missed + 1)
-        begins = said & (self._said >= self._votes) & (now - self._first >= self._confirm)
-        ends = ~said & (self._missed >= self._votes) & (now - self._last >= self._lost)
-        self._there = (self._there | begins) & ~ends
-        self._scores = np.where(said, answers, self._scores)
-        return {self.labels[i]: float(self._scores[i]) for i in np.flatnonzero(self._there).tolist()}
+        predicted = answers >= np.where(self._present, STAYS * self._thresholds, self._thresholds)
+        self._first = np.where(predicted & (self._hits == 0), now, self._first)
+        self._last = np.where(predicted, now, self._last)
+        self._hits, self._missed = (
+            np.where(predicted, self._hits + 1, 0),
+            np.where(predicted, 0, self._missed + 1),
+        )
+        begins = predicted & (self._hits >= self._votes) & (now - self._first >= self._confirm)
+        ends = ~predicted & (self._missed >= self._votes) & (now - self._last >= self._lost)
+        self._present = (self._present | begins) & ~ends
+        self._scores = np.where(predicted, answers, self._scores)
+        return {self.labels[i]: float(self._scores[i]) for i in np.flatnonzero(self._present).tolist()}
 
     def go_on(self, there: Mapping[str, float], now: float) -> None:
-        """Another version takes over: what was there is there still, where this one knows it."""
+        """Take over the present labels of a previous version, as far as this version has them."""
         for i in [i for i, label in enumerate(self.labels) if label in there]:
-            self._there[i], self._last[i], self._scores[i] = True, now, there[self.labels[i]]
+            self._present[i], self._last[i], self._scores[i] = True, now, there[self.labels[i]]

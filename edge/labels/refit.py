@@ -1,4 +1,4 @@
-"""A head learns from what people have confirmed: its old rows and their answers, and the same test as before."""
+"""Incremental training: refits a head with its stored rows and the reviewers' answers, on the same test set."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 WEIGHT = 4
-"""rows that an answer counts as: as many as a picture that was trained with, and its variants"""
+"""weight of an answer in rows: as many as a training picture with its variants"""
 FEWEST = 2
-"""answers that a label needs which the version does not know"""
+"""minimum answers of a label that is new to the version"""
 
 
 @dataclass(frozen=True, slots=True)
 class Refitted:
-    """The new version beside the one that was in use, on the same test."""
+    """The new version, compared with the previous one on the same test set."""
 
     version: Version
     before: Evaluation
     after: Evaluation
     used: bool
     answers: int
-    """that it learned from: questions, and pictures with corrected boxes"""
+    """number of answers used: questions, and pictures with corrected boxes"""
     left_out: tuple[str, ...]
     """new labels with too few answers"""
 
 
 def refit(store: Labels, name: str, confirmed: Sequence[ConfirmedExample], force: bool = False) -> Refitted:
-    """Learn ``name`` anew with what people said; used unless it does worse on the fixed test set, or ``force``.
+    """Refit ``name`` with the reviewers' answers; used if F1 on the fixed test set is not lower, or with ``force``.
 
-    Raises NotFoundError, StoreError; InputError where there is nothing to learn from.
+    Raises NotFoundError, StoreError; InputError without stored rows or answers.
     """
     version = store.version(name)
     taught = store.taught(version)
     if taught is None:
         raise InputError(
-            f"labels {name!r} version {version.number} keep no rows to learn further from",
-            "train them again from pictures; edge review export writes those that were confirmed",
+            f"labels {name!r} version {version.number} have no stored training rows",
+            "train them again from pictures; edge review export writes the confirmed ones",
             code="rows",
         )
     counts = Counter(one.label for one in confirmed if one.label is not None)
     few = {label for label, count in counts.items() if label not in version.labels and count < FEWEST}
     usable = [one for one in confirmed if one.label not in few and one.vector.shape == taught.vectors.shape[1:]]
     if not usable:
-        raise InputError(f"labels {name!r}: nothing was confirmed yet", "answer questions: edge review", code="nothing")
+        raise InputError(f"labels {name!r}: there are no answers yet", "answer questions: edge review", code="nothing")
     names = [*version.labels, *sorted(counts.keys() - few - set(version.labels))]
     wider = _wider(taught, len(names))
     head = _learned(wider, names, usable)
@@ -79,20 +79,20 @@ def refit(store: Labels, name: str, confirmed: Sequence[ConfirmedExample], force
 
 
 def answers_of(confirmed: Sequence[ConfirmedExample]) -> int:
-    """Answers that these examples come from: a picture with corrected boxes is one, however many boxes it has."""
+    """Number of answers behind these examples; a picture with corrected boxes is one answer."""
     return len({one.question for one in confirmed})
 
 
 def _learned(taught: StoredRows, names: Sequence[str], confirmed: Sequence[ConfirmedExample]) -> Head:
     own: FloatArray = np.repeat(np.stack([one.vector for one in confirmed]), WEIGHT, axis=0)
-    said = np.repeat([[name == one.label for name in names] for one in confirmed], WEIGHT, axis=0)
+    confirmed_truth = np.repeat([[name == one.label for name in names] for one in confirmed], WEIGHT, axis=0)
     first = int(taught.groups.max(initial=-1)) + 1
     groups = np.concatenate([taught.groups, first + np.repeat(np.arange(len(confirmed)), WEIGHT)])
-    return fit(names, np.vstack([taught.vectors, own]), np.vstack([taught.truth, said]), groups)
+    return fit(names, np.vstack([taught.vectors, own]), np.vstack([taught.truth, confirmed_truth]), groups)
 
 
 def _wider(taught: StoredRows, labels: int) -> StoredRows:
-    """With a column for each new label, that no row shows."""
+    """The rows with an empty column for each new label."""
 
     def columns(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.hstack([truth, np.zeros((len(truth), labels - truth.shape[1]), bool)])

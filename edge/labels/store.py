@@ -1,4 +1,4 @@
-"""Versions of custom labels in the state folder: ``labels/<name>/<number>/``, each whole or not there.
+"""Versions of custom labels in the state folder: ``labels/<name>/<number>/``, written atomically.
 
 The file ``current`` names the version in use.
 """
@@ -44,15 +44,15 @@ class Labels:
         return [self._version(name, number) for number in _numbers(folder)]
 
     def version(self, name: str, number: int | None = None) -> Version:
-        """That version, or the one in use. Raises NotFoundError."""
+        """A version by number, or the one in use. Raises NotFoundError."""
         folder = self._of(name)
         chosen = _current(folder) if number is None else number
         if chosen not in _numbers(folder):
-            raise NotFoundError(f"labels {name!r} have no version {chosen}", "edge labels list shows those there are")
+            raise NotFoundError(f"labels {name!r} have no version {chosen}", "edge labels list shows the existing ones")
         return self._version(name, chosen)
 
     def head(self, version: Version) -> Head:
-        """Raises StoreError for a file that is not what its card says."""
+        """The head of a version. Raises StoreError for a file that does not match its card."""
         try:
             data = (version.folder / HEAD).read_bytes()
             if files.sha256(version.folder / HEAD) != version.sha256:
@@ -65,7 +65,7 @@ class Labels:
             raise damaged(version.folder / HEAD, str(error)) from error
 
     def taught(self, version: Version) -> StoredRows | None:
-        """What a version learned from; None where it was too much to keep, or traveled here. Raises StoreError."""
+        """Training rows of a version; None if too large, or if it came from another device. Raises StoreError."""
         try:
             return unpacked((version.folder / ROWS).read_bytes(), str(version.folder / ROWS))
         except FileNotFoundError:
@@ -74,7 +74,7 @@ class Labels:
             raise damaged(version.folder / ROWS, str(error)) from error
 
     def examples(self, version: Version) -> tuple[list[Example], list[Example]]:
-        """The pictures that a version was made from: to learn from, and to test with. Their boxes are not kept."""
+        """The training and test pictures of a version, without boxes. Raises StoreError."""
         found: dict[str, list[Example]] = {"train": [], "test": []}
         try:
             for line in (version.folder / EXAMPLES).read_text(encoding="utf-8").splitlines():
@@ -88,7 +88,7 @@ class Labels:
         return found["train"], found["test"]
 
     def files(self, version: Version) -> dict[str, bytes]:
-        """What of a version travels: all but its examples. Raises StoreError where it is not whole."""
+        """The files of a version for a release: all but its examples. Raises StoreError if it is incomplete."""
         self.head(version)
         try:
             return {name: (version.folder / name).read_bytes() for name in (HEAD, CARD, EVALUATION)}
@@ -96,7 +96,7 @@ class Labels:
             raise damaged(version.folder, str(error)) from error
 
     def save(self, name: str, made: Made) -> Version:
-        """Keep it as the next version, not yet in use. Raises InputError for a name that breaks the rule."""
+        """Store it as the next version, not yet in use. Raises InputError for an invalid name, StoreError."""
         if not NAME.fullmatch(name):
             raise InputError(f"labels: expected a name of 1 to 100 letters, digits, '_' and '-', got {name[:40]!r}")
         folder = self._folder / name
@@ -117,7 +117,7 @@ class Labels:
         return self._version(name, number)
 
     def copy(self, version: Version, name: str) -> Version:
-        """The same head under another name, or as its next version. Raises StoreError."""
+        """Copy a version to another name, or as the next version of its name. Raises StoreError."""
         folder = self._folder / name
         try:
             files.make_folder(folder)
@@ -134,18 +134,18 @@ class Labels:
         return self._version(name, number)
 
     def use(self, version: Version) -> None:
-        """Make it the version in use, from the next start of whoever uses it."""
+        """Make it the version in use; consumers load it on their next start."""
         files.write_bytes(version.folder.parent / CURRENT, b"%d\n" % version.number)
 
     def delete(self, version: Version) -> None:
-        """Remove a version for good, and the name with its last one."""
+        """Delete a version permanently, and the name with its last version."""
         shutil.rmtree(version.folder, ignore_errors=True)
         if not _numbers(version.folder.parent):
             shutil.rmtree(version.folder.parent, ignore_errors=True)
 
     def _of(self, name: str) -> Path:
         if not NAME.fullmatch(name) or not _numbers(self._folder / name):
-            raise NotFoundError(f"there are no labels {name!r}", "edge labels train NAME FOLDER makes them")
+            raise NotFoundError(f"there are no labels {name!r}", "edge labels train NAME FOLDER creates them")
         return self._folder / name
 
     def _version(self, name: str, number: int) -> Version:

@@ -1,8 +1,8 @@
-"""Tables of pictures and labels as spreadsheets and other tools save them.
+"""Tables of pictures and labels (CSV, TSV) as saved by spreadsheets and other tools.
 
 Columns by position (``picture,label`` or ``picture,label,left,top,right,bottom``, fractions), or by the names in the
 first line, in any order; with columns ``width`` and ``height`` boxes are in pixels (``xmin,ymin,xmax,ymax``).
-Separated by ``,``, ``;``, tabs or ``|``, quoted with ``"`` or ``'``, line ends within quotes, UTF-8 or UTF-16.
+Separated by ``,``, ``;``, tabs or ``|``, quoted with ``"`` or ``'``, line breaks within quotes, UTF-8 or UTF-16.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ from edge.labels.ground_truth import MOST_LINE, located
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = (",", ";", "\t", "|")
-"""what stands between columns: ';' where the decimal sign is a comma"""
+"""delimiters; with ';' the decimal separator may be a comma"""
 PICTURES = frozenset(
     {"picture", "path", "image", "file", "filename", "file name", "file_name", "photo", "bild", "datei", "image_path",
      "imagepath", "image path", "filepath", "image_id", "url", "src", "name"}
 )  # fmt: skip
-"""words that head the column of pictures"""
+"""headers of the picture column"""
 LABELS = frozenset(
     {"label", "labels", "class", "classes", "tag", "tags", "category", "class_name", "classname", "target", "klasse",
      "etikett"}
 )  # fmt: skip
-"""words that head the column of labels"""
+"""headers of the label column"""
 BOXES = (("left", "top", "right", "bottom"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 SIZE = ("width", "height")
 MOST_HEAD = 4096
-"""characters of the first line by which the dialect is told"""
+"""characters of the first line from which the dialect is detected"""
 Cells = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table holds what; None: by position."""
+    """Column numbers of a table; None: by position."""
 
     picture: int = 0
     label: int = 1
     box: tuple[int, ...] = (2, 3, 4, 5)
     size: tuple[int, ...] = ()
-    """columns of the width and height in pixels in which boxes are; empty: boxes are fractions"""
+    """columns of the picture's width and height for boxes in pixels; empty: boxes are fractions"""
     named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the columns of a file are separated and quoted."""
+    """Delimiter and quoting of a file."""
 
     delimiter: str
     quote: str = '"'
 
     @staticmethod
     def of(line: str) -> Dialect:
-        """By a first line: the delimiter that gives as many columns as expected, else the most."""
+        """Detect the dialect of a first line: the delimiter with an expected number of columns, else the most."""
         line = line[:MOST_HEAD]
         counts = {one: len(_cells(next(csv.reader([line], delimiter=one), []))) for one in DELIMITERS}
         delimiter = max(DELIMITERS, key=lambda one: (counts[one] in (2, 6), counts[one] > 1, -DELIMITERS.index(one)))
@@ -68,7 +68,7 @@ class Dialect:
 
 
 def rows(file: Path) -> Iterator[tuple[int, Example | InputError]]:
-    """The examples of a table, each with its line; what cannot be used is an InputError. Raises InputError."""
+    """(line number, example) of a table; InputError for an unusable line. Raises InputError for a bad file."""
     lines = _Lines(file)
     columns: Columns | None = None
     for cells in lines.cells():
@@ -92,7 +92,7 @@ def rows(file: Path) -> Iterator[tuple[int, Example | InputError]]:
 
 
 class _Lines:
-    """The lines of a table, and the number of the one that was read last."""
+    """The lines of a table, with the number of the last line read."""
 
     def __init__(self, file: Path) -> None:
         self.number = 0
@@ -130,7 +130,7 @@ def _with(first: str, others: Iterator[str]) -> Iterator[str]:
 
 
 def _columns(row: Cells, base: Path) -> Columns | None:
-    """The columns that a first line names; None where it holds a picture already."""
+    """The columns named by a header line; None if the line is data."""
     names = [cell.casefold() for cell in row]
     if is_file_there(base / row[0]) or (Path(row[0]).suffix and names[0] not in PICTURES):
         return None
@@ -144,7 +144,7 @@ def _columns(row: Cells, base: Path) -> Columns | None:
 
 def _example(row: Cells, columns: Columns, base: Path, decimal_comma: bool) -> Example:
     if columns.named and len(row) <= max(columns.picture, columns.label):
-        raise InputError(f"expected the columns that the first line names, got {len(row)}")
+        raise InputError(f"expected the columns of the first line, got {len(row)}")
     if not columns.named and len(row) not in (2, 6):
         raise InputError(
             f"expected picture,label or picture,label,left,top,right,bottom, got {len(row)} columns "
@@ -168,7 +168,7 @@ def _example(row: Cells, columns: Columns, base: Path, decimal_comma: bool) -> E
 
 
 def _cells(row: Cells) -> list[str]:
-    """Without the space around them, and without the empty ones at the end past the label."""
+    """Strip whitespace, and drop trailing empty cells after the label."""
     cells = [" ".join(cell.split("\n")).strip() for cell in row]
     while cells and not cells[-1] and (len(cells) > 2 or not any(cells)):
         cells.pop()
@@ -176,7 +176,7 @@ def _cells(row: Cells) -> list[str]:
 
 
 def text_lines(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, by number. Raises InputError for a file that is neither UTF-8 nor UTF-16."""
+    """(number, text) of the lines that are not empty. Raises InputError for a file that is neither UTF-8 nor UTF-16."""
     try:
         with file.open(encoding=_encoding(file), errors="surrogateescape") as lines:
             number = 0
@@ -191,13 +191,15 @@ def text_lines(file: Path) -> Iterator[tuple[int, str]]:
                 if text.strip():
                     yield number, text.rstrip("\n")
     except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}", "check its owner", code="unreadable") from error
+        raise InputError(
+            f"{file}: cannot be read: {error.strerror}", "check its owner and mode", code="unreadable"
+        ) from error
     except UnicodeError as error:
         raise InputError(f"{file}: is not text: {error}", "save it as UTF-8 text", code="manifest") from error
 
 
 def _encoding(file: Path) -> str:
-    """By the mark that some programs begin a file with, or by the zero bytes of UTF-16 without one."""
+    """Encoding by byte order mark, or by the zero bytes of UTF-16. Raises InputError for a spreadsheet file."""
     with file.open("rb") as opened:
         head = opened.read(64)
     if head[:4] == b"PK\x03\x04":

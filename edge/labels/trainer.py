@@ -1,4 +1,4 @@
-"""Custom labels: from pictures to a head, and how well it does."""
+"""Label trainer: trains a head on pictures, evaluates it and predicts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from edge.labels.classifier import Prediction
 
 BASE = "mobilenet-v1-extractor-224"
-"""the embedder that stays as it is, where none is named"""
+"""default backbone: the frozen embedder"""
 VARIANTS = 3
-"""further versions of each picture to learn from: mirrored, cropped, in another light"""
+"""augmented versions per training picture: mirrored, cropped, with other brightness"""
 
 
 class LabelTrainer:
-    """Embeds examples and asks heads. One thread at a time."""
+    """Embeds examples, trains and evaluates heads. Not thread-safe."""
 
     def __init__(self, embedder: Embedder, detectors: Sequence[Detector] = ()) -> None:
         self.embedder = embedder
@@ -44,7 +44,7 @@ class LabelTrainer:
         variants: int = VARIANTS,
         progress: Callable[[], None] = lambda: None,
     ) -> tuple[Made, TrainingRows]:
-        """A head and how well it does on ``test``; the rows of the test, to ask another head as well.
+        """Train on ``learn`` and evaluate on ``test``. Also returns the test rows, to evaluate other heads.
 
         ``progress`` is called after each picture. Raises InputError, ModelError.
         """
@@ -54,7 +54,7 @@ class LabelTrainer:
         regions, dimensions = rows.regions, self.embedder.space.dimensions
         if self.detectors and not regions:
             raise InputError(
-                "the detectors find nothing where the boxes are, so nothing could be told there",
+                "the detectors find no region that matches a box",
                 "name another detector",
                 code="regions",
             )
@@ -79,27 +79,27 @@ class LabelTrainer:
         return made, tested
 
     def test_rows(self, examples: Sequence[Example], progress: Callable[[], None] = lambda: None) -> TrainingRows:
-        """The rows to examine heads with."""
+        """The rows of test examples. Raises ModelError."""
         return rows_of(examples, self.embedder, self.detectors, 0, testing=True, progress=progress)
 
     def examine(self, head: Head, rows: TrainingRows, regions: Sequence[str]) -> Evaluation:
-        """How well a head of these ``regions`` does on test rows. A box on which no region lies is not found."""
+        """Evaluate a head of these ``regions`` on test rows. A box without a matching region counts as missed."""
         told = rows.within(regions) if regions else rows
         return examine(head, told.stacked(self.embedder.space.dimensions, regions), told.truth(head.labels))
 
     def predict(self, version: Version, head: Head, picture: Picture, least: float | None = None) -> list[Prediction]:
-        """The labels of a picture, best first: those that reach their threshold, or ``least`` where it is given."""
+        """The labels of a picture, best first: those that reach their threshold, or ``least``. Raises ModelError."""
         return custom_labels.predict(version, head, self.embedder, self.detectors, picture, least)
 
     def _check(self, learn: Sequence[Example], test: Sequence[Example]) -> None:
         if any(example.boxed for example in learn) and not self.detectors:
             raise InputError(
-                "the examples have boxes, and no detector is named that finds such regions",
+                "the examples have boxes, and no detector is given",
                 "name one with --detector",
                 code="detector",
             )
         if not any(example.marks for example in learn):
-            raise InputError("no picture shows any label", "give a folder for each label", code="labels")
+            raise InputError("no picture has a label", "create one subfolder of pictures per label", code="labels")
         count = len({label for example in learn for label in example.labels})
         if count > MOST_LABELS:
             raise InputError(f"expected at most {MOST_LABELS} labels, got {count}", "split them", code="too_many")
@@ -107,16 +107,18 @@ class LabelTrainer:
         unlearned = sorted({label for example in test for label in example.labels} - known)
         if unlearned:
             raise InputError(
-                f"label {unlearned[0]!r} has no picture to learn from",
-                "add pictures of it, or take it out",
+                f"label {unlearned[0]!r} has no training pictures",
+                "add pictures of it, or remove it",
                 code="labels",
             )
         if not test:
             raise InputError(
-                "no pictures are left to test with: each label has only one", "two a label at least", code="too_few"
+                "no pictures are left for the test: each label has only one",
+                "add pictures: two or more per label",
+                code="too_few",
             )
 
 
 def load(base: str, detectors: Sequence[str], models: ModelPool) -> LabelTrainer:
-    """The trainer of these models, for the thread of the pool. Raises NotFoundError, ModelError."""
+    """The trainer with these models; used on the thread of the pool. Raises NotFoundError, ModelError."""
     return LabelTrainer(models.embedder(base), [models.detector(name) for name in detectors])

@@ -1,6 +1,6 @@
-"""The rows that a head learned from and was tested with: kept beside it, so that it can learn more without pictures.
+"""Training and test rows of a head, stored with it for incremental training without the pictures.
 
-The test rows stay the same from refit to refit; that is what makes two versions comparable.
+The test rows are the same for each refit, so that versions are comparable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 MOST_NUMBERS = 32_000_000
-"""of the rows, two bytes each; a version with more must be trained anew from its pictures"""
+"""maximum numbers in stored rows, two bytes each; larger versions must be trained again from their pictures"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,15 +31,15 @@ class StoredRows:
     truth: NDArray[np.bool_]
     """(n, labels)"""
     groups: NDArray[np.int64]
-    """(n,) the picture that a row was made from"""
+    """(n,) source picture of each row"""
     test_vectors: FloatArray
     """(m, dimensions)"""
     test_truth: NDArray[np.bool_]
-    """(m and what no region lies on, labels)"""
+    """(m + boxes without a region, labels)"""
 
     @property
     def small(self) -> bool:
-        """Whether it is kept."""
+        """Whether the rows are small enough to be stored."""
         return self.vectors.size + self.test_vectors.size <= MOST_NUMBERS
 
     def packed(self) -> bytes:
@@ -56,7 +56,7 @@ class StoredRows:
 
 
 def unpacked(data: bytes, where: str) -> StoredRows:
-    """Raises StoreError for bytes that ``packed`` did not make."""
+    """Inverse of ``packed``. Raises StoreError for invalid bytes."""
     try:
         arrays = np.load(io.BytesIO(data), allow_pickle=False)
         truths = []
@@ -68,7 +68,7 @@ def unpacked(data: bytes, where: str) -> StoredRows:
             _floats(arrays["vectors"]), truths[0], arrays["groups"], _floats(arrays["test_vectors"]), truths[1]
         )  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, zipfile.BadZipFile) as error:
-        raise StoreError(f"{where}: cannot be used: {str(error)[:200]}", "train it again from its pictures") from error
+        raise StoreError(f"{where}: cannot be used: {str(error)[:200]}", "train it again from pictures") from error
 
 
 def _floats(vectors: NDArray[Any]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The files of a version: the head, a card that says what it is and how good it is, and what it was made from."""
+"""Files of a label version: the head, a card with metadata and metrics, the list of examples, the training rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HEAD, CARD, EVALUATION, CONFUSION, EXAMPLES, ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What training gave, to be kept."""
+    """Result of a training, to be stored."""
 
     head: Head
     evaluation: Evaluation
@@ -41,20 +41,20 @@ class Made:
     space: str
     """fingerprint of its space"""
     detectors: tuple[str, ...]
-    """whose regions are classified; empty: whole pictures are"""
+    """detectors whose regions are classified; empty: whole pictures are classified"""
     learned: Sequence[Example]
     tested: Sequence[Example]
     regions: tuple[str, ...] = ()
-    """what the detectors call the regions that show a label"""
+    """detector labels of the regions that show a custom label"""
     taught: StoredRows | None = None
-    """to learn further from"""
+    """rows for incremental training"""
     confirmed: int = 0
-    """answers of people among what was learned"""
+    """number of reviewers' answers in the training"""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as its card tells."""
+    """A version as described by its card."""
 
     name: str
     number: int
@@ -66,7 +66,7 @@ class Version:
     learned: int
     tested: int
     confirmed: int
-    """answers of people that it learned from as well"""
+    """number of reviewers' answers in the training"""
     f1: float
     created: float
     """seconds since the epoch"""
@@ -77,7 +77,7 @@ class Version:
 
 
 def read(folder: Path, name: str, number: int, current: bool) -> Version:
-    """A version as the card in its folder tells. Raises StoreError."""
+    """Read a version from the card in its folder. Raises StoreError."""
     try:
         card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
         return Version(
@@ -102,7 +102,7 @@ def read(folder: Path, name: str, number: int, current: bool) -> Version:
 
 
 def write(folder: Path, name: str, made: Made) -> None:
-    """Put every file of a version into a new folder. Raises OSError."""
+    """Write all files of a version to a new folder. Raises OSError."""
     head = made.head
     packed = io.BytesIO()
     np.savez(
@@ -138,10 +138,10 @@ def write(folder: Path, name: str, made: Made) -> None:
 
 
 def _example(example: Example, part: str) -> str:
-    # in ASCII: a name of a file may hold bytes that are no text, and characters that end a line
+    # in ASCII: a file name may contain bytes that are not UTF-8, and line separators
     return json.dumps({"part": part, "picture": str(example.path), "labels": sorted(example.labels)}) + "\n"
 
 
 def damaged(path: Path, reason: str) -> StoreError:
-    """What to raise for a file that cannot be used."""
+    """The error for an unusable file."""
     return StoreError(f"{path}: cannot be used: {reason[:200]}", "train it again, or use another version")

@@ -1,4 +1,4 @@
-"""Models are found by name along a search path, and only with the file their card speaks of."""
+"""Models are found by name along a search path, and only with the file that their card describes."""
 
 from __future__ import annotations
 

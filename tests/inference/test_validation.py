@@ -89,9 +89,9 @@ def test_a_model_that_takes_too_much_memory_is_stopped(tmp_path: Path, tiny: Any
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("neg_person_detect_96_int8_tflm", "refuses it: quantized_dimension"),
-        ("neg_model_invoking_error", "refuses it: Encountered unresolved custom op"),
-        ("neg_crash_keyword_scrambled_8bit", "killed the process that tried it .SIG"),
+        ("neg_person_detect_96_int8_tflm", "rejects it: quantized_dimension"),
+        ("neg_model_invoking_error", "rejects it: Encountered unresolved custom op"),
+        ("neg_crash_keyword_scrambled_8bit", "crashed the validation process .SIG"),
     ],
 )
 @pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])

@@ -118,5 +118,5 @@ def test_an_object_head_is_learned_and_its_reach_is_the_detectors(tmp_path: Path
 
 def test_boxes_where_a_detector_finds_nothing_end_in_words(tmp_path: Path) -> None:
     teacher = LabelTrainer(Colors(), [Proposes(Detection("car", 0.7, TOP))])  # type: ignore[list-item,arg-type]
-    with pytest.raises(InputError, match="find nothing where the boxes are"):
+    with pytest.raises(InputError, match="no region that matches a box"):
         teacher.train(examples(tmp_path, 4), examples(tmp_path, 2))

@@ -175,7 +175,7 @@ def test_a_hostile_line_is_named_and_the_good_ones_are_kept(tmp_path: Path, line
     assert len(found.examples) == 5
     assert found.problems[0].startswith("m.manifest:6: ")
     file.write_text(line)
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises(InputError, match="lines are invalid"):
         manifests.read(file, {"pets": tmp_path})
 
 

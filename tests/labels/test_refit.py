@@ -96,12 +96,12 @@ def test_what_shows_none_of_the_labels_is_an_example_too(tmp_path: Path) -> None
 
 def test_nothing_to_learn_from_is_a_clear_error(tmp_path: Path) -> None:
     store = taught_with(tmp_path, 2)
-    with pytest.raises(InputError, match="nothing was confirmed"):
+    with pytest.raises(InputError, match="no answers yet"):
         refit(store, "pets", [])
-    with pytest.raises(InputError, match="nothing was confirmed"):
+    with pytest.raises(InputError, match="no answers yet"):
         refit(store, "pets", [ConfirmedExample(1, "cat", np.ones(3, np.float32))])
     other = taught_with(tmp_path / "other", 2, rows=False)
-    with pytest.raises(InputError, match="keep no rows"):
+    with pytest.raises(InputError, match="no stored training rows"):
         refit(other, "pets", answered(2))
 
 

@@ -1,7 +1,7 @@
-"""Faces by the cells of several grids, without anchors (as FCOS, Tian et al. 2019, with five landmarks).
+"""Anchor-free face detector on several grids (as FCOS, Tian et al. 2019, with five landmarks).
 
-tensors: scores (N, 1), probabilities; distances (N, 4) from a cell's middle to the left, top, right and bottom of
-the box; landmarks (N, 10) x, y from a cell's middle. Distances are in units of the grid's stride. The rows are grid
+tensors: scores (N, 1), probabilities; distances (N, 4) from a cell's center to the left, top, right and bottom of
+the box; landmarks (N, 10) x, y from a cell's center. Distances are in units of the grid's stride. The rows are grid
 by grid, row by row, cell by cell. The card's ``decoder.options.strides`` names the grids, pixels of the model input.
 """
 
@@ -16,17 +16,17 @@ from edge.inference.decoders.base import NOTHING, Candidates, expect
 from edge.inference.tensors import Output, at_least, numbers, row
 
 Cell = tuple[float, float, float, float]
-"""a cell's middle, x and y, and what a distance of 1 is along either side: fractions of the input"""
+"""center x, y of a cell, and the stride along x and y: fractions of the input"""
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
-    """The cells whose score is ``min_score`` or more."""
+    """The cells with a score of at least ``min_score``. Raises ModelError."""
     expect(card, outputs, ("scores (N, 1)", "distances (N, 4)", "landmarks (N, 10)"), (2, 2, 2))
     scores, distances, landmarks = outputs
     grid = cells(card.options.get("strides"), card.width, card.height)
     if len(grid) != len(scores):
         raise ModelError(
-            f"decoder anchor_free_faces: the card's strides make {len(grid)} cells, the file has {len(scores)}",
+            f"decoder anchor_free_faces: expected {len(grid)} cells by the card's strides, got {len(scores)}",
             "correct decoder.options.strides in the card",
         )
     found = at_least(numbers(scores)[:, 0], scores, min_score)
@@ -43,11 +43,11 @@ def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candid
 
 @lru_cache(maxsize=16)
 def cells(strides: object, width: int, height: int) -> tuple[Cell, ...]:
-    """The cells of all grids. ``strides``: pixels from one cell to the next, grid by grid. Raises ModelError."""
+    """The cells of all grids. ``strides``: pixels of the model input, one per grid. Raises ModelError."""
     if not isinstance(strides, tuple) or not strides or not all(isinstance(s, int) and s > 0 for s in strides):
         raise ModelError(
-            f"decoder anchor_free_faces: expected options.strides to be whole pixels, got {strides!r}",
-            "write for example options.strides = [8, 16, 32] in the card",
+            f"decoder anchor_free_faces: expected options.strides as integers, got {strides!r}",
+            "for example options.strides = [8, 16, 32] in the card",
         )
     return tuple(
         ((x + 0.5) * stride / width, (y + 0.5) * stride / height, stride / width, stride / height)
@@ -58,7 +58,7 @@ def cells(strides: object, width: int, height: int) -> tuple[Cell, ...]:
 
 
 class _Landmarks:
-    """Of candidates, made real where they are asked for: most candidates are another one's shadow."""
+    """Landmarks of candidates, computed on access: non-maximum suppression removes most candidates."""
 
     def __init__(self, landmarks: Output, grid: Sequence[Cell], found: Sequence[int]) -> None:
         self._landmarks, self._grid, self._found = landmarks, grid, found

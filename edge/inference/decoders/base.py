@@ -5,8 +5,8 @@ Each is a pure function, named in ``edge.core.plugins.DECODERS``::
     decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates
 
 ``outputs`` are in the order of the card's ``tensors``, the batch axis removed: float32 arrays, or ``Quantized`` ones,
-which give float32 for the rows that are asked of them (``output[rows]``), or all (``np.asarray(output)``).
-Candidates below ``min_score`` are left out; overlapping ones stay, the detector thins them out.
+which convert to float32 the requested rows (``output[rows]``), or all (``np.asarray(output)``).
+Candidates below ``min_score`` are omitted; overlapping ones are left to non-maximum suppression in the detector.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Rows: TypeAlias = "FloatArray | Sequence[Sequence[float]]"
 
 
 class LandmarkSource(Protocol):
-    """Gives a candidate's five landmarks."""
+    """Source of a candidate's five landmarks."""
 
     def __getitem__(self, candidate: int, /) -> Rows: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a decoder found, before overlapping boxes are thinned out: arrays, or of a few sooner plain numbers."""
+    """Output of a decoder, before non-maximum suppression: arrays, or lists of numbers for a few candidates."""
 
     boxes: Rows
     """(N, 4) left, top, right, bottom: fractions of the model input"""
@@ -53,7 +53,7 @@ NOTHING = Candidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.e
 
 
 def plain(values: Any, chosen: Sequence[int] | None = None) -> list[Any]:
-    """A field of candidates as plain numbers: of those chosen, or of all."""
+    """A field of candidates as Python numbers: of the ``chosen`` ones, or of all."""
     if isinstance(values, np.ndarray):
         numbers: list[Any] = (values if chosen is None else values[chosen]).tolist()
         return numbers
@@ -61,7 +61,7 @@ def plain(values: Any, chosen: Sequence[int] | None = None) -> list[Any]:
 
 
 def expect(card: Decoder, outputs: Sequence[Output], names: Sequence[str], dimensions: Sequence[int]) -> None:
-    """Raises ModelError unless there is an output of that many dimensions for each of ``names``."""
+    """Raises ModelError unless there is one output per name, with the given number of dimensions."""
     got = [output.ndim for output in outputs]
     if got != list(dimensions):
         shapes = ", ".join(str(output.shape) for output in outputs)

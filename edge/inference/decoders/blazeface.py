@@ -1,9 +1,9 @@
 """BlazeFace: faces with six keypoints.
 
 tensors: regressors (N, 16) center, size and keypoints in pixels from the anchor; scores (N, 1), logits.
-The keypoints are both eyes, the nose, the middle of the mouth and both ears. Ours are eyes, nose and the corners
+The keypoints are both eyes, the nose, the mouth center and both ears. The landmarks are eyes, nose and the corners
 of the mouth: the corners are not measured but derived, half a mouth's usual width (0.828 of the eyes' distance)
-to either side of its middle, along the line of the eyes. Good enough to align a face; they say nothing of a smile.
+to either side of its center, along the line of the eyes. Sufficient to align a face, not to detect a smile.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 HALF_MOUTH = np.float32(0.414)
-"""of the distance of the eyes; from the ArcFace template"""
+"""fraction of the distance between the eyes, from the ArcFace template"""
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
-    """The anchors whose score is ``min_score`` or more."""
+    """The anchors with a score of at least ``min_score``. Raises ModelError."""
     expect(card, outputs, ("regressors (N, 16)", "scores (N, 1)"), (2, 2))
     regressors, logits = outputs[0], np.asarray(outputs[1])
     anchors = priors(card.priors, card.width, card.height)
     if len(anchors) != len(regressors):
         raise ModelError(
-            f"decoder blazeface: the card's priors make {len(anchors)} anchors, the file has {len(regressors)}",
+            f"decoder blazeface: expected {len(anchors)} anchors by the card's priors, got {len(regressors)}",
             "correct [[decoder.priors]] in the card",
         )
     low = min(max(min_score, 1e-6), 1 - 1e-6)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
-    """The priors whose face score is ``min_score`` or more."""
+    """The priors with a face score of at least ``min_score``. Raises ModelError."""
     names = ("boxes (N, 4)", "scores (N, 2)", "landmarks (N, 10)")[: max(2, len(card.tensors))]
     expect(card, outputs, names, (2, 2, 2)[: len(names)])
     offsets, scores = outputs[:2]
     anchors = priors(card.priors, card.width, card.height)
     if len(anchors) != len(offsets):
         raise ModelError(
-            f"decoder prior_box_faces: the card's priors make {len(anchors)} anchors, the file has {len(offsets)}",
+            f"decoder prior_box_faces: expected {len(anchors)} anchors by the card's priors, got {len(offsets)}",
             "correct [[decoder.priors]] in the card",
         )
     found, confidence = faces(scores, card, min_score)
@@ -50,7 +50,7 @@ def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candid
 
 
 def faces(scores: Output, card: Decoder, min_score: float) -> tuple[list[int], FloatArray]:
-    """Rows of (N, 2) scores that are faces, and how sure: compared as stored, so that few are converted."""
+    """Indices and scores of the rows of (N, 2) that are faces; compared as stored, so that few are converted."""
     if card.scores == "probability":
         found = at_least(numbers(scores)[:, 1], scores, min_score)
         return found, scores[found, 1]
@@ -66,7 +66,7 @@ def faces(scores: Output, card: Decoder, min_score: float) -> tuple[list[int], F
 def priors(maps: tuple[Priors, ...], width: int, height: int) -> FloatArray:
     """(N, 4) center x, center y, width, height of the anchors, fractions of the input; read-only.
 
-    Map by map, row by row, cell by cell, size by size; a cell's center is its middle, in whole strides.
+    Ordered by map, row, cell and size; cell centers are multiples of the stride plus half a stride.
     """
     rows = [
         ((x + 0.5) * level.stride / width, (y + 0.5) * level.stride / height, w / width, h / height)

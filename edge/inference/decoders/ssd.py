@@ -17,7 +17,7 @@ _CORNERS = (1, 0, 3, 2)
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
-    """The rows that the model counts as found, from ``min_score`` on."""
+    """The first ``count`` rows with a score of at least ``min_score``. Raises ModelError."""
     expect(card, outputs, ("boxes (N, 4)", "classes (N,)", "scores (N,)", "count (1,)"), (2, 1, 1, 1))
     boxes, classes, scores, count = (np.asarray(output) for output in outputs)
     rows = np.flatnonzero(scores[: int(count[0])] >= min_score)

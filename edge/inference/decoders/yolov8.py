@@ -1,6 +1,6 @@
 """YOLO v8 heads without post-processing.
 
-tensors: one of (4 + classes, N), or (N, 4 + classes): center x, center y, width, height, then a score a class.
+tensors: one of (4 + classes, N), or (N, 4 + classes): center x, center y, width, height, then one score per class.
 ``options.units``: ``fraction`` of the input (default), or ``pixel``.
 """
 
@@ -17,7 +17,7 @@ from edge.inference.tensors import Output, at_least, numbers
 
 
 def decode(outputs: Sequence[Output], card: Decoder, min_score: float) -> Candidates:
-    """The anchors whose best class scores ``min_score``."""
+    """The anchors whose best class has a score of at least ``min_score``. Raises ModelError."""
     expect(card, outputs, ("boxes and scores (4 + classes, N)",), (2,))
     rows = 4 + len(card.labels)
     head = outputs[0] if outputs[0].shape[0] == rows else outputs[0].T

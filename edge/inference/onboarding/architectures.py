@@ -1,6 +1,6 @@
-"""Kinds of models, recognized by the shapes of their tensors.
+"""Model architectures, recognized by the shapes of their tensors.
 
-Each recognizer looks at an input of (width, height) and the outputs of a trial, and says what decoder reads them.
+Each recognizer maps an input of (width, height) and the outputs of a validation run to a decoder.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ UNIT = (0.0, 255.0)
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model seems to be."""
+    """Recognized architecture of a model."""
 
     name: str
     decoder: str
     tensors: tuple[str, ...]
     """names of the outputs, in the decoder's order"""
     labels: int = 1
-    """how many it has; 0: cannot be told"""
+    """number of classes; 0: unknown"""
     fit: str = "stretch"
     normalization: Normalization | None = None
     """as published, for float inputs"""
@@ -41,7 +41,7 @@ class Architecture:
 
 
 def recognized(width: int, height: int, outputs: Sequence[TensorReport]) -> list[Architecture]:
-    """Every family that fits; several where shapes alone cannot tell them apart."""
+    """Every matching architecture; several if their shapes are the same."""
     return [family for recognize in RECOGNIZERS for family in recognize(width, height, outputs)]
 
 
@@ -68,13 +68,13 @@ def yolov8(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """The priors that a family of face detectors was published with."""
+    """Published priors of a face detector architecture."""
 
     name: str
     priors: dict[int, Sizes]
     normalization: Normalization | None
     size: tuple[int, int] | None = None
-    """the only input it is known for"""
+    """(width, height) of its only published input"""
     color: str = "rgb"
 
 
@@ -122,7 +122,7 @@ def prior_box_faces(width: int, height: int, outputs: Sequence[TensorReport]) ->
 
 
 BLAZEFACE = {896: (128, {8: 2, 16: 6}), 2304: (192, {4: 1})}
-"""anchors -> (side of the input, anchors a cell by stride)"""
+"""anchors -> (side of the input, anchors per cell by stride)"""
 
 
 def blazeface(width: int, height: int, outputs: Sequence[TensorReport]) -> Iterator[Architecture]:
@@ -155,14 +155,14 @@ RECOGNIZERS: tuple[Callable[[int, int, Sequence[TensorReport]], Iterator[Archite
 
 
 def cells(width: int, height: int, strides: Sequence[int]) -> int:
-    """Cells of the grids of these strides."""
+    """Number of cells of the grids with these strides."""
     return sum(math.ceil(width / stride) * math.ceil(height / stride) for stride in strides)
 
 
 def _classes_first(rows: Sequence[TensorReport]) -> list[TensorReport]:
     """Classes, then scores, of two tensors of one shape.
 
-    TF1's exporter numbers them 1 and 2, TF2's 2 and 1; where names do not tell, classes go beyond 1.
+    TF1's exporter numbers them 1 and 2, TF2's 2 and 1; without such names, values above 1 mark the classes.
     """
     swapped = [row for row in rows if row.name.startswith("StatefulPartitionedCall")]
     numbered = sorted(rows, key=lambda row: row.name, reverse=bool(swapped))

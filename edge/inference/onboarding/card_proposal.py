@@ -1,4 +1,4 @@
-"""A card for a file that has none: what its tensors tell, and what somebody has to say."""
+"""Proposal of a card for a model without one: derived from its tensors, with questions for the rest."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from edge.inference.onboarding.architectures import HALF, Architecture, Normaliz
 from edge.inference.validation import CheckReport, TensorReport
 
 USUAL: tuple[Normalization, ...] = ((0.0, 255.0), HALF, (128.0, 128.0), (127.5, 255.0), (127.0, 128.0), (0.0, 1.0))
-"""mean and std that models are trained with"""
+"""common mean and std of training"""
 CLASSIFIER = (1000, 1001)
-"""outputs of a classifier of ImageNet"""
+"""output sizes of ImageNet classifiers"""
 MOST_LABELS = 1 << 20
-"""bytes of a labels file inside a model"""
+"""maximum bytes of a labels file inside a model"""
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What somebody says about a model; what is empty is found out or asked for."""
+    """User-supplied properties of a model; empty ones are derived or asked for."""
 
     name: str = ""
     kind: str = ""
@@ -39,7 +39,7 @@ class Hints:
 
 @dataclass(frozen=True)
 class Question:
-    """Something that the file does not tell."""
+    """A property that cannot be derived from the file."""
 
     option: str
     why: str
@@ -48,7 +48,7 @@ class Question:
 
 @dataclass
 class Proposal:
-    """A card, whole unless there are questions."""
+    """A proposed card, complete if there are no questions."""
 
     table: dict[str, Any]
     notes: list[str] = field(default_factory=list)
@@ -58,9 +58,9 @@ class Proposal:
 def propose(
     path: Path, report: CheckReport, sha256: str, hints: Hints, known_labels: dict[int, tuple[str, ...]]
 ) -> Proposal:
-    """A card for ``path``, of which ``report`` is the trial.
+    """Propose a card for ``path`` from the ``report`` of its validation.
 
-    ``known_labels``: usual labels by their number. Raises ModelError where it does not take one picture.
+    ``known_labels``: common label sets by number of classes. Raises ModelError unless the input is one picture.
     """
     picture = _picture(path, report)
     width, height = picture.shape[2], picture.shape[1]
@@ -83,7 +83,7 @@ def propose(
     family = families[0] if table["kind"] == "detector" and len(families) == 1 else None
     _normalize(proposal, picture, family, hints)
     if not hints.licence:
-        proposal.notes.append("licence: not stated; say --licence if you know it")
+        proposal.notes.append("licence: not stated; pass --licence if known")
     return proposal
 
 
@@ -94,21 +94,19 @@ def _detector(
     table["kind"] = "detector"
     if len(families) > 1:
         names = tuple(f.name for f in families)
-        proposal.questions.append(Question("--family", "its shapes fit several families of detectors", names))
+        proposal.questions.append(Question("--family", "its shapes match several detector families", names))
         return
     proposal.notes.append(f"decoder: {family.decoder}, by the shapes of its outputs")
     labels = (
         hints.labels or _labels_inside(path) or ("face",) * (family.labels == 1) or known_labels.get(family.labels, ())
     )
     if not labels:
-        proposal.questions.append(Question("--labels", "it does not say what its classes are called"))
+        proposal.questions.append(Question("--labels", "its class names are unknown"))
     elif family.labels and len(labels) != family.labels:
-        proposal.questions.append(
-            Question("--labels", f"it has {family.labels} classes, {len(labels)} labels were given")
-        )
+        proposal.questions.append(Question("--labels", f"expected {family.labels} labels, got {len(labels)}"))
     elif family.labels > 1 and not hints.labels:
         proposal.notes.append(
-            f"labels: {len(labels)}, from {labels[0]!r} to {labels[-1]!r}; say --labels if they are others"
+            f"labels: {len(labels)}, from {labels[0]!r} to {labels[-1]!r}; pass --labels if they differ"
         )
     table["input"]["fit"] = hints.fit or family.fit
     table["input"]["color"] = family.color
@@ -118,28 +116,28 @@ def _detector(
 
 
 def _vector(proposal: Proposal, report: CheckReport, width: int, height: int, hints: Hints) -> None:
-    """An embedder or a classifier: one vector comes out."""
+    """An embedder or a classifier: the output is one vector."""
     table = proposal.table
     sizes = [int(np.prod(output.shape)) for output in report.outputs]
     if len(sizes) != 1 or sizes[0] != max(report.outputs[0].shape) or sizes[0] < 2:
         shapes = ", ".join(f"{output.name} {list(output.shape)}" for output in report.outputs)
         raise ModelError(
-            f"no decoder here reads outputs like {shapes}",
+            f"no built-in decoder supports outputs {shapes}",
             "write its card.toml by hand with decoder.name = 'your.module:function'",
         )
     kind = hints.kind or ("classifier" if sizes[0] in CLASSIFIER else "embedder")
     table["kind"] = kind
     table["input"]["fit"] = hints.fit or "stretch"
     table["about"] = f"{kind.capitalize()} of {sizes[0]:,} numbers."
-    proposal.notes.append(f"kind: {kind}, since it gives one vector of {sizes[0]:,} numbers")
+    proposal.notes.append(f"kind: {kind}, as its output is one vector of {sizes[0]:,} numbers")
     if kind == "embedder":
         face = (width, height) == (112, 112)
         table["embedding"] = {"dimensions": sizes[0], "crop": "arcface" if face else "square", "margin": 0.0}
-        proposal.notes.append("calibration: a general one; scripts/calibrate fits it to this model")
+        proposal.notes.append("calibration: generic; scripts/calibrate fits one to this model")
 
 
 def _normalize(proposal: Proposal, picture: TensorReport, family: Architecture | None, hints: Hints) -> None:
-    """Mean and std, from what was said, the quantization of the input, or how the family was published."""
+    """Mean and std: from the hints, the quantization of the input, or the published values of the family."""
     chosen: Normalization | None = None
     if hints.mean is not None and hints.std:
         chosen = hints.mean, hints.std
@@ -150,14 +148,14 @@ def _normalize(proposal: Proposal, picture: TensorReport, family: Architecture |
         chosen = family.normalization
         proposal.notes.append(f"input: mean {chosen[0]:g}, std {chosen[1]:g}, as {family.name} was published")
     if chosen is None:
-        proposal.questions.append(Question("--mean and --std", "a float input does not tell how pixels are normalized",
+        proposal.questions.append(Question("--mean and --std", "the normalization of a float input is unknown",
                                            tuple(f"{mean:g} {std:g}" for mean, std in USUAL)))  # fmt: skip
         return
     proposal.table["input"] |= {"mean": [chosen[0]] * 3, "std": [chosen[1]] * 3}
 
 
 def _by_quantization(picture: TensorReport) -> Normalization:
-    """The usual normalization whose range is nearest the input's own, or the one that fills the input exactly."""
+    """The common normalization with the range nearest to the input's, or the one that matches its range exactly."""
     limits = np.iinfo(picture.dtype)
     low = (limits.min - picture.zero_point) * picture.scale
     high = (limits.max - picture.zero_point) * picture.scale
@@ -187,7 +185,7 @@ def _name(path: Path) -> str:
 
 
 def _labels_inside(path: Path) -> tuple[str, ...]:
-    """The labels that TFLite metadata packs into the file, which is then a zip archive as well."""
+    """Labels from TFLite metadata, which is a zip archive appended to the file."""
     try:
         with zipfile.ZipFile(path) as archive:
             entry = next((e for e in archive.infolist() if "label" in e.filename and e.filename.endswith(".txt")), None)

@@ -1,4 +1,4 @@
-"""The models that can be fetched by name: where they are upstream, and what their bytes must be."""
+"""Model catalog: models that can be downloaded by name, with URL, size and digest."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Offer:
     licence: str
     about: str
     sha256: str = ""
-    """of the model; empty: we have not seen these bytes, whoever fetches them must say what they are"""
+    """digest of the model; empty: unverified, the digest must be given for the download"""
     size: int = 0
     """bytes; 0: not known"""
     member: str = ""
-    """the model's name inside, where the address is that of a zip archive"""
+    """name of the model inside the zip archive at ``url``; empty: not an archive"""
     card: str = ""
-    """name of a ready card; empty: one is proposed"""
+    """name of a bundled card; empty: a card is proposed"""
     labels: int = 0
-    """how many usual labels a proposed card gets: 1 (face), 80 or 90 (COCO)"""
+    """number of labels of a proposed card: 1 (face), 80 or 90 (COCO)"""
     by_hand: str = ""
-    """what its owner does instead: ``url`` is a page, and nothing there runs here as it is"""
+    """manual steps: ``url`` is a page without a usable model"""
 
 
 def offers(path: Path = FILE) -> dict[str, Offer]:
-    """The catalog. Raises InputError where it breaks a rule."""
+    """Read the catalog. Raises InputError if it is invalid."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return {name: Offer(name=name, **entry) for name, entry in table.items()}
@@ -58,17 +58,17 @@ def offer(name: str, path: Path = FILE) -> Offer:
 
 
 def fetch(found: Offer, sha256: str, folder: Path, progress: Callable[[int, int], None]) -> Path:
-    """The model's file in ``folder``, verified. ``sha256``: what somebody vouches for; empty: the catalog's.
+    """Download a model into ``folder`` and verify it. ``sha256``: expected digest; empty: the catalog's.
 
-    Raises InputError without any digest, and what ``download.fetch`` raises.
+    Raises InputError without any digest, and the errors of ``download.fetch``.
     """
     if found.by_hand:
         raise InputError(f"model {found.name!r}: there is no .tflite at {found.url}", found.by_hand)
     digest = (sha256 or found.sha256).lower()
     if not digest:
         raise InputError(
-            f"model {found.name!r}: nobody here has seen the bytes behind {found.url}",
-            "find the digest at its publisher and say --sha256 HEX; edge models add takes a file you have",
+            f"model {found.name!r}: the catalog has no digest for {found.url}",
+            "pass the publisher's digest with --sha256 HEX, or add a local file with edge models add",
         )
     target = folder / f"{found.name}.tflite"
     if found.member:
@@ -79,7 +79,7 @@ def fetch(found: Offer, sha256: str, folder: Path, progress: Callable[[int, int]
 
 
 def _from_archive(found: Offer, digest: str, target: Path, progress: Callable[[int, int], None]) -> Path:
-    """The digest is the member's, so that of the archive is not known before it is here: it is unpacked to see."""
+    """Download an archive and extract the model; the digest is that of the extracted member."""
     archive = target.with_suffix(".zip")
     download.fetch(download.DownloadRequest(found.url, ""), archive, progress)
     try:
@@ -92,7 +92,7 @@ def _from_archive(found: Offer, digest: str, target: Path, progress: Callable[[i
             f"{found.url}: expected a zip archive with {found.member}: {error}", "fetch it again"
         ) from error
     except OSError as error:
-        raise StoreError(f"{target}: cannot be written: {error}", "make room there") from error
+        raise StoreError(f"{target}: cannot be written: {error}", "free some space on the disk") from error
     finally:
         archive.unlink(missing_ok=True)
     if (got := files.sha256(target)) != digest:

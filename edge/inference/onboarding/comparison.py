@@ -1,4 +1,4 @@
-"""Whether two models say the same: the gate that a quantized model must pass beside its float original."""
+"""Comparison of two models: acceptance test of a quantized model against its float original."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 SAME_BOX = 0.5
-"""intersection over union from which two boxes are one"""
+"""intersection over union from which two boxes match"""
 FEWEST = 10
-"""detections, or embeddings, below which nothing can be said"""
+"""minimum number of detections, or embeddings, for a comparison"""
 
 
 @dataclass
 class DetectionAgreement:
-    """How far a detector finds what the original finds. Fill it picture by picture."""
+    """Agreement of a detector with the original, accumulated picture by picture."""
 
     found: int = 0
-    """by both"""
+    """detections of both models"""
     missed: int = 0
-    """by the original alone"""
+    """detections of the original only"""
     added: int = 0
-    """by the other alone"""
+    """detections of the other model only"""
     overlaps: list[float] = field(default_factory=list)
 
     LOWEST = 0.9
-    """of recall and of precision"""
+    """minimum recall and precision"""
 
     def compare(self, original: Sequence[Detection], other: Sequence[Detection]) -> None:
-        """Pair the boxes of one picture, the surest first."""
+        """Match the boxes of one picture, highest score first."""
         free = list(other)
         for wanted in original:
             best = max((d for d in free if d.label == wanted.label), key=lambda d: d.box.iou(wanted.box), default=None)
@@ -49,11 +49,11 @@ class DetectionAgreement:
         self.added += len(free)
 
     def figures(self) -> dict[str, float]:
-        """Recall, precision and overlap beside the original. Raises ModelError where there was too little to see."""
+        """Recall, precision and mean IoU relative to the original. Raises ModelError for too few detections."""
         if self.found + self.missed < FEWEST:
             raise ModelError(
-                f"the original found {self.found + self.missed} things in the pictures; {FEWEST} are needed to compare",
-                "give pictures of what it is meant to find",
+                f"expected {FEWEST} or more detections of the original in the pictures, got {self.found + self.missed}",
+                "use pictures that show the labels of the model",
             )
         return {
             "detections": self.found + self.missed,
@@ -63,14 +63,14 @@ class DetectionAgreement:
         }
 
     def passes(self) -> bool:
-        """Whether the other may take the original's place."""
+        """Whether the other model may replace the original."""
         figures = self.figures()
         return min(figures["recall"], figures["precision"]) >= self.LOWEST
 
 
 @dataclass
 class EmbeddingAgreement:
-    """How near the embeddings of two models are, crop by crop."""
+    """Cosines between the embeddings of two models, accumulated crop by crop."""
 
     cosines: list[float] = field(default_factory=list)
 
@@ -80,15 +80,15 @@ class EmbeddingAgreement:
     """of the worst tenth of the crops"""
 
     def compare(self, original: FloatArray, other: FloatArray) -> None:
-        """Two unit vectors of one crop."""
+        """Compare two (dimensions,) unit vectors of one crop."""
         self.cosines.append(float(original @ other))
 
     def figures(self) -> dict[str, float]:
-        """Mean and tenth percentile of the cosines. Raises ModelError where there was too little to see."""
+        """Mean and tenth percentile of the cosines. Raises ModelError for too few crops."""
         if len(self.cosines) < FEWEST:
             raise ModelError(
-                f"the pictures gave {len(self.cosines)} crops; {FEWEST} are needed to compare",
-                "give more pictures of what it is meant to embed",
+                f"expected {FEWEST} or more crops in the pictures, got {len(self.cosines)}",
+                "use more pictures that show the label of the model",
             )
         return {
             "crops": len(self.cosines),
@@ -97,7 +97,7 @@ class EmbeddingAgreement:
         }
 
     def passes(self) -> bool:
-        """Whether the other may take the original's place."""
+        """Whether the other model may replace the original."""
         figures = self.figures()
         return figures["mean_cosine"] >= self.LOWEST_MEAN and figures["tenth_cosine"] >= self.LOWEST_TENTH
 

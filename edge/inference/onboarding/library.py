@@ -1,7 +1,7 @@
-"""Models that an owner adds: a card is proposed, the file is tried, seen at work, and installed whole or not at all.
+"""Model onboarding: a card is proposed, the file is validated, tested on a picture and installed atomically.
 
-An installed model is ``<state>/models/<name>/``: the file, then its card. The card is written last, so that what is
-there without a card is no model.
+An installed model is ``<state>/models/<name>/`` with the file and its card. The card is written last: a folder
+without a card is not a model.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from edge.core.types import ByteArray
 
 LABELS = {80: "yolov8n-224", 90: "ssd-mobilenet-v1-coco"}
-"""number of classes -> the model whose card has their usual names"""
+"""number of classes -> the model whose card has their common names"""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A file that passed its trial, and what is known of it."""
+    """A validated file with its known or proposed card."""
 
     path: Path
     report: check.CheckReport
     proposal: Proposal
     known: Card | None
-    """the card that speaks of this very file, where there is one"""
+    """an existing card with the digest of this file, if there is one"""
 
     @property
     def card(self) -> Card:
-        """The known card, or the proposed one. Raises ModelError while there are questions."""
+        """The known card, or the proposed one. Raises ModelError if there are open questions."""
         if self.known:
             return self.known
         if self.proposal.questions:
@@ -56,7 +56,7 @@ class Tried:
 
 
 def tried(path: Path, settings: ModelSettings, folders: Sequence[Path], hints: Hints) -> Tried:
-    """Try a file in a child process and propose a card for it. Raises ModelError."""
+    """Validate a file in a child process and propose a card for it. Raises ModelError."""
     if not files.is_file(path):
         raise ModelError(f"{path}: there is no such file", "check the path")
     report = check.check_file(path, settings)
@@ -71,9 +71,9 @@ def tried(path: Path, settings: ModelSettings, folders: Sequence[Path], hints: H
 
 
 def shown(model: Model, settings: ModelSettings, picture: Picture) -> tuple[ByteArray, list[Detection]]:
-    """What a model sees in a picture: boxes drawn, or the crop that an embedder gets. Raises ModelError.
+    """Result of a model on a picture: the picture with boxes drawn, or the crop of an embedder. Raises ModelError.
 
-    The model must have passed its trial: this runs in our own process.
+    The model must have been validated: this runs in the calling process.
     """
     runs = interpreter(model.path, settings)
     if model.card.kind == "detector":
@@ -86,9 +86,9 @@ def shown(model: Model, settings: ModelSettings, picture: Picture) -> tuple[Byte
 
 
 def install(path: Path, card: Card, state: Path, overwrite: bool = False) -> Model:
-    """Copy a model and its card into the state folder; the card makes it count.
+    """Copy a model and then its card into the state folder.
 
-    Raises ConflictError where the name is taken, StoreError where it cannot be written.
+    Raises ConflictError if the name is taken, StoreError if it cannot be written.
     """
     folder = free(card.name, state, overwrite)
     target = folder / _free_name(folder, card)
@@ -102,13 +102,15 @@ def install(path: Path, card: Card, state: Path, overwrite: bool = False) -> Mod
             target.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StoreError(f"model {card.name!r} cannot be written to {folder}: {error}", "make room there") from error
+        raise StoreError(
+            f"model {card.name!r} cannot be written to {folder}: {error}", "free some space on the disk"
+        ) from error
     _tidy(folder, target.name)
     return model
 
 
 def free(name: str, state: Path, overwrite: bool) -> Path:
-    """The folder of a model to be installed. Raises ConflictError where the name is taken."""
+    """The folder of a model to install. Raises ConflictError if the name is taken."""
     folder = state / layout.MODELS.name / name
     if (folder / CARD).exists() and not overwrite:
         raise ConflictError(
@@ -118,13 +120,13 @@ def free(name: str, state: Path, overwrite: bool) -> Path:
 
 
 def usual_labels(number: int, folders: Sequence[Path]) -> tuple[str, ...]:
-    """The usual names of that many classes; empty where there are none."""
+    """The common names of that many classes; empty if unknown."""
     wanted = LABELS.get(number)
     return next((entry.card.labels for entry in available(folders) if entry.card and entry.name == wanted), ())
 
 
 def _free_name(folder: Path, card: Card) -> str:
-    """The card's file name, or one that the model being replaced does not use: its card speaks of the old bytes."""
+    """The card's file name, or another one if the replaced model uses it: its card describes the old file."""
     if not (folder / card.file).exists():
         return card.file
     return f"{Path(card.file).stem[:100]}-{os.urandom(4).hex()}.tflite"
@@ -137,7 +139,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _tidy(folder: Path, kept: str) -> None:
-    """Remove the files of the model that was replaced."""
+    """Remove the files of the replaced model."""
     for old in folder.glob("*.tflite"):
         if old.name != kept:
             old.unlink(missing_ok=True)
@@ -147,4 +149,4 @@ def _answers(proposal: Proposal) -> str:
     wanted = " and ".join(
         f"{q.option} ({' or '.join(q.choices)})" if q.choices else q.option for q in proposal.questions
     )
-    return f"say {wanted}"
+    return f"pass {wanted}"

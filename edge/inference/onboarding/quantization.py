@@ -1,4 +1,4 @@
-"""Full-int8 models of float ones, calibrated on an owner's pictures, and kept only if they say the same."""
+"""Full-int8 quantization of float models, calibrated on the owner's pictures and compared with the original."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ log = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 RECIPE = "static_wi8_ai8"
-"""weights and activations of 8 bits, also what goes in and out"""
+"""weights, activations, inputs and outputs of 8 bits"""
 
 SIGNATURE, INPUT = "serving_default", "input"
-"""what a model without a signature gets"""
+"""signature that is added to a model without one"""
 
 Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A quantized model beside its original."""
+    """A quantized model and its agreement with the original."""
 
     model: Model
     agreement: Agreement
 
 
 def pictures_in(folder: Path, most: int, seed: int = 1) -> list[Path]:
-    """The pictures of a folder and the folders in it, at most so many, drawn by chance. Raises InputError for none."""
+    """The pictures of a folder and its subfolders, a random sample of ``most``. Raises InputError for none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     if not found:
-        raise InputError(f"{folder}: there is no picture ({', '.join(PICTURES)})", "give a folder of pictures")
+        raise InputError(f"{folder}: contains no picture ({', '.join(PICTURES)})", "choose a folder of pictures")
     return found if len(found) <= most else sorted(random.Random(seed).sample(found, most))  # noqa: S311
 
 
@@ -70,13 +70,13 @@ def quantize(
 ) -> QuantizedModel:
     """Write the int8 model of ``original`` to ``target`` and compare the two on the pictures.
 
-    ``finder`` finds what an embedder is to embed; without it the whole picture counts. ``step`` is called for each
-    picture, twice. Raises ModelError where it cannot be quantized; whether it is good enough, the agreement tells.
+    ``finder`` detects the crops for an embedder; None: whole pictures. ``step`` is called for each
+    picture, twice. Raises ModelError if it cannot be quantized; its accuracy is in the agreement.
     """
     runs = interpreter(original.path, settings)
     if runs.input.dtype != np.float32:
-        raise ModelError(f"model {original.card.name!r}: expected a float model, its input is {runs.input.dtype}",
-                         "give the float model that it was made of")  # fmt: skip
+        raise ModelError(f"model {original.card.name!r}: expected a float model, got an input of {runs.input.dtype}",
+                         "use the float model that it was converted from")  # fmt: skip
     inputs = list(_inputs(original, runs, paths, finder, step))
     files.write_bytes(target, _converted(original, runs, inputs), mode=0o644)
     model = opened(_card(original.card, target, len(inputs)), target)
@@ -91,7 +91,7 @@ def compare(
     finder: Detector | None = None,
     step: Step = lambda: None,
 ) -> Agreement:
-    """What two models of one kind say about the same pictures. Raises ModelError where they are of two kinds."""
+    """Agreement of two models of the same kind on the same pictures. Raises ModelError for different kinds."""
     if original.card.kind != other.card.kind or original.card.kind == "classifier":
         raise ModelError(
             f"expected two detectors or two embedders, got these kinds: {original.card.kind}, {other.card.kind}",
@@ -125,7 +125,7 @@ def _compared_embedders(
 def _inputs(
     model: Model, runs: Interpreter, paths: Sequence[Path], finder: Detector | None, step: Step
 ) -> Iterator[NDArray[Any]]:
-    """What the model sees of the pictures."""
+    """Input tensors of the pictures for calibration."""
     preparation = Preparation(model.card.input, runs.input, f"model {model.card.name!r}")
     embedder = Embedder(model, runs) if model.card.kind == "embedder" else None
     for picture in _read(paths, step):
@@ -145,7 +145,7 @@ def _read(paths: Sequence[Path], step: Step) -> Iterator[Picture]:
         try:
             yield read(path)
         except InputError as error:
-            log.warning("left out: %s", error)
+            log.warning("skipped: %s", error)
         step()
 
 
@@ -157,21 +157,21 @@ def _converted(original: Model, runs: Interpreter, inputs: Sequence[NDArray[Any]
             f"quantizing needs ai-edge-quantizer: {error}", "pip install 'rekognition-edge[quantize]'"
         ) from error
     if not inputs:
-        raise ModelError("the pictures gave nothing to calibrate with", "give pictures of what the model is for")
+        raise ModelError("no calibration input in the pictures", "use pictures that show the labels of the model")
     try:
         tool = quantizer.Quantizer(_prepared(original.path.read_bytes()), getattr(recipe, RECIPE)())
         signature, name = runs.signature or (SIGNATURE, INPUT)
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():  # bars that run across ours
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():  # their progress bars
             warnings.simplefilter("ignore")
             ranges = tool.calibrate({signature: [{name: value} for value in inputs]}, num_threads=2)
             return bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise ModelError(f"model {original.card.name!r} cannot be quantized: {said}", "use another model") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"model {original.card.name!r} cannot be quantized: {reason}", "use another model") from error
 
 
 def _prepared(data: bytes) -> bytes:
-    """The model as the quantizer reads it: older converters wrote no signature, and operators in a field it ignores."""
+    """Upgrade the model for the quantizer: add a signature, and move operators out of a deprecated field."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

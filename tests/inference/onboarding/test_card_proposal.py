@@ -63,7 +63,7 @@ def test_classes_that_nobody_names_are_asked_for(tmp_path: Path) -> None:
 
     assert [question.option for question in found.questions] == ["--labels"]
     assert named.table["decoder"]["labels"] == ["a", "b", "c"]
-    assert "3 classes, 2 labels" in wrong.questions[0].why
+    assert "expected 3 labels, got 2" in wrong.questions[0].why
 
 
 def test_labels_packed_into_the_file_are_used(tmp_path: Path) -> None:

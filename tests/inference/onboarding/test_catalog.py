@@ -77,7 +77,7 @@ def test_an_unknown_name_lists_the_known_ones(shop: Any) -> None:
 
 
 def test_bytes_that_nobody_vouches_for_are_not_fetched(shop: Any, server: FileServer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nobody here has seen") as caught:
+    with pytest.raises(InputError, match="the catalog has no digest") as caught:
         get("thing", "--catalog", str(shop()))
 
     assert "--sha256" in caught.value.hint

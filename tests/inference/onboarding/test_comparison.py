@@ -79,7 +79,7 @@ def test_too_little_to_see_is_an_error_and_not_a_pass() -> None:
     detections, embeddings = DetectionAgreement(), EmbeddingAgreement([1.0] * 9)
     detections.compare(TEN[:9], TEN[:9])
 
-    with pytest.raises(ModelError, match="found 9 things"):
+    with pytest.raises(ModelError, match="of the original in the pictures, got 9"):
         detections.passes()
-    with pytest.raises(ModelError, match="gave 9 crops"):
+    with pytest.raises(ModelError, match="crops in the pictures, got 9"):
         embeddings.passes()
