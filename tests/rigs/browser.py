@@ -36,19 +36,21 @@ KEYS = {
     "Backspace": ("Backspace", 8, ""),
 }
 """key -> its code, its number, the text it types"""
-PLACE = """async (selector) => {
-  const frame = () => new Promise((go) => requestAnimationFrame(go));
-  for (let last = "", tries = 0; ; tries++) {
+RESTING = """async (selector, patience) => {
+  let last = "";
+  for (const end = Date.now() + patience; Date.now() < end; ) {
     const element = document.querySelector(selector);
     element.scrollIntoView({block: "nearest"});
-    await frame();
-    const r = element.getBoundingClientRect();
-    const now = `${r.x} ${r.y}`;
-    if (now === last || tries > 60) return [r.x + r.width / 2, r.y + r.height / 2];
-    last = now;
+    const { x, y, width, height } = element.getBoundingClientRect();
+    const middle = [x + width / 2, y + height / 2];
+    const top = document.elementFromPoint(...middle);
+    if (String(middle) === last && top && (element.contains(top) || top.contains(element))) return middle;
+    last = String(middle);
+    await new Promise((done) => setTimeout(done, 30));
   }
+  return null;
 }"""
-"""gives the middle of an element that does not move any more"""
+"""gives the middle, in pixels of the window, of an element that does not move any more and that nothing covers"""
 
 
 class PageError(AssertionError):
@@ -135,8 +137,11 @@ class Browser:
             self.press(character)
 
     def click(self, selector: str) -> None:
-        """The middle of the first element that a selector finds, where a person would see it, once it stays there."""
-        x, y = self.js(f"({PLACE})({json.dumps(selector)})")
+        """The middle of the first element that a selector finds, once it rests and nothing covers it."""
+        point = self.js(f"({RESTING})({json.dumps(selector)}, {PATIENCE * 1000})")
+        if point is None:
+            raise PageError(f"{selector}: did not come to rest where it can be clicked")
+        x, y = point
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             more = {"button": "none"} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
