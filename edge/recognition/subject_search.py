@@ -10,8 +10,9 @@ until the collection changes: nothing of them is stored, and another cohort need
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -233,8 +234,7 @@ class SubjectSearch:
         with self._lock:
             missing = [name for name in subjects if name not in self._subjects]
             if missing:
-                newest = self.collection.newest(missing, MOST_FACES)
-                self._subjects.update((name, self._together(name, *newest[name])) for name in missing if name in newest)
+                self._subjects.update(self._together(self.collection.newest(missing, MOST_FACES)))
             unread = [face_id for face_id in dict.fromkeys(face_ids) if face_id not in self._faces]
             if unread:
                 self._faces.update(self._read(unread))
@@ -255,18 +255,38 @@ class SubjectSearch:
         if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:
             self._state, self._subjects, self._faces, self._count = state, {}, {}, None
 
-    def _together(self, name: str, face_ids: Sequence[str], vectors: FloatArray) -> EnrolledSubject:
-        centroid = robust_centroid(vectors) if len(vectors) > 1 else None
-        every = vectors if centroid is None else np.concatenate([vectors, centroid[np.newaxis]])
+    def _together(self, newest: Mapping[str, tuple[Sequence[str], FloatArray]]) -> dict[str, EnrolledSubject]:
+        """Subjects by name, of their FaceIds and embeddings: one search and one product with the cohort for all."""
+        if not newest:
+            return {}
+        centroids = {name: robust_centroid(of) if len(of) > 1 else None for name, (_, of) in newest.items()}
+        every = [
+            of if (centroid := centroids[name]) is None else np.concatenate([of, centroid[np.newaxis]])
+            for name, (_, of) in newest.items()
+        ]
+        statistics = self._enrolled_statistics([*newest], every)
+        return {
+            name: EnrolledSubject(centroids[name], its[-1], dict(zip(face_ids, its, strict=False)))
+            for (name, (face_ids, _)), its in zip(newest.items(), statistics, strict=True)
+        }
+
+    def _enrolled_statistics(self, names: Sequence[str], every: Sequence[FloatArray]) -> list[list[Statistics]]:
+        """For each subject of ``names`` those of its (n, dimensions) vectors; it is no part of its own cohort."""
         cohort = self._scorer.cohort
         if cohort is None:
-            statistics = [NEUTRAL] * len(every)
-        else:
-            near = [_nearest(found) for found in self.collection.search(every, FACES + len(vectors))]
-            others = [_cosines([one for one in matches if one.subject != name]) for matches in near]
-            rows = zip(cohort.highest(every), self._strangers_of(every), others, strict=True)
-            statistics = [cohort.with_others(top, np.concatenate([o, s[np.newaxis]], 1))[0] for top, s, o in rows]
-        return EnrolledSubject(centroid, statistics[-1], dict(zip(face_ids, statistics, strict=False)))
+            return [[NEUTRAL] * len(vectors) for vectors in every]
+        stacked = np.concatenate(every)
+        limits = [FACES + len(vectors) for vectors in every]
+        found = self.collection.search(stacked, max(limits))
+        rows = zip(found, cohort.highest(stacked), self._strangers_of(stacked), strict=True)
+        made: list[list[Statistics]] = []
+        for name, limit, vectors in zip(names, limits, every, strict=True):
+            made.append([])
+            for matches, top, strangers in itertools.islice(rows, len(vectors)):
+                others = _cosines([one for one in _nearest(matches[:limit]) if one.subject != name])
+                (its,) = cohort.with_others(top, np.concatenate([others, strangers[np.newaxis]], 1))
+                made[-1].append(its)
+        return made
 
     def _read(self, face_ids: Sequence[str]) -> dict[str, Statistics]:
         there = self.collection.known_vectors(face_ids)
