@@ -1,7 +1,7 @@
-"""What a running daemon's own connection says of the broker: how the link is, its limits, and the access list.
+"""Checks of the broker over a running daemon's own connection: link status, limits and access list.
 
-``edge doctor`` asks for it while a daemon runs: a broker that binds client ids to certificates would end the daemon's
-connection for another one with the same certificate.
+``edge doctor`` requests it from a running daemon: a broker that binds client ids to certificates would close the
+daemon's connection when another client uses the same certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edge.mqtt.link_state import Link, LinkHealth
 from edge.mqtt.topics import Topics
 
 PROBE = "doctor"
-"""last level of the topics that are tried: nothing listens there"""
+"""last level of the probe topics, without subscribers"""
 PROBE_EXPIRY = 10
 """seconds"""
 NO_ANSWER = "no answer"
@@ -25,24 +25,24 @@ NO_ANSWER = "no answer"
 
 @dataclass(frozen=True, slots=True)
 class AccessCheck:
-    """What the daemon knows of its broker."""
+    """Results of the check."""
 
     health: LinkHealth
     limits: BrokerLimits
     own_half: str = ""
-    """why a publish below ``up/`` was refused; empty: it was taken, or not tried"""
+    """reason why a publish below ``up/`` was refused; empty: accepted, or not tried"""
     other_half: str = ""
-    """the same below ``down/``, where a refusal is right"""
+    """the same below ``down/``, where a refusal is expected"""
     heard: bool = True
-    """whether the broker sends what is for this device"""
+    """whether the broker delivers messages for this device"""
 
     def document(self) -> dict[str, Any]:
-        """For the control socket."""
+        """As JSON for the control socket."""
         return asdict(self)
 
     @staticmethod
     def of(document: dict[str, Any]) -> AccessCheck:
-        """What ``document`` made. Raises KeyError, TypeError, ValueError."""
+        """Parse the result of ``document``. Raises KeyError, TypeError, ValueError."""
         health = dict(document["health"])
         health["link"] = Link(health["link"])
         parts = {"health": LinkHealth(**health), "limits": BrokerLimits(**document["limits"])}
@@ -50,7 +50,7 @@ class AccessCheck:
 
 
 def check_access(client: MqttClient, topics: Topics, seconds: float) -> AccessCheck:
-    """Publish one empty message into each half of the device's topics; waits ``seconds`` for each answer."""
+    """Publish one empty message to each half of the device's topics; waits up to ``seconds`` for each response."""
     health, limits = client.health(), client.limits
     if not client.online:
         return AccessCheck(health, limits)
@@ -65,9 +65,9 @@ def check_access(client: MqttClient, topics: Topics, seconds: float) -> AccessCh
 
 
 def _refusal(client: MqttClient, topic: str, seconds: float) -> str:
-    """Why the broker refused a publish; empty when it did not."""
+    """Reason why the broker refused a publish; empty where it was accepted."""
     answers: queue.SimpleQueue[Ack] = queue.SimpleQueue()
-    retain = client.limits.retain  # retained and empty: as the daemon publishes, and nothing stays
+    retain = client.limits.retain  # retained as the daemon's messages, and empty: nothing is stored
     if not client.publish(topic, b"", retain=retain, expiry=PROBE_EXPIRY, acknowledged=answers.put, probe=True):
         return NO_ANSWER
     try:

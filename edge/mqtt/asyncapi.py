@@ -1,6 +1,6 @@
-"""The contract as data: every topic with its message, and the documents generated from it.
+"""The MQTT contract as data: every topic with its message, and the documents generated from it.
 
-``config/asyncapi.json`` and ``config/schemas/`` are written from here by ``scripts/write_contract``.
+``scripts/write_contract`` writes ``config/asyncapi.json`` and ``config/schemas/`` from this module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SCHEMA_NAMES: dict[type, str] = {
     commands.CommandAnswer: "answer",
     commands.Command: "command",
 }
-"""names of the schema files and their ``$id``: part of the contract, whatever the classes are called"""
+"""names of the schema files and their ``$id``: part of the contract, independent of class names"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Topic:
     """with ``{parameters}``"""
     sender: Literal["device", "hub"]
     document: type | None
-    """None: the content has a format of its own"""
+    """None: not JSON"""
     retained: bool
     qos: int
     summary: str
@@ -55,13 +55,13 @@ class Topic:
 
 
 def topics() -> list[Topic]:
-    """All of them, in the order of the README."""
+    """All topics, in the order of the README."""
     up, down = "edge/v1/{device}/up", "edge/v1/{device}/down"
     return [
         Topic(f"{up}/status", "device", messages.DeviceStatus, True, 1,
               "Online or not; also the will. An offline of an older session than the latest online is stale.",
               {"online": True, "session": 7, "reason": "", "v": 1}),
-        Topic(f"{up}/info", "device", messages.Info, True, 1, "What the device is.",
+        Topic(f"{up}/info", "device", messages.Info, True, 1, "Hardware and software of the device.",
               {"device": "porch", "version": "0.1.0", "session": 7, "release": "2026-11-22.1",
                "hardware": "Raspberry Pi 5", "runtime": "litert", "cameras": ["door"], "labels": ["face"],
                "collections": ["staff"], "models": {}, "capabilities": [], "acknowledge": "hub", "v": 1}),
@@ -79,18 +79,18 @@ def topics() -> list[Topic]:
               {"camera": "door", "track": "3-12", "label": "face", "subject": "alice", "time": 1763800000.12,
                "similarity": 0.83, "zones": ["mat"], "event_type": "recognized", "v": 1}),
         Topic(f"{up}/notification/{{camera}}", "device", messages.Notification, False, 1,
-              "A subject or thing is at a camera, once for each track; sent where notify.mqtt is on.",
+              "A subject or object is at a camera, once for each track; sent where notify.mqtt is on.",
               {"device": "porch", "camera": "door", "track": "3-12", "label": "face", "state": "known",
                "time": 1763800000.12, "text": "alice at door", "subject": "alice", "pseudonym": None, "likeness": 99.2,
                "zones": ["mat"], "custom_labels": [], "clock": "synced", "page": "http://porch.local:8480/",
                "picture": None, "v": 1}),
         Topic(f"{up}/state/{{camera}}", "device", messages.CameraPresenceDocument, True, 1,
-              "Who and what is present now.",
+              "Present tracks of the camera.",
               {"camera": "door", "status": "live", "time": 1763800000.12,
                "present": [{"track": "3-12", "label": "face", "state": "known", "subject": "alice",
                             "similarity": 0.83, "zones": ["mat"], "started": 1763799999.8}],
                "counts": {"face": 1}, "subjects": ["alice"], "clock": "synced", "v": 1}),
-        Topic(f"{up}/stats", "device", messages.Stats, False, 0, "How the device does, every half minute.",
+        Topic(f"{up}/stats", "device", messages.Stats, False, 0, "Statistics of the device, every 30 s.",
               {"time": 1763800000.0, "uptime": 3600.0,
                "cameras": {"door": {"status": "live", "fps": 5.0, "frames": 18000, "dropped": 2}},
                "latency_ms": {"detect": {"p50": 20.1, "p99": 31.0}}, "outbox": {"waiting": 0, "lost": 0},
@@ -100,10 +100,10 @@ def topics() -> list[Topic]:
                "clock": "synced", "v": 1}),
         Topic(f"{up}/snapshot/{{camera}}", "device", None, True, 1, "The latest new track's picture; off by default.",
               "JPEG", "image/jpeg"),
-        Topic(f"{up}/reported", "device", messages.Reported, True, 1, "The running release and where an update is.",
+        Topic(f"{up}/reported", "device", messages.Reported, True, 1, "The running release and update progress.",
               {"release": "2026-11-22.1", "phase": "idle", "desired": "", "progress": 0.0, "error": "", "v": 1}),
         Topic(f"{up}/forgotten", "device", messages.ErasureNotices, True, 1,
-              "Who was forgotten on the device lately, by digest: SHA-256 of the device, a line feed and the subject.",
+              "Recently erased subjects, by digest: SHA-256 of the device, a line feed and the subject.",
               {"forgotten": [{"digest": "042ac2b338838fb5382c01161c53ccb8411bbb4a2d737ee3dc14918b84aaa24c",
                               "time": 1763800000.12}], "v": 1}),
         Topic(f"{up}/rekognition/{{processor}}", "device", None, False, 1,
@@ -112,7 +112,7 @@ def topics() -> list[Topic]:
               "The answer to a command, with its correlation data.",
               {"operation": "ping", "code": "ok", "message": "", "data": {"version": "0.1.0"}, "id": "", "v": 1}),
         Topic(f"{down}/cmd/{{operation}}", "hub", commands.Command, False, 1,
-              "Ask for something; empty for ping and stats. What changes something is signed.",
+              "A remote command; empty for ping and stats. Commands that change something are signed.",
               {"v": 1, "arguments": {"camera": "door", "enabled": False}, "device": "porch",
                "counter": 1763800000123456789, "expires": 1763800060, "key": "A" * 43 + "=",
                "signature": "A" * 86 + "=="}),
@@ -134,7 +134,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def asyncapi(version: str) -> dict[str, Any]:
-    """The contract as an AsyncAPI 3.0 document."""
+    """The contract as an AsyncAPI 3.0 document. ``version``: of the contract's publisher."""
     channels, operations, parts = {}, {}, {}
     for topic in topics():
         name = _channel(topic)
@@ -163,7 +163,7 @@ def asyncapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "edge",
             "version": version,
-            "description": "What a device says (send) and hears (receive) over MQTT. A receiver ignores fields that it "
+            "description": "What a device sends and receives over MQTT. A receiver ignores fields that it "
             "does not know; `v` changes when a field changes its meaning.",
         },
         "defaultContentType": "application/json",

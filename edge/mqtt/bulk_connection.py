@@ -1,9 +1,9 @@
-"""A paho client for receivers of many messages: it reads all that has arrived at once, and acknowledges in bulk.
+"""A paho client for receivers of many messages: it reads all available data at once, and acknowledges in bulk.
 
-paho reads a packet in three or more system calls and makes an object with properties of each message; at thousands of
-messages a second that is most of the work. Here a PUBLISH of QoS 0 or 1 is taken apart in place (MQTT 5, section 3.3);
-every other packet is paho's, and so are connecting, keeping alive and sending. paho has no public way to queue raw
-packets, to handle one that was read elsewhere, or to note that something was received: ``_packet_queue``,
+paho needs three or more system calls per packet and creates an object with properties for each message; at thousands of
+messages per second that is most of the work. Here a PUBLISH of QoS 0 or 1 is parsed in place (MQTT 5, section 3.3);
+paho handles all other packets, connecting, keep alive and sending. paho has no public way to queue raw
+packets, to handle a packet read elsewhere, or to record the time of a received packet: ``_packet_queue``,
 ``_packet_handle`` with ``_in_packet``, ``_loop_rc_handle`` and ``_last_msg_in`` are private members of paho 2.
 """
 
@@ -25,23 +25,23 @@ log = logging.getLogger(__name__)
 READ = 256 << 10
 """bytes read at a time"""
 READS = 4
-"""in a row, before what came is handed on"""
+"""consecutive reads before the messages are passed on"""
 BUSY_SECONDS = 0.02
-"""between two checks whether the receiver takes messages again"""
+"""seconds between two checks whether the receiver accepts messages again"""
 PUBLISH, PUBACK, QOS = 0x30, 0x40, 0x06
 """bits of the first byte of a packet"""
 
 
 class BulkConnection(BrokerConnection):
-    """``receive`` is called on paho's thread with all messages of one read; it must not wait.
+    """``receive`` is called on paho's thread with all messages of one read; it must not block.
 
-    While ``ready`` says no, nothing is read: the network holds the broker back.
+    While ``ready`` returns False, nothing is read, so that TCP flow control slows the broker down.
     """
 
     receive: Callable[[Sequence[Delivered]], None]
     ready: Callable[[], bool]
     connection = 0
-    """number of the connection, which goes with each message"""
+    """number of the connection, passed with each message"""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,13 +52,13 @@ class BulkConnection(BrokerConnection):
         return super().reconnect()
 
     def acknowledge(self, mids: Sequence[int]) -> None:
-        """Tell the broker that the messages of these ids (QoS 1) have arrived."""
+        """Acknowledge the messages with these ids (QoS 1)."""
         if mids:
             packet = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
             self._packet_queue(PUBACK, packet, 0, 0)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 - paho's signature
-        """Paho calls it whenever something has arrived."""
+        """Called by paho when data has arrived."""
         if self.socket() is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         with self._msgtime_mutex:
@@ -79,7 +79,7 @@ class BulkConnection(BrokerConnection):
         return code if code == MQTTErrorCode.MQTT_ERR_SUCCESS else self._loop_rc_handle(code)
 
     def _fill(self) -> bool:
-        """Read what has arrived; whether the connection has ended."""
+        """Read available data; True where the connection has ended."""
         for _ in range(READS):
             connected = self.socket()
             if connected is None:
@@ -99,7 +99,7 @@ class BulkConnection(BrokerConnection):
         return False
 
     def _handle(self, found: list[Delivered]) -> MQTTErrorCode:
-        """Take the whole packets apart; the messages among them go into ``found``."""
+        """Parse all complete packets; append messages to ``found``."""
         buffer = self._unread
         start, size, code = 0, len(buffer), MQTTErrorCode.MQTT_ERR_SUCCESS
         while size - start >= 2 and code == MQTTErrorCode.MQTT_ERR_SUCCESS:

@@ -1,10 +1,10 @@
-"""The MQTT client: MQTT 5, or 3.1.1 where 5 is refused; reconnects automatically, and reports its state.
+"""The MQTT client: MQTT 5, or 3.1.1 where 5 is refused; it reconnects automatically and reports its state.
 
-Two threads: paho's, on which nothing of ours waits or may raise, and ``mqtt-work``, which calls handlers, publishes
-what must be said at each connect, and replaces paho's client when that must be.
+Two threads: paho's, on which our callbacks must not block or raise, and ``mqtt-work``, which calls handlers, publishes
+birth and retained messages at each connect, and replaces paho's client when necessary.
 
-"Online" begins when the broker has acknowledged the first publish of a connection: only then has paho put all that
-the last connection left unanswered before anything newer, so order holds across a reconnect.
+The client is online once the broker has acknowledged the first publish of a connection: only then has paho queued all
+unacknowledged publishes of the last connection before newer ones, so that order is kept across reconnects.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from edge.mqtt.topics import LONGEST, Topics
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""between two checks of a link that does not answer"""
+"""seconds between two checks of an unresponsive link"""
 OVERHEAD = 64
-"""bytes of a publish besides its topic and payload, at most"""
+"""maximum bytes of a publish in addition to its topic and payload"""
 
 
 def of_device(settings: MqttSettings, device: str, session: int) -> MqttClient:
     """The client of a device, with its birth, will and offline message.
 
-    ``session`` grows with each start of the daemon.
+    ``session`` increases with each start of the daemon.
     """
     return MqttClient(settings, client_id(settings, device), presence(device, session))
 
@@ -64,7 +64,7 @@ def presence(device: str, session: int) -> BirthAndWill:
 
 
 class MqttClient:
-    """``start`` never raises and never waits: broker, network and clock may all be absent."""
+    """``start`` never raises or blocks: broker, network and clock may all be unavailable."""
 
     def __init__(
         self,
@@ -76,44 +76,44 @@ class MqttClient:
         sink_ready: Callable[[], bool] = lambda: True,
         session_seconds: int = connection.SESSION_SECONDS,
     ) -> None:
-        """``sink`` is given every message in place of the handlers, on paho's thread; it must not wait.
+        """``sink`` receives every message instead of the handlers, on paho's thread; it must not block.
 
-        Each message is to be given to ``acknowledge``. Nothing is read from the broker while ``sink_ready`` says no.
+        Each message must be passed to ``acknowledge``. While ``sink_ready`` returns False, nothing is read.
 
-        ``session_seconds``: how long the broker keeps our session while we are away; MQTT 5 only.
+        ``session_seconds``: how long the broker keeps the session while the client is offline; MQTT 5 only.
         """
         self.on_online: list[Callable[[], None]] = []
         """called on the work thread after each connect"""
         self.work_pulse, self.network_pulse = Heartbeat(), Heartbeat()
-        """of the work thread; of paho's while it is connected: a connect may wait for the resolver for long"""
+        """heartbeat of the work thread; of paho's while connected, as connecting may wait for the resolver"""
         self._settings, self._client_id, self._presence = settings, client_id, presence
         self._sink, self._sink_ready, self._session_seconds = sink, sink_ready, session_seconds
         self._record, self._inbox, self._flights = LinkState(settings), Subscriptions(), InflightPublishes()
         self._paho: paho.Client | None = None
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        """guards what is retained; never held while paho is called, as paho holds its own locks when it calls us"""
+        """guards the retained messages; never held while paho is called, as paho holds its own locks in callbacks"""
         self._sending = threading.Lock()
-        """one publish at a time, so that order is the order of the calls"""
+        """serializes publishes, so that their order is the order of the calls"""
         self._retained: dict[str, bytes] = {}
         self._asked: dict[int, list[str]] = {}
-        """subscriptions that the broker has not answered yet, by paho's message id"""
+        """unacknowledged subscriptions, by paho's message id"""
         self._online = False
         self._thread: threading.Thread | None = None
 
     @property
     def online(self) -> bool:
-        """Whether the client is connected and the broker answers."""
+        """Whether the client is connected and the broker responds."""
         return self._online
 
     @property
     def connects(self) -> int:
-        """Counts connections: another number means that what was in flight may have been lost."""
+        """Number of connections: when it changes, in-flight publishes may have been lost."""
         return self._record.connects
 
     @property
     def most_bytes(self) -> int:
-        """Of the payload of one message, with any topic of ours."""
+        """Maximum payload of one message in bytes, with the longest topic."""
         return min(MAX_DOCUMENT, self._record.limits.packet - LONGEST - OVERHEAD)
 
     def health(self) -> LinkHealth:
@@ -121,16 +121,16 @@ class MqttClient:
 
     @property
     def limits(self) -> BrokerLimits:
-        """What the broker takes of this connection."""
+        """Limits of the broker on this connection."""
         return self._record.limits
 
     @property
     def not_granted(self) -> frozenset[str]:
-        """Topic filters that the broker refused to send."""
+        """Topic filters whose subscription the broker refused."""
         return self._record.not_granted
 
     def start(self) -> None:
-        """Connect, and reconnect until ``stop``."""
+        """Connect, and reconnect automatically until ``stop``."""
         if not self._settings.host or self._thread:
             return
         self._thread = threading.Thread(target=self._work, name="mqtt-work", daemon=True)
@@ -149,7 +149,7 @@ class MqttClient:
 
     def _say_offline(self, timeout: float) -> None:
         client, said = self._paho, threading.Event()
-        # online or not: the birth may be with the broker, which forgets our will as soon as we disconnect
+        # even if not online: the broker may have the birth, and drops the will at a disconnect
         if self._presence is None or client is None or not client.is_connected():
             return
         with self._sending:
@@ -157,17 +157,17 @@ class MqttClient:
         said.wait(timeout)
 
     def retain(self, topic: str, payload: bytes) -> None:
-        """Publish ``payload`` retained, now if we are online, and again at each connect; empty: remove it."""
+        """Publish ``payload`` retained, now if online, and again at each connect; empty: remove it."""
         with self._lock:
             self._retained[topic] = payload
         if self._online:
             self.publish(topic, payload, retain=True)
 
     def subscribe(self, topic_filter: str, handler: Handler) -> None:
-        """Call ``handler`` on the work thread for each message that fits; again after each connect."""
+        """Call ``handler`` on the work thread for each matching message; subscribes again at each connect."""
         self._inbox.add(topic_filter, handler)
         if client := self._paho:
-            # also before we are online: the connect may have read the filters already; twice does no harm
+            # also before online: the connect may have read the filters already; subscribing twice is harmless
             self._ask(client, [understood(topic_filter, self._record.version)])
 
     def _ask(self, client: paho.Client, filters: list[str]) -> None:
@@ -188,10 +188,10 @@ class MqttClient:
         acknowledged: Acknowledged | None = None,
         probe: bool = False,
     ) -> bool:
-        """Hand a message to the broker; False: not online, nothing was taken. Expiry is in seconds.
+        """Publish a message; False: not online, nothing was sent. ``expiry`` in seconds.
 
-        True: ``acknowledged`` will be called once, on any thread, and must neither wait nor publish. What is in flight
-        when the link is lost is sent again by itself. Of a ``probe`` a refusal is not counted.
+        True: ``acknowledged`` will be called once, on any thread, and must not block or publish. In-flight publishes
+        are resent automatically after a lost link. Refusals of a ``probe`` are not counted.
         """
         limits = self._record.limits
         if reason := _too_large(topic, payload, limits):
@@ -200,7 +200,7 @@ class MqttClient:
                 acknowledged(Ack(False, f"packet too large ({ReasonCodes.PACKET_TOO_LARGE})"))
             return True
         if retain and not payload and not limits.retain:
-            return True  # there is nothing that could be deleted
+            return True  # there is nothing to delete
         properties = connection.publish_properties(self._record.version, expiry, response_topic, correlation)
         with self._sending:
             client = self._paho
@@ -234,7 +234,7 @@ class MqttClient:
         if not ack.accepted and not ack.abandoned and not flight.probe:
             self._record.refused(flight.topic, ack.reason)
         if flight.retained and flight.connection != self._record.connects and not ack.abandoned:
-            # paho sent what the last connection left open after the birth: an older value may now be the retained one
+            # paho resends in-flight publishes after the birth: an older value may be the retained one now
             self._tasks.put(lambda: self._say_again(flight.topic))
         if flight.acknowledged:
             flight.acknowledged(ack)
@@ -263,9 +263,9 @@ class MqttClient:
                 log.exception("mqtt: a handler failed")
 
     def _look_after_paho(self) -> None:
-        """Replace paho's client when the broker does not answer, or when its thread has died.
+        """Replace paho's client when the broker does not respond, or when its thread has died.
 
-        A client whose thread has died says for ever that it is connected.
+        A client whose thread has died reports itself as connected forever.
         """
         client, silent = self._paho, self._record.silent
         if client is not None and (why := self._record.overdue()):
@@ -279,7 +279,7 @@ class MqttClient:
             self._replace()
 
     def _replace(self) -> None:
-        """A new paho client in the place of the old one."""
+        """Replace the paho client by a new one."""
         self.work_pulse.rest()  # paho's thread, which must end first, may be waiting for a resolver
         self._close()
         self.work_pulse.beat()
@@ -324,7 +324,7 @@ class MqttClient:
         for listener in self.on_online:
             listener()
 
-    # paho's thread: nothing here may wait, and what raises would end it
+    # paho's thread: nothing here may block, and an exception would end it
 
     def _listen(self, client: paho.Client) -> None:
         client.on_connect = _guarded(self._on_connect)
@@ -389,7 +389,7 @@ class MqttClient:
         self._wait_before_next(client)
 
     def _on_connect_fail(self, client: paho.Client, _data: Any) -> None:
-        # paho calls this while it handles the exception, and does not pass it on
+        # paho calls this while handling the exception, but does not pass it
         self._record.unreached(*of_error(sys.exc_info()[1]))
         self._wait_before_next(client)
 
@@ -446,7 +446,7 @@ class MqttClient:
         self._sink(delivered)
 
     def acknowledge(self, delivered: Sequence[Delivered]) -> None:
-        """Let the broker forget messages that the sink was given; those of an earlier connection come again."""
+        """Acknowledge messages passed to the sink; those of an earlier connection are redelivered."""
         client = self._paho
         if isinstance(client, BulkConnection):
             client.acknowledge([one.mid for one in delivered if one.qos and one.connection == client.connection])
@@ -460,7 +460,7 @@ class MqttClient:
             log.error("mqtt: %s", text)
 
     def _replace_later(self) -> None:
-        """The next attempt is made in another way, which takes another client."""
+        """Replace the client, as the next attempt uses other parameters."""
         self._tasks.put(self._close)
         self._later(self._replace, self._record.pause())
 
@@ -470,7 +470,7 @@ class MqttClient:
 
 
 def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:
-    """Why a message is not sent, by the broker's limit or ours; empty where it is."""
+    """Reason why a message exceeds the broker's or our size limit; empty where it does not."""
     size = len(payload) + len(topic.encode("utf-8", "replace")) + OVERHEAD
     if size > limits.packet:
         return f"the message has {len(payload)} bytes, the broker takes {limits.packet}"
@@ -480,7 +480,7 @@ def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:
 
 
 def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
-    """An exception on paho's thread would end it, silently and for ever."""
+    """Catch and log exceptions, which would end paho's thread silently."""
 
     def call(*arguments: Any) -> None:
         try:

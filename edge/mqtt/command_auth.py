@@ -1,8 +1,8 @@
 """Remote commands over MQTT, and their authentication.
 
-A command that changes something carries an Ed25519 signature over the canonical JSON (keys in order, no spaces,
-ASCII) of ``arguments, counter, device, expires, operation``. The counter of a key only grows; the device writes it
-down, with fsync, before it does anything, so a command is done at most once, whoever sends it again and whenever.
+A command that changes something carries an Ed25519 signature over the canonical JSON (sorted keys, no spaces,
+ASCII) of ``arguments, counter, device, expires, operation``. The counter of a key only increases; the device saves it
+with fsync before it runs the command, so that a command runs at most once, even if it is replayed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNSIGNED = frozenset({"ping", "stats"})
-"""operations that change nothing and tell no more than ``up/stats``"""
+"""operations that change nothing and reveal no more than ``up/stats``"""
 REMEMBERED = 256
-"""recent commands whose answer is repeated instead of running them again"""
+"""recent commands whose response is repeated instead of running them again"""
 LARGE = 4096
-"""bytes of an answer past which only that it was given is remembered"""
+"""size in bytes above which a response is not cached, only that it was sent"""
 DECIDED = ("ok", "not_found", "invalid", "failed")
 """codes of accepted commands"""
 EXPIRY = 60
-"""seconds that a broker of MQTT 5 keeps a command for a device that is away"""
+"""seconds that an MQTT 5 broker keeps a command for an offline device"""
 
 Code = Literal[
     "ok", "malformed", "retained", "unknown_operation", "unsigned", "unknown_key", "bad_signature", "wrong_device",
@@ -51,16 +51,16 @@ Code = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``down/cmd/<operation>``. An empty payload is one without arguments."""
+    """``down/cmd/<operation>``. An empty payload is a command without arguments."""
 
     __pydantic_config__ = ConfigDict(extra="ignore", allow_inf_nan=False)
     v: V1 = VERSION
     arguments: dict[str, Any] = field(default_factory=dict)
     id: Annotated[StrictStr, Field(max_length=64)] = ""
-    """repeated in the answer, where MQTT 3.1.1 has no correlation data"""
+    """repeated in the response, because MQTT 3.1.1 has no correlation data"""
     device: Annotated[StrictStr, Field(max_length=63)] = ""
     counter: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] = 0
-    """grows with each command of a key; nanoseconds since the epoch, usually"""
+    """increases with each command of a key; usually nanoseconds since the epoch"""
     expires: Annotated[StrictInt, Field(ge=0, le=10**11)] = 0
     """seconds since the epoch"""
     key: Annotated[StrictStr, Field(max_length=44)] = ""
@@ -83,7 +83,7 @@ class CommandAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Result of a handler. ``then`` is called once the answer was sent, or after a timeout."""
+    """Result of a handler. ``then`` is called after the response was sent, or after a timeout."""
 
     data: dict[str, Any] = field(default_factory=dict)
     then: Callable[[], None] | None = None
@@ -94,7 +94,7 @@ Handlers = Mapping[str, Callable[[dict[str, Any]], Done]]
 
 
 def signed_bytes(device: str, operation: str, command: Command) -> bytes:
-    """The signed bytes."""
+    """The canonical JSON that is signed."""
     content = {
         "arguments": command.arguments,
         "counter": command.counter,
@@ -108,7 +108,7 @@ def signed_bytes(device: str, operation: str, command: Command) -> bytes:
 def sign(
     private: Ed25519PrivateKey, device: str, operation: str, arguments: dict[str, Any], seconds: int = EXPIRY
 ) -> Command:
-    """A command as its sender makes it, good for ``seconds``."""
+    """A signed command, valid for ``seconds``."""
     plain = Command(
         arguments=arguments, device=device, counter=time.time_ns(), expires=int(time.time()) + seconds,
         key=public_text(private),
@@ -123,23 +123,23 @@ def to_json(document: Command | CommandAnswer) -> bytes:
 
 
 def public_text(private: Ed25519PrivateKey) -> str:
-    """The public half as it stands in ``commands.keys``."""
+    """The public key in the format of ``commands.keys``: base64."""
     return base64.b64encode(private.public_key().public_bytes_raw()).decode()
 
 
 EVERY_KEY = ""
-"""in the file: the counter that holds for keys without one of their own, after the file was damaged"""
+"""key in the file: minimum counter of keys without an own one, after the file was damaged"""
 
 
 class Counters:
-    """The highest counter of each key, on disk before ``take`` returns."""
+    """The highest counter of each key, saved to disk before ``take`` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values: dict[str, int] | None = None
 
     def take(self, key: str, counter: int) -> bool:
-        """Whether ``counter`` is new; from now on it is not. Raises StoreError where that cannot be written down."""
+        """Consume ``counter``; False where it is not above the last one. Raises StoreError where it cannot be saved."""
         if self._values is None:
             self._values = self._read()
         if counter <= self._values.get(key, self._values.get(EVERY_KEY, -1)):
@@ -161,7 +161,7 @@ class Counters:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            # an empty memory would let old commands in again
+            # an empty table would accept old commands again
             raise StoreError(
                 f"{self._path}: the counters of commands cannot be read: {error}",
                 "start the daemon again: it sets the file aside, and refuses what was signed before",
@@ -169,21 +169,21 @@ class Counters:
 
 
 class Gate:
-    """Authenticates commands and runs them. One thread."""
+    """Authenticates commands and runs them. Not thread-safe."""
 
     def __init__(
         self, device: str, keys: Collection[str], handlers: Handlers, counters: Counters, *,
         signed_seconds: float = 3600.0, trusted: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """``trusted``: operations that need no signature here, beside ``UNSIGNED``."""
+        """``trusted``: operations that need no signature, in addition to ``UNSIGNED``."""
         self._device, self._keys, self._handlers, self._counters = device, frozenset(keys), handlers, counters
         self._signed_seconds = signed_seconds
         self._free = UNSIGNED | frozenset(trusted)
         self._answers: OrderedDict[bytes, CommandAnswer] = OrderedDict()
 
     def answer(self, operation: str, message: Incoming) -> tuple[CommandAnswer, Callable[[], None] | None]:
-        """Do what ``message`` asks for, once, or say why not; with what is to be done after the answer."""
-        # the same correlation may come with everything that a flow sends: only the same command is one that came again
+        """Run a command once, or refuse it; returns the response, and a function to call after it was sent."""
+        # a flow may reuse one correlation for all commands: a repeat must be the same command
         again = hashlib.sha256(b"\0".join((operation.encode(), message.correlation, message.payload))).digest()
         if message.correlation and (known := self._answers.get(again)):
             return known, None
@@ -262,7 +262,7 @@ def _is_signed(operation: str, command: Command) -> bool:
 
 
 def response_topic(topics: Topics, operation: str, message: Incoming) -> str:
-    """Where the answer goes: the asked-for topic where it is one of this device's own responses."""
+    """Topic of the response: the requested one where it is one of this device's responses, else the default."""
     own = topics.response(operation)
     asked = message.response_topic
     prefix = own.rpartition("/")[0] + "/"

@@ -21,21 +21,21 @@ from edge.core.system.heartbeat import Heartbeat
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 300
-"""session expiry at the broker: messages sent meanwhile are still delivered"""
+"""session expiry at the broker: messages sent in the meantime are still delivered"""
 WILL_DELAY = 10
-"""seconds in which we may come back before anybody hears that we were gone; MQTT 5 only"""
+"""delay of the will, so that short interruptions are not published; MQTT 5 only"""
 RECEIVE = 500
 """receive maximum; MQTT 5 only"""
 INFLIGHT = 20
 """in-flight publishes; most brokers accept no more from a client"""
 DUPLICATE_PAUSE = (15.0, 300.0)
-"""seconds that a client waits, at first and at most, whose id another one seems to use: they throw each other out"""
+"""initial and maximum pause in seconds where another client uses the same id, as each closes the other's connection"""
 LONGEST_PAUSE = 60.0
-"""seconds between two attempts, about"""
+"""approximate seconds between two attempts"""
 
 
 MOST_PACKET = 268_435_455
-"""bytes of a packet that MQTT itself allows"""
+"""maximum bytes of an MQTT packet"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class BrokerLimits:
     packet: int = MOST_PACKET
     """bytes"""
     inflight: int = INFLIGHT
-    """publishes without an answer"""
+    """in-flight publishes"""
 
     @staticmethod
     def stated(properties: object) -> BrokerLimits:
-        """By the properties of a CONNACK of MQTT 5; what it leaves out is not limited."""
+        """Limits from a CONNACK of MQTT 5; properties that are absent mean no limit."""
         return BrokerLimits(
             retain=bool(getattr(properties, "RetainAvailable", 1)),
             qos=int(getattr(properties, "MaximumQoS", 2)),
@@ -62,7 +62,7 @@ class BrokerLimits:
         )
 
     def after(self, code: int) -> BrokerLimits:
-        """Without what the broker refused by this reason code of MQTT 5; the same for any other code."""
+        """Limits without what the broker refused by this MQTT 5 reason code; unchanged for other codes."""
         match code:
             case ReasonCodes.RETAIN_NOT_SUPPORTED:
                 return replace(self, retain=False)
@@ -72,7 +72,7 @@ class BrokerLimits:
 
     @property
     def missing(self) -> str:
-        """What a device needs and the broker lacks, with the remedy; empty: nothing."""
+        """Required features that the broker lacks, with hints; empty: none."""
         if not self.retain and self.qos < 1:
             return f"{NO_RETAIN}; {NO_QOS}"
         return "" if self.retain and self.qos else NO_QOS if self.retain else NO_RETAIN
@@ -113,7 +113,7 @@ class BrokerConnection(paho.Client):
     pulse: Heartbeat | None = None
 
     def loop_misc(self) -> MQTTErrorCode:
-        """Paho calls it at the end of each round of its thread."""
+        """Called by paho at the end of each loop."""
         if self.pulse is not None:
             self.pulse.beat()
         return super().loop_misc()
@@ -127,15 +127,15 @@ def build(
     limits: BrokerLimits,
     kind: type[BrokerConnection] | None = None,
 ) -> BrokerConnection:
-    """A paho client, not yet connected. Raises SettingsError for unusable files.
+    """A paho client, not yet connected. Raises SettingsError for invalid files.
 
-    ``version``: ``5`` or ``3.1.1``. A client of a ``kind`` acknowledges messages itself.
+    ``version``: ``5`` or ``3.1.1``. A client with a ``kind`` acknowledges messages manually.
     """
     modern = version == "5"
     client = (kind or BrokerConnection)(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
-        # a 3.1.1 session has no end: commands of last year would wait in it
+        # 3.1.1 sessions do not expire: commands of last year would wait in it
         clean_session=None if modern else True,
         protocol=MQTTProtocolVersion.MQTTv5 if modern else MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=True,
@@ -154,15 +154,15 @@ def build(
 
 
 def connect(client: paho.Client, settings: MqttSettings, session_seconds: int = SESSION_SECONDS) -> None:
-    """Start paho's thread, which connects now and whenever the link is lost. Raises ValueError for a bad host."""
+    """Start paho's thread, which connects and reconnects. Raises ValueError for an invalid host."""
     options = session_options(client, session_seconds)
-    settings.host.encode("idna")  # paho's thread would die of a host name that cannot be one
+    settings.host.encode("idna")  # an invalid host name would end paho's thread
     client.connect_async(settings.host, settings.effective_port, settings.keepalive, **options)
     client.loop_start()
 
 
 def session_options(client: paho.Client, session_seconds: int = SESSION_SECONDS) -> dict[str, Any]:
-    """Arguments of paho's connect: the session goes on where the broker kept it; MQTT 5 only."""
+    """Arguments of paho's connect: resume the session where the broker kept it; MQTT 5 only."""
     if client.protocol != MQTTProtocolVersion.MQTTv5:
         return {}
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -172,7 +172,7 @@ def session_options(client: paho.Client, session_seconds: int = SESSION_SECONDS)
 
 
 def no_delay(_client: paho.Client, _data: object, sock: object) -> None:
-    """``on_socket_open``: without it a request and its answer take 44 to 88 ms instead of half a millisecond."""
+    """``on_socket_open``: sets TCP_NODELAY; without it a request takes 44 to 88 ms instead of 0.5 ms."""
     try:
         getattr(sock, "setsockopt", lambda *_: None)(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
@@ -209,7 +209,7 @@ def publish_properties(version: str, expiry: int | None, response_topic: str, co
 
 
 def pause(failures: int, spread: float) -> float:
-    """Seconds until the next attempt after ``failures`` in a row; random, so that a fleet does not come at once."""
+    """Seconds until the next attempt after ``failures`` in a row; random, so that fleets do not reconnect at once."""
     if not failures:
         return random.uniform(spread / 10, spread)  # noqa: S311
     longest = min(max(LONGEST_PAUSE, spread), spread * 2 ** min(failures, 16))

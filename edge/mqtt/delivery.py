@@ -1,13 +1,12 @@
 """Delivery of events from the outbox to the broker: one thread, at least once, in order per track.
 
-Two lanes. Events that were put while we are online are *live* and go at once. What waited before that is *backlog*
-and goes beside them at a bounded rate, so a day without a broker does not delay what happens now. Order: each lane
-sends in the order of the outbox, and a live event takes the waiting events of its track with it, before it; so the
-events of a track always arrive in order, those of a camera do but for the live ones overtaking the backlog, and
-``seq`` tells a receiver how all of them lie.
+Two queues. Events added while online are *live* and sent at once. Events that waited before are the *backlog*, sent in
+parallel at a limited rate, so that a day offline does not delay current events. Order: each queue is sent in the order
+of the outbox, and a live event is preceded by the waiting events of its track. The events of a track therefore always
+arrive in order, those of a camera except that live events overtake the backlog; receivers can sort by ``seq``.
 
 An event leaves the outbox when the broker acknowledged it (``broker``), or when the hub's contiguous mark has passed
-it (``hub``). What the broker refuses stays; its camera rests for a while and then begins again with the oldest.
+it (``hub``). Refused events stay; their camera pauses and then starts again with the oldest.
 """
 
 from __future__ import annotations
@@ -41,23 +40,23 @@ Key = tuple[int, int]
 ON_THE_WAY = 20
 """events in flight, live and backlog"""
 BACKLOG_SHARE = 16
-"""of these, at most, for the backlog: a live event always finds room"""
+"""of these, maximum for the backlog: live events always have room"""
 WINDOW = 200
-"""events without the hub's mark while it makes no progress"""
+"""unmarked events in flight while the hub makes no progress"""
 BACKLOG_RATE = 1000.0
-"""events a second"""
+"""events per second"""
 PAGE = 100
-"""events of the backlog read at a time"""
+"""events of the backlog read at once"""
 BURST = 100
-"""events of the backlog that may go at once after a pause"""
+"""burst size of the backlog after a pause, in events"""
 RESEND = (10.0, 600.0)
-"""seconds without progress of the hub until what has no mark is sent again: at first, and at most"""
+"""seconds without progress of the hub until unmarked events are resent: first, and maximum"""
 ANSWER = 120.0
-"""seconds online without any answer of the broker after which its answers are taken for lost"""
+"""seconds online without any acknowledgment after which events are resent"""
 REST = (30.0, 600.0)
-"""seconds that a camera rests after a refusal: at first, and at most"""
+"""pause of a camera in seconds after a refusal: first, and maximum"""
 OFFLINE = 5.0
-"""seconds without a broker after which updates of one track take each other's place"""
+"""seconds offline after which updates of one track replace each other"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,12 @@ class DeliveryStats:
     """Statistics of delivery."""
 
     sent: int
-    """publishes of events, those that were sent again included"""
+    """publishes of events, including resent ones"""
     delivered: int
     """events that left the outbox"""
     on_the_way: int
     unmarked: int
-    """events that the broker has and the hub's mark has not passed"""
+    """events that the broker has acknowledged and the hub's mark has not passed"""
     refused: int
     resends: int
     resting: tuple[str, ...]
@@ -78,7 +77,7 @@ class DeliveryStats:
 
 
 class Delivery:
-    """Runs from ``start`` to ``stop``; what is not delivered by then stays in the outbox."""
+    """Runs from ``start`` to ``stop``; undelivered events stay in the outbox."""
 
     def __init__(
         self,
@@ -96,17 +95,17 @@ class Delivery:
         self._stopping = False
         self._connection = self._generation = -1
         self._backlog = self._split = self._live = 0
-        """positions: sent up to here of the backlog; where the backlog ends; sent up to here of the live events"""
+        """positions: last sent of the backlog; end of the backlog; last sent of the live events"""
         self._page: deque[Queued] = deque()
-        """read of the backlog, not yet sent"""
+        """read from the backlog, not yet sent"""
         self._on_the_way: dict[Key, bool] = {}
-        """sent, without an answer of the broker -> whether it was backlog"""
+        """sent and unacknowledged -> whether it was backlog"""
         self._unmarked: dict[Key, bool] = {}
-        """the broker has it, the hub's mark has not passed it -> whether it was backlog"""
+        """acknowledged by the broker, not yet marked by the hub -> whether it was backlog"""
         self._marks: dict[int, int] = {}
-        """epoch -> the hub's mark; it may come before the broker's answer"""
+        """epoch -> the hub's mark; it may arrive before the broker's acknowledgment"""
         self._resting: dict[str, tuple[float, float]] = {}
-        """camera -> monotonic seconds when it tries again, and how long it rested"""
+        """camera -> monotonic time of its next attempt, and the length of its pause (s)"""
         self._progress, self._resend = time.monotonic(), RESEND[0]
         self._answer = time.monotonic()
         self._tokens, self._filled = float(BURST), time.monotonic()
@@ -122,7 +121,7 @@ class Delivery:
         self._thread.start()
 
     def stop(self, timeout: float = 0.0) -> None:
-        """Stop; gives what is waiting up to ``timeout`` seconds to leave, while we are online."""
+        """Stop; waits up to ``timeout`` seconds for waiting events to be sent while online."""
         until = time.monotonic() + timeout
         while self._client.online and not self._idle() and time.monotonic() < until:
             time.sleep(0.02)
@@ -175,7 +174,7 @@ class Delivery:
         self.pulse.rest()
 
     def _step(self, now: float) -> float:
-        """Run one step; seconds until the next one."""
+        """Run one step; returns the seconds until the next one."""
         while not self._news.empty():
             self._news.get()()
         if not self._client.online:
@@ -191,7 +190,7 @@ class Delivery:
         return self._send_backlog(now)
 
     def _rewind(self, now: float) -> None:
-        """Begin again with the oldest; what is on the way is not sent twice, as paho keeps it."""
+        """Start again with the oldest; in-flight events are not sent twice, as paho keeps them."""
         self._backlog, self._split = 0, self._outbox.last
         self._live = self._split
         self._page.clear()
@@ -221,7 +220,7 @@ class Delivery:
         while self._live < (last := self._outbox.last) and self._has_room(now):
             page = self._outbox.read(self._live, ON_THE_WAY - len(self._on_the_way), self._without())
             if not page:
-                self._live = last  # what came since then was not looked for
+                self._live = last  # later events were not read
                 continue
             for item in page:
                 if not self._has_room(now) or not self._send_with_its_track(item):
@@ -233,7 +232,7 @@ class Delivery:
         return len(self._on_the_way) < ON_THE_WAY and not stalled
 
     def _send_with_its_track(self, item: Queued) -> bool:
-        """Send a live event, and before it what its track left in the backlog."""
+        """Send a live event, preceded by the events of its track in the backlog."""
         if self._backlog < self._split:
             for older in self._outbox.of_track(item.event.camera, item.event.track, item.position):
                 if not self._send(older, backlog=True):
@@ -264,7 +263,7 @@ class Delivery:
         return min(room, WINDOW - sum(self._unmarked.values()) - on_the_way) if self._hub else room
 
     def _send(self, item: Queued, *, backlog: bool) -> bool:
-        """Hand one event to the broker, unless it is there already. False: the link is gone."""
+        """Publish one event, unless the broker has it already. False: offline."""
         if item.key in self._on_the_way or item.key in self._unmarked:
             return True
         try:
@@ -315,7 +314,7 @@ class Delivery:
         if not self._outbox.passed(mark.epoch, mark.seq):
             log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
             return
-        # the hub is up again: resend without waiting for the end of the pause
+        # the hub is online again: resend without waiting for the end of the pause
         self._resend = RESEND[0]
         self._marks[mark.epoch] = max(mark.seq, self._marks.get(mark.epoch, 0))
         passed = [key for key in self._unmarked if key[0] == mark.epoch and key[1] <= mark.seq]

@@ -1,7 +1,7 @@
 """Erasure notices: hashed subjects erased on this device, published so that the hub erases them too.
 
-A digest stands for a subject of this device; it can only be recognized by who knows the name. The list is published
-retained, so a hub that was away hears of it when it is back, and reading it twice changes nothing.
+A digest identifies a subject of this device; only receivers that have the name can recognize it. The list is published
+retained, so that an offline hub gets it later; reading it twice has no effect.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ MOST = 500
 DAYS = 90.0
 """retention of notices"""
 TRUSTED = "trusted"
-"""trusted time of an erasure; stays on the device"""
+"""key: trusted time of an erasure; not published"""
 
 
 def digest(device: str, subject: str) -> str:
-    """A subject of a device without its name."""
+    """Hex SHA-256 that identifies a subject of a device without its name."""
     return hashlib.sha256(f"{device}\n{subject}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def note(state: Path, device: str, subject: str, latest: tuple[int, int] | None = None) -> None:
     """Record the erasure of a subject. Raises StoreError.
 
-    ``latest``: (epoch, seq) of the device's latest event, which no clock can make wrong; None where there is none.
+    ``latest``: (epoch, seq) of the device's latest event, independent of clocks; None where there is none.
     """
     own = digest(device, subject)
     epoch, seq = latest or (0, 0)

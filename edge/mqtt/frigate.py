@@ -1,8 +1,8 @@
-"""Events in the shape of Frigate's, for flows and blueprints that are made for it. Live only, and at most once.
+"""Events in Frigate's format, for flows and blueprints made for Frigate. Live only, at most once.
 
-``<prefix>/events``: ``{type, before, after}``. ``<prefix>/<camera>/<label>``: how many are there, on change.
+``<prefix>/events``: ``{type, before, after}``. ``<prefix>/<camera>/<label>``: number of present tracks, on change.
 ``<prefix>/available``: ``online``, ``stopped`` or ``offline``. ``<prefix>/<camera>/<label>/snapshot``: a JPEG.
-Boxes are pixels of the camera's main stream, as there.
+Boxes are in pixels of the camera's main stream, as in Frigate.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Story:
 
 
 class Translator:
-    """Turns events, in order, into Frigate's messages. One thread."""
+    """Converts events, in order, to Frigate's messages. Not thread-safe."""
 
     def __init__(self, prefix: str, sizes: Mapping[str, tuple[int, int]], snapshots: frozenset[str]) -> None:
         """``sizes``: camera -> width and height in pixels; ``snapshots``: cameras whose pictures are published."""
@@ -74,7 +74,7 @@ class Translator:
         return [FrigateMessage(topic, jpeg, retained=True)] if topic else []
 
     def erase(self, subject: str) -> None:
-        """A subject was erased: earlier messages are not repeated with the name."""
+        """Erase a subject: earlier messages are not repeated with the name."""
         for story in list(self._stories.values()):
             if (story.said.get("sub_label") or [None])[0] == subject:
                 story.said = {**story.said, "sub_label": None}
@@ -152,7 +152,7 @@ def snapshot_topic(prefix: str, camera: str, label: str) -> str:
 
 
 def snapshot_topics(settings: Settings) -> set[str]:
-    """Where the pictures of the cameras may lie retained."""
+    """Topics with possibly retained pictures of the cameras."""
     shown = [camera for camera in settings.cameras if camera.enabled and camera.snapshots]
     pairs = [(camera.name, label) for camera in shown for label in settings.labels_of(camera)]
     return {snapshot_topic(settings.frigate.prefix, *pair) for pair in pairs} - {""}

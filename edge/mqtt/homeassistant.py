@@ -1,7 +1,7 @@
-"""Home Assistant's device discovery: retained messages that name every entity.
+"""Home Assistant MQTT device discovery: retained messages that describe every entity.
 
-One message where it fits; else one for the device and one for each camera, with as many subjects as fit. The entities
-read the topics that are there anyway. Names of subjects are only ever in templates as quoted text.
+One message where it fits; otherwise one for the device and one per camera, with as many subjects as fit. The entities
+use the existing topics. Names of subjects appear in templates only as quoted text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CameraEntities:
     custom_labels: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     recognizes: bool = True
-    """one of the labels has a collection: there are known and unknown subjects"""
+    """whether a label has a collection: subjects are known or unknown"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class DeviceDescription:
     subjects: tuple[str, ...] = ()
     switches: bool = False
     page: str = ""
-    """address of the owner's page; empty: none that others reach"""
+    """address of the page; empty where other machines cannot reach it"""
     temperature: bool = True
-    """the board has a temperature sensor"""
+    """whether the board has a temperature sensor"""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A discovery message and where it goes."""
+    """A discovery message and its topic."""
 
     topic: str
     message: dict[str, Any]
     left_out: int = 0
-    """subjects that have no entity because the message would be too large"""
+    """subjects without an entity, because the message would be too large"""
 
     @property
     def payload(self) -> bytes:
@@ -64,16 +64,16 @@ class Announcement:
 
 
 def config_topic(prefix: str, device: str, camera: str = "") -> str:
-    """Of the device, or of one camera where all cameras do not fit into one message."""
+    """Discovery topic of the device, or of one camera where the cameras do not fit into one message."""
     return f"{prefix}/device/{device}/{camera}/config" if camera else f"{prefix}/device/{device}/config"
 
 
 def announcements(
     prefix: str, described: DeviceDescription, gone: Mapping[str, Mapping[str, str]], most_bytes: int
 ) -> list[Announcement]:
-    """The messages of a device, none larger than ``most_bytes``.
+    """The discovery messages of a device, none larger than ``most_bytes``.
 
-    ``gone``: topic -> component -> platform of what was announced before; what is no more is removed.
+    ``gone``: topic -> component -> platform of earlier announcements; entities that no longer exist are removed.
     """
     topic = config_topic(prefix, described.device)
     whole = Announcement(topic, config(described, gone.get(topic)))
@@ -89,7 +89,7 @@ def announcements(
 def _of_camera(
     topic: str, camera: CameraEntities, described: DeviceDescription, gone: Mapping[str, str] | None, most_bytes: int
 ) -> Announcement:
-    """As many subjects as fit, in their order."""
+    """As many subjects as fit, in order."""
     total = len(described.subjects)
     count = total
     while True:
@@ -104,7 +104,7 @@ def _of_camera(
 def config(
     described: DeviceDescription, gone: Mapping[str, str] | None = None, device_entities: bool = True
 ) -> dict[str, Any]:
-    """A discovery message. ``gone``: component -> platform of entities that were announced and are no more."""
+    """A discovery message. ``gone``: component -> platform of announced entities that no longer exist."""
     topics = Topics(described.device)
     components = _device_components(topics, described) if device_entities else {}
     for camera in described.cameras:
@@ -138,14 +138,14 @@ def _device(described: DeviceDescription) -> dict[str, Any]:
 
 
 class RecognizedTracks:
-    """Detects the first event that identifies a track. Not for two threads at once."""
+    """Detects the first event that identifies a track. Not thread-safe."""
 
     def __init__(self) -> None:
         self._named: dict[tuple[str, str], str] = {}
-        """camera, track -> the subject that was reported"""
+        """(camera, track) -> the reported subject"""
 
     def message(self, event: Event) -> Recognized | None:
-        """The message of an event by which a name stands that was not reported for its track yet."""
+        """The message for an event that identifies a track for the first time, or with another subject."""
         key, who = (event.camera, event.track), event.identity
         before = self._named.pop(key, None)
         subject = who.subject if who.state is IdentityState.KNOWN else None
@@ -157,17 +157,17 @@ class RecognizedTracks:
 
 
 def platforms(message: Mapping[str, Any]) -> dict[str, str]:
-    """Component -> platform of what a message announces; what it takes back is left out."""
+    """Component -> platform of the entities in a message, without removed ones."""
     return {name: one["p"] for name, one in message["cmps"].items() if len(one) > 1}
 
 
 def subject_id(subject: str) -> str:
-    """A name for ids: the same for the same subject, whatever is in it."""
+    """An id for a subject's name, stable and valid for any characters."""
     return hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def quoted(text: str) -> str:
-    """``text`` as a literal of a template, that cannot end early: quotes, braces and others by number."""
+    """``text`` as a template literal that cannot end early: quotes, braces and similar characters are escaped."""
     return '"' + "".join(c if c.isalnum() and c.isascii() else _escaped(c) for c in text) + '"'
 
 
@@ -209,7 +209,7 @@ def _named(described: DeviceDescription, camera: str, words: str) -> str:
 
 
 def _own_name(described: DeviceDescription, camera: str) -> str:
-    """The camera's name without that of its device."""
+    """The camera's name without the device's name."""
     return re.sub(rf"^{re.escape(described.device)}(?:[-_ ]+|$)", "", camera, flags=re.IGNORECASE)
 
 
@@ -381,5 +381,5 @@ def _switch(topics: Topics, described: DeviceDescription, camera: str, state: st
 
 
 def described_subjects(names: Sequence[str], most: int) -> tuple[str, ...]:
-    """The subjects that get entities: in alphabetical order, ``most`` at most."""
+    """The subjects that get entities: in alphabetical order, at most ``most``."""
     return tuple(sorted(set(names))[:most])

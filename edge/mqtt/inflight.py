@@ -1,4 +1,4 @@
-"""In-flight publishes by paho's message id, including answers that arrive before ``publish`` returns."""
+"""In-flight publishes by paho's message id, including acknowledgments that arrive before ``publish`` returns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The broker's answer to a publish."""
+    """The broker's acknowledgment of a publish."""
 
     accepted: bool
     reason: str = ""
     abandoned: bool = False
-    """no answer will come: the client was replaced or stopped"""
+    """no acknowledgment will arrive: the client was replaced or stopped"""
 
 
 Acknowledged = Callable[[Ack], None]
@@ -27,15 +27,15 @@ class InflightPublish:
     topic: str
     qos: int
     connection: int
-    """the number of the connection on which it was handed to paho"""
+    """number of the connection on which it was passed to paho"""
     retained: bool
     acknowledged: Acknowledged | None
     probe: bool = False
-    """a refusal is what is asked for: it is neither counted nor told"""
+    """a refusal is an expected result: it is neither counted nor logged"""
 
 
 class InflightPublishes:
-    """For any thread; calls nobody, as paho holds its own locks when it tells us of an answer."""
+    """Thread-safe; makes no callbacks, as paho holds its own locks when it reports an acknowledgment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class InflightPublishes:
         self._early: dict[int, Ack] = {}
 
     def take_off(self, mid: int, flight: InflightPublish) -> Ack | None:
-        """Remember a publish; its answer where that came before ``publish`` returned, and nothing is remembered."""
+        """Register a publish; where its acknowledgment came before ``publish`` returned, return that instead."""
         with self._lock:
             early = self._early.pop(mid, None)
             if early is None:
@@ -51,7 +51,7 @@ class InflightPublishes:
             return early
 
     def land(self, mid: int, ack: Ack) -> InflightPublish | None:
-        """The publish that was answered; None: it is not known yet, and the answer waits for it."""
+        """The acknowledged publish; None: not registered yet, the acknowledgment is kept for it."""
         with self._lock:
             flight = self._flying.pop(mid, None)
             if flight is None:
@@ -64,7 +64,7 @@ class InflightPublishes:
             self._flying = {mid: flight for mid, flight in self._flying.items() if flight.qos}
 
     def abandon(self) -> list[InflightPublish]:
-        """Forget all, as message ids begin anew; what was on its way."""
+        """Drop all, as message ids start over; returns the in-flight publishes."""
         with self._lock:
             flying, self._flying, self._early = list(self._flying.values()), {}, {}
             return flying

@@ -19,7 +19,7 @@ class Link(StrEnum):
     """Status of the link to the broker."""
 
     OFF = "off"
-    """no broker is set"""
+    """no broker is configured"""
     CONNECTING = "connecting"
     ONLINE = "online"
     UNREACHABLE = "unreachable"
@@ -27,11 +27,11 @@ class Link(StrEnum):
     UNTRUSTED = "untrusted"
     """TLS failed: a certificate, a key, or the clock"""
     UNAUTHORIZED = "unauthorized"
-    """the broker knows neither the user nor the certificate, or the password is wrong"""
+    """wrong user name, password or certificate"""
     REFUSED = "refused"
     """the broker refused the connection"""
     UNSUPPORTED = "unsupported"
-    """the broker does not speak the protocol version that is pinned"""
+    """the broker does not support the configured protocol version"""
     DUPLICATE = "duplicate_client_id"
     """another client takes the session over repeatedly"""
     STOPPED = "stopped"
@@ -84,7 +84,7 @@ class LinkHealth:
     version: str = ""
     """of the protocol: ``5`` or ``3.1.1``"""
     heard: float | None = None
-    """seconds since the broker last answered anything; None: never"""
+    """seconds since the last response of the broker; None: never"""
     connects: int = 0
     drops: int = 0
     refused: int = 0
@@ -99,7 +99,7 @@ class LinkHealth:
 
 
 def of_error(error: BaseException | None) -> tuple[Link, str]:
-    """The status for an exception while connecting. The detail holds no secret."""
+    """The status for an exception while connecting. The detail contains no secrets."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Link.UNTRUSTED, f"the broker's certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -114,20 +114,20 @@ def of_error(error: BaseException | None) -> tuple[Link, str]:
 
 
 def of_connack(code: int, text: str) -> tuple[Link, str]:
-    """The status for a refusal."""
+    """The status for a CONNACK reason code."""
     return _CONNACK.get(code, Link.REFUSED), text
 
 
 log = logging.getLogger(__name__)
 
 SHORT_LIFE, SHORT_LIVES = 10.0, 5
-"""seconds of a connection that make it short, and how many in a row mean that another client has our id"""
+"""duration (s) of a short connection, and how many in a row mean that another client uses the same id"""
 SILENCES = 2
-"""connections without an answer, in a row, after which the other version of MQTT is tried"""
+"""consecutive connections without a response after which the other version of MQTT is tried"""
 ANSWER_SECONDS = 8.0
-"""that a broker may take to answer a connect, or the first message"""
+"""seconds within which a broker must respond to a connect, or to the first message"""
 QUICK_ATTEMPTS, QUICK_PAUSE = 8, 1.0
-"""attempts without an answer that follow one another after so many seconds: each asks in another way"""
+"""seconds between attempts without a response that count as consecutive: each uses other parameters"""
 
 
 EVERYTHING = BrokerLimits()
@@ -138,7 +138,7 @@ class Attempt:
     """Parameters of a connection attempt."""
 
     version: str
-    """of the protocol"""
+    """protocol version"""
     limits: BrokerLimits = EVERYTHING
 
 
@@ -151,17 +151,17 @@ ATTEMPTS = {
     "5": (Attempt("5"), Attempt("5", WITHOUT_RETAIN), Attempt("5", AT_QOS_0)),
     "3.1.1": (Attempt("3.1.1"), Attempt("3.1.1", WITHOUT_RETAIN), Attempt("3.1.1", AT_QOS_0)),
 }  # fmt: skip
-"""mqtt.version -> the ways in which a broker that never answers is asked, each ``SILENCES`` times"""
+"""mqtt.version -> parameters tried where a broker never responds, each ``SILENCES`` times"""
 
 
 class LinkState:
-    """Times, counters and consecutive failures. For any thread; makes no calls."""
+    """Times, counters and consecutive failures. Thread-safe; makes no calls."""
 
     def __init__(self, settings: MqttSettings) -> None:
         self.version = "3.1.1" if settings.version == "3.1.1" else "5"
-        """of the protocol, to be spoken at the next connect"""
+        """protocol version of the next connect"""
         self.limits = BrokerLimits()
-        """what is asked of the broker at the next connect, and published on this one"""
+        """features requested at the next connect, and used on this one"""
         self._settings = settings
         self._lock = threading.Lock()
         self._link, self._detail = (Link.CONNECTING, "") if settings.host else (Link.OFF, "")
@@ -190,7 +190,7 @@ class LinkState:
 
     @property
     def silent(self) -> float:
-        """Seconds since the broker answered anything; since the machine's start when it never did."""
+        """Seconds since the last response of the broker; since boot where there was none."""
         with self._lock:
             return time.monotonic() - (self._heard or 0.0)
 
@@ -210,7 +210,7 @@ class LinkState:
             self._heard = time.monotonic()
 
     def opened(self) -> None:
-        """The connection is open; no packet of the broker yet."""
+        """The connection is open; no packet received yet."""
         with self._lock:
             self._answered = False
             self._opened_at = time.monotonic()
@@ -244,16 +244,16 @@ class LinkState:
             self._reset = True
 
     def disconnected(self) -> float | None:
-        """Seconds that the connection lived; None: the broker had never taken it."""
+        """Duration of the connection in seconds; None: the broker had not accepted it."""
         with self._lock:
             began, self._connected_at, self._opened_at = self._connected_at, None, None
         return None if began is None else time.monotonic() - began
 
     def lost(self, lived: float, code: int, text: str, was_online: bool) -> None:
-        """A connection that lived so many seconds is gone."""
+        """A connection that lasted ``lived`` seconds was lost."""
         with self._lock:
             self._drops += 1
-            # the network resets a connection; a broker that throws us out for another client closes it
+            # a network fault resets a connection; a broker closes it where another client takes the id over
             short = lived < SHORT_LIFE and not self._reset
             self._reset = False
             self._short_lives = self._short_lives + 1 if short else 0
@@ -291,7 +291,7 @@ class LinkState:
         log.log(logging.WARNING if first else logging.DEBUG, "mqtt: %s was not sent: %s", topic, reason)
 
     def not_subscribed(self, topic_filter: str, reason: str) -> None:
-        """The broker will not send what was asked for: nothing else would ever show it."""
+        """The broker refused a subscription, which has no other visible effect."""
         with self._lock:
             self._refused += 1
             told = (topic_filter, reason) in self._not_subscribed
@@ -301,7 +301,7 @@ class LinkState:
         log.log(logging.DEBUG if told else logging.WARNING, "mqtt: " + words, topic_filter, reason)
 
     def steps_down(self, link: Link) -> bool:
-        """Whether a broker that refused MQTT 5 is to be asked in 3.1.1."""
+        """Whether to retry with 3.1.1 after a broker refused MQTT 5."""
         if link is not Link.UNSUPPORTED or self._settings.version != "auto" or self.version != "5":
             return False
         log.info("mqtt: the broker does not speak MQTT 5, using 3.1.1")
@@ -309,7 +309,7 @@ class LinkState:
         return True
 
     def overdue(self) -> str:
-        """What the broker should have answered by now; empty: it answers, or has time left."""
+        """The response that is overdue; empty: none."""
         now = time.monotonic()
         with self._lock:
             opened, connected, link = self._opened_at, self._connected_at, self._link
@@ -320,9 +320,9 @@ class LinkState:
         return ""
 
     def unanswered(self) -> bool:
-        """A connection ended without an answer to its connect; whether the broker is to be asked in another way now.
+        """A connection ended without a response to its connect; whether the next attempt uses other parameters.
 
-        Brokers that speak 3.1.1 alone do that to MQTT 5, and in 3.1.1 they have no other way to refuse a will.
+        Brokers that only support 3.1.1 do that with MQTT 5, and in 3.1.1 they cannot refuse a will in another way.
         """
         with self._lock:
             if self._answered:
@@ -333,7 +333,7 @@ class LinkState:
         return self.asks_otherwise()
 
     def asks_otherwise(self) -> bool:
-        """Count an attempt that the broker did not answer; whether the next one is made in another way."""
+        """Count an attempt without a response; whether the next one uses other parameters."""
         ways = ATTEMPTS[self._settings.version]
         with self._lock:
             self._silences += 1
@@ -345,7 +345,7 @@ class LinkState:
         return changed
 
     def weakened(self, code: int) -> bool:
-        """Whether the broker is to be asked without what it refused by this reason code."""
+        """Whether to retry without the feature that the broker refused by this reason code."""
         limits = self.limits.after(code)
         if limits == self.limits:
             return False
@@ -353,16 +353,16 @@ class LinkState:
         return True
 
     def forget_limits(self) -> bool:
-        """Ask for everything again, as the broker may have changed; whether that is another way than before."""
+        """Reset the limits, as the broker may have changed; True where that changes the parameters."""
         changed = bool(self.limits.missing)
         self.limits = BrokerLimits(inflight=self.limits.inflight)
         return changed
 
     def returns_to_5(self) -> bool:
-        """Whether the broker that answers in 3.1.1 is to be asked in 5 again. To be called before ``answered``.
+        """Whether to retry MQTT 5 with a broker that responds in 3.1.1. Call before ``answered``.
 
-        It was silent in both, or has spoken 5 before: then it was not there, as behind a proxy that takes connections
-        meanwhile, and 3.1.1 would stay for as long as the link holds.
+        True where the broker was silent in both versions, or has used 5 before: it was then offline behind a proxy that
+        accepts connections, and 3.1.1 would stay in use for as long as the link is up.
         """
         with self._lock:
             guessed = self.version == "3.1.1" and self._settings.version == "auto" and self._silences > 0

@@ -1,8 +1,8 @@
 """MQTT messages: events and documents as JSON.
 
-Events are written by hand (they are many) and read by pydantic (they come from outside, and the same types give the
-JSON Schema). Numbers are rounded: fractions and similarities to 4 digits, times to milliseconds. A receiver ignores
-fields that it does not know, so fields can be added; ``v`` changes when one changes its meaning.
+Events are serialized by hand (for speed) and parsed by pydantic (as untrusted input; the same types generate the
+JSON Schema). Numbers are rounded: fractions and similarities to 4 digits, times to milliseconds. Receivers ignore
+unknown fields, so that fields can be added; ``v`` changes when the meaning of a field changes.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ Time = Annotated[float, Field(ge=0.0, le=1e11)]
 Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
 V1 = Annotated[StrictInt, Field(ge=1, le=1)]
 MAX_PICTURE = 192 << 10
-"""characters of a notification's picture"""
+"""maximum characters of a notification's picture"""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """``up/status``, retained, and the will: whether the device is there."""
+    """``up/status``, retained, and the will: whether the device is online."""
 
     __pydantic_config__ = WIRE
     online: StrictBool
     session: Count
     """of the daemon; ``online: false`` of an older session than the latest ``online: true`` is stale"""
     reason: str = ""
-    """why it is not online: ``stopped``, or ``lost`` in the will"""
+    """why it is offline: ``stopped``, or ``lost`` in the will"""
     v: V1 = VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """``up/info``, retained: what the device is."""
+    """``up/info``, retained: hardware and software of the device."""
 
     __pydantic_config__ = WIRE
     device: str
@@ -62,7 +62,7 @@ class Info:
     labels: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
     custom_labels: tuple[str, ...] = ()
-    """versions that are told: ``helmets/3``"""
+    """active versions of custom labels: ``helmets/3``"""
     models: dict[str, str] = field(default_factory=dict)
     """name -> sha256"""
     capabilities: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class WireCustomLabel:
-    """What custom labels say of a track, or of the whole picture."""
+    """A custom label of a track, or of the whole picture."""
 
     __pydantic_config__ = WIRE
     name: Annotated[str, Field(min_length=1, max_length=255)]
@@ -112,17 +112,17 @@ class PresenceEntry:
     started: Time = 0.0
     custom_labels: tuple[WireCustomLabel, ...] = ()
     whole: StrictBool = False
-    """it is a custom label of the picture as a whole, not of a place in it"""
+    """whether it is a custom label of the whole picture"""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraPresenceDocument:
-    """``up/state/<camera>``, retained: who and what is present now."""
+    """``up/state/<camera>``, retained: present tracks of a camera."""
 
     __pydantic_config__ = WIRE
     camera: str
     status: str
-    """of the camera: ``ok``, ``lost``, ``off``"""
+    """status of the camera: ``ok``, ``lost``, ``off``"""
     time: Time
     present: tuple[PresenceEntry, ...] = ()
     counts: dict[str, Count] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class CameraPresenceDocument:
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """``up/recognized/<camera>``: a subject is recognized at a camera, once for each track."""
+    """``up/recognized/<camera>``: a subject was recognized, once per track."""
 
     __pydantic_config__ = WIRE
     camera: str
@@ -150,7 +150,7 @@ class Recognized:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """``up/notification/<camera>``, and what a webhook gets: a subject or thing is at a camera, once for each track."""
+    """``up/notification/<camera>``, and the body of a webhook: a subject or object is at a camera, once per track."""
 
     __pydantic_config__ = WIRE
     device: str
@@ -163,14 +163,14 @@ class Notification:
     """``alice at door``"""
     subject: str | None = None
     pseudonym: str | None = None
-    """of a stranger who was seen before"""
+    """of a recurring stranger"""
     likeness: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
     """0..100"""
     zones: tuple[str, ...] = ()
     custom_labels: tuple[WireCustomLabel, ...] = ()
     clock: Literal["synced", "unsynced"] = "synced"
     page: str = ""
-    """address of the owner's page; empty where it is served to this device alone"""
+    """address of the page; empty where other machines cannot reach it"""
     picture: Annotated[str, Field(max_length=MAX_PICTURE)] | None = None
     """JPEG in base64"""
     v: V1 = VERSION
@@ -183,13 +183,13 @@ class CameraStats:
     __pydantic_config__ = WIRE
     status: str = ""
     fps: float = 0.0
-    """frames a second lately, those in which nothing was to be looked at included"""
+    """recent frames per second, including frames without enabled detection"""
     frames: Count = 0
     dropped: Count = 0
     looks: float = 0.0
-    """frames a second lately that a detector looked at"""
+    """recent frames per second passed to a detector"""
     wanted: float = 0.0
-    """frames a second that the settings ask for"""
+    """configured frames per second"""
     share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """share of the inference thread, recently"""
 
@@ -202,7 +202,7 @@ class ShedReport:
     level: Count = 0
     """0: nothing"""
     most: Count = 0
-    """the level at which everything is given up that may be; 0 where nothing ever is"""
+    """the level at which everything that may be shed is shed; 0 where shedding is disabled"""
     what: str = ""
     why: str = ""
 
@@ -233,7 +233,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """``up/reported``, retained: the running release and where an update is."""
+    """``up/reported``, retained: the running release and the progress of an update."""
 
     __pydantic_config__ = WIRE
     release: str
@@ -244,7 +244,7 @@ class Reported:
     progress: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     error: str = ""
     group: str = ""
-    """of the device, as its ``sync.group`` says"""
+    """of the device, from ``sync.group``"""
     expiring: dict[str, str] = field(default_factory=dict)
     """roles of the release repository whose signatures expire soon: role -> YYYY-MM-DD"""
     v: V1 = VERSION
@@ -256,14 +256,14 @@ class ErasureNotice:
 
     __pydantic_config__ = WIRE
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """SHA-256, hex, of the device's name, a line feed, and the subject: no name travels"""
+    """hex SHA-256 of the device's name, a line feed, and the subject; the name is not sent"""
     time: Time
     epoch: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
-    """of the device's latest event then; 0: not known"""
+    """of the device's latest event at that time; 0: unknown"""
     seq: Count = 0
-    """of the device's latest event then: whatever the clocks say, events up to it are from before"""
+    """of the device's latest event at that time: events up to it are older, whatever the clocks show"""
     clock: Literal["synced", "unsynced"] = "synced"
-    """of the device then"""
+    """whether the device's clock was synchronized at that time"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,12 +337,12 @@ def _rounded(value: float | None) -> float | None:
 
 
 MAX_EVENT = 16 << 10
-"""bytes of an event; ours are below 1 kB but for long names"""
+"""maximum bytes of an event; typical events are below 1 kB"""
 MAX_DOCUMENT = 256 << 10
-"""bytes of any other document"""
+"""maximum bytes of any other document"""
 
 Fraction = Annotated[float, Field(ge=-10.0, le=10.0)]
-"""of the frame; boxes may stick out of it"""
+"""fractions of the frame; boxes may extend beyond it"""
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -370,9 +370,9 @@ class WireIdentity:
     face_id: str | None = None
     collection: str | None = None
     pseudonym: Annotated[str, Field(max_length=64)] | None = None
-    """of an unknown face that was seen before; only there where the device gives pseudonyms"""
+    """of a recurring unknown face; only where the device assigns pseudonyms"""
     likeness: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    """0..100, normalized and calibrated: what decided. similarity and runner_up are cosines"""
+    """decisive score 0..100, normalized and calibrated; similarity and runner_up are cosines"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,16 +401,16 @@ class WireEvent:
     reason: Annotated[str, Field(max_length=64)] = ""
     video_time: Time | None = None
     after: Count | None = None
-    """seq of the event before this one that can still come, 0 when none; sent where a hub acknowledges"""
+    """seq of the previous event that can still arrive, 0 for none; sent where a hub acknowledges"""
     custom_labels: Annotated[tuple[WireCustomLabel, ...], Field(max_length=64)] = ()
     whole: StrictBool = False
-    """it is of the picture as a whole: ``box`` is the whole frame"""
+    """whether it is about the whole picture: ``box`` is the whole frame"""
     attributes: Annotated[tuple[WireAttribute, ...], Field(max_length=32)] = ()
-    """of a face; only there where ``recognition.attributes`` of the device names some"""
+    """of a face; only where ``recognition.attributes`` of the device is set"""
 
     @property
     def event(self) -> Event:
-        """As the device made it, up to rounding."""
+        """The event of the device, up to rounding."""
         box, who = self.box, self.identity
         return Event(
             type=self.type,
@@ -448,7 +448,7 @@ Document = TypeVar("Document")
 
 
 def event_json(device: str, queued: Queued, *, with_after: bool = False) -> bytes:
-    """The event as JSON. ``with_after`` where a hub acknowledges: it tells gaps from losses."""
+    """The event as JSON. ``with_after`` where a hub acknowledges: it distinguishes gaps from losses."""
     key = {"v": VERSION, "id": f"{device}/{queued.epoch}/{queued.seq}", "device": device}
     document = {**key, "epoch": queued.epoch, "seq": queued.seq, **event_document(queued.event)}
     if with_after:
@@ -472,7 +472,7 @@ def to_json(
 
 
 def parse(kind: type[Document], payload: bytes) -> Document:
-    """Read a document that came from outside. Raises InputError with the field and the rule it breaks."""
+    """Parse an untrusted document. Raises InputError with the field and the violated rule."""
     from pydantic import ValidationError
 
     most = MAX_EVENT if kind is WireEvent else MAX_DOCUMENT
@@ -488,7 +488,7 @@ def parse(kind: type[Document], payload: bytes) -> Document:
 
 
 def adapter(kind: type[Document]) -> TypeAdapter[Document]:
-    """The reader of a document, and the source of its JSON Schema."""
+    """The parser of a document, and the source of its JSON Schema."""
     from pydantic import TypeAdapter
 
     found: TypeAdapter[Document] | None = _adapters.get(kind)
@@ -500,7 +500,7 @@ def adapter(kind: type[Document]) -> TypeAdapter[Document]:
 def _dump(document: dict[str, Any]) -> bytes:
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        # a name may hold half a surrogate pair; its event must travel anyway
+        # a name may contain a lone surrogate; its event must be sent anyway
         return text.encode("utf-8", "replace")
     except ValueError as error:
         raise InputError(f"document cannot be written as JSON: {error}", "report this as a bug") from error

@@ -1,9 +1,8 @@
 """Sealed boxes: end-to-end encryption between a device and its hub across the broker.
 
-The key is one device's own, made from the private key that signs commands and the device's name: the hub keeps no
-other secret, and a stolen device gives away nothing of the others. ChaCha20-Poly1305; the context that both sides know
-(who was asked, for what, under which challenge) is authenticated with it, so an answer can be neither made up, nor
-changed, nor used again.
+The key is specific to one device, derived from the private key that signs commands and the device's name: the hub
+stores no other secret, and a stolen device reveals no other key. ChaCha20-Poly1305 authenticates the context
+that both sides have (device, operation, challenge), so that a response cannot be forged, changed or replayed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ NONCE = 12
 
 
 def key_of(private: Ed25519PrivateKey, device: str) -> str:
-    """The key of ``device`` as it stands in ``commands.enrolments_key``: 32 bytes, base64."""
+    """The key of ``device`` in the format of ``commands.enrolments_key``: 32 bytes, base64."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -32,7 +31,7 @@ def key_of(private: Ed25519PrivateKey, device: str) -> str:
 
 
 def seal(key: str, data: bytes, context: bytes) -> str:
-    """``data`` sealed, base64."""
+    """``data`` encrypted, base64."""
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     nonce = secrets.token_bytes(NONCE)

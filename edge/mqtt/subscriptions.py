@@ -32,19 +32,19 @@ class Delivered:
 
     message: Incoming
     mid: int
-    """its id on this connection; 0 at QoS 0"""
+    """message id on this connection; 0 at QoS 0"""
     qos: int
     connection: int
-    """number of the connection: a later one counts its messages anew"""
+    """number of the connection: message ids start over on each"""
 
 
 Handler = Callable[[Incoming], None]
 Sink = Callable[[Sequence[Delivered]], None]
-"""takes messages; only when they are acknowledged does the broker hear that they arrived"""
+"""receives messages; they are acknowledged separately"""
 
 
 def read(message: paho.MQTTMessage) -> Incoming:
-    """A message of paho as ``Incoming``."""
+    """Convert a message of paho to ``Incoming``."""
     properties = message.properties
     return Incoming(
         topic=message.topic,
@@ -56,7 +56,7 @@ def read(message: paho.MQTTMessage) -> Incoming:
 
 
 class Subscriptions:
-    """Handlers by topic filter, and how many messages wait for them. For any thread."""
+    """Handlers by topic filter, and the number of messages that wait for them. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,12 +68,12 @@ class Subscriptions:
             self._handlers.append((topic_filter, handler))
 
     def filters(self, version: str) -> list[str]:
-        """What to subscribe to, as a broker of that version takes it."""
+        """Topic filters in the form that a broker of that version supports."""
         with self._lock:
             return [understood(topic_filter, version) for topic_filter, _ in self._handlers]
 
     def admit(self) -> bool:
-        """Whether one more message may wait; each that may has to be handled."""
+        """Whether one more message may wait; an admitted message must be handled."""
         with self._lock:
             full = self._waiting >= WAITING_MESSAGES
             self._waiting += not full
@@ -92,7 +92,7 @@ class Subscriptions:
 
 
 def understood(topic_filter: str, version: str) -> str:
-    """Brokers of 3.1.1 may not know shared subscriptions, and then nothing would ever come: take all."""
+    """The filter without a shared subscription in 3.1.1, whose brokers may ignore it silently."""
     if version == "5" or not topic_filter.startswith("$share/"):
         return topic_filter
     return topic_filter.split("/", 2)[2]

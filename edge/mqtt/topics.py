@@ -1,6 +1,6 @@
-"""Every topic, root ``edge/v1/<device>/``. Each part is validated, and no label or subject ever becomes one.
+"""All topics, with the root ``edge/v1/<device>/``. Each part is validated; labels and subjects are never part of one.
 
-``up`` and ``down`` are apart so that a broker's ACL can give a device exactly its own half.
+``up`` and ``down`` are separate, so that a broker's ACL can restrict a device to its own topics.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ ROOT = "edge/v1"
 DEVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 CAMERA = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-"""of a stream processor, an operation, a response"""
+"""name of a stream processor, an operation, or a response"""
 
 NAMED = {
     "event": CAMERA, "recognized": CAMERA, "notification": CAMERA, "state": CAMERA, "snapshot": CAMERA,
     "rekognition": NAME, "rsp": NAME, "cmd": NAME,
 }  # fmt: skip
-"""kinds with a name after them, and the rule of the name"""
+"""kinds followed by a name, and the pattern of the name"""
 HALVES = {
     "up": {
         "status",
@@ -39,11 +39,11 @@ HALVES = {
     "down": {"cmd", "desired", "ack"},
 }
 LONGEST = 512
-"""characters of a topic that we read; the longest of ours is far below"""
+"""maximum characters of a received topic; our topics are much shorter"""
 
 
 def part(rule: re.Pattern[str], what: str, value: str) -> str:
-    """``value``, which fits ``rule``. Raises InputError: a name that does not fit never reaches a topic."""
+    """``value`` where it matches ``rule``. Raises InputError otherwise."""
     if not isinstance(value, str) or not rule.fullmatch(value):
         raise InputError(
             f"{what}: expected {rule.pattern}, got {value[:80]!r}", f"name the {what} by letters, digits and '-'"
@@ -61,11 +61,11 @@ class Address:
     kind: str
     """``event``, ``status``, ``ack``, ..."""
     name: str = ""
-    """the camera, processor, operation or response; empty where the kind has none"""
+    """the camera, processor, operation or response; empty where the kind has no name"""
 
 
 class Topics:
-    """The topics of one device. Raises InputError for names that may not be in a topic."""
+    """The topics of one device. Raises InputError for names that are invalid in a topic."""
 
     def __init__(self, device: str) -> None:
         self.device = part(DEVICE, "device", device)
@@ -104,7 +104,7 @@ class Topics:
 
 
 def reports(device: str = "", kind: str = "#") -> str:
-    """Filter of what a device, or every device, reports: all of it, or one kind."""
+    """Topic filter of the reports of one or all devices, of all kinds or one."""
     who = part(DEVICE, "device", device) if device else "+"
     if kind == "#":
         return f"{ROOT}/{who}/up/#"
@@ -116,7 +116,7 @@ def reports(device: str = "", kind: str = "#") -> str:
 
 
 def parse(topic: str) -> Address:
-    """Take a topic that came from outside apart. Raises InputError where it is none of ours."""
+    """Parse a received topic. Raises InputError where it is not one of this API."""
     levels = topic.split("/") if len(topic) <= LONGEST else []
     if len(levels) not in (5, 6) or "/".join(levels[:2]) != ROOT or levels[4] not in HALVES.get(levels[3], ()):
         raise InputError(f"topic: expected one below {ROOT}/, got {topic[:80]!r}", "ignore it")
