@@ -1,10 +1,10 @@
-"""Activation of a release: the settings that follow from it, and its collections in the store.
+"""Activation of a release: the resulting settings, and its collections in the store.
 
-Faces of a release are kept beside those enrolled here, with origin ``hub``; whatever hub face the release in use
-does not have goes. A face is the same by its FaceId wherever it was enrolled, and keeps the origin that it had.
+Faces of a release have the origin ``hub`` and are stored beside faces enrolled on the device; hub faces that the active
+release does not contain are deleted. A face is identified by its FaceId, and keeps its first origin.
 
-A collection made in another embedding space is prepared under another name (``staff.<space>``) and takes the place
-of the old one by a rename; the old one keeps its faces, for the way back.
+A collection of another embedding space is prepared under another name (``staff.<space>``) and replaces the old one by a
+rename; the old one keeps its faces for a rollback.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge.releases.update_state import UpdateState
 
 APPLIED = "release"
-"""in the store's ``meta``: the release whose collections it holds, by digest"""
+"""key in the store's ``meta``: digest of the release whose collections it holds"""
 PIECE = 1000
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,14 @@ Step = Callable[[int], None]
 
 
 def models_of(models: ModelSettings, folder: Path) -> ModelSettings:
-    """``models`` with those of a release before all others."""
+    """``models`` with the models of a release first."""
     return models.model_copy(update={"path": (folder / "models", *models.path)})
 
 
 def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
-    """The settings in force under a release: its models before all others, its collections for its labels.
+    """The effective settings under a release: its models first, its collections for its labels.
 
-    What its models replace is named by the name of the replacement, in cameras and labels alike.
+    Replaced models are replaced by name in cameras and labels.
     """
     labels = {
         name: label.model_copy(
@@ -73,7 +73,7 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
 
 
 def in_force(settings: Settings, state: Path) -> Settings:
-    """The settings under the release that is in use here; unchanged where there is none that can be read."""
+    """The effective settings under the active release; unchanged where there is none, or it cannot be read."""
     from edge.releases.release_store import ReleaseStore
 
     store = ReleaseStore(state)
@@ -90,10 +90,10 @@ def in_force(settings: Settings, state: Path) -> Settings:
 def prepare(
     collections: Collections, release: Release, store: ReleaseStore, updates: UpdateState, step: Step = lambda _: None
 ) -> dict[str, str]:
-    """Bring the store to what the release holds; told of each batch of faces.
+    """Update the store to the collections of a release, with progress per batch of faces.
 
-    Returns which collections are to be renamed at the switch: name -> the name under which it was prepared. May be
-    repeated after any interruption.
+    Returns the collections to rename at activation: name -> name under which it was prepared. Can be repeated after any
+    interruption.
     """
     digest = hashlib.sha256(repr(release).encode()).hexdigest()
     renames: dict[str, str] = {}
@@ -123,7 +123,7 @@ def swap(collections: Collections, renames: dict[str, str]) -> None:
 
 
 def withdraw(collections: Collections) -> None:
-    """No release is in use any more: delete its faces; faces enrolled here stay."""
+    """Delete the faces of releases, when none is active any more; faces enrolled here stay."""
     if _applied(collections):
         for name in collections.names():
             collection = collections.get(name)
@@ -132,7 +132,7 @@ def withdraw(collections: Collections) -> None:
 
 
 def go_back(store: ReleaseStore, updates: UpdateState, reason: str) -> str:
-    """Take the current release back and never again; the one in use now, empty for none.
+    """Roll back the current release and mark it as bad; returns the id of the active release, empty for none.
 
     Raises ReleaseError where that would restore an erased subject.
     """
@@ -168,7 +168,7 @@ def commit(store: ReleaseStore, updates: UpdateState) -> None:
         with store.locked():
             store.tidy({current, store.previous})
     except ConflictError:
-        log.debug("edge sync is at work and tidies up at its end: files that it has just fetched belong to nobody yet")
+        log.debug("edge sync is running and deletes unused files at its end: its new files belong to no release yet")
 
 
 def remember_erasures(release: Release, updates: UpdateState) -> None:
@@ -182,7 +182,7 @@ def remember_erasures(release: Release, updates: UpdateState) -> None:
 
 
 def _place(collections: Collections, shipped: ShippedCollection) -> str:
-    """Where a collection of this space goes: its own name, unless faces of another space have that."""
+    """Name for a collection of this space: its own, unless faces of another space have it."""
     if shipped.name not in collections:
         return shipped.name
     there = collections.get(shipped.name)
@@ -240,7 +240,7 @@ def _batches(shipped: ShippedCollection, store: ReleaseStore) -> Iterator[list[E
 
 
 def _surplus(collection: Collection, wanted: set[str], gone: set[str]) -> list[str]:
-    """Hub faces that the release does not have, and erased faces of any origin."""
+    """Hub faces that are not in the release, and erased faces of any origin."""
     after, surplus = "", []
     while faces := collection.faces(after, 10_000):
         surplus += [

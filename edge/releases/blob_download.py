@@ -1,7 +1,7 @@
-"""Download of content-addressed files: resumed where it stopped, verified, then renamed.
+"""Download of content-addressed files: resumable, verified, then renamed.
 
-A file lies under its final name only when it is whole, verified and durable. A part may be damaged or poisoned: a
-resumed file that fails its digest is fetched once more from the start, a fresh one that fails is not what was signed.
+A file has its final name only when it is complete, verified and durable. A partial file may be damaged or manipulated:
+a resumed file with a wrong digest is downloaded once more from the start; a fresh file with a wrong digest is rejected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge.releases.release_store import BLOB
 from edge.releases.sealing import NOT_SEALED, OpenedSealing
 
 FLOOR, WINDOW = 1000, 30.0
-"""bytes a second at least, over so many seconds: slower is given up"""
+"""minimum bytes per second, and the period in seconds over which it is measured; slower downloads are aborted"""
 Step = Callable[[int], None]
 
 
@@ -34,15 +34,15 @@ class DownloadLimits:
     """Limits of a download."""
 
     rate: int = 0
-    """bytes a second at most; 0: no limit"""
+    """maximum bytes per second; 0: no limit"""
     reserve: int = 0
-    """bytes that stay free on the disk"""
+    """bytes that must stay free on the disk"""
 
 
 class Downloads:
-    """Fetches blobs into a folder.
+    """Downloads blobs into a folder.
 
-    ``private``: those that are sealed before they are written, where there is a key: no disk sees them as they came.
+    ``private``: blobs that are encrypted before they are written, where there is a key: no plaintext is on disk.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class Downloads:
         }
 
     def fetch(self, blobs: Mapping[str, int], step: Step = lambda _: None) -> int:
-        """Have all of ``blobs`` (sha256 -> bytes) in the folder; ``step`` is told of the bytes that came.
+        """Download all missing ``blobs`` (sha256 -> bytes) into the folder; ``step`` is called with the bytes received.
 
-        Returns how many came. Raises StoreError before the first byte where the disk has no room, FetchError where
-        it can go on later, TrustError where a file is not what was signed.
+        Returns the bytes received. Raises StoreError before the first byte where the disk has no room, FetchError where
+        the download can be resumed later, TrustError where a file does not match its digest.
         """
         missing = self.missing(blobs)
         self._make_room(sum(missing.values()))
@@ -126,14 +126,14 @@ class Downloads:
         return part
 
     def _fetch_for_fleet(self, sha256: str, step: Step) -> None:
-        """A file that the hub has sealed: it is resumed as any other, and opened in memory."""
+        """A file sealed by the hub: resumed as any other, decrypted in memory."""
         served = self._sealing.files[sha256]
         part = self._fetch(served.sha256, served.size, step)
         self._store(sha256, self._sealing.open(sha256, part.read_bytes()))
         part.unlink()
 
     def _fetch_sealed(self, sha256: str, size: int, step: Step) -> None:
-        """Through memory: what was not done when it stopped begins anew."""
+        """Download in memory: an interrupted download starts again from the beginning."""
         with vault_files.memory(sha256) as part:
             self._receive(sha256, part, size, step)
             data = part.read_bytes()

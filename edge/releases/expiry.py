@@ -1,4 +1,4 @@
-"""Signatures that expire soon, and the command that renews them: the same words at the hub and on a device."""
+"""Signatures that expire soon, and the commands that renew them; shared by hub and device."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 EXPIRY = "expiry"
-"""fact of the update state: role -> seconds since the epoch of its expiry"""
+"""key in the update state: role -> seconds since the epoch of its expiry"""
 DAY = 86400.0
 WARNING_DAYS = {"root": 60, "targets": 60, "snapshot": 60, "deploy": 60, "timestamp": 10}
-"""before a role expires; the timestamp is valid for 30 days and renewed each day"""
+"""days before expiry; the timestamp is valid for 30 days and renewed daily"""
 REMEDIES = {
     "root": "run 'edge hub refresh --keys FOLDER' at the hub, with the folder of the offline keys",
     "targets": "run 'edge hub refresh --keys FOLDER' at the hub, with the folder of the offline keys",
@@ -46,7 +46,7 @@ class RoleExpiry:
 
 
 def expiring(expiries: Mapping[str, float], now: float | None = None) -> list[RoleExpiry]:
-    """Roles (name -> seconds since the epoch) within ``WARNING_DAYS`` of their expiry or past it, the first first."""
+    """Roles (name -> seconds since the epoch) within ``WARNING_DAYS`` of their expiry or past it, earliest first."""
     moment = time.time() if now is None else now
     found = [RoleExpiry(role, expires) for role, expires in expiries.items() if role in WARNING_DAYS]
     soon = [one for one in found if one.expires - moment < WARNING_DAYS[one.role] * DAY]
@@ -54,5 +54,5 @@ def expiring(expiries: Mapping[str, float], now: float | None = None) -> list[Ro
 
 
 def seconds(moment: str) -> float:
-    """Seconds since the epoch of ``expires`` in TUF's metadata. Raises ValueError."""
+    """Seconds since the epoch of ``expires`` in TUF metadata. Raises ValueError."""
     return datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()

@@ -1,7 +1,7 @@
-"""Verification of a version of custom labels at its publisher and on each device: backbone, head, and their results.
+"""Verification of a custom labels version at the publisher and on each device: backbone, head and results.
 
-Every version is asked about a picture that is drawn here, the same everywhere; a picture of the publisher's may travel
-with it, in which its labels must be found again.
+Every version is run on a generated picture, identical on all devices; a picture of the publisher may be included, in
+which its labels must be detected again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from edge.releases.verification import ModelTools
 
 LIKENESS = 0.95
-"""cosine of the probe's embedding and the one that was made; a backbone's are all high"""
+"""minimum cosine between the probe's embedding and the expected one; cosines of a backbone are all high"""
 SEED, CELLS, SIDE = 7, 9, 224
 MOST_ANSWERS = 32
 
 
 def pattern() -> Picture:
-    """A generated picture of soft colors, the same on every device."""
+    """A generated picture of soft colors, identical on every device."""
     cells = np.random.default_rng(SEED).integers(0, 256, (CELLS, CELLS, 3), np.uint8)
     soft = cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     return Picture(soft, "rgb", SIDE, SIDE)

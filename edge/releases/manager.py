@@ -1,8 +1,8 @@
 """Releases in the daemon: load and switch between two frames, probation, automatic rollback.
 
-``edge sync`` only moves the link ``current``; the main thread looks at it once a second. Models are loaded and faces
-are stored in a thread of its own, niced, while the old model set stays in use. A link that points at a release which
-fails its probation is moved back, and the rollback is loaded the same way.
+``edge sync`` only changes the link ``current``; the main thread checks it once a second. Models are loaded and faces
+stored in a separate thread with a lower priority, while the old model set stays in use. When a release fails its
+probation, the link is moved back, and the rollback is loaded the same way.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from edge.pipeline.model_set import ModelSet
 
 BOOTS = 3
-"""starts that may end in a crash or a hang before a release is committed"""
+"""starts of a release that may crash or hang before it is committed"""
 LOOK = 1.0
-"""seconds between two checks at the link"""
+"""seconds between two checks of the link"""
 
 log = logging.getLogger(__name__)
 
 
 class ReleaseManager:
-    """The release that the daemon runs. Main thread only; close it."""
+    """The release that the daemon runs. Use on the main thread only; close it."""
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, health: Health) -> None:
         self._settings, self._state, self._collections, self._health = settings, state, collections, health
@@ -78,7 +78,7 @@ class ReleaseManager:
         return self._load("")
 
     def tick(self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]) -> None:
-        """Called often, acts once a second: loads a new release, and evaluates probation."""
+        """Call often; acts once a second: loads a new release, and evaluates probation."""
         self._due = now >= self._next
         if self._updates is None or not self._due:
             return
@@ -116,7 +116,7 @@ class ReleaseManager:
             activation.commit(self._store, updates)
 
     def report(self) -> Reported | None:
-        """``up/reported``, where it has changed since the last call."""
+        """``up/reported``, if it has changed since the last call."""
         try:
             said = self._words() if self._due or self._said is None else self._said
         except StoreError as error:
@@ -128,7 +128,7 @@ class ReleaseManager:
         return said
 
     def hinted(self) -> None:
-        """A hint that the hub has a deployment: wakes ``edge sync --watch``. It carries no authority."""
+        """The hub announced a deployment: wake ``edge sync --watch``. The announcement is not trusted otherwise."""
         if self._used:
             files.make_folder(self._store.folder)
             self._store.hint.touch()
@@ -151,7 +151,7 @@ class ReleaseManager:
         updates.put({"boots": boots})
 
     def _away_from(self, release: str, error: EdgeError) -> bool:
-        """Deactivate a release that cannot be loaded; one with damaged files only until it is fetched again."""
+        """Deactivate a release that cannot be loaded; one with damaged files only until it is downloaded again."""
         if not isinstance(error, StoreError):
             return self._back(error.message)
         good = self._running or self._store.previous
@@ -188,7 +188,7 @@ class ReleaseManager:
             self._loaded = error
 
     def _load(self, release: str) -> LoadedModels:
-        """The model set of a release, with its faces in the store. Raises EdgeError where it cannot be used."""
+        """The model set of a release, with its faces in the store. Raises EdgeError where it is unusable."""
         if not release:
             if self._updates is not None:
                 activation.withdraw(self._collections)
@@ -221,11 +221,11 @@ class ReleaseManager:
         return replace(assembled, model_set=self._named(assembled, settings, manifest))
 
     def _named(self, assembled: LoadedModels, settings: Settings, manifest: Release) -> ModelSet:
-        """The model set with its collections under their own names, its detectors under those that cameras use."""
+        """The model set with collections under their final names, and detectors under the names that cameras use."""
         recognizers = {}
         for label, recognizer in assembled.model_set.recognizers.items():
             collection = self._collections.get(settings.labels[label].collection)
-            log.debug("%s: %d faces", collection.name, collection.count)  # reads them here, not between frames
+            log.debug("%s: %d faces", collection.name, collection.count)  # loads them here, not between frames
             recognizers[label] = replace(recognizer, search=recognizer.search.within(collection))
         named = {name for camera in self._settings.cameras for name in camera.detectors}
         loaded = assembled.model_set.detectors

@@ -1,7 +1,7 @@
-"""A release and a deployment, as they are signed: the same dataclasses and the same bytes on both sides.
+"""Releases and deployments as signed documents: hub and device use the same dataclasses and the same bytes.
 
-A release is immutable and names every file by its digest: whoever trusts the manifest can fetch the files from
-anywhere. A deployment says which devices of a group run which release.
+A release is immutable and refers to every file by its digest: with a trusted manifest, the files can be downloaded from
+any server. A deployment assigns releases to the devices of a group.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SpaceName = Annotated[str, Field(min_length=1, max_length=255)]
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A file, by its content."""
+    """A file, identified by its digest."""
 
     __pydantic_config__ = WIRE
     sha256: Sha
@@ -44,7 +44,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class ShippedModel:
-    """A model: its card, its ``.tflite`` and what else lies beside them."""
+    """A model: its card, its ``.tflite`` and its additional files."""
 
     __pydantic_config__ = WIRE
     name: ModelName
@@ -69,7 +69,7 @@ class ErasedSubject:
     __pydantic_config__ = WIRE
     digest: Sha
     time: float
-    """seconds since the epoch; faces enrolled later are another matter"""
+    """seconds since the epoch; faces enrolled later are not affected"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ShippedCollection:
 
     @property
     def count(self) -> int:
-        """Faces, without those of tombstones."""
+        """Number of faces, without those of tombstones."""
         return sum(segment.count for segment in self.segments) - len(self.tombstones)
 
 
@@ -97,7 +97,7 @@ class ProbeBox:
     __pydantic_config__ = WIRE
     label: str
     box: tuple[float, float, float, float]
-    """left, top, right, bottom, fractions"""
+    """left, top, right, bottom as fractions of the picture"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,14 @@ class LabelsProbe:
     embedding: tuple[float, ...]
     """of the whole picture"""
     picture: Blob | None = None
-    """None: ``edge.releases.label_verification.pattern``, which every device can draw"""
+    """None: the generated picture ``edge.releases.label_verification.pattern``"""
     answers: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
     """labels expected in the picture"""
 
 
 @dataclass(frozen=True, slots=True)
 class ShippedLabels:
-    """A version of custom labels: its card, its head, how well it did."""
+    """A version of custom labels: its card, its head, its evaluation."""
 
     __pydantic_config__ = WIRE
     name: LabelsName
@@ -145,14 +145,14 @@ class ReleaseSealing:
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     """id of the fleet's key"""
     manifest: Blob | None = None
-    """the sealed manifest, in the document that is public"""
+    """the sealed manifest; set in the public document"""
     files: dict[Sha, Blob] = field(default_factory=dict)
-    """sha256 of each private file -> the sealed file, in the document that is sealed"""
+    """sha256 of each private file -> sealed file; set in the sealed document"""
 
 
 VERSION: Literal[1] = 1
 MOST = 4 << 20
-"""bytes of a manifest"""
+"""maximum bytes of a manifest"""
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -168,14 +168,14 @@ class Release:
     id: Id
     created: float
     minimum: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,9}){0,3}$")] = "0.1.0"
-    """the oldest edge that can use it"""
+    """the oldest supported version of edge"""
     erasure: Annotated[int, Field(ge=0)] = 0
-    """number of erasures before it: a device never returns to a lower one"""
+    """number of erasures before it; a device never installs a release with a lower one"""
     models: tuple[ShippedModel, ...] = ()
     replaces: dict[ModelName, ModelName] = field(default_factory=dict)
-    """model that settings name -> model of the release that takes its place"""
+    """model in the settings -> model of the release that replaces it"""
     labels: dict[str, SubjectName] = field(default_factory=dict)
-    """label -> collection that names it"""
+    """label -> collection that recognizes it"""
     collections: tuple[ShippedCollection, ...] = ()
     custom_labels: tuple[ShippedLabels, ...] = ()
     probes: tuple[Probe, ...] = ()
@@ -195,7 +195,7 @@ class Release:
         return models | {f"labels/{one.name}/{one.number}": dict(one.files) for one in self.custom_labels}
 
     def private(self) -> dict[str, int]:
-        """sha256 -> bytes of the files that show or name people."""
+        """sha256 -> bytes of the files with names or pictures of people."""
         pictures = [probe.picture for probe in self.probes]
         pictures += [one.probe.picture for one in self.custom_labels if one.probe.picture]
         found = {one.sha256: one.size for one in pictures}
@@ -204,12 +204,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Which devices of a group run which release."""
+    """Assignment of releases to the devices of a group."""
 
     __pydantic_config__ = WIRE
     group: Group
     number: Annotated[int, Field(ge=1)]
-    """grows with every change"""
+    """increases with every change"""
     release: Id
     base: Id | Literal[""] = ""
     """release of all other devices; empty: no change"""
@@ -217,13 +217,13 @@ class Deployment:
     canaries: tuple[Device, ...] = ()
     """canary devices, regardless of the percentage"""
     pins: dict[Device, Id] = field(default_factory=dict)
-    """devices that run a release of their own"""
+    """device -> release, independent of the rollout"""
     hold: bool = False
     """the rollout is paused"""
     v: V1 = VERSION
 
     def wanted(self, device: str) -> str:
-        """The release that ``device`` is to run; empty: the one it has."""
+        """The release assigned to ``device``; empty: no change."""
         if self.hold:
             return ""
         if device in self.pins:
@@ -234,12 +234,12 @@ class Deployment:
 
 
 def bucket(release: str, device: str) -> int:
-    """0..9999, the same for the same two words: others come first in each rollout."""
+    """0..9999, deterministic, so that each rollout starts with other devices."""
     return int.from_bytes(hashlib.sha256(f"{release}:{device}".encode()).digest()[:8], "big") % 10_000
 
 
 def subject_digest(collection: str, subject: str) -> str:
-    """A subject of a collection without its name."""
+    """Digest that identifies a subject of a collection without its name."""
     return hashlib.sha256(f"{collection}\n{subject}".encode()).hexdigest()
 
 
@@ -252,7 +252,7 @@ Document = TypeVar("Document", Release, Deployment)
 
 
 def parse(kind: type[Document], data: bytes) -> Document:
-    """A document from its bytes. Raises ReleaseError where a signed document cannot be parsed."""
+    """Parse a document. Raises ReleaseError where a signed document is invalid."""
     from pydantic import ValidationError
 
     try:

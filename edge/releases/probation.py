@@ -1,4 +1,4 @@
-"""Probation of a release: measures of the running daemon, compared with those under the release before."""
+"""Probation of a release: measurements of the running daemon, compared with those under the previous release."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from edge.pipeline.health import Health
 FRAMES = 0.8
 """minimum share of the earlier frame rate"""
 SLOWER = 2.0
-"""maximum latency, times the earlier one"""
+"""maximum latency as a factor of the earlier one"""
 SLACK = 0.05
-"""seconds by which a latency may grow anyhow: half the frames of a fast model are noise"""
+"""seconds by which a latency may always grow: for fast models, changes of this size are noise"""
 MEMORY, MEMORY_SLACK = 1.5, 64 << 20
 """maximum growth of memory: factor and bytes"""
 PARTS, LEAK = 4, 4 << 20
-"""parts of the time, and the bytes by which the memory grows in each of them where something leaks"""
+"""number of intervals, and the growth of memory in bytes in each that indicates a leak"""
 SETTLING = 3.0
-"""seconds after a switch that do not count"""
+"""seconds after a switch that are ignored"""
 LEAST_SECONDS, LEAST_LATENCIES = 10.0, 20
-"""before a rate and a percentile are judged"""
+"""seconds before a rate, and latencies before a percentile, are judged"""
 HISTORY = 60
-"""seconds that the rate before a switch is taken of"""
+"""seconds over which the rate before a switch is measured"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Measures:
     """Measurements of the daemon."""
 
     fps: float | None
-    """frames a second of all cameras; None: not known yet"""
+    """frames per second of all cameras; None: unknown"""
     latency: float | None
-    """seconds, the 95th percentile from exposure to the outbox; None: not known yet"""
+    """95th percentile in seconds from exposure to the outbox; None: unknown"""
     memory: int
     """bytes, resident"""
 
@@ -71,7 +71,7 @@ class Probation:
         self._began: float | None = None
         self._settled = False
         self._memory: list[int] = []
-        """at the beginning and at the end of each part of the time"""
+        """at the start and at the end of each interval"""
 
     @property
     def running(self) -> bool:
@@ -92,7 +92,7 @@ class Probation:
         if all(camera.state == "live" for camera in self._health.cameras.values()):
             self._counts.append((now, self._health.frames()))
         else:
-            self._counts.clear()  # a camera that is offline is not the release's fault
+            self._counts.clear()  # an offline camera is not attributed to the release
         if self._began is None:
             return None
         if not self._settled:

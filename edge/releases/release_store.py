@@ -1,7 +1,7 @@
 """Releases on disk: ``blobs/<sha256>``, ``releases/<id>/``, and the links ``current`` and ``previous``.
 
-A release is built in ``staging``, made durable, then renamed; a link is replaced by a rename. Whoever is killed at
-any moment leaves ``current`` pointing at a complete release, or at none where there never was one.
+A release is built in ``staging``, synced to disk, then renamed; a link is replaced by a rename. A crash at any time
+leaves ``current`` pointing at a complete release, or absent where there never was one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge.releases.manifest import Release, parse, to_bytes
 
 TAXONOMY = "taxonomy.json"
 BLOB = "blob"
-"""place of a sealed value"""
+"""context of a sealed value"""
 
 
 class ReleaseStore:
@@ -35,11 +35,11 @@ class ReleaseStore:
         self.blobs = self.folder / "blobs"
         self.releases = self.folder / "releases"
         self.hint = self.folder / "wanted"
-        """touched by the daemon when the hub hints that there is something new"""
+        """touched by the daemon when the hub announces a new release"""
         self._staging = self.folder / "staging"
 
     def prepare(self) -> None:
-        """Make the folders that are not there."""
+        """Create missing folders."""
         with _explained(self.folder):
             for folder in (self.folder, self.blobs, self.releases):
                 if folder.exists() and not folder.is_dir():
@@ -48,12 +48,12 @@ class ReleaseStore:
 
     @property
     def current(self) -> str:
-        """Id of the release in use; empty where there is none."""
+        """Id of the active release; empty for none."""
         return self._target("current")
 
     @property
     def previous(self) -> str:
-        """Id of the release before it; empty where there is none."""
+        """Id of the previous release; empty for none."""
         found = self._target("previous")
         return "" if found == self.current else found
 
@@ -61,14 +61,14 @@ class ReleaseStore:
         return self.blobs / sha256
 
     def read(self, sha256: str) -> bytes:
-        """The bytes of a blob that is sealed where the state folder is encrypted (``Release.private``).
+        """The content of a blob that is encrypted where the state folder is (``Release.private``).
 
         Raises OSError, StoreError; SettingsError without its key.
         """
         return read(self.blobs, self._state, sha256)
 
     def reseal(self, change: Resealing) -> int:
-        """Re-encrypt every private blob; the number of damaged ones, which are deleted. Raises EdgeError."""
+        """Re-encrypt all private blobs; returns the number of damaged ones, which are deleted. Raises EdgeError."""
         damaged = 0
         for sha256 in sorted({one for release in self._whole() for one in release.private()}):
             path = self.blob(sha256)
@@ -90,13 +90,13 @@ class ReleaseStore:
         return self.releases / release
 
     def installed(self) -> list[str]:
-        """Ids of the complete releases."""
+        """Ids of complete releases."""
         if not self.releases.is_dir():
             return []
         return sorted(path.name for path in self.releases.iterdir() if (path / MANIFEST).is_file())
 
     def manifest(self, release: str) -> Release:
-        """The manifest of an installed release. Raises NotFoundError; StoreError where the disk has damaged it."""
+        """The manifest of an installed release. Raises NotFoundError; StoreError where it is damaged on disk."""
         path = self.path(release) / MANIFEST
         try:
             found = parse(Release, path.read_bytes())
@@ -109,7 +109,7 @@ class ReleaseStore:
         return found
 
     def verify(self, release: Release) -> None:
-        """Read every model and head of an installed release. Raises StoreError where the disk has damaged one."""
+        """Read every model and head of an installed release. Raises StoreError where one is damaged on disk."""
         for folder, blobs in release.folders().items():
             for name, blob in blobs.items():
                 path = self.path(release.id) / folder / name
@@ -121,10 +121,10 @@ class ReleaseStore:
                     raise StoreError(f"{path}: is damaged", "edge sync fetches it again")
 
     def install(self, release: Release) -> Path:
-        """Make ``releases/<id>`` from verified blobs, whole or not at all; its folder.
+        """Create ``releases/<id>`` from verified blobs atomically; returns its folder.
 
-        A damaged release of that id is replaced. Raises ReleaseError where the release in use has this id and other
-        contents.
+        A damaged release with this id is replaced. Raises ReleaseError where the active release has this id and other
+        content.
         """
         final = self.path(release.id)
         with _explained(self.folder):
@@ -150,7 +150,7 @@ class ReleaseStore:
         return final
 
     def activate(self, release: str, keep: str) -> None:
-        """Point ``current`` at an installed release; ``previous`` at ``keep``, the last good one (may be empty)."""
+        """Point ``current`` at an installed release, and ``previous`` at ``keep``, the last committed one or empty."""
         if not (self.path(release) / MANIFEST).is_file():
             raise NotFoundError(f"release {release!r} is not here", "edge release list shows those that are")
         with _explained(self.folder):
@@ -159,7 +159,7 @@ class ReleaseStore:
             self._point("current", release)
 
     def drop_current(self) -> None:
-        """No release is in use any more."""
+        """Remove the link to the active release."""
         self._drop("current")
 
     def drop_previous(self) -> None:
@@ -167,13 +167,13 @@ class ReleaseStore:
         self._drop("previous")
 
     def discard(self, release: str) -> None:
-        """Delete an installed release: the disk has damaged it, and the next sync fetches it again."""
+        """Delete an installed release that is damaged on disk; the next sync downloads it again."""
         with _explained(self.folder):
             self._delete(release)
             files.sync_folder(self.releases)
 
     def tidy(self, keep: set[str]) -> int:
-        """Delete releases that are damaged or not in ``keep``, and blobs that none of the rest needs; bytes freed."""
+        """Delete releases that are damaged or not in ``keep``, and unused blobs; returns the bytes freed."""
         needed: set[str] = set()
         gone = 0
         with _explained(self.folder):
@@ -190,7 +190,7 @@ class ReleaseStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process changes releases at a time. Raises ConflictError."""
+        """Lock for processes that change releases. Raises ConflictError where another one holds it."""
         self.prepare()
         lock = self.folder / "lock"
         with _explained(self.folder):
@@ -220,7 +220,7 @@ class ReleaseStore:
         return self._layout.linked_release(link)
 
     def _whole(self) -> list[Release]:
-        """The manifests of the installed releases that the disk has not damaged."""
+        """Manifests of the installed releases that are not damaged."""
         return [self.manifest(release) for release in self.installed() if self._is_whole(release)]
 
     def _is_whole(self, release: str) -> bool:
@@ -241,7 +241,7 @@ class ReleaseStore:
 
 
 def read(blobs: Path, state: Path, sha256: str) -> bytes:
-    """The bytes of a blob, sealed as what lies in ``state`` is. Raises OSError, StoreError, SettingsError."""
+    """The content of a blob, encrypted as the files in ``state``. Raises OSError, StoreError, SettingsError."""
     return vault.of(state).open((blobs / sha256).read_bytes(), BLOB, sha256)
 
 

@@ -1,11 +1,11 @@
-"""Sealed files of a release: whoever reads the hub's public folder learns no name and no embedding.
+"""Encryption of release files, so that the hub's public folder reveals no names and no embeddings.
 
-Files that name or show people, and the manifest itself, are encrypted with the fleet's key (ChaCha20-Poly1305). A
-device gets the fleet's keys from ``keys/<name>`` beside the blobs, encrypted with its own key (``sync.key``); so the
-fleet's key can be replaced without a visit to the devices, and one device can be left out.
+Files with names or pictures of people, and the manifest itself, are encrypted with the fleet key (ChaCha20-Poly1305).
+Each device downloads the fleet keys from ``keys/<name>`` beside the blobs, encrypted with the device's own key
+(``sync.key``). The fleet key can therefore be rotated remotely, and a single device can be excluded.
 
-A sealed file: ``MAGIC``, the fleet key's id (8 bytes), a nonce (12), the ciphertext with its tag (16). It is bound to
-the digest of its content, or to the id of its release.
+Format: ``MAGIC``, the fleet key's id (8 bytes), a nonce (12), the ciphertext with its tag (16). It is bound to the
+digest of its content, or to the id of its release.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ MAGIC = b"edr\x01"
 KEY, ID, NONCE, TAG = 32, 8, 12, 16
 """bytes"""
 OVERHEAD = len(MAGIC) + ID + NONCE + TAG
-"""bytes by which a sealed file is longer"""
+"""bytes added to a file by sealing"""
 FOLDER = "keys"
 """below ``sync.url``"""
 MOST_KEYS = 64 << 10
-"""bytes of a device's file of keys"""
+"""maximum bytes of a device's key file"""
 DEADLINE = 60.0
-"""seconds for a sealed manifest, or for a file of keys"""
+"""seconds for a sealed manifest, or for a key file"""
 FLEET_FILE = "fleet.json"
-"""the hub's own file of keys, in the folder of its online keys"""
+"""the hub's own key file, in the folder of its online keys"""
 SEALED_SINCE = "0.2.0"
-"""the first edge that opens sealed releases"""
+"""first version of edge that opens sealed releases"""
 
 
 def new_key() -> str:
@@ -49,18 +49,18 @@ def new_key() -> str:
 
 
 def device_file(device: str) -> str:
-    """Name of the file that holds the fleet's keys for ``device``: the folder lists no names."""
+    """Name of the key file of ``device``: a hash, so that the folder lists no names."""
     return hashlib.sha256(_purpose(device)).hexdigest()
 
 
 def release_context(release: str) -> str:
-    """What a sealed manifest is bound to."""
+    """Context of a sealed manifest."""
     return f"release {release}"
 
 
 @dataclass(frozen=True)
 class FleetKey:
-    """A key that the devices of a fleet share."""
+    """A key shared by the devices of a fleet."""
 
     secret: str = field(repr=False)
     """32 bytes, base64"""
@@ -76,12 +76,12 @@ class FleetKey:
 
 @dataclass(frozen=True)
 class FleetKeys:
-    """The keys that a device was given."""
+    """The fleet keys of a device."""
 
     keys: tuple[FleetKey, ...]
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """The content of a sealed file. Raises ReleaseError without its key, TrustError where it is another file."""
+        """Decrypt a sealed file. Raises ReleaseError without its key, TrustError for another or invalid file."""
         head = len(MAGIC) + ID
         if not sealed.startswith(MAGIC) or len(sealed) < OVERHEAD:
             raise TrustError("a sealed file of the release is not one", "publish it again; update edge on this device")
@@ -102,13 +102,13 @@ class FleetKeys:
 
 
 def for_device(keys: FleetKeys, device: str, device_key: str) -> bytes:
-    """The fleet's keys as ``device`` fetches them."""
+    """The key file of ``device``: fleet keys encrypted with the device's key."""
     document = json.dumps({"format": 1, "keys": [key.secret for key in keys.keys]}).encode()
     return MAGIC + _encrypted(device_key, document, _purpose(device))
 
 
 def keys_of_device(data: bytes, device: str, device_key: str) -> FleetKeys:
-    """What ``for_device`` was given. Raises TrustError."""
+    """Decrypt the output of ``for_device``. Raises TrustError."""
     try:
         if not data.startswith(MAGIC):
             raise ValueError("is not a file of keys")
@@ -123,14 +123,14 @@ def keys_of_device(data: bytes, device: str, device_key: str) -> FleetKeys:
 
 @dataclass(frozen=True)
 class OpenedSealing:
-    """The private files of a release: where each is served, and how it is opened."""
+    """Private files of a release: where each is served, and how it is decrypted."""
 
     files: Mapping[str, Blob]
-    """sha256 of the content -> the sealed file"""
+    """sha256 of the content -> sealed file"""
     keys: FleetKeys
 
     def open(self, sha256: str, sealed: bytes) -> bytes:
-        """Raises ReleaseError, TrustError."""
+        """Decrypt and verify a sealed file. Raises ReleaseError, TrustError."""
         data = self.keys.open(sealed, sha256)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise TrustError(f"the sealed file of {sha256} holds another one", "publish it again")
@@ -141,7 +141,7 @@ NOT_SEALED = OpenedSealing({}, FleetKeys(()))
 
 
 def hub_keys(root: Path) -> FleetKeys | None:
-    """The fleet's keys on the hub's own machine, where ``root`` is the first root.json of the hub's repository.
+    """The fleet keys on the hub's own machine, where ``root`` is the original root.json in the hub's repository.
 
     None where it is a copy, or where the hub's keys cannot be read.
     """
@@ -156,7 +156,7 @@ def hub_keys(root: Path) -> FleetKeys | None:
 
 
 def fetch_keys(http: Http, device: str, device_key: str) -> FleetKeys:
-    """The fleet's keys for this device. Raises SettingsError, FetchError, TrustError."""
+    """Download the fleet keys of this device. Raises SettingsError, FetchError, TrustError."""
     if not device_key:
         raise SettingsError(
             "the release is sealed for the fleet, and this device has no key for it",
@@ -176,7 +176,7 @@ def fetch_keys(http: Http, device: str, device_key: str) -> FleetKeys:
 
 
 def fetch_manifest(http: Http, release: Release, keys: FleetKeys) -> Release:
-    """The whole manifest of a sealed release. Raises FetchError, TrustError, ReleaseError."""
+    """Download the full manifest of a sealed release. Raises FetchError, TrustError, ReleaseError."""
     assert release.sealing is not None, "it is not sealed"  # noqa: S101
     blob = release.sealing.manifest
     if blob is None or blob.size > MOST + OVERHEAD:
@@ -191,7 +191,7 @@ def fetch_manifest(http: Http, release: Release, keys: FleetKeys) -> Release:
 
 
 def opened(public: Release, sealed: bytes, keys: FleetKeys) -> Release:
-    """The whole manifest of ``public`` from its sealed bytes. Raises TrustError, ReleaseError."""
+    """The full manifest of ``public`` from its sealed bytes. Raises TrustError, ReleaseError."""
     whole = parse(Release, keys.open(sealed, release_context(public.id)))
     facts = [(one.id, one.created, one.minimum, one.erasure) for one in (public, whole)]
     if facts[0] != facts[1]:

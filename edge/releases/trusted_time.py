@@ -1,7 +1,7 @@
 """Whether the clock is reliable enough to check expiry.
 
-A clock in the past makes expired signatures look valid, so nothing is installed before the clock is known to be
-right; what runs already goes on.
+With a clock in the past, expired signatures look valid. Nothing is therefore installed before the clock is known to be
+right; the active release keeps running.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from edge.releases.update_state import SIGNED as TIME
 from edge.releases.update_state import UpdateState
 
 SIGNED = "signed_at"
-"""in the hub's timestamp metadata: seconds since the epoch at which it was signed"""
+"""key in the hub's timestamp metadata: signing time in seconds since the epoch"""
 
 
 def ensure(updates: UpdateState, trusted: bool = False) -> float:
-    """The time, seconds since the epoch. Raises ClockError while it cannot be trusted."""
+    """The current time in seconds since the epoch. Raises ClockError while it cannot be trusted."""
     now, floor = time.time(), max(BUILT, float(updates.get(TIME, 0.0)))
     if now < floor:
         raise ClockError(
@@ -35,9 +35,9 @@ def ensure(updates: UpdateState, trusted: bool = False) -> float:
 
 
 def remember(updates: UpdateState, signed: object) -> None:
-    """It is not earlier than ``signed``, when the hub signed what was just verified; whole seconds since the epoch.
+    """Record ``signed``, the signing time of verified metadata (seconds since the epoch), as a lower bound of the time.
 
-    Our own clock says nothing here: had it ever been ahead, the right time would count as wrong from then on.
+    The device's clock is not recorded: if it had been ahead once, the right time would be rejected from then on.
     """
     if type(signed) is int:
         updates.put({TIME: max(min(float(signed), time.time()), float(updates.get(TIME, 0.0)))})

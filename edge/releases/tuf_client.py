@@ -1,10 +1,10 @@
-"""TUF client: the signed metadata that the hub's owner published last.
+"""TUF client: verifies and caches the metadata of the hub's repository.
 
-``tuf.ngclient`` verifies. Added here: the trusted root comes from a file of the device's owner, the versions that were
-seen are kept outside of its cache (which a power cut may empty), damaged files of the cache are deleted before it is
-read, the cache is made durable, and each request has a deadline. An error is either temporary (FetchError: try again
-later) or an attack (TrustError). An answer that is no metadata at all, such as the login page of a network, is
-temporary: it proves nothing.
+``tuf.ngclient`` does the verification. In addition, the trusted root comes from a file of the device's owner, seen
+versions are stored outside the cache (which a power failure may empty), damaged cache files are deleted before they are
+read, the cache is synced to disk, and each request has a deadline. An error is either temporary (FetchError: retry
+later) or an attack (TrustError). A response that is not metadata, such as the login page of a network, is temporary: it
+proves nothing.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from edge.releases.update_state import UpdateState
 
 DEADLINE = 30.0
-"""seconds for one file of metadata; a gap at its end may come on top"""
+"""seconds per metadata file; a final pause may be added"""
 TOP_ROLES = ("root", "timestamp", "snapshot", "targets")
 DELEGATED = "deploy"
 """the role that signs ``deploy/*``"""
 FLOORS = "floors"
-"""fact: role -> its keys and the highest version seen"""
+"""key: role -> its key ids and the highest version seen"""
 
 
 class TufClient:
-    """The hub's repository, seen from a device. One use: ``refresh``, then ``target``."""
+    """The hub's repository as seen by a device. Single use: ``refresh``, then ``target``."""
 
     def __init__(self, folder: Path, root: Path, state: UpdateState, http: Http) -> None:
         """``root``: the trusted root.json. Raises SettingsError where it cannot be read."""
@@ -56,7 +56,7 @@ class TufClient:
         self._updater: Updater | None = None
 
     def refresh(self) -> None:
-        """Bring the metadata up to date. Raises FetchError, TrustError, StoreError."""
+        """Update the metadata. Raises FetchError, TrustError, StoreError."""
         with _classified(self._folder):
             _delete_damaged(self._folder)
             self._updater = Updater(
@@ -68,7 +68,7 @@ class TufClient:
         trusted_time.remember(self._state, signed["timestamp"].get(trusted_time.SIGNED))
 
     def target(self, name: str, most: int) -> bytes | None:
-        """The bytes of a signed target of at most ``most`` bytes; None where there is none of that name.
+        """The content of a signed target of at most ``most`` bytes; None where it does not exist.
 
         Raises FetchError, TrustError, StoreError.
         """
@@ -89,7 +89,7 @@ class TufClient:
         return data
 
     def _verified(self, roles: Sequence[str]) -> dict[str, Any]:
-        """Role -> its signed part, which TUF has just verified; durable, and no older than what was seen before."""
+        """Role -> signed part of the metadata just verified by TUF; synced to disk, never older than seen before."""
         signed: dict[str, Any] = {}
         for role in roles:
             path = self._folder / f"{role}.json"
@@ -104,9 +104,9 @@ class TufClient:
         return signed
 
     def _refuse_older(self, signed: dict[str, Any]) -> None:
-        """Raises TrustError for a version below the one that was seen, unless the role's keys have changed.
+        """Raises TrustError for a version below the highest one seen, unless the role's keys have changed.
 
-        Stricter than the specification, in which a new snapshot key lets targets go back (fast-forward recovery).
+        Stricter than the specification, where a new snapshot key also allows older targets (fast-forward recovery).
         """
         floors, keys = self._floors(), _keys(signed)
         for role, document in signed.items():
@@ -136,13 +136,13 @@ class TufClient:
 
 
 class _Fetcher(FetcherInterface):
-    """Small files, with a deadline."""
+    """Fetcher for small files, with a deadline."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        # opened here: tuf asks for N+1.root.json until it is refused, and must see that at once
+        # opened here: tuf requests N+1.root.json until it gets an error, which must be raised at once
         context = self._http.get(url)
         try:
             response = context.__enter__()
@@ -173,7 +173,7 @@ def _trusted_root(path: Path) -> bytes:
 
 
 def _delete_damaged(folder: Path) -> None:
-    """Delete every file of the cache that is no metadata: TUF fetches it again. Raises OSError."""
+    """Delete every cache file that is not valid metadata; TUF downloads it again. Raises OSError."""
     if folder.exists() and not folder.is_dir():
         remove(folder)
     files.make_folder(folder)
@@ -193,17 +193,17 @@ def _is_metadata(path: Path) -> bool:
 
 
 def _keys(signed: dict[str, Any]) -> dict[str, list[str]]:
-    """Role -> ids of the keys that sign it, sorted."""
+    """Role -> ids of its keys, sorted."""
     keys = {role: entry["keyids"] for role, entry in signed["root"]["roles"].items()}
     for delegated in signed["targets"].get("delegations", {}).get("roles", []):
         keys[delegated["name"]] = delegated["keyids"]
-    keys["root"] = []  # the version of the root only ever grows, whatever its keys are
+    keys["root"] = []  # the version of the root always increases, whatever its keys
     return {role: sorted(keys.get(role, [])) for role in signed}
 
 
 @contextmanager
 def _classified(folder: Path) -> Iterator[None]:
-    """TUF's errors as temporary, an attack, or the disk's."""
+    """Map TUF's errors to temporary errors, attacks and disk errors."""
     try:
         yield
     except EdgeError:

@@ -1,7 +1,7 @@
-"""Durable state of updates: minimum versions, bad releases, and the erasure count.
+"""Durable state of updates: highest seen versions, bad releases and erasures.
 
-A small SQLite file with synchronous=FULL that ``edge sync`` and the daemon share. A damaged file is set aside; what
-must not be forgotten is read again from a copy beside it.
+A small SQLite file with synchronous=FULL, shared by ``edge sync`` and the daemon. A damaged file is set aside;
+security-relevant values are restored from a copy beside it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from edge.releases.release_store import ReleaseStore
 
 FILE, COPY = "releases.sqlite", "releases.copy.json"
 SIGNED = "signed"
-"""fact: when the hub signed the latest timestamp that was seen"""
+"""key: signing time of the latest timestamp metadata"""
 COPIED, COPIED_PREFIXES = ("floors", "erasure", "signed", "good"), ("erased ", "bad ")
-"""names of the facts that the copy holds: those whose loss would let somebody back in or a bad release"""
+"""keys in the copy: their loss would allow rollbacks, bad releases or erased subjects"""
 
 log = logging.getLogger(__name__)
 
 
 class UpdateState:
-    """Facts by name; a value is anything that JSON can hold. Threads may share it. Raises StoreError."""
+    """JSON values by key. Thread-safe. Raises StoreError."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -46,7 +46,7 @@ class UpdateState:
             raise self._explained(error) from error
 
     def get(self, name: str, otherwise: Any = None) -> Any:
-        """The fact of that name; ``otherwise`` where there is none of its type."""
+        """The value of a key; ``otherwise`` where it is absent or of another type."""
         try:
             with self._lock:
                 self._reopen_if_replaced()
@@ -57,7 +57,7 @@ class UpdateState:
         return otherwise if row is None else self._value(name, row[0], otherwise)
 
     def put(self, facts: Mapping[str, Any]) -> None:
-        """Write all of ``facts``, or none; they are on disk when this returns. None deletes a fact."""
+        """Write all of ``facts`` or none; they are on disk when this returns. None deletes a key."""
         try:
             with self._lock:
                 self._reopen_if_replaced()
@@ -68,7 +68,7 @@ class UpdateState:
             raise self._explained(error) from error
 
     def bad(self, release: str) -> str:
-        """Why a release is never tried again; empty where it may be."""
+        """Reason why a release is never installed; empty where it is allowed."""
         return str(self.get(f"bad {release}", ""))
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class UpdateState:
 
     def _connect(self) -> None:
         self._db = open_file(self.path, DURABLE)
-        self._db.text_factory = bytes  # a value that the disk damaged is no UTF-8 any more
+        self._db.text_factory = bytes  # a damaged value may not be valid UTF-8
         try:
             check(self._db)
             self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -143,11 +143,11 @@ def _is_copied(name: str) -> bool:
 
 
 def erase(state: Path, collection: str, subject: str) -> None:
-    """Record an erasure: no release restores faces of ``subject`` that were made before. Raises StoreError."""
+    """Record an erasure: no release restores earlier faces of ``subject``. Raises StoreError."""
     updates = UpdateState(ReleaseStore(state).folder)
     try:
         known = updates.get(f"erased {collection}", {"faces": [], "subjects": {}})
-        now = max(time.time(), float(updates.get(SIGNED, 0.0)))  # not before the hub signed what is here
+        now = max(time.time(), float(updates.get(SIGNED, 0.0)))  # not before the signing time of the metadata
         subjects = known["subjects"] | {subject_digest(collection, subject): now}
         updates.put({f"erased {collection}": {**known, "subjects": subjects}})
     finally:

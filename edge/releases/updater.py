@@ -1,6 +1,6 @@
-"""One update: refresh the metadata, find the wanted release, download, verify, install, activate.
+"""One update: refresh the metadata, find the deployed release, download, verify, install, activate.
 
-Nothing in use is changed before the release is complete and verified. A release that cannot be used is remembered as
+Nothing in use changes before the release is complete and verified. A release that fails verification is marked as
 bad and not tried again until it changes. The daemon loads the activated release.
 """
 
@@ -47,7 +47,7 @@ class Synced:
 
     outcome: Outcome
     release: str = ""
-    """in use now, or installed and waiting for the daemon"""
+    """active, or installed and waiting for the daemon"""
     received: int = 0
     """bytes of blobs"""
     planned: int = 0
@@ -65,7 +65,7 @@ class Progress:
 
 
 class Updater:
-    """One update. One process at a time; the daemon may run."""
+    """One update. Run in one process at a time; the daemon may be running."""
 
     def __init__(self, settings: Settings, state: Path, report: Callable[[Progress], None] = lambda _: None) -> None:
         if not settings.sync.url or settings.sync.root is None:
@@ -80,11 +80,11 @@ class Updater:
 
     @property
     def way(self) -> str:
-        """How the server is reached: ``directly``, or by which proxy."""
+        """How the server is reached: ``directly``, or the proxy used."""
         return self._http.way()
 
     def run(self, dry: bool = False) -> Synced:
-        """Install the release that this device is to run. Raises EdgeError; the running release stays as it was."""
+        """Install the release deployed to this device. Raises EdgeError; the active release is then unchanged."""
         with self._store.locked():
             wanted = ""
             try:
@@ -100,7 +100,7 @@ class Updater:
                 self._updates.close()
 
     def _client(self) -> TufClient:
-        # here, and not above: the daemon imports this module's neighbors, and tuf takes 14 MB
+        # imported here, because tuf takes 14 MB that the daemon does not need
         from edge.releases.tuf_client import TufClient
 
         assert self._sync.root is not None  # noqa: S101
@@ -151,7 +151,7 @@ class Updater:
         return release
 
     def _opened(self, release: Release) -> tuple[Release, OpenedSealing]:
-        """The whole manifest, and how its private files are opened."""
+        """The full manifest, and how its private files are decrypted."""
         opened = sealing.NOT_SEALED
         if release.sealing is not None:
             secret = self._sync.key.get_secret_value()

@@ -1,7 +1,7 @@
 """Verification of a release in a child process before it is used: ``python -m edge.releases.verification``.
 
-Every model is loaded and run, every segment is read, and the golden probes that travel with the release must give
-the boxes and embeddings that its publisher saw.
+Every model is loaded and run, every segment is read, and the golden probes in the release must give the boxes and
+embeddings that its publisher recorded.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from edge.releases.manifest import Probe, ShippedCollection
 
 SECONDS = 60
-"""of CPU for a whole trial"""
+"""CPU seconds of a verification"""
 PATIENCE = 300
-"""seconds by the clock: a busy board is no fault of the release, and one that failed is not tried again"""
+"""wall clock seconds; generous, as a failure on a busy board would mark the release as bad"""
 OVERLAP = 0.5
-"""IoU of a probe's box and the one that was found"""
+"""minimum IoU of a probe's box and the detected one"""
 LIKENESS = 0.9
-"""cosine of a probe's embedding and the one that was made; runtimes differ by .02 at most"""
+"""minimum cosine of a probe's embedding and the expected one; runtimes differ by .02 at most"""
 
 Read = Callable[[str], bytes]
-"""sha256 -> the bytes of a file of the release"""
+"""sha256 -> content of a file of the release"""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the release to verify lies."""
+    """Location of the release to verify."""
 
     folder: Path
-    """with its manifest and ``models/``"""
+    """folder with its manifest and ``models/``"""
     blobs: Path
     state: Path
 
@@ -55,9 +55,9 @@ class Place:
 def attempt(
     place: Place, models: ModelSettings, embedders: Mapping[str, str], seconds: int = PATIENCE
 ) -> dict[str, float]:
-    """Try a release; milliseconds by model. ``embedders``: label -> the embedder that the settings name.
+    """Verify a release; milliseconds per model. ``embedders``: label -> configured embedder.
 
-    Raises ReleaseError with the reason: a crash, a timeout, a model that is not what the release says.
+    Raises ReleaseError with the reason: a crash, a timeout, or a model that does not match the release.
     """
     from edge.core.storage.layout import MANIFEST
     from edge.inference import model
@@ -178,7 +178,7 @@ class ModelTools:
         return self._embedders[name]
 
     def detect(self, name: str, picture: Picture) -> list[Detection]:
-        """Detections, and the time of the second inference."""
+        """Detections; records the time of the second inference."""
         import time
 
         detector = self.detector(name)

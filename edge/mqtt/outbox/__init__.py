@@ -1,1 +1,1 @@
-"""Durable queue: events are kept on disk until they are delivered."""
+"""Durable queue: events are stored on disk until they are delivered."""

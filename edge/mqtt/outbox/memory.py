@@ -1,4 +1,4 @@
-"""Memory queue for events while the disk fails: bounded, ordered, lost when the process dies."""
+"""Memory queue for events during disk failures: bounded, ordered, lost when the process ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from edge.core.types import Queued
 from edge.mqtt.outbox.store import UPDATE, NewRow
 
 MOST = 10_000
-"""events; about 10 MB"""
+"""maximum number of events; about 10 MB"""
 
 Key = tuple[int, int]
 """epoch, seq"""
 
 
 class MemoryQueue:
-    """Rows by position. They have an epoch of their own, so that no key comes twice after a power cut."""
+    """Rows by position. They have a separate epoch, so that no key is repeated after a power failure."""
 
     def __init__(self, most: int = MOST) -> None:
         self.epoch = 1 + secrets.randbelow(2**31 - 1)
@@ -36,7 +36,7 @@ class MemoryQueue:
         return list(self._rows)
 
     def keep(self, rows: Sequence[NewRow], last: int) -> int:
-        """Take ``rows``, at positions past ``last``; the last position now. Too many: the oldest go."""
+        """Append ``rows`` at positions after ``last``; returns the last position. When full, the oldest are dropped."""
         for row in rows:
             last += 1
             row.epoch, row.seq = self.epoch, last

@@ -1,13 +1,12 @@
-"""Events wait on disk until they are delivered, through crashes, power cuts and full disks.
+"""Events are stored on disk until they are delivered, through crashes, power failures and full disks.
 
-``put`` returns at once. A thread writes what came in one transaction: at once when it was quiet, at most every
-``commit_seconds`` when it is not; with ``commit_seconds = 0`` ``put`` waits until its events are on disk. Only what
-is on disk is given to delivery, so a ``new`` that anybody saw is in the journal, and the journal is closed with an
-``end`` at the next start.
+``put`` does not block. A thread writes events in batches, one transaction each: immediately after an idle time, later
+every ``commit_seconds``; with ``commit_seconds = 0``, ``put`` waits until its events are on disk. Only events on disk
+are delivered, so that every delivered ``new`` is in the journal; open tracks are ended at the next start.
 
-When the disk is full, read-only or broken, events wait in memory instead, bounded, under an epoch of their own (so
-that no key comes twice), can be delivered from there, and go to the disk once it takes them. ``stats().state`` says
-so. Each start has a (random) epoch of its own; what waits from an earlier one keeps the key that it had.
+While the disk is full, read-only or broken, events are kept in a bounded memory queue with a separate epoch (so that no
+key is repeated). They can be delivered from there, and are written to the disk when it recovers;
+``stats().state`` shows this. Each start has a random epoch; waiting events of earlier starts keep their keys.
 """
 
 from __future__ import annotations
@@ -46,15 +45,15 @@ from edge.mqtt.outbox.store import (
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-"""between two attempts to write after an error"""
+"""seconds between two attempts to write after an error"""
 DELETE_SECONDS = 1.0
-"""that deletions may wait for an event to share its write with; a crash before it only sends twice"""
+"""seconds that deletions wait to share a write with events; a crash before it only resends"""
 STATS_SECONDS = 1.0
-"""that ``stats`` waits for a write that is going on"""
+"""seconds that ``stats`` waits for a write in progress"""
 BEAT_SECONDS = 5.0
-"""that its thread waits at most without saying that it is there"""
+"""longest wait of the thread between two heartbeats, in seconds"""
 EXPIRE_SECONDS = 60.0
-"""between two checks for updates that are too old"""
+"""seconds between two checks for expired updates"""
 DISK_ERRORS = (sqlite3.Error, OSError, StoreError)
 
 
@@ -63,44 +62,44 @@ class OutboxStats:
     """Statistics of the outbox."""
 
     state: str
-    """``ok``, or why events wait in memory: ``full``, ``readonly``, ``failing``"""
+    """``ok``, or why events are kept in memory: ``full``, ``readonly``, ``failing``"""
     waiting: int
     """events, on disk and in memory"""
     in_memory: int
-    """events of ``waiting`` that the disk did not take"""
+    """events of ``waiting`` that are not on disk"""
     bytes: int
     """on disk"""
     lost: int
-    """events dropped by the caps since the file was made"""
+    """events dropped by the caps since the file was created"""
     coalesced: int
-    """updates that a later event of their track took the place of, since the start"""
+    """updates replaced by later events of their track, since the start"""
     expired: int
-    """updates that waited too long, since the start"""
+    """updates that expired, since the start"""
     oldest: float | None
-    """seconds since the epoch, of the event that waits longest"""
+    """seconds since the epoch, of the oldest waiting event"""
 
 
 class Outbox:
-    """Queue of events: ``put`` adds, delivery ``read``s and marks them ``done``. For any thread."""
+    """Queue of events: ``put`` adds; delivery ``read``s and marks them ``done``. Thread-safe."""
 
     def __init__(self, path: Path, settings: OutboxSettings) -> None:
-        """``path``: the file. Does not raise for a disk that refuses: ``stats().state`` says so.
+        """``path``: the file. Does not raise for a failing disk: see ``stats().state``.
 
         Raises SettingsError, StoreError where its folder is encrypted and cannot be opened.
         """
         self.coalesce = False
-        """set by delivery while the broker is away: plain updates of one track may take each other's place"""
+        """set by delivery while offline: plain updates of one track may replace each other"""
         self.generation = 0
-        """changes when positions change: read again from 0 then"""
+        """changes when positions change: then read again from 0"""
         self.last = 0
-        """the highest position that can be read"""
+        """the highest readable position"""
         self.changed: list[Callable[[], None]] = []
-        """called, on the outbox's thread, when there may be more to read; must not wait"""
+        """called on the outbox's thread when new events may be readable; must not block"""
         self.pulse = Heartbeat()
-        """of the thread that writes"""
+        """heartbeat of the writing thread"""
         self._path, self._settings, self._vault = path, settings, vault.of(path.parent)
         self._disk = threading.RLock()
-        """guards the store and the memory; taken before ``_changed`` where both are"""
+        """guards the store and the memory queue; acquired before ``_changed`` where both are held"""
         self._changed = threading.Condition()
         self._store: OutboxStore | None = None
         self._memory = MemoryQueue()
@@ -120,12 +119,12 @@ class Outbox:
 
     @property
     def session(self) -> int:
-        """Counts the starts of this outbox; random where the disk could not be read."""
+        """Number of starts of this outbox; random where the disk could not be read."""
         return self._store.session if self._store else self._memory.epoch
 
     @property
     def state(self) -> str:
-        """As in ``stats``, at once: it does not wait for the disk."""
+        """As in ``stats``, without waiting for the disk."""
         return self._state
 
     @property
@@ -134,7 +133,7 @@ class Outbox:
         return self._store.epoch if self._store else self._memory.epoch
 
     def put(self, events: Sequence[Event]) -> None:
-        """Take ``events`` over. Raises InputError for one that cannot be written as JSON; takes none then."""
+        """Add ``events``. Raises InputError where one cannot be written as JSON; then none is added."""
         try:
             bodies = [dump(event) for event in events]
         except (ValueError, TypeError) as error:
@@ -148,9 +147,9 @@ class Outbox:
                 self._changed.wait_for(lambda: self._settled >= ticket or self._stopping)
 
     def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
-        """The next events past position ``after``, in order, but those of the cameras ``without``.
+        """The next events after position ``after``, in order, except those of the cameras ``without``.
 
-        May give fewer than ``limit`` while there are more; none means that there are none.
+        May return fewer than ``limit`` although more are waiting; an empty list means that there are none.
         """
         with self._disk:
             while found := self._page(after, limit, without):
@@ -160,14 +159,14 @@ class Outbox:
             return []
 
     def of_track(self, camera: str, track: str, before: int) -> list[Queued]:
-        """The events of a track below position ``before``, in order."""
+        """The events of a track before position ``before``, in order."""
         with self._disk:
             found = self._from_store(lambda store: store.of_track(camera, track, before))
             found += self._memory.of_track(camera, track, before)
             return [item for item in found if not self._is_done(item.key)]
 
     def done(self, keys: Iterable[Key]) -> None:
-        """These (epoch, seq) were delivered."""
+        """Mark (epoch, seq) keys as delivered."""
         with self._changed:
             idle = not (self._done or self._passed)
             self._done.update(keys)
@@ -175,9 +174,9 @@ class Outbox:
                 self._changed.notify_all()
 
     def passed(self, epoch: int, seq: int) -> bool:
-        """Everything of ``epoch`` up to ``seq`` was delivered. False for a mark that cannot be true.
+        """Mark everything of ``epoch`` up to ``seq`` as delivered. False for an impossible mark.
 
-        A hub may know more of an earlier start than this file does, which may have been put back from a backup.
+        A hub may have more events of an earlier start than this file, which may be restored from a backup.
         """
         with self._changed:
             if epoch == self.epoch and seq > self.last:
@@ -189,9 +188,9 @@ class Outbox:
             return True
 
     def rewrite(self, change: Change) -> int:
-        """Change what waits; ``change`` gives a body (by ``dump``) anew, or None where it stays. How many changed.
+        """Change waiting events. ``change`` returns a new body (from ``dump``), or None. Returns the number changed.
 
-        The file is then written anew, without what was in it. Raises StoreError where the disk refuses.
+        The file is then rewritten without the old content. Raises StoreError where the disk fails.
         """
         with self._disk:
             with self._changed:
@@ -210,7 +209,7 @@ class Outbox:
 
     def stats(self) -> OutboxStats:
         if not self._disk.acquire(timeout=STATS_SECONDS):
-            # the caller must not hang with the disk
+            # the caller must not block while the disk hangs
             return self._told
         try:
             self._told = self._counted()
@@ -288,7 +287,7 @@ class Outbox:
         self.pulse.rest()
 
     def _due(self) -> float:
-        """Monotonic seconds of the next write."""
+        """Monotonic time of the next write in seconds."""
         if self._fresh:
             return self._next_write if self._state == "ok" else 0.0
         if self._state != "ok":
@@ -298,10 +297,10 @@ class Outbox:
         return self._next_expiry
 
     def _write(self) -> None:
-        """Write all new events in one transaction; into memory where the disk fails."""
+        """Write all new events in one transaction; keep them in memory where the disk fails."""
         with self._disk:
             with self._changed:
-                # together: the journal must not be ahead of the events
+                # in one transaction: the journal must not be ahead of the events
                 batch = Batch(self._fresh, dict(self._journal), set(self._done), dict(self._passed))
                 fresh, self._fresh = self._fresh, []
             self._memory.forget(self._is_done)
@@ -338,7 +337,7 @@ class Outbox:
         self._written(store, batch)
 
     def _opened(self, batch: Batch) -> tuple[OutboxStore, list[NewRow]]:
-        """The store, opened if it is not; the rows that close the tracks an earlier process left open."""
+        """The store, opened if necessary; and rows that end the open tracks of an earlier process."""
         if self._store is not None:
             return self._store, []
         store = OutboxStore(self._path, self._settings.max_bytes, self._settings.reserve_bytes, self._vault)
@@ -381,7 +380,7 @@ class Outbox:
         self._failures += 1
         self._next_retry = time.monotonic() + RETRY_SECONDS
         if is_damage(error) and self._store is not None:
-            # it is set aside when it is opened
+            # it is set aside at the next open
             self._store.close()
             self._store = None
             with self._changed:

@@ -1,8 +1,8 @@
-"""The outbox file: one SQLite database in WAL with synchronous=FULL. All of SQL is here, no thread and no clock.
+"""The outbox file: one SQLite database in WAL mode with synchronous=FULL. All SQL is here; no threads, no clock.
 
-A file that is damaged is set aside and a new one takes its place. Each start has an epoch of its own: a file that went
-back (a backup, or a disk that had not written what it said it had) gives its positions again, and must not give keys
-again that a receiver knows.
+A damaged file is set aside and replaced by a new one. Each start has a separate epoch: a restored file (a backup, or a
+disk that lost writes it had confirmed) assigns the same positions again, but must not repeat keys that a receiver has
+seen.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def dump(event: Event) -> str:
 
 
 def load(text: str) -> Event:
-    """The event of ``dump``. Raises ValueError where the text is not one."""
+    """Parse the output of ``dump``. Raises ValueError for an invalid text."""
     try:
         values: dict[str, Any] = json.loads(text)
         identity = {name: value for name, value in values.pop("identity").items() if name in IDENTITY_FIELDS}
@@ -56,30 +56,30 @@ def load(text: str) -> Event:
 
 
 UPDATE, IDENTITY, LIFE = 0, 1, 2
-"""kinds of rows: an update that names nobody anew, one that does, and ``new`` or ``end``"""
+"""kinds of rows: a plain update, an update with a new identity, and ``new`` or ``end``"""
 
 TrackKey = tuple[str, str]
 """camera, track"""
 Change = Callable[[str], str | None]
-"""a body (by ``dump``) anew, or None where it stays as it is"""
+"""returns a new body (from ``dump``), or None to keep it"""
 
 
 @dataclass(slots=True)
 class NewRow:
-    """An event on its way into the file."""
+    """An event to be written to the file."""
 
     event: Event
     kind: int
     body: str
-    """``event`` by ``dump``"""
+    """``event`` as text, from ``dump``"""
     epoch: int = 0
-    """0: the file's own, and ``seq`` is the row's position"""
+    """0: the file's epoch, and ``seq`` is the row's position"""
     seq: int = 0
     coalesce: bool = False
-    """the plain updates of its track that still wait may go: this event says all that they did"""
+    """whether waiting plain updates of its track may be deleted, as this event includes their content"""
 
     def rewrite(self, change: Change) -> bool:
-        """Whether ``change`` gave another body."""
+        """Apply ``change``; True where it returned another body."""
         if (body := change(self.body)) is None:
             return False
         self.body, self.event = body, load(body)
@@ -88,27 +88,27 @@ class NewRow:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction does."""
+    """The content of one transaction."""
 
     rows: Sequence[NewRow] = ()
     journal: dict[TrackKey, str | None] = field(default_factory=dict)
-    """the body of the latest event of a track that is open; None: it ended"""
+    """body of the latest event of each open track; None: the track ended"""
     done: AbstractSet[tuple[int, int]] = frozenset()
-    """keys that were delivered"""
+    """delivered keys"""
     passed: Mapping[int, int] = field(default_factory=dict)
     """epoch -> seq up to which everything was delivered"""
     lost: int = 0
-    """events that were dropped in memory"""
+    """number of events dropped from memory"""
     expiry: tuple[float, float] | None = None
-    """trusted time now, and the seconds that an update may wait; None: nothing expires"""
+    """trusted time now, and the maximum age of an update in seconds; None: nothing expires"""
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether the batch has any content."""
         return bool(self.rows or self.journal or self.done or self.passed or self.lost or self.expiry)
 
 
 def reason_of(error: Exception) -> str:
-    """Why the disk refused: ``full``, ``readonly`` or ``failing``."""
+    """Kind of a disk error: ``full``, ``readonly`` or ``failing``."""
     code = code_of(error)
     number = getattr(error, "errno", 0)
     if code == SqliteCode.FULL or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -124,11 +124,11 @@ FILE = layout.OUTBOX.name
 PAGE = 4096
 """bytes"""
 SMALLEST = 1 << 20
-"""bytes that the file may always use, however full the disk is"""
+"""bytes that the file may always use, even on a full disk"""
 ROWS_AT_ONCE = 64
-"""between two checks at the cap: a burst must not grow the file past it, as a file never shrinks again"""
+"""rows inserted between two checks of the cap, so that a burst does not exceed it: the file never shrinks"""
 EVICTED_AT_ONCE = 64
-"""rows; small, so that a nearly full disk has room for the transaction that makes room"""
+"""rows per deletion; small, so that a nearly full disk has room for the transaction"""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
@@ -151,19 +151,19 @@ SELECT position, epoch, seq, coalesce((SELECT seq FROM events p WHERE p.position
                                        AND p.position >= coalesce((SELECT first FROM starts WHERE epoch = e.epoch), 0)
                                        ORDER BY p.position DESC LIMIT 1), 0), body FROM events e """
 STARTS = 1000
-"""whose first position is remembered; before older ones, all that waits is looked through"""
+"""starts whose first position is stored; for older ones, all waiting events are scanned"""
 PAST = "WHERE position > ? AND camera NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?"
 OF_TRACK = "WHERE camera = ? AND track = ? AND position < ? ORDER BY position"
 
 
 EVENT, JOURNAL = "event", "journal"
-"""places of sealed values"""
+"""contexts of sealed values"""
 
 
 class OutboxStore:
-    """The file, opened. Not for two threads at once.
+    """The open file. Not thread-safe.
 
-    Raises sqlite3.OperationalError or OSError where the disk does not let us.
+    Raises sqlite3.OperationalError or OSError where the disk fails.
     """
 
     def __init__(self, path: Path, max_bytes: int, reserve_bytes: int, vault: Vault = PLAIN) -> None:
@@ -175,7 +175,7 @@ class OutboxStore:
         open_or_set_aside(path, lambda: self._connect(wal), "its events are not delivered")
 
     def _connect(self, wal: int) -> None:
-        # the cap proper is kept by _make_room; max_page_count is for the day that it is wrong
+        # _make_room enforces the cap; max_page_count is a second limit
         self._db = open_file(
             self.path,
             f"PRAGMA page_size={PAGE}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
@@ -188,7 +188,7 @@ class OutboxStore:
         except sqlite3.Error:
             self._db.close()
             raise
-        # until then a power cut can bring back the rollback journal by which SQLite began, and with it the empty file
+        # until then, a power failure can restore SQLite's initial rollback journal, and with it the empty file
         files.sync_folder(self.path.parent)
 
     def _prepare(self) -> None:
@@ -201,7 +201,7 @@ class OutboxStore:
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
             found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
             self.last = int(found[0]) if found else 0
-            """the highest position ever given"""
+            """the highest position ever assigned"""
             self._begin_epoch()
         values = dict(db.execute("SELECT key, value FROM meta"))
         self.epoch, self.session, self.lost = int(values["epoch"]), int(values["session"]), int(values["lost"])
@@ -219,7 +219,7 @@ class OutboxStore:
         )
 
     def journal(self) -> list[Event]:
-        """The latest event of each track that is open."""
+        """The latest event of each open track."""
         events = []
         for camera, track, body in self._db.execute("SELECT camera, track, body FROM journal ORDER BY camera, track"):
             try:
@@ -229,7 +229,7 @@ class OutboxStore:
         return events
 
     def rewrite(self, change: Change) -> int:
-        """Change what waits, and write the file anew without what was in it; how many rows changed."""
+        """Change waiting events, and rewrite the file without the old content; the number of changed rows."""
         with transaction(self._db):
             changed, _ = rewrite(self._db, self._vault, self._vault, change)
         self._db.execute("VACUUM")
@@ -237,7 +237,7 @@ class OutboxStore:
         return changed
 
     def write(self, batch: Batch) -> list[int]:
-        """Do all of ``batch`` or nothing; the positions of its rows."""
+        """Write all of ``batch`` or nothing; returns the positions of its rows."""
         last, positions = self.last, []
         coalesced = expired = 0
         try:
@@ -287,10 +287,10 @@ class OutboxStore:
         ).rowcount
 
     def _delete(self, batch: Batch) -> int:
-        """Remove what was delivered; how many rows went."""
+        """Delete delivered events; returns the number of deleted rows."""
         keys, gone = [(seq, epoch) for epoch, seq in batch.done], 0
         marks = [(seq, epoch) for epoch, seq in batch.passed.items()]
-        # the position of an event is its seq, but for some that waited in memory: they have an index of their own
+        # the position of an event is its seq, except for events that waited in memory, which have a separate index
         for rows, at, moved in ((keys, "position = ?", "seq = ?"), (marks, "position <= ?", "seq <= ?")):
             if rows:
                 sql = f"DELETE FROM events WHERE {at} AND epoch = ? AND seq = position"  # noqa: S608
@@ -300,7 +300,7 @@ class OutboxStore:
         return gone
 
     def _expire(self, now: float, seconds: float) -> int:
-        """Updates that have waited for ``seconds``. ``now`` is trusted time: the time of an event may be any."""
+        """Delete updates that waited for ``seconds``. ``now``: trusted time, as event times may be wrong."""
         self._db.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (self.last, now))
         self._db.execute("UPDATE reached SET trusted = ? WHERE trusted > ?", (now, now))
         old = self._db.execute("SELECT max(position) FROM reached WHERE trusted <= ?", (now - seconds,)).fetchone()[0]
@@ -321,7 +321,7 @@ class OutboxStore:
                 self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (camera, track, sealed))
 
     def _make_room(self, coming: int) -> int:
-        """Drop the oldest events, plain updates before others, until ``coming`` bytes fit; how many went."""
+        """Drop the oldest events, plain updates first, until ``coming`` bytes fit; returns the number dropped."""
         gone, limit = 0, self._limit()
         while self._used() + coming // PAGE + 4 > limit:
             count = self._drop(DROP_OLDEST_UPDATES) or self._drop(DROP_OLDEST)
@@ -334,7 +334,7 @@ class OutboxStore:
         return self._db.execute(query, (EVICTED_AT_ONCE,)).rowcount
 
     def _limit(self) -> int:
-        """Pages that the file may use now: the cap, less where the disk has only its reserve left."""
+        """Maximum pages of the file: the cap, or less where only the reserve of the disk is left."""
         disk = os.statvfs(self.path.parent)
         room = disk.f_bavail * disk.f_frsize - self._reserve
         size = self._pragma("page_count")
@@ -347,11 +347,11 @@ class OutboxStore:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     def read(self, after: int, limit: int, without: Sequence[str] = ()) -> list[Queued]:
-        """The next events past position ``after``, in order, but those of the cameras ``without``."""
+        """The next events after position ``after``, in order, except those of the cameras ``without``."""
         return self._queued(QUEUED + PAST, (after, json.dumps(list(without)), limit))
 
     def of_track(self, camera: str, track: str, before: int) -> list[Queued]:
-        """The events of a track below position ``before``, in order."""
+        """The events of a track before position ``before``, in order."""
         return self._queued(QUEUED + OF_TRACK, (camera, track, before))
 
     def _queued(self, query: str, values: Sequence[object]) -> list[Queued]:
@@ -372,7 +372,7 @@ class OutboxStore:
         return events
 
     def oldest(self) -> float | None:
-        """Seconds since the epoch of the event that waits longest."""
+        """Time of the oldest waiting event in seconds since the epoch."""
         row = self._db.execute("SELECT time FROM events ORDER BY position LIMIT 1").fetchone()
         return float(row[0]) if row else None
 
@@ -385,9 +385,9 @@ class OutboxStore:
 
 
 def rewrite(db: Connection, old: Vault, new: Vault, change: Change = lambda body: body) -> tuple[int, int]:
-    """Change the events of a file, as ``old`` stores them, to what ``new`` does. In a transaction of the caller's.
+    """Re-encrypt the events of a file from ``old`` to ``new``, with ``change`` applied, in the caller's transaction.
 
-    Returns how many changed, and how many stay because they are damaged. Raises SettingsError.
+    Returns the number of changed and of damaged events; damaged ones stay. Raises SettingsError.
     """
     changed = damaged = 0
 
