@@ -33,6 +33,8 @@ SAME_LOOK = 0.7
 """correlation of the place with how it looked: .8 and more with noise and shadows, below .5 with somebody in front"""
 FOLLOW = 0.1
 """share by which the remembered look follows the present one"""
+LOOK_SECONDS = 0.5
+"""between two looks at the place of a thing that is detected: light changes slowly"""
 PATIENCE_SHARE, MOST_PATIENCE = 0.5, 20.0
 """A settled thing that is hidden is waited for this share of the time it has stayed, seconds at most."""
 
@@ -46,6 +48,8 @@ class Stillness:
     """seconds of the tracker's clock"""
     hits: int = 1
     look: FloatArray | None = None
+    looked: float = -LOOK_SECONDS
+    """seconds of the tracker's clock at which ``look`` was updated"""
     displaced: float | None = None
     """since when it is detected elsewhere; a passer-by stretches a box for a moment"""
 
@@ -57,7 +61,9 @@ class Stillness:
                 self.place, self.since, self.hits, self.look, self.displaced = box, at, 1, None, None
             return
         self.hits, self.displaced = self.hits + 1, None
-        if view is not None and (now := view(self.place)) is not None:
+        due = self.look is None or at - self.looked >= LOOK_SECONDS
+        if due and view is not None and (now := view(self.place)) is not None:
+            self.looked = at
             self.look = now if self.look is None else _follow(self.look, now)
 
     def rests(self, at: float, view: View | None) -> bool:
