@@ -1,8 +1,8 @@
-"""Risk of a collection: how often a stranger would be named, and which subjects may be confused.
+"""Collection risk: estimated false match rate of strangers, and confusable subjects.
 
-What the card promises for one comparison, times the subjects enrolled; or more, where people who are enrolled nowhere
-(the embedder's cohort, and the site's own strangers where they are kept) come nearer to this collection than that.
-Each is one look; votes over a visit make a false name rarer.
+The false match rate of one comparison (model card) times the number of subjects; or higher, if the embedder's cohort
+or the site's stored strangers match this collection more often.
+Rates are per single frame; voting over a track lowers them.
 """
 
 from __future__ import annotations
@@ -22,55 +22,55 @@ if TYPE_CHECKING:
     from edge.recognition.subject_search import SubjectSearch
 
 PROBES = 1_000
-"""people of the cohort that are compared with the collection"""
+"""maximum cohort members that are compared with the collection"""
 TAIL = 50
-"""highest scores by which the rate beyond them is drawn"""
+"""number of highest scores from which the tail is extrapolated"""
 FEWEST = 30
-"""strangers of the site from which they are an estimate of their own"""
+"""minimum strangers of the site for a separate estimate"""
 FACES = 2_000
-"""enrolled faces that are compared with the other subjects"""
+"""maximum enrolled faces that are compared with the other subjects"""
 BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ConfusablePair:
-    """Two subjects of which a face of one is nearly, or quite, a match of the other."""
+    """Two subjects with faces at or near the match threshold of the other."""
 
     subject: str
     other: str
     likeness: float
-    """0..100, the highest"""
+    """highest likeness 0..100 between them"""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionRisk:
-    """Risk of a collection at the threshold in force."""
+    """Risk of a collection at the configured threshold."""
 
     subjects: int
     needed: float
     """likeness 0..100 that a match must reach"""
     false_names: float | None
-    """share of strangers' looks that get a name; None: nobody is enrolled"""
+    """share of strangers' frames that get a name; None: the collection is empty"""
     strangers: int
-    """of the site that are part of the estimate"""
+    """number of the site's strangers in the estimate"""
     confusable: tuple[ConfusablePair, ...]
-    """most alike first"""
+    """highest likeness first"""
 
     def words(self) -> str:
-        """One line for the owner."""
+        """Summary in one line."""
         if self.false_names is None:
             return "nobody is enrolled"
         if self.false_names < 1e-6:
-            told = "a stranger is named less than once in 1,000,000 looks"
+            rate = "a stranger is named less than once in 1,000,000 looks"
         else:
-            told = f"a stranger is named about once in {_rounded(1 / self.false_names):,} looks"
+            rate = f"a stranger is named about once in {_rounded(1 / self.false_names):,} looks"
         pairs = [f"{pair.subject} and {pair.other}" for pair in self.confusable[:3]]
         more = f" and {len(self.confusable) - 3} more" if len(self.confusable) > 3 else ""
-        return f"{told}; confusable: {', '.join(pairs)}{more}" if pairs else told
+        return f"{rate}; confusable: {', '.join(pairs)}{more}" if pairs else rate
 
 
 def estimate(search: SubjectSearch, strangers: FloatArray | None = None) -> CollectionRisk:
-    """``strangers``: (n, dimensions) of the site, one each. Raises StoreError."""
+    """Estimate the risk. ``strangers``: (n, dimensions), one embedding per stranger of the site. Raises StoreError."""
     count, needed = search.count, search.needed
     cohort = search.scorer.cohort
     rates = [min(1.0, count * false_match_rate(needed))] if count else []
@@ -84,7 +84,7 @@ def estimate(search: SubjectSearch, strangers: FloatArray | None = None) -> Coll
 
 
 def _best(search: SubjectSearch, vectors: FloatArray, highest: FloatArray | None) -> list[float]:
-    """The likeness of each vector to the subject that it is most like."""
+    """The likeness of each vector to its nearest subject."""
     found: list[float] = []
     for start in range(0, len(vectors), BATCH):
         part = slice(start, start + BATCH)
@@ -94,7 +94,7 @@ def _best(search: SubjectSearch, vectors: FloatArray, highest: FloatArray | None
 
 
 def _rate(search: SubjectSearch, likenesses: Sequence[float], needed: float) -> float:
-    """The share that reaches ``needed``; where few do, by an exponential tail of the scores below it."""
+    """The share that reaches ``needed``; if few do, from an exponential fit of the highest scores."""
     calibration = search.scorer.calibration
     scores = np.sort([calibration.score(likeness) for likeness in likenesses])
     least = calibration.score(needed)
@@ -129,6 +129,6 @@ def _note(pairs: dict[tuple[str, str], float], subject: str, matches: Sequence[M
 
 
 def _rounded(number: float) -> int:
-    """To two digits: it is an estimate."""
+    """Round to two significant digits."""
     digits = max(0, math.floor(math.log10(number)) - 1)
     return int(round(number, -digits))

@@ -1,4 +1,4 @@
-"""From pictures to faces of a collection: detect, choose, judge, embed, store. A bad picture never stops the run."""
+"""Enrollment: detect, select, check quality, embed, store. An invalid picture never stops the run."""
 
 from __future__ import annotations
 
@@ -41,39 +41,39 @@ HINTS = {
     "dark": "the {label} is too dark",
     "low_quality": "the {label} is of too low quality",
 }
-"""reason code -> words; a code of InputError brings its own"""
+"""reason code -> text; InputError has its own text"""
 
 
 @dataclass(frozen=True, slots=True)
 class ToEnroll:
-    """A picture and the subject that it shows."""
+    """A picture and its subject."""
 
     path: Path
     subject: str | None
-    """None: it lies in no subject's folder"""
+    """None: not in a subject's folder"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of one picture. It is on disk when it is reported."""
+    """Result of one picture; faces are on disk before it is yielded."""
 
     path: Path
     subject: str | None
     status: Status
     face: Face | None = None
-    """added, or there already (perhaps as another subject)"""
+    """the face, added or existing (possibly of another subject)"""
     reason: str = ""
-    """why it was skipped: a code"""
+    """code of why it was skipped"""
     message: str = ""
-    """the reason in words"""
+    """text of the reason"""
     others: int = 0
-    """number of further detections, which were not enrolled"""
+    """number of further detections, not enrolled"""
 
 
 def planned(path: Path, subject: str | None) -> list[ToEnroll]:
     """The pictures to enroll: all of ``path`` as ``subject``, or a folder with one subfolder per person.
 
-    Raises InputError for a path that is not there, a file without a subject, or a name that breaks the rule.
+    Raises InputError for a missing path, a file without a subject, or an invalid name.
     """
     if subject is not None:
         name = subjects.checked(subject)
@@ -84,9 +84,9 @@ def planned(path: Path, subject: str | None) -> list[ToEnroll]:
 
 
 def enroll_images(plan: Iterable[ToEnroll], finder: FaceExtractor, collection: Collection) -> Iterator[Outcome]:
-    """Enroll each picture's best detection; one outcome a picture, in order.
+    """Enroll the best detection of each picture; one outcome per picture, in order.
 
-    Raises SpaceError, ModelError and StoreError, which would befall every other picture as well.
+    Raises SpaceError, ModelError and StoreError, which affect all pictures.
     """
     collection.check_space(finder.embedder.space)
     enroller = Enroller(collection)
@@ -104,28 +104,28 @@ class EnrolledPicture:
     """Result of one picture's best detection."""
 
     face: Face | None
-    """None: nothing could be enrolled"""
+    """None: nothing was enrolled"""
     added: bool = False
-    """False also where the face was there before"""
+    """False if the face already existed"""
     reason: str = ""
-    """why there is no face: a code of ``HINTS``"""
+    """code of ``HINTS`` if there is no face"""
     others: int = 0
-    """number of further detections, which were not enrolled"""
+    """number of further detections, not enrolled"""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolledFace:
-    """A face of the collection, and whether it is new there."""
+    """A face of the collection, and whether it is new."""
 
     face: Face
     added: bool
 
 
 class Enroller:
-    """Adds faces of subjects to one collection, for every caller: command, page, review, endpoint, hub.
+    """Adds faces of subjects to one collection; used by commands, page, review, endpoint and hub.
 
-    A subject's name is its faces' ExternalImageId where Rekognition's alphabet allows it, or whatever ExternalImageId
-    most of its faces have; and a face joins the user that has the subject's other faces, or the subject's name.
+    The ExternalImageId of a new face is that of most of the subject's faces, else the subject's name if Rekognition's
+    alphabet allows it. The face joins the user with most of the subject's faces, or the user of that name.
     Raises SpaceError, InputError, StoreError.
     """
 
@@ -133,7 +133,7 @@ class Enroller:
         self.collection = collection
 
     def add(self, new: NewFace, space: Space) -> EnrolledFace:
-        """Store a face. The same face of the same picture is stored once, whatever its subject and ExternalImageId."""
+        """Store a face. The same face of the same picture is stored once, regardless of subject and ExternalImageId."""
         check(new)
         (vector,) = checked([new.vector], space.dimensions)
         others = self._others(new.subject) if new.subject is not None else []
@@ -145,11 +145,11 @@ class Enroller:
         return EnrolledFace(stored, not known)
 
     def add_indexed(self, new: Sequence[NewFace], space: Space) -> list[Face]:
-        """Store faces exactly as a Rekognition program gives them: it ties them to users itself."""
+        """Store faces unchanged for a Rekognition client, which associates them with users itself."""
         return self.collection.add(new, space)
 
     def adopt(self, face: Face, vector: FloatArray, space: str) -> Face:
-        """Store a face that has its FaceId already, of another device. ``space``: fingerprint."""
+        """Store a face of another device with its FaceId. ``space``: fingerprint."""
         others = self._others(face.subject) if face.subject is not None else []
         named = replace(face, external_image_id=face.external_image_id or _external(face.subject, others))
         (stored,) = self.collection.merge([(named, vector)], space, len(vector))
@@ -176,7 +176,7 @@ class Enroller:
         return self.collection.faces(limit=MOST_LOOKED_AT, subject=subject)
 
     def _join(self, face: Face, subject: str | None, others: Sequence[Face]) -> None:
-        """Tie a face to the subject's user. Somebody has said who it is: likeness is not asked again."""
+        """Associate a face with the subject's user, without a similarity check: the subject is given."""
         if subject is None or face.subject != subject:
             return
         users = self.collection.users()
@@ -186,11 +186,11 @@ class Enroller:
 
 
 MOST_LOOKED_AT = 200
-"""faces of a subject whose ExternalImageId and user count"""
+"""maximum faces of a subject from which ExternalImageId and user are derived"""
 
 
 def best(detections: Iterable[Detection]) -> Detection:
-    """Whom a portrait is of: the largest, of equals the one nearer to the middle."""
+    """The main detection of a portrait: the largest, of equal ones the nearest to the center."""
 
     def weight(detection: Detection) -> float:
         middle = detection.box.center
@@ -201,7 +201,7 @@ def best(detections: Iterable[Detection]) -> Detection:
 
 
 def new_face(seen: ExtractedFace, image_sha256: str, subject: str) -> NewFace:
-    """What is stored of a detection that has an embedding."""
+    """The face to store for a detection with an embedding."""
     assert seen.embedding is not None  # noqa: S101
     return NewFace(
         vector=seen.embedding.vector,
@@ -234,12 +234,12 @@ def _folder_of(file: Path, base: Path) -> str | None:
 
 
 EXTERNAL = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
-"""what Rekognition allows as an ExternalImageId"""
+"""pattern of ExternalImageId in Rekognition"""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFace:
-    """An embedding of a subject, and data of the picture that it was made from."""
+    """An embedding of a subject, with data of its source picture."""
 
     vector: FloatArray
     box: Box = WHOLE
@@ -248,9 +248,9 @@ class EmbeddedFace:
 
 
 def add_embedded(collection: Collection, subject: str, seen: EmbeddedFace, space: Space) -> str:
-    """Add a face of ``subject`` of which there is no picture; returns its FaceId.
+    """Add a face of ``subject`` without a picture; returns its FaceId.
 
-    Raises ConflictError where the very same embedding is a face of another subject already, SpaceError, StoreError.
+    Raises ConflictError if the same embedding is already a face of another subject, SpaceError, StoreError.
     """
     new = NewFace(seen.vector, subject, _sha256(seen.vector), seen.box, seen.score, seen.quality)
     face = Enroller(collection).add(new, space).face
@@ -260,7 +260,7 @@ def add_embedded(collection: Collection, subject: str, seen: EmbeddedFace, space
 
 
 def fits(collection: Collection, space: Space, what: str, hint: str) -> None:
-    """Raises SpaceError where a look from before another embedder came is to become a face."""
+    """Raises SpaceError if an embedding of ``space`` was made by another embedder than the collection's faces."""
     if collection.count and collection.space not in (None, space.fingerprint):
         raise SpaceError(
             f"{what} seen by another embedder than the faces of {collection.name!r} are of now", hint, code="space"
@@ -268,10 +268,10 @@ def fits(collection: Collection, space: Space, what: str, hint: str) -> None:
 
 
 def name_stranger(search: SubjectSearch, stranger: Stranger, subject: str, force: bool = False) -> list[str]:
-    """Make the looks of a stranger faces of ``subject``: the FaceIds of those that tell something new.
+    """Enroll the stored embeddings of a stranger as ``subject``; returns the FaceIds of those that were added.
 
-    ``search``: in the stranger's collection. Looks that would do harm are left out. Raises ConflictError where that is
-    all of them, SpaceError for a collection of another embedder.
+    ``search``: of the stranger's collection. Embeddings that fail the consistency check or are duplicates are skipped.
+    Raises ConflictError if all fail the check, SpaceError for a collection of another embedder.
     """
     collection = search.collection
     fits(collection, stranger.space, f"{stranger.name} was", "edge strangers forget, and name whoever comes again")
@@ -290,12 +290,12 @@ def name_stranger(search: SubjectSearch, stranger: Stranger, subject: str, force
 
 
 def _sha256(vector: FloatArray) -> str:
-    """Stands for the picture of a face of which only the embedding was kept: the same for the same look."""
+    """Replacement for the picture's digest of a face with only an embedding: the digest of the embedding."""
     return hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
 
 
 def _external(subject: str | None, others: Sequence[Face]) -> str | None:
-    """The ExternalImageId of most of the subject's faces, else its name where Rekognition's alphabet allows it."""
+    """The ExternalImageId of most of the subject's faces, else its name if Rekognition's alphabet allows it."""
     if subject is None:
         return None
     known = Counter(face.external_image_id for face in others if face.external_image_id is not None)

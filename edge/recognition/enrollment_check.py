@@ -1,7 +1,7 @@
 """Consistency check: reject a new face that would cause false matches.
 
-The test set is the collection itself: a new face that is more like somebody else than like its own subject, or that
-would draw somebody else's face to its name, is refused.
+It is tested against the collection: a new face that is more similar to another subject than to its own, or that
+would become the nearest face of another subject's face, is rejected.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from edge.recognition.subject_search import SubjectSearch
 
 SAME = 0.95
-"""cosine from which a look tells nothing that a face does not tell already: the same picture saved again"""
+"""cosine from which an embedding is redundant: the same picture saved again"""
 UNLIKE = 50.0
-"""likeness 0..100: a look that is less like every face of its subject, as 93 of 100 strangers are, teaches nothing"""
+"""minimum likeness 0..100 to a face of the subject; 93 of 100 strangers are below it"""
 LEAD = 5.0
-"""maximum lead in likeness of another subject: wrong names are given at random"""
+"""maximum lead in likeness of another subject"""
 NEAREST = 16
-"""faces by cosine, of the subject and of the others, whose likeness is told"""
+"""number of nearest faces by cosine, of the subject and of others, whose likeness is computed"""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentCheck:
-    """Whether one more face may be added."""
+    """Result of the check of one new face."""
 
     harm: str = ""
-    """why it must not be added; empty: it may"""
+    """reason to reject it; empty: accepted"""
     redundant: bool = False
-    """a face of the same subject is nearly the same look"""
+    """whether a face of the same subject is nearly the same"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
     row: int
-    """of the collection"""
+    """row in the collection's embeddings"""
     likeness: float
     """0..100"""
 
 
 def check_enrollment(search: SubjectSearch, vector: FloatArray, subject: str) -> EnrollmentCheck:
-    """Whether one more face of ``subject`` would make the collection that ``search`` searches worse.
+    """Check a new face of ``subject`` against the collection of ``search``.
 
-    ``vector``: (dimensions,) of length 1, of the collection's space. Raises StoreError.
+    ``vector``: (dimensions,) of length 1, in the collection's embedding space. Raises StoreError.
     """
     everything = search.collection.everything()
     vectors, scorer, needed = everything.vectors, search.scorer, search.needed
@@ -65,18 +65,18 @@ def check_enrollment(search: SubjectSearch, vector: FloatArray, subject: str) ->
     own = _most_alike(scorer, vector, vectors, _nearest(np.flatnonzero(is_own), cosines))
     others = _most_alike(scorer, vector, vectors, _nearest(np.flatnonzero(~is_own), cosines))
     if own and own[0].likeness < UNLIKE:
-        return EnrollmentCheck(f"it looks nothing like {subject} ({_told(own[0])})")
+        return EnrollmentCheck(f"it looks nothing like {subject} ({_score_text(own[0])})")
     if not others:
         return EnrollmentCheck()
     rival = others[0]
     if not own and rival.likeness >= needed * DOUBT:
-        return EnrollmentCheck(f"it looks like {names[rival.row]}, who is enrolled already ({_told(rival)})")
+        return EnrollmentCheck(f"it looks like {names[rival.row]}, who is enrolled already ({_score_text(rival)})")
     if own and rival.likeness > own[0].likeness + (0.0 if rival.likeness >= needed else LEAD):
         return EnrollmentCheck(
-            f"it looks more like {names[rival.row]} ({_told(rival)}) than like {subject} ({_told(own[0])})"
+            f"it looks more like {names[rival.row]} ({_score_text(rival)}) than like {subject} ({_score_text(own[0])})"
         )
     for one in others:
-        if one.likeness >= needed and _stolen(scorer, vectors, names, one):
+        if one.likeness >= needed and _is_attracted(scorer, vectors, names, one):
             return EnrollmentCheck(f"a face of {names[one.row]} would be taken for {subject}")
     return EnrollmentCheck()
 
@@ -87,17 +87,17 @@ def _nearest(rows: NDArray[np.int64], cosines: FloatArray) -> NDArray[np.int64]:
 
 
 def _most_alike(scorer: FaceScorer, vector: FloatArray, vectors: FloatArray, rows: NDArray[np.int64]) -> list[_Alike]:
-    """The rows with their likeness to ``vector``, most alike first."""
+    """The rows with their likeness to ``vector``, highest first."""
     likenesses = scorer.compare(vector, vectors[rows])
     return sorted(map(_Alike, rows.tolist(), likenesses), key=lambda one: -one.likeness)
 
 
-def _stolen(scorer: FaceScorer, vectors: FloatArray, names: NDArray[np.str_], one: _Alike) -> bool:
-    """Whether a face that is more like the new one than like any other of its subject, which has others, is drawn."""
+def _is_attracted(scorer: FaceScorer, vectors: FloatArray, names: NDArray[np.str_], one: _Alike) -> bool:
+    """Whether a face is more similar to the new face than to any other face of its subject, if there are others."""
     rest = np.flatnonzero(names == names[one.row])
     rest = _nearest(rest[rest != one.row], vectors @ vectors[one.row])
     return bool(len(rest)) and max(scorer.compare(vectors[one.row], vectors[rest])) < one.likeness
 
 
-def _told(one: _Alike) -> str:
+def _score_text(one: _Alike) -> str:
     return f"{one.likeness:.0f} of 100"

@@ -1,7 +1,7 @@
 """Enrollment export of a device to its hub, in pages: subjects, FaceIds and embeddings, never a picture.
 
-Only where the owner has set ``commands.enrolments_key``. The hub asks by a signed command with a challenge of its
-own; what is asked for and the challenge are the context under which the answer is sealed.
+Enabled by the setting ``commands.enrolments_key``. The hub sends a signed command with a challenge;
+the request and the challenge are authenticated as context of the sealed answer.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 OPERATION = "enrolments"
 PAGE = 96 << 10
-"""bytes of a page before it is sealed, about: it must fit into a message with headroom"""
+"""approximate bytes of a page before sealing: it must fit into an MQTT message with headroom"""
 LOOK = 1000
-"""faces that one page goes through, at most"""
+"""maximum faces per page"""
 CHALLENGE = re.compile(r"[0-9a-f]{32,64}")
 REFUSED = "not_given"
-"""``reason`` of the answer where the owner has set no key"""
+"""``reason`` of the answer if no key is set"""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
-    """The faces of ``collection`` that were enrolled on ``device``, after the FaceId ``after``."""
+    """Request for the faces of ``collection`` that were enrolled on ``device``, after the FaceId ``after``."""
 
     device: str
     collection: str
@@ -46,10 +46,10 @@ class EnrollmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentPage:
-    """Some faces; ``last`` is the FaceId up to which the collection was gone through."""
+    """A page of faces; ``last``: FaceId of the last face, from which the next page continues."""
 
     collection: str
-    """as it is named on the device"""
+    """name of the collection on the device"""
     entries: list[Entry]
     space: str
     last: str
@@ -57,9 +57,9 @@ class EnrollmentPage:
 
 
 def give(given: Mapping[str, Any], device: str, key: str, collections: Collections, usual: str) -> dict[str, Any]:
-    """The answer to a command. ``usual``: the collection that is meant where none is named.
+    """The answer to a command. ``usual``: the default collection.
 
-    Raises InputError for a command that breaks a rule or where ``key`` is empty, NotFoundError.
+    Raises InputError for an invalid command or if ``key`` is empty, NotFoundError.
     """
     if not key:
         hint = "set commands.enrolments_key there"
@@ -89,10 +89,10 @@ def read(answer: Mapping[str, Any], key: str, wish: EnrollmentRequest) -> Enroll
         page = EnrollmentPage(name, entries, space, str(head["last"]), bool(head["more"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrustError(
-            f"{wish.device} returned an invalid page of faces: {error!r:.200}", "look at the device"
+            f"{wish.device} returned an invalid page of faces: {error!r:.200}", "check the device"
         ) from error
     if any(face.origin != "device" or not face.subject for face, _ in entries):
-        raise TrustError(f"{wish.device} returned faces that were not enrolled there", "look at the device")
+        raise TrustError(f"{wish.device} returned faces that were not enrolled there", "check the device")
     return page
 
 
@@ -101,7 +101,7 @@ def _page(collection: Collection, after: str) -> EnrollmentPage:
     own = [face for face in looked if face.origin == "device" and face.subject]
     vectors = collection.vectors([face.face_id for face in own])
     most = max(1, PAGE // (4 * vectors.shape[1] + segments.LINE))
-    # the page ends after its last face, not where the look did: the rest comes with the next one
+    # the page ends after its last face, not at the end of the query: the rest is in the next page
     last = own[most - 1].face_id if len(own) > most else looked[-1].face_id if looked else after
     entries = list(zip(own[:most], vectors[:most], strict=True))
     more = len(own) > most or len(looked) == LOOK

@@ -22,17 +22,17 @@ UNSET = LabelSettings()
 
 @dataclass(frozen=True, slots=True)
 class ExtractedFace:
-    """A detection, and its embedding where it is worth one."""
+    """A detection, with its embedding if the quality suffices."""
 
     detection: Detection
     quality: Quality
     embedding: Embedding | None
     reason: str
-    """why there is no embedding, a code of ``Quality.reason`` or ``low_quality``; else empty"""
+    """code of ``Quality.reason`` or ``low_quality`` if there is no embedding; else empty"""
 
 
 class FaceExtractor:
-    """Finds one label in pictures and embeds it. One thread at a time."""
+    """Detects one label in pictures and embeds it. Not thread-safe."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class FaceExtractor:
         self.embedder = embedder
         self.detectors = detectors
         self.tiles = 0
-        """number of tiles, for small faces"""
+        """maximum number of tiles, for small faces"""
         self._score = score
         self._recognition = recognition
 
@@ -81,11 +81,11 @@ def load(
     embedder: str = "",
     models: ModelPool | None = None,
 ) -> FaceExtractor:
-    """The finder of ``label``: the models that the settings name for it, or the given ones instead.
+    """The extractor of ``label`` with the configured models, or the given ones instead.
 
-    ``models``: a pool of the calling thread; else they are loaded for this finder alone.
+    ``models``: a pool of the calling thread; None: load them for this extractor only.
 
-    Raises SettingsError where nothing finds or embeds the label, NotFoundError and ModelError for a model.
+    Raises SettingsError if no model detects or embeds the label, NotFoundError and ModelError for a model.
     """
     pool = ModelPool(settings.models, state) if models is None else models
     section = settings.labels.get(label, UNSET)
@@ -101,9 +101,9 @@ def load(
 
 
 NOTES = {".md", ".txt", ".toml", ".json", ".csv"}
-"""endings of files that people keep beside pictures; any other file that is no picture is told"""
+"""suffixes of common files beside pictures, which are skipped; any other file that is not a picture is reported"""
 
 
 def image_files(path: Path) -> list[Path]:
-    """A file itself, or the files of a folder (``files_below``) that are no notes. Raises InputError."""
+    """The file, or the files of a folder (``files_below``) without the skipped suffixes. Raises InputError."""
     return [file for file in files_below(path) if file.suffix.lower() not in NOTES or file == path]

@@ -32,9 +32,9 @@ class IdentifiedFace:
     """0..1"""
     identity: Identity
     matches: tuple[Match, ...]
-    """the best face of each of the nearest subjects, best first"""
+    """the best match of each of the nearest subjects, best first"""
     reason: str = ""
-    """why it was not embedded: a code; else empty"""
+    """code of why it was not embedded; else empty"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ImageIdentification:
     path: Path
     faces: tuple[IdentifiedFace, ...]
     reason: str = ""
-    """why the picture could not be read: a code; else empty"""
+    """code of why the picture could not be read; else empty"""
     message: str = ""
 
     @property
@@ -55,7 +55,7 @@ class ImageIdentification:
 def identify_files(
     paths: Iterable[Path], finder: FaceExtractor, search: SubjectSearch, limit: int = 5
 ) -> Iterator[ImageIdentification]:
-    """One answer a picture, in order; a bad picture never stops the run. Raises SpaceError, ModelError, StoreError."""
+    """One result per picture, in order, also for invalid ones. Raises SpaceError, ModelError, StoreError."""
     search.collection.check_space(finder.embedder.space)
     for path in paths:
         try:
@@ -67,14 +67,14 @@ def identify_files(
 
 
 def identify(picture: Picture, finder: FaceExtractor, search: SubjectSearch, limit: int = 5) -> list[IdentifiedFace]:
-    """Every detection of the finder's label, largest first, with its identity and its ``limit`` nearest subjects."""
+    """Every detection of the extractor's label, largest first, with its identity and its ``limit`` nearest subjects."""
     return identify_faces(finder.embed(picture, finder.detect(picture)), search, finder.embedder.space, limit)
 
 
 def identify_faces(
     seen: Sequence[ExtractedFace], search: SubjectSearch, space: Space, limit: int = 5
 ) -> list[IdentifiedFace]:
-    """The same for faces that were extracted before."""
+    """``identify`` for extracted faces."""
     embedded = [one.embedding.vector for one in seen if one.embedding is not None]
     found = iter(search.subjects(np.stack(embedded), space, max(limit, SUBJECTS)) if embedded else ())
     needed = search.needed
@@ -94,12 +94,12 @@ def subject_search(
     likeness: float | None = None,
     rejections: RejectionIndex | None = None,
 ) -> SubjectSearch:
-    """The search of a label in ``collection``, by the settings; ``likeness`` 0..100: asked for instead of theirs."""
+    """The search of a label in ``collection``, by the settings; ``likeness`` 0..100 overrides theirs."""
     return SubjectSearch(collection, scorer, policy_of(settings, label, likeness), rejections)
 
 
 def identity(matches: Sequence[Match], needed: float, margin: float, collection: str) -> Identity:
-    """Who it is by one look: ``matches`` one a subject, most alike first; ``needed``: likeness; ``margin``: cosine."""
+    """Identity by one embedding. ``matches``: one per subject, best first; ``needed``: likeness; ``margin``: cosine."""
     if not matches:
         return Identity(IdentityState.UNKNOWN, collection=collection)
     best = matches[0]

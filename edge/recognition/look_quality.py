@@ -1,4 +1,4 @@
-"""Which crops are worth an embedding: by the embedder's card, and what the settings ask on top."""
+"""Quality gate: which crops are embedded, by the embedder's card and the settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def declined(quality: Quality, settings: RecognitionSettings, floor: float) -> str:
-    """Why a crop is not worth an embedding: a code of ``Quality.reason`` or ``low_quality``; empty where it is.
+    """Code of why a crop is not embedded (``Quality.reason`` or ``low_quality``); empty if it is.
 
-    ``floor``: the card's lowest quality 0..1, where ``recognition.min_quality`` says nothing.
+    ``floor``: the card's minimum quality 0..1, used if ``recognition.min_quality`` is not set.
     """
     if quality.reason:
         return quality.reason

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COLLECTION = "comparison"
 FEWEST = 2
-"""pictures of a person, half of which are enrolled"""
+"""minimum pictures per person, half of which are enrolled"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,21 @@ class NamingFigures:
     embedder: str
     people: int
     pictures: int
-    """that were not enrolled and in which a face was good enough"""
+    """number of pictures that were not enrolled and have a face of sufficient quality"""
     right: float
-    """share of the pictures that got the right name"""
+    """share of pictures with the correct name"""
     wrong: float
-    """share that got another name"""
+    """share of pictures with a wrong name"""
     strangers: float
-    """share that would get a name if the person were not enrolled: of somebody else, that is"""
+    """share of pictures that would get another person's name if their person were not enrolled"""
     likeness: float
-    """0..100 that a match had to reach"""
+    """likeness 0..100 that a match had to reach"""
     milliseconds: float
-    """CPU, to find and embed the face of one picture"""
+    """CPU time to detect and embed the face of one picture"""
 
 
 def people_of(folder: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """Person -> pictures, by the folders in ``folder``. Raises InputError where fewer than two people have two."""
+    """Person -> pictures, by the subfolders of ``folder``. Raises InputError for fewer than two people."""
     found: dict[str, list[Path]] = {}
     for path in paths:
         parts = path.relative_to(folder).parts
@@ -59,7 +59,7 @@ def people_of(folder: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
     if len(found) < 2:
         raise InputError(
             f"{folder}: expected a folder of {FEWEST} or more pictures for each of 2 or more people, got {len(found)}",
-            "make FOLDER/NAME/picture.jpg",
+            "create FOLDER/NAME/picture.jpg",
             code="people",
         )
     return found
@@ -72,9 +72,9 @@ def compare(
     state: Path,
     advance: Callable[[], None] = lambda: None,
 ) -> NamingFigures:
-    """Enroll every other picture of each person and name the rest. ``state``: an empty folder.
+    """Enroll every other picture of each person and identify the rest. ``state``: an empty folder.
 
-    Raises InputError where no picture could be named.
+    Raises InputError if no picture has a face of sufficient quality.
     """
     with Collections(state, settings.collection, maintain=False) as collections:
         collection = collections.create(COLLECTION)
@@ -110,7 +110,7 @@ def _figures(
     probes: Sequence[tuple[str, ExtractedFace]], search: SubjectSearch, embedder: str, milliseconds: float
 ) -> NamingFigures:
     if not probes or not search.count:
-        raise InputError("no picture has a face that is good enough", "give sharp pictures from the front", code="none")
+        raise InputError("no picture has a face of sufficient quality", "use sharp frontal pictures", code="none")
     right = wrong = strangers = 0
     for name, face in probes:
         assert face.embedding is not None  # noqa: S101

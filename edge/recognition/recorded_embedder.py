@@ -1,7 +1,7 @@
-"""The embedder that a collection was made with, by the collection's own record.
+"""Recorded embedder: the embedder that made a collection's faces, by the embedding space stored with it.
 
-A default changes from version to version, and embeddings of two embedders cannot be compared. So a label that is left
-at the default embedder goes on with the one that made the faces of its collection, as long as that model is there.
+The default embedder may change between versions, and embeddings of two embedders cannot be compared. So a label with
+the default embedder keeps using the one that made the faces of its collection, if that model is available.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def with_recorded_embedders(settings: Settings, state: Path) -> Settings:
-    """``settings`` whose labels at the default embedder name the one that made their collection's faces.
+    """``settings`` in which labels with the default embedder name the one that made their collection's faces.
 
-    They stay as they are where that is the default, where nothing is enrolled, and where that model is gone: then
-    whoever opens the collection raises SpaceError, which says what to do.
+    A label is unchanged if that is the default, if the collection is empty, or if that model is missing: then
+    opening the collection raises SpaceError with a hint.
     """
     spaces = _spaces(state)
     folders = model.folders(settings.models, state)
@@ -42,7 +42,7 @@ def with_recorded_embedders(settings: Settings, state: Path) -> Settings:
 
 
 def _spaces(state: Path) -> dict[str, str]:
-    """Fingerprint of the embedding space by collection; empty where the store cannot be read: its user tells why."""
+    """Fingerprint of the embedding space by collection; empty if the store cannot be read (reported on opening)."""
     path = state / layout.COLLECTIONS.name
     if not path.exists():
         return {}
@@ -56,7 +56,7 @@ def _spaces(state: Path) -> dict[str, str]:
 
 
 def _maker(space: str, default: str, folders: Sequence[Path]) -> str:
-    """Name of the model whose embeddings are of ``space``: the default where it is, or where none is there."""
+    """Name of the model with embeddings of ``space``; the default if it is that model, or if no model matches."""
     digits = space[:MODEL_DIGITS]
     with suppress(EdgeError):
         if model.find(default, folders).sha256.startswith(digits):

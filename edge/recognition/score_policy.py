@@ -1,6 +1,6 @@
-"""When a likeness is a name.
+"""Score policy: the likeness that a match requires.
 
-What is asked of a match grows with the number of subjects: each is one more chance to err.
+It increases with the number of subjects, as each adds to the false match rate.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
 
 HIGHEST = 99.9
-"""likeness that is never asked for more than: what the very same picture has"""
+"""maximum required likeness: that of the same picture"""
 DOUBT = 0.9
-"""share of the likeness that makes a match, from which a subject is worth a question"""
+"""fraction of the required likeness from which a match is queued for review"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,21 @@ class ScorePolicy:
     """Requirements of a match."""
 
     false_names: float = 0.001
-    """share of strangers that may be given any name"""
+    """maximum share of strangers that get a name"""
     likeness: float | None = None
-    """0..100, asked for whatever the number of subjects is; None: ``false_names`` decides"""
+    """fixed required likeness 0..100; None: derived from ``false_names``"""
     margin: float = 0.06
-    """cosine by which the best subject must lead the second best"""
+    """minimum lead in cosine of the best subject over the second best"""
 
     def needed(self, subjects: int) -> float:
-        """Likeness 0..100 that a match must reach in a collection of that many subjects."""
+        """Likeness 0..100 that a match must reach in a collection of this many subjects."""
         if self.likeness is not None:
             return self.likeness
         return min(HIGHEST, likeness_at(self.false_names / max(1, subjects)))
 
 
 def policy_of(settings: Settings, label: str, likeness: float | None = None) -> ScorePolicy:
-    """The policy of a label: ``likeness`` where given, else the label's ``similarity``, else ``false_names``."""
+    """The policy of a label: ``likeness`` if given, else the label's ``similarity``, else ``false_names``."""
     section = settings.labels.get(label, LabelSettings())
     fixed = section.similarity if likeness is None else likeness
     return ScorePolicy(settings.recognition.false_names, fixed, section.margin)

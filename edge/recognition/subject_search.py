@@ -1,11 +1,11 @@
 """Subject search: search by cosine, rejections applied, candidates rescored.
 
-How like a subject a look is: half by the subject's nearest face, half by all of its faces together. The nearest face
-alone is fooled by one odd picture, all together miss a pose that one picture shows; both are normalized scores.
-Scores are normalized by the model's cohort, by the other subjects of the collection and, where the owner has strangers
-remembered, by the site's own strangers: who looks a bit like everybody here looks like nobody in particular.
-The statistics of enrolled faces are worked out from their stored embeddings when they are first candidates, and held
-until the collection changes: nothing of them is stored, and another cohort needs no enrollment.
+The score of a subject is the mean of the scores of its nearest face and of the centroid of its faces. The nearest face
+alone is sensitive to outliers, the centroid alone misses rare poses; both scores are normalized.
+Scores are normalized by the model's cohort, by the other subjects of the collection and, if strangers are
+stored, by the site's strangers: a moderate similarity to many people is not a match with one.
+The statistics of enrolled faces are computed from their embeddings when they first become candidates, and cached
+until the collection changes: they are not stored, and a new cohort needs no new enrollment.
 """
 
 from __future__ import annotations
@@ -29,54 +29,54 @@ if TYPE_CHECKING:
     from edge.recognition.store.collection import Collection
 
 SUBJECTS = 5
-"""the nearest, of which it is asked how alike they are"""
+"""number of nearest subjects that are rescored"""
 FACES = 32
-"""faces of the collection that a search by subject sees: more than a subject has pictures, so that a runner-up is
+"""number of nearest faces in a search by subject: more than a subject usually has, so that a second subject is
 among them"""
 MOST_FACES = 100
-"""of a subject, the newest, that are taken together"""
+"""maximum faces of a subject in its centroid, the newest ones"""
 MOST_SUBJECTS = 10_000
-"""whose statistics are held together; the rest are read again"""
+"""maximum faces with cached statistics"""
 MOST_STRANGERS = 500
-"""of a site, the latest, that are part of the cohort"""
+"""maximum strangers of the site in the cohort, the latest ones"""
 SAME_STRANGER = 70.0
-"""likeness from which a stranger may be the very person that is compared, and so is no part of the cohort"""
+"""likeness from which a stranger may be the same person as the query, and is excluded from the cohort"""
 MOST_STATISTICS = 100_000
 """of single faces"""
 
 
 class StrangerVectors(Protocol):
-    """Embeddings of strangers, who are not enrolled."""
+    """Source of the embeddings of strangers (unknown faces)."""
 
     def version(self) -> int:
-        """Another number after every change."""
+        """Number that changes with every update."""
 
     def vectors(self, collection: str, space: str) -> FloatArray:
-        """(n, dimensions) of length 1, oldest first; of ``collection`` and embedding space (fingerprint)."""
+        """(n, dimensions) of length 1, oldest first, for ``collection`` and embedding space (fingerprint)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolledSubject:
-    """All faces of a subject together."""
+    """Cached values of the faces of a subject."""
 
     centroid: FloatArray | None
-    """(dimensions,) of length 1; None: the subject has but one face"""
+    """(dimensions,) of length 1; None: the subject has only one face"""
     statistics: Statistics
-    """of the centroid"""
+    """statistics of the centroid"""
     faces: dict[str, Statistics]
-    """by FaceId"""
+    """statistics of the faces by FaceId"""
 
 
 def subject_cosine(nearest: float, query: FloatArray, centroid: FloatArray | None) -> float:
     """Cosine, -1..1, of a (dimensions,) query to a subject.
 
-    ``nearest``: to its nearest face. ``centroid``: ``robust_centroid`` of all its faces; None: it has but one.
+    ``nearest``: to its nearest face. ``centroid``: ``robust_centroid`` of its faces; None: it has only one.
     """
     return nearest if centroid is None else (nearest + float(query @ centroid)) / 2.0
 
 
 class SubjectSearch:
-    """One collection as one embedder's scores see it. Threads may share it.
+    """Search of one collection with one embedder's scores. Thread-safe.
 
     Searches raise InputError for vectors that are not unit vectors of the collection's dimensions, SpaceError for
     another embedding space, StoreError.
@@ -95,7 +95,7 @@ class SubjectSearch:
         self.policy = policy or ScorePolicy()
         self._rejections = rejections
         self.strangers = strangers
-        """the site's, which become part of the cohort"""
+        """strangers of the site, added to the cohort"""
         self._strangers_version = -1
         self._stranger_columns: FloatArray | None = None
         self._lock = threading.Lock()
@@ -116,7 +116,7 @@ class SubjectSearch:
 
     @property
     def scorer(self) -> FaceScorer:
-        """What scores this collection: general scores where its faces are of another embedder."""
+        """The scorer of this collection; generic scores if its faces are of another embedder."""
         with self._lock:
             self._renewed()
             return self._scorer
@@ -142,9 +142,9 @@ class SubjectSearch:
         most: int = SUBJECTS,
         highest: FloatArray | None = None,
     ) -> list[list[Match]]:
-        """For each of (k, dimensions) vectors one match for each of the ``most`` nearest subjects, most alike first.
+        """For each of (k, dimensions) vectors one match per subject for the ``most`` nearest subjects, best first.
 
-        ``face_id`` is the nearest face's. A face without a subject stands for itself. ``highest``: as
+        ``face_id`` is the nearest face's. A face without a subject counts as a subject. ``highest``: as
         ``Cohort.highest`` gives it, of vectors that are part of the cohort themselves.
         """
         with self._lock:
@@ -164,7 +164,7 @@ class SubjectSearch:
         ]
 
     def faces(self, vectors: FloatArray, space: Space | None = None, limit: int = 5) -> list[list[Match]]:
-        """For each of (k, dimensions) vectors the ``limit`` faces that are most alike, most alike first."""
+        """For each of (k, dimensions) vectors the ``limit`` most similar faces, best first."""
         with self._lock:
             self._renewed()
         found = self._found(vectors, max(FACES, 2 * limit), space)
@@ -178,7 +178,7 @@ class SubjectSearch:
     def _statistics(
         self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int, highest: FloatArray | None
     ) -> list[list[Statistics]]:
-        """Of each vector, for each of its first ``most`` matches: all other subjects found are part of the cohort."""
+        """Of each vector, for each of its first ``most`` matches: all other subjects found are added to the cohort."""
         cohort = self._scorer.cohort
         if cohort is None:
             return [[NEUTRAL] * len(matches[:most]) for matches in found]
@@ -190,7 +190,7 @@ class SubjectSearch:
         ]
 
     def _strangers_of(self, vectors: FloatArray) -> FloatArray:
-        """(k, m) cosines of (k, dimensions) vectors with the site's strangers; one that may be the same is nobody."""
+        """(k, m) cosines of (k, dimensions) vectors with the site's strangers; NOBODY for a likely same person."""
         columns = self._stranger_columns
         if columns is None or not columns.size or columns.shape[0] != vectors.shape[1]:
             return np.empty((len(vectors), 0), np.float32)
@@ -224,7 +224,7 @@ class SubjectSearch:
 
     def _as_face(self, match: Match, own: Statistics, faces: dict[str, Statistics]) -> Match:
         statistics = faces.get(match.face_id)
-        if statistics is None:  # deleted this very moment
+        if statistics is None:  # deleted concurrently
             return match
         return replace(match, likeness=self._scorer.likeness(match.similarity, own, statistics))
 
@@ -241,7 +241,7 @@ class SubjectSearch:
             return {name: self._subjects[name] for name in subjects if name in self._subjects}, self._faces
 
     def _renewed(self) -> None:
-        """Discard cached values of another state of the collection or of the strangers."""
+        """Discard cached values if the collection or the strangers have changed."""
         if self.strangers is not None:
             version = self.strangers.version()
             if version != self._strangers_version:
@@ -304,7 +304,7 @@ def _nearest(matches: Sequence[Match]) -> list[Match]:
 
 
 def _others(matches: Sequence[Match], strangers: FloatArray, most: int) -> FloatArray:
-    """(c, n) for each of the first ``most`` matches the cosines of all other subjects, and of the strangers."""
+    """(c, n) cosines of all other subjects and of the strangers, for each of the first ``most`` matches."""
     row = np.concatenate([_cosines(matches)[0], strangers])
     cosines = np.empty((len(matches[:most]), len(row)), np.float32)
     cosines[:] = row
@@ -313,7 +313,7 @@ def _others(matches: Sequence[Match], strangers: FloatArray, most: int) -> Float
 
 
 def _cosines(matches: Sequence[Match]) -> FloatArray:
-    """(1, m); a face without a subject may be the same person as another, and counts as nobody."""
+    """(1, m); a face without a subject may be the same person as another, and gets NOBODY."""
     return np.array([[NOBODY if one.subject is None else one.similarity for one in matches]], np.float32)
 
 

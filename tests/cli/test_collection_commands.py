@@ -102,7 +102,7 @@ def test_an_export_is_imported_under_another_name(edge: Run, staff: Path, tmp_pa
     (tmp_path / "x.edge").write_bytes((tmp_path / "x.edge").read_bytes()[:-60])
     broken = edge("collection", "import", tmp_path / "x.edge", "--name", "third")
     assert broken.returncode == 1
-    assert "not a whole exported collection" in broken.stderr
+    assert "not a complete exported collection" in broken.stderr
     assert "Traceback" not in broken.stderr
     assert [one["name"] for one in document(edge("collection", "list", "--json"))["collections"]] == ["copy", "staff"]
 

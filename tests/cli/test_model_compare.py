@@ -46,4 +46,4 @@ def test_a_folder_without_two_people_is_refused(tmp_path: Path, layout: tuple[st
     done = run(tmp_path / "state", "edge-face-embedder-1", "--people", folder)
     assert done.returncode == 1
     assert "for each of 2 or more people, got 0" in done.stderr
-    assert "try: make FOLDER/NAME/picture.jpg" in done.stderr
+    assert "try: create FOLDER/NAME/picture.jpg" in done.stderr

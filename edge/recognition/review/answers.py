@@ -1,4 +1,4 @@
-"""Applies the answers of a reviewer to the collections, each checked by the consistency check first."""
+"""Review answers: applies reviewers' decisions to the collections after the consistency check, with undo and export."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SearchOf = Callable[[str, Collection], SubjectSearch]
 """label, collection -> the search of that label in it"""
 
 SIDE = 160
-"""pixels of a kept picture"""
+"""side of a stored crop, pixels"""
 MAX_RESOLVED = 1000
-"""waiting looks that are compared with the collection after an answer"""
+"""maximum pending questions that are compared with the collection after an answer"""
 MOST_UNDOABLE = 500
-"""answers that are held to be taken back"""
+"""maximum answers that can be undone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class _Given:
     faces: tuple[str, ...] = ()
     """FaceIds that were added"""
     stranger: Stranger | None = None
-    """the stranger that was named by it"""
+    """the stranger named by the answer"""
     looks: tuple[ReviewQuestion, ...] = ()
-    """further looks of the same face, answered with it"""
+    """further crops of the same face, answered together"""
     resolved: tuple[ReviewQuestion, ...] = ()
-    """questions that this answer resolved: their face has a name now"""
+    """questions resolved by this answer: their face is now recognized"""
     picture: int = 0
     """number of the picture whose boxes were corrected"""
 
@@ -60,8 +60,8 @@ class _Given:
 class ReviewService:
     """Applies answers to the collections of a state folder.
 
-    ``search`` gives the search of a label in a collection; by general scores without it. Raises NotFoundError for a
-    question that is gone, ConflictError where the consistency check refuses, SpaceError, StoreError.
+    ``search`` returns the search of a label in a collection; None: generic scores. Raises NotFoundError for a
+    deleted question, ConflictError if the consistency check fails, SpaceError, StoreError.
     """
 
     def __init__(self, queue: ReviewQueue, collections: Collections, search: SearchOf | None = None) -> None:
@@ -70,7 +70,7 @@ class ReviewService:
         self._undoable: dict[int, _Given] = {}
 
     def confirm(self, number: int, force: bool = False, subject: str = "") -> str:
-        """It is the subject in question: ``subject``, where another one was shown than was stored. Returns the name."""
+        """Confirm the subject of the question, or ``subject`` if another one was shown. Returns the name."""
         doubt = self._best_look(number)
         if subject and subject != doubt.subject:
             return self.rename(number, subject, force)
@@ -81,7 +81,7 @@ class ReviewService:
         return self._add(doubt, "confirmed", doubt.subject, force)
 
     def rename(self, number: int, subject: str, force: bool = False) -> str:
-        """It is another subject of the collection."""
+        """Assign another existing subject of the collection. Returns the name."""
         subject = subjects.composed(subject)
         doubt = self._best_look(number)
         if doubt.version:
@@ -93,7 +93,7 @@ class ReviewService:
         return self._add(doubt, "renamed" if subject != doubt.subject else "confirmed", subject, force)
 
     def new(self, number: int, subject: str, force: bool = False) -> str:
-        """It is somebody whom the collection does not have yet."""
+        """Enroll the face as a new subject. Returns the name."""
         subject = subjects.composed(subject)
         doubt = self._best_look(number)
         if doubt.version:
@@ -103,7 +103,7 @@ class ReviewService:
         return self._add(doubt, "new", subjects.checked(subject), force)
 
     def reject(self, number: int, subject: str = "") -> str:
-        """It is not the subject in question, or not ``subject``: looks like this one are held away from that name."""
+        """Reject the subject of the question, or ``subject``: similar faces are no longer matched with it."""
         doubt = self._best_look(number)
         name = subjects.composed(subject) or doubt.subject
         if name is None:
@@ -115,12 +115,12 @@ class ReviewService:
         return name
 
     def discard(self, number: int) -> None:
-        """Nothing is to be learned from it, and this face is not asked about again while ``review.days`` last."""
+        """Discard the question; this face is not queued again for ``review.days``."""
         doubt = self._best_look(number)
         self._given(doubt, "discarded", None, _Given(doubt, looks=self._further_looks(doubt)))
 
     def correct(self, number: int, boxes: Sequence[Annotation]) -> list[int]:
-        """``boxes`` are all that its picture shows. Answers every question about it: their numbers."""
+        """Replace the boxes of the picture. Answers every question about it; returns their numbers."""
         doubt = self._queue.get(number)
         if not doubt.picture:
             raise InputError(f"question {number} has no picture with boxes", "answer it by a label", code="picture")
@@ -131,17 +131,17 @@ class ReviewService:
         return [one.id for one in about]
 
     def current(self, questions: Sequence[ReviewQuestion]) -> list[ReviewQuestion]:
-        """The questions with the nearest subjects as the collections are now, and the subject to ask about by name.
+        """The questions with the nearest subjects of the current collections, and the subject to ask about by name.
 
-        Questions of custom labels stay as they are, and so do those of a collection or model that is gone.
+        Questions of custom labels are unchanged, as are those of a deleted collection or model.
         """
         found = {one.id: self._asked_now(one, near, needed) for one, near, needed in self._nearest_now(questions)}
         return [found.get(one.id, one) for one in questions]
 
     def undo(self, number: int | None = None) -> ReviewQuestion:
-        """Take back an answer that was given here, the last one where no number is told: the question waits again.
+        """Undo an answer of this service, by default the last one: the question is pending again.
 
-        Raises NotFoundError for one that was not given here, or lies too far back.
+        Raises NotFoundError for an unknown answer, or one that is too old.
         """
         given = self._undoable.get(number) if number is not None else next(reversed(self._undoable.values()), None)
         if given is None:
@@ -160,15 +160,15 @@ class ReviewService:
 
     @property
     def undoable(self) -> list[int]:
-        """Numbers of the questions whose answers can be taken back, the last one last."""
+        """Numbers of the questions whose answers can be undone, latest last."""
         return list(self._undoable)
 
     def verdict(self, doubt: ReviewQuestion, subject: str) -> EnrollmentCheck:
-        """What the consistency check says of adding this look to ``subject``."""
+        """Result of the consistency check for adding this face to ``subject``."""
         return check_enrollment(self._search(doubt.label, self._collection(doubt)), doubt.vector, subject)
 
     def _learned(self, doubt: ReviewQuestion, answer: Answer, label: str | None) -> str:
-        """An example of custom labels, from which the next refit learns. ``label``: None for none of them."""
+        """Store an example of custom labels for the next refit. ``label``: None for a negative example."""
         name = label_name(label) if label is not None else None
         self._queue.examples.put(doubt.id, doubt.version.partition("/")[0], name, doubt.space.fingerprint, doubt.vector)
         self._given(doubt, answer, label)
@@ -201,7 +201,7 @@ class ReviewService:
         return tuple(look for look in self._queue.looks(doubt) if look.id != doubt.id)
 
     def _resolved(self, answered: set[int], doubt: ReviewQuestion) -> Iterator[ReviewQuestion]:
-        """Waiting looks of faces that the collection names now: most looks of the face match one subject, and lead."""
+        """Pending questions that the collection now resolves: most crops of the face match one subject with a lead."""
         waiting = [one for one in self._queue.doubts(limit=MAX_RESOLVED) if one.id not in answered]
         same = [one for one in waiting if (one.collection, one.space) == (doubt.collection, doubt.space)]
         groups: dict[int, list[tuple[ReviewQuestion, bool]]] = {}
@@ -215,7 +215,7 @@ class ReviewService:
     def _nearest_now(
         self, questions: Sequence[ReviewQuestion]
     ) -> Iterator[tuple[ReviewQuestion, tuple[Nearest, ...], float]]:
-        """Each question with the nearest subjects as of now, and the likeness 0..100 that makes a match."""
+        """Each question with the current nearest subjects, and the likeness 0..100 that a match requires."""
         places: dict[tuple[str, str, Space], list[ReviewQuestion]] = {}
         for one in questions:
             if one.collection and not one.version:
@@ -236,7 +236,7 @@ class ReviewService:
         return replace(doubt, nearest=nearest, needed=needed, subject=asked_subject(nearest, needed))
 
     def _named(self, doubt: ReviewQuestion, subject: str, faces: list[str]) -> Stranger | None:
-        """Name the stranger of a question: add those of its looks that pass the consistency check."""
+        """Name the stranger of a question: add those of its embeddings that pass the consistency check."""
         with suppress(NotFoundError, ConflictError, SpaceError):
             stranger = self._queue.strangers.get(doubt.pseudonym)
             search = self._search(doubt.label, self._collections.get(stranger.collection))
@@ -259,7 +259,7 @@ class ReviewService:
 
 
 def searches(settings: Settings, state: Path, rejections: RejectionIndex | None) -> SearchOf:
-    """The search of a label in a collection, by the settings. Labels whose model is not there get general scores."""
+    """Factory of searches by label and collection. Labels without an available model get generic scores."""
     scorers = _scorers(settings, state)
     held: dict[tuple[str, str], SubjectSearch] = {}
 
@@ -275,7 +275,7 @@ def searches(settings: Settings, state: Path, rejections: RejectionIndex | None)
 
 
 def _scorers(settings: Settings, state: Path) -> dict[str, FaceScorer]:
-    """By label; labels whose embedder is not there are left out."""
+    """Scorers by label; labels without an available embedder are omitted."""
     found = {}
     folders = model.folders(settings.models, state)
     for name, label in settings.labels.items():
@@ -291,9 +291,9 @@ def export(
     pictures: Sequence[ReviewPicture] = (),
     when: float | None = None,
 ) -> int:
-    """Pictures of what was confirmed or corrected, and ``output.manifest`` beside them. Returns the number of lines.
+    """Write the confirmed or corrected pictures and ``output.manifest``. Returns the number of lines.
 
-    Answers whose picture was not kept are left out. Raises OSError.
+    Answers without a stored picture are omitted. Raises OSError.
     """
     lines = []
     for one in answers:
@@ -314,7 +314,7 @@ def export(
 
 
 def document(doubt: ReviewQuestion) -> dict[str, object]:
-    """A question as commands and pages show it, without the embedding and the picture."""
+    """A question as JSON for commands and pages, without embedding and picture."""
     return {
         "id": doubt.id,
         "reason": doubt.reason,

@@ -1,4 +1,4 @@
-"""``review.sqlite``: small, private, and without traces of what was deleted."""
+"""``review.sqlite``: tables of the review queue; deleted rows are overwritten (secure_delete)."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ DOCUMENT, VECTOR, CROP, ANSWER, ANCHOR, STRANGER, EXAMPLE, IGNORED, PICTURE, PRO
     "question", "question vector", "question crop", "answer crop", "anchor", "stranger", "label example",
     "ignored face", "question picture", "proposed boxes", "corrected boxes", "box example",
 )  # fmt: skip
-"""places of sealed values"""
+"""contexts of sealed values"""
 
 
 def sealed_crop(vault: Vault, crop: bytes, *place: object) -> bytes:
-    """A picture as it is stored; one that was not kept stays empty."""
+    """A sealed crop; an empty crop stays empty."""
     return vault.seal(crop, *place) if crop else b""
 
 
 def opened_crop(vault: Vault, blob: bytes | None, *place: object) -> bytes:
-    """Raises StoreError."""
+    """The crop of a sealed value. Raises StoreError."""
     return vault.open(blob, *place) if blob else b""
 
 
 def reseal(db: Connection, change: Resealing) -> int:
-    """Store every row of a file anew; how many were damaged, and went. In a transaction of the caller's."""
+    """Re-encrypt every row; damaged rows are deleted. Returns their number. Runs in the caller's transaction."""
     damaged = 0
     for table, columns, anew in (
         ("doubts", "id, subject, document, vector, crop", _doubt),

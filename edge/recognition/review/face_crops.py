@@ -1,6 +1,6 @@
-"""Face crops of enrolled faces that came from a question whose picture was kept.
+"""Face crops of enrolled faces from answered questions with a stored picture.
 
-They go with the answers: after ``review.days``, with ``ReviewQueue.clear``, and when their subject is forgotten.
+They are deleted with the answers: after ``review.days``, by ``ReviewQueue.clear``, and when the subject is erased.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from edge.core.errors import NotFoundError
 from edge.recognition.review.database import ANSWER, opened, opened_crop
 
 FaceCrops = dict[tuple[str, str], dict[str, int]]
-"""(collection, subject) -> FaceId -> number of its picture, the oldest first"""
+"""(collection, subject) -> FaceId -> number of its picture, oldest first"""
 
 
 class FaceCropStore:
-    """The pictures of a state folder. Any thread. Raises StoreError."""
+    """The face crops of a state folder. Thread-safe. Raises StoreError."""
 
     def __init__(self, state: Path) -> None:
         self._db = opened(state)
 
     def all(self) -> FaceCrops:
-        """Which faces have a picture."""
+        """The faces with a picture."""
         sql = "SELECT collection, subject, face_id, id FROM answers WHERE face_id IS NOT NULL AND length(crop) > 0"
         found: FaceCrops = {}
         with self._db.reading() as db:
@@ -36,7 +36,7 @@ class FaceCropStore:
             row = db.execute("SELECT crop FROM answers WHERE id = ?", (number,)).fetchone()
             picture = opened_crop(db.vault, row[0], ANSWER, number) if row else b""
         if not picture:
-            raise NotFoundError(f"no picture {number} is kept", "pictures are deleted after review.days")
+            raise NotFoundError(f"picture {number} does not exist", "pictures are deleted after review.days")
         return picture
 
     def close(self) -> None:

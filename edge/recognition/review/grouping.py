@@ -1,7 +1,7 @@
-"""Groups questions about one face: its looks are one question with several pictures.
+"""Groups questions about one face: its crops are one question with several pictures.
 
-A look joins the group of the nearest waiting look of its collection and embedding space, where their cosine reaches
-the match threshold that the question was asked with. A face that a person chose to ignore is not asked about again.
+A crop joins the group of the nearest pending crop of its collection and embedding space, if their cosine reaches
+the match threshold stored with the question. A face that a reviewer chose to ignore is not queued again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 MAX_LOOKS = 6
-"""looks kept of one face; the one of the lowest quality is dropped"""
+"""maximum crops per face; the one with the lowest quality is dropped"""
 MAX_COMPARED = 1000
-"""latest waiting looks that a new one is compared with"""
+"""maximum pending crops, the latest ones, that a new one is compared with"""
 
 
 @dataclass(slots=True)
 class WaitingLook:
-    """A stored question, as far as grouping needs it."""
+    """The fields of a stored question that grouping uses."""
 
     id: int
     group: int
@@ -37,7 +37,7 @@ class WaitingLook:
 
 
 class QuestionGroups:
-    """The waiting looks of a queue, inside one transaction."""
+    """The pending crops of a queue, within one transaction."""
 
     def __init__(self, db: Connection) -> None:
         self._db = db
@@ -45,7 +45,7 @@ class QuestionGroups:
         self._ignored: dict[tuple[str, str], FloatArray] = {}
 
     def is_ignored(self, question: ReviewQuestion) -> bool:
-        """Whether a person chose to ignore this face."""
+        """Whether a reviewer chose to ignore this face."""
         key = _key(question)
         if key not in self._ignored:
             self._ignored[key] = self._read_ignored(*key)
@@ -53,7 +53,7 @@ class QuestionGroups:
         return _groupable(question) and len(ignored) > 0 and float((ignored @ question.vector).max()) >= question.match
 
     def group_of(self, question: ReviewQuestion) -> int:
-        """Number of the group that a new look belongs to; its own id where no waiting look is of the same face."""
+        """Number of the group of a new crop; its own id if no pending crop shows the same face."""
         looks = self._looks(question)
         if not _groupable(question) or not looks:
             return question.id
@@ -62,7 +62,7 @@ class QuestionGroups:
         return looks[nearest].group if float(similarities[nearest]) >= question.match else question.id
 
     def add(self, question: ReviewQuestion, group: int) -> list[int]:
-        """Remember a stored look. Returns the ids of looks that its group has too many of."""
+        """Add a stored crop. Returns the ids of surplus crops of its group."""
         looks = self._looks(question)
         if all(look.id != question.id for look in looks):  # the first read of the table may have found it
             looks.append(WaitingLook(question.id, group, question.quality, question.vector))

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 MOST = 10_000
-"""of all labels; the oldest go"""
+"""maximum examples of all labels; the oldest are deleted"""
 
 
 class Examples:
-    """The examples of a state folder's ``review.sqlite``. Any thread. Raises StoreError."""
+    """The examples of a state folder's ``review.sqlite``. Thread-safe. Raises StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def put(self, question: int, name: str, label: str | None, space: str, vector: FloatArray) -> None:
-        """Keep what a question was answered with, about the custom labels ``name``, in a space by its fingerprint."""
+        """Store an answer about the custom labels ``name``. ``label`` None: negative; ``space``: fingerprint."""
         with self._db.writing() as db:
             blob = db.vault.seal(vector.astype("<f4").tobytes(), EXAMPLE, question)
             row = (question, time.time(), name, label, space, blob)
@@ -35,7 +35,7 @@ class Examples:
             )
 
     def of(self, name: str, space: str) -> list[ConfirmedExample]:
-        """Those of custom labels in a space: of pictures with corrected boxes, then of questions in their order."""
+        """Examples of custom labels in a space: of pictures with corrected boxes, then of questions, oldest first."""
         with self._db.reading() as db:
             boxes = "SELECT picture, label, vector FROM box_examples WHERE name = ? AND space = ? ORDER BY id"
             found = [
@@ -49,7 +49,7 @@ class Examples:
             ]
 
     def counts(self) -> dict[str, int]:
-        """Custom labels -> answers: questions, and pictures with corrected boxes."""
+        """Custom labels -> number of answers: questions, and pictures with corrected boxes."""
         sql = """
             SELECT name, count(*) FROM (
                 SELECT name, id FROM examples UNION SELECT name, -picture FROM box_examples

@@ -1,4 +1,4 @@
-"""Questions about custom labels of stored pictures: results near a threshold, and pictures without a result."""
+"""Uncertainty sampling of custom labels: questions about results near a threshold and pictures without a result."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from edge.labels.version import Version
 
 NEAR = 0.15
-"""from a label's threshold, to either side, within which a result is asked about"""
+"""maximum distance of a probability from the threshold for a question"""
 FURTHER = 5
-"""labels that a question shows, at most"""
+"""maximum labels per question"""
 SIDE, MARGIN = 224, 0.1
-"""pixels of a question's picture, and the share of a region that is shown around it"""
+"""side of a question's picture in pixels, and the margin around a region as a fraction of it"""
 LONGEST_SOURCE = 200
-"""characters of a picture's name"""
+"""maximum characters of a picture's name"""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureQuestions:
-    """The questions about one picture, and the picture itself where its boxes can be corrected."""
+    """The questions about one picture, and the picture if its boxes can be corrected."""
 
     questions: list[ReviewQuestion]
     picture: ReviewPicture | None = None
@@ -42,7 +42,7 @@ class PictureQuestions:
 
 @dataclass(frozen=True)
 class LabelQuestions:
-    """Creates questions of one version about pictures. One thread at a time."""
+    """Creates questions of one version about pictures. Not thread-safe."""
 
     version: Version
     head: Head
@@ -87,7 +87,7 @@ class LabelQuestions:
         ]
 
     def _doubtful(self, row: FloatArray) -> int | None:
-        """The label whose probability lies nearest to its threshold, where it is near."""
+        """Index of the label with the probability nearest to its threshold; None if none is near."""
         away = np.abs(row - self.head.thresholds)
         away[row <= 0] = np.inf
         nearest = int(away.argmin())

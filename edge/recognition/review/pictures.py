@@ -1,7 +1,7 @@
-"""Whole pictures behind questions of custom labels: the boxes a version found, and those that a reviewer drew.
+"""Pictures of questions of custom labels, with predicted boxes and boxes corrected by a reviewer.
 
-A picture is deleted like other questions and answers (``review.days``, ``review.most``); what was learned from its
-corrected boxes, embeddings, stays.
+A picture is deleted like other questions and answers (``review.days``, ``review.most``); the embeddings of its
+corrected boxes are kept.
 """
 
 from __future__ import annotations
@@ -27,50 +27,50 @@ if TYPE_CHECKING:
     from edge.labels.version import Version
 
 SIDE = 1280
-"""pixels of the longer side of a stored picture, at most"""
+"""maximum length of the longer side of a stored picture, pixels"""
 QUALITY = 85
-"""of its JPEG"""
+"""JPEG quality of it"""
 MOST_BOXES = 200
-"""of one picture"""
+"""maximum boxes of one picture"""
 COLUMNS = "SELECT id, time, name, proposed, jpeg, boxes FROM pictures "
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedBox:
-    """A region that a version of custom labels was asked about."""
+    """A region with its predicted label."""
 
     label: str
     box: Box
     probability: float
     """0..1"""
     found: bool
-    """whether it reached the threshold of its label"""
+    """whether the probability reached the threshold of the label"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewPicture:
-    """A picture with the boxes that were found in it."""
+    """A picture with its predicted and corrected boxes."""
 
     name: str
-    """of the custom labels"""
+    """name of the custom labels"""
     time: float
     """seconds since the epoch"""
     jpeg: bytes
     proposed: tuple[ProposedBox, ...]
     boxes: tuple[Annotation, ...] | None = None
-    """as a reviewer corrected them; None: not yet"""
+    """boxes corrected by a reviewer; None: not yet corrected"""
     id: int = 0
-    """given by the store"""
+    """assigned by the store"""
 
 
 class ReviewPictures:
-    """The pictures of a state folder's ``review.sqlite``. Any thread. Raises StoreError."""
+    """The pictures of a state folder's ``review.sqlite``. Thread-safe. Raises StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def put(self, picture: ReviewPicture) -> int:
-        """Store a picture; its number."""
+        """Store a picture; returns its number."""
         with self._db.writing() as db:
             number = _next(db)
             text = db.vault.seal_text(_proposed_text(picture.proposed), PROPOSED, number)
@@ -80,36 +80,36 @@ class ReviewPictures:
             return number
 
     def get(self, number: int) -> ReviewPicture:
-        """Raises NotFoundError for a picture that is gone."""
+        """The picture of this number. Raises NotFoundError if it was deleted."""
         with self._db.reading() as db:
             row = db.execute(f"{COLUMNS} WHERE id = ?", (number,)).fetchone()
             if row is None:
-                raise NotFoundError("the picture of this question is gone", "pictures are kept for review.days")
+                raise NotFoundError("the picture of this question was deleted", "pictures are kept for review.days")
             return _picture(db.vault, row)
 
     def correct(self, number: int, boxes: Sequence[Annotation] | None) -> None:
-        """Store what a reviewer says is in a picture, or take it back: None. Raises NotFoundError."""
+        """Store the corrected boxes of a picture; None: undo. Raises NotFoundError."""
         with self._db.writing() as db:
             text = None if boxes is None else db.vault.seal_text(_boxes_text(boxes), BOXES, number)
             sql = "UPDATE pictures SET boxes = ?, learned = 0 WHERE id = ?"
             if not db.execute(sql, (text, number)).rowcount:
-                raise NotFoundError("the picture of this question is gone", "pictures are kept for review.days")
+                raise NotFoundError("the picture of this question was deleted", "pictures are kept for review.days")
             db.execute("DELETE FROM box_examples WHERE picture = ?", (number,))
 
     def corrected(self) -> list[ReviewPicture]:
-        """The pictures whose boxes a reviewer corrected, oldest first, as long as they are kept."""
+        """The stored pictures with corrected boxes, oldest first."""
         with self._db.reading() as db:
             rows = db.execute(f"{COLUMNS} WHERE boxes IS NOT NULL ORDER BY id").fetchall()
             return [_picture(db.vault, row) for row in rows]
 
     def pending(self, name: str) -> list[int]:
-        """Numbers of the corrected pictures about the custom labels ``name`` that are not embedded yet."""
+        """Numbers of the corrected pictures of the custom labels ``name`` that are not embedded yet."""
         with self._db.reading() as db:
             sql = "SELECT id FROM pictures WHERE name = ? AND boxes IS NOT NULL AND NOT learned ORDER BY id"
             return [number for (number,) in db.execute(sql, (name,))]
 
     def embed(self, version: Version, trainer: LabelTrainer) -> None:
-        """Make examples of the pending pictures of a version: its detectors look again, as in training.
+        """Create examples from the pending pictures of a version, with its detectors, as in training.
 
         Raises SpaceError for a trainer of another embedder than the version's, ModelError.
         """
@@ -137,7 +137,7 @@ class ReviewPictures:
 
 
 def stored_jpeg(picture: Picture) -> bytes:
-    """A picture as it is stored: at most SIDE pixels on its longer side."""
+    """A picture as JPEG, downscaled to at most SIDE pixels on its longer side."""
     scale = min(1.0, SIDE / max(picture.width, picture.height))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return image.encode_jpeg(image.resized_rgb(picture, *size), QUALITY)

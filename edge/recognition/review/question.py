@@ -26,14 +26,14 @@ class Nearest:
     subject: str
     face_id: str
     similarity: float
-    """cosine; of custom labels the probability"""
+    """cosine; for custom labels the probability"""
     likeness: float = 0.0
-    """0..100, as people see it; 0 where it was not known yet"""
+    """likeness 0..100; 0: unknown"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewQuestion:
-    """A question to a reviewer: whether this is ``subject``."""
+    """A question to a reviewer about one detection."""
 
     reason: Reason
     time: float
@@ -45,45 +45,45 @@ class ReviewQuestion:
     space: Space
     box: Box
     score: float
-    """the detector's, 0..1"""
+    """score of the detector, 0..1"""
     quality: float
-    """of the crop, 0..1"""
+    """quality of the crop, 0..1"""
     subject: str | None
-    """the name in doubt, or that was given; None: nobody is near"""
+    """the doubtful or assigned name; None: no similar subject"""
     nearest: tuple[Nearest, ...]
-    """best of each of the nearest subjects, best first"""
+    """the best match of each of the nearest subjects, best first"""
     vector: FloatArray
     crop: bytes = b""
-    """JPEG; empty where pictures are not kept"""
+    """JPEG; empty if pictures are not stored"""
     id: int = 0
-    """given by the queue"""
+    """assigned by the queue"""
     pseudonym: str = ""
-    """of a stranger seen again: an answer that names it names all looks kept of it"""
+    """pseudonym of a stranger seen again: a name in the answer applies to all its stored embeddings"""
     version: str = ""
-    """of the custom labels that ask, ``helmets/3``: ``subject`` is a label then, similarities are probabilities"""
+    """version of custom labels, ``helmets/3``: then ``subject`` is a label, similarities are probabilities"""
     match: float = 0.0
-    """cosine from which two looks are taken for one face; 0: not known, the question stays by itself"""
+    """cosine from which two crops count as one face; 0: unknown, the question is not grouped"""
     needed: float = 0.0
-    """likeness 0..100 that made a match when it was asked"""
+    """likeness 0..100 that a match required when it was queued"""
     group: int = 0
-    """number of the group of looks of one face, given by the queue: the id of its first look"""
+    """number of the group of crops of one face, assigned by the queue: the id of its first crop"""
     picture: int = 0
-    """number of the stored picture that it is a region of, given by the queue; 0: none is stored"""
+    """number of the stored picture that contains the region, assigned by the queue; 0: none"""
 
 
 COLUMNS = ("vector", "crop", "id", "group", "picture")
-"""members with a column of their own"""
+"""fields with their own column"""
 LEAD = 0.06
-"""cosine by which the nearest subject must lead the second to be asked about by name"""
+"""minimum lead in cosine over the second subject for a question by name"""
 SAME_FACE = 80.0
-"""likeness 0..100 of two single looks from which they are taken for one face"""
+"""likeness 0..100 from which two single crops count as one face"""
 
 
 def asked_subject(nearest: Sequence[Nearest], needed: float) -> str | None:
     """The subject that a question asks about by name ("Is it X?"); None: it asks "Who is it?".
 
-    ``needed``: likeness 0..100 that makes a match. Only a match that leads is asked about by name: with less, a
-    reviewer who confirms by habit names strangers.
+    ``needed``: likeness 0..100 that a match requires. Only a match with a lead is asked about by name: otherwise a
+    habitual confirmation would name strangers.
     """
     if not nearest or nearest[0].likeness < needed:
         return None
@@ -92,7 +92,7 @@ def asked_subject(nearest: Sequence[Nearest], needed: float) -> str | None:
 
 
 def nearest_of(matches: Sequence[Match], most: int = 5) -> tuple[Nearest, ...]:
-    """The first of the matches, one a subject, as a question shows them."""
+    """The first ``most`` matches, one per subject, for a question."""
     return tuple(Nearest(match.name, match.face_id, match.similarity, match.likeness) for match in matches[:most])
 
 

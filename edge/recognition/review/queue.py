@@ -1,4 +1,4 @@
-"""The review queue: bounded in number and age; looks of one face are one question."""
+"""The review queue: bounded in number and age; crops of one face are one question."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = (
     "LEFT JOIN question_pictures USING (id) "
 )
 LARGEST = 1 << 63
-"""SQLite takes no integer from this on"""
+"""limit of SQLite's integers, exclusive"""
 Answer = Literal["confirmed", "renamed", "new", "rejected", "discarded", "corrected"]
 
 
@@ -48,7 +48,7 @@ class AnsweredQuestion:
     collection: str
     label: str
     face_id: str | None
-    """of the face that was added"""
+    """FaceId of the added face"""
     crop: bytes
 
 
@@ -57,16 +57,16 @@ class QueuedQuestion:
     """Size of a queue."""
 
     waiting: int
-    """questions; several looks of one face are one"""
+    """number of questions; several crops of one face are one"""
     newest: int
-    """id of the newest look; 0: none waits"""
+    """id of the newest crop; 0: the queue is empty"""
     answered: int
     pictures: int
-    """of those that were answered"""
+    """number of stored pictures of answered questions"""
 
 
 class ReviewQueue:
-    """The questions of one state folder. Threads and processes may share it. Raises StoreError."""
+    """The questions of one state folder. Safe for threads and processes. Raises StoreError."""
 
     def __init__(self, state: Path, settings: ReviewSettings) -> None:
         self._settings = settings
@@ -78,7 +78,7 @@ class ReviewQueue:
         self.rejections = RejectionIndex(state)
 
     def put(self, doubts: Sequence[ReviewQuestion]) -> None:
-        """Store new questions, grouped by face. Drops ignored faces, surplus looks of a face, and what has expired."""
+        """Store new questions, grouped by face. Drops ignored faces, surplus crops of a face, and expired entries."""
         if not doubts:
             return
         with self._db.writing() as db:
@@ -99,13 +99,13 @@ class ReviewQueue:
         self.put([replace(one, picture=number) for one in doubts])
 
     def about_picture(self, number: int) -> list[ReviewQuestion]:
-        """The questions that wait about the regions of a picture, oldest first."""
+        """The pending questions about the regions of a picture, oldest first."""
         with self._db.reading() as db:
             rows = db.execute(f"{COLUMNS} WHERE picture = ? ORDER BY doubts.id", (number,)).fetchall()
             return [doubt_of(db.vault, *row) for row in rows]
 
     def doubts(self, after: int = 0, limit: int = 100, subject: str | None = None) -> list[ReviewQuestion]:
-        """The oldest first, past the one with the id ``after``."""
+        """Pending questions with an id above ``after``, oldest first."""
         forms = subjects.forms(subject) if subject is not None else ()
         marks = f"AND subject IN ({', '.join('?' * len(forms))}) " if forms else ""
         sql = f"{COLUMNS} WHERE doubts.id > ? {marks}ORDER BY doubts.id LIMIT ?"
@@ -114,24 +114,24 @@ class ReviewQueue:
             return [doubt_of(db.vault, *row) for row in rows]
 
     def get(self, number: int) -> ReviewQuestion:
-        """A look by its id, or the best look of a group by its number. Raises NotFoundError where it is gone."""
+        """A crop by its id, or the best crop of a group by its number. Raises NotFoundError."""
         with self._db.reading() as db:
             known = abs(number) < LARGEST
             sql = f"{COLUMNS} WHERE doubts.id = ?1 OR face = ?1"
             looks = [doubt_of(db.vault, *row) for row in db.execute(sql, (number,))] if known else []
             if not looks:
-                raise NotFoundError(f"there is no question {number}", "edge review list shows those that wait")
+                raise NotFoundError(f"there is no question {number}", "edge review list shows the pending ones")
             return next((one for one in looks if one.id == number), max(looks, key=lambda one: one.quality))
 
     def looks(self, question: ReviewQuestion) -> list[ReviewQuestion]:
-        """Every look of the face of a question, itself included, the best quality first."""
+        """Every crop of the face of a question, including itself, best quality first."""
         with self._db.reading() as db:
             rows = db.execute(f"{COLUMNS} WHERE face = ?", (question.group,)).fetchall()
             found = [doubt_of(db.vault, *row) for row in rows]
         return sorted(found, key=lambda look: -look.quality) or [question]
 
     def split(self, number: int) -> None:
-        """Make one look a question by itself: it shows another face than its group. Raises NotFoundError."""
+        """Separate one crop that shows another face from its group. Raises NotFoundError."""
         look = self.get(number)
         rest = [one.id for one in self.looks(look) if one.id != number]
         with self._db.writing() as db:
@@ -140,12 +140,12 @@ class ReviewQueue:
                 db.executemany("UPDATE question_groups SET face = ? WHERE id = ?", [(min(rest), one) for one in rest])
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Delete questions without an answer: they were resolved in another way."""
+        """Delete questions without an answer."""
         with self._db.writing() as db:
             db.executemany("DELETE FROM doubts WHERE id = ?", [(number,) for number in ids])
 
     def put_back(self, questions: Sequence[ReviewQuestion]) -> None:
-        """Undo ``remove``. One that is there already stays as it is."""
+        """Undo ``remove``. Existing questions are unchanged."""
         with self._db.writing() as db:
             for one in questions:
                 if not db.execute("SELECT 1 FROM doubts WHERE id = ?", (one.id,)).fetchone():
@@ -156,12 +156,12 @@ class ReviewQueue:
             return int(db.execute("SELECT count(*) FROM doubts").fetchone()[0])
 
     def answer(self, doubt: ReviewQuestion, answer: Answer, subject: str | None, face_id: str | None = None) -> None:
-        """Take a doubt out of the queue, keep what was said, and for ``rejected`` an anchor. Raises NotFoundError."""
+        """Move a question to the answers; ``rejected`` also stores an anchor. Raises NotFoundError."""
         now = time.time()
         with self._db.writing() as db:
             if not db.execute("DELETE FROM doubts WHERE id = ?", (doubt.id,)).rowcount:
                 raise NotFoundError(
-                    f"question {doubt.id} was answered already", "edge review list shows those that wait"
+                    f"question {doubt.id} was answered already", "edge review list shows the pending ones"
                 )
             crop = database.sealed_crop(db.vault, doubt.crop, database.ANSWER, doubt.id)
             name = db.vault.name(subject)
@@ -179,17 +179,17 @@ class ReviewQueue:
             self._expire(db)
 
     def restore(self, doubt: ReviewQuestion) -> None:
-        """Take back what was said: the question waits again, and its anchor is gone. Raises NotFoundError."""
+        """Undo an answer: the question is pending again, its anchor is deleted. Raises NotFoundError."""
         with self._db.writing() as db:
             if not db.execute("DELETE FROM answers WHERE id = ?", (doubt.id,)).rowcount:
-                raise NotFoundError(f"no answer to question {doubt.id} is kept", "it cannot be taken back any more")
+                raise NotFoundError(f"no answer to question {doubt.id} is stored", "it can no longer be undone")
             _take_back_anchor(db, doubt)
             for table in ("examples", "ignored"):
                 db.execute(f"DELETE FROM {table} WHERE id = ?", (doubt.id,))  # noqa: S608
             _insert(db, doubt)
 
     def expire(self) -> None:
-        """What is too old goes, also where nothing new comes; and pictures, where the settings keep none."""
+        """Delete expired entries, and stored pictures if the settings disable them."""
         with self._db.writing() as db:
             self._expire(db)
             for table in () if self._settings.crops else ("doubts", "answers"):
@@ -198,9 +198,9 @@ class ReviewQueue:
                 db.execute("DELETE FROM pictures WHERE boxes IS NULL OR learned")
 
     def clear(self, answers: bool = False) -> int:
-        """Delete every question, and with ``answers`` what was said and its pictures. Returns how many.
+        """Delete every question, and with ``answers`` also answers and pictures. Returns the number of deleted entries.
 
-        What was learned stays: faces of collections, and anchors. Ignored faces may be asked about again.
+        Faces of collections and anchors are kept. Ignored faces may be queued again.
         """
         with self._db.writing() as db:
             gone = db.execute("DELETE FROM doubts").rowcount
@@ -222,18 +222,18 @@ class ReviewQueue:
         return QueuedQuestion(waiting, newest, answered, pictures)
 
     def answers(self) -> list[AnsweredQuestion]:
-        """What was said, oldest first, as long as it is kept."""
+        """The stored answers, oldest first."""
         with self._db.reading() as db:
             return [_answered(db.vault, row) for row in db.execute("SELECT * FROM answers ORDER BY time, id")]
 
     def forget(self, subject: str) -> int:
-        """Remove questions, answers and anchors of a subject, and its name from other questions. Returns how many."""
+        """Erase questions, answers and anchors of a subject, and its name from other questions. Returns the number."""
         with self._db.writing() as db:
             gone = sum(
                 db.execute(f"DELETE FROM {table} WHERE subject = ?", (db.vault.name(subject),)).rowcount  # noqa: S608
                 for table in ("doubts", "answers", "anchors")
             )
-            db.execute("DELETE FROM ignored")  # no name tells whether one of these faces is the subject's
+            db.execute("DELETE FROM ignored")  # these faces have no name: one may be the subject's
             for number, stored in db.execute("SELECT id, document FROM doubts").fetchall():
                 document = json.loads(db.vault.open_text(stored, database.DOCUMENT, number))
                 kept = [one for one in document["nearest"] if one["subject"] != subject]
@@ -245,7 +245,7 @@ class ReviewQueue:
         return gone
 
     def compact(self) -> None:
-        """Give back the space of what was deleted, and leave no log of it."""
+        """Free the space of deleted rows, and truncate the write-ahead log."""
         with self._db.reading() as db:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

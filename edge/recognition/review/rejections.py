@@ -1,7 +1,7 @@
-"""Negative anchors: looks of which a person said that they are not a subject.
+"""Rejections: negative anchors, which are embeddings that a reviewer rejected as a subject.
 
-An embedding that is nearer to an anchor than to the subject's own faces is rejected: its faces are taken out of the
-matches, and the next best may win. Looks that are nearer to the subject stay as they were.
+If an embedding is nearer to an anchor than to the subject's faces, the subject is removed from the
+matches, and the next best may match. Embeddings that are nearer to the subject are not affected.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ RETRY = 60.0
 
 
 class RejectionIndex:
-    """The anchors of a state folder; sees what another process adds. Any thread.
+    """The anchors of a state folder, including those added by other processes. Thread-safe.
 
-    A file that cannot be read costs what was rejected, not the names: it is logged, and tried again after ``RETRY``.
+    If the file cannot be read, identification continues without rejections; it is logged and retried after ``RETRY``.
     """
 
     def __init__(self, state: Path) -> None:
@@ -41,14 +41,14 @@ class RejectionIndex:
         self._db: Database | None = None
         self._version = -1
         self._retry = 0.0
-        """monotonic seconds before which a file that failed is not tried again"""
+        """monotonic time of the next attempt after a failure, seconds"""
         self._held: dict[tuple[str, str], dict[str, FloatArray]] = {}
         """(collection, space) -> subject -> (n, dimensions)"""
 
     def held_away(
         self, collection: str, space: str, vectors: FloatArray, matches: list[list[Match]]
     ) -> list[list[Match]]:
-        """``matches`` of each of (k, dimensions) vectors, without the subjects that an anchor holds away from it.
+        """``matches`` of each of (k, dimensions) vectors, without rejected subjects.
 
         ``space``: fingerprint.
         """
@@ -58,7 +58,7 @@ class RejectionIndex:
         return [without(vector, found, held) for vector, found in zip(vectors, matches, strict=True)]
 
     def subjects(self, collection: str, space: str) -> dict[str, FloatArray]:
-        """The subjects that something is held away from, each with its anchors (n, dimensions)."""
+        """Subjects with anchors -> anchors (n, dimensions)."""
         return self._current().get((collection, space), {})
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def _read(database: Database) -> dict[tuple[str, str], dict[str, FloatArray]]:
 
 
 def without(vector: FloatArray, matches: list[Match], anchors: dict[str, FloatArray]) -> list[Match]:
-    """``matches``, best faces of each subject included, without the subjects that an anchor is nearer to than they."""
+    """``matches`` without the subjects whose anchors are nearer than their best face."""
     away: set[str] = set()
     best: dict[str, float] = {}
     for match in matches:

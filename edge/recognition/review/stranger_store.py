@@ -1,7 +1,7 @@
-"""Strangers: unknown faces, stored apart from collections, so that none is exported or published.
+"""Stranger store: unknown faces, stored separately from collections, so that they are not exported or published.
 
-A stranger that was seen once has looks and no number; one that came again has the pseudonym ``unknown-7``. A number
-is never given twice. Naming one makes its looks faces of a collection, and the stranger is no more.
+A stranger seen once has embeddings and no number; one seen again has the pseudonym ``unknown-7``. A number
+is never reused. Naming a stranger enrolls its embeddings and deletes the stranger.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ PSEUDONYM = re.compile(rf"{PREFIX}([1-9][0-9]{{0,8}})")
 SELECT = """SELECT strangers.*, coalesce(ages.trusted, 0.0) AS trusted FROM strangers
     LEFT JOIN ages ON ages.kind = 'strangers' AND ages.id = strangers.id"""
 RESERVED = 16
-"""numbers that may be given before the next write; a crash skips them, and none comes twice"""
+"""size of a reserved block of numbers; a crash skips the rest of it, no number is reused"""
 
 
 @dataclass(slots=True)
 class Stranger:
-    """A person who is not in the collection."""
+    """A person outside the collection."""
 
     id: int
-    """of its row; 0: not stored yet"""
+    """id of the row; 0: not stored yet"""
     number: int | None
-    """None: has not come again"""
+    """number of the pseudonym; None: seen only once"""
     collection: str
     label: str
     space: Space
@@ -49,15 +49,15 @@ class Stranger:
     """seconds since the epoch"""
     last: float
     times: int
-    """tracks that ended"""
+    """number of ended tracks"""
     quality: float
-    """of its best look, 0..1"""
+    """quality of the best embedding, 0..1"""
     looks: FloatArray
     """(k, dimensions) unit vectors, k >= 1"""
     trusted: float = 0.0
-    """trusted time, seconds since the epoch, at which it was stored last; ``first`` and ``last`` are labels"""
+    """trusted time of the last write, seconds since the epoch; ``first`` and ``last`` are informational"""
     seen: float | None = None
-    """monotonic seconds of its latest track's end, where that was in this process"""
+    """monotonic time of the latest track's end in this process, seconds"""
 
     @property
     def name(self) -> str | None:
@@ -65,7 +65,7 @@ class Stranger:
 
 
 class StrangerStore:
-    """The strangers of a state folder's ``review.sqlite``. Any thread. Raises StoreError."""
+    """The strangers of a state folder's ``review.sqlite``. Thread-safe. Raises StoreError."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
         """``now``: trusted time, seconds since the epoch."""
@@ -73,22 +73,22 @@ class StrangerStore:
         self.now = now
 
     def all(self) -> list[Stranger]:
-        """The one seen last comes last."""
+        """All strangers, the one seen last comes last."""
         with self._db.reading() as db:
             return [_stranger(db.vault, row) for row in db.execute(f"{SELECT} ORDER BY 11, strangers.id")]
 
     def get(self, name: str) -> Stranger:
-        """By its pseudonym. Raises NotFoundError."""
+        """The stranger of a pseudonym. Raises NotFoundError."""
         found = PSEUDONYM.fullmatch(name)
         number = int(found[1]) if found else -1
         with self._db.reading() as db:
             row = db.execute(f"{SELECT} WHERE number = ?", (number,)).fetchone()
             if row is None:
-                raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows those that are kept")
+                raise NotFoundError(f"there is no stranger {name!r}", "edge strangers list shows the stored ones")
             return _stranger(db.vault, row)
 
     def put(self, strangers: Sequence[Stranger], settings: StrangerSettings) -> None:
-        """Store them; ids are set. One that was deleted meanwhile stays deleted. Those too old, or too many, go."""
+        """Store strangers, set their ids, delete expired and surplus ones. Deleted ones stay deleted."""
         now = self.now()
         with self._db.writing() as db:
             for one in strangers:
@@ -100,23 +100,23 @@ class StrangerStore:
                 db.execute(f"DELETE FROM strangers WHERE {kind} AND id NOT IN ({newest})", (settings.most,))  # noqa: S608
 
     def expire(self, settings: StrangerSettings) -> None:
-        """Those too old go, also where nobody comes."""
+        """Delete expired strangers."""
         with self._db.writing() as db:
             ages.expire(db, "strangers", self.now(), settings.days * 86400)
 
     def remove(self, ids: Collection[int]) -> int:
-        """Delete strangers by the ids of their rows; how many were there."""
+        """Delete strangers by row id; returns the number of deleted ones."""
         with self._db.writing() as db:
             return sum(db.execute("DELETE FROM strangers WHERE id = ?", (one,)).rowcount for one in ids)
 
     def restore(self, stranger: Stranger) -> None:
-        """Put back one that was removed."""
+        """Undo ``remove`` of one stranger."""
         stranger.id, stranger.trusted = 0, self.now()
         with self._db.writing() as db:
             _put(db, stranger)
 
     def reserve(self, following: int) -> int:
-        """Numbers below the returned one may be given. ``following``: the next that is not given yet; 0: go on."""
+        """Reserve numbers below the returned one. ``following``: the next unused number; 0: as stored."""
         with self._db.writing() as db:
             row = db.execute("SELECT value FROM counters WHERE name = 'stranger'").fetchone()
             below = max(following, int(row[0]) if row and not following else 1) + RESERVED
@@ -124,12 +124,12 @@ class StrangerStore:
         return below
 
     def settle(self, following: int) -> None:
-        """No more numbers are given: the next process goes on with ``following``."""
+        """Release unused numbers: the next process continues with ``following``."""
         with self._db.writing() as db:
             db.execute("INSERT OR REPLACE INTO counters VALUES ('stranger', ?)", (following,))
 
     def version(self) -> int:
-        """Moves whenever somebody else has committed."""
+        """Number that changes with every commit of another connection."""
         return self._db.version()
 
 

@@ -1,1 +1,1 @@
-"""Collections: SQLite is the truth, Annoy its disposable picture."""
+"""Collections: stored in SQLite, searched exactly or with an Annoy index that can be rebuilt."""

@@ -1,7 +1,7 @@
-"""Annoy: a disposable picture of a collection, built whole (``building``), checked by sha256 before it is mapped.
+"""Annoy index of a collection: rebuildable, written by ``index_builder``, verified by sha256 before it is mapped.
 
 Three files in one folder: ``<id>.json`` (the manifest, written last), and the tree and row files that it names.
-A query on a damaged Annoy file kills the process, so nothing is mapped whose digest is not the manifest's.
+A query on a damaged Annoy file crashes the process, so only files with the manifest's digest are mapped.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ FORMAT = 1
 
 log = logging.getLogger(__name__)
 
-MISSING = "annoy is not installed: every face is compared"
+MISSING = "annoy is not installed: search is exact"
 
 
 def installed() -> bool:
-    """Whether the library is there: it is compiled at installation, which a board without a compiler cannot do."""
+    """Whether annoy is installed: its installation requires a compiler."""
     return importlib.util.find_spec("annoy") is not None
 
 
@@ -54,9 +54,9 @@ class IndexManifest:
     dimensions: int
     count: int
     last_row: int
-    """the newest face inside"""
+    """row of the newest indexed face"""
     last_removal: int
-    """the newest removal that it knows"""
+    """sequence of the newest removal that is applied"""
     trees: int
     search_k: int
     seed: int
@@ -79,10 +79,10 @@ class VectorIndex:
     manifest: IndexManifest
     tree: AnnoyIndex
     rows: NDArray[np.int64]
-    """``faces.row`` of each position, rising"""
+    """``faces.row`` of each position, ascending"""
 
     def nearest(self, query: Sequence[float], limit: int) -> tuple[list[int], list[float]]:
-        """Positions and cosines, best first."""
+        """Positions and cosines of the ``limit`` nearest, best first."""
         search_k = max(self.manifest.search_k, 4 * limit)
         positions, distances = self.tree.get_nns_by_vector(query, limit, search_k, include_distances=True)
         return positions, [1.0 - distance * distance / 2.0 for distance in distances]
@@ -93,7 +93,7 @@ def manifest_path(folder: Path, collection: int) -> Path:
 
 
 def read_manifest(folder: Path, collection: int) -> IndexManifest | None:
-    """The manifest, or None where there is none. Raises StoreError where it cannot be used."""
+    """The manifest, or None if there is none. Raises StoreError if it is invalid."""
     path = manifest_path(folder, collection)
     try:
         values = json.loads(path.read_bytes())
@@ -111,9 +111,9 @@ def read_manifest(folder: Path, collection: int) -> IndexManifest | None:
 def load(folder: Path, manifest: IndexManifest, key: EncryptionKey | None = None) -> VectorIndex:
     """Verify the files of a manifest, then map them. Reading them for the digest also warms the page cache.
 
-    What was sealed is mapped from memory: it takes as much as the file has bytes, and no disk sees it.
+    An encrypted index is decrypted into memory (as much as the size of the file), never to disk.
 
-    Raises StoreError where anything is not as the manifest says.
+    Raises StoreError if anything differs from the manifest.
     """
     from annoy import AnnoyIndex
 
@@ -138,9 +138,9 @@ def load(folder: Path, manifest: IndexManifest, key: EncryptionKey | None = None
 
 
 def keep_warm(folder: Path, manifest: IndexManifest) -> None:
-    """Have the kernel read again what it let go of a mapped index, lest a frame waits for it.
+    """Read evicted pages of a mapped index again, so that searches do not wait for the disk.
 
-    Where memory is so short that it would go again at once, it is left alone.
+    Does nothing if the available memory is too low.
     """
     path = folder / manifest.tree_file
     try:
@@ -150,7 +150,7 @@ def keep_warm(folder: Path, manifest: IndexManifest) -> None:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return  # another one has taken its place
+        return  # replaced by another index
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
     finally:
@@ -158,7 +158,7 @@ def keep_warm(folder: Path, manifest: IndexManifest) -> None:
 
 
 def sweep(folder: Path, collection: int, keep: set[str]) -> None:
-    """Remove what earlier builds, interrupted ones too, have left of a collection. What is mapped stays readable."""
+    """Delete files of earlier and interrupted builds of a collection. Mapped files stay readable."""
     for path in folder.glob(f"*{collection}-*"):
         owner = path.name.lstrip(".").partition("-")[0]
         if owner == str(collection) and path.name not in keep:

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 SIMILAR = 80.0
-"""likeness 0..100 from which two subjects count as alike, where nobody knows what makes a match"""
+"""default likeness 0..100 from which two subjects count as confusable"""
 DUPLICATE = 0.95
 """cosine of nearly the same picture: of 2,779 pairs of different pictures of one person none came to .93, and the same
 picture saved again, smaller, had .97"""
 SAMPLE = 5_000
-"""faces that are compared with all; in a larger collection a random sample of them"""
+"""maximum faces that are compared with all; a random sample in a larger collection"""
 PROBES = 200
 SEED = 7
 NUMBERS = 4_000_000
-"""similarities held at a time"""
+"""maximum similarities in memory"""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two faces beside each other."""
+    """Two faces with their similarity."""
 
     face_id: str
     subject: str | None
@@ -45,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """An outlier: a face that is more like another subject than its own."""
+    """A face that is more similar to another subject than to its own."""
 
     face_id: str
     subject: str
@@ -54,21 +54,21 @@ class Outlier:
     nearest: str
     """the other subject"""
     likeness: float
-    """to the nearest face of ``nearest``"""
+    """likeness 0..100 to the nearest face of ``nearest``"""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found."""
+    """Result of an audit."""
 
     faces: int
     subjects: int
     compared: int
-    """faces that were compared with all others"""
+    """number of faces that were compared with all others"""
     highest: float | None
     """the highest likeness between faces of two subjects"""
     confusable: tuple[Pair, ...]
-    """of each two subjects their most alike faces, where ``similar`` is reached; highest first"""
+    """per pair of subjects the most similar faces, if they reach ``similar``; highest first"""
     outliers: tuple[Outlier, ...]
     duplicates: tuple[Pair, ...]
     """faces of one subject that are nearly the same picture; highest first"""
@@ -83,9 +83,9 @@ def audit(
     duplicate: float = DUPLICATE,
     most: int = 50,
 ) -> Audit:
-    """Look through a collection.
+    """Audit a collection.
 
-    ``similar``: likeness 0..100 by ``scorer``; ``duplicate``: cosine; ``most``: entries of each list. Of each face the
+    ``similar``: likeness 0..100 by ``scorer``; ``duplicate``: cosine; ``most``: entries per list. Per face, the
     nearest of its subject and the nearest of another by cosine are compared by likeness.
     """
     rows = collection.everything()

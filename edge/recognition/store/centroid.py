@@ -1,4 +1,4 @@
-"""Robust centroid: embeddings of one person as one vector, in which outliers count less."""
+"""Robust centroid: weighted mean of the embeddings of one person, with lower weights for outliers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 WEIGHINGS = 3
-"""rounds of weighing; the vector hardly moves after two"""
+"""iterations of reweighting; it converges after about two"""
 LEAST_WEIGHT = np.float32(1e-3)
 
 
@@ -24,6 +24,6 @@ def robust_centroid(vectors: FloatArray) -> FloatArray:
 
 
 def _unit(vector: FloatArray, instead: FloatArray) -> FloatArray:
-    """Scaled to length 1; ``instead`` where embeddings cancel out and leave no direction."""
+    """Scaled to length 1; ``instead`` if the sum is zero."""
     length = float(np.linalg.norm(vector))
     return vector / np.float32(length) if length > 1e-3 else instead

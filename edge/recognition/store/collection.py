@@ -1,7 +1,7 @@
 """A collection: search = index + exact rows newer than it - what was removed.
 
-A search looks at one ``View``, replaced whole by one reference. SQLite is asked for what is newer than the view
-whenever its ``data_version`` has moved, be it by this process or another.
+A search uses one immutable ``Snapshot``, replaced atomically. SQLite is queried for newer changes
+when its ``data_version`` has changed, by this process or another.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Collection:
-    """Faces of one embedding space, by subject. ``Collections`` makes it; threads may share it."""
+    """Faces of one embedding space, by subject. Created by ``Collections``; thread-safe."""
 
     def __init__(
         self, name: str, store: CollectionStore, folder: Path, settings: CollectionSettings, maintain: bool = True
@@ -47,7 +47,7 @@ class Collection:
 
     @property
     def number(self) -> int:
-        """In the store; another one after the collection was deleted and made again. Raises NotFoundError."""
+        """Number in the store; changes if the collection is deleted and created again. Raises NotFoundError."""
         number = self._current().collection
         if number is None:
             raise own_row.missing(self.name)
@@ -60,12 +60,12 @@ class Collection:
 
     @property
     def count(self) -> int:
-        """Faces that a search can find."""
+        """Number of searchable faces."""
         return self._current().count
 
     @property
     def state(self) -> IndexState:
-        """How it is searched at the moment, and what is wrong with its index, if anything."""
+        """How it is currently searched, and problems of its index."""
         return self._upkeep.state(self._current())
 
     def search(self, vectors: FloatArray, limit: int = 5, space: Space | None = None) -> list[list[Match]]:
@@ -86,12 +86,12 @@ class Collection:
 
     @property
     def revision(self) -> tuple[int | None, int, int]:
-        """Another value after every change of its faces, by whichever process."""
+        """Value that changes with every change of its faces, by any process."""
         view = self._current()
         return view.collection, view.last_row, view.last_removal
 
     def subject_count(self) -> int:
-        """Subjects; a face without one counts as one."""
+        """Number of subjects; a face without a subject counts as one."""
         sql = (
             "SELECT count(DISTINCT subject) + coalesce(sum(subject IS NULL), 0) FROM faces "
             "WHERE collection = (SELECT id FROM collections WHERE name = ?)"
@@ -100,20 +100,20 @@ class Collection:
             return int(db.execute(sql, (self.name,)).fetchone()[0])
 
     def newest(self, subjects: Iterable[str], most: int) -> dict[str, tuple[list[str], FloatArray]]:
-        """FaceIds and (m, D) embeddings of the ``most`` newest faces of each of these subjects that has any."""
+        """FaceIds and (m, D) embeddings of the ``most`` newest faces of each of these subjects."""
         view = self._current()
         with self._store.reading() as db:
             found = {name: views.of_subject(db, view, name, most) for name in subjects}
         return {name: faces for name, faces in found.items() if faces[0]}
 
     def check_space(self, space: Space) -> None:
-        """Raises SpaceError where embeddings of ``space`` cannot be compared with the collection's."""
+        """Raises SpaceError if embeddings of ``space`` cannot be compared with the collection's."""
         views.check_space(self.name, self._current(), space)
 
     def add(self, new: Sequence[NewFace], space: Space) -> list[Face]:
         """Store faces; they are on disk and searchable when this returns.
 
-        The same face of the same picture is stored once: the face that is there already comes back in its place.
+        The same face of the same picture is stored once: the existing face is returned.
         Raises InputError for an embedding that is not a unit vector of ``space``, SpaceError, StoreError.
         """
         if not new:
@@ -125,7 +125,7 @@ class Collection:
         return self.merge(list(zip(made, vectors, strict=True)), space.fingerprint, space.dimensions)
 
     def merge(self, faces: Sequence[tuple[Face, FloatArray]], space: str, dimensions: int) -> list[Face]:
-        """Store faces that have their FaceIds (an import, a release). As ``add``, in the given order."""
+        """As ``add``, for faces that already have a FaceId (import, release), in the given order."""
         with self._store.writing() as db:
             number = own_row.claim(db, self.name, space, dimensions)
             stored.insert(db, number, space, faces)
@@ -134,10 +134,10 @@ class Collection:
         return [there[face.face_id] for face, _ in faces]
 
     def rename_subject(self, old: str, new: str) -> int:
-        """Give every face of a subject another name, or that of another subject: the two are one then.
+        """Rename a subject; with the name of another subject the two are merged.
 
-        Returns the number of faces. Raises ConflictError for faces that came with a release: their names come with the
-        next one again.
+        Returns the number of faces. Raises ConflictError for faces of a release: their names would be restored by the
+        next release.
         """
         faces = self.faces(limit=-1, subject=old)
         if any(face.origin == "hub" for face in faces):
@@ -155,7 +155,7 @@ class Collection:
         return len(faces)
 
     def delete_faces(self, face_ids: Iterable[str]) -> list[str]:
-        """Remove faces, at once and for good. Returns the FaceIds that were there."""
+        """Delete faces permanently. Returns the FaceIds of the deleted faces."""
         with self._store.writing() as db:
             parts = stored.among(self._number(db), dict.fromkeys(face_ids))
             deleted = [face_id for where, parameters in parts for face_id in stored.delete(db, where, parameters)]
@@ -163,7 +163,7 @@ class Collection:
         return deleted
 
     def delete_subject(self, name: str) -> list[str]:
-        """Remove all faces of a subject. Returns their FaceIds."""
+        """Delete all faces of a subject permanently. Returns their FaceIds."""
         with self._store.writing() as db:
             of_subject, forms = stored.named(db.vault, name)
             deleted = stored.delete(db, f"collection = ? AND {of_subject}", (self._number(db), *forms))
@@ -171,7 +171,7 @@ class Collection:
         return deleted
 
     def faces(self, after: str = "", limit: int = 100, subject: str | None = None) -> list[Face]:
-        """Faces in the order of enrollment, from the one after the FaceId ``after`` (which may be deleted since)."""
+        """Faces in the order of enrollment, after the FaceId ``after`` (which may have been deleted)."""
         with self._store.reading() as db:
             number = self._number(db)
             where = "collection = ? AND row > ?"
@@ -191,7 +191,7 @@ class Collection:
         return found[face_id]
 
     def known(self, face_ids: Iterable[str]) -> dict[str, Face]:
-        """Those of the FaceIds that are here, with their faces."""
+        """FaceId -> face of the existing FaceIds."""
         with self._store.reading() as db:
             return stored.select_ids(db, self.name, self._number(db), face_ids)
 
@@ -206,46 +206,46 @@ class Collection:
         return np.stack([found[face_id] for face_id in face_ids]) if face_ids else np.zeros((0, dimensions), np.float32)
 
     def known_vectors(self, face_ids: Iterable[str]) -> dict[str, FloatArray]:
-        """(D,) float32 unit embeddings of those of the FaceIds that are here."""
+        """FaceId -> (D,) float32 unit embedding of the existing FaceIds."""
         with self._store.reading() as db:
             row = own_row.find(db, self.name)
             return {} if row is None else stored.vectors(db, row.number, face_ids)
 
     def everything(self) -> views.FullSnapshot:
-        """All faces with their embeddings, from one look at the database."""
+        """All faces with their embeddings, in one transaction."""
         with self._store.reading() as db:
             row = own_row.get(db, self.name)
             return views.everything(db, row.number, row.dimensions or 1)
 
     def subjects(self) -> dict[str, int]:
-        """The subjects, in order of their names, and how many faces each has."""
+        """Subject -> number of faces, sorted by name."""
         sql = "SELECT subject, count(*) FROM faces WHERE collection = ? AND subject IS NOT NULL GROUP BY subject"
         with self._store.reading() as db:
             rows = db.execute(sql, (self._number(db),)).fetchall()
             return dict(sorted((db.vault.named(name) or "", count) for name, count in rows))
 
     def users(self) -> Users:
-        """Its users."""
+        """The users of the collection."""
         return Users(self._store, self.name, self.number)
 
     def created(self) -> float:
-        """When the collection was made, seconds since the epoch."""
+        """Creation time, seconds since the epoch."""
         with self._store.reading() as db:
             return own_row.get(db, self.name).created
 
     def rebuild(self) -> None:
-        """Build the index now, where the settings want one, and use it. Raises StoreError."""
+        """Build and use the index now, if the settings require one. Raises StoreError."""
         self._upkeep.rebuild()
 
     def upkeep(self) -> bool:
-        """Build the index now if it is due, in this thread. True where it was."""
+        """Build the index in this thread if it is due. Returns whether it was."""
         due = self._upkeep.due(self._current())
         if due:
             self._upkeep.rebuild()
         return due
 
     def keep_warm(self) -> None:
-        """Keep what a search reads at hand, where it was opened before; may wait for the disk."""
+        """Keep the data of searches in memory, if it was opened before; may wait for the disk."""
         view = self._view
         if view is not None:
             self._upkeep.keep_warm(view)
@@ -279,12 +279,12 @@ class Collection:
             return views.catch_up(view, db)
 
     def _replace_view(self, view: views.Snapshot) -> None:
-        """Take a view that was made beside this one; what was committed meanwhile is read first."""
+        """Replace the snapshot with one that was built concurrently, after catching up with later commits."""
         with self._lock:
             with self._store.reading() as db:
                 view = views.catch_up(view, db)
             self._view = view
-            # the collection itself may have been deleted meanwhile: the next look tells
+            # the collection may have been deleted concurrently: the next search raises
             self._version = -1
 
     def _names(self, rows: list[int]) -> dict[int, tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""A collection's own row in the store: its number, and the space that its first face gives it."""
+"""Row of a collection in the store: its number, and the embedding space set by its first face."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.core.storage.sqlite import Connection
 
 @dataclass(frozen=True, slots=True)
 class CollectionRow:
-    """What the store says of a collection."""
+    """Row of a collection."""
 
     number: int
     created: float
@@ -22,14 +22,14 @@ class CollectionRow:
 
 
 def find(db: Connection, name: str) -> CollectionRow | None:
-    """None where there is no such collection."""
+    """The row, or None if there is no such collection."""
     sql = "SELECT id, created, space, coalesce(dimensions, 0) FROM collections WHERE name = ?"
     row = db.execute(sql, (name,)).fetchone()
     return None if row is None else CollectionRow(*row)
 
 
 def get(db: Connection, name: str) -> CollectionRow:
-    """Raises NotFoundError."""
+    """The row of a collection. Raises NotFoundError."""
     row = find(db, name)
     if row is None:
         raise missing(name)
@@ -37,7 +37,7 @@ def get(db: Connection, name: str) -> CollectionRow:
 
 
 def claim(db: Connection, name: str, space: str, dimensions: int) -> int:
-    """The collection's number, its space being ``space`` from the first face on. Raises NotFoundError, SpaceError."""
+    """The collection's number; an empty collection takes ``space``. Raises NotFoundError, SpaceError."""
     row = get(db, name)
     if row.space == space:
         return row.number
@@ -48,7 +48,7 @@ def claim(db: Connection, name: str, space: str, dimensions: int) -> int:
 
 
 def missing(name: str) -> NotFoundError:
-    return NotFoundError(f"collection {name!r} does not exist", "edge collection list shows those that do")
+    return NotFoundError(f"collection {name!r} does not exist", "edge collection list shows the existing ones")
 
 
 def other_space(name: str, own: str, other: str) -> SpaceError:

@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 INDEXES = layout.INDEXES.name
 COMPOSED = "subjects_composed"
-"""key of ``meta``: every stored name is composed
+"""key of ``meta``: every stored name is in Unicode NFC
 
-Unlike a migration it leaves the file to the version before."""
+Unlike a migration, it keeps the file readable for the previous version."""
 
 log = logging.getLogger(__name__)
 
 
 class Collections:
-    """Opens the store of a state folder, makes and finds collections. Close it, or use it in a ``with``.
+    """Opens the store of a state folder, creates and finds collections. Close it, or use it in a ``with`` statement.
 
-    ``maintain``: build indexes and empty the log in the background when that is due; off for commands that end at once.
-    Raises StoreError where the store cannot be used.
+    ``maintain``: build indexes and checkpoint the WAL in the background; False for short-lived commands.
+    Raises StoreError if the store cannot be used.
     """
 
     def __init__(self, folder: Path, settings: CollectionSettings, maintain: bool = True) -> None:
@@ -53,7 +53,7 @@ class Collections:
             self._compose_subjects()
 
     def create(self, name: str) -> Collection:
-        """A new, empty collection. Raises InputError for a name that breaks the rule, ConflictError."""
+        """Create an empty collection. Raises InputError for an invalid name, ConflictError for an existing one."""
         from edge.core.settings.base import (
             NAME,  # here, as the process that builds an index imports no typed settings
         )
@@ -83,32 +83,32 @@ class Collections:
             return self._open[name]
 
     def get_or_create(self, name: str) -> Collection:
-        """The collection of this name, made where it is not there."""
+        """The collection of this name, created if it does not exist."""
         try:
             return self.get(name)
         except NotFoundError:
             return self.create(name)
 
     def names(self) -> list[str]:
-        """All collections, in order of their names."""
+        """Names of all collections, sorted."""
         with self.store.reading() as db:
             return [row[0] for row in db.execute("SELECT name FROM collections ORDER BY name")]
 
     def rename(self, moves: Sequence[tuple[str, str]]) -> None:
-        """Give collections other names, in this order and all at once. A held ``Collection`` follows its name."""
+        """Rename collections, in this order, in one transaction. A ``Collection`` object keeps its name."""
         with self.store.writing() as db:
             for old, new in moves:
                 db.execute("UPDATE collections SET name = ? WHERE name = ?", (new, old))
 
     def delete(self, name: str) -> None:
-        """Remove a collection with everything in it, for good. Raises NotFoundError."""
+        """Delete a collection with its faces and users permanently. Raises NotFoundError."""
         with self.store.writing() as db:
             number = own_row.get(db, name).number
             db.execute("DELETE FROM collections WHERE id = ?", (number,))
         indexes.remove(self._indexes, number)
 
     def warm(self) -> None:
-        """Keep what searches read at hand, so that none waits for the disk. May itself wait."""
+        """Keep the data of searches in memory. May wait for the disk."""
         with self._lock:
             opened = list(self._open.values())
         for collection in opened:
@@ -122,13 +122,13 @@ class Collections:
         self.store.close()
 
     def _compose_subjects(self) -> None:
-        """Once per file: an older version stored names as they came (macOS decomposes them)."""
+        """Once per file: older versions stored names without normalization (macOS decomposes them)."""
         with self.store.reading() as db:
             if db.execute("SELECT 1 FROM meta WHERE key = ?", (COMPOSED,)).fetchone() is not None:
                 return
         with self.store.writing() as db:
             if renamed := face_rows.compose_subjects(db):
-                log.info("%d faces have their subject's name composed now (Unicode NFC)", renamed)
+                log.info("subject names of %d faces were normalized to Unicode NFC", renamed)
             db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, '1')", (COMPOSED,))
 
     def __contains__(self, name: str) -> bool:

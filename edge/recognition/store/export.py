@@ -1,8 +1,8 @@
 """A collection as one file (a zip, stored) or a folder: ``manifest.json``, ``faces.jsonl``, ``vectors.f32``.
 
 The manifest names the embedding space and the sha256 of the two others; line n of the faces belongs to row n of
-the vectors (float32, little endian). Everything is verified before anything is stored, nothing is unpacked to disk,
-and faces that are there already stay as they are: an import can be repeated, and merges.
+the vectors (float32, little endian). Everything is verified before it is stored, nothing is unpacked to disk,
+and existing faces are unchanged: an import merges and can be repeated.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def to_line(face: Face) -> bytes:
 
 
 def from_line(line: bytes, collection: str) -> Face:
-    """The face of a line. Raises InputError naming the value that breaks its rule."""
+    """Parse a line. Raises InputError naming the invalid value."""
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"a face is not a line of JSON: {error}") from error
+        raise InputError(f"a face is not valid JSON: {error}") from error
     if not isinstance(values, dict):
-        raise InputError(f"expected a JSON object a line, got {type(values).__name__}")
+        raise InputError(f"expected one JSON object per line, got {type(values).__name__}")
     box = values.get("box")
     face = Face(
         face_id=values.get("face_id", ""),
@@ -84,7 +84,7 @@ def _rules(face: Face) -> list[tuple[str, bool]]:
 
 
 def _box(values: Any) -> Box:
-    """Fractions; a face may reach beyond the border, but not far."""
+    """A box in fractions; it may extend slightly beyond the border."""
     names = ("left", "top", "right", "bottom")
     if not isinstance(values, dict) or not all(_number(values.get(name), -10, 10) for name in names):
         raise InputError(f"box of a face breaks its rule: {values!r:.60}")
@@ -96,7 +96,7 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
 
 
 def _number(value: object, low: float, high: float) -> bool:
-    # NaN compares false; True is no number
+    # NaN compares false; True is not a number
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
@@ -112,29 +112,29 @@ Opener = Callable[[str], IO[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class ExportManifest:
-    """What a portable collection says of itself."""
+    """Manifest of an exported collection."""
 
     collection: str
     space: str
     dimensions: int
     count: int
     sha256: dict[str, str]
-    """of FACES and VECTORS"""
+    """file name -> digest of FACES and VECTORS"""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did."""
+    """Result of an import."""
 
     read: int
     added: int
 
 
 def export(collection: Collection, path: Path) -> ExportManifest:
-    """Write a collection to ``path``: into it where it is a folder, else as one file. Raises StoreError, InputError."""
+    """Export a collection to ``path``: a folder if it exists as one, else one file. Raises StoreError, InputError."""
     found = collection.everything()
     faces = collection.known(found.face_ids)
-    # a face that was deleted between the two looks is left out
+    # a face that was deleted between the two queries is omitted
     kept = [i for i, face_id in enumerate(found.face_ids) if face_id in faces]
     lines = b"".join(to_line(faces[found.face_ids[i]]) for i in kept)
     vectors = found.vectors[kept].astype("<f4").tobytes()
@@ -151,20 +151,20 @@ def export(collection: Collection, path: Path) -> ExportManifest:
                 for name, data in parts.items():
                     archive.writestr(name, data)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}", "choose another place") from error
+        raise StoreError(f"{path}: cannot be written: {error.strerror}", "choose another path") from error
     return manifest
 
 
 def read_manifest(path: Path) -> ExportManifest:
-    """What lies at ``path``. Raises InputError."""
+    """The manifest of an export at ``path``. Raises InputError."""
     with _opened(path) as opener:
         return _manifest(path, opener)
 
 
 def import_into(collection: Collection, path: Path, step: Callable[[int], None] = lambda _: None) -> ImportReport:
-    """Verify all of ``path``, then store what is not there yet. ``step`` is told of each batch.
+    """Verify all of ``path``, then store new faces. ``step`` is called with the size of each batch.
 
-    Raises InputError where the file is not what its manifest says, SpaceError, StoreError.
+    Raises InputError if the file does not match its manifest, SpaceError, StoreError.
     """
     with _opened(path) as opener:
         manifest = _manifest(path, opener)
@@ -223,7 +223,7 @@ def _manifest(path: Path, opener: Opener) -> ExportManifest:
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"{MANIFEST} is not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise _bad(path, f"{MANIFEST} is not of an exported collection")
+        raise _bad(path, f"{MANIFEST} is not the manifest of an exported collection")
     if values.get("version") != VERSION:
         raise _bad(path, f"expected version {VERSION} of the format, got {values.get('version')!r:.40}")
     found = ExportManifest(*(values.get(name) for name in ExportManifest.__slots__))  # type: ignore[arg-type]
@@ -243,14 +243,14 @@ def _manifest(path: Path, opener: Opener) -> ExportManifest:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Opener]:
-    """Opens parts by name. Raises InputError for what is neither such a folder nor such a file."""
+    """Opener of parts by name. Raises InputError if ``path`` is neither an exported folder nor an exported file."""
     with ExitStack() as stack:
         try:
             if path.is_dir():
                 yield lambda name: (path / name).open("rb")
             else:
                 archive = stack.enter_context(zipfile.ZipFile(path))
-                # uncompressed: nothing unpacks to more than the file that was given
+                # only uncompressed parts, as protection against zip bombs
                 if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                     raise _bad(path, "its parts are compressed")
                 yield lambda name: archive.open(name)
@@ -262,4 +262,4 @@ def _opened(path: Path) -> Iterator[Opener]:
 
 def _bad(path: Path, what: str) -> InputError:
     hint = "export the collection again, with edge collection export"
-    return InputError(f"{path}: is not a whole exported collection: {what}", hint, code="import")
+    return InputError(f"{path}: is not a complete exported collection: {what}", hint, code="import")

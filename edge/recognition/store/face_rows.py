@@ -1,4 +1,4 @@
-"""Rows of ``faces``: what a face is in the database, and its deterministic FaceId."""
+"""Rows of ``faces``, and the deterministic FaceId."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 NAMESPACE = uuid.UUID("5c2f0b1e-6d0a-5f0e-9a51-5f1c0edce001")
-"""of all FaceIds and ImageIds; changing it makes every picture a new one"""
+"""UUID namespace of FaceIds and ImageIds; changing it changes all ids"""
 DECIMALS = 3
-"""of a box in a FaceId: the same face found again by the same detector"""
+"""decimals of a box in a FaceId, so that the same detection gives the same id"""
 COLUMNS = (
     "face_id, subject, image_id, external_image_id, box_left, box_top, box_right, box_bottom, "
     "confidence, quality, created, origin"
 )
 VECTOR, EXTERNAL = "face vector", "face external"
-"""places of sealed values"""
+"""contexts of sealed values"""
 MOST_PARAMETERS = 500
-"""names in one statement"""
+"""maximum ids in one statement"""
 
 
 @dataclass(frozen=True, slots=True)
 class NewFace:
-    """A face that is to be stored."""
+    """A face to store."""
 
     vector: FloatArray
     """(dimensions,) float32, length 1"""
@@ -47,7 +47,7 @@ class NewFace:
     """hex digest of the bytes of the picture's file"""
     box: Box
     confidence: float = 0.0
-    """the detector's score, 0..1"""
+    """score of the detector, 0..1"""
     quality: float = 0.0
     """0..1"""
     external_image_id: str | None = None
@@ -58,7 +58,7 @@ class NewFace:
 
 
 def check(new: NewFace) -> None:
-    """Raises InputError for a subject that is not a name and a box that is not one."""
+    """Raises InputError for an invalid subject or box."""
     if new.subject is not None:
         subjects.checked(new.subject)
     box = new.box
@@ -74,8 +74,8 @@ def image_id(image_sha256: str) -> str:
 def face_id(space: str, new: NewFace) -> str:
     """The FaceId: the same for the same place in the same picture, ExternalImageId and embedding space.
 
-    So it is the same in two collections, as in Rekognition, and another one after a change of model. Another
-    ExternalImageId makes another face: it never relabels one.
+    So it is the same in two collections, as in Rekognition, and differs after a change of model. Another
+    ExternalImageId gives another face.
     """
     box = (new.box.left, new.box.top, new.box.right, new.box.bottom)
     place = ",".join(f"{round(value, DECIMALS) + 0.0:.{DECIMALS}f}" for value in box)
@@ -98,7 +98,7 @@ def from_new(collection: str, space: str, new: NewFace, created: float | None = 
 
 
 def insert(db: Connection, collection: int, space: str, faces: Iterable[tuple[Face, FloatArray]]) -> None:
-    """Store what is not there yet; a face that is stays as it was."""
+    """Store new faces; existing faces are unchanged."""
     db.executemany(
         f"INSERT INTO faces (collection, space, vector, {COLUMNS}) VALUES ({', '.join('?' * 15)}) "  # noqa: S608
         "ON CONFLICT (collection, face_id) DO NOTHING",
@@ -112,8 +112,8 @@ def insert(db: Connection, collection: int, space: str, faces: Iterable[tuple[Fa
 def select(
     db: Connection, name: str, where: str, parameters: Sequence[object], limit: int = -1
 ) -> list[tuple[int, Face]]:
-    """(row, face) in the order of enrollment. ``where`` is ours, never a caller's text."""
-    # with a list of ids, SQLite would walk through the whole collection for the sake of the order
+    """(row, face) in the order of enrollment. ``where`` must be a constant, never user input."""
+    # with a list of ids, SQLite would scan the whole collection for the order
     order = "+row" if "face_id IN" in where else "row"
     sql = f"SELECT row, collection, {COLUMNS} FROM faces WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
     return [(row[0], _face(db.vault, row[1], name, row[2:])) for row in db.execute(sql, (*parameters, limit))]
@@ -138,22 +138,22 @@ def vectors(db: Connection, collection: int, ids: Iterable[str]) -> dict[str, Fl
 
 
 def delete(db: Connection, where: str, parameters: Sequence[object]) -> list[str]:
-    """Remove faces; the FaceIds that were there. ``where`` is ours, never a caller's text."""
+    """Delete faces; returns their FaceIds. ``where`` must be a constant, never user input."""
     found = [row[0] for row in db.execute(f"SELECT face_id FROM faces WHERE {where} ORDER BY row", parameters)]  # noqa: S608
     db.execute(f"DELETE FROM faces WHERE {where}", parameters)  # noqa: S608
     return found
 
 
 def named(vault: Vault, name: str) -> tuple[str, list[Stored | None]]:
-    """A condition, with its parameters, for the faces of a subject, in whatever form its name is stored."""
+    """SQL condition with parameters for the faces of a subject, in any stored form of its name."""
     forms = [vault.name(form) for form in subjects.forms(name)]
     return f"subject IN ({', '.join('?' * len(forms))})", forms
 
 
 def compose_subjects(db: Connection) -> int:
-    """Store every subject's name composed, as an older version may not have done; how many faces were renamed.
+    """Normalize every subject's name to Unicode NFC; returns the number of renamed faces.
 
-    Two forms of a name are one subject from then on. A name or an embedding that cannot be opened stays as it is.
+    Two forms of a name become one subject. A name or an embedding that cannot be decrypted is unchanged.
     """
     renamed = 0
     for (name_stored,) in db.execute("SELECT DISTINCT subject FROM faces WHERE subject IS NOT NULL").fetchall():
@@ -173,7 +173,7 @@ def compose_subjects(db: Connection) -> int:
 
 
 def row_of(db: Connection, name: str, collection: int, face_id: str) -> int:
-    """The place of a face, which may be deleted since, in the order of enrollment; 0 for none. Raises NotFoundError."""
+    """Row of a face, which may have been deleted; 0 for an empty FaceId. Raises NotFoundError."""
     if not face_id:
         return 0
     sql = (
@@ -191,37 +191,37 @@ def missing(name: str, face_id: str) -> NotFoundError:
 
 
 def sealed(vault: Vault, vector: FloatArray, collection: int, face: Face) -> bytes:
-    """An embedding as ``faces.vector``: bound to its face and to the name of it."""
+    """An embedding as ``faces.vector``, encrypted with face and subject as context."""
     return vault.seal(vector.astype("<f4").tobytes(), VECTOR, collection, face.face_id, face.subject)
 
 
 def opened(vault: Vault, blob: bytes, collection: int, face_id: str, subject: Stored | None) -> bytes:
-    """The numbers of a ``faces.vector``; ``subject`` as it is stored. Raises StoreError."""
+    """The decrypted bytes of a ``faces.vector``; ``subject`` as stored. Raises StoreError."""
     return vault.open(blob, VECTOR, collection, face_id, vault.named(subject)) if vault.key else blob
 
 
 def vector(data: bytes) -> FloatArray:
-    """The embedding of these numbers."""
+    """The embedding of decrypted bytes."""
     return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
 
 
 def among(collection: int, ids: Iterable[str]) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """Conditions, with their parameters, that together mean the faces of ``collection`` with these FaceIds."""
+    """SQL conditions with parameters that together select the faces of ``collection`` with these FaceIds."""
     for part in parts(ids):
         yield f"collection = ? AND face_id IN ({', '.join('?' * len(part))})", (collection, *part)
 
 
 def parts(values: Iterable[str]) -> Iterator[list[str]]:
-    """``values`` in pieces that fit into one statement."""
+    """``values`` in chunks for one statement each."""
     iterator = iter(values)
     while piece := list(islice(iterator, MOST_PARAMETERS)):
         yield piece
 
 
 def reseal(db: Connection, change: Resealing) -> int:
-    """Store every face and user of a file anew; how many faces were damaged, and went.
+    """Re-encrypt every face and user; damaged faces are deleted. Returns their number.
 
-    In a transaction of the caller's. Raises SettingsError.
+    Runs in the caller's transaction. Raises SettingsError.
     """
     sql = "SELECT row, collection, face_id, subject, external_image_id, vector FROM faces WHERE row > ? ORDER BY row"
     damaged = last = 0

@@ -1,7 +1,7 @@
-"""An index is built whole: filled from the database in pieces, measured against exact search, tuned, written.
+"""Index builder: fills an Annoy index from the database in chunks, measures it against exact search, tunes, writes it.
 
-The trees grow in the file that they end up in, so that a build needs little more memory than its pieces: the kernel
-may write the rest out. What is sealed is built in memory, for no disk may see it.
+The trees are built in their final file, so that a build needs little more memory than a chunk: the kernel
+can write pages to disk. An encrypted index is built in memory, never in plain text on disk.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 SEED = 20_261_122
 PROBES = 400
-"""queries that measure an index after it was built"""
+"""number of queries that measure an index"""
 PROBE_COSINE = 0.6
-"""of a probe to the face that it was made from: about what another picture of the same person has"""
+"""cosine of a probe to its face: typical of another picture of the same person"""
 FIRST_SEARCH_K = 1000
 TREES = ((5_000, 10), (20_000, 20), (500_000, 50))
-"""(faces up to, trees); above them the file would outgrow a board's memory, and search_k pays instead"""
+"""(maximum faces, trees); fewer trees for large collections limit the file size, a larger search_k compensates"""
 MOST_TREES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSource:
-    """The faces that an index is to be built of, from one look at the database."""
+    """The faces to index, in one read transaction."""
 
     store: str
     collection: int
@@ -54,20 +54,20 @@ class IndexSource:
     last_row: int
     last_removal: int
     pieces: Callable[[], Iterator[tuple[NDArray[np.int64], FloatArray]]]
-    """All faces in the order of their rows, in pieces of (m,) rows and (m, D) vectors; called twice."""
+    """All faces ordered by row, in chunks of (m,) rows and (m, D) vectors; called twice."""
 
 
 def build(
     folder: Path, source: IndexSource, recall: float, key: EncryptionKey | None = None, on_disk: bool = False
 ) -> IndexManifest:
-    """Build, measure, tune and write an index, sealed with ``key``. Raises StoreError where it cannot be written.
+    """Build, measure, tune and write an index, encrypted with ``key``. Raises StoreError if it cannot be written.
 
-    ``on_disk``: grow it in its file, for a process that may be killed: a full disk ends it by SIGBUS.
+    ``on_disk``: build it in its file, only in a child process: a full disk raises SIGBUS.
     """
     random = np.random.default_rng(SEED)
     rows, sample = _survey(source, random)
     if not len(rows):
-        raise StoreError(f"collection {source.collection}: has no faces to index", "enroll some first")
+        raise StoreError(f"collection {source.collection} has no faces to index", "enroll some first")
     probes = turned(sample, PROBE_COSINE, random)
     trees = next((trees for faces, trees in TREES if len(rows) <= faces), MOST_TREES)
     token = secrets.token_hex(4)
@@ -76,7 +76,7 @@ def build(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _growing(folder / tree_file, source.dimensions, key, on_disk) as tree:
             nearest = _fill(tree, source, probes)
-            # one job: the same file from the same vectors
+            # one job, for a reproducible file
             tree.build(trees, n_jobs=1)
             search_k, reached = _tune(tree, probes, nearest, trees, recall)
         files.write_bytes(folder / row_file, rows.astype("<i8").tobytes())
@@ -98,7 +98,7 @@ def build(
 
 
 def turned(vectors: FloatArray, cosine: float, random: np.random.Generator) -> FloatArray:
-    """Each unit vector turned away in a random direction, to this cosine."""
+    """Each unit vector rotated in a random direction, to this cosine."""
     if vectors.shape[1] < 2:
         return vectors
     noise = random.standard_normal(vectors.shape, dtype=np.float32)
@@ -123,7 +123,7 @@ def _survey(source: IndexSource, random: np.random.Generator) -> tuple[NDArray[n
 
 
 def _fill(tree: AnnoyIndex, source: IndexSource, probes: FloatArray) -> NDArray[np.int64]:
-    """Add all vectors; on the way find the positions of the probes' true nearest neighbors."""
+    """Add all vectors, and find the positions of the probes' exact nearest neighbors."""
     top = np.full(len(probes), -np.inf, np.float32)
     nearest = np.zeros(len(probes), np.int64)
     position = 0
@@ -142,8 +142,8 @@ def _fill(tree: AnnoyIndex, source: IndexSource, probes: FloatArray) -> NDArray[
 def _tune(
     tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], trees: int, recall: float
 ) -> tuple[int, float]:
-    """The smallest search_k that reaches ``recall``, and what it reaches. At the end of the ladder it is exact."""
-    # a sample tells recall to about half a percent: aim at half the misses that are allowed
+    """The smallest search_k that reaches ``recall``, and its recall. The largest search_k is exact."""
+    # the sampling error of recall is about half a percent: aim at half the allowed misses
     allowed = int((1.0 - recall) / 2 * len(probes) + 1e-6)
     search_k, exhaustive = FIRST_SEARCH_K, tree.get_n_items() * trees
     while True:
@@ -155,7 +155,7 @@ def _tune(
 
 
 def _misses(tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], search_k: int, enough: int) -> int:
-    """Probes whose nearest neighbor is not found; counted up to one more than ``enough``."""
+    """Number of probes whose nearest neighbor is not found; counted up to ``enough`` + 1."""
     misses = 0
     for probe, true in zip(probes, nearest.tolist(), strict=True):
         misses += tree.get_nns_by_vector(probe.tolist(), 1, search_k) != [true]
@@ -166,7 +166,7 @@ def _misses(tree: AnnoyIndex, probes: FloatArray, nearest: NDArray[np.int64], se
 
 @contextmanager
 def _growing(path: Path, dimensions: int, key: EncryptionKey | None, on_disk: bool) -> Iterator[AnnoyIndex]:
-    """A tree to fill; it is on disk, whole and synced, when the block has ended well."""
+    """Context with an index to fill; it is complete and synced on disk after the block."""
     from annoy import AnnoyIndex
 
     tree = AnnoyIndex(dimensions, "angular")

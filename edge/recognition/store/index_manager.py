@@ -1,4 +1,4 @@
-"""When a collection's index is opened, built and replaced, and what is done when it cannot be used."""
+"""Index manager: opens, builds and replaces the index of a collection, with exact search as fallback."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 LEAST_TAIL = 256
 TAIL_SHARE = 0.05
-"""of the base: more exact rows than this and LEAST_TAIL are worth a new index"""
+"""fraction of the base: more exact rows than this and LEAST_TAIL trigger a rebuild"""
 GONE_SHARE = 0.10
-"""of the base: more removed faces than this are worth a new index"""
+"""fraction of the base: more removed faces than this trigger a rebuild"""
 SHRUNK = 0.5
-"""of exact_limit: a collection below this goes back from its index to exact search"""
+"""fraction of exact_limit: a collection below this returns to exact search"""
 APART = 1_000_000
-"""numbers (faces x dimensions) from which on an index is built in a process of its own"""
+"""numbers (faces x dimensions) from which an index is built in a child process"""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
-"""seconds after a failed build"""
+"""seconds until the retry after a failed build"""
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +46,20 @@ class IndexState:
     kind: Literal["exact", "annoy"]
     faces: int
     tail: int
-    """faces newer than the index; all of them in exact search"""
+    """number of faces newer than the index; all faces in exact search"""
     gone: int
-    """removed faces that still lie in the index"""
+    """number of removed faces that are still in the index"""
     building: bool
     trouble: str
-    """why the index is not used, or could not be built; empty when all is well"""
+    """why the index is not used, or could not be built; empty: no problem"""
     recall: float | None
-    """recall@1 that the index reached when it was built; exact search has 1"""
+    """recall@1 of the index, measured when it was built; 1 for exact search"""
     trees: int | None
     search_k: int | None
 
 
 class IndexManager:
-    """Looks after the index of one collection. ``replace`` takes a new view."""
+    """Manages the index of one collection. ``replace`` receives a new snapshot."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class IndexManager:
         self._possible = settings.index == "exact" or indexes.installed()
 
     def open(self, db: Connection, collection: int, space: str | None, dimensions: int) -> views.Snapshot:
-        """The view to start from: the index where there is a good one, else nothing, to be caught up with."""
+        """The initial snapshot: with the index if it is valid, else empty; followed by ``catch_up``."""
         if space is None or self._settings.index == "exact" or not self._possible:
             return views.empty(collection, space, dimensions)
         try:
@@ -95,16 +95,16 @@ class IndexManager:
             return views.empty(collection, space, dimensions, self._load(manifest))
         except StoreError as error:
             self._trouble = error.message
-            log.warning("collection %s: %s: searching exactly until it is built again", self._name, error.message)
+            log.warning("collection %s: %s: search is exact until it is rebuilt", self._name, error.message)
             return views.empty(collection, space, dimensions)
 
     def warm(self) -> None:
-        """Open in the background where there may be an index to verify: that takes a second for a large one."""
+        """Open in the background if there may be an index to verify, which takes a second for a large one."""
         if self._maintain and self._folder.is_dir() and any(self._folder.glob("*.json")):
             self._start("open", self._current)
 
     def keep_warm(self, view: views.Snapshot) -> None:
-        """Keep the index at hand; may wait for the disk. A sealed one lies in memory anyway."""
+        """Keep the index in memory; may wait for the disk. An encrypted one already is."""
         if view.base is not None and self._store.vault.key is None:
             indexes.keep_warm(self._folder, view.base.manifest)
 
@@ -123,7 +123,7 @@ class IndexManager:
         )
 
     def due(self, view: views.Snapshot) -> bool:
-        """Whether another index, or none, would serve this view better."""
+        """Whether this snapshot needs a new index, or none."""
         if view.collection is None or view.space is None:
             return False
         if view.base is None:
@@ -139,7 +139,7 @@ class IndexManager:
             self._start("build", self._rebuild_if_due)
 
     def rebuild(self) -> None:
-        """Make the index that the settings want and hand its view over. Raises StoreError."""
+        """Build the index that the settings require and pass its snapshot to ``replace``. Raises StoreError."""
         view = self._current()
         if view.collection is None or view.space is None:
             return
@@ -158,7 +158,7 @@ class IndexManager:
         )
 
     def close(self) -> None:
-        """Start nothing more, and end a running build; nobody takes its view."""
+        """Start no more builds, and cancel a running one; its result is discarded."""
         self._maintain = False
         self._closed.set()
 
@@ -173,7 +173,7 @@ class IndexManager:
         return self._possible and self._asked(count, dimensions, share)
 
     def _asked(self, count: int, dimensions: int, share: float = 1.0) -> bool:
-        """Whether the settings ask for an index of so many faces."""
+        """Whether the settings require an index for this number of faces."""
         if self._settings.index == "auto":
             return count * dimensions > share * self._settings.exact_limit
         return self._settings.index == "annoy" and count > 0
@@ -188,7 +188,7 @@ class IndexManager:
             self._thread.start()
 
     def _run(self, what: str, work: Callable[[], object]) -> None:
-        """Do it, and try again with growing pauses while it fails."""
+        """Run ``work``, with retries and exponential backoff on failure."""
         if what == "build":
             board.lower_priority()
         pause = FIRST_PAUSE
@@ -199,7 +199,7 @@ class IndexManager:
                 known = self._closed.is_set() or self._trouble == error.message
                 level = logging.DEBUG if known else logging.WARNING
                 self._trouble = error.message
-                log.log(level, "collection %s: %s failed, again in %.0f s: %s", self._name, what, pause, error)
+                log.log(level, "collection %s: %s failed, retry in %.0f s: %s", self._name, what, pause, error)
                 self._closed.wait(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
             else:
@@ -208,17 +208,17 @@ class IndexManager:
     def _check(
         self, db: Connection, manifest: indexes.IndexManifest, collection: int, space: str, dimensions: int
     ) -> None:
-        """Raises StoreError for a manifest of something else: another database, space, or an older state of this."""
+        """Raises StoreError for a manifest of another database or space, or of a restored older database."""
         newest = dict(db.execute("SELECT name, seq FROM sqlite_sequence WHERE name IN ('faces', 'removed')").fetchall())
         store = db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0]
         own = (manifest.store, manifest.collection, manifest.space, manifest.dimensions)
         if own != (store, collection, space, dimensions):
-            raise StoreError("index: is of another collection", "it is rebuilt automatically")
+            raise StoreError("index: belongs to another collection", "it is rebuilt automatically")
         if manifest.last_row > newest.get("faces", 0) or manifest.last_removal > newest.get("removed", 0):
             raise StoreError("index: is newer than the database", "it is rebuilt automatically")
 
     def _newer(self, view: views.Snapshot) -> indexes.VectorIndex | None:
-        """What another process has built meanwhile, where it serves."""
+        """An index that another process has built in the meantime, if it is usable."""
         try:
             manifest = indexes.read_manifest(self._folder, view.collection or 0)
             if manifest is None or (view.base and manifest.tree_file == view.base.manifest.tree_file):
@@ -241,13 +241,13 @@ class IndexManager:
         apart.build_apart(self._store, self._folder, view, self._settings.recall, self._closed)
         manifest = indexes.read_manifest(self._folder, view.collection or 0)
         if manifest is None:
-            raise StoreError("index: was built, and is gone", "it is rebuilt automatically")
+            raise StoreError("index: was deleted after the build", "it is rebuilt automatically")
         return manifest
 
 
 @contextmanager
 def _alone(folder: Path, collection: int) -> Iterator[None]:
-    """One process builds the index of a collection at a time."""
+    """File lock: one process at a time builds the index of a collection."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / f"{collection}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

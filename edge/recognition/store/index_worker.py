@@ -1,4 +1,4 @@
-"""A large index is built in a process of its own: it steps back, and its memory goes when it ends.
+"""Index worker: builds a large index in a child process with low priority, whose memory is freed when it ends.
 
 The child takes its task as JSON on the command line and answers with a line of JSON.
 """
@@ -36,10 +36,10 @@ CHILD = (
     "import sys; from edge.core.storage import keys; from edge.recognition.store.index_worker import child; "
     "keys.use(sys.stdin.read()); sys.exit(child(sys.argv[1]))"
 )
-"""the encryption key is passed through a pipe: a command line can be read by every user"""
+"""the encryption key is passed through a pipe, as every user can read command lines"""
 LOOK = 0.5
-"""seconds between two checks at whether the build is still wanted"""
-_HINT = "it is tried again by itself; edge doctor tells whether disk and memory suffice"
+"""seconds between checks whether the build is still needed"""
+_HINT = "it is retried automatically; edge doctor checks disk space and memory"
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 def build(
     store: CollectionStore, folder: Path, view: views.Snapshot, recall: float, on_disk: bool = False
 ) -> IndexManifest:
-    """The index of a collection's faces as they are now, in this process. Raises StoreError."""
+    """Build the index of a collection's current faces in this process. Raises StoreError."""
     with closing(store.connect()) as db:
         db.execute("BEGIN")
         collection, dimensions = view.collection or 0, view.dimensions
@@ -68,18 +68,18 @@ def build(
 def build_apart(
     store: CollectionStore, folder: Path, view: views.Snapshot, recall: float, stop: threading.Event
 ) -> None:
-    """The same in a child process. Raises StoreError where it fails or is killed, BusyError once ``stop`` is set."""
+    """``build`` in a child process. Raises StoreError if it fails or is killed, BusyError when ``stop`` is set."""
     task = {
         "state": str(store.path.parent), "folder": str(folder), "collection": view.collection, "space": view.space,
         "dimensions": view.dimensions, "recall": recall,
     }  # fmt: skip
     command = [sys.executable, "-c", CHILD, json.dumps(task)]
-    # one thread: the cores belong to the cameras
+    # one thread: the other cores are for the cameras
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as child:
-        _tell(child, vault_keys.given())
+        _send_key(child, vault_keys.given())
         while child.poll() is None and not stop.wait(LOOK):
             pass
         if child.poll() is None:
@@ -87,21 +87,21 @@ def build_apart(
         said, trouble = child.communicate()
     if stop.is_set() and child.returncode:
         raise BusyError(f"{folder}: the build was not needed any more", "nothing to do")
-    _judge(child.returncode, said, trouble)
+    _check_exit(child.returncode, said, trouble)
 
 
-def _tell(child: subprocess.Popen[bytes], keys: str) -> None:
+def _send_key(child: subprocess.Popen[bytes], keys: str) -> None:
     assert child.stdin is not None  # noqa: S101
-    with suppress(BrokenPipeError):  # its end is judged later
+    with suppress(BrokenPipeError):  # its exit status is checked later
         child.stdin.write(keys.encode())
         child.stdin.close()
     child.stdin = None
 
 
-def _judge(code: int, said: bytes, trouble: bytes) -> None:
-    """Raises StoreError for a build that did not end well."""
+def _check_exit(code: int, stdout: bytes, stderr: bytes) -> None:
+    """Raises StoreError for a failed build."""
     try:
-        answer: Any = json.loads(said)
+        answer: Any = json.loads(stdout)
     except ValueError:
         answer = {}
     if code == 0 and answer.get("built"):
@@ -110,14 +110,14 @@ def _judge(code: int, said: bytes, trouble: bytes) -> None:
         raise StoreError(answer["error"], answer.get("hint", _HINT))
     if code < 0:
         name = signal.Signals(-code).name
-        why = {"SIGBUS": "the disk is full", "SIGKILL": "there was no memory left"}.get(name, "it crashed")
+        why = {"SIGBUS": "the disk is full", "SIGKILL": "out of memory"}.get(name, "it crashed")
         raise StoreError(f"index: the process that built it was ended by {name}: {why}", _HINT)
-    last = trouble.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+    last = stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
     raise StoreError(f"index: the process that built it failed: {last[0][:300]}", _HINT)
 
 
 def child(asked: str) -> int:
-    """Build what the task ``asked`` says, and tell on stdout how it went. The exit status."""
+    """Run the task of the JSON ``asked``, write the result to stdout. Returns the exit status."""
     task = json.loads(asked)
     board.lower_priority(NICE)
     try:

@@ -1,7 +1,7 @@
-"""The tables of ``collections.sqlite``, as numbered migrations. A migration that was released never changes.
+"""The tables of ``collections.sqlite``, as numbered migrations. A released migration never changes.
 
-``faces.row`` and ``removed.sequence`` only ever grow, also over deletes: whoever holds a picture of a collection
-asks for what is newer than the last row and the last removal that it knows.
+``faces.row`` and ``removed.sequence`` are never reused: a snapshot of a collection
+catches up by reading rows and removals after its last ones.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ END;
 """
 
 MIGRATIONS: tuple[str, ...] = (FIRST, SECOND)
-"""number n brings a database from version n to n + 1"""
+"""migration n upgrades a database from version n to n + 1"""
 
 SEALED_ONLY = "faces_are_sealed"
-"""name of the trigger GUARD"""
+"""name of the trigger in GUARD"""
 GUARD = f"""
 CREATE TRIGGER IF NOT EXISTS {SEALED_ONLY} BEFORE INSERT ON faces
 WHEN substr(NEW.vector, 1, 4) <> x'{MAGIC.hex()}'
@@ -98,4 +98,4 @@ BEGIN
     SELECT RAISE(ABORT, 'the collections were encrypted meanwhile: start this program again');
 END
 """
-"""while the folder is encrypted: a process that opened it before that writes nothing that anybody can read"""
+"""while the folder is encrypted: a process that opened it before cannot write plain text"""

@@ -1,7 +1,7 @@
-"""A segment: some faces of a collection as one immutable file, the unit in which collections travel.
+"""Segment: some faces of a collection as one immutable file, the unit of distribution in releases.
 
 A line of JSON (format, version, collection, space, dimensions, count), ``count`` lines of faces, then ``count`` rows
-of float32 vectors, little endian. It is small enough to be held in memory whole.
+of float32 vectors, little endian. A segment fits into memory.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "edge-segment", 1
 MOST_BYTES = 4 << 20
-"""of a segment, about: more faces make another one"""
+"""approximate bytes of a segment"""
 LINE = 400
-"""bytes of a face without its vector, more than there are mostly"""
+"""estimated upper limit of the bytes of a face without its vector"""
 
 Entry = tuple[Face, "FloatArray"]
 
@@ -40,7 +40,7 @@ def pack(collection: str, space: str, entries: Sequence[Entry]) -> bytes:
 
 
 def parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """``entries`` in pieces that each make a segment of a good size."""
+    """``entries`` in chunks for one segment each."""
     if entries:
         size = max(1, MOST_BYTES // (4 * len(entries[0][1]) + LINE))
         for start in range(0, len(entries), size):
@@ -48,7 +48,7 @@ def parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
 
 
 def unpack(data: bytes, collection: str, space: str, dimensions: int, count: int) -> list[Entry]:
-    """The faces of a segment, each value checked. Raises InputError where it is not what the manifest says of it."""
+    """The faces of a segment, each value checked. Raises InputError if it does not match the manifest."""
     head_line, _, rest = data.partition(b"\n")
     try:
         head: Any = json.loads(head_line) if len(head_line) < 1 << 16 else None

@@ -1,4 +1,4 @@
-"""What a search looks at: an index, the rows that it does not know, and what is gone. Replaced whole."""
+"""Search snapshot: an index, newer rows and removals. Immutable, replaced atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 PIECE = 4096
-"""rows read from the database at a time"""
+"""rows per database query"""
 MOST_DEAD = 256
 DEAD_SHARE = 0.1
 NONE = np.zeros(0, np.int64)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PendingRows:
-    """Rows that are searched exactly. Views share it: it only grows, and each view knows how far it reads."""
+    """Rows that are searched exactly. Append-only and shared by snapshots; each snapshot stores its own count."""
 
     vectors: VectorRows
     rows: list[int] = field(default_factory=list)
@@ -46,25 +46,25 @@ class PendingRows:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One state of a collection. ``catch_up`` makes the next."""
+    """One state of a collection. ``catch_up`` creates the next one."""
 
     collection: int | None
-    """its number in the database; None: it is not there any more"""
+    """number in the database; None: deleted"""
     space: str | None
     dimensions: int
     base: VectorIndex | None
     base_gone: NDArray[np.int64]
-    """positions in the base that were removed, rising"""
+    """removed positions of the base, ascending"""
     tail: PendingRows
     tail_count: int
     tail_gone: NDArray[np.int64]
-    """positions in the tail that were removed"""
+    """removed positions of the tail"""
     last_row: int
     last_removal: int
 
     @property
     def count(self) -> int:
-        """Faces that a search can find."""
+        """Number of searchable faces."""
         base = 0 if self.base is None else self.base.manifest.count - len(self.base_gone)
         return base + self.tail_count - len(self.tail_gone)
 
@@ -80,14 +80,14 @@ class FullSnapshot:
 
 
 def empty(collection: int | None, space: str | None, dimensions: int, base: VectorIndex | None = None) -> Snapshot:
-    """A view of an index alone, or of nothing; ``catch_up`` brings the rest."""
+    """A snapshot with only an index, or without faces; ``catch_up`` adds newer rows."""
     last_row, last_removal = (base.manifest.last_row, base.manifest.last_removal) if base else (0, 0)
     tail = PendingRows(VectorRows(max(1, dimensions)))
     return Snapshot(collection, space, dimensions, base, NONE, tail, 0, NONE, last_row, last_removal)
 
 
 def catch_up(view: Snapshot, db: Connection) -> Snapshot:
-    """``view`` with everything that was committed since. Reads only what is new."""
+    """``view`` with later commits. Reads only new rows."""
     tail = view.tail
     last_row = view.last_row
     for rows, vectors, face_ids, subjects in pieces(db, view.collection, view.dimensions, view.last_row):
@@ -106,7 +106,7 @@ def catch_up(view: Snapshot, db: Connection) -> Snapshot:
 def pieces(
     db: Connection, collection: int | None, dimensions: int, after: int
 ) -> Iterator[tuple[list[int], FloatArray, list[str], list[str | None]]]:
-    """Faces newer than row ``after``: rows, (m, D) vectors, FaceIds, subjects. A damaged embedding is left out."""
+    """Faces newer than row ``after``: rows, (m, D) vectors, FaceIds, subjects. Damaged embeddings are skipped."""
     cursor = db.execute(
         "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND row > ? ORDER BY row",
         (collection, after),
@@ -114,13 +114,15 @@ def pieces(
     while found := cursor.fetchmany(PIECE):
         whole, vectors = _sound(db.vault, collection, dimensions, found)
         if len(whole) < len(found):
-            log.warning("%d damaged embeddings are left out of the search; they stay stored", len(found) - len(whole))
+            log.warning(
+                "%d damaged embeddings are excluded from the search; they stay in the store", len(found) - len(whole)
+            )
         rows, _, face_ids, subjects = (list(column) for column in zip(*whole, strict=True)) if whole else ([],) * 4
         yield rows, vectors, face_ids, subjects
 
 
 def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> tuple[list[str], FloatArray]:
-    """FaceIds and (m, D) embeddings of a subject's ``most`` newest faces, newest first. A damaged one is left out."""
+    """FaceIds and (m, D) embeddings of a subject's ``most`` newest faces, newest first. Damaged ones are skipped."""
     sql = (
         "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
     )
@@ -132,7 +134,7 @@ def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> tuple
 def _sound(
     vault: Vault, collection: int | None, dimensions: int, found: list[tuple[Any, ...]]
 ) -> tuple[list[tuple[Any, ...]], FloatArray]:
-    """Those of the rows (row, vector, FaceId, subject) whose embedding is not damaged, opened, and the embeddings."""
+    """Rows (row, vector, FaceId, subject) with undamaged embeddings, decrypted, and the embeddings."""
     known = found if vault.key is None else [_opened(vault, collection, entry) for entry in found]
     whole = [entry for entry in known if _is_whole(entry, dimensions)]
     vectors = np.frombuffer(b"".join(entry[1] for entry in whole), "<f4").reshape(len(whole), dimensions)
@@ -157,20 +159,20 @@ def everything(db: Connection, collection: int, dimensions: int) -> FullSnapshot
 
 
 def check_space(name: str, view: Snapshot, space: Space) -> None:
-    """Raises SpaceError where embeddings of ``space`` cannot be compared with those of the collection ``name``."""
+    """Raises SpaceError if embeddings of ``space`` cannot be compared with those of the collection ``name``."""
     if view.space is not None and view.space != space.fingerprint and view.count:
         raise own_row.other_space(name, view.space, space.fingerprint)
 
 
 def search(view: Snapshot, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
-    """The best ``limit`` faces of each query, best first. ``names_of`` names the rows that the index finds."""
+    """The best ``limit`` faces of each query, best first. ``names_of`` returns FaceIds and subjects of rows."""
     found = _search_tail(view, queries, limit)
     if view.base is None:
         return found
     near = [_search_base(view, query, limit) for query in queries.tolist()]
     names = names_of(sorted({row for hits in near for row, _ in hits}))
     for matches, hits in zip(found, near, strict=True):
-        # a face that was deleted this very moment has no name any more
+        # a concurrently deleted face has no name
         matches.extend(Match(*names[row], cosine) for row, cosine in hits if row in names)
         matches.sort(key=lambda match: -match.similarity)
         del matches[limit:]
@@ -178,7 +180,7 @@ def search(view: Snapshot, queries: FloatArray, limit: int, names_of: NamesOf) -
 
 
 def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
-    """Row -> FaceId and subject of the rows that exist."""
+    """Row -> FaceId and subject of the existing rows."""
     named: dict[int, tuple[str, str | None]] = {}
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
@@ -189,7 +191,7 @@ def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
 
 
 def compacted(view: Snapshot) -> Snapshot:
-    """The same view, its tail without the rows that are gone."""
+    """The snapshot with a tail without removed rows."""
     gone = set(view.tail_gone.tolist())
     kept = [position for position in range(view.tail_count) if position not in gone]
     tail = PendingRows(
@@ -204,7 +206,7 @@ def compacted(view: Snapshot) -> Snapshot:
 
 
 def _opened(vault: Vault, collection: int | None, entry: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What was sealed, opened; a damaged entry without its embedding."""
+    """The decrypted entry; without an embedding if it is damaged."""
     row, vector, face_id, subject = entry
     try:
         name = vault.named(subject)
@@ -214,7 +216,7 @@ def _opened(vault: Vault, collection: int | None, entry: tuple[Any, ...]) -> tup
 
 
 def _is_whole(entry: tuple[Any, ...], dimensions: int) -> bool:
-    """A damaged page may turn any value into one of another type."""
+    """Whether types and sizes are valid: a damaged page may change the type of any value."""
     _, vector, face_id, subject = entry
     named = isinstance(face_id, str) and isinstance(subject, str | None)
     return named and isinstance(vector, bytes) and len(vector) == 4 * dimensions
@@ -252,7 +254,7 @@ def _search_tail(view: Snapshot, queries: FloatArray, limit: int) -> list[list[M
 
 
 def _search_base(view: Snapshot, query: list[float], limit: int) -> list[tuple[int, float]]:
-    """(row, cosine) of what the index finds and is not gone."""
+    """(row, cosine) of the index's results that are not removed."""
     assert view.base is not None  # noqa: S101
     count, wanted = view.base.manifest.count, limit + min(len(view.base_gone), 4 * limit)
     while True:

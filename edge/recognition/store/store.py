@@ -1,7 +1,7 @@
-"""``collections.sqlite``: the truth of all collections.
+"""``collections.sqlite``: the database of all collections.
 
-WAL with synchronous=FULL: what was answered survives a power cut. Several processes may have it open; transactions
-are short and wait for each other.
+WAL with synchronous=FULL: committed data survives a power failure. Several processes may open it; transactions
+are short and serialized.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from edge.recognition.store.wal_checkpointer import BACKSTOP_PAGES, WalCheckpoin
 
 FILE = layout.COLLECTIONS.name
 CHECKED_BYTES = 32 << 20
-"""a file up to this size is checked from end to end at every start (about 1 ms per MiB)"""
+"""maximum size of a file for an integrity check at every start (about 1 ms per MiB)"""
 
 log = logging.getLogger(__name__)
 
 
 class CollectionStore:
-    """The database of one state folder. Threads may share it.
+    """The database of one state folder. Thread-safe.
 
-    Raises StoreError where the file is damaged, from a newer version of edge, or cannot be written; SettingsError where
+    Raises StoreError if the file is damaged, of a newer version of edge, or cannot be written; SettingsError if
     it is encrypted with another key.
 
-    ``aside``: the write-ahead log is emptied by a thread, and no commit waits for it; for who stays.
+    ``aside``: checkpoint the WAL in a background thread, not in commits; for long-running processes.
     """
 
     def __init__(self, folder: Path, aside: bool = False) -> None:
@@ -67,7 +67,7 @@ class CollectionStore:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is on disk when the block has ended, or has left nothing."""
+        """A write transaction: committed to disk at the end of the block, or rolled back on an error."""
         with self._write_lock, self._explaining():
             if self.read_only:
                 raise StoreError(f"{self.path}: is on a read-only file system", HINT_READ_ONLY)
@@ -78,7 +78,7 @@ class CollectionStore:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent look at the database; never waits for a writer."""
+        """A read transaction; never waits for a writer."""
         with self._read_lock, self._explaining():
             self._reader.execute("BEGIN")
             try:
@@ -88,18 +88,18 @@ class CollectionStore:
                     self._reader.execute("ROLLBACK")
 
     def version(self) -> int:
-        """Moves whenever anybody, this process included, has committed something. A few microseconds."""
+        """Number that changes with every commit of any process. Takes a few microseconds."""
         with self._read_lock, self._explaining():
             return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
     def connect(self) -> Connection:
-        """A connection of one's own, for long reads. Close it."""
+        """A separate connection for long reads; close it after use."""
         with self._explaining():
             return self._connect_to_read() if self.read_only else self._connect("mode=rw")
 
     @property
     def identity(self) -> str:
-        """A random word made with the file: an index of another file is not taken for this one's."""
+        """Random id of the file, by which an index of another file is detected."""
         with self.reading() as db:
             return str(db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
 
@@ -121,12 +121,12 @@ class CollectionStore:
                 raise StoreError(f"{self.path}: cannot be created: {error.strerror}", HINT_READ_ONLY) from error
         if os.access(self.path, os.W_OK):
             return self._connect("mode=rw")
-        log.warning("%s cannot be written: matching goes on, nothing can be added", self.path)
+        log.warning("%s cannot be written: matching continues, nothing can be added", self.path)
         self.read_only = True
         return self._connect_to_read()
 
     def _connect_to_read(self) -> Connection:
-        """On a read-only file system: with the write-ahead log where its shared memory is there, else without."""
+        """Open on a read-only file system: with the WAL if its shared memory file exists, else immutable."""
         try:
             db = self._connect("mode=ro")
             db.execute("SELECT 1 FROM sqlite_master").fetchone()
@@ -158,12 +158,12 @@ class CollectionStore:
         db.execute("PRAGMA journal_size_limit = 16777216")
         if version < len(MIGRATIONS):
             self._migrate()
-            # until then a power cut can undo the making of the file, and with it all that follows
+            # before that, a power failure can lose the new file
             files.sync_folder(self.path.parent)
 
     def _migrate(self) -> None:
         with self.writing() as db:
-            # another process may have migrated between our look and our lock
+            # another process may have migrated before the lock was acquired
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
                 for statement in _statements(script):
@@ -173,16 +173,16 @@ class CollectionStore:
 
 
 def has_guard(db: Connection) -> bool:
-    """Whether the file takes sealed faces alone."""
+    """Whether the file only accepts encrypted faces."""
     return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (SEALED_ONLY,)).fetchone() is not None
 
 
-_HINT_MARK = "edge encryption on, with the key that was used, makes it again"
+_HINT_MARK = "edge encryption on, with the key that was used, creates it again"
 _HINT_DAMAGED = "move the file away and import the last export (edge collection import), or enroll the pictures again"
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: executescript would commit the transaction first."""
+    """The statements of a script: executescript would commit the transaction first."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

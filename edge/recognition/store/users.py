@@ -1,8 +1,8 @@
-"""Users of a collection: a named person whose several faces make one vector, which is the better one to search.
+"""Users of a collection: a named person whose faces are searched as one mean vector.
 
-A user's vector is a mean of its faces' embeddings, scaled to length 1, in which a face weighs as much as it looks like
-the others: a bad picture, or a stranger's, pulls it aside the less. It is not stored: a revision counts the changes of
-a user's faces, whoever makes them, and only users that changed are added up again.
+A user's vector is the weighted mean of its faces' embeddings, scaled to length 1; the weight of a face is its
+similarity to the others, which limits the effect of outliers. It is not stored: a revision counts the changes of
+a user's faces, by any process, and only changed users are computed again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class User:
     """A named person of a collection."""
 
     row: int
-    """grows in the order of creation"""
+    """ascending in the order of creation"""
     user_id: str
     faces: int
 
@@ -48,7 +48,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UserMatch:
-    """A user beside its likeness to a query."""
+    """A user with its likeness to a query."""
 
     user_id: str
     likeness: float
@@ -57,19 +57,19 @@ class UserMatch:
 
 @dataclass(frozen=True, slots=True)
 class UserRefusal:
-    """A face that was not tied to a user, or not untied."""
+    """A face that was not associated with a user, or not disassociated."""
 
     face_id: str
     reason: Reason
     user_id: str | None = None
-    """who has it instead"""
+    """user that has the face"""
     likeness: float | None = None
-    """0..100 to the user's vector, where that was the reason"""
+    """likeness 0..100 to the user's vector, if that was the reason"""
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What became of the faces of one call. A face that already was as asked is in neither list."""
+    """Result of one call. A face that already was in the requested state is in neither list."""
 
     done: tuple[str, ...]
     refused: tuple[UserRefusal, ...]
@@ -77,12 +77,12 @@ class UserChange:
 
 
 MOST_FACES = 100
-"""of one user"""
+"""maximum faces of one user"""
 
 
 @dataclass(frozen=True)
 class _View:
-    """The vectors of all users that have faces, at one version of the store."""
+    """The vectors of all users with faces, at one version of the store."""
 
     version: int
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ class _View:
 
 
 class Users:
-    """The users of the collection ``name``, whose number in the store is ``number``. Threads may share it."""
+    """The users of the collection ``name``, whose number in the store is ``number``. Thread-safe."""
 
     def __init__(self, store: CollectionStore, name: str, number: int) -> None:
         self.number = number
@@ -101,7 +101,7 @@ class Users:
         self._known: dict[int, tuple[int, FloatArray | None]] = {}
 
     def create(self, user_id: str) -> None:
-        """Raises ConflictError where there is one of that name."""
+        """Create a user. Raises ConflictError if the name exists."""
         with self._store.writing() as db:
             self._must_exist(db)
             values = (self.number, db.vault.name(user_id), time.time())
@@ -110,7 +110,7 @@ class Users:
                 raise ConflictError(f"collection {self._name!r} has a user {user_id!r} already", "choose another name")
 
     def delete(self, user_id: str) -> None:
-        """Untie its faces, which stay, and forget it. Raises NotFoundError."""
+        """Delete a user; its faces are disassociated and kept. Raises NotFoundError."""
         with self._store.writing() as db:
             db.execute("DELETE FROM users WHERE id = ?", (self._get(db, user_id).row,))
 
@@ -120,7 +120,7 @@ class Users:
             return self._get(db, user_id)
 
     def page(self, after: int = 0, limit: int = 500) -> list[User]:
-        """In the order of creation, from the one after row ``after``."""
+        """Users in the order of creation, after row ``after``."""
         with self._store.reading() as db:
             return self._select(db, "u.id > ? ORDER BY u.id LIMIT ?", (after, limit))
 
@@ -129,14 +129,14 @@ class Users:
             return int(db.execute("SELECT count(*) FROM users WHERE collection = ?", (self.number,)).fetchone()[0])
 
     def owners(self, face_ids: Iterable[str]) -> dict[str, str]:
-        """FaceId -> the user it is tied to; faces of nobody are left out."""
+        """FaceId -> user of associated faces; other faces are omitted."""
         with self._store.reading() as db:
             return {face_id: user_id for _, face_id, _, user_id in self._ties(db, face_ids) if user_id}
 
     def associate(
         self, user_id: str, face_ids: Sequence[str], lowest: float = 0.0, scorer: FaceScorer = UNNORMALIZED
     ) -> UserChange:
-        """Tie faces to a user. ``lowest``: likeness 0..100 to the user's vector, asked of faces once it has some.
+        """Associate faces with a user. ``lowest``: minimum likeness 0..100 to the user's vector, once it has faces.
 
         Raises NotFoundError.
         """
@@ -161,7 +161,7 @@ class Users:
             return UserChange(tuple(done), tuple(refused), self._get(db, user_id))
 
     def disassociate(self, user_id: str, face_ids: Sequence[str]) -> UserChange:
-        """Untie faces from a user. Raises NotFoundError."""
+        """Disassociate faces from a user. Raises NotFoundError."""
         with self._store.writing() as db:
             self._get(db, user_id)
             found = {face_id: (row, owner) for row, face_id, _, owner in self._ties(db, face_ids)}
@@ -179,7 +179,7 @@ class Users:
             return UserChange(tuple(done), tuple(refused), self._get(db, user_id))
 
     def delete_untied(self, face_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-        """Delete the faces that are nobody's: their ids, and FaceId -> user of those that are somebody's."""
+        """Delete faces without a user. Returns their FaceIds, and FaceId -> user of the remaining ones."""
         with self._store.writing() as db:
             found = list(self._ties(db, face_ids))
             db.executemany("DELETE FROM faces WHERE row = ?", [(row,) for row, _, _, owner in found if owner is None])
@@ -190,7 +190,7 @@ class Users:
     def faces(
         self, after: int = 0, limit: int = 1000, user_id: str | None = None, face_ids: Sequence[str] | None = None
     ) -> tuple[list[tuple[Face, str | None]], int | None]:
-        """A page of faces in the order of enrollment, each with its user; and the row to go on after, if any."""
+        """A page of faces in the order of enrollment, each with its user; and the row of the next page, if any."""
         where = ["collection = ?", "row > ?"]
         parameters: list[object] = [self.number, after]
         if user_id is not None:
@@ -213,7 +213,7 @@ class Users:
             return self._mean(db, self._get(db, user_id).row)
 
     def search(self, query: FloatArray, limit: int, scorer: FaceScorer = UNNORMALIZED) -> list[UserMatch]:
-        """Users by their likeness to a (dimensions,) query of length 1, best first. Raises InputError."""
+        """The ``limit`` users most similar to a (dimensions,) query of length 1, best first. Raises InputError."""
         view = self._current()
         if not view.names:
             return []
@@ -265,7 +265,7 @@ class Users:
             raise NotFoundError(f"there is no collection {self._name!r}", "create it first")
 
     def _select(self, db: Connection, where: str, parameters: tuple[object, ...]) -> list[User]:
-        """``where`` is ours, never a caller's text."""
+        """Select users. ``where`` must be a constant, never user input."""
         sql = (
             "SELECT u.id, u.user_id, (SELECT count(*) FROM user_faces f WHERE f.user = u.id) "  # noqa: S608
             f"FROM users u WHERE u.collection = ? AND {where}"
@@ -274,7 +274,7 @@ class Users:
         return [User(row, db.vault.named(name) or "", faces) for row, name, faces in rows]
 
     def _ties(self, db: Connection, face_ids: Iterable[str]) -> list[tuple[int, str, bytes, str | None]]:
-        """(row, FaceId, vector, user or None) of the faces that exist."""
+        """(row, FaceId, vector, user or None) of the existing faces."""
         found: list[tuple[int, str, bytes, str | None]] = []
         for part in rows_of.parts(face_ids):
             sql = (

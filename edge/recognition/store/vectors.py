@@ -1,4 +1,4 @@
-"""Unit vectors: the check at the door, and a matrix that grows without moving what it holds."""
+"""Unit vectors: validation, and a matrix that grows without copying."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from edge.core.types import FloatArray
 
 LEAST, MOST = 0.999, 1.001
-"""squared length of a unit vector"""
+"""tolerance of the squared length of a unit vector"""
 BLOCK_NUMBERS = 3 << 19
 """float32 numbers of one block (6 MiB): up to the crossover to Annoy a search is one matrix product"""
 GONE = -2.0
-"""similarity of a row that was deleted: below every cosine"""
+"""similarity of a deleted row: below every cosine"""
 
 
 def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
@@ -35,7 +35,7 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
             "embed with the model that the collection was enrolled with",
             code="dimensions",
         )
-    # plain floats: for the few rows of a frame cheaper than one more call into numpy. NaN compares false
+    # Python floats: for the few rows of a frame cheaper than one more call into numpy. NaN compares false
     squares = np.einsum("ij,ij->i", array, array).tolist()
     if not all(LEAST < square < MOST for square in squares):
         worst = next(row for row, square in enumerate(squares) if not LEAST < square < MOST)
@@ -48,9 +48,9 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
 
 
 class VectorRows:
-    """A matrix in blocks: appending never copies what is there, whatever its size.
+    """A matrix in blocks: appending never copies existing rows.
 
-    One thread appends; others may read any count of rows that they were told of.
+    One thread appends; others may concurrently read up to a count that they know.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -64,12 +64,12 @@ class VectorRows:
         return self._count
 
     def append(self, vectors: FloatArray) -> None:
-        """Add (m, D) rows at the end."""
+        """Append (m, D) rows."""
         start = 0
         while start < len(vectors):
             used = self._count % self._size
             if used == 0:
-                # untouched pages of np.empty cost no memory
+                # untouched pages of np.empty use no memory
                 self._blocks.append(np.empty((self._size, self._dimensions), np.float32))
             take = min(self._size - used, len(vectors) - start)
             self._blocks[-1][used : used + take] = vectors[start : start + take]
@@ -91,7 +91,7 @@ class VectorRows:
 
 
 def best(similarities: FloatArray, limit: int) -> list[list[tuple[float, int]]]:
-    """(value, column) of the ``limit`` largest of each row, largest first."""
+    """(value, column) of the ``limit`` largest values of each row, largest first."""
     count = similarities.shape[1]
     found = []
     for row in similarities:

@@ -1,7 +1,7 @@
-"""The write-ahead log is brought into the database by a thread of its own.
+"""WAL checkpointer: a background thread that checkpoints the write-ahead log.
 
-SQLite itself does that within the commit that finds 1,000 pages in the log, and whoever adds one face waits for it:
-after an index was built, which reads for long and holds the log back, for all that was written meanwhile.
+SQLite checkpoints within the commit that finds 1,000 pages in the log, which delays that commit:
+after an index build, whose long read blocks checkpoints, by all pages written in the meantime.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from edge.core.errors import StoreError
 from edge.core.storage.sqlite import Connection
 
 ROWS = 128
-"""changed, for another go: about what 1,000 pages hold of faces that are added one by one"""
+"""changed rows until the next checkpoint: about 1,000 pages of single added faces"""
 AGAIN = 5.0
-"""seconds until what somebody's long look held back is tried again"""
+"""seconds until the retry of a checkpoint that was blocked by a long read"""
 BACKSTOP_PAGES = 16_384
-"""64 MiB of log from which on a commit does it after all, whatever has become of the thread"""
+"""fallback: from 64 MiB of log, commits checkpoint themselves"""
 
 log = logging.getLogger(__name__)
 
 
 class WalCheckpointer:
-    """Of one database. ``connect`` makes the thread's own connection; ``lock`` is held by whoever writes."""
+    """Checkpoints one database. ``connect`` creates the thread's connection; ``lock`` is held by writers."""
 
     def __init__(self, connect: Callable[[], Connection], lock: threading.RLock) -> None:
         self._connect, self._lock = connect, lock
@@ -35,7 +35,7 @@ class WalCheckpointer:
         self._known = 0
 
     def wrote(self, changes: int) -> None:
-        """The writer has changed so many rows since it was opened, and holds the lock."""
+        """Notify of a commit. ``changes``: rows changed since the writer was opened. The caller holds the lock."""
         if changes - self._known < ROWS:
             return
         self._known = changes
@@ -45,7 +45,7 @@ class WalCheckpointer:
             self._thread.start()
 
     def close(self) -> None:
-        """Waits for what is under way: call it without the lock."""
+        """Stop the thread after a running checkpoint. Call it without the lock."""
         self._closed = True
         self._wanted.set()
         if self._thread is not None:
@@ -63,14 +63,14 @@ class WalCheckpointer:
                     whole, trouble = self._brought(db), ""
             except (sqlite3.Error, StoreError) as error:
                 level = logging.DEBUG if str(error) == trouble else logging.WARNING
-                log.log(level, "collections: the log stays as it is, again in %.0f s: %s", AGAIN, error)
+                log.log(level, "collections: checkpoint failed, retry in %.0f s: %s", AGAIN, error)
                 whole, trouble = False, str(error)
 
     def _brought(self, db: Connection) -> bool:
-        """Bring over what nobody's look holds back. True where that was all: the next commit begins the log anew."""
+        """Checkpoint all pages that no reader blocks. True if the log is empty: the next commit restarts it."""
         if _checkpoint(db):
             return True
-        # what was written meanwhile is little; under a steady stream of writes the log would never begin anew
+        # few pages were written in the meantime; under continuous writes the log would never restart
         with self._lock:
             return _checkpoint(db)
 

@@ -154,12 +154,12 @@ def test_a_picture_is_deleted_with_its_questions(service: ReviewService, version
     first = queue.doubts()[0]
     service.correct(first.id, [Annotation("green", RIGHT)])
     queue.clear()
-    with pytest.raises(NotFoundError, match="gone"):
+    with pytest.raises(NotFoundError, match="was deleted"):
         queue.pictures.get(2)
     assert queue.pictures.pending("paint") == [1], "what was said is learned"
     queue.pictures.embed(version, TRAINER)
     queue.clear(answers=True)
-    with pytest.raises(NotFoundError, match="gone"):
+    with pytest.raises(NotFoundError, match="was deleted"):
         queue.pictures.get(1)
     assert queue.examples.counts() == {"paint": 1}, "what was learned stays"
 

@@ -162,7 +162,7 @@ def test_a_collection_with_a_damaged_index_answers_exactly_says_why_and_builds_a
         found = staff.search(vectors[:20], 3)
         assert staff.state.kind == "exact"
         assert staff.state.trouble
-        assert "searching exactly until it is built again" in caplog.text
+        assert "search is exact until it is rebuilt" in caplog.text
         assert [[m.face_id for m in row] for row in found] == [[m.face_id for m in row] for row in expected]
         assert staff.upkeep()
         assert (staff.state.kind, staff.state.trouble) == ("annoy", "")

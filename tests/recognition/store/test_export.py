@@ -129,7 +129,7 @@ def test_a_manifest_that_lies_is_refused(exported: Path, target: Collection, man
     pack(exported, sealed(parts(exported), **manifest))
     with pytest.raises(InputError) as refused:
         portable.import_into(target, exported)
-    assert "not a whole exported collection" in refused.value.message
+    assert "not a complete exported collection" in refused.value.message
     assert target.count == 0
 
 

@@ -102,10 +102,10 @@ sys.exit(apart.child(sys.argv[1]))
     ("code", "why"),
     [
         ("import os; os.kill(os.getpid(), 7)", "SIGBUS: the disk is full"),
-        ("import os; os.kill(os.getpid(), 9)", "SIGKILL: there was no memory left"),
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL: out of memory"),
         ("import os; os.kill(os.getpid(), 11)", "SIGSEGV: it crashed"),
         ("raise KeyError('a bug')", "KeyError: 'a bug'"),
-        ("print('not json')", "failed: no word"),
+        ("print('not json')", "failed: no output"),
         ('print(\'{"error": "the disk is odd", "hint": "look at it"}\'); raise SystemExit(1)', "the disk is odd"),
     ],
 )
