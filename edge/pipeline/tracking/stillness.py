@@ -34,7 +34,7 @@ SAME_LOOK = 0.7
 FOLLOW = 0.1
 """share by which the remembered look follows the present one"""
 LOOK_SECONDS = 0.5
-"""between two looks at the place of a thing that is detected: light changes slowly"""
+"""interval between two comparisons at the place of a detected object, seconds: light changes slowly"""
 PATIENCE_SHARE, MOST_PATIENCE = 0.5, 20.0
 """A settled thing that is hidden is waited for this share of the time it has stayed, seconds at most."""
 
