@@ -1,4 +1,4 @@
-"""``edge analyze``: stored videos and pictures."""
+"""``edge analyze``: analyzes stored videos and pictures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("sources", type=InputPath(), nargs=-1, required=True)
-@click.option("--camera", "name", help="Look as this camera does: detectors, labels, zones. The first when not given.")
-@click.option("--fps", type=click.FloatRange(0.1, 120), help="Frames a second to look at. The camera's when not given.")
-@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="Write what was seen into a video.")
+@click.option("--camera", "name", help="Use the detectors, labels and zones of this camera; default: the first.")
+@click.option("--fps", type=click.FloatRange(0.1, 120), help="Analyzed frames per second; default: the camera's.")
+@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="Write an annotated video.")
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write an index of appearances (HTML).")
 @click.pass_context
 def analyze(
@@ -35,11 +35,11 @@ def analyze(
     video: Path | None,
     page: Path | None,
 ) -> None:
-    r"""Look through stored videos and pictures, as fast as this machine allows.
+    r"""Analyze stored videos and pictures as fast as this machine allows.
 
     SOURCES are videos, pictures, or folders of them. Events are printed as lines of JSON with the time of the video.
-    A picture is looked at by itself. Collections are those of the state folder; nothing is added to them, and
-    nothing is reported to the broker. Exit code 3: nothing was seen.
+    Pictures are independent of each other. Uses the collections of the state folder without changing them; nothing is
+    published to the broker. Exit code 3: nothing was detected.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def analyze(
     camera = _camera(chosen, name, fps)
     files = stored_files(sources)
     if video and (len(files) != 1 or is_picture(files[0])):
-        raise click.UsageError("--video wants one video as SOURCE")
+        raise click.UsageError("--video requires exactly one video as SOURCE")
     seen = Appearances()
     with ExitStack() as stack:
         state = config.state_folder(chosen)
@@ -92,7 +92,7 @@ def _annotated(stack: ExitStack, video: Path | None, fps: float) -> AnnotatedVid
 
 
 def _steps(analysis: Analysis, files: list[Path]) -> Iterator[Step]:
-    """All steps of all files, with a bar: seconds of a video, or pictures. What cannot be read is told and passed."""
+    """All steps of all files, with a progress bar in pictures or seconds of video. Skips unreadable files."""
     from edge.cli.analyze.analysis import is_picture
 
     pictures = [file for file in files if is_picture(file)]
@@ -149,5 +149,5 @@ def _write_page(page: Path, files: list[Path], seen: Appearances) -> None:
         whole.write_bytes(page, document(title, seen.by_name()).encode(), mode=0o644)
     except OSError as error:
         raise StoreError(
-            f"page {page}: cannot be written: {error.strerror}", "name a file in a folder of yours"
+            f"page {page}: cannot be written: {error.strerror}", "choose a file in a writable folder"
         ) from error

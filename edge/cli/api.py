@@ -1,4 +1,4 @@
-"""``edge api``: the Rekognition endpoint by itself, without cameras."""
+"""``edge api``: the Rekognition endpoint without cameras."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edge.cli import output
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; api.host when not given.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; api.port when not given, 0 for any free one.")
+@click.option("--host", help="Address to listen on; default: api.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; default: api.port; 0: any free port.")
 @output.json_option
 @click.pass_context
 def api(ctx: click.Context, host: str | None, port: int | None, as_json: bool) -> None:
-    r"""Serve Amazon Rekognition's protocol, without cameras.
+    r"""Serve the Amazon Rekognition API, without cameras.
 
-    Unmodified programs find it by AWS_ENDPOINT_URL_REKOGNITION. Ends at SIGINT or SIGTERM.
+    AWS SDKs use it with AWS_ENDPOINT_URL_REKOGNITION. Ends on SIGINT or SIGTERM.
 
     \b
     Example:

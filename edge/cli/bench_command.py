@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--source", help="Measure this source in place of the first camera's (synthetic, video:FILE, ...).")
+@click.option("--source", help="Source to measure; default: the first camera's (synthetic, video:FILE, ...).")
 @click.option("--frames", default=200, show_default=True, type=click.IntRange(10, 100_000), help="Frames to process.")
 @click.option(
     "--live", default=5.0, show_default=True, type=click.FloatRange(0, 3600), help="Seconds of live watching."
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 @click.option(
     "--faces", default=1000, show_default=True, type=click.IntRange(0, 1_000_000), help="Faces to match against."
 )
-@click.option("--threads", help="Run the cycle again with these numbers of interpreter threads: 1,2,4.")
-@click.option("--start", is_flag=True, help="Also measure the start-up, part by part.")
-@click.option("--compare", type=InputPath(exists=True, dir_okay=False), help="An earlier --json.")
+@click.option("--threads", help="Repeat with these numbers of interpreter threads: 1,2,4.")
+@click.option("--start", is_flag=True, help="Also measure the start-up by component.")
+@click.option("--compare", type=InputPath(exists=True, dir_okay=False), help="Compare with an earlier --json.")
 @output.json_option
 @click.pass_context
 def bench(
     ctx: click.Context, /, compare: Path | None, source: str, threads: str, live: float, as_json: bool, **asked: Any
 ) -> None:
-    r"""Measure the whole cycle beside the bare invokes of its models.
+    r"""Measure the pipeline, compared with bare inference of its models.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def bench(
 
 
 def with_source(settings: Settings, source: str | None) -> Settings:
-    """The settings, where ``source`` is given with it in place of the first camera's."""
+    """The settings, with ``source`` instead of the first camera's where it is given."""
     from edge.core.settings.address import SecretAddress
 
     if not source:
@@ -63,7 +63,7 @@ def with_source(settings: Settings, source: str | None) -> Settings:
 
 
 def print_report(document: dict[str, Any], before: dict[str, Any] | None, as_json: bool) -> None:
-    """Print a report, beside an earlier one where there is one."""
+    """Print a report, compared with an earlier one where there is one."""
     from edge.cli.bench.compare import changes
 
     changed = changes(before, document) if before is not None else []
@@ -78,7 +78,7 @@ def print_report(document: dict[str, Any], before: dict[str, Any] | None, as_jso
 
 
 def _print_figures(figures: dict[str, Any], indent: str) -> None:
-    """Groups of plain figures on a line each; groups of groups below their names."""
+    """Print groups of figures on one line each, nested groups indented below their names."""
     for name, value in figures.items():
         if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
             click.echo(f"{indent}{name}")
@@ -99,7 +99,7 @@ def numbers(text: str | None, option: str, most: int) -> tuple[int, ...]:
 
 
 def earlier(path: Path | None) -> dict[str, Any] | None:
-    """What an earlier run printed with --json. Raises click.UsageError."""
+    """The JSON report of an earlier run; None without ``path``. Raises click.UsageError."""
     if path is None:
         return None
     try:
@@ -107,7 +107,7 @@ def earlier(path: Path | None) -> dict[str, Any] | None:
     except ValueError as error:
         raise click.UsageError(f"--compare: {path} is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise click.UsageError(f"--compare: {path} is not what edge bench --json printed")
+        raise click.UsageError(f"--compare: {path} is not a report of edge bench --json")
     return found
 
 

@@ -56,7 +56,7 @@ def list_command(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def create(ctx: click.Context, name: str, as_json: bool) -> None:
-    r"""Make an empty collection NAME.
+    r"""Create an empty collection NAME.
 
     \b
     Example:
@@ -72,11 +72,11 @@ def create(ctx: click.Context, name: str, as_json: bool) -> None:
 
 @collection.command()
 @click.argument("name")
-@click.option("--faces", "list_faces", is_flag=True, help="Each face, not only each subject.")
+@click.option("--faces", "list_faces", is_flag=True, help="List faces instead of subjects.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None:
-    r"""What is in collection NAME, and how it is searched.
+    r"""Contents and search index of collection NAME.
 
     \b
     Example:
@@ -104,13 +104,13 @@ def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None
 @click.argument("name")
 @click.option("--subject", help="Only the faces of this subject.")
 @click.option("--face", "face_ids", multiple=True, help="Only this FaceId; may be given more than once.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @click.pass_context
 def delete(
     ctx: click.Context, name: str, subject: str | None, face_ids: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
-    r"""Delete collection NAME with all its faces, or some of its faces, for good. Exit code 3: no such faces.
+    r"""Delete collection NAME with all its faces, or some of its faces, permanently. Exit code 3: no such faces.
 
     \b
     Example:
@@ -143,17 +143,16 @@ def delete(
 @click.option(
     "--similar",
     type=click.FloatRange(1, 100, min_open=True),
-    help="Likeness (0 to 100) from which subjects are confusable; what makes a match if not given.",
+    help="Similarity (0..100) from which subjects are confusable; default: the match threshold.",
 )
-@click.option("--duplicate", type=float, help="Cosine from which two faces are one picture.")
+@click.option("--duplicate", type=float, help="Cosine from which two faces are duplicates.")
 @json_option
 @click.pass_context
 def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float | None, as_json: bool) -> None:
-    r"""What is doubtful in collection NAME.
+    r"""Check the quality of collection NAME.
 
-    Subjects that may be taken for each other; faces that do harm, as they are more like somebody else than like their
-    own subject (a wrong picture, mostly); faces that are redundant, nearly the same picture; and how often the search
-    finds what an exact search finds.
+    Reports confusable subjects; harmful faces, which are more similar to another subject than to their own (usually a
+    wrong picture); redundant faces (nearly the same picture); and the recall of the search index.
 
     \b
     Example:
@@ -162,14 +161,14 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
     from edge.inference.scoring import UNNORMALIZED
     from edge.recognition.collection_risk import estimate
     from edge.recognition.store.audit import DUPLICATE, SIMILAR
-    from edge.recognition.store.audit import audit as look_through
+    from edge.recognition.store.audit import audit as run_audit
 
     with _collections(ctx) as collections:
         target = collections.get(name)
         search = _search(ctx, target)
         needed, scorer = (search.needed, search.scorer) if search else (SIMILAR, UNNORMALIZED)
         alike = needed if similar is None else similar
-        found = look_through(target, scorer, alike, DUPLICATE if duplicate is None else duplicate)
+        found = run_audit(target, scorer, alike, DUPLICATE if duplicate is None else duplicate)
         risk = estimate(search) if search else None
     if as_json:
         print_json({"collection": name, **asdict(found), "risk": asdict(risk) if risk else None})
@@ -185,7 +184,7 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
 @json_option
 @click.pass_context
 def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> None:
-    r"""Write collection NAME to PATH: into it where it is a folder, else as one file. Pictures are not in it.
+    r"""Export collection NAME to PATH, a folder or a file. Pictures are not included.
 
     \b
     Example:
@@ -203,11 +202,11 @@ def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> 
 
 @collection.command("import")
 @click.argument("path", type=InputPath())
-@click.option("--name", help="The collection to import into; the exported one's name when not given.")
+@click.option("--name", help="Collection to import into; default: the exported name.")
 @json_option
 @click.pass_context
 def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bool) -> None:
-    r"""Read an exported collection from PATH. Faces that are there already stay as they are.
+    r"""Import an exported collection from PATH. Existing faces are unchanged.
 
     \b
     Example:
@@ -230,7 +229,7 @@ def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bo
     if as_json:
         print_json({"collection": chosen, **asdict(done)})
     else:
-        click.echo(f"{chosen}: {done.added} of {done.read} faces added, the others were there")
+        click.echo(f"{chosen}: {done.added} of {done.read} faces added, the others unchanged")
 
 
 @contextmanager
@@ -244,7 +243,7 @@ def _collections(ctx: click.Context) -> Iterator[Collections]:
 
 
 def _search(ctx: click.Context, target: Collection) -> SubjectSearch | None:
-    """The search of the label that the collection names, where its embedder is the one that made the faces."""
+    """The subject search of the label of this collection; None where its embedder differs from that of the faces."""
     from edge.core.errors import EdgeError
     from edge.core.settings import loader as config
     from edge.inference import model

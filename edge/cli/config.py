@@ -1,4 +1,4 @@
-"""``edge config``: what is set, whether a file is right, and every setting there is."""
+"""``edge config``: shows and validates settings, and prints their schema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COVERED = "***"
 
 @click.group(cls=SuggestingGroup)
 def config() -> None:
-    r"""What is set: show, check, schema.
+    r"""Settings: show, check, schema.
 
     \b
     Example:
@@ -30,13 +30,13 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--changed", is_flag=True, help="Only what a file, a variable or a credential sets.")
+@click.option("--changed", is_flag=True, help="Only settings from a file, variable or credential.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
-    r"""Every setting in force, and where it came from: file, environment, credential or default.
+    r"""Every setting in force and its origin: file, environment, credential or default.
 
-    Secrets are covered.
+    Secrets are masked.
 
     \b
     Example:
@@ -61,10 +61,10 @@ def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--deep", is_flag=True, help="Look for models, files and collections as well.")
+@click.option("--deep", is_flag=True, help="Also check models, files and collections.")
 @json_option
 def check(file: Path, deep: bool, as_json: bool) -> None:
-    r"""Read FILE as the daemon would, and say what is wrong with it.
+    r"""Validate FILE as the daemon would.
 
     \b
     Example:
@@ -93,8 +93,8 @@ def check(file: Path, deep: bool, as_json: bool) -> None:
 
 @config.command()
 @json_option
-def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
-    r"""Every setting with its type, rule and default, as JSON Schema.
+def schema(as_json: bool) -> None:  # noqa: ARG001  # the output is always JSON
+    r"""Every setting with type, constraints and default, as JSON Schema.
 
     \b
     Example:
@@ -106,7 +106,7 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # it is JSON either way
 
 
 def _check_files(settings: Settings, state: Path) -> None:
-    """Raises EdgeError where a model that the settings name, or a stored source, cannot be found."""
+    """Raises EdgeError where a model or a stored source in the settings cannot be found."""
     from edge.core.errors import SourceError
     from edge.inference import model
     from edge.sources import factory
@@ -123,7 +123,7 @@ def _check_files(settings: Settings, state: Path) -> None:
 
 
 def _leaves(values: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Each setting with its value, secrets covered. Tables and arrays of tables are walked; a list is a value."""
+    """Each setting with its value, secrets masked. Tables and arrays of tables are descended; a list is a value."""
     if isinstance(values, Mapping) and values:
         for name, value in values.items():
             yield from _leaves(value, (*location, name))
@@ -135,7 +135,7 @@ def _leaves(values: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; a secret that is set becomes ``***``."""
+    """The value as JSON; a secret that is set becomes ``***``."""
     from pydantic import SecretStr
 
     from edge.core.credentials import mask_credentials

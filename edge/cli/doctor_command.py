@@ -1,4 +1,4 @@
-"""``edge doctor``: what is wrong, why, and what to try."""
+"""``edge doctor``: diagnosis of this device."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MARKS = {
     "warning": ("WARNING", "yellow"),
     "error": ("ERROR  ", "red"),
 }
-"""level -> how it is shown"""
+"""level -> (text, color)"""
 
 
 @click.command()
-@click.option("--bundle", type=click.Path(dir_okay=False, path_type=Path), help="Write a zip for a bug report as well.")
+@click.option("--bundle", type=click.Path(dir_okay=False, path_type=Path), help="Also write a zip for a bug report.")
 @output.json_option
 @click.pass_context
 def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
-    r"""Look at everything this device depends on; say what is wrong, why, and what to try.
+    r"""Check everything this device depends on; report problems with causes and remedies.
 
-    The daemon may run meanwhile. The bundle holds no password, no name of a subject, no picture and no embedding.
-    Exit code: 0 nothing is wrong, 1 something is.
+    The daemon may keep running. The zip has no passwords, names of subjects, pictures or embeddings.
+    Exit code: 0 no problems, 1 problems found.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
       sudo edge doctor --bundle /tmp/report.zip
     """
     findings: list[Finding] = []
-    context = _patient(ctx, findings)
+    context = _context(ctx, findings)
     for finding in findings if context is None else _examined(context, findings):
         if not as_json:
             _show(finding)
@@ -55,8 +55,8 @@ def doctor(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
     ctx.exit(1 if wrong else 0)
 
 
-def _patient(ctx: click.Context, findings: list[Finding]) -> DoctorContext | None:
-    """The device itself; None, and a finding, where its settings cannot be read: then nothing else can be judged."""
+def _context(ctx: click.Context, findings: list[Finding]) -> DoctorContext | None:
+    """The device to check; None, and a finding, where its settings are invalid."""
     from edge.cli.doctor.finding import DoctorContext, Finding
     from edge.core.errors import SettingsError
     from edge.core.settings import loader as config

@@ -1,4 +1,4 @@
-"""``edge encryption``: names, embeddings and pictures of the state folder, stored so that a stolen card tells none."""
+"""``edge encryption``: encryption at rest of names, embeddings and pictures in the state folder."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @click.group(cls=SuggestingGroup)
 def encryption() -> None:
-    r"""Names, embeddings and pictures in the state folder: encrypted or not, and with which key.
+    r"""Encryption at rest of names, embeddings and pictures in the state folder.
 
-    Whoever has the card or the disk without the key learns no name and no face. Whoever is root on the running board
-    does, and whoever finds the key on the same card.
+    Protects the data of a stolen card or disk without the key. Does not protect against root on the running board,
+    nor if the key is stored on the same card.
 
     \b
     Example:
@@ -34,7 +34,7 @@ def encryption() -> None:
 @encryption.command()
 @json_option
 def key(as_json: bool) -> None:
-    r"""Print a new key, for the credential storage-key. Without it nothing can be opened: keep a copy elsewhere.
+    r"""Print a new key for the credential storage-key. A lost key cannot be recovered: keep an offline backup.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def key(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    r"""Whether the state folder is encrypted, with which key, and whether that key is at hand. Exit code 1: it is not.
+    r"""Whether the state folder is encrypted, and with which key. Exit code 1: the key is not available.
 
     \b
     Example:
@@ -77,10 +77,10 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def on(ctx: click.Context, as_json: bool) -> None:
-    r"""Encrypt the state folder, with the daemon stopped. Interrupted, it goes on when it is run again.
+    r"""Encrypt the state folder, with the daemon stopped. An interrupted run resumes when it is run again.
 
-    Collections, questions with their pictures, events that wait, findings in videos and the segments of releases are
-    encrypted; the index is built anew. What is written from then on is encrypted from the start.
+    Encrypts collections, questions with their pictures, events in the outbox, results of videos and the segments of
+    releases; the index is rebuilt. New data is encrypted from then on.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def on(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def off(ctx: click.Context, as_json: bool) -> None:
-    r"""Store everything in the state folder as it is again, with the daemon stopped.
+    r"""Decrypt the state folder, with the daemon stopped.
 
     \b
     Example:
@@ -110,9 +110,9 @@ def off(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rotate(ctx: click.Context, as_json: bool) -> None:
-    r"""Encrypt everything anew with the first key of the credential; the one in use is on a line below it.
+    r"""Re-encrypt the state folder with the first key of the credential; the current key is on a line below it.
 
-    When it is done the old line can be deleted. Daemon stopped, as for the others.
+    The old line can be deleted afterwards. The daemon must be stopped.
 
     \b
     Example:
@@ -133,9 +133,9 @@ def _change(ctx: click.Context, how: Callable[[Settings, Path], EncryptionChange
     if as_json:
         print_json({"state": str(state), **asdict(done)})
         return
-    click.echo(f"{state}: encrypted with key {done.key}" if done.key else f"{state}: not encrypted any more")
-    click.echo(f"written anew: {', '.join(done.files) or 'nothing was there yet'}")
+    click.echo(f"{state}: encrypted with key {done.key}" if done.key else f"{state}: not encrypted")
+    click.echo(f"rewritten: {', '.join(done.files) or 'no files yet'}")
     if done.damaged:
-        click.echo(f"{done.damaged} damaged values could not be opened by anybody, and are gone", err=True)
+        click.echo(f"{done.damaged} damaged values could not be decrypted, and were deleted", err=True)
     for name in done.left:
-        click.echo(f"not encrypted, and may hold names: {name} (delete it if nobody needs it)", err=True)
+        click.echo(f"not encrypted, and may contain names: {name} (delete it if not needed)", err=True)

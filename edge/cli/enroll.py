@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("collection")
 @click.argument("path", type=InputPath())
-@click.option("--subject", help="Whom the pictures show. Without it PATH has a folder for each subject.")
-@click.option("--label", default="face", show_default=True, help="What to enroll: a label of the detector.")
+@click.option("--subject", help="Subject of the pictures; default: one subfolder per subject.")
+@click.option("--label", default="face", show_default=True, help="Label of the detector to enroll.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
 @click.option("--embedder", default="", help="Embedder model, instead of the label's.")
-@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Parts to look at closer, for small faces.")
+@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Tiles of a picture, to detect small faces.")
 @json_option
 @click.pass_context
 def enroll(
@@ -39,11 +39,11 @@ def enroll(
     tiles: int,
     as_json: bool,
 ) -> None:
-    r"""Index images into COLLECTION, which is made where it does not exist.
+    r"""Index images into COLLECTION, which is created if it does not exist.
 
-    PATH is a picture or a folder of pictures of --subject NAME, or a folder with a folder for each subject. Each
-    picture gives its largest face. A picture that was enrolled before adds nothing; one that cannot be used is
-    skipped with its reason. A running daemon knows the new faces at once. Exit code 3: nothing could be enrolled.
+    PATH is a picture or a folder of pictures of --subject NAME, or a folder with one subfolder per subject. The
+    largest face of each picture is enrolled. Pictures that were enrolled before are unchanged; unusable ones are
+    skipped with a reason. A running daemon uses the new faces at once. Exit code 3: nothing could be enrolled.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``edge forget``: remove a subject everywhere on this device."""
+"""``edge forget``: erases a subject from this device."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
-    r"""Remove SUBJECT from this device, be the daemon running or not. SUBJECT may be a stranger's pseudonym.
+    r"""Erase SUBJECT from this device, whether the daemon runs or not. SUBJECT may be a stranger's pseudonym.
 
-    Faces of all collections, questions with their pictures, and answers are removed; events that still wait for the
-    broker go on without the name. A running daemon lets go of what it holds in memory. The hub is told, without the
-    name: [hub] says what it forgets then.
+    Removes faces of all collections, questions with their pictures, and answers; anonymizes events in the outbox and
+    the memory of a running daemon. The hub gets an erasure notice without the name; [hub] limits what it erases.
 
-    Afterwards every file of the state folder is searched for the name and the embeddings. Exit code 1: one still
-    holds them (a release of the hub, say: edge hub forget takes it out there). Exit code 3: there was nothing.
+    Then every file of the state folder is searched for the name and the embeddings. Exit code 1: a file still has
+    them (such as a release of the hub: use edge hub forget there). Exit code 3: nothing was found.
 
     \b
     Example:
@@ -37,7 +36,7 @@ def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
     chosen = settings(ctx)
     state = config.state_folder(chosen)
     if not yes:
-        click.confirm(f"remove {subject!r} from {state} for good?", abort=True, err=True)
+        click.confirm(f"remove {subject!r} from {state} permanently?", abort=True, err=True)
     gone = _forgotten(subject, chosen, state)
     if as_json:
         print_json({"subject": subject, **{name: gone[name] for name in ("faces", "questions", "events", "left")}})
@@ -46,7 +45,7 @@ def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
             f"{gone['faces']} faces, {gone['questions']} questions and answers removed, {gone['events']} events unnamed"
         )
         for path in gone["left"]:
-            click.echo(f"still holds it: {path}", err=True)
+            click.echo(f"residual data: {path}", err=True)
     if gone["left"]:
         ctx.exit(1)
     if not (gone["faces"] or gone["questions"] or gone["events"]):
@@ -54,7 +53,7 @@ def forget(ctx: click.Context, subject: str, yes: bool, as_json: bool) -> None:
 
 
 def _forgotten(subject: str, chosen: Settings, state: Path) -> dict[str, Any]:
-    """By the daemon where one runs, else here."""
+    """Erase in the running daemon, else in this process. Raises EdgeError."""
     from edge.core.storage import lock
     from edge.daemon import control
     from edge.daemon.erasure import document

@@ -7,13 +7,13 @@ import click
 from edge.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "train": ("edge.cli.labels_train:train", "Learn labels from pictures, and keep them as the next version."),
-    "evaluate": ("edge.cli.labels_use:evaluate", "How well a version does on further examples."),
-    "predict": ("edge.cli.labels_use:predict", "Which labels are in pictures."),
-    "refit": ("edge.cli.labels_use:refit", "Learn from what people confirmed in the review queue."),
+    "train": ("edge.cli.labels_train:train", "Train labels on pictures, and save them as a new version."),
+    "evaluate": ("edge.cli.labels_use:evaluate", "Measure a version on further examples."),
+    "predict": ("edge.cli.labels_use:predict", "Classify pictures."),
+    "refit": ("edge.cli.labels_use:refit", "Retrain with the answers of the review queue."),
     "list": ("edge.cli.labels_train:list_command", "All versions of all labels; the one in use is marked."),
 }
-"""command -> (where it lives, its line in the help)"""
+"""command -> (module:attribute, help line)"""
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)

@@ -1,4 +1,4 @@
-"""``edge labels train/list``, and what all ``edge labels`` commands share."""
+"""``edge labels train/list``, and helpers of all ``edge labels`` commands."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ path_type = InputPath()
 @click.command()
 @click.argument("name")
 @click.argument("source", type=path_type)
-@click.option("--test", type=path_type, help="Pictures to test with. A fifth of SOURCE when not given.")
-@click.option("--base", default=BASE, show_default=True, help="Embedder that stays as it is.")
-@click.option("--detector", "detectors", multiple=True, help="Examples with boxes: whose regions are classified.")
-@click.option("--variants", type=click.IntRange(0, 20), default=3, show_default=True, help="Variants of each picture.")
-@click.option("--force", is_flag=True, help="Use the new version even where the one in use does better.")
+@click.option("--test", type=path_type, help="Test pictures; default: a fifth of SOURCE.")
+@click.option("--base", default=BASE, show_default=True, help="Embedder (backbone), not trained.")
+@click.option("--detector", "detectors", multiple=True, help="For examples with boxes: detector of the regions.")
+@click.option(
+    "--variants", type=click.IntRange(0, 20), default=3, show_default=True, help="Augmented variants per picture."
+)
+@click.option("--force", is_flag=True, help="Use the new version even if the current one is better.")
 @json_option
 @click.pass_context
 def train(
@@ -45,11 +47,11 @@ def train(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Learn the labels of SOURCE, and keep them as the next version of NAME.
+    r"""Train the labels of SOURCE, and save them as a new version of NAME.
 
-    SOURCE is a folder with a folder of pictures for each label (those in _negative show none), a Ground Truth
+    SOURCE is a folder with one subfolder of pictures per label (_negative: without any), a Ground Truth
     manifest (JSON lines), or CSV: picture,label or picture,label,left,top,right,bottom in fractions. The new version
-    is used unless the one in use does better on the same test pictures.
+    is used unless the current one is better on the same test pictures.
 
     \b
     Example:
@@ -66,7 +68,7 @@ def train(
     learn, testing = (list(found.examples), list(read(test, chosen).examples)) if test else split(found.examples)
     teacher = teach.load(base, detectors, ModelPool(chosen.models, state))
     began = time.perf_counter()
-    with bar("learning", len(learn) + len(testing)) as progress:
+    with bar("training", len(learn) + len(testing)) as progress:
         made, rows = teacher.train(learn, testing, variants, progress.advance)
     seconds = time.perf_counter() - began
     store = Labels(state)
@@ -95,7 +97,7 @@ def train(
     )
     if not used and before is not None:
         click.echo(
-            f"version {before.number} stays in use: it does better on the same pictures (--force to use this one)"
+            f"version {before.number} stays in use: it is better on the same pictures (--force uses the new one)"
         )
 
 
@@ -126,7 +128,7 @@ def list_command(ctx: click.Context, as_json: bool) -> None:
 
 
 def state_of(ctx: click.Context) -> tuple[Settings, Path]:
-    """Settings and state folder."""
+    """The settings and the state folder of the command line. Raises SettingsError."""
     from edge.core.settings import loader as config
 
     chosen = settings(ctx)
@@ -134,21 +136,21 @@ def state_of(ctx: click.Context) -> tuple[Settings, Path]:
 
 
 def read(source: Path, chosen: Settings) -> Read:
-    """The examples of a folder, a manifest or CSV."""
+    """Read the examples of a folder, a manifest or CSV. Raises InputError."""
     from edge.labels import manifests
 
     return manifests.read(source, chosen.api.buckets)
 
 
 def _worse(teacher: LabelTrainer, store: Labels, before: Version, now: Evaluation, rows: TrainingRows) -> bool:
-    """Whether the version in use does better on the same test pictures; one of another space or labels cannot tell."""
+    """Whether the current version has a higher F1 on the same test pictures; False where it is not comparable."""
     if before.space != teacher.embedder.space.fingerprint or set(before.labels) != {one.label for one in now.labels}:
         return False
     return teacher.examine(store.head(before), rows, before.regions).f1 > now.f1
 
 
 def summary(version: Version) -> dict[str, Any]:
-    """A version as commands tell it."""
+    """A version as a JSON document."""
     return {
         "name": version.name,
         "version": version.number,
@@ -165,13 +167,13 @@ def summary(version: Version) -> dict[str, Any]:
 
 
 def print_problems(problems: list[str]) -> None:
-    """Say which examples could not be used."""
+    """Print the skipped examples to stderr."""
     for problem in problems:
         click.echo(f"skipped  {problem}", err=True)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """A row a label, and the mean."""
+    """Print one row per label, and the mean."""
     heads = ["label", "tested", "threshold", "precision", "recall", "F1", "reach"]
     width = len(heads) if evaluation.reach < 1 else len(heads) - 1
     rows: list[tuple[object, ...]] = [
@@ -183,4 +185,4 @@ def print_evaluation(evaluation: Evaluation) -> None:
     rows.append(("mean", evaluation.examples, "", *means))
     print_table(heads[:width], [row[:width] for row in rows])
     if evaluation.reach < 1:
-        click.echo("reach: the share of the boxes that the detector proposes at all; recall cannot be above it")
+        click.echo("reach: share of the boxes that the detector finds; an upper limit of recall")

@@ -1,4 +1,4 @@
-"""``edge labels evaluate/predict/refit``: versions asked, and taught further by what people confirmed."""
+"""``edge labels evaluate/predict/refit``: use versions, and retrain them with reviewed answers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.argument("source", type=path_type)
 @click.option("--version", "number", type=int, help="Another version than the one in use.")
-@click.option("--picture", type=path_type, help="Draw what was taken for what (PNG or JPEG).")
+@click.option("--picture", type=path_type, help="Write the confusion matrix (PNG or JPEG).")
 @json_option
 @click.pass_context
 def evaluate(
     ctx: click.Context, name: str, source: Path, number: int | None, picture: Path | None, as_json: bool
 ) -> None:
-    r"""How well NAME does on the examples of SOURCE: precision, recall and F1 for each label.
+    r"""Evaluate NAME on the examples of SOURCE: precision, recall and F1 per label.
 
     \b
     Example:
@@ -67,8 +67,10 @@ def evaluate(
 @click.argument("name")
 @click.argument("images", type=path_type, nargs=-1, required=True)
 @click.option("--version", "number", type=int, help="Another version than the one in use.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Probability 0..1 in place of each label's own.")
-@click.option("--review", "ask", is_flag=True, help="Queue doubtful pictures, and those with nothing, for review.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Probability 0..1; default: the threshold of each label."
+)
+@click.option("--review", "ask", is_flag=True, help="Queue doubtful pictures and pictures without labels for review.")
 @json_option
 @click.pass_context
 def predict(
@@ -80,10 +82,10 @@ def predict(
     ask: bool,
     as_json: bool,
 ) -> None:
-    r"""Which labels of NAME are in IMAGES (files or folders). Exit code 3: none in any.
+    r"""Classify IMAGES (files or folders) with NAME. Exit code 3: no label found.
 
-    With --review, results near a label's threshold and pictures in which nothing was found become questions of
-    'edge review' and the page; what is answered is learned by 'edge labels refit'.
+    With --review, results near a label's threshold and pictures without labels become questions of 'edge review'
+    and the page; 'edge labels refit' trains on the answers.
 
     \b
     Example:
@@ -128,20 +130,20 @@ def predict(
     else:
         print_table(["picture", "label", "probability", "box"], [row for answer in answers for row in _rows(answer)])
         if ask:
-            click.echo(f"{queued} questions wait: edge review")
+            click.echo(f"{queued} questions queued: edge review")
     if not any(answer["labels"] for answer in answers):
         ctx.exit(3)
 
 
 def _queue(chosen: Settings, state: Path) -> ReviewQueue:
-    """The review queue; it keeps the pictures whatever ``review.crops`` says: they were given here."""
+    """The review queue; stores the pictures regardless of ``review.crops``."""
     from edge.recognition.review.queue import ReviewQueue
 
     return ReviewQueue(state, chosen.review.model_copy(update={"crops": True}))
 
 
 def _put(queue: ReviewQueue, asked: PictureQuestions) -> int:
-    """Put the questions about a picture into the queue. How many."""
+    """Queue the questions about a picture. Returns how many."""
     if asked.picture is None:
         queue.put(asked.questions)
     else:
@@ -151,14 +153,14 @@ def _put(queue: ReviewQueue, asked: PictureQuestions) -> int:
 
 @click.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Use the new version even where the one in use does better.")
+@click.option("--force", is_flag=True, help="Use the new version even if the current one is better.")
 @json_option
 @click.pass_context
 def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
-    r"""Learn NAME anew with what people have confirmed about it ('edge review').
+    r"""Retrain NAME with the answers of the review queue ('edge review').
 
-    The answers are learned beside what the version in use learned from, and the new version is tested on the same
-    pictures as that one. It is used unless it does worse there. Exit code 3: nothing was confirmed since.
+    The new version is trained on the examples of the current one and the answers, and tested on the same pictures.
+    It is used unless it is worse there. Exit code 3: no new answers.
 
     \b
     Example:
@@ -183,19 +185,19 @@ def refit(ctx: click.Context, name: str, force: bool, as_json: bool) -> None:
         ctx.exit(3)
     done = learning.refit(store, name, confirmed, force)
     if as_json:
-        print_json(_told(done))
+        print_json(_document(done))
         return
     print_evaluation(done.after)
     for label in done.left_out:
-        click.echo(f"left out: {label} has {learning.FEWEST - 1} answer, {learning.FEWEST} at least", err=True)
-    words = "in use" if done.used else f"not used, version {version.number} does better (--force to use this one)"
+        click.echo(f"left out: {label} has {learning.FEWEST - 1} answer, minimum {learning.FEWEST}", err=True)
+    words = "in use" if done.used else f"not used, version {version.number} is better (--force uses the new one)"
     click.echo(
         f"{name} version {done.version.number}: {done.answers} answers learned, F1 {done.before.f1:.3f} -> "
         f"{done.after.f1:.3f} on the same {done.after.examples} rows; {words}"
     )
 
 
-def _told(done: Refitted) -> dict[str, Any]:
+def _document(done: Refitted) -> dict[str, Any]:
     return {
         **summary(done.version),
         "answers": done.answers,

@@ -1,4 +1,4 @@
-"""Groups of commands: imported when they are called, and with a suggestion for a misspelled one."""
+"""Command groups with lazy imports and suggestions for misspelled commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 
 class SuggestingGroup(click.Group):
-    """A group that names the commands that an unknown one resembles."""
+    """A group that suggests similar commands for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -24,10 +24,10 @@ class SuggestingGroup(click.Group):
 
 
 class LazyGroup(SuggestingGroup):
-    """A group that imports a command when it is called, so that ``--help`` loads nothing heavy."""
+    """A group that imports a command on first use, so that ``--help`` stays fast."""
 
     def __init__(self, *arguments: Any, lazy: Mapping[str, tuple[str, str]], **more: Any) -> None:
-        """``lazy``: command -> (``module:attribute``, its line in the help)."""
+        """``lazy``: command -> (``module:attribute``, help line)."""
         super().__init__(*arguments, **more)
         self.lazy = lazy
 

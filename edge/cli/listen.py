@@ -1,4 +1,4 @@
-"""``edge listen``: an independent subscriber that prints events as they arrive."""
+"""``edge listen``: an independent MQTT subscriber that prints events."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from edge.mqtt.subscriptions import Incoming
 
 CONNECT_SECONDS = 10.0
-"""until a broker that does not answer is an error"""
+"""timeout of the connection"""
 REMEMBERED = 10_000
-"""events by which duplicates are known"""
+"""event ids kept to drop duplicates"""
 
 
 @click.command()
 @click.argument("device", required=False, default="")
-@click.option("--host", help="Broker; mqtt.host of the configuration when not given.")
+@click.option("--host", help="Broker; default: mqtt.host.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the broker.")
 @click.option("--count", type=click.IntRange(1), help="End after this many events.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="End after this many seconds.")
@@ -45,9 +45,9 @@ def listen(
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    r"""Print the events that DEVICE (or every device) reports.
+    r"""Print the events of DEVICE (default: of every device).
 
-    One a line: time, device, camera, type, label, who, cosine similarity, zones. Exit code 3 when none came.
+    One per line: time, device, camera, type, label, subject, cosine similarity, zones. Exit code 3: no events.
 
     \b
     Example:
@@ -76,7 +76,7 @@ def _broker(settings: MqttSettings, host: str | None, port: int | None) -> MqttS
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     chosen = settings.model_copy(update=changes)
     if not chosen.host:
-        raise SettingsError("no broker is set", "give --host, or set mqtt.host in the configuration")
+        raise SettingsError("no broker is configured", "use --host, or set mqtt.host")
     return chosen
 
 
@@ -90,7 +90,7 @@ def _await_broker(client: MqttClient, seconds: float) -> None:
 
 
 def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: float | None, as_json: bool) -> int:
-    """Print until ``count`` or ``timeout``; how many events were printed."""
+    """Print until ``count`` events or ``timeout`` seconds. Returns the number of printed events."""
     from edge.mqtt.messages import WireEvent, parse
 
     until = time.monotonic() + timeout if timeout else None
@@ -117,7 +117,7 @@ def _print(arrived: queue.SimpleQueue[Incoming], count: int | None, timeout: flo
 
 
 def line(event: WireEvent) -> str:
-    """One event for people."""
+    """One event as a line of text."""
     who = event.identity
     name = f"{who.subject}?" if who.subject and who.state != "known" else who.subject or who.state
     similarity = "-" if who.similarity is None else f"{who.similarity:.2f}"

@@ -1,4 +1,4 @@
-"""The door: one console script, ``edge``. Commands are imported when they are called.
+"""Entry point: the console script ``edge``. Commands are imported on first use.
 
 Exit codes: 0 done, 1 failed (an ``error:`` line and a ``try:`` line on stderr), 2 wrong usage, 3 nothing found.
 """
@@ -25,30 +25,30 @@ FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
 
 COMMANDS = {
     "setup": ("edge.cli.setup_command:setup", "Ask for broker, camera, page and people; write the settings."),
-    "run": ("edge.cli.run:run", "The daemon: watch the cameras and report events."),
-    "listen": ("edge.cli.listen:listen", "Print what a device reports."),
+    "run": ("edge.cli.run:run", "Run the daemon: watch the cameras and report events."),
+    "listen": ("edge.cli.listen:listen", "Print the events of a device."),
     "enroll": ("edge.cli.enroll:enroll", "Index images into a collection."),
-    "search": ("edge.cli.search:search", "Who is in these pictures."),
+    "search": ("edge.cli.search:search", "Identify the faces in pictures."),
     "analyze": (
         "edge.cli.analyze_command:analyze",
-        "Stored videos and pictures: events, annotated video, summary.",
+        "Analyze stored videos and pictures: events, annotated video, summary.",
     ),
     "collection": ("edge.cli.collection:collection", "List, create, show, delete, audit, export, import collections."),
     "labels": ("edge.cli.labels:labels", "Custom labels from a few examples: train, evaluate, predict, list."),
-    "review": ("edge.cli.review:review", "Answer doubtful matches: who is it."),
-    "strangers": ("edge.cli.strangers:strangers", "Unknown faces that came again: list, name, forget."),
-    "forget": ("edge.cli.forget:forget", "Remove a subject everywhere on this device."),
+    "review": ("edge.cli.review:review", "Answer doubtful matches."),
+    "strangers": ("edge.cli.strangers:strangers", "Recurring unknown faces: list, name, forget."),
+    "forget": ("edge.cli.forget:forget", "Erase a subject from this device."),
     "encryption": ("edge.cli.encryption:encryption", "Encrypt the state folder: key, on, off, rotate, status."),
     "models": ("edge.cli.models:models", "Model cards and files: list, show, check, add, get, quantize."),
-    "sync": ("edge.cli.sync:sync", "Fetch, verify and install the release that this device is to run."),
+    "sync": ("edge.cli.sync:sync", "Download, verify and install the release for this device."),
     "release": ("edge.cli.release:release", "Releases on this device: list, show, rollback."),
-    "api": ("edge.cli.api:api", "The Rekognition endpoint by itself, without cameras."),
-    "hub": ("edge.cli.hub:hub", "The fleet's side: store events, look at the fleet, command devices."),
-    "doctor": ("edge.cli.doctor_command:doctor", "What is wrong with this device, why, and what to try."),
-    "config": ("edge.cli.config:config", "What is set: show, check, schema."),
-    "bench": ("edge.cli.bench_command:bench", "How fast this machine runs the whole cycle."),
+    "api": ("edge.cli.api:api", "Run the Rekognition endpoint without cameras."),
+    "hub": ("edge.cli.hub:hub", "Hub of a fleet: store events, monitor and command devices, publish releases."),
+    "doctor": ("edge.cli.doctor_command:doctor", "Diagnose this device: problems, causes, remedies."),
+    "config": ("edge.cli.config:config", "Settings: show, check, schema."),
+    "bench": ("edge.cli.bench_command:bench", "Measure the speed of the pipeline on this machine."),
 }
-"""command -> (where it lives, its line in the help)"""
+"""command -> (module:attribute, help line)"""
 
 
 HINTS = {
@@ -63,7 +63,7 @@ HINTS = {
 
 
 class ExampleFormatter(click.HelpFormatter):
-    """Lets examples keep their lines: click wants a backspace character before them, and our docstrings are raw."""
+    """Keeps the line breaks of examples: click expects a backspace character, raw docstrings have an escape."""
 
     def write_text(self, text: str) -> None:
         super().write_text(text.replace("\\b\n", "\b\n"))
@@ -88,17 +88,17 @@ def edge(ctx: click.Context, config: str | None) -> None:
 
 
 def main() -> None:
-    """The console script: run the command of ``sys.argv`` and end the process with its exit code."""
+    """Console script: run the command of ``sys.argv`` and end the process with its exit code."""
     _exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command in this process; errors become words. Returns the exit code."""
-    # a search is a small product: BLAS's own threads cost more than they save, and wait for each other on busy cores
+    """Run a command in this process; errors are printed to stderr. Returns the exit code."""
+    # searches are small matrix products: BLAS threads cost more than they save, and spin on busy cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
+            stream.reconfigure(errors="backslashreplace")  # escape characters that the encoding lacks
     try:
         code = edge.main(_config_first(arguments), standalone_mode=False)
     except click.exceptions.Abort:
@@ -124,13 +124,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _lines(message: str) -> str:
-    """A message of several lines: each is indented, so that none looks like one of ours."""
+    """Indent the further lines of a message, so that none looks like an ``error:`` or ``try:`` line."""
     first, *others = message.split("\n")
     return "\n".join([plain(first), *(f"  {plain(line.strip())}" for line in others)])
 
 
 def _config_first(arguments: list[str]) -> list[str]:
-    """``--config FILE`` where the group expects it, wherever it was written before a ``--``."""
+    """Move ``--config FILE`` to the front, where the group expects it; arguments after ``--`` stay."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved: list[str] = []
     rest: list[str] = []
@@ -154,7 +154,7 @@ def _exit(code: int) -> NoReturn:
     if threading.active_count() > 1:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # nobody reads, or closed
+            with suppress(OSError, ValueError):  # broken pipe, or closed
                 stream.flush()
         os._exit(code)
     sys.exit(code)

@@ -34,27 +34,34 @@ FAMILIES = (
 
 @click.command()
 @click.argument("file", type=InputPath())
-@click.option("--name", default="", help="Name to install it under; from the file's name when not given.")
-@click.option("--kind", default="", type=click.Choice(["", "detector", "embedder", "classifier"]), help="What it is.")
-@click.option("--family", default="", type=click.Choice(["", *FAMILIES]), help="Which known detector it is like.")
-@click.option("--labels", default="", help="A file with a label a line, or a,b,c.")
+@click.option("--name", default="", help="Name of the model; default: from the file name.")
+@click.option(
+    "--kind", default="", type=click.Choice(["", "detector", "embedder", "classifier"]), help="Kind of model."
+)
+@click.option("--family", default="", type=click.Choice(["", *FAMILIES]), help="Architecture of the detector.")
+@click.option("--labels", default="", help="A file with one label per line, or a,b,c.")
 @click.option("--licence", default="", help="Licence of the model.")
 @click.option("--mean", type=float, help="Input: (pixel 0..255 - mean) / std.")
 @click.option("--std", type=click.FloatRange(min=0, min_open=True), help="Input: (pixel 0..255 - mean) / std.")
 @click.option(
-    "--fit", default="", type=click.Choice(["", "stretch", "letterbox", "crop"]), help="How a picture is fitted."
+    "--fit",
+    default="",
+    type=click.Choice(["", "stretch", "letterbox", "crop"]),
+    help="How images are resized to the input.",
 )
-@click.option("--score", type=click.FloatRange(0, 1), help="Detectors: lowest score.")
-@click.option("--picture", type=InputPath(exists=True, dir_okay=False), help="Show it on this picture.")
-@click.option("--annotated", type=click.Path(path_type=Path), help="Where to write what it saw (.jpg or .png).")
-@click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
-@click.option("--dry-run", is_flag=True, help="Propose, try and show, but do not install.")
+@click.option("--score", type=click.FloatRange(0, 1), help="Detectors: minimum score 0..1.")
+@click.option("--picture", type=InputPath(exists=True, dir_okay=False), help="Test picture.")
+@click.option(
+    "--annotated", type=click.Path(path_type=Path), help="Write the detections in the test picture (.jpg or .png)."
+)
+@click.option("--replace", "overwrite", is_flag=True, help="Replace an installed model of that name.")
+@click.option("--dry-run", is_flag=True, help="Propose and test, but do not install.")
 @json_option
 @click.pass_context
 def add(ctx: click.Context, /, file: Path, as_json: bool, **options: Any) -> None:
-    r"""Install a .tflite: propose its card, try it in a child process, show it on a picture.
+    r"""Install a .tflite: propose its card, test it in a child process, show detections in a picture.
 
-    What the file does not tell is asked for, on a terminal, or must be given by options.
+    Properties that cannot be derived from the file are asked on a terminal, or must be given as options.
 
     \b
     Example:
@@ -97,13 +104,13 @@ def _labels(given: str) -> tuple[str, ...]:
         lines = Path(given).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"--labels {given}: cannot be read: {error}", "give a text file with a label a line"
+            f"--labels {given}: cannot be read: {error}", "use a text file with one label per line"
         ) from error
     return tuple(line.strip() or "n/a" for line in lines)
 
 
 def _asked(found: Tried, hints: Hints) -> Hints:
-    """The hints and the answers of the person at the terminal."""
+    """The hints, completed by answers on the terminal."""
     for question in found.proposal.questions:
         click.echo(f"{found.path.name}: {question.why}", err=True)
         if question.option == "--family":
@@ -162,7 +169,7 @@ def _print(
         )
         return
     click.echo(dumps(to_table(card)))
-    for note in ["a card here speaks of this very file"] if found.known else found.proposal.notes:
+    for note in ["an existing card matches this file"] if found.known else found.proposal.notes:
         click.echo(f"note: {note}")
     if seen is not None:
         click.echo(

@@ -1,4 +1,4 @@
-"""``edge models compare``: which embedder names the owner's people better."""
+"""``edge models compare``: compares embedders on labeled pictures of people."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from edge.cli.paths import InputPath
     "--people",
     type=InputPath(exists=True, file_okay=False),
     required=True,
-    help="A folder with a folder of pictures for each person.",
+    help="A folder with one subfolder of pictures per person.",
 )
-@click.option("--label", default="face", show_default=True, help="What is recognized: a label of the detector.")
+@click.option("--label", default="face", show_default=True, help="Label of the detector to identify.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
 @json_option
 @click.pass_context
 def compare(
     ctx: click.Context, embedders: tuple[str, ...], people: Path, label: str, detectors: tuple[str, ...], as_json: bool
 ) -> None:
-    r"""Name the people of a folder by each of EMBEDDERS: every other picture is enrolled, the rest are probes.
+    r"""Identify the people of a folder with each of EMBEDDERS: every other picture is enrolled, the rest are probes.
 
-    STRANGERS is the share of pictures that would get somebody else's name if their person were not enrolled. Nothing
-    is kept.
+    STRANGERS is the share of false matches if the person in the picture were not enrolled. Nothing is stored.
 
     \b
     Example:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from edge.inference.onboarding.catalog import Offer
 
 USED_LABELS = ("person",)
-"""labels of a new detector that get a section of their own: others would make an event of every chair"""
+"""labels of a new detector that get a settings section and thus events; others would flood the log"""
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--sha256", default="", help="Digest the file must have; needed where the catalog has none.")
+@click.option("--sha256", default="", help="Expected digest; required if the catalog has none.")
 @click.option("--catalog", type=InputPath(exists=True, dir_okay=False), help="Another catalog.")
-@click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
-@click.option("--use", "use_it", is_flag=True, help="A detector: write it into the settings of every camera.")
+@click.option("--replace", "overwrite", is_flag=True, help="Replace an installed model of that name.")
+@click.option("--use", "use_it", is_flag=True, help="Add a detector to the settings of every camera.")
 @json_option
 @click.pass_context
 def get(
@@ -41,9 +41,9 @@ def get(
     use_it: bool,
     as_json: bool,
 ) -> None:
-    r"""Download a model of the catalog, verify it, try it, install it. Without a name: show the catalog.
+    r"""Download, verify, test and install a model of the catalog. Without NAME: show the catalog.
 
-    A download that stopped goes on where it stopped when the command is run again.
+    An interrupted download resumes when the command is run again.
 
     \b
     Example:
@@ -62,8 +62,8 @@ def get(
     installed = here or _fetched(found, chosen, sha256, overwrite)
     written = _use(ctx, name, chosen) if use_it else None
     if as_json:
-        said = {"name": name, "installed": str(installed), "licence": found.licence}
-        print_json({**said, "settings": str(written)} if written else said)
+        document = {"name": name, "installed": str(installed), "licence": found.licence}
+        print_json({**document, "settings": str(written)} if written else document)
     else:
         click.echo(f"installed: {installed}\nlicence: {found.licence}")
         if written:
@@ -71,7 +71,7 @@ def get(
 
 
 def _present(name: str, chosen: Settings) -> Path | None:
-    """The file of a model that is here already."""
+    """The file of an installed model; None: not installed."""
     from edge.core.settings import loader as config
     from edge.inference import model
 
@@ -80,7 +80,7 @@ def _present(name: str, chosen: Settings) -> Path | None:
 
 
 def _use(ctx: click.Context, name: str, chosen: Settings) -> Path:
-    """Write a detector into the settings file, which is checked before it is changed. Raises SettingsError."""
+    """Add a detector to the settings file, after validation of the result. Raises SettingsError."""
     from edge.core.settings import loader as config
     from edge.core.settings.editing import with_detector
     from edge.core.settings.vision import CameraSettings
@@ -91,11 +91,11 @@ def _use(ctx: click.Context, name: str, chosen: Settings) -> Path:
     loaded = config.load(Path(given) if given else None)
     if loaded.path is None:
         raise SettingsError(
-            "there is no settings file to write the detector into", "make one, /etc/edge/edge.toml or --config FILE"
+            "there is no settings file to add the detector to", "create /etc/edge/edge.toml, or use --config FILE"
         )
     card = model.find(name, model.folders(chosen.models, config.state_folder(chosen))).card
     if not card.labels:
-        raise SettingsError(f"{name} is no detector", "an embedder belongs to a label: [labels.NAME] embedder")
+        raise SettingsError(f"{name} is not a detector", "embedders are set per label: [labels.NAME] embedder")
     usual = CameraSettings().detectors
     labels = [label for label in USED_LABELS if label in card.labels]
     text = with_detector(loaded.path.read_text(encoding="utf-8"), name, usual, labels)
@@ -116,7 +116,7 @@ def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Pa
 
     state = config.state_folder(chosen)
     model_library.free(found.name, state, overwrite)
-    with bar(f"fetching {found.name}", found.size or None) as progress:
+    with bar(f"downloading {found.name}", found.size or None) as progress:
         seen = 0
 
         def advance(have: int, _total: int) -> None:
@@ -137,7 +137,7 @@ def _fetched(found: Offer, chosen: Settings, sha256: str, overwrite: bool) -> Pa
 
 
 def _card(found: Offer, file: Path, chosen: Settings) -> Card:
-    """The ready card of the catalog's entry, or a proposed one."""
+    """The card of the catalog entry, or a proposed one."""
     from dataclasses import replace
 
     from edge.core.settings import loader as config
@@ -164,7 +164,7 @@ def _show(offers: list[Offer], as_json: bool) -> None:
             o.name,
             f"{o.size / 1e6:.2f} MB" if o.size else "?",
             o.licence,
-            "known" if o.sha256 else "say --sha256",
+            "known" if o.sha256 else "needs --sha256",
             o.about,
         )
         for o in offers

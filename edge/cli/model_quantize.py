@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", metavar="NAME|FILE")
 @click.option("--calibrate", required=True, type=InputPath(exists=True, file_okay=False),
-              help="Folder of pictures like those it will see.")  # fmt: skip
-@click.option("--name", default="", help="Name to install it under; the model's with -int8 when not given.")
-@click.option("--detector", default="", help="Embedders: the model that finds what is embedded; else whole pictures.")
-@click.option("--most", default=200, type=click.IntRange(1, 10_000), help="Pictures to use, at most.")
-@click.option("--replace", "overwrite", is_flag=True, help="Take the place of an installed model of that name.")
+              help="Folder of representative pictures.")  # fmt: skip
+@click.option("--name", default="", help="Name of the new model; default: NAME-int8.")
+@click.option("--detector", default="", help="Embedders: detector of the regions; default: whole pictures.")
+@click.option("--most", default=200, type=click.IntRange(1, 10_000), help="Maximum number of pictures.")
+@click.option("--replace", "overwrite", is_flag=True, help="Replace an installed model of that name.")
 @json_option
 @click.pass_context
 def quantize(
@@ -40,9 +40,9 @@ def quantize(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Make an int8 model of a float one, and install it if it says the same as the original.
+    r"""Convert a float model to int8, and install it if its results agree with the original.
 
-    Detections or embeddings of the two are compared on the calibration pictures; a model that lost its quality
+    Detections or embeddings of both are compared on the calibration pictures; a model with degraded quality
     is not installed.
 
     \b
@@ -63,8 +63,8 @@ def quantize(
         figures = made.agreement.figures()
         if not made.agreement.passes():
             raise ModelError(
-                f"model {original.card.name!r} lost its quality in quantization: {_said(figures)}; not installed",
-                "give more and more varied pictures with --calibrate, or keep the float model",
+                f"model {original.card.name!r} lost its quality in quantization: {_figures_text(figures)}; not installed",
+                "use more, and more varied, pictures with --calibrate, or keep the float model",
             )
         card = replace(
             made.model.card, name=name or made.model.card.name, accuracy={"beside the float model": {**figures}}
@@ -74,11 +74,11 @@ def quantize(
         print_json({"name": card.name, "installed": str(installed.path), "agreement": figures, "size": card.size})
     else:
         click.echo(f"installed: {installed.path}\nsize: {original.path.stat().st_size:,} to {card.size:,} bytes")
-        click.echo(f"beside the float model: {_said(figures)}")
+        click.echo(f"compared with the float model: {_figures_text(figures)}")
 
 
 def _original(name: str, chosen: Settings) -> Model:
-    """The model of that name, or the file with the card that is known or can be proposed for it."""
+    """The model of that name, or the file with its known or proposed card. Raises ModelError."""
     from edge.core.settings import loader as config
     from edge.inference import model
     from edge.inference.load import trusted
@@ -92,8 +92,8 @@ def _original(name: str, chosen: Settings) -> Model:
     found = model_library.tried(path, chosen.models, model.folders(chosen.models, state), Hints())
     if found.known is None and found.proposal.questions:
         raise ModelError(
-            f"{path.name}: not all of its card can be proposed ({found.proposal.questions[0].why})",
-            f"edge models add {path}, then quantize it by its name",
+            f"{path.name}: cannot propose a complete card ({found.proposal.questions[0].why})",
+            f"run edge models add {path}, then quantize it by name",
         )
     return model.opened(found.card, path)
 
@@ -112,5 +112,5 @@ def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: 
     return made
 
 
-def _said(figures: dict[str, float]) -> str:
+def _figures_text(figures: dict[str, float]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {value:.3f}".replace(".000", "") for key, value in figures.items())

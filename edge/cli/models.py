@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def models() -> None:
     r"""Model cards and files.
 
-    A model is a .tflite and a card.toml that says what goes in and what comes out.
+    A model is a .tflite and a card.toml that describes its input and output.
 
     \b
     Example:
@@ -45,7 +45,7 @@ models.add_command(quantize)
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    r"""Every model that has a card, and how to get those that are not here.
+    r"""All models with a card, and how to get those that are not installed.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    r"""The card of a model: what it does, for whom, how well, and where its file is.
+    r"""The card of a model: purpose, accuracy, license, and path of its file.
 
     \b
     Example:
@@ -99,7 +99,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
-    r"""Try models in a child process: load, invoke, and use as the card says. All that are here when none is named.
+    r"""Test models in a child process: load, invoke, and decode as described by the card. Default: all installed.
 
     \b
     Example:
@@ -177,9 +177,9 @@ def _checked(name: str, chosen: Settings) -> dict[str, Any]:
 def _verdict(result: dict[str, Any]) -> tuple[str, ...]:
     if "error" in result:
         return result["name"], "failed", "", "", ""
-    said = f"good ({result['engine']})" + (", without the delegate" if result["fallback"] else "")
+    outcome = f"good ({result['engine']})" + (", without the delegate" if result["fallback"] else "")
     times = f"{result['invoke_ms']:.1f} ms", f"{result['load_ms']:.0f} ms"
-    return result["name"], said, *times, f"{result['peak_mb']:.0f} MB"
+    return result["name"], outcome, *times, f"{result['peak_mb']:.0f} MB"
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

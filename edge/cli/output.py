@@ -1,4 +1,4 @@
-"""What a command prints: JSON for machines, tables for people, progress bars where a person waits."""
+"""Output of commands: JSON, tables, and progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def settings(ctx: click.Context) -> Settings:
-    """The settings in force for this command line, the embedders of its collections kept. Raises SettingsError."""
+    """The settings in force for this command line, with the recorded embedders of collections. Raises SettingsError."""
     from edge.core.errors import SettingsError
     from edge.core.settings import loader as config
     from edge.recognition.recorded_embedder import with_recorded_embedders
 
     chosen = ctx.find_root().obj
     found = config.read(Path(chosen) if chosen else None)
-    with suppress(SettingsError):  # of a state folder that cannot be: whoever needs it says so
+    with suppress(SettingsError):  # of an invalid state folder: reported by the commands that need it
         return with_recorded_embedders(found, config.state_folder(found))
     return found
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, indented on a terminal and a single line in a pipe."""
+    """Print one JSON document: indented on a terminal, a single line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
     click.echo(json_text(value, indent))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON for stdout: control and bidirectional characters escaped, and letters that its encoding does not have."""
+    """JSON for stdout; escapes control and bidirectional characters, and those that its encoding lacks."""
     unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16")
     return plain_json(json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False))
 
 
 def say(text: str, err: bool = False) -> None:
-    """A line for people that may hold names and texts from devices, servers and pictures."""
+    """Print a line that may contain untrusted text; control characters are escaped."""
     click.echo(plain(text), err=err)
 
 
 def nothing(ctx: click.Context, words: str) -> NoReturn:
-    """Say on stderr that there is nothing to show, and end with exit code 3."""
+    """Print ``words`` to stderr, and exit with code 3 (nothing found)."""
     click.echo(words, err=True)
     ctx.exit(NOTHING_FOUND)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as it needs to be; nothing is cut off in a pipe, and no cell reaches beyond its own."""
+    """Print a table with aligned columns, without truncation; control characters are escaped."""
     cells = [[plain(str(cell)) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
     for row in [list(columns), *cells]:
@@ -69,7 +69,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 @dataclass
 class ProgressBar:
-    """A progress bar, or nothing where stderr is not a terminal."""
+    """A progress bar; silent where stderr is not a terminal."""
 
     progress: Progress | None
     task: TaskID | None
@@ -81,7 +81,7 @@ class ProgressBar:
 
 @contextmanager
 def bar(text: str, total: float | None) -> Iterator[ProgressBar]:
-    """A progress bar with the expected time left on a terminal, silent in a pipe."""
+    """A progress bar with the remaining time on a terminal; silent otherwise. ``total``: steps; None: unknown."""
     if not sys.stderr.isatty():
         yield ProgressBar(None, None)
         return

@@ -9,10 +9,10 @@ import click
 
 
 class InputPath(click.Path):
-    """A file or folder to read. Whether it may be read is found out by reading it.
+    """A file or folder to read, without a check of permissions in advance.
 
-    click asks ``os.access``, which knows the user alone: under sudo the command is the user edge and yet may read the
-    caller's files.
+    click checks ``os.access``, which ignores capabilities: under sudo the command runs as the user edge, but may read
+    the caller's files.
     """
 
     def __init__(self, **more: Any) -> None:

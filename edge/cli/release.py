@@ -1,4 +1,4 @@
-"""``edge release``: which releases are here, and the way back."""
+"""``edge release``: installed releases, and rollback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _opened(ctx: click.Context) -> tuple[ReleaseStore, UpdateState]:
 @output.json_option
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    r"""Releases that are here. Exit code 3 where there is none.
+    r"""Installed releases. Exit code 3: none is installed.
 
     \b
     Example:
@@ -49,8 +49,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     for name in store.installed():
         good = updates.get("good") == name
         place = {store.current: "current", store.previous: "previous"}.get(name, "")
-        said = "good" if good else updates.bad(name) or ("on probation" if place == "current" else "")
-        rows.append({"release": name, "in_use": place, "state": said})
+        state = "good" if good else updates.bad(name) or ("on probation" if place == "current" else "")
+        rows.append({"release": name, "in_use": place, "state": state})
     if as_json:
         output.print_json(rows)
     elif rows:
@@ -64,7 +64,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @output.json_option
 @click.pass_context
 def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    r"""What a release holds; the current one when not named.
+    r"""Contents of a release; default: the current one.
 
     \b
     Example:
@@ -87,7 +87,7 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
 @output.json_option
 @click.pass_context
 def rollback(ctx: click.Context, as_json: bool) -> None:
-    r"""Go back to the release before; the present one is not taken again. A running daemon follows.
+    r"""Roll back to the previous release; the current one is not installed again. A running daemon follows.
 
     \b
     Example:

@@ -24,10 +24,10 @@ KEYS = "[c]onfirm  [a]ll of it  [r]ename  [n]ew subject  [x] not this person  [d
 @click.group(invoke_without_command=True)
 @click.pass_context
 def review(ctx: click.Context) -> None:
-    r"""Answer doubtful matches: one after the other on a terminal, or by command.
+    r"""Answer doubtful matches: interactively on a terminal, or by command.
 
-    Nothing is kept to be answered before [review] is enabled. What is confirmed is a face of the collection at once,
-    also for a daemon that runs; 'not this person' holds looks like it away from the name. Exit code 3: none waits.
+    Questions are stored only while [review] is enabled. A confirmed face is added to the collection at once, also for a
+    running daemon; 'not this person' prevents similar faces from matching the name. Exit code 3: no questions.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def review(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         with _opened(ctx) as (queue, answers):
             if not queue.count():
-                say("no question waits")
+                say("the queue is empty")
                 ctx.exit(3)
             if sys.stdin.isatty():
                 _converse(queue, answers)
@@ -48,11 +48,11 @@ def review(ctx: click.Context) -> None:
 
 @review.command("list")
 @click.option("--subject", help="Only questions about this subject.")
-@click.option("--pictures", type=click.Path(path_type=Path), help="Write the pictures that were kept into this folder.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="Write the stored pictures to this folder.")
 @json_option
 @click.pass_context
 def list_command(ctx: click.Context, subject: str | None, pictures: Path | None, as_json: bool) -> None:
-    r"""The questions that wait, oldest first.
+    r"""Pending questions, oldest first.
 
     \b
     Example:
@@ -76,13 +76,13 @@ def list_command(ctx: click.Context, subject: str | None, pictures: Path | None,
 
 @review.command()
 @click.argument("numbers", type=int, nargs=-1)
-@click.option("--all-of", "subject", metavar="SUBJECT", help="Every question that waits about this subject or label.")
-@click.option("--confirm", "answer", flag_value="confirm", help="It is the subject in question.")
-@click.option("--rename", metavar="SUBJECT", help="It is another subject, whom the collection has.")
-@click.option("--new", metavar="SUBJECT", help="It is somebody whom the collection does not have.")
-@click.option("--not", "answer", flag_value="reject", help="It is not the subject in question.")
-@click.option("--discard", "answer", flag_value="discard", help="Nothing is to be learned from it.")
-@click.option("--force", is_flag=True, help="Add a face even where it makes subjects confusable.")
+@click.option("--all-of", "subject", metavar="SUBJECT", help="Every pending question about this subject or label.")
+@click.option("--confirm", "answer", flag_value="confirm", help="It is the suggested subject.")
+@click.option("--rename", metavar="SUBJECT", help="It is another subject of the collection.")
+@click.option("--new", metavar="SUBJECT", help="It is a new subject.")
+@click.option("--not", "answer", flag_value="reject", help="It is not the suggested subject.")
+@click.option("--discard", "answer", flag_value="discard", help="Discard the question.")
+@click.option("--force", is_flag=True, help="Add a face even if it makes subjects confusable.")
 @json_option
 @click.pass_context
 def answer(
@@ -97,7 +97,7 @@ def answer(
 ) -> None:
     r"""Give the same answer to the questions NUMBERS, or to all about one subject or custom label.
 
-    One that cannot be applied is told and stays; the others are applied. Exit code 1 then.
+    Exit code 1: some answers could not be applied; their questions stay pending.
 
     \b
     Example:
@@ -135,9 +135,9 @@ def answer(
 @json_option
 @click.pass_context
 def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
-    r"""Write pictures of what was confirmed, and a Ground Truth manifest of them, into FOLDER.
+    r"""Export confirmed pictures and their Ground Truth manifest to FOLDER.
 
-    Exit code 3: nothing was confirmed that has a picture.
+    Exit code 3: there are no confirmed pictures.
 
     \b
     Example:
@@ -151,7 +151,7 @@ def export(ctx: click.Context, folder: Path, as_json: bool) -> None:
         try:
             count = answers.export(folder, queue.answers(), queue.pictures.corrected())
         except OSError as error:
-            raise StoreError(f"{folder}: cannot be written: {error.strerror}", "name a folder of yours") from error
+            raise StoreError(f"{folder}: cannot be written: {error.strerror}", "choose a writable folder") from error
     if as_json:
         print_json({"folder": str(folder), "lines": count})
     else:
@@ -195,7 +195,7 @@ def _applying(
 
 
 def _all_of(queue: ReviewQueue, subject: str | None) -> list[int]:
-    """The questions about a subject; looks of one face are one."""
+    """Ids of the questions about a subject, one per group."""
     return list({one.group or one.id: one.id for one in queue.doubts(limit=100_000, subject=subject)}.values())
 
 
@@ -209,7 +209,7 @@ def _nearest(one: ReviewQuestion) -> str:
 
 
 def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
-    """One question after the other, until none is left or the person has had enough."""
+    """Ask one question after the other, until none is left or the user quits."""
     from edge.core.errors import EdgeError
 
     after = 0
@@ -233,7 +233,7 @@ def _converse(queue: ReviewQueue, answers: ReviewService) -> None:
 
 
 def _confirm_all(queue: ReviewQueue, answers: ReviewService, subject: str) -> None:
-    """What cannot be applied is told and stays."""
+    """Confirm all questions about a subject; prints those that cannot be applied, which stay pending."""
     from edge.core.errors import EdgeError
 
     waiting = _all_of(queue, subject)

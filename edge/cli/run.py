@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--print", "printing", is_flag=True, help="Print each event as a line of JSON as well.")
+@click.option("--print", "printing", is_flag=True, help="Also print each event as a line of JSON.")
 @click.pass_context
 def run(ctx: click.Context, printing: bool) -> None:
-    r"""Watch the cameras and report events, until told to stop, or until nobody reads what --print prints.
+    r"""Watch the cameras and report events, until SIGTERM or SIGINT, or until the reader of --print closes stdout.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def run(ctx: click.Context, printing: bool) -> None:
     from edge.core.system import log_setup as logs
     from edge.daemon import daemon
 
-    # where each thread was, by file and line, when the watchdog ended it (SIGABRT) or a library crashed it
+    # print the stacks of all threads when the watchdog ends the process (SIGABRT) or a library crashes
     faulthandler.enable()
 
     if chosen := ctx.find_root().obj:
@@ -49,12 +49,12 @@ def run(ctx: click.Context, printing: bool) -> None:
         return current, config.state_folder(current)
 
     if daemon.run(read, _print_events if printing else None) is daemon.Ending.RESTART:
-        # the same process number, so that whoever watches over it sees no death
+        # keeps the process id, so that a supervisor sees no exit
         os.execv(sys.executable, [sys.executable, "-m", "edge", *sys.argv[1:]])  # noqa: S606
 
 
 def _print_events(events: Sequence[Event]) -> None:
-    """On the inference thread, which must not end by what befalls stdout: then the daemon is told to stop."""
+    """Print events, on the inference thread: an error of stdout stops the daemon by a signal, never by raising."""
     from edge.cli.output import json_text
     from edge.mqtt.messages import event_document
 
@@ -62,6 +62,6 @@ def _print_events(events: Sequence[Event]) -> None:
         for event in events:
             click.echo(json_text(event_document(event)))
     except OSError as error:
-        log.warning("--print: stdout takes no more: %s", error.strerror)
+        log.warning("--print: cannot write to stdout: %s", error.strerror)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""``edge search``: who is in these pictures."""
+"""``edge search``: identifies faces in pictures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("collection")
 @click.argument("images", type=InputPath(), nargs=-1, required=True)
-@click.option("--label", default="face", show_default=True, help="What to look for: a label of the detector.")
+@click.option("--label", default="face", show_default=True, help="Label of the detector to search for.")
 @click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
 @click.option("--embedder", default="", help="Embedder model, instead of the label's.")
-@click.option("--threshold", type=click.FloatRange(0, 100), help="Similarity 0..100 that makes a match.")
-@click.option("--limit", type=click.IntRange(1, 32), default=5, show_default=True, help="Candidates to list a face.")
-@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Parts to look at closer, for small faces.")
+@click.option("--threshold", type=click.FloatRange(0, 100), help="Minimum similarity 0..100 of a match.")
+@click.option("--limit", type=click.IntRange(1, 32), default=5, show_default=True, help="Candidates per face.")
+@click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Tiles of a picture, to detect small faces.")
 @json_option
 @click.pass_context
 def search(
@@ -37,9 +37,9 @@ def search(
     tiles: int,
     as_json: bool,
 ) -> None:
-    r"""Who is in these pictures: every face of IMAGES (files or folders) against COLLECTION.
+    r"""Search COLLECTION for every face in IMAGES (files or folders).
 
-    Exit code 3: nobody was recognized.
+    Exit code 3: no face was identified.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``edge strangers``: unknown faces that came again, and their names at last."""
+"""``edge strangers``: recurring unknown faces: list, name, forget."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @click.group(cls=SuggestingGroup)
 def strangers() -> None:
-    r"""Unknown faces that came again (unknown-7): list, name, forget.
+    r"""Recurring unknown faces (unknown-7): list, name, forget.
 
-    None is kept before [strangers] is enabled. They are in no collection, no export and no release.
+    Stored only while [strangers] is enabled; never part of a collection, an export or a release.
 
     \b
     Example:
@@ -33,11 +33,11 @@ def strangers() -> None:
 
 
 @strangers.command("list")
-@click.option("--all", "everybody", is_flag=True, help="Also those that were seen once: they have no pseudonym yet.")
+@click.option("--all", "everybody", is_flag=True, help="Also faces seen once, without a pseudonym yet.")
 @json_option
 @click.pass_context
 def list_command(ctx: click.Context, everybody: bool, as_json: bool) -> None:
-    r"""Who came again, the one seen last first. Exit code 3: nobody.
+    r"""Recurring unknown faces, most recent first. Exit code 3: none.
 
     \b
     Example:
@@ -57,13 +57,13 @@ def list_command(ctx: click.Context, everybody: bool, as_json: bool) -> None:
 @strangers.command()
 @click.argument("stranger")
 @click.argument("subject")
-@click.option("--force", is_flag=True, help="Add the faces even where they make subjects confusable.")
+@click.option("--force", is_flag=True, help="Add the faces even if they make subjects confusable.")
 @json_option
 @click.pass_context
 def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: bool) -> None:
-    r"""STRANGER is SUBJECT: what is kept of the stranger becomes faces of the collection, for a running daemon as well.
+    r"""Enroll the stored faces of STRANGER as SUBJECT in the collection, also for a running daemon.
 
-    Looks that would make two subjects confusable are left out; where all would, nothing happens (--force).
+    Faces that would make two subjects confusable are left out; if all would, nothing changes (--force).
 
     \b
     Example:
@@ -83,7 +83,7 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
     if as_json:
         print_json({"stranger": stranger, "subject": subject, "collection": one.collection, "faces": faces})
     else:
-        say(f"{stranger} is {subject}: {len(faces)} faces more in {one.collection}")
+        say(f"{stranger} is {subject}: {len(faces)} faces added to {one.collection}")
 
 
 @strangers.command()
@@ -91,7 +91,7 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
 @json_option
 @click.pass_context
 def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:
-    r"""Delete what is kept of STRANGER. The next time the face is a new one.
+    r"""Delete the data of STRANGER. The next visit gets a new pseudonym.
 
     \b
     Example:

@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Look, and say what would be fetched.")
-@click.option("--watch", is_flag=True, help="Again every sync.interval, and whenever the hub hints.")
+@click.option("--dry-run", is_flag=True, help="Show what would be downloaded; install nothing.")
+@click.option("--watch", is_flag=True, help="Repeat every sync.interval, and after a hint of the hub.")
 @output.json_option
 @click.pass_context
 def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
-    r"""Fetch, verify, try and install the release that this device is to run.
+    r"""Download, verify, test and install the release for this device.
 
     A running daemon switches to it between two frames and monitors it; one that fails its probation is rolled back.
 
@@ -46,13 +46,13 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
         _watch(ctx, state, settings.sync.interval)
         return
     with output.bar("fetching", 1.0) as progress:
-        told = 0.0
+        share = 0.0
 
         def tell(now: Progress) -> None:
-            nonlocal told
+            nonlocal share
             if now.phase == "downloading":
-                progress.advance(now.share - told)
-                told = now.share
+                progress.advance(now.share - share)
+                share = now.share
 
         done = Updater(settings, state, tell).run(dry=dry_run)
     if as_json:
@@ -68,7 +68,7 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
 
 
 def _watch(ctx: click.Context, state: Path, interval: float) -> None:
-    """One process a look: a hang or a leak ends with it, and its memory goes back."""
+    """Check periodically in a child process, so that a hang or a leak ends with it."""
     from edge.releases.release_store import ReleaseStore
 
     chosen = ctx.find_root().obj
@@ -77,11 +77,11 @@ def _watch(ctx: click.Context, state: Path, interval: float) -> None:
     while True:
         began = time.time()
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        said = (child.stdout if child.returncode == 0 else child.stderr).strip()
-        log.log(logging.INFO if child.returncode == 0 else logging.WARNING, "%s", said)
+        text = (child.stdout if child.returncode == 0 else child.stderr).strip()
+        log.log(logging.INFO if child.returncode == 0 else logging.WARNING, "%s", text)
         until = time.monotonic() + interval * random.uniform(0.8, 1.2)  # noqa: S311
         while time.monotonic() < until and not (hint.exists() and hint.stat().st_mtime > began):
             time.sleep(1.0)
         if time.monotonic() < until:
-            # a whole fleet gets the hint at once
+            # random delay, since the whole fleet gets the hint at once
             time.sleep(random.uniform(0.0, 2.0))  # noqa: S311

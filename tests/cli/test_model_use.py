@@ -50,13 +50,13 @@ def test_what_is_no_detector_is_not_written(tmp_path: Path, shared_models: Path)
     done = edge(config, "models", "get", "mobilenet-v1-extractor-224", "--use")
 
     assert done.returncode != 0
-    assert "no detector" in done.stderr
+    assert "not a detector" in done.stderr
     assert config.read_text() == before
 
 
 def test_the_doctor_says_that_faces_are_all_there_is(tmp_path: Path, shared_models: Path) -> None:
     config = settings(tmp_path, shared_models)
-    assert "tell faces alone" in edge(config, "doctor").stdout
+    assert "detect only faces" in edge(config, "doctor").stdout
     edge(config, "models", "get", "ssd-mobilenet-v1-coco", "--use")
     assert "tell faces alone" not in edge(config, "doctor").stdout
 

@@ -246,7 +246,7 @@ def test_a_run_whose_printed_events_nobody_takes_any_more_ends_in_order(running:
         running.process.stdout.close()
 
     assert running.wait() == 0, running.log
-    assert running.log.count("--print: stdout takes no more: ") == 1
+    assert running.log.count("--print: cannot write to stdout: ") == 1
     assert "Traceback" not in running.log
     with closing(sqlite3.connect(running.folder / "state" / "outbox.sqlite")) as outbox:
         assert outbox.execute("SELECT count(*) FROM journal").fetchone() == (0,), "every track has its end"

@@ -1,4 +1,4 @@
-"""Stored videos and pictures through the daemon's own pipeline, as fast as the machine allows.
+"""Analysis of stored videos and pictures with the daemon's pipeline, at full speed.
 
-``analysis`` runs it, ``appearances`` remembers who was there and when, ``page`` and ``annotated`` show it to people.
+``analysis`` runs the pipeline, ``appearances`` collects tracks, ``page`` and ``annotated`` render the results.
 """

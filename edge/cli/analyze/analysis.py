@@ -1,7 +1,7 @@
-"""A stored source through the pipeline, frame by frame.
+"""Runs the pipeline on a stored source, frame by frame.
 
-A picture by itself shows nobody twice, and the pipeline wants to see somebody more than once before it reports. So a
-picture stands before the camera for a moment, and what was there goes with it.
+The pipeline requires several detections before it reports a track. A single picture is therefore processed as a short
+sequence of identical frames, after which its tracks end.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from edge.recognition.store.collections import Collections
 from edge.sources.av import VideoFile
 
 PICTURE_SECONDS = 0.2
-"""between two checks at the same picture: above the pause between two embeddings of a track"""
+"""interval of the repeated frames of a picture; longer than the interval of embeddings of a track"""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one frame gave."""
+    """Results of one frame."""
 
     source: Path
     """the video or picture"""
     frame: Frame
     tracks: Sequence[Track]
-    """followed after the frame"""
+    """tracks visible in the frame"""
     events: Sequence[Event]
-    """with the time of the video; those of the last step of a source hold all ends"""
+    """with times of the video; the last step of a source includes all end events"""
 
 
 class Analysis:
-    """Looks through stored sources with the models, labels and thresholds of one camera's settings.
+    """Analyzes stored sources with the models, labels and thresholds of one camera's settings.
 
-    ``problems`` says what of the settings could not be used. Raises what ``load_model_set`` raises.
+    ``problems`` lists settings that could not be applied. Raises as ``load_model_set`` does.
     """
 
     def __init__(self, settings: Settings, state: Path, collections: Collections, camera: CameraSettings) -> None:
@@ -56,10 +56,10 @@ class Analysis:
         self.problems = assembled.problems
         self.model_set = assembled.model_set
         self.observers: list[Callable[[FrameResult], None]] = []
-        """receive the result of each frame, and at the end of a source one that holds the ends"""
+        """called with the result of each frame, and at the end of a source with one for the end events"""
 
     def video(self, path: Path) -> Iterator[Step]:
-        """Every frame of a video that the camera's rate lets through. Raises SourceError, ModelError."""
+        """Steps of a video at the camera's frame rate. Raises SourceError, ModelError."""
         source = VideoFile(self._camera, str(path))
         try:
             yield from self._steps(self._camera, path, source.frames())
@@ -67,7 +67,7 @@ class Analysis:
             source.close()
 
     def picture(self, path: Path) -> Iterator[Step]:
-        """One picture, as if it stood still before the camera. Raises InputError, ModelError."""
+        """Steps of one picture, as a still scene. Raises InputError, ModelError."""
         picture = pictures.rotated(pictures.read(path), self._camera.rotation)
         camera = self._camera.model_copy(update={"motion": False})
         now = time.time()
@@ -83,7 +83,7 @@ class Analysis:
         yield from self._steps(camera, path, frames())
 
     def _steps(self, camera: CameraSettings, source: Path, frames: Iterator[Frame]) -> Iterator[Step]:
-        """A step per frame, one behind: the ends of what is still there belong to the last."""
+        """One step per frame, delayed by one, so that the last includes the ends of open tracks."""
         pipeline = Pipeline(camera, self._settings, self.model_set, self._ids)
         held: Step | None = None
         for frame in frames:
@@ -107,5 +107,5 @@ def is_picture(path: Path) -> bool:
 
 
 def stored_files(paths: Sequence[Path]) -> list[Path]:
-    """The videos and pictures that ``paths`` name, folders opened. Raises InputError for one that is not there."""
+    """Videos and pictures in ``paths``, folders included. Raises InputError for a missing path."""
     return [file for path in paths for file in image_files(path)]

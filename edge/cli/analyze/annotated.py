@@ -1,4 +1,4 @@
-"""A video with what was found drawn into it."""
+"""Writes videos with drawn detections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TICKS = 1000
-"""a second, in the time base of the file"""
+"""per second, time base of the file"""
 CODECS = ("libx264", "mpeg4")
 COLORS = {IdentityState.KNOWN: (0, 130, 60), IdentityState.UNCERTAIN: (180, 110, 0)}
 OTHER = (90, 90, 90)
@@ -30,7 +30,7 @@ OTHER = (90, 90, 90)
 
 
 class AnnotatedVideo:
-    """Writes ``path`` when it is closed well; nothing stays of it otherwise. Raises StoreError."""
+    """Writes an annotated video to ``path``, atomically at the end; nothing stays on errors. Raises StoreError."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class AnnotatedVideo:
         self._latest = -1
 
     def write(self, frame: Frame, tracks: Sequence[Track]) -> None:
-        """The frame with the boxes and names of ``tracks``, at its time in the video."""
+        """Append a frame with boxes and captions of ``tracks``, at its time in the video."""
         rgb = pictures.to_rgb(frame.main)
         if self._stream is None:
             self._open(frame)
@@ -99,16 +99,16 @@ class AnnotatedVideo:
 
 
 def caption(track: Track) -> str:
-    """The name with its likeness 0..100 where it is known, else what custom labels say, else the label; the track."""
-    who = track.identity
+    """Subject and similarity (0..100) where known, else custom labels, else the label; then the track id."""
+    identity = track.identity
     what = ", ".join(one.name for one in track.custom_labels) or track.label
-    if who.state is IdentityState.KNOWN and who.subject:
-        likeness = "" if who.likeness is None else f" {who.likeness:.0f}"
-        what = f"{who.subject}{likeness}"
-    elif who.state is IdentityState.UNCERTAIN:
+    if identity.state is IdentityState.KNOWN and identity.subject:
+        likeness = "" if identity.likeness is None else f" {identity.likeness:.0f}"
+        what = f"{identity.subject}{likeness}"
+    elif identity.state is IdentityState.UNCERTAIN:
         what = f"{what}?"
     return f"{what}  {track.id}"
 
 
 def _failed(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"video {path}: cannot be written: {error}", "name a file like out.mp4 in a folder of yours")
+    return StoreError(f"video {path}: cannot be written: {error}", "choose a file like out.mp4 in a writable folder")

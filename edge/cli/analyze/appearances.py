@@ -1,4 +1,4 @@
-"""Who and what was there, from when to when, each with its best picture."""
+"""Appearances of subjects and labels in stored sources, each with its best picture."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from edge.core.types import Event, Frame, Identity, IdentityState, Track
 from edge.pipeline.tracking.embedding_schedule import view
 
 SIDE = 160
-"""pixels of a picture of somebody"""
+"""width and height of a thumbnail (pixels)"""
 AROUND = 0.35
-"""of the box, that is shown on each side of it"""
+"""margin on each side, as a share of the box"""
 BETTER = 1.15
-"""how much better a view must be to take the place of the one that is kept: a crop costs time"""
+"""factor of quality from which a new crop replaces the stored one; limits the number of crops"""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoAppearance:
-    """A track, from its first frame to its last."""
+    """A finished track."""
 
     source: Path
     track: str
@@ -33,17 +33,17 @@ class VideoAppearance:
 
     @property
     def who(self) -> str:
-        """The subject where it is known, else what custom labels say, else the label."""
+        """The subject where known, else the custom labels, else the label."""
         known = self.identity.state is IdentityState.KNOWN and self.identity.subject
         return known or self.label
 
 
 class Appearances:
-    """Fed with every step, in order; holds a small picture a track."""
+    """Collects finished tracks from the steps of an analysis, with one thumbnail per track."""
 
     def __init__(self) -> None:
         self.ended: list[VideoAppearance] = []
-        """in the order in which they ended"""
+        """in order of their end"""
         self._views: dict[str, tuple[float, bytes]] = {}
         self._source: Path | None = None
         self._began = 0.0
@@ -57,7 +57,7 @@ class Appearances:
         self.ended += [self._appearance(step.source, event) for event in step.events if event.type == "end"]
 
     def by_name(self) -> dict[str, list[VideoAppearance]]:
-        """Known subjects first, in the order of their names, then labels; each by source and time."""
+        """Name -> appearances: known subjects by name, then labels; each by source and time."""
         ordered = sorted(self.ended, key=lambda one: (_unnamed(one), one.who, str(one.source), one.started))
         found: dict[str, list[VideoAppearance]] = {}
         for one in ordered:

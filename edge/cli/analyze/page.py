@@ -1,4 +1,4 @@
-"""An index of appearances as one HTML file that needs nothing else."""
+"""Index of appearances as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ li span { display: block; overflow-wrap: anywhere; }
 
 
 def page(title: str, named: Mapping[str, Sequence[VideoAppearance]]) -> str:
-    """The document: a table of who was there for how long, then every appearance with its picture."""
+    """HTML document: a table of total durations, then every appearance with its picture."""
     sections = "".join(_section(name, number, list(ones)) for number, (name, ones) in enumerate(named.items()))
     rows = "".join(_row(name, number, ones) for number, (name, ones) in enumerate(named.items()))
     total = f'<table class="total">{rows}</table>' if rows else "<p>Nobody and nothing was seen.</p>"
@@ -37,7 +37,7 @@ def page(title: str, named: Mapping[str, Sequence[VideoAppearance]]) -> str:
 
 
 def moment(seconds: float) -> str:
-    """``1:02.3``, or ``1:01:02`` from an hour on."""
+    """Format seconds as ``1:02.3``, from one hour on as ``1:01:02``."""
     whole = int(seconds)
     if whole >= 3600:
         return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,1 +1,1 @@
-"""How close the whole cycle is to its floor: the daemon's own ``pipeline.process`` beside the bare invokes."""
+"""Benchmark of the pipeline, compared with bare inference of its models."""

@@ -1,4 +1,4 @@
-"""Two reports beside each other."""
+"""Comparison of two benchmark reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, float, float, float | None]]:
-    """Each figure that both have and that differs: its path, then, now, and now / then (None for then 0)."""
+    """Each figure that differs between two reports: (path, old, new, new / old); the ratio is None for old 0."""
     before, after = dict(_figures(old)), dict(_figures(new))
     return [
         (path, before[path], now, round(now / before[path], 3) if before[path] else None)

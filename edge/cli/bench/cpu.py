@@ -1,4 +1,4 @@
-"""CPU time to the moment, for spans as short as an invoke."""
+"""Exact CPU time of all threads, for intervals as short as one inference."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ TASKS = "/proc/self/task"
 
 
 class Threads:
-    """Those that this process has when this is made.
+    """The threads of this process at creation.
 
-    ``time.process_time`` knows what this thread has done, but of one that runs on another core only what the kernel
-    has booked: at a tick, or when it goes to sleep, as helpers of the runtime do right after an invoke. Much of their
-    work would count as done outside it.
+    ``time.process_time`` is exact for the calling thread, but includes threads on other cores only as accounted by the
+    kernel: at a tick, or when a thread sleeps, as helper threads of the runtime do right after an inference. Much of
+    their work would be counted outside it.
     """
 
     def __init__(self) -> None:
         self._spent = {_clock(int(task.name)): 0.0 for task in Path(TASKS).iterdir()}
 
     def seconds(self) -> float:
-        """What they have spent so far; of one that has ended, until it was last asked."""
+        """Total CPU time (s); of an ended thread, the last value read."""
         for clock in self._spent:
             with suppress(OSError):
                 self._spent[clock] = time.clock_gettime(clock)
@@ -29,5 +29,5 @@ class Threads:
 
 
 def _clock(thread: int) -> int:
-    """The kernel's number of a thread's own clock (CPUCLOCK_PERTHREAD and CPUCLOCK_SCHED, posix-timers.h)."""
+    """Clock id of the CPU time of a thread (CPUCLOCK_PERTHREAD and CPUCLOCK_SCHED, posix-timers.h)."""
     return ~thread << 3 | 4 | 2

@@ -1,4 +1,4 @@
-"""The whole cycle as fast as it goes, and the bare invokes inside it."""
+"""The pipeline cycle at full speed, and the inference inside it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from edge.pipeline.loader import LoadedModels
 from edge.pipeline.pipeline import Pipeline
 
 WARM_UP = 5
-"""frames before anything is counted"""
+"""frames processed before the measurement"""
 
 
 @dataclass
 class Invokes:
-    """What the models alone took during the cycle."""
+    """Inference during the cycle."""
 
     count: dict[str, int] = field(default_factory=dict)
     cpu: float = 0.0
     """seconds, all threads"""
     wall: float = 0.0
+    """seconds"""
 
 
 def run_cycle(
@@ -42,7 +43,7 @@ def run_cycle(
     outbox: Outbox,
     progress: Callable[[float], None],
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]], list[Event]]:
-    """The cycle as fast as it goes, and the invokes inside it: figures, latency by stage, events."""
+    """Run the cycle at full speed. Returns its figures, the latency (ms) by stage, and the events."""
     always = camera.model_copy(update={"motion": False})
     pipeline = Pipeline(always, settings, assembled.model_set, ids())
     meters: dict[str, Meter] = {}
@@ -82,7 +83,7 @@ def run_cycle(
 
 
 class counted:  # noqa: N801
-    """While the block runs, every inference of the model set is counted and timed."""
+    """Context manager that counts and times every inference of the model set."""
 
     def __init__(self, assembled: LoadedModels, invokes: Invokes) -> None:
         model_set = assembled.model_set

@@ -1,4 +1,4 @@
-"""The live phase: the daemon's threads on the source at its own pace."""
+"""Live phase: the daemon's threads process the source in real time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edge.pipeline.health import Health
 from edge.pipeline.loader import LoadedModels
 
 OPENING = 60.0
-"""seconds that a source may take to its first frame"""
+"""timeout (s) of the first frame of a source"""
 
 
 def watch_live(
     settings: Settings, assembled: LoadedModels, outbox: Outbox, seconds: float, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """The daemon's threads on the source at its own pace: what is dropped, and how old a frame's events are."""
+    """Run the daemon's threads in real time for ``seconds``; measures dropped frames, CPU and latency of events."""
     if not seconds:
         return {}
     camera = settings.cameras[0].model_copy(update={"realtime": True, "loop": True})
@@ -51,7 +51,7 @@ def watch_live(
 
 
 class ToOutbox:
-    """Reports that end in the outbox."""
+    """Reporter that only fills the outbox."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -60,7 +60,7 @@ class ToOutbox:
         self._outbox.put(events)
 
     def left(self, camera: str) -> None:
-        """Nobody is told."""
+        """Not reported."""
 
     def seen(self, result: FrameResult) -> None:
-        """Nobody else is told."""
+        """Not reported."""

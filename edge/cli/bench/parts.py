@@ -1,4 +1,4 @@
-"""Two parts on their own: what the outbox writes for an event, and where a start spends its time."""
+"""Separate measurements: bytes written per event by the outbox, and start-up time by import."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = (
     "edge.core.settings",
     "edge.daemon.daemon",
 )
-"""imported in this order, each costs what it adds to those before it"""
+"""modules in the order of import; each is charged with what it adds"""
 PROGRAM = """
 import importlib, json, sys, time
 spent = {}
@@ -40,7 +40,7 @@ print(json.dumps(spent))
 
 
 def written(events: Sequence[Event], folder: Path, settings: OutboxSettings) -> dict[str, Any]:
-    """Bytes that reach the file system for one event, by the way events come; events have not been delivered yet."""
+    """Bytes written per event, for events committed one by one and in a batch, before delivery."""
     if not events:
         return {}
     return {
@@ -50,7 +50,7 @@ def written(events: Sequence[Event], folder: Path, settings: OutboxSettings) -> 
 
 
 def start() -> dict[str, dict[str, float]]:
-    """Milliseconds of wall and CPU time that each step of an import of the daemon adds, in a process of its own."""
+    """Wall and CPU time (ms) that each import of the daemon adds, in a new process."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(STEPS)], capture_output=True, text=True, check=True
     )
@@ -59,7 +59,7 @@ def start() -> dict[str, dict[str, float]]:
 
 
 def _bytes(batches: Sequence[Sequence[Event]], path: Path, settings: OutboxSettings) -> int | None:
-    """Each batch waits until it is on the disk. None where the system does not count."""
+    """Bytes per event, with each batch committed to disk. None where the kernel does not count."""
     outbox = Outbox(path, settings.model_copy(update={"commit_seconds": 0.0}))
     try:
         before = _written()
@@ -73,7 +73,7 @@ def _bytes(batches: Sequence[Sequence[Event]], path: Path, settings: OutboxSetti
 
 
 def _written() -> int | None:
-    """Bytes that this process gave to the system's calls for writing."""
+    """Bytes written by this process (wchar of /proc/self/io); None where it cannot be read."""
     try:
         lines = IO.read_text().splitlines()
     except OSError:

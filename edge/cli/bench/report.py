@@ -1,8 +1,8 @@
-"""How close the whole cycle is to its floor: the daemon's own ``pipeline.process`` beside the bare invokes.
+"""Benchmark of ``pipeline.process``, compared with bare inference of its models.
 
-All is measured in one run, on the same frames: a frame costs its invokes, and everything else is overhead.
-``scripts/bench`` measures more: a plain script, cameras, people, motion, budget, collections. CPU is that of the whole
-process, all threads; ratios of one run are what counts, absolute times are the machine's.
+Everything is measured in one run on the same frames: CPU time beyond inference is pipeline overhead. ``scripts/bench``
+measures more: a plain script, cameras, people, motion, budget, collections. CPU time includes all threads of the
+process; compare ratios within one run, as absolute times depend on the machine.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from edge.recognition.store.collections import Collections
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, part by part. ``document`` is what ``--json`` prints.
+    """Results by section. ``document`` is the output of ``--json``.
 
-    The memory is the bench's: the frames that it holds, which a daemon does not, are told beside it.
+    Memory is that of the benchmark; the frames that it holds in memory, unlike a daemon, are listed separately.
     """
 
     document: dict[str, Any]
 
 
 Measure = Callable[[BenchSetup, dict[str, Any], list[Event]], dict[str, Any]]
-"""gives the figures of one title; receives the setup, the figures of the cycle and its events"""
+"""(setup, figures of the cycle, its events) -> figures of one section"""
 
 
 def bench(
     settings: Settings, state: Path, plan: Plan, progress: Progress, further: Mapping[str, Measure] | None = None
 ) -> Report:
-    """Measure the first camera of ``settings``. Models come from ``state``, all else from a temporary folder.
+    """Measure the first camera of ``settings``, with models of ``state`` and all other files in a temporary folder.
 
-    ``further``: title -> what else to measure. Raises InputError where the source gives no frames, and what loading a
-    model set raises.
+    ``further``: title -> additional measurement. Raises InputError where the source has no frames, and as
+    ``load_model_set`` does.
     """
     camera = settings.cameras[0].model_copy(update={"realtime": False})
     began = time.perf_counter()
@@ -97,7 +97,7 @@ def _memory(stand: BenchSetup) -> dict[str, float]:
 
 
 def _by_threads(stand: BenchSetup) -> dict[str, Any]:
-    """The cycle with other numbers of threads, models loaded anew for each."""
+    """Repeat the cycle with other numbers of threads; reloads the models for each."""
     found: dict[str, Any] = {}
     for threads in stand.plan.threads:
         models = stand.settings.models.model_copy(update={"threads": threads})

@@ -1,4 +1,4 @@
-"""What is measured on: frames in memory, a collection of random faces, and which machine it is."""
+"""Inputs of a benchmark: frames in memory, a collection of random faces, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED = 7
 
 
 def film_of(camera: CameraSettings, most: int) -> list[Frame]:
-    """The first frames of the source, in memory; fewer where it ends early. Raises InputError where it gives none."""
+    """The first ``most`` frames of the source, or fewer where it ends. Raises InputError where there are none."""
     source = open_source(camera)
     try:
         found = list(itertools.islice(source.frames(), most))
@@ -38,7 +38,7 @@ def film_of(camera: CameraSettings, most: int) -> list[Frame]:
 
 
 def repeated(film: Sequence[Frame], camera: CameraSettings, count: int) -> list[Frame]:
-    """So many frames: the film again and again, time going on, a cut before each beginning."""
+    """``count`` frames: ``film`` repeated with increasing times, with a scene cut at each restart."""
     period, start, wall = 1 / camera.fps, time.monotonic(), time.time()
     return [
         replace(
@@ -53,7 +53,7 @@ def repeated(film: Sequence[Frame], camera: CameraSettings, count: int) -> list[
 
 
 def held_bytes(stand: BenchSetup) -> int:
-    """Of the frames in memory, which a daemon does not hold."""
+    """Size of the frames in memory (bytes), which a daemon does not hold."""
     held = {
         id(picture): picture.data.nbytes for frame in stand.film for picture in (frame.main, frame.small) if picture
     }
@@ -61,7 +61,7 @@ def held_bytes(stand: BenchSetup) -> int:
 
 
 def fill(assembled: LoadedModels, collections: Collections, settings: Settings, faces: int) -> None:
-    """Random faces, so that matching has its share of the cycle."""
+    """Add ``faces`` random unit vectors per collection, so that matching has a realistic cost."""
     random = np.random.default_rng(SEED)
     for name, recognizer in assembled.model_set.recognizers.items():
         space: Space = recognizer.embedder.space

@@ -1,4 +1,4 @@
-"""What a bench is asked to measure, and what it measures on."""
+"""Plan and setup of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. The cycle always is; the rest where it is asked for."""
+    """What to measure besides the pipeline cycle, which is always measured."""
 
     frames: int = 200
     """frames of the source to process"""
     live_seconds: float = 5.0
-    """of the live phase; 0: without"""
+    """duration of the live phase (s); 0: none"""
     faces: int = 1000
-    """faces in the collection, random ones"""
+    """random faces in the collection"""
     threads: tuple[int, ...] = ()
-    """run the cycle again with each of these numbers of interpreter threads"""
+    """repeat the cycle with each of these numbers of interpreter threads"""
     start: bool = False
-    """also measure the start-up, part by part"""
+    """also measure the start-up by component"""
 
 
 @dataclass(frozen=True)
 class BenchSetup:
-    """What every part of a bench measures on."""
+    """Shared inputs of all measurements."""
 
     plan: Plan
     settings: Settings
     state: Path
-    """where models are looked for"""
+    """state folder in which models are searched"""
     folder: Path
-    """a temporary one, for everything else"""
+    """temporary folder for all other files"""
     camera: CameraSettings
-    """the first one of the settings, as fast as possible"""
+    """first camera of the settings, not limited to real time"""
     collections: Collections
     assembled: LoadedModels
     film: Sequence[Frame]
-    """the source's own frames and times, each once"""
+    """distinct frames of the source, with their times"""
     frames: Sequence[Frame]
-    """of it, as many as the plan wants, and those to warm up with"""
+    """frames to process: ``film`` repeated to the length of the plan and the warm-up"""
     outbox: Outbox
     progress: Progress

@@ -1,1 +1,1 @@
-"""Diagnosis of this device: findings with cause and hint, as errors have them."""
+"""Diagnosis of this device: findings with causes and remedies."""

@@ -1,4 +1,4 @@
-"""The broker: reachable, trusted, letting us in, and keeping this device to its own half of the topics."""
+"""Checks of the broker: reachable, trusted, authorized, and limiting this device to its own topics."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from edge.mqtt.topics import Topics
 
 
 def broker(context: DoctorContext) -> Iterator[Finding]:
-    """While a daemon runs, what its own connection says; else one connection as the daemon would make it."""
+    """Check the connection of the running daemon; else open one with the same settings."""
     settings = context.settings.mqtt
     where = f"{settings.host}:{settings.effective_port}"
     if not settings.host:
-        yield Finding(Level.NOTE, "broker", "none is set: events stay on this device", "", "set mqtt.host")
+        yield Finding(Level.NOTE, "broker", "not configured: events stay on this device", "", "set mqtt.host")
         return
     if (known := _of_daemon(context)) is not None:
-        yield from _told(known, context, where)
+        yield from _daemon_findings(known, context, where)
         return
     visit = _Visit(settings, context.settings.device.name, context.seconds)
     try:
@@ -43,7 +43,11 @@ def broker(context: DoctorContext) -> Iterator[Finding]:
             link, detail = trouble
             yield Finding(Level.ERROR, "broker", f"{where} is {link}: {detail}", _meaning(link), visit.remedy(link))
             return
-        yield Finding(Level.OK, "broker", f"{where} lets us in (MQTT {visit.version}{', TLS' if settings.tls else ''})")
+        yield Finding(
+            Level.OK,
+            "broker",
+            f"{where} accepts the connection (MQTT {visit.version}{', TLS' if settings.tls else ''})",
+        )
         yield from _limits(visit.limits)
         yield from _unencrypted(settings)
         topics = Topics(context.settings.device.name)
@@ -53,20 +57,20 @@ def broker(context: DoctorContext) -> Iterator[Finding]:
 
 
 def _of_daemon(context: DoctorContext) -> AccessCheck | None:
-    """What the running daemon knows; None where none runs with these settings, or it cannot be asked."""
+    """The check of the running daemon; None where none runs, or it does not answer."""
     if context.daemon is None:
         return None
     try:
         return AccessCheck.of(control.ask(context.state, BROKER, {}, 4 * BROKER_SECONDS))
     except (EdgeError, KeyError, TypeError, ValueError):
-        return None  # another version, or another user's
+        return None  # another version or user
 
 
-def _told(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Finding]:
+def _daemon_findings(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Finding]:
     health, settings = known.health, context.settings.mqtt
     if health.link is not Link.ONLINE:
         what = f"the daemon's link to {where} is {health.link}{health.detail and ': ' + health.detail}"
-        yield Finding(Level.ERROR, "broker", what, _meaning(health.link), health.hint or "wait, and look again")
+        yield Finding(Level.ERROR, "broker", what, _meaning(health.link), health.hint or "wait, and check again")
         return
     tls = ", TLS" if settings.tls else ""
     yield Finding(Level.OK, "broker", f"the daemon is online at {where} (MQTT {health.version}{tls})")
@@ -77,58 +81,58 @@ def _told(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Fi
 
 def _unencrypted(settings: MqttSettings) -> Iterator[Finding]:
     if settings.password.get_secret_value() and not settings.tls and not _is_local(settings.host):
-        what = "the password travels unencrypted"
+        what = "the password is sent unencrypted"
         yield Finding(Level.WARNING, "broker", what, "mqtt.tls is off", "set mqtt.tls and mqtt.ca")
 
 
 def _limits(limits: BrokerLimits) -> Iterator[Finding]:
-    """What the broker does not take of what the daemon sends."""
+    """Limits of the broker that affect the daemon."""
     if limits.missing:
         why, _, remedy = limits.missing.partition("; ")
-        yield Finding(Level.WARNING, "broker", why, "the daemon goes on without", remedy)
+        yield Finding(Level.WARNING, "broker", why, "the daemon works without it", remedy)
     if limits.packet < MAX_DOCUMENT:
         yield Finding(
-            Level.WARNING, "broker", f"it takes messages of {limits.packet} bytes at most, edge sends {MAX_DOCUMENT}",
+            Level.WARNING, "broker", f"it accepts messages of at most {limits.packet} bytes, edge sends {MAX_DOCUMENT}",
             "large messages (Home Assistant's discovery, pictures, enrollments) do not arrive",
             "raise it (mosquitto: max_packet_size 300000)",
         )  # fmt: skip
 
 
 def _access(known: AccessCheck, version: str, topics: Topics) -> Iterator[Finding]:
-    """Whether this device may write its own half, hear what is for it, and no more."""
+    """Check that the access list allows exactly the topics of this device."""
     refused, heard = known.own_half, known.heard
     below = topics.ack.rpartition("/")[0]
     if refused:
         yield Finding(
             Level.ERROR, "broker", f"this device may not publish below {topics.status.rpartition('/')[0]}/: {refused}",
             "its events wait in the outbox",
-            "let it write there: pattern write edge/v1/%u/up/# in mosquitto's acl_file",
+            "allow it: pattern write edge/v1/%u/up/# in mosquitto's acl_file",
         )  # fmt: skip
     if not heard:
         yield Finding(
             Level.ERROR, "broker", f"this device may not subscribe below {below}/",
-            "commands and the hub's acknowledgement do not reach it", "let it read: pattern read edge/v1/%u/down/#",
+            "commands and the hub's acknowledgments do not reach it", "allow it: pattern read edge/v1/%u/down/#",
         )  # fmt: skip
     if version != "5":
-        yield Finding(Level.NOTE, "broker", "whether the broker refuses a publish cannot be told with MQTT 3.1.1")
+        yield Finding(Level.NOTE, "broker", "MQTT 3.1.1 does not report whether the broker rejects a publish")
     elif not known.other_half:
         yield Finding(
-            Level.NOTE, "broker", f"this device may also write below {below}/: no access list keeps it to its half",
-            "another device that is stolen could command this one", "use an acl_file as in the README",
+            Level.NOTE, "broker", f"this device may also write below {below}/: no access list prevents it",
+            "a stolen device could send commands to other devices", "use an acl_file as in the README",
         )  # fmt: skip
     elif not refused and heard:
-        yield Finding(Level.OK, "broker", "the access list gives this device exactly its own half")
+        yield Finding(Level.OK, "broker", "the access list limits this device to its own topics")
 
 
 def hub(context: DoctorContext) -> Iterator[Finding]:
-    """Whether a hub has ever said how far it stored this device's events (its mark is retained)."""
+    """Check that a hub has acknowledged events of this device (its mark is retained)."""
     settings = context.settings.mqtt
     if not settings.host or settings.acknowledge != "hub":
         return
     visit = _Visit(settings, context.settings.device.name, context.seconds)
     try:
         if visit.connect():
-            return  # told by ``broker``
+            return  # reported by ``broker``
         topics = Topics(context.settings.device.name)
         visit.subscribe(topics.ack)
         mark = visit.heard(topics.ack, 2.0)
@@ -140,7 +144,7 @@ def hub(context: DoctorContext) -> Iterator[Finding]:
         seq = None
     if seq is None:
         yield Finding(
-            Level.WARNING, "hub", "no hub has acknowledged anything of this device",
+            Level.WARNING, "hub", "no hub has acknowledged any event of this device",
             "with mqtt.acknowledge = 'hub' events stay in the outbox until one does",
             "run edge hub ingest at this broker, or set mqtt.acknowledge = 'broker'",
         )  # fmt: skip
@@ -160,7 +164,7 @@ class _Connack:
 
 @dataclass
 class _Visit:
-    """One short connection. Paho's callbacks only put what they heard into queues."""
+    """One short connection. Paho's callbacks only fill queues."""
 
     settings: MqttSettings
     device: str
@@ -168,7 +172,7 @@ class _Visit:
     version: str = "5"
     client: Any = None
     limits: BrokerLimits = field(default_factory=BrokerLimits)
-    """as the broker stated them, or as they had to be for it to let us in"""
+    """as stated by the broker, or as reduced until it accepted the connection"""
     connected: queue.Queue[_Connack | None] = field(default_factory=queue.Queue)
     """None: the connection ended without an answer"""
     answers: queue.Queue[tuple[int, str]] = field(default_factory=queue.Queue)
@@ -176,7 +180,7 @@ class _Visit:
     messages: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
 
     def connect(self) -> tuple[Link, str] | None:
-        """None when we are in, else why not. Every way in which the daemon would ask is tried."""
+        """Connect, with all the attempts of the daemon. Returns None on success, else the reason."""
         trouble: tuple[Link, str] | None = None
         ways = list(dict.fromkeys(ATTEMPTS[self.settings.version]))
         while ways:
@@ -191,10 +195,10 @@ class _Visit:
         return trouble
 
     def _try(self) -> tuple[tuple[Link, str] | None, bool]:
-        """Why not, if not; and whether another way of asking may help."""
+        """One attempt. Returns the reason of a failure, and whether another attempt may succeed."""
         try:
             will = presence(self.device, 0)
-            # with a kind of its own, messages that wait in the daemon's session are not acknowledged, and wait on
+            # this client class does not acknowledge messages, so those queued for the daemon's session stay queued
             self.client = connection.build(
                 self.settings, client_id(self.settings, self.device), self.version, will, self.limits, BrokerConnection
             )
@@ -204,15 +208,18 @@ class _Visit:
             self.client.connect(self.settings.host, self.settings.effective_port, self.settings.keepalive, **options)
         except SettingsError as error:
             return (Link.UNTRUSTED, error.message), False
-        except (OSError, ValueError) as error:  # a host name that cannot be one is a ValueError
+        except (OSError, ValueError) as error:  # ValueError: invalid host name
             return of_error(error), False
         self.client.loop_start()
         try:
             answer = self.connected.get(timeout=self.seconds)
         except queue.Empty:
-            return (Link.UNREACHABLE, f"the port is open, and no MQTT answer came within {self.seconds:.0f} s"), False
+            return (
+                Link.UNREACHABLE,
+                f"the port is open, but there was no MQTT answer within {self.seconds:.0f} s",
+            ), False
         if answer is None:
-            return (Link.REFUSED, f"the broker ends the connection without an answer to MQTT {self.version}"), True
+            return (Link.REFUSED, f"the broker closes the connection without an answer to MQTT {self.version}"), True
         if answer.code:
             trouble, before = of_connack(answer.code, answer.text), self.limits
             self.limits = before.after(answer.code)
@@ -231,19 +238,19 @@ class _Visit:
         client.on_message = lambda _c, _d, message: self.messages.put((message.topic, bytes(message.payload)))
 
     def access(self, topics: Topics) -> AccessCheck:
-        """Publish into each half of the device's topics, and subscribe to its own."""
+        """Publish to both halves of the device's topics, and subscribe to its own."""
         below = topics.ack.rpartition("/")[0]
         health = LinkHealth(Link.ONLINE, version=self.version)
         own, heard = self.publish(topics.response(PROBE)), self.subscribe(f"{below}/{PROBE}")
         return AccessCheck(health, self.limits, own, self.publish(f"{below}/{PROBE}"), heard)
 
     def publish(self, topic: str) -> str:
-        """Publish a word that nobody waits for; why it was refused, empty when it was not."""
+        """Publish an empty message. Returns why it was rejected; empty: accepted."""
         properties = None
         if self.client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = paho.Properties(paho.PacketTypes.PUBLISH)  # type: ignore[attr-defined, no-untyped-call]
             properties.MessageExpiryInterval = PROBE_EXPIRY
-        # retained and empty: as the daemon publishes, and nothing stays
+        # retained like the daemon's messages; an empty one leaves nothing at the broker
         mid = self.client.publish(topic, b"", min(1, self.limits.qos), self.limits.retain, properties).mid
         until = time.monotonic() + self.seconds
         while (left := until - time.monotonic()) > 0:
@@ -263,7 +270,7 @@ class _Visit:
             return False
 
     def heard(self, topic: str, seconds: float) -> bytes:
-        """The first message of that topic within ``seconds``; empty where none came."""
+        """The first message of a topic within ``seconds``; empty: none."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             try:
@@ -275,7 +282,7 @@ class _Visit:
         return b""
 
     def remedy(self, link: Link) -> str:
-        """What to try after a refusal."""
+        """Remedy of a failed connection."""
         return UNANSWERED if link is Link.REFUSED else HINTS.get(link, "try again")
 
     def close(self) -> None:
@@ -288,7 +295,7 @@ class _Visit:
 def _meaning(link: Link) -> str:
     return {
         Link.UNREACHABLE: "events wait in the outbox",
-        Link.UNTRUSTED: "nothing is sent over a link that cannot be trusted",
+        Link.UNTRUSTED: "nothing is sent over an untrusted connection",
         Link.UNAUTHORIZED: "the broker does not accept this user name and password",
     }.get(link, "events wait in the outbox")
 

@@ -1,4 +1,4 @@
-"""A file for a bug report: findings, settings, versions and the log's end, without secrets, names or faces."""
+"""Zip file for a bug report: findings, settings, versions and recent log, without secrets, names or faces."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from edge.core.system import hardware as board
 from edge.recognition.store.store import FILE
 
 LINES = 1000
-"""of the log"""
+"""of the log, at most"""
 PACKAGES = ("ai-edge-litert", "tflite-runtime", "annoy", "numpy", "paho-mqtt", "av", "opencv-python-headless", "tuf")
 COVERED = "***"
 
 
 def write(path: Path, context: DoctorContext, findings: Sequence[Finding]) -> list[str]:
-    """Write the bundle, a zip file. Returns the names of what is in it. Raises StoreError."""
+    """Write the zip file. Returns the names of its members. Raises StoreError."""
     subjects = _subjects(context.state)
     hidden = sorted({*_secrets(context.settings), *(subjects or ())}, key=len, reverse=True)
     parts = {
@@ -42,7 +42,7 @@ def write(path: Path, context: DoctorContext, findings: Sequence[Finding]) -> li
         "settings.json": json.dumps(context.settings.model_dump(), indent=1, default=str),
         "versions.json": json.dumps(_versions(), indent=1),
         "state.txt": "\n".join(_listing(context.state)),
-        "log.txt": _log(context.unit) if subjects is not None else "left out: the names in it could not be covered",
+        "log.txt": _log(context.unit) if subjects is not None else "left out: names in it could not be masked",
     }
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -52,7 +52,7 @@ def write(path: Path, context: DoctorContext, findings: Sequence[Finding]) -> li
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror}",
-            "name a file in a folder that this user may write: /tmp/report.zip",
+            "choose a file in a writable folder: /tmp/report.zip",
         ) from error
     return list(parts)
 
@@ -65,7 +65,7 @@ def _cleaned(text: str, hidden: Sequence[str]) -> str:
 
 
 def _secrets(value: Any) -> Iterator[str]:
-    """Every secret in the settings, wherever it lies."""
+    """Every secret in the settings."""
     if isinstance(value, SecretAddress):
         parts = value.parts
         yield from filter(None, {parts.user or "", parts.password, (parts.user or "").partition(":")[2]})
@@ -83,7 +83,7 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _subjects(state: Path) -> list[str] | None:
-    """Names of people, which a log line may hold; short ones would cover half of all words. None: they are hidden."""
+    """Names of subjects, to mask in the log, except very short ones. None: encrypted without a key."""
     path = state / FILE
     if not path.exists():
         return []
@@ -110,7 +110,7 @@ def _versions() -> dict[str, str]:
 
 
 def _listing(state: Path) -> Iterator[str]:
-    """Names, sizes and modes; no content."""
+    """Names, sizes and modes of files, without content."""
     for path in sorted(state.rglob("*"))[:2000]:
         found = path.lstat()
         yield f"{found.st_mode & 0o7777:04o} {found.st_size:12d} {path.relative_to(state)}"
@@ -118,7 +118,7 @@ def _listing(state: Path) -> Iterator[str]:
 
 def _log(unit: str) -> str:
     if not shutil.which("journalctl"):
-        return "no journal here"
+        return "journalctl is not installed"
     command = ["journalctl", "-u", unit, "-n", str(LINES), "--no-pager", "-o", "short-iso"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout

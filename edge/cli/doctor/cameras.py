@@ -1,4 +1,4 @@
-"""Whether cameras are present, permitted and delivering."""
+"""Checks of cameras: present, permitted and delivering frames."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from edge.sources.factory import open_source, split
 
 DEVICES = Path("/dev")
 DARK = 4.0
-"""mean of the Y plane below which a picture is black"""
+"""mean of the Y plane (0..255) below which a picture is black"""
 
 
 def cameras(context: DoctorContext) -> Iterator[Finding]:
-    """Each enabled camera: opened for a moment, unless the daemon has it."""
+    """Open each enabled camera briefly, unless the daemon uses it."""
     enabled = [camera for camera in context.settings.cameras if camera.enabled]
     if not enabled:
         yield Finding(
-            Level.WARNING, "cameras", "no camera is enabled", "there is nothing to look at", "set cameras.enabled"
+            Level.WARNING, "cameras", "no camera is enabled", "there is nothing to detect", "set cameras.enabled"
         )
     for camera in enabled:
         found = list(_device(camera))
@@ -36,23 +36,23 @@ def cameras(context: DoctorContext) -> Iterator[Finding]:
             continue
         if context.daemon is not None:
             yield Finding(
-                Level.NOTE, "cameras", f"{camera.name} was not opened: the daemon (process {context.daemon}) has it",
-                "", "systemctl status edge shows its frames a second",
+                Level.NOTE, "cameras", f"{camera.name} was not opened: the daemon (process {context.daemon}) uses it",
+                "", "systemctl status edge shows its frames per second",
             )  # fmt: skip
         else:
             yield _delivers(camera, context.seconds)
 
 
 def _device(camera: CameraSettings) -> Iterator[Finding]:
-    """What can be said without opening it."""
+    """Checks without opening the source."""
     name, target = split(camera.source.get_secret_value())
     if name == "v4l2":
         device = Path(target)
         if not device.exists():
             there = ", ".join(str(path) for path in sorted(DEVICES.glob("video*"))) or "none"
             yield Finding(
-                Level.ERROR, "cameras", f"{camera.name}: {device} is not there", f"devices that are: {there}",
-                "plug the camera in, or set cameras.source to one that is there",
+                Level.ERROR, "cameras", f"{camera.name}: {device} does not exist", f"available devices: {there}",
+                "plug the camera in, or set cameras.source to an available device",
             )  # fmt: skip
         elif not os.access(device, os.R_OK | os.W_OK):
             yield Finding(
@@ -62,19 +62,19 @@ def _device(camera: CameraSettings) -> Iterator[Finding]:
     if not camera.tls_verify and target.lower().startswith(("rtsps://", "https://")):
         yield Finding(
             Level.WARNING, "cameras", f"{camera.name}: the certificate is not verified (tls_verify = false)",
-            "whoever answers at that address gets the password and sends the pictures",
+            "an attacker at that address gets the password and can forge frames",
             "set tls_ca to the camera's CA certificate, and remove tls_verify",
         )  # fmt: skip
     if name == "picamera2" and importlib.util.find_spec("picamera2") is None:
         yield Finding(
-            Level.ERROR, "cameras", f"{camera.name}: the Python package picamera2 is not here",
-            "it comes from Debian, and the environment must see the system's packages",
-            "apt-get install python3-picamera2, and make the venv with --system-site-packages",
+            Level.ERROR, "cameras", f"{camera.name}: the Python package picamera2 is not installed",
+            "it is a Debian package, and the venv must include the system's packages",
+            "apt-get install python3-picamera2, and create the venv with --system-site-packages",
         )  # fmt: skip
 
 
 def _delivers(camera: CameraSettings, seconds: float) -> Finding:
-    """Whether a frame comes within ``seconds``, and is more than black."""
+    """Check that a frame arrives within ``seconds``, and is not black."""
     from edge.core.imaging import image as pictures
 
     try:
@@ -88,13 +88,13 @@ def _delivers(camera: CameraSettings, seconds: float) -> Finding:
     if float(pictures.luma(main, 32, 24).mean()) < DARK:
         return Finding(
             Level.WARNING, "cameras", f"{camera.name} delivers {size}, and the picture is black",
-            "the lens is covered, or the sensor gives nothing", "look at the lens, the cable and the light",
+            "the lens is covered, or the sensor is defective", "check the lens, the cable and the light",
         )  # fmt: skip
     return Finding(Level.OK, "cameras", f"{camera.name} delivers {size}, the first frame after {took:.1f} s")
 
 
 def _first(source: FrameSource, seconds: float) -> Frame:
-    """The first frame. Raises SourceError; a driver that hangs is left behind in its thread."""
+    """The first frame. Raises SourceError; a hung driver stays in its daemon thread."""
     found: list[Frame | EdgeError] = []
 
     def look() -> None:
@@ -102,7 +102,7 @@ def _first(source: FrameSource, seconds: float) -> Frame:
             with closing(source):
                 found.extend([next(iter(source.frames()))])
         except StopIteration:
-            found.append(SourceError(f"{source.name}: ended without a frame", "check what the source holds"))
+            found.append(SourceError(f"{source.name}: ended without a frame", "check the source"))
         except EdgeError as error:
             found.append(error)
 

@@ -1,4 +1,4 @@
-"""The collections that labels are recognized by, and their indexes."""
+"""Checks of collections and their indexes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge.recognition.store.collections import INDEXES, Collections
 from edge.recognition.store.store import FILE
 
 OFTEN = 0.01
-"""share of strangers' looks that are given a name, from which the owner should know"""
+"""estimated share (0..1) of false matches of strangers that is reported"""
 
 
 def collections(context: DoctorContext) -> Iterator[Finding]:
-    """Whether each collection can be opened, holds faces of the right space, and has a sound index."""
+    """Check that each collection is readable, in the right embedding space, and has an intact index."""
     if not any(label.embedder for label in context.settings.labels.values()):
         return
     if not (context.state / FILE).exists():
@@ -37,13 +37,13 @@ def _collection(context: DoctorContext, opened: Collections, name: str, label: s
         yield _empty(f"collection {name} does not exist", name)
         return
     if not collection.count:
-        yield _empty(f"collection {name} holds no face", name)
+        yield _empty(f"collection {name} is empty", name)
         return
     yield from _index(context, name, collection.number, opened.store.vault.key)
     if collection.state.trouble == index.MISSING:
         yield Finding(
             Level.NOTE, "collections", f"{name}: {collection.count} faces, and annoy is not installed",
-            "every face is compared, which takes longer with each",
+            "searches compare every face, which is slower",
             "install g++ and python3-dev, then scripts/install again (or pip install 'rekognition-edge[annoy]')",
         )  # fmt: skip
     try:
@@ -61,8 +61,8 @@ def _collection(context: DoctorContext, opened: Collections, name: str, label: s
     yield Finding(Level.OK, "collections", f"{name}: {collection.count} faces of {len(collection.subjects())} subjects")
     if (newer := context.loaded.settings.labels[label].embedder) != name_of_embedder:
         yield Finding(
-            Level.NOTE, "collections", f"{name} goes on with {name_of_embedder}, which made its faces", "",
-            f"edge enroll NEW photos/ --embedder {newer}, then labels.{label}.collection = NEW, where you want {newer}",
+            Level.NOTE, "collections", f"{name} still uses {name_of_embedder}, which embedded its faces", "",
+            f"edge enroll NEW photos/ --embedder {newer}, then labels.{label}.collection = NEW, to use {newer}",
         )  # fmt: skip
     if risk.confusable or (risk.false_names or 0.0) > OFTEN:
         yield Finding(
@@ -83,8 +83,8 @@ def _index(context: DoctorContext, name: str, number: int, key: EncryptionKey | 
     except StoreError as error:
         yield Finding(
             Level.WARNING, "collections", f"the index of {name} is damaged: {error.message}",
-            "searches compare every face until it is built again, which the daemon does by itself",
-            "check the disk (dmesg) where this comes back",
+            "searches compare every face until the daemon has rebuilt it",
+            "check the disk (dmesg) if this recurs",
         )  # fmt: skip
 
 
@@ -93,6 +93,6 @@ def _empty(what: str, name: str) -> Finding:
         Level.WARNING,
         "collections",
         what,
-        "everybody is unknown",
+        "every face is unknown",
         f"edge enroll {name} photos/ (one subfolder per person)",
     )

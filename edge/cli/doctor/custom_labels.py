@@ -1,4 +1,4 @@
-"""The custom labels that cameras name: there, whole, and made for the backbone that is here."""
+"""Checks of the custom labels in the settings of cameras: present, intact, and matching their backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.labels import classifier as versions
 
 
 def custom_labels(context: DoctorContext) -> Iterator[Finding]:
-    """Whether each version can be used with the models that are here."""
+    """Check that each version can be used with the installed models."""
     from edge.core.types import Space
     from edge.inference import model
     from edge.inference.interpreter import choose

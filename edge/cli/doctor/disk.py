@@ -1,4 +1,4 @@
-"""The state folder, the disk below it, and the events that wait there."""
+"""Checks of the state folder, its disk, and the outbox."""
 
 from __future__ import annotations
 
@@ -19,49 +19,53 @@ from edge.core.storage.sqlite import check, connect_read_only
 from edge.mqtt.outbox.store import FILE as OUTBOX
 
 SLOW = 1.0
-"""seconds that one small durable write may take"""
+"""seconds; longest normal duration of a small durable write"""
 CHECKED_BYTES = 64 << 20
 WAITED = 600.0
-"""seconds after which a waiting event is a sign of trouble"""
+"""seconds after which an undelivered event is reported"""
 
 
 def state(context: DoctorContext) -> Iterator[Finding]:
-    """Whether the state folder is there, private and writable."""
+    """Check that the state folder exists, and is private and writable."""
     folder = context.state
     if not folder.is_dir():
         yield Finding(
-            Level.NOTE, "state", f"{folder} is not there yet", "nothing has run here", "run edge, or check 'state'"
+            Level.NOTE,
+            "state",
+            f"{folder} does not exist yet",
+            "the daemon has not run yet",
+            "run edge, or check 'state'",
         )
         return
     if mode := folder.stat().st_mode & 0o077:
         yield Finding(
             Level.WARNING, "state", f"{folder} is open to other users (mode {mode:03o} for group and others)",
-            "it holds faces", f"chmod 700 {folder}",
+            "it contains faces", f"chmod 700 {folder}",
         )  # fmt: skip
     probe, began = folder / f".doctor-{os.getpid()}", time.perf_counter()
     try:
         files.write_bytes(probe, b"x" * 4096)
     except OSError as error:
         yield Finding(
-            Level.ERROR, "state", f"{folder} cannot be written: {error.strerror}", "nothing new is remembered",
+            Level.ERROR, "state", f"{folder} cannot be written: {error.strerror}", "nothing new is stored",
             _HINTS.get(error.errno or 0, "check the owner of the folder and the disk (dmesg)"),
         )  # fmt: skip
         return
     finally:
-        with contextlib.suppress(OSError):  # a folder that we may not even enter
+        with contextlib.suppress(OSError):  # a folder without search permission
             probe.unlink()
     took = time.perf_counter() - began
     if took > SLOW:
         yield Finding(
             Level.WARNING, "state", f"one small write took {took:.1f} s", "the SD card or disk is failing or worn out",
-            "look at dmesg, and put the state on another disk",
+            "check dmesg, and move the state to another disk",
         )  # fmt: skip
     else:
-        yield Finding(Level.OK, "state", f"{folder} can be written; a durable write takes {1e3 * took:.0f} ms")
+        yield Finding(Level.OK, "state", f"{folder} is writable; a durable write takes {1e3 * took:.0f} ms")
 
 
 def state_files(context: DoctorContext) -> Iterator[Finding]:
-    """Files of the state folder that are damaged, and those that were set aside."""
+    """Check for damaged files in the state folder, and those that were set aside."""
     layout = StateLayout(context.state)
     for file in STATE_FILES:
         if file is OUTBOX_FILE:
@@ -79,7 +83,7 @@ def state_files(context: DoctorContext) -> Iterator[Finding]:
 
 
 def space(context: DoctorContext) -> Iterator[Finding]:
-    """Free bytes, against what the outbox leaves free."""
+    """Check free space, compared with the reserve of the outbox."""
     folder = next(path for path in (context.state, *context.state.parents) if path.is_dir())
     found = os.statvfs(folder)
     free, nodes = found.f_bavail * found.f_frsize, found.f_favail
@@ -91,14 +95,14 @@ def space(context: DoctorContext) -> Iterator[Finding]:
         )  # fmt: skip
     elif free < 4 * needed:
         yield Finding(
-            Level.WARNING, "disk", f"{free >> 20} MiB are free below {folder}", "that is little", "free some space"
+            Level.WARNING, "disk", f"{free >> 20} MiB are free below {folder}", "space is low", "free some space"
         )
     else:
         yield Finding(Level.OK, "disk", f"{free >> 20} MiB are free below {folder}")
 
 
 def outbox(context: DoctorContext) -> Iterator[Finding]:
-    """Whether the file of waiting events is whole, and whether events wait for too long."""
+    """Check that the outbox is intact, and that events are delivered."""
     path = context.state / OUTBOX
     if not path.exists():
         return
@@ -113,21 +117,21 @@ def outbox(context: DoctorContext) -> Iterator[Finding]:
     age = time.time() - oldest if waiting else 0.0
     if lost:
         yield Finding(
-            Level.WARNING, "outbox", f"{lost} events were dropped since the outbox was made",
-            "it was full, or the disk was", "see that the broker is reachable; raise outbox.max_bytes",
+            Level.WARNING, "outbox", f"{lost} events were dropped since the outbox was created",
+            "the outbox or the disk was full", "check that the broker is reachable; raise outbox.max_bytes",
         )  # fmt: skip
     if age > WAITED and context.settings.mqtt.host:
         by = "hub" if context.settings.mqtt.acknowledge == "hub" else "broker"
         yield Finding(
             Level.WARNING, "outbox", f"{waiting} events wait, the oldest for {age / 3600:.1f} h",
-            f"the {by} has not acknowledged them", f"see what is said of the {by}",
+            f"the {by} has not acknowledged them", f"see the findings of the {by}",
         )  # fmt: skip
     elif not lost:
         yield Finding(Level.OK, "outbox", f"{waiting} events wait")
 
 
 def _read(path: Path) -> tuple[int, float, int]:
-    """(events that wait, wall time of the oldest, events lost). Raises sqlite3.Error."""
+    """(pending events, time of the oldest in seconds since the epoch, lost events). Raises sqlite3.Error."""
     with closing(connect_read_only(path, timeout=2.0)) as db:
         if path.stat().st_size <= CHECKED_BYTES:
             check(db)
@@ -137,7 +141,7 @@ def _read(path: Path) -> tuple[int, float, int]:
 
 
 _HINTS = {
-    30: "mount the file system rw; a card that turns read-only by itself is worn out",  # EROFS
+    30: "mount the file system rw; a card that becomes read-only is worn out",  # EROFS
     28: "free some space on the disk",  # ENOSPC
-    13: "run as the daemon's user (sudo -u edge), or give it the folder (chown)",  # EACCES
+    13: "run as the daemon's user (sudo -u edge), or change the owner of the folder (chown)",  # EACCES
 }

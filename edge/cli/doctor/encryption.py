@@ -1,4 +1,4 @@
-"""Whether the state folder is encrypted, and whether its key is at hand."""
+"""Check of encryption at rest and its key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from edge.core.storage import vault
 
 
 def encryption(context: DoctorContext) -> Iterator[Finding]:
-    """Nothing is said where it is off and no key is set."""
+    """Check the key of an encrypted state folder; no finding where encryption is off and no key is set."""
     found = vault.state(context.state)
-    vault.of(context.state)  # raises the error that is shown
+    vault.of(context.state)  # raises EdgeError, which becomes a finding
     if found is not None:
-        yield Finding(Level.OK, "encryption", f"what is stored is encrypted with key {found.key}")
+        yield Finding(Level.OK, "encryption", f"the state folder is encrypted with key {found.key}")
     elif vault_keys.given():
         yield Finding(
-            Level.NOTE, "encryption", "a storage key is set, and the state folder is not encrypted",
-            "the key alone does nothing", "stop the daemon, then edge encryption on",
+            Level.NOTE, "encryption", "a storage key is set, but the state folder is not encrypted",
+            "the key is not used", "stop the daemon, then edge encryption on",
         )  # fmt: skip

@@ -1,8 +1,7 @@
-"""Diagnosis of this device: findings with cause and hint, as errors have them.
+"""Runs all checks of ``edge doctor``.
 
-Each part is a small function that yields findings; ``PARTS`` is the order in which they run.
-Nothing is changed but a file that is written and removed in the state folder, and one message in the device's own half
-of the broker's topics.
+Each check is a function that yields findings; ``PARTS`` lists them in order. The only side effects are a temporary
+file in the state folder, and empty messages below the device's own topics.
 """
 
 from __future__ import annotations
@@ -47,14 +46,12 @@ PARTS: dict[str, Callable[[DoctorContext], Iterator[Finding]]] = {
 
 
 def examine(context: DoctorContext) -> Iterator[Finding]:
-    """Every finding, as it is made. An error of one part ends that part alone."""
-    for part, look in PARTS.items():
+    """Yield findings as the checks run. An error ends only its own check."""
+    for part, check in PARTS.items():
         try:
-            yield from look(context)
+            yield from check(context)
         except EdgeError as error:
             yield Finding.of(part, error)
         except OSError as error:
             what = f"{error.filename or part}: {error.strerror}"
-            yield Finding(
-                Level.ERROR, part, what, "the doctor could not look at it", "sudo edge doctor, or mend its owner"
-            )
+            yield Finding(Level.ERROR, part, what, "it could not be checked", "sudo edge doctor, or correct its owner")

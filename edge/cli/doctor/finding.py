@@ -1,4 +1,4 @@
-"""What the doctor looks at, and what is said of it."""
+"""Findings of ``edge doctor``, and the context of its checks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """worth knowing; nothing is wrong"""
+    """information; not a problem"""
     WARNING = "warning"
-    """something does not work as it should, or soon will not"""
+    """degraded, or about to fail"""
     ERROR = "error"
     """something does not work"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was seen."""
+    """One result of a check."""
 
     level: Level
     part: str
@@ -38,15 +38,16 @@ class Finding:
     what: str
     why: str = ""
     try_: str = ""
-    """what to try, an imperative; empty where nothing needs to be done"""
+    """remedy, as an imperative; empty: none is needed"""
 
     @property
     def wrong(self) -> bool:
+        """Whether it needs attention."""
         return self.level in (Level.WARNING, Level.ERROR)
 
     @classmethod
     def of(cls, part: str, error: EdgeError, what: str = "", level: Level = Level.ERROR) -> Finding:
-        """An error's own words; ``what`` comes before them where it says more."""
+        """A finding from an error; ``what`` replaces its message, which becomes the cause."""
         return cls(level, part, what or error.message, error.message if what else "", error.hint)
 
 
@@ -57,12 +58,12 @@ class DoctorContext:
     loaded: Loaded
     state: Path
     daemon: int | None = None
-    """process of the running daemon"""
+    """process id of the running daemon; None: it does not run"""
     seconds: float = 8.0
-    """to wait for a camera's first frame, or for the broker"""
+    """timeout (s) of a camera's first frame and of the broker"""
     unit: str = field(default="edge.service")
 
     @cached_property
     def settings(self) -> Settings:
-        """With the embedders that collections were made with."""
+        """The settings, with the recorded embedders of collections."""
         return with_recorded_embedders(self.loaded.settings, self.state)

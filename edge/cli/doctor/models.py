@@ -1,4 +1,4 @@
-"""The runtime, and each model in a child process."""
+"""Checks of the runtime, and of each model in a child process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.labels import classifier as custom_labels
 
 
 def models(context: DoctorContext) -> Iterator[Finding]:
-    """Whether each model that the settings name is here and runs; a bad one kills only its child."""
+    """Check that each model in the settings is installed and runs; a crash ends only its child process."""
     from edge.inference import model
     from edge.inference import validation as check
     from edge.inference.interpreter import choose
@@ -22,7 +22,7 @@ def models(context: DoctorContext) -> Iterator[Finding]:
     delegate = settings.models.delegate
     if delegate and "/" in delegate and not Path(delegate).exists():
         yield Finding(
-            Level.WARNING, "models", f"the delegate {delegate} is not there", "the CPU runs the models",
+            Level.WARNING, "models", f"the delegate {delegate} does not exist", "the CPU runs the models",
             "install it, or clear models.delegate",
         )  # fmt: skip
     folders = model.folders(settings.models, context.state)
@@ -38,14 +38,14 @@ def models(context: DoctorContext) -> Iterator[Finding]:
 
     if settings.api.enabled and not _knows_objects(context, folders):
         yield Finding(
-            Level.NOTE, "models", "no detector knows anything but faces",
-            "DetectLabels, label detection in videos, people tracking and ConnectedHome processors tell faces alone",
+            Level.NOTE, "models", "no detector has labels other than faces",
+            "DetectLabels, label detection in videos, people tracking and ConnectedHome processors detect only faces",
             "edge models get ssd-mobilenet-v1-coco --use",
         )  # fmt: skip
 
 
 def _knows_objects(context: DoctorContext, folders: Sequence[Path]) -> bool:
-    """Whether a detector in use has labels besides that of faces."""
+    """Whether a detector in use has labels other than faces."""
     from edge.inference import model
 
     settings = context.settings
@@ -58,7 +58,7 @@ def _knows_objects(context: DoctorContext, folders: Sequence[Path]) -> bool:
 
 
 def _named(context: DoctorContext) -> list[str]:
-    """Every model that the settings name, once."""
+    """Names of all models in the settings, without duplicates."""
     settings = context.settings
     detectors = [name for camera in settings.cameras if camera.enabled for name in camera.detectors]
     embedders = [label.embedder for label in settings.labels.values() if label.embedder]

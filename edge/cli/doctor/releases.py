@@ -1,4 +1,4 @@
-"""Releases over the air: reachable, trusted, and not one that failed here."""
+"""Checks of OTA updates: server reachable, metadata trusted, release not failed before."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edge.releases.update_state import UpdateState
 
 
 def releases(context: DoctorContext) -> Iterator[Finding]:
-    """What ``edge sync --dry-run`` would say."""
+    """Check for updates as ``edge sync --dry-run`` does."""
     settings = context.settings
     if not settings.sync.url:
         return
     if importlib.util.find_spec("tuf") is None:
         yield Finding(
-            Level.ERROR, "sync", "sync.url is set, and the Python package tuf is not here",
+            Level.ERROR, "sync", "sync.url is set, but the Python package tuf is not installed",
             "releases cannot be verified",
             "pip install 'rekognition-edge[sync]'",
         )  # fmt: skip
@@ -31,18 +31,18 @@ def releases(context: DoctorContext) -> Iterator[Finding]:
     try:
         done = updater.run(dry=True)
     except TrustError as error:
-        yield Finding.of("sync", error, "what the release server offers is not what its owner signed")
+        yield Finding.of("sync", error, "the signatures of the release server are invalid")
         return
     except FetchError as error:
-        yield Finding.of("sync", error, f"the release server does not answer as it should ({updater.way})")
+        yield Finding.of("sync", error, f"the release server returns invalid answers ({updater.way})")
         return
     yield from _expiring(context.state)
     running = ReleaseStore(context.state).current or "none"
-    waits = f"; {done.release} waits to be fetched ({done.planned} bytes)" if done.planned else ""
+    waits = f"; {done.release} is available ({done.planned} bytes)" if done.planned else ""
     if done.outcome == "held":
         yield Finding(
-            Level.WARNING, "sync", "the release that is wanted failed here before and is not tried again",
-            f"running: {running}", "look at up/reported, and publish another release",
+            Level.WARNING, "sync", "the deployed release failed on this device before and is not tried again",
+            f"running: {running}", "check up/reported, and publish another release",
         )  # fmt: skip
         return
     yield Finding(Level.OK, "sync", f"release {running}{waits}; the server is reached {updater.way}")
@@ -57,5 +57,5 @@ def _expiring(state: Path) -> Iterator[Finding]:
         updates.close()
     for one in soon:
         yield Finding(
-            Level.WARNING, "sync", one.text(), "after that day this device installs no release", one.remedy
+            Level.WARNING, "sync", one.text(), "after that day this device installs no releases", one.remedy
         )  # fmt: skip

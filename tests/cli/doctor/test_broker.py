@@ -61,7 +61,7 @@ def test_a_running_daemon_keeps_its_connection_and_answers_for_it(tmp_path: Path
     findings = told(list(look(patient)))
     assert findings == [
         (Level.OK, f"the daemon is online at 127.0.0.1:{server.port} (MQTT 5)"),
-        (Level.OK, "the access list gives this device exactly its own half"),
+        (Level.OK, "the access list limits this device to its own topics"),
     ]
     assert server.log.count("New client connected") == connections
     assert (client.connects, client.health().refused) == (1, 0)
@@ -100,5 +100,5 @@ def test_without_a_daemon_the_doctor_has_its_client_id_and_loses_no_command_that
             stack.callback(other.stop)
             other.client.publish(TOPICS.desired, b"later", qos=1).wait_for_publish(5)
             findings = list(look(patient))
-        assert (Level.OK, f"127.0.0.1:{broker.port} lets us in (MQTT 5)") in told(findings)
+        assert (Level.OK, f"127.0.0.1:{broker.port} accepts the connection (MQTT 5)") in told(findings)
     assert broker.log.count("as edge-porch") >= 3

@@ -68,7 +68,7 @@ def test_the_catalog_is_shown_with_what_needs_a_digest() -> None:
 
     assert shown["ssd-mobilenet-v2-face"]["needs_sha256"] is True
     assert shown["mobilenet-v1-025-128"]["needs_sha256"] is False
-    assert "say --sha256" in get().stdout
+    assert "needs --sha256" in get().stdout
 
 
 def test_an_unknown_name_lists_the_known_ones(shop: Any) -> None:
