@@ -63,7 +63,7 @@ def quantize(
         figures = made.agreement.figures()
         if not made.agreement.passes():
             raise ModelError(
-                f"model {original.card.name!r} lost its quality in quantization: {_figures_text(figures)}; not installed",
+                f"model {original.card.name!r} lost its quality in quantization: {_summary(figures)}; not installed",
                 "use more, and more varied, pictures with --calibrate, or keep the float model",
             )
         card = replace(
@@ -74,7 +74,7 @@ def quantize(
         print_json({"name": card.name, "installed": str(installed.path), "agreement": figures, "size": card.size})
     else:
         click.echo(f"installed: {installed.path}\nsize: {original.path.stat().st_size:,} to {card.size:,} bytes")
-        click.echo(f"compared with the float model: {_figures_text(figures)}")
+        click.echo(f"compared with the float model: {_summary(figures)}")
 
 
 def _original(name: str, chosen: Settings) -> Model:
@@ -112,5 +112,5 @@ def _made(original: Model, chosen: Settings, folder: Path, most: int, detector: 
     return made
 
 
-def _figures_text(figures: dict[str, float]) -> str:
+def _summary(figures: dict[str, float]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {value:.3f}".replace(".000", "") for key, value in figures.items())

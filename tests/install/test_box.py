@@ -408,7 +408,7 @@ BROKEN = {
     "configuration": (
         "chmod 644 /etc/edge/edge.toml; sed -i 's/username = /password = \"x\", username = /' /etc/edge/edge.toml",
         "chmod 640 /etc/edge/edge.toml; sed -i 's/password = \"x\", //' /etc/edge/edge.toml",
-        "everybody may read it",
+        "world-readable",
     ),
 }
 """part -> how it is broken, how it is mended, what doctor must say of it"""
