@@ -148,13 +148,13 @@ class MqttClient:
         self._record.become(Link.STOPPED)
 
     def _say_offline(self, timeout: float) -> None:
-        client, said = self._paho, threading.Event()
+        client, sent = self._paho, threading.Event()
         # even if not online: the broker may have the birth, and drops the will at a disconnect
         if self._presence is None or client is None or not client.is_connected():
             return
         with self._sending:
-            self._send(client, self._presence.topic, self._presence.stopped, 1, True, acknowledged=lambda _: said.set())
-        said.wait(timeout)
+            self._send(client, self._presence.topic, self._presence.stopped, 1, True, acknowledged=lambda _: sent.set())
+        sent.wait(timeout)
 
     def retain(self, topic: str, payload: bytes) -> None:
         """Publish ``payload`` retained, now if online, and again at each connect; empty: remove it."""
@@ -385,7 +385,7 @@ class MqttClient:
         if self._record.steps_down(link) or self._record.weakened(code):
             self._tasks.put(self._replace)
             return
-        self._record.failed(link, f"the broker answers: {text}", REASON_HINTS.get(code, ""))
+        self._record.failed(link, f"the broker responded: {text}", REASON_HINTS.get(code, ""))
         self._wait_before_next(client)
 
     def _on_connect_fail(self, client: paho.Client, _data: Any) -> None:
@@ -475,7 +475,7 @@ def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:
     if size > limits.packet:
         return f"the message has {len(payload)} bytes, the broker takes {limits.packet}"
     if len(payload) > MAX_DOCUMENT:
-        return f"the message has {len(payload)} bytes, edge sends {MAX_DOCUMENT} at most"
+        return f"the message has {len(payload)} bytes, edge sends at most {MAX_DOCUMENT}"
     return ""
 
 

@@ -203,7 +203,7 @@ class Gate:
 
     def _remember(self, command: bytes, answer: CommandAnswer) -> None:
         if len(to_json(answer)) > LARGE:
-            answer = replace(answer, message="done before; ask anew for the data", data={})
+            answer = replace(answer, message="already done; send a new command for the data", data={})
         self._answers[command] = answer
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
@@ -227,24 +227,24 @@ class Gate:
     def _verdict(self, operation: str, command: Command, retained: bool) -> tuple[Code, str]:
         """``ok``, or the reason. A valid signed command is consumed."""
         if retained:
-            return "retained", "a command that is retained would be done again at each connect"
+            return "retained", "a retained command would run again at each connect"
         if operation not in self._handlers:
-            return "unknown_operation", f"there are: {', '.join(sorted(self._handlers))}"
+            return "unknown_operation", f"known operations: {', '.join(sorted(self._handlers))}"
         if operation in self._free and not command.signature:
             return "ok", ""
         if not command.signature:
-            return "unsigned", f"{operation} changes something: it needs the signature of one of commands.keys"
+            return "unsigned", f"{operation} changes something: it must be signed with one of commands.keys"
         if command.key not in self._keys:
             return "unknown_key", "the key is not one of commands.keys"
         if command.device != self._device:
-            return "wrong_device", f"it is for {command.device[:63] or 'nobody'}"
+            return "wrong_device", f"the command is for device {command.device[:63] or '(none)'}"
         if not _is_signed(operation, command):
-            return "bad_signature", "the signature does not fit what is asked for"
+            return "bad_signature", "the signature does not match the command"
         now = time.time()
         if not now <= command.expires <= now + self._signed_seconds:
-            return "expired", f"it is good until {command.expires}, here it is {int(now)}"
+            return "expired", f"the command is valid until {command.expires}, the device's time is {int(now)}"
         if not self._counters.take(command.key, command.counter):
-            return "replayed", "its counter is not above the last one"
+            return "replayed", "the counter is not above the last one"
         return "ok", ""
 
 

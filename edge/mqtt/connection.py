@@ -88,11 +88,11 @@ class ReasonCodes:
 
 
 NO_RETAIN = (
-    "the broker keeps no retained messages, so a state is seen only by those who are connected when it changes; "
+    "the broker keeps no retained messages, so only clients that are connected see a change of state; "
     "allow them (mosquitto: retain_available true)"
 )
 NO_QOS = (
-    "the broker takes QoS 0 alone, so events are lost when the link is lost; allow QoS 1 (mosquitto: max_qos 1), "
+    "the broker supports only QoS 0, so events are lost when the link is lost; allow QoS 1 (mosquitto: max_qos 1), "
     "or set mqtt.acknowledge = 'hub'"
 )
 

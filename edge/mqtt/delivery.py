@@ -89,7 +89,7 @@ class Delivery:
         self.pulse = Heartbeat()
         self._outbox, self._client, self._topics = outbox, client, Topics(device)
         self._hub = acknowledge == "hub"
-        self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         """calls from other threads, run on the delivery thread"""
         self._wake = threading.Event()
         self._stopping = False
@@ -146,7 +146,7 @@ class Delivery:
     # other threads
 
     def _on_ack(self, queued: Queued, ack: Ack) -> None:
-        self._news.put(lambda: self._answered(queued, ack))
+        self._calls.put(lambda: self._answered(queued, ack))
         self._wake.set()
 
     def _on_mark(self, message: Incoming) -> None:
@@ -155,7 +155,7 @@ class Delivery:
         except InputError as error:
             log.warning("delivery: not a mark of the hub: %s", error.message)
             return
-        self._news.put(lambda: self._marked(mark))
+        self._calls.put(lambda: self._marked(mark))
         self._wake.set()
 
     # our thread
@@ -175,8 +175,8 @@ class Delivery:
 
     def _step(self, now: float) -> float:
         """Run one step; returns the seconds until the next one."""
-        while not self._news.empty():
-            self._news.get()()
+        while not self._calls.empty():
+            self._calls.get()()
         if not self._client.online:
             self._outbox.coalesce = now - self._online_at > OFFLINE
             self._answer = now
@@ -203,11 +203,11 @@ class Delivery:
             self._resting[camera] = (0.0, self._resting[camera][1])
         stalled = self._unmarked and now - self._progress > self._resend
         if stalled:
-            log.warning("delivery: the hub has not answered for %.0f s: sending again", self._resend)
+            log.warning("delivery: the hub has not acknowledged for %.0f s: resending", self._resend)
             self._resends += 1
             self._resend = min(self._resend * 2, RESEND[1])
         if silent := bool(self._on_the_way) and now - self._answer > ANSWER:
-            log.warning("delivery: no answer of the broker for %.0f s: sending again", ANSWER)
+            log.warning("delivery: no acknowledgment from the broker for %.0f s: resending", ANSWER)
             self._on_the_way.clear()
             self._answer = now
         if rested or stalled or silent:
@@ -306,13 +306,13 @@ class Delivery:
             return
         seconds = min(rested * 2, REST[1]) if rested else REST[0]
         level = logging.DEBUG if rested else logging.WARNING
-        log.log(level, "delivery: the broker refuses events of camera %s (%s): they wait here", camera, reason)
+        log.log(level, "delivery: the broker refuses events of camera %s (%s): they stay in the outbox", camera, reason)
         self._resting[camera] = (time.monotonic() + seconds, seconds)
         self._page.clear()
 
     def _marked(self, mark: DeliveryMark) -> None:
         if not self._outbox.passed(mark.epoch, mark.seq):
-            log.warning("delivery: the hub's mark %d/%d is past all that was sent", mark.epoch, mark.seq)
+            log.warning("delivery: the hub's mark %d/%d is beyond the last sent event", mark.epoch, mark.seq)
             return
         # the hub is online again: resend without waiting for the end of the pause
         self._resend = RESEND[0]

@@ -30,7 +30,7 @@ class FrigateMessage:
 class _Story:
     """Published state of a track."""
 
-    said: dict[str, Any]
+    published: dict[str, Any]
     entered: list[str] = field(default_factory=list)
     top_score: float = 0.0
 
@@ -56,11 +56,11 @@ class Translator:
             return []
         kind = event.type if story or event.type == "end" else "new"
         story = self._stories.setdefault(key, _Story({}))
-        before = story.said
+        before = story.published
         story.top_score = max(story.top_score, event.score)
         story.entered += [zone for zone in event.zones if zone not in story.entered]
         after = self._document(event, story)
-        story.said = after
+        story.published = after
         if event.type == "end":
             del self._stories[key]
         found = [
@@ -76,8 +76,8 @@ class Translator:
     def erase(self, subject: str) -> None:
         """Erase a subject: earlier messages are not repeated with the name."""
         for story in list(self._stories.values()):
-            if (story.said.get("sub_label") or [None])[0] == subject:
-                story.said = {**story.said, "sub_label": None}
+            if (story.published.get("sub_label") or [None])[0] == subject:
+                story.published = {**story.published, "sub_label": None}
 
     def _document(self, event: Event, story: _Story) -> dict[str, Any]:
         width, height = self._sizes.get(event.camera, (1, 1))
@@ -130,7 +130,7 @@ class Translator:
         }  # fmt: skip
 
     def _changed_counts(self, event: Event) -> list[FrigateMessage]:
-        labels = [str(one.said["label"]) for (camera, _), one in self._stories.items() if camera == event.camera]
+        labels = [str(one.published["label"]) for (camera, _), one in self._stories.items() if camera == event.camera]
         found = []
         for name, count in ((event.label, labels.count(event.label)), ("all", len(labels))):
             if self._counts.get((event.camera, name), 0) != count:

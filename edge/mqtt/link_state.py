@@ -53,8 +53,8 @@ REASON_HINTS = {
     136: "wait, or look at the broker's log: it is not available",
     137: "wait, or look at the broker's log: it is busy",
     138: "look at the broker's ban list: it refuses this client",
-    139: "the broker shuts down: it is tried again by itself",
-    141: "lower mqtt.keepalive, or look at the network: the broker heard nothing in time",
+    139: "the broker is shutting down; edge reconnects automatically",
+    141: "lower mqtt.keepalive, or look at the network: the broker received nothing in time",
     143: "look at the broker's rules for topics",
     144: "look at the broker's rules for topics: it refuses one of edge/v1/...",
     147: "raise the broker's receive maximum (mosquitto: max_inflight_messages)",
@@ -258,13 +258,13 @@ class LinkState:
             self._reset = False
             self._short_lives = self._short_lives + 1 if short else 0
         if self._short_lives >= SHORT_LIVES or code == ReasonCodes.TAKEN_OVER:
-            self.failed(Link.DUPLICATE, f"{self._short_lives} connections in a row were short: {text}")
+            self.failed(Link.DUPLICATE, f"{self._short_lives} short connections in a row: {text}")
         elif was_online:
             remedy = REASON_HINTS.get(code, "")
             log.warning("mqtt: the link to %s is lost: %s%s", self._settings.host, text, remedy and f"; {remedy}")
             self.become(Link.CONNECTING, f"lost: {text}", remedy)
         else:
-            why = f"the broker accepted the connection and ended it before it took the first message: {text}"
+            why = f"the broker accepted the connection and closed it before it acknowledged the first message: {text}"
             self.failed(Link.REFUSED, why, REASON_HINTS.get(code, UNANSWERED))
 
     def unreached(self, link: Link, detail: str) -> None:
@@ -277,10 +277,10 @@ class LinkState:
         """An attempt failed: one warning for consecutive failures of the same cause."""
         with self._lock:
             self._failures += 1
-            told = self._failures > 1 and (self._link, self._detail) == (link, detail)
+            known = self._failures > 1 and (self._link, self._detail) == (link, detail)
         self.become(link, detail, remedy)
         hint = remedy or HINTS.get(link, "")
-        level = logging.DEBUG if told else logging.WARNING
+        level = logging.DEBUG if known else logging.WARNING
         log.log(level, "mqtt: %s %s: %s%s", self.where, link, detail, hint and f"; {hint}")
 
     def refused(self, topic: str, reason: str) -> None:
@@ -294,17 +294,17 @@ class LinkState:
         """The broker refused a subscription, which has no other visible effect."""
         with self._lock:
             self._refused += 1
-            told = (topic_filter, reason) in self._not_subscribed
+            known = (topic_filter, reason) in self._not_subscribed
             self._not_subscribed.add((topic_filter, reason))
-        words = "the broker refused to send us %s: %s: look at its access list"
-        words += "; a broker without shared subscriptions wants hub.group = ''" if topic_filter[:7] == "$share/" else ""
-        log.log(logging.DEBUG if told else logging.WARNING, "mqtt: " + words, topic_filter, reason)
+        words = "the broker refused the subscription to %s: %s: check its access list"
+        words += "; without shared subscriptions, set hub.group = ''" if topic_filter[:7] == "$share/" else ""
+        log.log(logging.DEBUG if known else logging.WARNING, "mqtt: " + words, topic_filter, reason)
 
     def steps_down(self, link: Link) -> bool:
         """Whether to retry with 3.1.1 after a broker refused MQTT 5."""
         if link is not Link.UNSUPPORTED or self._settings.version != "auto" or self.version != "5":
             return False
-        log.info("mqtt: the broker does not speak MQTT 5, using 3.1.1")
+        log.info("mqtt: the broker does not support MQTT 5, using 3.1.1")
         self.version = "3.1.1"
         return True
 
@@ -316,7 +316,7 @@ class LinkState:
         if opened is not None and now - opened > ANSWER_SECONDS:
             return f"the port is open, and no MQTT answer came within {ANSWER_SECONDS:g} s"
         if link is not Link.ONLINE and connected is not None and now - connected > ANSWER_SECONDS:
-            return f"the broker accepted the connection and answered no message within {ANSWER_SECONDS:g} s"
+            return f"the broker accepted the connection but acknowledged no message within {ANSWER_SECONDS:g} s"
         return ""
 
     def unanswered(self) -> bool:
@@ -328,7 +328,7 @@ class LinkState:
             if self._answered:
                 return False
         self.failed(
-            Link.REFUSED, f"the broker ended the connection without an answer to MQTT {self.version}", UNANSWERED
+            Link.REFUSED, f"the broker closed the connection without a response to MQTT {self.version}", UNANSWERED
         )
         return self.asks_otherwise()
 
@@ -370,7 +370,7 @@ class LinkState:
                 return False
             self.version, self._spoke_5, self._silences = "5", False, 0
             self.limits = BrokerLimits()
-        log.info("mqtt: the broker answers again, trying MQTT 5")
+        log.info("mqtt: the broker responds again, trying MQTT 5")
         return True
 
     def pause(self) -> float:

@@ -48,8 +48,8 @@ def unseal(key: str, sealed: str, context: bytes) -> bytes:
         opened: bytes = ChaCha20Poly1305(base64.b64decode(key)).decrypt(data[:NONCE], data[NONCE:], context)
     except (InvalidTag, ValueError) as error:
         raise TrustError(
-            "the answer was not sealed with this device's key",
-            "set commands.enrolments_key there to what 'edge hub enrolments key' prints; if it is, somebody at the "
-            "broker makes up answers",
+            "the response was not sealed with this device's key",
+            "set commands.enrolments_key there to what 'edge hub enrolments key' prints; if it is already, "
+            "responses are forged at the broker",
         ) from error
     return opened

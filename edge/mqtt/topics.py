@@ -46,7 +46,7 @@ def part(rule: re.Pattern[str], what: str, value: str) -> str:
     """``value`` where it matches ``rule``. Raises InputError otherwise."""
     if not isinstance(value, str) or not rule.fullmatch(value):
         raise InputError(
-            f"{what}: expected {rule.pattern}, got {value[:80]!r}", f"name the {what} by letters, digits and '-'"
+            f"{what}: expected {rule.pattern}, got {value[:80]!r}", f"use letters, digits and '-' for the {what}"
         )
     return value
 

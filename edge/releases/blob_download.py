@@ -104,7 +104,7 @@ class Downloads:
         if needed and needed + self._limits.reserve > free:
             raise StoreError(
                 f"{self._folder}: {needed >> 10} kB are missing and {self._limits.reserve >> 20} MB must stay free, "
-                f"but {free >> 20} MB are",
+                f"but {free >> 20} MB are free",
                 "free some space, or lower sync.reserve_bytes",
             )
 

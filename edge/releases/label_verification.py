@@ -65,7 +65,7 @@ def attempt(shipped: ShippedLabels, release: Path, tools: ModelTools, read: Call
     vector, expected = _embedded(embedder, picture), np.asarray(probe.embedding, np.float32)
     if vector.shape != expected.shape or not float(np.dot(vector, expected)) >= LIKENESS:
         raise ModelError(
-            f"backbone {version.base!r} of labels {version.name!r} gives another embedding than its publisher saw",
+            f"backbone {version.base!r} of labels {version.name!r} gives another embedding than at its publisher",
             "the model has lost quality, or was converted wrongly",
         )
     missing = [label for label in probe.answers if label not in _said(version, store, tools, picture)]

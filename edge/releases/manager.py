@@ -58,7 +58,7 @@ class ReleaseManager:
         self._thread: threading.Thread | None = None
         self._loaded: LoadedModels | EdgeError | None = None
         self._loading, self._share = "", 0.0
-        self._said: Reported | None = None
+        self._reported: Reported | None = None
         self._next, self._due = 0.0, True
 
     def start(self) -> LoadedModels:
@@ -118,14 +118,14 @@ class ReleaseManager:
     def report(self) -> Reported | None:
         """``up/reported``, if it has changed since the last call."""
         try:
-            said = self._words() if self._due or self._said is None else self._said
+            report = self._words() if self._due or self._reported is None else self._reported
         except StoreError as error:
             log.error("%s", error)
             return None
-        if said == self._said:
+        if report == self._reported:
             return None
-        self._said = said
-        return said
+        self._reported = report
+        return report
 
     def hinted(self) -> None:
         """The hub announced a deployment: wake ``edge sync --watch``. The announcement is not trusted otherwise."""

@@ -48,14 +48,14 @@ def complaint(before: Measures, now: Measures) -> str:
     if most is not None and now.latency is not None and now.latency > most:
         return f"too slow: latency {1e3 * now.latency:.0f} ms, at most {1e3 * most:.0f} ms expected"
     if now.memory > MEMORY * before.memory + MEMORY_SLACK:
-        return f"takes too much memory: {now.memory >> 20} MB, {before.memory >> 20} MB before"
+        return f"uses too much memory: {now.memory >> 20} MB, {before.memory >> 20} MB before"
     return ""
 
 
 def leak(memory: Sequence[int]) -> str:
     """A reason where memory, sampled at equal intervals, grows steadily: a leak; else empty."""
     if len(memory) > PARTS and all(after - before > LEAK for before, after in pairwise(memory)):
-        return f"leaks memory: {(memory[-1] - memory[0]) >> 20} MB more, and growing still"
+        return f"leaks memory: {(memory[-1] - memory[0]) >> 20} MB more, and still growing"
     return ""
 
 

@@ -101,11 +101,11 @@ class ReleaseStore:
         try:
             found = parse(Release, path.read_bytes())
         except OSError as error:
-            raise NotFoundError(f"release {release!r} is not here", "edge release list shows those that are") from error
+            raise NotFoundError(f"release {release!r} is not installed", "see edge release list") from error
         except ReleaseError as error:
             raise StoreError(f"{path}: is damaged: {error.message}", "edge sync fetches it again") from error
         if found.id != release:
-            raise StoreError(f"{path}: is damaged: it names {found.id!r}", "edge sync fetches it again")
+            raise StoreError(f"{path}: is damaged: it has the id {found.id!r}", "edge sync fetches it again")
         return found
 
     def verify(self, release: Release) -> None:
@@ -131,7 +131,9 @@ class ReleaseStore:
             if _is_installed(final, release):
                 return final
             if self.current == release.id and self._is_whole(release.id):
-                raise ReleaseError(f"release {release.id!r} is here with other contents", "publish it under another id")
+                raise ReleaseError(
+                    f"release {release.id!r} is installed with other content", "publish it under another id"
+                )
             for leftover in (self._staging, final):
                 remove(leftover)
             files.make_folder(self._staging / "models")
@@ -152,7 +154,7 @@ class ReleaseStore:
     def activate(self, release: str, keep: str) -> None:
         """Point ``current`` at an installed release, and ``previous`` at ``keep``, the last committed one or empty."""
         if not (self.path(release) / MANIFEST).is_file():
-            raise NotFoundError(f"release {release!r} is not here", "edge release list shows those that are")
+            raise NotFoundError(f"release {release!r} is not installed", "see edge release list")
         with _explained(self.folder):
             if keep:
                 self._point("previous", keep)
@@ -201,7 +203,7 @@ class ReleaseStore:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise ConflictError("another 'edge sync' is at work here", "wait until it is done") from error
+            raise ConflictError("another 'edge sync' is running", "wait until it is done") from error
         try:
             yield
         finally:

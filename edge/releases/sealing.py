@@ -84,19 +84,21 @@ class FleetKeys:
         """Decrypt a sealed file. Raises ReleaseError without its key, TrustError for another or invalid file."""
         head = len(MAGIC) + ID
         if not sealed.startswith(MAGIC) or len(sealed) < OVERHEAD:
-            raise TrustError("a sealed file of the release is not one", "publish it again; update edge on this device")
+            raise TrustError(
+                "a file of the release is not a sealed file", "publish it again; update edge on this device"
+            )
         wanted = sealed[len(MAGIC) : head].hex()
         found = next((key for key in self.keys if key.id == wanted), None)
         if found is None:
             raise ReleaseError(
-                f"the release is sealed with the fleet's key {wanted}, which this device is not given",
-                "look with 'edge hub sealing list'; the hub's 'public/keys' folder may be an old one",
+                f"the release is sealed with the fleet's key {wanted}, which this device does not have",
+                "see 'edge hub sealing list'; the hub's 'public/keys' folder may be an old one",
             )
         try:
             return _decrypted(found.secret, sealed[head:], context.encode())
         except ValueError as error:
             raise TrustError(
-                f"a file that is sealed with the fleet's key {wanted} is not what the hub sealed",
+                f"a file that is sealed with the fleet's key {wanted} does not match what the hub sealed",
                 "publish again; if that does not help, files are modified in transit",
             ) from error
 
@@ -133,7 +135,7 @@ class OpenedSealing:
         """Decrypt and verify a sealed file. Raises ReleaseError, TrustError."""
         data = self.keys.open(sealed, sha256)
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise TrustError(f"the sealed file of {sha256} holds another one", "publish it again")
+            raise TrustError(f"the sealed file of {sha256} contains another file", "publish it again")
         return data
 
 
@@ -160,8 +162,7 @@ def fetch_keys(http: Http, device: str, device_key: str) -> FleetKeys:
     if not device_key:
         raise SettingsError(
             "the release is sealed for the fleet, and this device has no key for it",
-            f"at the hub: edge hub sealing key {device}; its line belongs into the settings, or into the credential "
-            "sync-key",
+            f"at the hub: edge hub sealing key {device}; add its line to the settings, or to the credential sync-key",
         )
     try:
         data = _fetched(http, f"{http.base}/{FOLDER}/{device_file(device)}", MOST_KEYS)
@@ -205,9 +206,9 @@ def _fetched(http: Http, url: str, most: int) -> bytes:
         for piece in response.pieces(DEADLINE):
             data += piece
             if len(data) > most:
-                raise TrustError(f"{url}: is longer than {most} bytes", "find out who serves it")
+                raise TrustError(f"{url}: is longer than {most} bytes", "check which server responds")
     if not data:
-        raise FetchError(f"{url}: is empty", "it is tried again later")
+        raise FetchError(f"{url}: is empty", "retried later")
     return bytes(data)
 
 

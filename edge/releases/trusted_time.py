@@ -23,12 +23,12 @@ def ensure(updates: UpdateState, trusted: bool = False) -> float:
     now, floor = time.time(), max(BUILT, float(updates.get(TIME, 0.0)))
     if now < floor:
         raise ClockError(
-            f"the clock says {_day(now)}, and what is here was signed at {_day(floor)}: it cannot be right",
+            f"the clock shows {_day(now)}, but verified metadata was signed at {_day(floor)}: the clock is wrong",
             "wait for the time to be synchronized (timedatectl status), or set the clock",
         )
     if not trusted and hardware.clock() != "synced":
         raise ClockError(
-            "the clock is not synchronized yet: nothing is installed before it is",
+            "the clock is not synchronized yet: nothing is installed until then",
             "wait, check timedatectl status, or set sync.trust_clock where the board has an RTC",
         )
     return now

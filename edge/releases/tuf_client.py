@@ -115,8 +115,8 @@ class TufClient:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 raise TrustError(
                     f"{role}: version {document['version']} was offered after {known_version}: a rollback",
-                    "find out who serves old files, and restore the hub's newest 'public' folder; where newer versions "
-                    f"are a thief's: edge hub rotate {role}",
+                    "find the source of the old files, and restore the hub's newest 'public' folder; if newer versions "
+                    f"have a stolen signature key: edge hub rotate {role}",
                 )
 
     def _remember(self, signed: dict[str, Any]) -> None:
@@ -163,11 +163,11 @@ def _trusted_root(path: Path) -> bytes:
         Metadata[Root].from_bytes(data).verify_delegate("root", Metadata[Root].from_bytes(data))
     except OSError as error:
         raise SettingsError(
-            f"sync.root: {path} cannot be read: {error.strerror}", "bring the hub's 1.root.json here"
+            f"sync.root: {path} cannot be read: {error.strerror}", "copy the hub's 1.root.json here"
         ) from error
     except (exceptions.RepositoryError, ValueError) as error:
         raise SettingsError(
-            f"sync.root: {path} is not a signed root.json: {error}", "bring the hub's 1.root.json here again"
+            f"sync.root: {path} is not a signed root.json: {error}", "copy the hub's 1.root.json here again"
         ) from error
     return data
 
@@ -218,7 +218,7 @@ def _classified(folder: Path) -> Iterator[None]:
             f"{remedy}; if it was renewed, its files are being withheld",
         ) from error
     except DeserializationError as error:
-        raise FetchError("the server answers with something else than signed metadata", _HINT) from error
+        raise FetchError("the server's response is not signed metadata", _HINT) from error
     except exceptions.RepositoryError as error:
         raise TrustError(f"the metadata is not what the hub's owner signed: {error}", _ATTACK) from error
     except exceptions.DownloadError as error:
@@ -226,10 +226,10 @@ def _classified(folder: Path) -> Iterator[None]:
         known = cause if isinstance(cause, EdgeError) else None
         raise FetchError(known.message if known else str(error), (known and known.hint) or _HINT) from error
     except ValueError as error:
-        raise FetchError(f"the server answers with something else than signed metadata: {error}", _HINT) from error
+        raise FetchError(f"the server's response is not signed metadata: {error}", _HINT) from error
     except OSError as error:
         raise StoreError(f"{folder}: {error.strerror or error}", "check the disk: space, owner, read-only") from error
 
 
-_HINT = "check the network and sync.url; a login page of the network in between looks like this too"
-_ATTACK = "publish again at the hub; if that does not help, somebody changes its files or its network traffic"
+_HINT = "check the network and sync.url; a network's login page causes this error too"
+_ATTACK = "publish again at the hub; if that does not help, its files or network traffic are being modified"

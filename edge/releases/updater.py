@@ -69,7 +69,7 @@ class Updater:
 
     def __init__(self, settings: Settings, state: Path, report: Callable[[Progress], None] = lambda _: None) -> None:
         if not settings.sync.url or settings.sync.root is None:
-            raise SettingsError("no releases are set up: sync.url is empty", "set sync.url and sync.root")
+            raise SettingsError("updates are not configured: sync.url is empty", "set sync.url and sync.root")
         plugins.want("sync", "releases need")
         self._settings, self._sync, self._state = settings, settings.sync, state
         self._report = report
@@ -112,7 +112,7 @@ class Updater:
             return ""
         deployment = parse(Deployment, data)
         if deployment.group != self._sync.group:
-            raise ReleaseError(f"deployment of {deployment.group!r} lies where that of {self._sync.group!r} belongs")
+            raise ReleaseError(f"expected the deployment of {self._sync.group!r}, got that of {deployment.group!r}")
         return deployment.wanted(self._settings.device.name)
 
     def _follow(self, client: TufClient, wanted: str, dry: bool) -> Synced:
@@ -135,10 +135,10 @@ class Updater:
     def _release(self, client: TufClient, wanted: str) -> Release:
         data = client.target(f"releases/{wanted}.json", MOST)
         if data is None:
-            raise ReleaseError(f"release {wanted!r} is deployed and not published", "publish it, or deploy another one")
+            raise ReleaseError(f"release {wanted!r} is deployed but not published", "publish it, or deploy another one")
         release = parse(Release, data)
         if release.id != wanted:
-            raise ReleaseError(f"release {release.id!r} lies where {wanted!r} belongs", "publish it again")
+            raise ReleaseError(f"expected release {wanted!r}, got {release.id!r}", "publish it again")
         if _numbers(release.minimum) > _numbers(__version__):
             raise ReleaseError(
                 f"release {wanted} needs edge {release.minimum} or newer, this is {__version__}", "update edge here"

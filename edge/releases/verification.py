@@ -83,7 +83,7 @@ def attempt(
             command, input=vault_keys.given().encode(), capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise ReleaseError(f"release {release.id}: its trial was not done within {seconds} s", _HINT) from error
+        raise ReleaseError(f"release {release.id}: its verification did not end within {seconds} s", _HINT) from error
     return _verdict(release.id, child)
 
 
@@ -94,16 +94,16 @@ def _verdict(release: str, child: subprocess.CompletedProcess[bytes]) -> dict[st
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
         raise ReleaseError(f"release {release}: killed its verification process ({name})", _HINT)
-    said: Any = None
+    result: Any = None
     for line in child.stdout.splitlines():
         if line.startswith(b"{"):
-            said = json.loads(line)
-    if not isinstance(said, dict) or child.returncode:
+            result = json.loads(line)
+    if not isinstance(result, dict) or child.returncode:
         tail = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-        raise ReleaseError(f"release {release}: its trial failed: {tail[0][:300]}", _HINT)
-    if "error" in said:
-        raise ReleaseError(f"release {release}: {said['error']}", said["hint"] or _HINT)
-    return dict(said["milliseconds"])
+        raise ReleaseError(f"release {release}: its verification failed: {tail[0][:300]}", _HINT)
+    if "error" in result:
+        raise ReleaseError(f"release {release}: {result['error']}", result["hint"] or _HINT)
+    return dict(result["milliseconds"])
 
 
 def main() -> None:
@@ -242,7 +242,7 @@ def _alike(name: str, embedder: Embedder, picture: Picture, detection: Detection
     cosine = float(np.dot(vector, np.asarray(expected, np.float32)))
     if not cosine >= LIKENESS:
         raise ModelError(
-            f"embedder {name!r} gives another embedding than its publisher saw (cosine {cosine:.3f}, "
+            f"embedder {name!r} gives another embedding than at its publisher (cosine {cosine:.3f}, "
             f"expected {LIKENESS} or more)",
             "the model has lost quality, or was converted wrongly",
         )

@@ -156,7 +156,7 @@ def test_a_version_passes_its_own_probe_and_fails_with_a_backbone_that_sees_some
     one = shipped(version, store, slots, probe)
     folder = slots.install(Release("r1", 1.0, custom_labels=(one,)))
     labels_trial.attempt(one, folder, good, lambda _: b"")
-    with pytest.raises(ModelError, match="another embedding than its publisher saw"):
+    with pytest.raises(ModelError, match="another embedding than at its publisher"):
         labels_trial.attempt(one, folder, Tools(Backbone((0, 1, 0, 0))), lambda _: b"")
     wrong = replace(one, probe=replace(probe, answers=("cat", "dog")))
     with pytest.raises(ModelError, match="do not find 'dog' in their probe"):

@@ -184,7 +184,7 @@ def test_a_retained_command_is_never_done(gate: Gate, deeds: Deeds) -> None:
 
 def test_an_operation_that_does_not_exist_is_told(gate: Gate) -> None:
     answer = ask(gate, "format-disk", b"{}")
-    assert (answer.code, answer.message) == ("unknown_operation", "there are: camera, ping, restart, stats")
+    assert (answer.code, answer.message) == ("unknown_operation", "known operations: camera, ping, restart, stats")
 
 
 @pytest.mark.parametrize(

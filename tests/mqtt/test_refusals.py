@@ -49,21 +49,21 @@ REFUSALS: list[tuple[str, Manner, int, str, str]] = [
     ("5", "connack", 0x95, "Packet too large", "max_packet_size"),
     ("5", "connack", 0x97, "Quota exceeded", "quota"),
     ("5", "connack", 0x9F, "Connection rate exceeded", "reconnect_seconds"),
-    ("5", "close", 0, "ended the connection without an answer", "mqtt.tls"),
-    ("5", "close after connack", 0, "before it took the first message", "retained messages"),
+    ("5", "close", 0, "closed the connection without a response", "mqtt.tls"),
+    ("5", "close after connack", 0, "before it acknowledged the first message", "retained messages"),
     ("5", "disconnect", 0x95, "Packet too large", "max_packet_size"),
     ("5", "disconnect", 0x97, "Quota exceeded", "quota"),
     ("5", "ignore", 0, "no MQTT answer came", "mqtt.tls"),
-    ("5", "ignore publishes", 0, "answered no message", "broker's log"),
+    ("5", "ignore publishes", 0, "acknowledged no message", "broker's log"),
     ("3.1.1", "connack", 2, "Client identifier not valid", "mqtt.client_id"),
     ("3.1.1", "connack", 3, "Server unavailable", "broker's log"),
     ("3.1.1", "connack", 4, "Bad user name or password", "mqtt.password"),
     ("3.1.1", "connack", 5, "Not authorized", "mqtt.username"),
-    ("3.1.1", "close", 0, "ended the connection without an answer", "retained messages"),
-    ("3.1.1", "close after connack", 0, "before it took the first message", "retained messages"),
-    ("3.1.1", "disconnect", 0, "before it took the first message", "retained messages"),
+    ("3.1.1", "close", 0, "closed the connection without a response", "retained messages"),
+    ("3.1.1", "close after connack", 0, "before it acknowledged the first message", "retained messages"),
+    ("3.1.1", "disconnect", 0, "before it acknowledged the first message", "retained messages"),
     ("3.1.1", "ignore", 0, "no MQTT answer came", "mqtt.tls"),
-    ("3.1.1", "ignore publishes", 0, "answered no message", "broker's log"),
+    ("3.1.1", "ignore publishes", 0, "acknowledged no message", "broker's log"),
 ]  # fmt: skip
 
 
@@ -142,4 +142,4 @@ def test_a_message_that_is_too_large_says_whose_limit_it_is(
         porch = client(broker.port, version="5")
         assert eventually(lambda: porch.online)
         porch.publish(STATE, bytes(300_000))
-        assert "edge sends 262144 at most" in caplog.text
+        assert "edge sends at most 262144" in caplog.text

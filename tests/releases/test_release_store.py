@@ -179,7 +179,7 @@ def test_a_release_that_is_here_with_other_contents_is_refused(fleet: Fleet, tmp
 
     slots = ReleaseStore(tmp_path / "device")
     other = fleet.release("r1")
-    with pytest.raises(ReleaseError, match="other contents"):
+    with pytest.raises(ReleaseError, match="other content"):
         slots.install(other)
     assert_whole(slots, "r1")
 

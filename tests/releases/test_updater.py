@@ -104,7 +104,7 @@ def test_progress_is_told_and_remembered_for_the_daemon(fleet: Fleet, state: Pat
 
 
 def test_two_at_once_are_one_too_many(fleet: Fleet, state: Path) -> None:
-    with ReleaseStore(state).locked(), pytest.raises(ConflictError, match="at work"):
+    with ReleaseStore(state).locked(), pytest.raises(ConflictError, match="is running"):
         fleet.sync(state)
 
 

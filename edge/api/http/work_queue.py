@@ -102,5 +102,5 @@ class WorkQueue:
 def _run(future: Future[Any], work: Callable[[], Any]) -> None:
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001  whoever waits for the future raises it
+    except BaseException as error:  # noqa: BLE001  raised to the waiter of the future
         future.set_exception(error)

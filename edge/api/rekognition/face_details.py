@@ -37,19 +37,19 @@ def face_details(
 def _described(seen: DetectedFace, found: FaceAttributes, attributes: frozenset[str]) -> dict[str, Any]:
     detail = shapes.face_detail(seen)
     for name in sorted(attributes):
-        member, told = MEMBERS[name]
-        value = told(seen, found)
+        member, value_of = MEMBERS[name]
+        value = value_of(seen, found)
         if value is not None:
             detail[member] = value
     return detail
 
 
 def _truth(member: str) -> tuple[str, Member]:
-    def told(_: DetectedFace, found: FaceAttributes) -> dict[str, Any] | None:
+    def value_of(_: DetectedFace, found: FaceAttributes) -> dict[str, Any] | None:
         value = found.values.get(member)
         return None if value is None else {"Value": value.value, "Confidence": shapes.percent(value.probability)}
 
-    return member, told
+    return member, value_of
 
 
 def _gender(_: DetectedFace, found: FaceAttributes) -> dict[str, Any] | None:

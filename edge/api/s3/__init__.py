@@ -1,1 +1,1 @@
-"""Amazon S3's protocol for the folders that stand for buckets, on the endpoint's port."""
+"""Amazon S3's protocol for the bucket folders, on the endpoint's port."""

@@ -1,4 +1,4 @@
-"""The protocol's XML documents."""
+"""XML documents of the S3 protocol."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edge.core.storage.buckets import StoredObject
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MOST_BYTES = 1 << 20
-"""of a document that is read"""
+"""maximum bytes of a request's document"""
 
 Value = str | int | bool | Mapping[str, Any] | Sequence[Any]
 
 
 def document(name: str, members: Mapping[str, Any], namespace: str = NAMESPACE) -> bytes:
-    """XML of nested members; a list is a member that comes several times."""
+    """XML of nested members; a list becomes repeated elements."""
     root = ElementTree.Element(name, {"xmlns": namespace} if namespace else {})
     _fill(root, members)
     data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -27,7 +27,7 @@ def document(name: str, members: Mapping[str, Any], namespace: str = NAMESPACE) 
 
 
 def texts(data: bytes, name: str) -> list[str]:
-    """What the elements of one name hold, in their order. Raises StorageError."""
+    """Texts of the elements with one name, in order. Raises StorageError."""
     if len(data) > MOST_BYTES or b"<!" in data:  # no entities, no document types
         raise StorageError("MalformedXML", "The XML you provided is too long, or has a document type.")
     try:
@@ -52,12 +52,12 @@ def contents(found: Iterable[StoredObject], encode: bool) -> list[dict[str, Any]
 
 
 def encoded(key: str, encode: bool) -> str:
-    """A key as ``encoding-type=url`` wants it, or as it is."""
+    """A key, URL-encoded for ``encoding-type=url``."""
     return quote(key, safe="/") if encode else key
 
 
 def moment(seconds: float) -> str:
-    """ISO 8601 of seconds since the epoch."""
+    """ISO 8601 time from seconds since the epoch."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 

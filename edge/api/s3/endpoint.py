@@ -1,7 +1,7 @@
-"""Objects over HTTP: signed as every request is, streamed to and from the disk, below the buckets' folders.
+"""S3 operations over HTTP: signed requests, streamed to and from files in the buckets' folders.
 
-A request is one of these where its signature's scope names the service ``s3``; with keys nothing else gets here. A path
-is ``/bucket/key``, or the bucket is the first label of the host.
+Requests whose signature's scope names the service ``s3`` are handled here; with access keys no others are. A path is
+``/bucket/key``, or the bucket is the first label of the host.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ SERVICE = "s3"
 CHANGING = frozenset({"PUT", "POST", "DELETE"})
 UPLOADS_AT_ONCE = 8
 EMPTY_FOLDER = '"d41d8cd98f00b204e9800998ecf8427e"'
-"""ETag of an object without a byte"""
+"""ETag of an empty object"""
 OWN = "x-amz-meta-"
-"""how headers begin that are the writer's own"""
+"""prefix of user-defined metadata headers"""
 KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language")
 MOST_METADATA = 2048
-"""bytes of an object's names and values"""
+"""maximum bytes of an object's metadata names and values"""
 BLOCK = 256 << 10
-"""bytes that are read at a time"""
+"""bytes read at a time"""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class ObjectCall:
     key: str
     query: Mapping[str, str]
     payload: str
-    """what stands for the body in the signature"""
+    """payload digest of the signature, or its placeholder"""
     verified: sigv4.Verified | None
-    """None where the endpoint has no keys"""
+    """None where no access keys are configured"""
 
     @property
     def operation(self) -> tuple[str, str]:
-        """Method, and what it is about: the word of the query that names a sub-resource, bucket, object or service."""
+        """Method and resource: the query parameter of a sub-resource, else bucket, object or service."""
         for word in SUB_RESOURCES:
             if word in self.query:
                 return self.head.method, word
@@ -76,7 +76,7 @@ class ObjectCall:
 
 
 class ObjectEndpoint:
-    """From an HTTP request to an HTTP response."""
+    """Turns an HTTP request into an HTTP response."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class ObjectEndpoint:
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def takes(self, headers: Mapping[str, str], query: str) -> bool:
-        """Whether a request is for this service: signed for it, in a header or in the query."""
+        """Whether a request is signed for S3, in a header or in the query."""
         scope = sigv4.parsed(headers.get("authorization"))
         return presigned.is_presigned(query) if scope is None else scope.service == SERVICE
 
@@ -114,7 +114,7 @@ class ObjectEndpoint:
             log.warning("%s of an object failed: %s", request.method, error)
             response = _error(StorageError("InternalError", "The disk did not take or give it."), request, request_id)
         if response.status_code >= 400 and request.method in CHANGING:
-            response.headers["connection"] = "close"  # a body that was not read would be taken for the next request
+            response.headers["connection"] = "close"  # an unread body would be parsed as the next request
         response.headers["x-amz-request-id"] = request_id
         return response
 
@@ -125,13 +125,13 @@ class ObjectEndpoint:
             raise StorageError("NotImplemented", f"{call.head.method} of this resource is not served here.")
         if call.bucket and call.operation != ("PUT", "bucket") and not self._buckets.has(call.bucket):
             raise StorageError("NoSuchBucket", "The specified bucket does not exist")
-        # a body that the signature does not cover may be another one
+        # a body that the signature does not cover may be changed
         if call.verified is None or call.head.method not in CHANGING or not sigv4.is_digest(call.payload):
             return await operate(self, call)
         return await self._once(call, call.verified, operate)
 
     async def _once(self, call: ObjectCall, verified: sigv4.Verified, operate: Operate) -> Response:
-        """What changes something is done once: the same signature again gets the first answer again."""
+        """Run a changing request once per signature: a repeat gets the first response."""
         from starlette.responses import Response
 
         ran = False
@@ -175,7 +175,7 @@ class ObjectEndpoint:
         return ObjectCall(request, head, bucket, key, query, payload, verified)
 
     def _presigned(self, request: Request, head: sigv4.RequestHead) -> sigv4.Verified:
-        """Raises SignatureError, StorageError for an upload whose body anybody on the way could change."""
+        """Raises SignatureError, and StorageError for an upload whose body could be modified in transit."""
         verified = presigned.verified(head, self._secrets, time.time(), self._settings.clock_skew)
         local = request.client is not None and listener.is_loopback(request.client.host)
         if head.method not in ("GET", "HEAD") and request.url.scheme != "https" and not local:
@@ -183,7 +183,7 @@ class ObjectEndpoint:
         return verified
 
     def _place(self, host: str, path: str) -> tuple[str, str]:
-        """Bucket and key of a request."""
+        """Bucket and key of a host and path."""
         rest = unquote(path.removeprefix("/"), errors="surrogateescape")
         first, _, name = host.rsplit(":", 1)[0].partition(".")
         if name in self._names:
@@ -224,7 +224,7 @@ class ObjectEndpoint:
         return _xml(*await asyncio.to_thread(listing, self._buckets, call.bucket, call.query))
 
     async def versioning(self, _call: ObjectCall) -> Response:
-        """Never on: an object has one version."""
+        """Always off: an object has one version."""
         return _xml("VersioningConfiguration", {})
 
     async def get_object(self, call: ObjectCall) -> Response:
@@ -261,14 +261,14 @@ class ObjectEndpoint:
         _check_key(call.key)
         async with self._uploads:
             with _room_for(call), ExitStack() as stack:
-                # the file takes its place when the body was right to its end
+                # the file is renamed once the whole body was verified
                 file = stack.enter_context(self._buckets.writing(call.bucket, call.key, _metadata_of(call)))
                 await uploads.received(call.request, call.head.headers, call.payload, file)
         found = await asyncio.to_thread(self._buckets.about, call.bucket, call.key)
         return _empty(200, ETag=found.etag)
 
     async def _copied(self, call: ObjectCall) -> Response:
-        """CopyObject: within the device, its metadata as the request says."""
+        """CopyObject within the device; the request may replace the metadata."""
         await _document(call)
         _check_key(call.key)
         bucket, key = await self._source(call)
@@ -282,7 +282,7 @@ class ObjectEndpoint:
         return _xml("CopyObjectResult", {"ETag": found.etag, "LastModified": documents.moment(found.modified)})
 
     async def _source(self, call: ObjectCall) -> tuple[str, str]:
-        """Bucket and key that a request copies from: an object that is there. Raises StorageError."""
+        """Bucket and key of the source of a copy, an existing object. Raises StorageError."""
         source = unquote(call.head.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
         bucket, _, key = source.partition("/")
         if not await asyncio.to_thread(self._buckets.has, bucket):
@@ -365,7 +365,7 @@ SUB_RESOURCES = (
     "policyStatus", "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging",
     "torrent", "uploads", "versioning", "versions", "website", "uploadId", "partNumber",
 )  # fmt: skip
-"""words of a query that make it another operation"""
+"""query parameters that select another operation"""
 OPERATIONS: dict[tuple[str, str], Operate] = {
     ("GET", "service"): ObjectEndpoint.list_buckets,
     ("PUT", "bucket"): ObjectEndpoint.create_bucket,
@@ -390,7 +390,7 @@ OPERATIONS: dict[tuple[str, str], Operate] = {
 
 
 def _metadata_of(call: ObjectCall) -> ObjectMetadata:
-    """What the headers of a request say of its object. Raises StorageError."""
+    """Metadata from a request's headers. Raises StorageError."""
     given = call.head.headers
     headers = {name: given[name] for name in KEPT_HEADERS if name in given}
     codings = [one.strip() for one in headers.pop("content-encoding", "").split(",")]
@@ -405,7 +405,7 @@ def _metadata_of(call: ObjectCall) -> ObjectMetadata:
 def _copy(
     buckets: Buckets, source: tuple[str, str], target: tuple[str, str], metadata: ObjectMetadata | None
 ) -> StoredObject:
-    """A copy of an object with its metadata, or other. Raises NotFoundError, StorageError, OSError."""
+    """Copy an object with its metadata, or with new metadata. Raises NotFoundError, StorageError, OSError."""
     kept = buckets.about(*source).metadata if metadata is None else metadata
     with buckets.open(*source) as old, buckets.writing(*target, kept) as new:
         while block := old.read(uploads.BLOCK):
@@ -415,7 +415,7 @@ def _copy(
 
 
 def _copy_part(buckets: Buckets, source: tuple[str, str], asked: str, part: BinaryIO) -> None:
-    """A range of an object as a part of an upload, which it closes. Raises NotFoundError, StorageError, OSError."""
+    """Copy a range of an object to a part and close it. Raises NotFoundError, StorageError, OSError."""
     with part, buckets.open(*source) as old:
         start, end = _range(asked, buckets.about(*source).size)
         old.seek(start)
@@ -427,7 +427,7 @@ def _copy_part(buckets: Buckets, source: tuple[str, str], asked: str, part: Bina
 
 @contextmanager
 def _room_for(call: ObjectCall) -> Iterator[None]:
-    """Objects are files: a key goes on below no other object, and names no folder. Raises StorageError."""
+    """Check that the key is valid as a file: no object among its parents, and not a folder. Raises StorageError."""
     try:
         yield
     except NotFoundError as error:
@@ -441,7 +441,7 @@ def _check_key(key: str) -> None:
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
-    """First byte, and the one after the last. Raises StorageError."""
+    """First byte, and the one after the last. Raises StorageError for an invalid range."""
     if not text.startswith("bytes=") or "," in text:
         return 0, size
     first, _, last = text.removeprefix("bytes=").partition("-")
@@ -457,7 +457,7 @@ def _range(text: str, size: int) -> tuple[int, int]:
 
 
 def _unchanged(headers: Mapping[str, str], found: StoredObject) -> int | None:
-    """The status where a condition of the request does not hold."""
+    """The HTTP status where a condition of the request does not hold; otherwise None."""
     if headers.get("if-none-match") in (found.etag, "*"):
         return 304
     return 412 if headers.get("if-match", found.etag) not in (found.etag, "*") else None
@@ -491,7 +491,7 @@ async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
 
 
 async def _document(call: ObjectCall) -> bytes:
-    """The body of a request that is a document, and the one that was signed. Raises StorageError."""
+    """The verified body of a request with an XML document. Raises StorageError."""
     try:
         data = await bodies.body(call.request, documents.MOST_BYTES, "document")
     except (InputError, BusyError) as error:

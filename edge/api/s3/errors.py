@@ -1,4 +1,4 @@
-"""Errors of the storage protocol: a code, its HTTP status, and what it says."""
+"""Errors of the S3 protocol: code, HTTP status and message."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SIGNATURE_ERRORS = {
 
 
 class StorageError(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

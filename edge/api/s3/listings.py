@@ -1,4 +1,4 @@
-"""Listings of a bucket: pages of keys, with common prefixes in place of what lies below a delimiter."""
+"""Listings of a bucket: pages of keys, with common prefixes for keys below a delimiter."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MOST_KEYS = 1000
 
 
 def listing(buckets: Buckets, bucket: str, query: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """ListObjectsV2, the first version of it, and ListObjectVersions: a page of at most MOST_KEYS.
+    """ListObjectsV2, ListObjects and ListObjectVersions: a page of at most MOST_KEYS.
 
-    The name of the answer and its members. Raises StorageError, NotFoundError.
+    Returns the name of the response and its members. Raises StorageError, NotFoundError.
     """
     newer, encode = query.get("list-type") == "2", query.get("encoding-type") == "url"
     versions = "versions" in query
@@ -31,7 +31,7 @@ def listing(buckets: Buckets, bucket: str, query: Mapping[str, str]) -> tuple[st
     last = ""
     more = False
     if delimiter and after.endswith(delimiter):
-        after += "\U0010ffff"  # what is grouped under it was told
+        after += "\U0010ffff"  # skip the keys grouped under the prefix
     for one in buckets.listed(bucket, prefix, after):
         group = _group(one.key, prefix, delimiter)
         if group in groups:
@@ -69,14 +69,14 @@ def listing(buckets: Buckets, bucket: str, query: Mapping[str, str]) -> tuple[st
 
 
 def _most(text: str) -> int:
-    """Keys of a page. Raises StorageError."""
+    """Keys per page. Raises StorageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise StorageError("InvalidArgument", "max-keys is not a number.")
     return min(MOST_KEYS, int(text))
 
 
 def _group(key: str, prefix: str, delimiter: str) -> str:
-    """The common prefix that a key is told by; empty for the key itself."""
+    """The common prefix of a key; empty where the key is listed itself."""
     if not delimiter:
         return ""
     head, found, _ = key[len(prefix) :].partition(delimiter)

@@ -1,6 +1,6 @@
-"""Uploads in parts, as SDKs send files of 8 MiB and more: each part is a file, and the last call puts them together.
+"""Multipart uploads, as SDKs send files of 8 MiB and more: each part is a file; completing joins them.
 
-Parts lie in a folder of the upload in the state folder. An upload that is not completed within a day is deleted.
+Parts are stored in one folder per upload in the state folder. Uploads not completed within a day are deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge.core.storage.layout import UPLOADS, StateLayout
 MOST_UPLOADS = 16
 MOST_PARTS = 10_000
 KEPT = 86400.0
-"""seconds for which an upload that is not completed is kept"""
+"""seconds for which an incomplete upload is kept"""
 BLOCK = 1 << 20
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -32,7 +32,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload that is under way."""
+    """An upload in progress."""
 
     folder: Path
     bucket: str
@@ -42,7 +42,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Part:
-    """A part that was received."""
+    """A received part."""
 
     number: int
     size: int
@@ -59,7 +59,7 @@ class Uploads:
         self._folder, self._buckets = StateLayout(state).path(UPLOADS), buckets
 
     def begin(self, bucket: str, key: str, metadata: ObjectMetadata) -> str:
-        """The id of a new upload."""
+        """Start an upload; returns its id."""
         self._expire()
         if len(self._all()) >= MOST_UPLOADS:
             raise StorageError("SlowDown", f"At most {MOST_UPLOADS} uploads are under way at a time.")
@@ -72,7 +72,7 @@ class Uploads:
         return number
 
     def find(self, number: str, bucket: str, key: str) -> Upload:
-        """An upload of this object."""
+        """The upload with this id for this object. Raises StorageError."""
         folder = self._folder / number
         try:
             known = json.loads((folder / "upload.json").read_text()) if _ID.fullmatch(number) else []
@@ -83,17 +83,17 @@ class Uploads:
         return Upload(folder, bucket, key, ObjectMetadata(*known[2:4]))
 
     def part(self, upload: Upload, number: str) -> BinaryIO:
-        """A new file for a part; it counts once ``keep`` was called."""
+        """Open a new file for a part, which counts once ``keep`` was called."""
         return (upload.folder / f".{_part(number)}").open("wb")
 
     def keep(self, upload: Upload, number: str) -> str:
-        """The part was received whole. Returns its ETag."""
+        """Register a completely received part. Returns its ETag."""
         name = _part(number)
         (upload.folder / f".{name}").replace(upload.folder / name)
         return _etag(upload, name)
 
     def parts(self, upload: Upload) -> list[Part]:
-        """Those that were received whole, in their order."""
+        """Completely received parts, in order."""
         found = []
         for path in upload.folder.glob("part-*"):
             about = path.stat()
@@ -102,7 +102,7 @@ class Uploads:
         return sorted(found, key=lambda one: one.number)
 
     def of(self, bucket: str) -> list[tuple[str, str, float]]:
-        """Id, key, and seconds since the epoch of the uploads to a bucket, by key."""
+        """(id, key, seconds since the epoch) of the uploads to a bucket, by key."""
         found = []
         for folder in self._all():
             with suppress(OSError, ValueError):
@@ -112,7 +112,7 @@ class Uploads:
         return sorted(found, key=lambda one: (one[1], one[2]))
 
     def complete(self, upload: Upload, parts: Sequence[str]) -> None:
-        """Put the parts together, in this order, as the object."""
+        """Join the parts in this order into the object. Raises StorageError."""
         paths = [upload.folder / _part(number) for number in parts]
         if not paths or not all(path.is_file() for path in paths):
             raise StorageError("InvalidPart", "One or more of the specified parts could not be found.")

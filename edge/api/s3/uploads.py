@@ -1,4 +1,4 @@
-"""Bodies on their way to a file: digests are checked while they stream, and chunks of SDKs taken apart."""
+"""Request bodies written to a file: digests are verified while streaming, ``aws-chunked`` is decoded."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MOST_BYTES = 5 << 30
-"""of one object"""
+"""maximum bytes of an object"""
 STALLED_SECONDS = 20.0
-"""without a byte"""
+"""longest pause in seconds without data"""
 RESERVE = 256 << 20
-"""bytes that uploads leave free on the disk"""
+"""bytes that uploads must leave free on the disk"""
 BLOCK = 1 << 20
-"""bytes that are written at a time"""
+"""bytes written at a time"""
 MOST_TRAILERS = 16
 MOST_LINE = 4096
-"""bytes of the head of a chunk, or of a trailer"""
+"""maximum bytes of a chunk header, or of a trailer"""
 
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})(;[^\r\n]*)?")
 
 
 class _Crc32:
-    """zlib's sum behind the face of hashlib."""
+    """zlib's CRC-32 with the interface of hashlib."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -52,13 +52,13 @@ CHECKSUMS: dict[str, Any] = {
     "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "x-amz-checksum-sha256": hashlib.sha256,
 }
-"""header -> what it sums up; others are not checked"""
+"""header -> checksum algorithm; others are not verified"""
 
 
 async def received(request: Request, headers: Mapping[str, str], payload: str, target: BinaryIO) -> int:
-    """Write the body of a request to an open file; its bytes. ``payload``: the signed X-Amz-Content-Sha256.
+    """Write a request's body to an open file; returns its size. ``payload``: the signed X-Amz-Content-Sha256.
 
-    Raises StorageError for what does not arrive, is too long, or is not what its digests say; OSError.
+    Raises StorageError for an incomplete or too long body or a wrong digest; OSError.
     """
     wanted = {name: _decoded(headers[name]) for name in CHECKSUMS if name in headers}
     sums = {name: CHECKSUMS[name]() for name in wanted}
@@ -92,7 +92,7 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
 
 
 def check_space(target: BinaryIO) -> None:
-    """The disk is the device's as well. Raises StorageError."""
+    """Raises StorageError where the disk has less than the reserve left."""
     disk = os.fstatvfs(target.fileno())
     if disk.f_bavail * disk.f_frsize < RESERVE:
         raise StorageError("SlowDown", "The device's disk is nearly full.")
@@ -117,14 +117,14 @@ async def _arriving(request: Request) -> AsyncIterator[bytes]:
 
 
 class _Chunks:
-    """Reads lines and runs of bytes from parts that end anywhere."""
+    """Reads lines and byte ranges from a stream of parts with arbitrary boundaries."""
 
     def __init__(self, parts: AsyncIterator[bytes]) -> None:
         self._parts = parts
         self._buffer = bytearray()
 
     async def line(self) -> bytes:
-        """Without its line break. Raises StorageError."""
+        """The next line without its line break. Raises StorageError."""
         while b"\r\n" not in self._buffer:
             if len(self._buffer) > MOST_LINE:
                 raise StorageError("InvalidArgument", "The chunks of the body cannot be read.")
@@ -151,7 +151,7 @@ class _Chunks:
 
 
 async def _dechunked(parts: AsyncIterator[bytes], trailer: dict[str, str]) -> AsyncIterator[bytes]:
-    """The data of ``aws-chunked``; what follows the last chunk goes to ``trailer``."""
+    """Decode ``aws-chunked`` data; trailers after the last chunk go to ``trailer``."""
     chunks = _Chunks(parts)
     while True:
         match = _CHUNK.fullmatch(await chunks.line())

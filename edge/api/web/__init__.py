@@ -1,4 +1,4 @@
-"""The status page and /metrics: what the daemon sees and how it does, for a browser and for Prometheus.
+"""The status page and /metrics, for browsers and Prometheus.
 
-Served by the endpoint's own thread. The pipeline pays one look at an empty dict a frame while nobody watches.
+Served by the endpoint's thread. Without viewers, the pipeline only checks an empty dict per frame.
 """

@@ -64,7 +64,7 @@ OWNER, LOCAL = "owner", "local"
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks."""
+    """The sender of a request: its name and role."""
 
     name: str
     role: Role

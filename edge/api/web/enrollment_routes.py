@@ -50,7 +50,7 @@ STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFou
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Result:
     status: int
     document: dict[str, Any]
 
@@ -80,7 +80,7 @@ class EnrollmentRoutes:
     async def answer(self, request: Request) -> Response:
         """``POST /page/collections/<name>/faces?subject=NAME`` with a picture: enroll its best face at once."""
 
-        async def work() -> Callable[[], _Told]:
+        async def work() -> Callable[[], _Result]:
             name, label = self._named(request)
             subject = subjects.checked(request.query_params.get("subject", ""))
             data = await body(request, MOST_BYTES)
@@ -91,7 +91,7 @@ class EnrollmentRoutes:
     async def look(self, request: Request) -> Response:
         """``POST /page/collections/<name>/looks`` with a picture, or ``?camera=NAME``: preview the enrollment."""
 
-        async def work() -> Callable[[], _Told]:
+        async def work() -> Callable[[], _Result]:
             name, label = self._named(request)
             camera = request.query_params.get("camera")
             if camera is not None:
@@ -104,7 +104,7 @@ class EnrollmentRoutes:
     async def enroll(self, request: Request) -> Response:
         """``POST /page/looks/<word>?face=N&subject=NAME``: enroll a face of a preview; ``force=1`` skips the check."""
 
-        async def work() -> Callable[[], _Told]:
+        async def work() -> Callable[[], _Result]:
             subject = subjects.checked(request.query_params.get("subject", ""))
             word, force = request.path_params["word"], request.query_params.get("force") == "1"
             number = request.query_params.get("face", "0")
@@ -115,7 +115,7 @@ class EnrollmentRoutes:
     async def compare(self, request: Request) -> Response:
         """``POST /page/looks/compare``: ``{"subject", "looks": [{"look", "face"}]}``; returns the outliers."""
 
-        async def work() -> Callable[[], _Told]:
+        async def work() -> Callable[[], _Result]:
             document = await bodies.document(request)
             subject = document.get("subject") or ""
             if not isinstance(subject, str):
@@ -125,11 +125,11 @@ class EnrollmentRoutes:
 
         return await self._answered(work)
 
-    def _noted(self, request: Request, subject: str, told: _Told) -> _Told:
+    def _noted(self, request: Request, subject: str, result: _Result) -> _Result:
         """Record the visitor who enrolled a subject, if a face was added."""
-        if told.document.get("status") == "added":
+        if result.document.get("status") == "added":
             self._history.note(visitor_of(request), "enroll", subject)
-        return told
+        return result
 
     async def _answered(self, prepare: Callable[[], Any]) -> Response:
         from starlette.responses import JSONResponse
@@ -137,13 +137,13 @@ class EnrollmentRoutes:
         if self.queue is None:
             return said(404, "nothing can be enrolled here", "set api.enabled = true")
         try:
-            told: _Told = await asyncio.wrap_future(self.queue.submit(await prepare()))
+            result: _Result = await asyncio.wrap_future(self.queue.submit(await prepare()))
         except EdgeError as error:
             status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
             if status == 503:
                 return said(503, "other pictures are being looked at", "try again")
             return said(status, error.message, error.hint)
-        return JSONResponse(told.document, told.status)
+        return JSONResponse(result.document, result.status)
 
     def _named(self, request: Request) -> tuple[str, str]:
         """The collection of a request, and the label that uses it."""
@@ -158,31 +158,31 @@ class EnrollmentRoutes:
             self._finders[label] = finder.load(self._settings, self._state, label, models=self.models)
         return self._finders[label]
 
-    def _enroll(self, name: str, label: str, subject: str, data: bytes) -> _Told:
+    def _enroll(self, name: str, label: str, subject: str, data: bytes) -> _Result:
         picture, found = pictures.decode(data), self._finder(label)
         digest = hashlib.sha256(data).hexdigest()
         collection = self._collections.get_or_create(name)
         done = Enroller(collection).enroll_picture(picture, digest, subject, found)
         if done.face is None:
             words = HINTS.get(done.reason, done.reason).format(label=label)
-            return _Told(422, {"error": words, "reason": done.reason, "try": "take a sharp picture from the front"})
-        return _Told(200, {**_enrolled(done.face, done.added), "others": done.others})
+            return _Result(422, {"error": words, "reason": done.reason, "try": "take a sharp picture from the front"})
+        return _Result(200, {**_enrolled(done.face, done.added), "others": done.others})
 
-    def _look_by_camera(self, name: str, label: str, camera: str) -> _Told:
+    def _look_by_camera(self, name: str, label: str, camera: str) -> _Result:
         frame = self.latest(camera)
         if frame is None or time.monotonic() - frame.monotonic > OLDEST_FRAME:
-            return _Told(503, {"error": f"camera {camera[:64]} gives no new picture", "try": "look at the camera"})
+            return _Result(503, {"error": f"camera {camera[:64]} gives no new picture", "try": "look at the camera"})
         return self._look(name, label, frame.main, looks.digest_of(frame.main), camera=True)
 
-    def _look(self, name: str, label: str, picture: Picture, digest: str, *, camera: bool = False) -> _Told:
+    def _look(self, name: str, label: str, picture: Picture, digest: str, *, camera: bool = False) -> _Result:
         found = self._finder(label)
         collection = self._collections.get_or_create(name)
         collection.check_space(found.embedder.space)
         look = looks.look(picture, digest, found, collection)
-        told = looks.document(look, picture, self._search(found, collection), camera=camera)
-        return _Told(200, {"look": self._looks.keep(look), **told})
+        result = looks.document(look, picture, self._search(found, collection), camera=camera)
+        return _Result(200, {"look": self._looks.keep(look), **result})
 
-    def _enroll_look(self, word: str, number: str, subject: str, force: bool) -> _Told:
+    def _enroll_look(self, word: str, number: str, subject: str, force: bool) -> _Result:
         look = self._looks.get(word)
         if not number.isdecimal() or len(number) > 3 or int(number) >= len(look.seen):
             raise InputError("face: there is no such face in the picture", "choose one of those shown", code="face")
@@ -193,7 +193,7 @@ class EnrollmentRoutes:
         if not force:
             self._refuse_harm(seen, subject, self._search(self._finder(look.label), collection))
         done = Enroller(collection).add(new_face(seen, look.digest, subject), seen.embedding.space)
-        return _Told(200, _enrolled(done.face, done.added))
+        return _Result(200, _enrolled(done.face, done.added))
 
     def _search(self, found: finder.FaceExtractor, collection: Collection) -> SubjectSearch:
         held = self._searches.get(found.label)
@@ -204,7 +204,7 @@ class EnrollmentRoutes:
             self._searches[found.label] = held
         return held
 
-    def _compare(self, subject: str, wanted: list[tuple[str, int]]) -> _Told:
+    def _compare(self, subject: str, wanted: list[tuple[str, int]]) -> _Result:
         """Compare the chosen faces with each other, and with the subject's faces."""
         candidates, previews = [], []
         for key, number in wanted:
@@ -219,7 +219,7 @@ class EnrollmentRoutes:
         own_ids = [face.face_id for face in collection.faces(limit=OWN, subject=subject)] if subject else []
         same = self._search(self._finder(previews[0].label), collection).scorer.typical_cosine(SAME_LIKENESS)
         odd = looks.odd_ones(candidates, collection.vectors(own_ids), same)
-        return _Told(200, {"odd": [one.key for one, is_odd in zip(candidates, odd, strict=True) if is_odd]})
+        return _Result(200, {"odd": [one.key for one, is_odd in zip(candidates, odd, strict=True) if is_odd]})
 
     def _refuse_harm(self, seen: ExtractedFace, subject: str, search: SubjectSearch) -> None:
         """The consistency check of ``edge review``. Raises ConflictError where the face looks like another subject."""

@@ -217,7 +217,7 @@ class StatusPage:
         frame = shown.frame if shown else self._latest(name)
         if frame is None or (shown is None and after == str(frame.sequence)):
             if "after" in request.query_params:
-                return Response(status_code=204)  # what a script that asks again and again takes for no error
+                return Response(status_code=204)  # no error for a polling script
             return said(503, f"camera {name} gives no new picture", self._health.cameras[name].reason)
         story = {"sequence": frame.sequence, "time": frame.time, "tracks": shown.tracks if shown else ()}
         headers = {"X-Frame": json.dumps(story)}

@@ -45,7 +45,7 @@ class SettingsRoutes:
 
     async def told(self, request: Request) -> Response:  # noqa: ARG002
         """``GET /page/settings``: the settings in force, their schema, and the digest of the file."""
-        return await in_thread(self._told)
+        return await in_thread(self._current)
 
     async def previewed(self, request: Request) -> Response:
         """``POST /page/settings/preview``: ``{"base", "changes": [{"path", "value"}]}``; returns the diff."""
@@ -78,7 +78,7 @@ class SettingsRoutes:
             return said(400, error.message, error.hint)
         return await in_thread(lambda: work(base, changes))
 
-    def _told(self) -> dict[str, Any]:
+    def _current(self) -> dict[str, Any]:
         text = self._file.text()
         return {
             "path": str(self._file.path),
@@ -128,13 +128,13 @@ class SettingsRoutes:
     def _applied(self, base: str, changes: list[SettingChange], who: str) -> dict[str, Any]:
         with self._lock:
             new = self._file.changed(base, changes)
-            told = settings_file.diff(self._file.text(), new)
+            diff = settings_file.diff(self._file.text(), new)
             self._file.write(base, new)
         names = ", ".join(sorted({str(one.path[0]) for one in changes}))
         self._history.note(who, f"settings: {names}")
         if self.reload is not None:
             self.reload()
-        return {"ok": True, "diff": told, "base": settings_file.digest(new)}
+        return {"ok": True, "diff": diff, "base": settings_file.digest(new)}
 
     def _undone(self, who: str) -> dict[str, Any]:
         with self._lock:

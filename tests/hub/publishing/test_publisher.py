@@ -297,7 +297,11 @@ def test_a_model_that_kills_its_process_is_refused(world: World, shared_models: 
     release = replace(first(world), id="bad")
     file = "emb_mobilefacenet_112_int8.tflite"
     release = world.with_file(release, EMBEDDER, file, lambda _: crash)
-    bad(world, world.with_file(release, EMBEDDER, "card.toml", without_digest), "killed the process|the file takes")
+    bad(
+        world,
+        world.with_file(release, EMBEDDER, "card.toml", without_digest),
+        "crashed the validation process|the file takes",
+    )
 
 
 @pytest.mark.long

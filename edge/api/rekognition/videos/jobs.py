@@ -59,15 +59,15 @@ class VideoJobs:
         self._tools, self._publish, self._topics = tools, publish, topics
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._waiting_to_be_told = False
+        self._notifications_due = False
         self._thread: threading.Thread | None = None
 
     def resume(self) -> None:
         """Continue the jobs that were unfinished when the endpoint stopped."""
         for job in self.store.unfinished():
             self._enqueue(job.id)
-        self._waiting_to_be_told = bool(self.store.untold())
-        if self._waiting_to_be_told:
+        self._notifications_due = bool(self.store.untold())
+        if self._notifications_due:
             self._enqueue("")
 
     def start(self, operation: str, request: Mapping[str, Any], path: Path, metadata: dict[str, Any]) -> str:
@@ -105,7 +105,7 @@ class VideoJobs:
                 failing = False
             except StoreError as error:
                 log.log(logging.DEBUG if failing else logging.WARNING, "video jobs wait for the disk: %s", error)
-                failing = self._waiting_to_be_told = True
+                failing = self._notifications_due = True
                 self._queue.put(number)
                 self._stop.wait(TELL_SECONDS)
 
@@ -158,13 +158,13 @@ class VideoJobs:
     def _next(self) -> str | None:
         """The next job; empty to retry notifications, None to stop."""
         try:
-            return self._queue.get(timeout=TELL_SECONDS if self._waiting_to_be_told else None)
+            return self._queue.get(timeout=TELL_SECONDS if self._notifications_due else None)
         except queue.Empty:
             return ""
 
     def _tell_rest(self) -> None:
-        if self._waiting_to_be_told:
-            self._waiting_to_be_told = False
+        if self._notifications_due:
+            self._notifications_due = False
             for job in self.store.untold():
                 self._tell(job)
 
@@ -177,7 +177,7 @@ class VideoJobs:
             published = self._publish is None or self._publish(topic.rsplit(":", 1)[-1], document) is not False
             job = replace(job, told=published and (job.topic_told or not self._topics.url))
         self.store.save(job)
-        self._waiting_to_be_told |= not job.told
+        self._notifications_due |= not job.told
 
 
 def _notice(job: Job) -> bytes:
