@@ -58,7 +58,7 @@ def test_the_doctor_says_that_faces_are_all_there_is(tmp_path: Path, shared_mode
     config = settings(tmp_path, shared_models)
     assert "detect only faces" in edge(config, "doctor").stdout
     edge(config, "models", "get", "ssd-mobilenet-v1-coco", "--use")
-    assert "tell faces alone" not in edge(config, "doctor").stdout
+    assert "detect only faces" not in edge(config, "doctor").stdout
 
 
 COMMENTED = """\
