@@ -6,6 +6,7 @@ import { forgetNames } from "./names.js";
 import { plural, t } from "./words.js";
 
 const PAUSE = 250;
+const PAIRS = 3; // of subjects, that are named
 let collection = "";
 let shown = [];
 let turn = 0;
@@ -44,6 +45,22 @@ async function load(next = false) {
   $("people-count").textContent = said.total === said.all ? plural(said.all, "{n} subject", "{n} subjects") : t("{n} of {all} subjects", { n: said.total, all: said.all });
   $("people-tiles").replaceChildren(...(shown.length ? shown.map(tile) : [make("li", "none", said.all ? t("No subject has this name.") : t("Nobody is enrolled yet."))]));
   $("people-more").hidden = !said.more;
+  if (!next) risk(said.all);
+}
+
+/** How often a stranger would get a name of this collection, and who is easily taken for whom. */
+async function risk(all) {
+  const name = collection;
+  const answer = all ? await ask(path("people", name, "risk")).catch(() => null) : null;
+  const found = answer?.ok ? await answer.json() : {};
+  if (name !== collection) return;
+  $("people-risk").hidden = !found.false_names;
+  if (!found.false_names) return;
+  const pairs = found.confusable.slice(0, PAIRS).map((pair) => t("{one} and {other}", { one: pair.subject, other: pair.other }));
+  const looks = Math.round(Number((1 / found.false_names).toPrecision(2))).toLocaleString();
+  const lines = [t("Estimate: a stranger gets a name about once in {n} looks; a match begins at {line} of 100.", { n: looks, line: found.needed })];
+  if (pairs.length) lines.push(t("Easily confused: {pairs}.", { pairs: pairs.join(", ") }));
+  $("people-risk").textContent = lines.join(" ");
 }
 
 function tile(one) {

@@ -286,6 +286,15 @@ def test_the_queue_is_deleted_after_a_question(review: Served, browser: Browser)
     assert review.get("/page/state")["review"]["waiting"] == 0
 
 
+def test_people_show_how_often_a_stranger_would_get_a_name(opened: Opened, browser: Browser) -> None:
+    with opened("people", PEOPLE):
+        browser.until("!document.querySelector('#people-risk').hidden")
+        text = browser.js("document.querySelector('#people-risk').textContent")
+        assert re.match(r"Estimate: a stranger gets a name about once in [\d,]+ looks; a match begins at \d", text), (
+            text
+        )
+
+
 def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser: Browser) -> None:
     picture = pictures.read(PORTRAIT)
     with opened("people") as page:
