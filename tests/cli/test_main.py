@@ -95,10 +95,10 @@ def test_pictures_that_the_user_may_not_read_are_an_error_with_what_to_try(tmp_p
     for folder in [tmp_path, *tmp_path.parents][:-1]:
         if folder != home and folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp/"):
             folder.chmod(folder.stat().st_mode | 0o055)
-    command = [
-        "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
-        sys.executable, "-m", "edge", "enroll", "faces", str(home / "photos"),
-    ]  # fmt: skip
+    python = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable]
+    if subprocess.run([*python, "-c", "import edge"], capture_output=True, check=False).returncode:
+        pytest.skip("this Python, or the package, cannot be read by another user")
+    command = [*python, "-m", "edge", "enroll", "faces", str(home / "photos")]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"XDG_STATE_HOME": str(state)}
     )

@@ -300,7 +300,7 @@ def test_a_model_that_kills_its_process_is_refused(world: World, shared_models: 
     bad(
         world,
         world.with_file(release, EMBEDDER, "card.toml", without_digest),
-        "crashed the validation process|the file takes",
+        "crashed the validation process|the file takes|expected input",  # some runtimes read it without a crash
     )
 
 
