@@ -30,6 +30,7 @@ const NAMING = ["confirm", "rename", "new", "reject"]; // answers after which ot
 const held = new Map(); // id -> question
 let order = []; // what the list shows
 let at = 0; // place of the current one in it
+let moves = 0; // of the current one, so that a list that comes late does not take one back
 const chosen = new Set(); // ids that are answered together
 let from = 0; // where a selection with shift begins
 const answers = new Answers(settled, sent);
@@ -71,6 +72,7 @@ export function enter() {
 
 async function reload() {
   const now = current()?.id;
+  const before = moves;
   await loading;
   const refused = [...held.values()].filter((item) => item.refused);
   held.clear();
@@ -79,7 +81,7 @@ async function reload() {
   for (const item of refused) if (held.has(item.id)) held.get(item.id).refused = item.refused;
   if (refused.length) arrange();
   const place = order.findIndex((item) => item.id === now);
-  if (place >= 0) move(place);
+  if (place >= 0 && moves === before) move(place);
 }
 
 function load() {
@@ -169,6 +171,7 @@ function paintRow(row, item) {
 function move(place) {
   if (!order.length) return;
   at = Math.min(order.length - 1, Math.max(0, place));
+  moves++;
   paint(false);
 }
 
@@ -209,6 +212,7 @@ function clicked(event) {
     return paint();
   }
   at = place;
+  moves++;
   if (event.target.closest(".tick") || event.ctrlKey || event.metaKey) return toggle(row.thing.id);
   from = place;
   paint(false);

@@ -126,6 +126,31 @@ def test_a_refused_answer_comes_back_with_its_reason_and_can_be_insisted_on(revi
     assert review.collections.get("faces").subjects()[found[1]] == 3
 
 
+HELD_LIST = """
+const fetched = window.fetch;
+const gate = new Promise((open) => { window.letThrough = open; });
+window.lists = 0;
+window.fetch = async (...asked) => {
+  const list = String(asked[0]).includes("page/review?after=0");
+  if (list) await gate;
+  const answer = await fetched(...asked);
+  window.lists += list;
+  return answer;
+};"""
+
+
+def test_who_moves_while_the_list_is_read_again_stays_there(review: Served, browser: Browser) -> None:
+    browser.js(HELD_LIST)
+    browser.press("2")
+    browser.until("document.querySelectorAll('.row .refused').length === 1")
+    browser.press("w")
+    browser.until("!document.querySelector('#question-refused').hidden")
+    browser.js("window.letThrough()")
+    browser.until("window.lists === 1")
+    browser.until("document.querySelectorAll('.row .refused').length === 1")
+    assert not browser.js("document.querySelector('#question-refused').hidden")
+
+
 def test_several_questions_are_answered_at_once_and_taken_back_at_once(review: Served, browser: Browser) -> None:
     browser.press("g")
     browser.until("document.querySelector('#review-chosen').textContent === '2 chosen'")
