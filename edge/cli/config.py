@@ -10,6 +10,7 @@ import click
 
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, json_text, print_json, print_table
+from edge.core.errors import EdgeError
 from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
@@ -60,11 +61,12 @@ def show(ctx: click.Context, changed: bool, as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--deep", is_flag=True, help="Also check models, files and collections.")
 @json_option
-def check(file: Path, deep: bool, as_json: bool) -> None:
-    r"""Validate FILE as the daemon would.
+@click.pass_context
+def check(ctx: click.Context, file: Path | None, deep: bool, as_json: bool) -> None:
+    r"""Validate FILE as the daemon would; without FILE, the file that the other commands read.
 
     \b
     Example:
@@ -75,7 +77,11 @@ def check(file: Path, deep: bool, as_json: bool) -> None:
     from edge.core.settings import loader as reader
     from edge.sources import factory as opening
 
-    settings = reader.load(file).settings
+    chosen = file or ctx.find_root().obj
+    loaded = reader.load(Path(chosen) if chosen else None)
+    file, settings = loaded.path, loaded.settings
+    if file is None:
+        raise EdgeError("no configuration file to check", hint="name one: edge config check FILE")
     watched = [camera for camera in settings.cameras if camera.enabled]
     for camera in watched:
         opening.check(camera)

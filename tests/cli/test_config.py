@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli.main import edge
-from edge.core.errors import SettingsError
+from edge.core.errors import EdgeError, SettingsError
 from edge.core.settings.schema import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -61,6 +61,15 @@ def test_check_takes_the_files_that_come_with_the_package() -> None:
     assert len(files) >= 2
     for path in files:
         assert f"{path}: valid" in run("config", "check", str(path))
+
+
+def test_check_without_a_file_takes_the_one_of_all_commands(file, monkeypatch) -> None:
+    assert run("--config", str(file), "config", "check").startswith(f"{file}: valid")
+    monkeypatch.setenv("EDGE_CONFIG", str(file))
+    assert run("config", "check").startswith(f"{file}: valid")
+    monkeypatch.delenv("EDGE_CONFIG")
+    with pytest.raises(EdgeError, match="no configuration file to check"):
+        CliRunner().invoke(edge, ["config", "check"], catch_exceptions=False)
 
 
 def test_check_refuses_a_broken_file(tmp_path) -> None:
