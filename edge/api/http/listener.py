@@ -19,14 +19,14 @@ def refuse_open_door(api: ApiSettings) -> None:
     )
 
 
-def listening(api: ApiSettings, backlog: int) -> socket.socket:
+def listening(host: str, port: int, backlog: int, setting: str) -> socket.socket:
     """Bind the listening socket here, because uvicorn exits the process if it cannot bind.
 
-    Raises SettingsError.
+    ``setting``: the name of the port's setting. Raises SettingsError.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,7 +34,7 @@ def listening(api: ApiSettings, backlog: int) -> socket.socket:
         listener.listen(backlog)
     except OSError as error:
         raise SettingsError(
-            f"api: cannot listen on {api.host} port {api.port}: {error}", "set api.port to a free port"
+            f"{setting.split('.')[0]}: cannot listen on {host} port {port}: {error}", f"set {setting} to a free port"
         ) from error
     return listener
 

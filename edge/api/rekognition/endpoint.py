@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies, listener, sigv4
-from edge.api.http.connections import BACKLOG, Connections, most_connections, protocol_of
 from edge.api.http.replays import ReplayCache, Reply
+from edge.api.http.server import HttpServer
 from edge.api.rekognition import constraints, shapes
 from edge.api.rekognition.call import Call
 from edge.api.rekognition.errors import COME_BACK, SIGNATURE_ERRORS, ApiError, translated
@@ -40,9 +39,6 @@ BODY_BUDGET = 64 << 20
 """bytes of bodies in transfer at the same time"""
 LARGE_AT_ONCE = 4
 """large bodies processed at the same time; only verified requests count"""
-START_SECONDS = 30.0
-TICKS_PER_SECOND = 10
-"""of uvicorn's loop"""
 
 
 class ApiServer:
@@ -58,67 +54,39 @@ class ApiServer:
         share = settings.api.share if with_cameras else 1.0
         self.service = Service(settings, state, share=share, feeding=with_cameras, **parts)
         self.processors = self.service.processors
-        self.port = settings.api.port
-        self.pulse = Heartbeat()
-        """used on the endpoint's event loop"""
-        self._server: Any = None
-        self._thread: threading.Thread | None = None
+        api = settings.api
+        self._http = HttpServer(
+            application(self.service), api.host, api.port, api.proxies, name="Rekognition endpoint", setting="api.port"
+        )
         self._stopped = False
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it is started."""
+        return self._http.port
+
+    @property
+    def pulse(self) -> Heartbeat:
+        """Beats on the endpoint's event loop."""
+        return self._http.pulse
 
     def start(self) -> None:
         """Start listening. Raises SettingsError where the address cannot be bound."""
-        import uvicorn
-
-        api = self.settings.api
-        connections = Connections(most_connections())
-        config = uvicorn.Config(
-            application(self.service),
-            host=api.host,
-            port=api.port,
-            http=protocol_of(connections),
-            ws="none",
-            backlog=BACKLOG,
-            proxy_headers=bool(api.proxies),
-            forwarded_allow_ips=list(api.proxies),
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=5,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-        )
-        pulse = self.pulse
-
-        class Server(uvicorn.Server):
-            async def on_tick(self, counter: int) -> bool:
-                pulse.beat()
-                if counter % TICKS_PER_SECOND == 0:
-                    connections.sweep()
-                return await super().on_tick(counter)
-
-        self._server = Server(config)
-        opened = listener.listening(api, config.backlog)
-        self.port = opened.getsockname()[1]
+        self._http.bind()
         self.service.start()
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [opened]}, name="api", daemon=True)
-        self._thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        if not self._server.started:
+        try:
+            self._http.run()
+        except TransientError:
             self.stop()
-            raise TransientError("the Rekognition endpoint did not start", "see the log above, and start it again")
-        log.info("the Rekognition endpoint listens on http://%s:%d", api.host, self.port)
+            raise
+        log.info("the Rekognition endpoint listens on http://%s:%d", self._http.host, self.port)
 
     def stop(self) -> None:
         """Finish running requests, then close; also after a failed start."""
         if self._stopped:
             return
         self._stopped = True
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
-            self.pulse.rest()
+        self._http.stop()
         self.service.stop()
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
+from edge.api.web import assets
 from edge.api.web import prometheus as metrics
 from edge.api.web.access import AccessControl, said
 from edge.api.web.camera_routes import CameraRoutes
@@ -127,8 +126,7 @@ class StatusPage:
         history, people, device = self._history, self._people, self._device
         setup, cameras = self._setup, self.cameras
         return [
-            Route("/", door.open(_asset("")), methods=["GET"]),
-            *(Route(f"/page/{name}", door.open(_asset(name)), methods=["GET"]) for name in ASSETS if name),
+            *assets.routes(door, ASSETS),
             Route("/page/door", door.open(door.asked), methods=["GET"]),
             Route("/page/login", door.login, methods=["POST"]),
             Route("/page/logout", door.logout, methods=["POST"]),
@@ -175,7 +173,7 @@ class StatusPage:
             Route("/page/strangers/{name}", door.changing(people.named, "review"), methods=["POST"]),
             Route("/cameras/{name}/latest.jpg", door.private(self._answer_picture), methods=["GET"]),
             Route("/metrics", door.private(self._answer_metrics), methods=["GET"]),
-            Route("/{path:path}", door.open(_missing), methods=["GET"]),
+            Route("/{path:path}", door.open(assets.missing), methods=["GET"]),
         ]
 
     async def _answer_state(self, request: Request) -> Response:  # noqa: ARG002
@@ -307,24 +305,3 @@ def _document(presence: CameraPresence) -> dict[str, Any]:
         for one in presence.tracks
     ]
     return {"camera": presence.camera, "tracks": tracks}
-
-
-async def _missing(request: Request) -> Response:
-    return said(404, f"there is no page {request.url.path[:80]!r}", "open /")
-
-
-def _asset(name: str) -> Callable[[Request], Any]:
-    """A handler for one file of edge/data/page. Browsers revalidate it on each load (ETag)."""
-    file, kind = ASSETS[name]
-    body = resources.files("edge").joinpath(f"data/page/{file}").read_bytes()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-
-    async def answer(request: Request) -> Response:
-        from starlette.responses import Response
-
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type=kind, headers=headers)
-
-    return answer

@@ -1,0 +1,57 @@
+"""Static files of a page, from the package; browsers revalidate them on each load (ETag)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from edge.api.web.access import AccessControl, Handler, said
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+FOLDER = "page"
+
+
+def routes(door: AccessControl, files: Mapping[str, tuple[str, str]], folder: str = FOLDER) -> Iterator[BaseRoute]:
+    """A route for each file; anybody may read them, they hold no secrets.
+
+    ``files``: last part of the path (empty: ``/``) -> the file in ``folder`` of edge/data, and its content type.
+    """
+    for name, (file, kind) in files.items():
+        yield route(door, name, read(file, folder), kind)
+
+
+def route(door: AccessControl, name: str, body: bytes, kind: str) -> BaseRoute:
+    """The route of one file, ``/page/<name>``; an empty name is the document, ``/``."""
+    from starlette.routing import Route
+
+    return Route(f"/page/{name}" if name else "/", door.open(_asset(body, kind)), methods=["GET"])
+
+
+def read(file: str, folder: str = FOLDER) -> bytes:
+    """The bytes of a file in ``folder`` of edge/data."""
+    return resources.files("edge").joinpath(f"data/{folder}/{file}").read_bytes()
+
+
+async def missing(request: Request) -> Response:
+    """The response for a path that is none of the page's."""
+    return said(404, f"there is no page {request.url.path[:80]!r}", "open /")
+
+
+def _asset(body: bytes, kind: str) -> Handler:
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    async def answer(request: Request) -> Response:
+        from starlette.responses import Response
+
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=kind, headers=headers)
+
+    return answer
