@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import completion
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.cli.paths import InputPath
@@ -71,7 +72,7 @@ def create(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @collection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.collections)
 @click.option("--faces", "list_faces", is_flag=True, help="List faces instead of subjects.")
 @json_option
 @click.pass_context
@@ -101,8 +102,8 @@ def show(ctx: click.Context, name: str, list_faces: bool, as_json: bool) -> None
 
 
 @collection.command()
-@click.argument("name")
-@click.option("--subject", help="Only the faces of this subject.")
+@click.argument("name", shell_complete=completion.collections)
+@click.option("--subject", help="Only the faces of this subject.", shell_complete=completion.subjects)
 @click.option("--face", "face_ids", multiple=True, help="Only this FaceId; may be given more than once.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
@@ -139,7 +140,7 @@ def delete(
 
 
 @collection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.collections)
 @click.option(
     "--similar",
     type=click.FloatRange(1, 100, min_open=True),
@@ -179,7 +180,7 @@ def audit(ctx: click.Context, name: str, similar: float | None, duplicate: float
 
 
 @collection.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.collections)
 @click.argument("path", type=InputPath())
 @json_option
 @click.pass_context
@@ -202,7 +203,9 @@ def export_command(ctx: click.Context, name: str, path: Path, as_json: bool) -> 
 
 @collection.command("import")
 @click.argument("path", type=InputPath())
-@click.option("--name", help="Collection to import into; default: the exported name.")
+@click.option(
+    "--name", help="Collection to import into; default: the exported name.", shell_complete=completion.collections
+)
 @json_option
 @click.pass_context
 def import_command(ctx: click.Context, path: Path, name: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import completion
 from edge.cli.output import json_option, print_json, settings
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("subject")
+@click.argument("subject", shell_complete=completion.subjects)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_context

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import output
+from edge.cli import completion, output
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.paths import InputPath
 from edge.core.storage.files import expanded
@@ -71,7 +71,7 @@ def add() -> None:
 
 
 @add.command("model")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.models)
 @click.option("--replaces", default="", help="Model in the devices' settings that it replaces.")
 @repository_option
 @output.json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import completion
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.cli.paths import InputPath
 
@@ -25,7 +26,7 @@ path_type = InputPath()
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.labels)
 @click.argument("source", type=path_type)
 @click.option("--test", type=path_type, help="Test pictures; default: a fifth of SOURCE.")
 @click.option("--base", default=BASE, show_default=True, help="Embedder (backbone), not trained.")

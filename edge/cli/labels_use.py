@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import completion
 from edge.cli.labels_train import path_type, print_evaluation, print_problems, read, state_of, summary
 from edge.cli.output import bar, json_option, print_json, print_table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.labels)
 @click.argument("source", type=path_type)
 @click.option("--version", "number", type=int, help="Another version than the one in use.")
 @click.option("--picture", type=path_type, help="Write the confusion matrix (PNG or JPEG).")
@@ -64,7 +65,7 @@ def evaluate(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.labels)
 @click.argument("images", type=path_type, nargs=-1, required=True)
 @click.option("--version", "number", type=int, help="Another version than the one in use.")
 @click.option(
@@ -152,7 +153,7 @@ def _put(queue: ReviewQueue, asked: PictureQuestions) -> int:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.labels)
 @click.option("--force", is_flag=True, help="Use the new version even if the current one is better.")
 @json_option
 @click.pass_context

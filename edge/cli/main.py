@@ -22,6 +22,8 @@ from edge.core.errors import EdgeError
 from edge.core.terminal import plain
 
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
+COMPLETING = "_EDGE_COMPLETE"
+"""environment variable of the shell's completion functions"""
 
 COMMANDS = {
     "setup": ("edge.cli.setup_command:setup", "Ask for broker, camera, page and people; write the settings."),
@@ -99,6 +101,10 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape characters that the encoding lacks
+    if COMPLETING in os.environ:
+        from edge.cli import completion
+
+        completion.install()
     try:
         code = edge.main(_config_first(arguments), standalone_mode=False)
     except click.exceptions.Abort:

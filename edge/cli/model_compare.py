@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from edge.cli import completion
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.cli.paths import InputPath
 
 
 @click.command()
-@click.argument("embedders", nargs=-1, required=True)
+@click.argument("embedders", nargs=-1, required=True, shell_complete=completion.models)
 @click.option(
     "--people",
     type=InputPath(exists=True, file_okay=False),

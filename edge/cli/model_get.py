@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli import completion
 from edge.cli.output import bar, json_option, print_json, print_table, settings
 from edge.cli.paths import InputPath
 from edge.core.errors import ModelError, SettingsError
@@ -24,7 +25,7 @@ USED_LABELS = ("person",)
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.catalog)
 @click.option("--sha256", default="", help="Expected digest; required if the catalog has none.")
 @click.option("--catalog", type=InputPath(exists=True, dir_okay=False), help="Another catalog.")
 @click.option("--replace", "overwrite", is_flag=True, help="Replace an installed model of that name.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli import completion
 from edge.cli.output import bar, json_option, print_json, settings
 from edge.cli.paths import InputPath
 from edge.core.errors import ModelError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", metavar="NAME|FILE")
+@click.argument("model", metavar="NAME|FILE", shell_complete=completion.models_and_files)
 @click.option("--calibrate", required=True, type=InputPath(exists=True, file_okay=False),
               help="Folder of representative pictures.")  # fmt: skip
 @click.option("--name", default="", help="Name of the new model; default: NAME-int8.")

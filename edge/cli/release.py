@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli import output
+from edge.cli import completion, output
 from edge.cli.lazy import SuggestingGroup
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
 
 @release.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.releases)
 @output.json_option
 @click.pass_context
 def show(ctx: click.Context, name: str | None, as_json: bool) -> None:

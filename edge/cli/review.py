@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli import completion
 from edge.cli.main import NOTHING_FOUND
 from edge.cli.output import json_option, print_json, print_table, say, settings
 
@@ -47,7 +48,7 @@ def review(ctx: click.Context) -> None:
 
 
 @review.command("list")
-@click.option("--subject", help="Only questions about this subject.")
+@click.option("--subject", help="Only questions about this subject.", shell_complete=completion.subjects)
 @click.option("--pictures", type=click.Path(path_type=Path), help="Write the stored pictures to this folder.")
 @json_option
 @click.pass_context
@@ -78,7 +79,9 @@ def list_command(ctx: click.Context, subject: str | None, pictures: Path | None,
 @click.argument("numbers", type=int, nargs=-1)
 @click.option("--all-of", "subject", metavar="SUBJECT", help="Every pending question about this subject or label.")
 @click.option("--confirm", "answer", flag_value="confirm", help="It is the suggested subject.")
-@click.option("--rename", metavar="SUBJECT", help="It is another subject of the collection.")
+@click.option(
+    "--rename", metavar="SUBJECT", help="It is another subject of the collection.", shell_complete=completion.subjects
+)
 @click.option("--new", metavar="SUBJECT", help="It is a new subject.")
 @click.option("--not", "answer", flag_value="reject", help="It is not the suggested subject.")
 @click.option("--discard", "answer", flag_value="discard", help="Discard the question.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import completion
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.output import json_option, print_json, print_table, say, settings
 
@@ -55,8 +56,8 @@ def list_command(ctx: click.Context, everybody: bool, as_json: bool) -> None:
 
 
 @strangers.command()
-@click.argument("stranger")
-@click.argument("subject")
+@click.argument("stranger", shell_complete=completion.strangers)
+@click.argument("subject", shell_complete=completion.subjects)
 @click.option("--force", is_flag=True, help="Add the faces even if they make subjects confusable.")
 @json_option
 @click.pass_context
@@ -87,7 +88,7 @@ def name(ctx: click.Context, stranger: str, subject: str, force: bool, as_json: 
 
 
 @strangers.command()
-@click.argument("stranger")
+@click.argument("stranger", shell_complete=completion.strangers)
 @json_option
 @click.pass_context
 def forget(ctx: click.Context, stranger: str, as_json: bool) -> None:

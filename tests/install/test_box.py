@@ -252,7 +252,7 @@ HANGS = {
 @pytest.fixture
 def hangable(device: Device) -> Iterator[Device]:
     """Started by way of ``rigs/hangs.py``."""
-    (device.box.shared / "hangs.py").write_text((Path(__file__).parent / "rigs/hangs.py").read_text())
+    (device.box.shared / "hangs.py").write_text((Path(__file__).parents[1] / "rigs/hangs.py").read_text())
     if not device.box.run("test", "-e", "/etc/systemd/system/edge.service.d/hangs.conf").returncode:
         yield device
         return
@@ -471,7 +471,7 @@ BUGS = {
 def test_a_version_that_does_not_come_up_gives_way_to_the_one_before(device: Device, bug: str) -> None:
     before = device.version
     device.box.sh("rm -rf /root/broken; cp -r /box/checkout /root/broken")
-    device.box.sh(f'cd /root/broken; sed -i "{BUGS[bug]}" edge/daemon.py; grep -q "broken on purpose" edge/daemon.py')
+    device.box.sh(f'cd /root/broken/edge/daemon; sed -i "{BUGS[bug]}" daemon.py; grep -q "broken on purpose" daemon.py')
     code, said = device.install(source="/root/broken")
 
     assert code == 1

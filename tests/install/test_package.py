@@ -28,7 +28,6 @@ loop = true
 """
 LEFT = re.compile(
     r"/etc/((passwd|group|g?shadow|subuid|subgid)-?|\.pwd\.lock)|/var/(log|lib/systemd|lib/dpkg|cache)/.*|/root/.*|/srv/.*"
-    r"|/(usr/share|var)/(bash-completion|zsh|fish)(/.*)?|/usr/share/fish/.*|/usr/share/zsh/.*"
 )
 """what useradd, dpkg and systemd leave of anything that ever was installed"""
 
@@ -120,6 +119,14 @@ class TestLife:
     def test_pictures_of_a_closed_home_are_enrolled(self, box: Box) -> None:
         box.sh("useradd -m -d /home/kim kim && chmod 700 /home/kim && cp -r /srv/portraits /home/kim/photos")
         assert "2 faces of 2 subjects" in box.sh("cd /home/kim && edge enroll faces photos/ 2>&1", timeout=180)
+
+    def test_the_shell_completes_names_for_root_and_nothing_for_others(self, box: Box) -> None:
+        ask = "source /usr/share/bash-completion/completions/edge; COMP_WORDS=(edge forget e); COMP_CWORD=2; "
+        ask += '_edge_completion edge; echo "[${COMPREPLY[*]}]"'
+        box.write("/usr/local/bin/ask-bash", ask)
+        assert box.sh("bash /usr/local/bin/ask-bash 2>&1") == "[eileen-collins]\n"
+        assert box.sh("setpriv --reuid kim --regid kim --clear-groups bash /usr/local/bin/ask-bash 2>&1") == "[]\n"
+        box.sh("rm /usr/local/bin/ask-bash")
 
     def test_an_upgrade_asks_nothing_and_keeps_settings_and_faces(self, box: Box, packages: tuple[str, str]) -> None:
         assert "conffile" not in install(box, packages[1]).lower()

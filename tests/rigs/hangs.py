@@ -20,12 +20,12 @@ FOLDER = Path("/run/hang")
 SLOW = 30.0
 PLACES = {
     "inference": ("edge.inference.detector", "Detector", "detect"),
-    "outbox": ("edge.mqtt.outbox.store", "Store", "write"),
+    "outbox": ("edge.mqtt.outbox.store", "OutboxStore", "write"),
     "delivery": ("edge.mqtt.delivery", "Delivery", "_step"),
-    "mqtt-work": ("edge.mqtt.client", "Client", "_look_after_paho"),
-    "mqtt-network": ("edge.mqtt.connection", "Connection", "loop_misc"),
+    "mqtt-work": ("edge.mqtt.client", "MqttClient", "_look_after_paho"),
+    "mqtt-network": ("edge.mqtt.connection", "BrokerConnection", "loop_misc"),
     "api": ("edge.api.rekognition.service", "Service", "health"),
-    "main": ("edge.daemon.reporter", "DeviceReports", "flush"),
+    "main": ("edge.daemon.reporter", "Reporter", "flush"),
     "commands": ("edge.mqtt.command_auth", "Gate", "answer"),
 }
 

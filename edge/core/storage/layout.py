@@ -143,9 +143,14 @@ class StateLayout:
     def sync(self) -> Path:
         return self.state / SYNC
 
+    @property
+    def releases(self) -> Path:
+        """One folder per release."""
+        return self.sync / "releases"
+
     def release(self, release: str) -> Path:
         """Folder of a release by its id."""
-        return self.sync / "releases" / release
+        return self.releases / release
 
     @property
     def current_release(self) -> str:
