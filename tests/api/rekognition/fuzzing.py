@@ -17,8 +17,15 @@ from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS
 MODEL = Session().get_service_model("rekognition")
 ALWAYS = {"SerializationException", "ValidationException", "InvalidParameterException"}
 """errors that any request may meet"""
-BY_SETTINGS = {"RecognizeCelebrities", "GetCelebrityInfo", "StartCelebrityRecognition"}
-"""operations that are there where a collection is"""
+BY_SETTINGS = {
+    "RecognizeCelebrities",
+    "GetCelebrityInfo",
+    "StartCelebrityRecognition",
+    "DetectModerationLabels",
+    "StartContentModeration",
+    "DetectProtectiveEquipment",
+}
+"""operations that need a setting: 501 until it names a collection or labels"""
 WRONG: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, 1e308, "", " ", "a" * 300, "a b/ü", "../..", "\0", "\ud800", "💥", [], {},
     [[]], [None], {"": None}, {"Bytes": "="}, "AAA", "QUJD",
