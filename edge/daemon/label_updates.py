@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
@@ -21,6 +22,7 @@ from edge.labels.refit import refit
 from edge.labels.store import FOLDER, Labels
 from edge.labels.version import Version
 from edge.recognition.review.queue import ReviewQueue
+from edge.releases.activation import replaced_models
 
 if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
@@ -44,14 +46,26 @@ def create(context: DeviceContext) -> LabelUpdater:
             problems = {name: problem for name, problem in context.loaded.problems.items() if name not in names}
             context.switched(replace(context.loaded, model_set=model_set, problems=problems))
 
-    return LabelUpdater(context.effective_settings, context.state, context.engine, changed)
+    replaces = replaced_models(context.state)
+    return LabelUpdater(context.effective_settings, context.state, context.engine, changed, replaces)
 
 
 class LabelUpdater(Component):
-    """Loads newer versions of custom labels and refits heads."""
+    """Loads newer versions of custom labels and refits heads.
 
-    def __init__(self, settings: Settings, state: Path, engine: Engine, changed: Callable[[ModelSet], None]) -> None:
+    ``settings``: those in force under the release; ``replaces``: model -> the release's model that replaces it there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        engine: Engine,
+        changed: Callable[[ModelSet], None],
+        replaces: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._settings, self._state, self._engine, self._changed = settings, state, engine, changed
+        self._replaces = replaces
         self._labels = Labels(state)
         self._queue = ReviewQueue(state, settings.review) if settings.review.enabled else None
         self._thread: threading.Thread | None = None
@@ -127,7 +141,9 @@ class LabelUpdater(Component):
             return next(there, None) or load_embedder(base, self._settings.models, self._state)
 
         try:
-            self._ready[name] = custom_labels.load_classifier(name, self._settings, self._state, "", {}, embedder_of)
+            self._ready[name] = custom_labels.load_classifier(
+                name, self._settings, self._state, "", self._replaces, embedder_of
+            )
         except EdgeError as error:
             self._refused.add((wanted, name))
             log.error("custom labels %s: version %s cannot be used: %s", name, wanted, error)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,17 +74,28 @@ def settings_of(settings: Settings, release: Release, folder: Path) -> Settings:
 
 def in_force(settings: Settings, state: Path) -> Settings:
     """The effective settings under the active release; unchanged where there is none, or it cannot be read."""
+    active = _active(state)
+    return with_recorded_embedders(settings_of(settings, *active), state) if active else settings
+
+
+def replaced_models(state: Path) -> Mapping[str, str]:
+    """Model in the settings -> model of the active release that replaces it."""
+    active = _active(state)
+    return active[0].replaces if active else {}
+
+
+def _active(state: Path) -> tuple[Release, Path] | None:
+    """The active release and its folder; None where there is none, or it cannot be read: the daemon reports that."""
     from edge.releases.release_store import ReleaseStore
 
     store = ReleaseStore(state)
     current = store.current
     if not current:
-        return settings
+        return None
     try:
-        release = store.manifest(current)
+        return store.manifest(current), store.path(current)
     except (NotFoundError, StoreError):
-        return settings  # the daemon reports its error
-    return with_recorded_embedders(settings_of(settings, release, store.path(current)), state)
+        return None
 
 
 def prepare(

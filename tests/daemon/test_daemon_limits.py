@@ -8,9 +8,7 @@ import http.client
 import json
 import re
 import resource
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,20 +48,6 @@ class Endpoint:
         """Whether another subject comes and is told."""
         before = len(self.running.events)
         return eventually(lambda: len(self.running.events) > before + 1, 60)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if not shutil.which("mount"):
-        pytest.skip("needs mount for a small file system")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"may not mount a small file system here: {mounted.stderr.decode()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -101,6 +101,18 @@ def test_a_version_of_another_backbone_is_refused_and_the_old_one_goes_on(
     assert caplog.text.count("expected embeddings of elsewhere") == 1, "told once"
 
 
+def test_a_version_of_a_detector_that_the_release_replaces_takes_over(lesson: Lesson) -> None:
+    door = CameraSettings(name="door", detectors=("newer",), custom_labels=("helmets",))
+    settings = lesson.settings.model_copy(update={"cameras": (door,)})
+    lesson.learning.close()
+    lesson.learning = LabelUpdater(
+        settings, lesson.state, lesson.watch, lesson.changed.append, {"older": "newer"}  # type: ignore[arg-type]
+    )  # fmt: skip
+    a_version(lesson.state, space=SPACE.fingerprint, detectors=("older",))
+    lesson.pass_time()
+    assert lesson.told == "helmets/3"
+
+
 def test_enough_answers_are_learned_and_what_was_learned_takes_over(lesson: Lesson) -> None:
     with ReviewQueue(lesson.state, lesson.settings.review) as queue:
         for number in range(1, 4):

@@ -80,6 +80,16 @@ def test_a_server_that_is_not_there_is_told_without_the_secret(problems: Problem
     assert "pw123456" not in problems[0]
 
 
+def test_a_server_that_does_not_answer_in_time_is_reported(problems: Problems) -> None:
+    with webhook_server(slow=True) as server:
+        hook = Webhook(f"{server.url}/{SECRET}", 0.2, 1, problems.append)
+        hook.post(document())
+        assert eventually(lambda: problems)
+        hook.close()
+    assert f"{server.url}: no answer after 0.2 s" in problems[0]
+    assert SECRET not in problems[0]
+
+
 def test_posting_to_a_server_that_hangs_takes_no_time_and_drops_the_oldest(problems: Problems) -> None:
     with webhook_server(slow=True) as server:
         hook = Webhook(server.url, 30, 1, problems.append)

@@ -1,4 +1,4 @@
-"""Devices on the broker, and a subscriber that sees everything."""
+"""Devices on the broker, a subscriber of all topics, and a small file system."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from rigs.device import Device, Subscriber
 from rigs.mosquitto import Mosquitto
+from rigs.small_disk import small_disk
 
 from edge.core.settings.messaging import MqttSettings
+
+__all__ = ["small_disk"]
 
 MakeDevice = Callable[..., Device]
 

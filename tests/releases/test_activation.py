@@ -258,3 +258,4 @@ def test_a_release_replaces_models_in_cameras_and_labels_alike(tmp_path: Path) -
     assert [one.embedder for one in changed.labels.values()] == ["new-embedder", "other", ""]
     assert changed.models.path[0] == slots.path("r1") / "models"
     assert contents.in_force(settings, tmp_path) == changed
+    assert contents.replaced_models(tmp_path) == release.replaces

@@ -11,24 +11,26 @@ import logging
 import os
 import queue
 import threading
-import urllib.request
 from datetime import datetime, timezone
 from urllib.parse import urlencode, urlsplit
 
 from edge.api.http import sigv4
-from edge.core.credentials import mask_credentials
+from edge.core.errors import EdgeError
+from edge.core.settings.address import SecretAddress
+from edge.core.system.http import Http, HttpHints
 
 log = logging.getLogger(__name__)
 
 ENDPOINT = "AWS_ENDPOINT_URL_SNS"
 VERSION = "2010-03-31"
 TIMEOUT = 10.0
+HINTS = HttpHints(ENDPOINT, network=f"check that it runs, and {ENDPOINT}", missing=f"check {ENDPOINT}")
 WAITING = 100
 """waiting notifications of stream processors; when full, new ones are dropped"""
 
 
 class TopicPublisher:
-    """Publishes to the endpoint in the environment; ``url`` is empty where none is set."""
+    """Publishes to the endpoint in the environment; ``url`` is empty where none is set. Thread-safe."""
 
     def __init__(self) -> None:
         self.url = os.environ.get(ENDPOINT, "")
@@ -41,13 +43,12 @@ class TopicPublisher:
         if subject:
             form["Subject"] = subject
         body = urlencode(form).encode()
-        request = urllib.request.Request(self.url, body, self._headers(topic, body), method="POST")  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310  the owner names it
-                return True
-        except (OSError, ValueError) as error:
-            log.warning("%s did not accept a notification: %s", mask_credentials(self.url), error)
+            Http(SecretAddress(self.url), hints=HINTS).post(body, self._headers(topic, body), TIMEOUT)
+        except (EdgeError, ValueError) as error:
+            log.warning("notification for %s was not accepted: %s", topic, error)
             return False
+        return True
 
     def post(self, topic: str, message: bytes) -> None:
         """Send one notification from a background thread; dropped where WAITING already wait."""
@@ -87,4 +88,4 @@ class TopicPublisher:
         authorization = (
             f"{sigv4.ALGORITHM} Credential={credential}, SignedHeaders={';'.join(scope.headers)}, Signature={signed}"
         )
-        return {**headers, "authorization": authorization}
+        return {**headers, "Authorization": authorization}

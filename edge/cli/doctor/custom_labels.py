@@ -15,13 +15,15 @@ def custom_labels(context: DoctorContext) -> Iterator[Finding]:
     from edge.inference import model
     from edge.inference.interpreter import choose
     from edge.inference.preprocess import VERSION
+    from edge.releases.activation import in_force, replaced_models
 
-    settings = context.settings
+    settings = in_force(context.settings, context.state)
+    replaces = replaced_models(context.state)
     folders = model.folders(settings.models, context.state)
     for name in versions.named(settings):
         try:
             version, store = versions.find(name, context.state)
-            versions.check_detectors(name, version, settings)
+            versions.check_detectors(name, version, settings, replaces)
             found = model.find(version.base, folders)
             dimensions = found.card.embedding.dimensions if found.card.embedding else 0
             space = Space(found.sha256, choose(settings.models.runtime), VERSION, dimensions)

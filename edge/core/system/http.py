@@ -1,4 +1,4 @@
-"""HTTP GET for releases and the model catalog: time limits everywhere, no transparent decoding, two classes of errors.
+"""HTTP client of releases, the model catalog and notifications: time limits, no transparent decoding, two errors.
 
 The proxy of the environment and ``no_proxy`` are used, for each redirection anew; a user and a password in the address
 are sent as Basic authentication to that server alone, and no error shows them.
@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ class HttpHints:
 
 
 class RefusedError(FetchError):
-    """The server answered, and not with the file. ``status`` is its code."""
+    """The server answered with another status than the request needs. ``status`` is its code."""
 
     def __init__(self, message: str, status: int, hint: str) -> None:
         super().__init__(message, hint)
@@ -69,13 +69,16 @@ class RefusedError(FetchError):
 
 
 class Http:
-    """Fetches by GET from one server. Not for two threads at once."""
+    """GET and POST with one server. Not for two threads at once."""
 
     def __init__(
         self, address: SecretAddress = NO_ADDRESS, ca: Path | None = None, hints: HttpHints = HttpHints()
     ) -> None:
         """``address`` may hold a user and a query; ``ca``: certificate authorities instead of the system's."""
-        parts = urlsplit(address.without_credentials())
+        self._address = address.without_credentials()
+        parts = urlsplit(self._address)
+        self.server = f"{parts.scheme}://{parts.netloc}"
+        """the address without credentials, path and query, which may be secret: it may be printed"""
         self.base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
         """the address without credentials and query: it may be printed, and files lie below it"""
         self._query = parts.query
@@ -106,6 +109,29 @@ class Http:
         finally:
             answer.close()  # what was not read is not waited for
 
+    def post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> None:
+        """POST to the address; ``seconds`` until the answer. Redirections are not followed.
+
+        Errors name the server alone. Raises FetchError, RefusedError for a status that is not 2xx.
+        """
+        import urllib3
+
+        began = time.monotonic()
+        try:
+            with _ended_after(seconds, self._connections):
+                answer = self._pool(self._address).request(
+                    "POST", self._address, body=body, headers={**self._headers(self._address), **headers},
+                    preload_content=False, redirect=False, timeout=urllib3.Timeout(connect=seconds, read=seconds),
+                    retries=urllib3.Retry(0, raise_on_status=False),
+                )  # fmt: skip
+        except urllib3.exceptions.HTTPError as error:
+            why = f"no answer after {seconds:g} s" if time.monotonic() - began >= seconds else _reason(error)
+            raise FetchError(f"{self.server}: {why}{self._way(self._address)}", self._hint_for(error)) from error
+        answer.close()
+        if not 200 <= answer.status < 300:
+            message = f"{self.server} answered {answer.status}{self._way(self._address)}"
+            raise RefusedError(message, answer.status, self._hints.of_status(answer.status))
+
     def _answer(self, url: str, start: int) -> BaseHTTPResponse:
         """Past redirections, each with the proxy and the headers that are right for its address."""
         import urllib3
@@ -132,7 +158,7 @@ class Http:
         found = proxy.proxy_for(url)
         return f" (by the proxy {SecretAddress(found).without_credentials()})" if found else ""
 
-    def _headers(self, url: str, start: int) -> dict[str, str]:
+    def _headers(self, url: str, start: int = 0) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "edge"}
         if start:
             headers["Range"] = f"bytes={start}-"

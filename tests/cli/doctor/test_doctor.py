@@ -30,6 +30,8 @@ from edge.core.storage import keys as vault_keys
 from edge.core.storage import lock, vault
 from edge.core.system import hardware as the_board
 from edge.daemon import encryption
+from edge.releases.manifest import Release
+from edge.releases.release_store import ReleaseStore
 
 ROOT = Path(__file__).parents[3]
 DETECTOR = "edge-face-detector-1"
@@ -489,3 +491,14 @@ def test_custom_labels_of_a_detector_that_the_camera_does_not_use(tmp_path: Path
     who = context(tmp_path, cameras=[{"detectors": [DETECTOR], "custom_labels": ["helmets/1"]}])
     a_version(who.state, detectors=("yolov8n-416",))
     assert "'yolov8n-416', which camera 'camera' does not use" in worst("custom_labels", who).what
+
+
+@pytest.mark.parametrize("detectors", [("yolov8n-416",), ("newer",)], ids=["before", "after"])
+def test_custom_labels_of_a_detector_that_the_release_replaces(tmp_path: Path, detectors: tuple[str, ...]) -> None:
+    who = context(tmp_path, cameras=[{"detectors": ["yolov8n-416"], "custom_labels": ["helmets"]}])
+    a_version(who.state, base="edge-face-embedder-1", space="elsewhere/litert/p1/4", detectors=detectors)
+    store = ReleaseStore(who.state)
+    store.prepare()
+    store.install(Release("r1", 1.79e9, replaces={"yolov8n-416": "newer"}))
+    store.activate("r1", "")
+    assert "expected embeddings of elsewhere/litert/p1/4" in worst("custom_labels", who).what, "the detector is there"

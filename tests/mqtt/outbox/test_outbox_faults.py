@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,20 +123,6 @@ def test_the_power_cut_is_one_what_was_not_synced_is_gone(tmp_path: Path) -> Non
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], env={**os.environ, **preload})
     assert (tmp_path / "file").read_bytes() == b"synced and not"
     assert (tmp_path / "shadow" / "file").read_bytes() == b"synced"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("needs root to mount a small file system")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"may not mount here: {mounted.stderr.decode()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
