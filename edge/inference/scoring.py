@@ -46,6 +46,7 @@ SHARED = 2
 """number of other cohort members that share a person with a member"""
 NOBODY = -1.0
 """placeholder cosine for no person"""
+NO_STRANGERS: FloatArray = np.empty(0, np.float32)
 
 Statistics = tuple[float, float]
 """mean and standard deviation"""
@@ -74,11 +75,20 @@ class Cohort:
 
     def highest(self, vectors: FloatArray) -> FloatArray:
         """(k, nearest) highest cosines of each of (k, dimensions) unit vectors, unordered."""
-        return _highest(self._cosines(vectors), self._nearest)
+        cosines = self._cosines(vectors)
+        start = self.size - self._nearest
+        if start > 0:
+            cosines.partition(start, axis=1)
+        highest: FloatArray = cosines[:, start:]
+        return highest
 
     def _cosines(self, vectors: FloatArray) -> FloatArray:
-        """(k, n) cosines; computed row by row, which is fastest for the one vector of a typical frame."""
-        return (self.vectors @ vectors[0])[np.newaxis] if len(vectors) == 1 else vectors @ self.vectors.T
+        """(k, n) cosines, a new array. In this order of the factors, the product for a few vectors is fastest."""
+        if len(vectors) == 1:
+            row: FloatArray = self.vectors @ vectors[0]
+            return row[np.newaxis]
+        cosines: FloatArray = np.ascontiguousarray((self.vectors @ vectors.T).T)
+        return cosines
 
     def members(self, most: int) -> tuple[FloatArray, FloatArray]:
         """Up to ``most`` of its members, and the highest cosines of each with the rest.
@@ -91,33 +101,48 @@ class Cohort:
         cosines = np.sort(self._cosines(vectors), axis=1)[:, : -1 - SHARED]
         return vectors, cosines[:, -self._nearest :]
 
-    def with_others(self, highest: FloatArray, others: FloatArray) -> list[Statistics]:
-        """Statistics of a face with further people added to the cohort.
+    def with_others(
+        self, highest: FloatArray, others: Sequence[float], candidates: int, strangers: FloatArray = NO_STRANGERS
+    ) -> list[Statistics]:
+        """Statistics of a face with further people added to the cohort: for each candidate, without the candidate.
 
-        ``highest``: (nearest,) as ``highest`` gives it; ``others``: (c, m) cosines with further people, one row per
-        candidate, padded with NOBODY. Cosines are limited to CLIP standard deviations above the cohort's mean.
+        ``highest``: (nearest,) as ``highest`` gives it; ``others``: cosines with further people, of whom the first
+        ``candidates`` are candidates; ``strangers``: (m,) cosines with more people. NOBODY is not added.
+        Cosines are limited to CLIP standard deviations above the cohort's mean.
         """
-        ((mean, deviation),) = _statistics(highest[np.newaxis])
-        clipped = np.minimum(others, np.float32(mean + CLIP * deviation))
-        every = np.empty((len(others), len(highest) + others.shape[1]), np.float32)
-        every[:, : len(highest)] = highest
-        every[:, len(highest) :] = clipped
-        return _statistics(_highest(every, self._nearest))
+        cohort = highest.tolist()
+        alone = _moments(sum(cohort), sum([one * one for one in cohort]), len(cohort))
+        limit, least = alone[0] + CLIP * alone[1], min(cohort)
+        added = [min(one, limit) for one in (*others, *strangers[strangers > least].tolist()) if one > least]
+        if not added:
+            return [alone] * candidates
+        ranked = sorted(cohort + added, reverse=True)
+        top, following = ranked[: len(cohort)], ranked[len(cohort)]
+        total, squares, lowest = sum(top), sum([one * one for one in top]), top[-1]
+        everybody = _moments(total, squares, len(top))
+        found = []
+        for one in others[:candidates]:
+            cosine = min(one, limit)
+            if one > least and cosine >= lowest:  # it is among the highest, and the next one takes its place
+                replaced = squares - cosine * cosine + following * following
+                found.append(_moments(total - cosine + following, replaced, len(top)))
+            else:
+                found.append(everybody)
+        return found
 
 
-def _highest(cosines: FloatArray, count: int) -> FloatArray:
-    start = cosines.shape[1] - count
-    return np.partition(cosines, start, axis=1)[:, start:] if start > 0 else cosines
+def _moments(total: float, squares: float, count: int) -> Statistics:
+    """Mean and deviation of ``count`` cosines with this sum and this sum of squares."""
+    mean = total / count
+    return mean, max(LEAST_DEVIATION, math.sqrt(max(0.0, squares / count - mean * mean)))
 
 
 def _statistics(highest: FloatArray) -> list[Statistics]:
     """Mean and deviation of each row."""
     # Python numbers: for the few rows of a frame cheaper than further array operations
-    count = highest.shape[1]
-    means = [total / count for total in np.einsum("ij->i", highest).tolist()]
-    squares = [total / count for total in np.einsum("ij,ij->i", highest, highest).tolist()]
-    pairs = zip(means, squares, strict=True)
-    return [(mean, max(LEAST_DEVIATION, math.sqrt(max(0.0, square - mean * mean)))) for mean, square in pairs]
+    totals = np.einsum("ij->i", highest).tolist()
+    squares = np.einsum("ij,ij->i", highest, highest).tolist()
+    return [_moments(total, square, highest.shape[1]) for total, square in zip(totals, squares, strict=True)]
 
 
 def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:

@@ -156,7 +156,7 @@ def _rules(settings: Settings, label: LabelSettings, search: SubjectSearch) -> V
     nats = search.scorer.calibration.log_likelihood_ratio
     return VotingRules(
         evidence=lambda match: nats(match.likeness),
-        needed=lambda: nats(search.needed),
+        needed=lambda: nats(search.latest_needed),  # asked after each search
         margin=label.margin,
         votes=settings.recognition.votes,
         good_quality=VOTE_QUALITY,

@@ -13,15 +13,17 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from edge.core.types import Match, Space
-from edge.inference.scoring import NEUTRAL, NOBODY, FaceScorer, Statistics
+from edge.inference.scoring import NEUTRAL, NO_STRANGERS, NOBODY, FaceScorer, Statistics
+from edge.recognition.review.rejections import rejected
 from edge.recognition.score_policy import ScorePolicy
 from edge.recognition.store.centroid import robust_centroid
+from edge.recognition.store.snapshot import Neighbor, Snapshot, name_of
 
 if TYPE_CHECKING:
     from edge.core.types import FloatArray
@@ -104,6 +106,7 @@ class SubjectSearch:
         self._subjects: dict[str, EnrolledSubject] = {}
         self._faces: dict[str, Statistics] = {}
         self._count: int | None = None
+        self._needed: float | None = None
 
     def within(self, collection: Collection) -> SubjectSearch:
         """The same search in another collection."""
@@ -126,14 +129,23 @@ class SubjectSearch:
         """Subjects enrolled; a face without a subject counts as one."""
         with self._lock:
             self._renewed()
-            if self._count is None:
-                self._count = self.collection.subject_count()
-            return self._count
+            return self._subject_count()
 
     @property
     def needed(self) -> float:
         """Likeness 0..100 that a match must reach now."""
-        return self.policy.needed(self.count) if self.policy.likeness is None else self.policy.likeness
+        with self._lock:
+            self._renewed()
+        return self.latest_needed
+
+    @property
+    def latest_needed(self) -> float:
+        """``needed`` as of the latest search: the database is not asked for changes."""
+        with self._lock:
+            if self._needed is None:
+                fixed = self.policy.likeness
+                self._needed = self.policy.needed(self._subject_count()) if fixed is None else fixed
+            return self._needed
 
     def subjects(
         self,
@@ -148,115 +160,139 @@ class SubjectSearch:
         ``Cohort.highest`` gives it, of vectors that are part of the cohort themselves.
         """
         with self._lock:
-            self._renewed()
-        found = [_nearest(matches) for matches in self._found(vectors, max(FACES, most), space)]
-        chosen = [matches[:most] for matches in found]
-        named = {match.subject for matches in chosen for match in matches if match.subject is not None}
-        loose = [match.face_id for matches in chosen for match in matches if match.subject is None]
-        subjects, faces = self._known(named, loose)
+            snapshot = self._renewed()
+        found = [_nearest(neighbors) for neighbors in self._found(vectors, max(FACES, most), space, snapshot)]
+        chosen = [neighbors[:most] for neighbors in found]
+        named = {subject for neighbors in chosen for _, _, subject in neighbors if subject is not None}
+        loose = [face_id for neighbors in chosen for _, face_id, subject in neighbors if subject is None]
+        subjects, faces = self._known(named, loose, snapshot)
         own = self._statistics(vectors, found, most, highest)
         return [
             sorted(
-                (self._as_subject(query, *pair, subjects, faces) for pair in zip(matches, its, strict=True)),
+                [self._as_subject(query, *pair, subjects, faces) for pair in zip(neighbors, its, strict=True)],
                 key=_by_likeness,
             )
-            for query, its, matches in zip(vectors, own, chosen, strict=True)
+            for query, its, neighbors in zip(vectors, own, chosen, strict=True)
         ]
 
     def faces(self, vectors: FloatArray, space: Space | None = None, limit: int = 5) -> list[list[Match]]:
         """For each of (k, dimensions) vectors the ``limit`` most similar faces, best first."""
         with self._lock:
-            self._renewed()
-        found = self._found(vectors, max(FACES, 2 * limit), space)
-        _, faces = self._known((), [match.face_id for matches in found for match in matches])
+            snapshot = self._renewed()
+        found = self._found(vectors, max(FACES, 2 * limit), space, snapshot)
+        _, faces = self._known((), [face_id for neighbors in found for _, face_id, _ in neighbors], snapshot)
         own = self._scorer.statistics(vectors)
         return [
-            sorted((self._as_face(one, its, faces) for one in matches), key=_by_likeness)[:limit]
-            for its, matches in zip(own, found, strict=True)
+            sorted([self._as_face(one, its, faces) for one in neighbors], key=_by_likeness)[:limit]
+            for its, neighbors in zip(own, found, strict=True)
         ]
 
     def _statistics(
-        self, vectors: FloatArray, found: Sequence[Sequence[Match]], most: int, highest: FloatArray | None
+        self, vectors: FloatArray, found: Sequence[Sequence[Neighbor]], most: int, highest: FloatArray | None
     ) -> list[list[Statistics]]:
-        """Of each vector, for each of its first ``most`` matches: all other subjects found are added to the cohort."""
+        """Of each vector, for each of its first ``most`` neighbors: all other subjects found are added to the cohort.
+
+        A face without a subject may be the same person as another, and is not added.
+        """
         cohort = self._scorer.cohort
         if cohort is None:
-            return [[NEUTRAL] * len(matches[:most]) for matches in found]
-        tops = cohort.highest(vectors) if highest is None else highest
-        rows = zip(tops, self._strangers_of(vectors), found, strict=True)
+            return [[NEUTRAL] * len(neighbors[:most]) for neighbors in found]
+        rows = zip(
+            cohort.highest(vectors) if highest is None else highest, self._strangers_of(vectors), found, strict=True
+        )
         return [
-            cohort.with_others(top, _others(matches, strangers, most)) if matches else []
-            for top, strangers, matches in rows
+            cohort.with_others(
+                top,
+                [NOBODY if subject is None else cosine for cosine, _, subject in neighbors],
+                len(neighbors[:most]),
+                strangers,
+            )
+            for top, strangers, neighbors in rows
         ]
 
-    def _strangers_of(self, vectors: FloatArray) -> FloatArray:
-        """(k, m) cosines of (k, dimensions) vectors with the site's strangers; NOBODY for a likely same person."""
+    def _strangers_of(self, vectors: FloatArray) -> Sequence[FloatArray]:
+        """(m,) cosines of each vector (dimensions,) with the site's strangers; NOBODY for a likely same person."""
         columns = self._stranger_columns
         if columns is None or not columns.size or columns.shape[0] != vectors.shape[1]:
-            return np.empty((len(vectors), 0), np.float32)
+            return [NO_STRANGERS] * len(vectors)
         cosines = vectors @ columns
         cosines[cosines >= self._scorer.typical_cosine(SAME_STRANGER)] = NOBODY
-        return cosines
+        return list(cosines)
 
-    def _found(self, vectors: FloatArray, limit: int, space: Space | None) -> list[list[Match]]:
-        found = self.collection.search(vectors, limit, space)
+    def _found(self, vectors: FloatArray, limit: int, space: Space | None, snapshot: Snapshot) -> list[list[Neighbor]]:
+        """The ``limit`` nearest faces of each vector, without those of subjects that were rejected for it."""
+        found = self.collection.neighbors(vectors, limit, space, snapshot)
         if self._rejections is None or self._space is None:
             return found
-        return self._rejections.held_away(self.name, self._space, vectors, found)
+        anchors = self._rejections.subjects(self.name, self._space)
+        if not anchors:
+            return found
+        return [_without_rejected(query, one, anchors) for query, one in zip(vectors, found, strict=True)]
 
     def _as_subject(
         self,
         query: FloatArray,
-        match: Match,
+        neighbor: Neighbor,
         own: Statistics,
         subjects: dict[str, EnrolledSubject],
         faces: dict[str, Statistics],
     ) -> Match:
-        subject = subjects.get(match.subject) if match.subject is not None else None
+        cosine, face_id, name = neighbor
+        subject = subjects.get(name) if name is not None else None
         if subject is None:
-            return self._as_face(match, own, faces)
-        face = subject.faces.get(match.face_id, subject.statistics)
-        score = self._scorer.score(match.similarity, own, face)
+            return self._as_face(neighbor, own, faces)
+        scorer = self._scorer
+        score = scorer.score(cosine, own, subject.faces.get(face_id, subject.statistics))
         if subject.centroid is not None:
-            score = (score + self._scorer.score(float(query @ subject.centroid), own, subject.statistics)) / 2.0
-        cosine = subject_cosine(match.similarity, query, subject.centroid)
-        return Match(match.face_id, match.subject, cosine, self._scorer.calibration.likeness(score))
+            score = (score + scorer.score(float(query @ subject.centroid), own, subject.statistics)) / 2.0
+            cosine = subject_cosine(cosine, query, subject.centroid)
+        return Match(face_id, name, cosine, scorer.calibration.likeness(score))
 
-    def _as_face(self, match: Match, own: Statistics, faces: dict[str, Statistics]) -> Match:
-        statistics = faces.get(match.face_id)
+    def _as_face(self, neighbor: Neighbor, own: Statistics, faces: dict[str, Statistics]) -> Match:
+        cosine, face_id, subject = neighbor
+        statistics = faces.get(face_id)
         if statistics is None:  # deleted concurrently
-            return match
-        return replace(match, likeness=self._scorer.likeness(match.similarity, own, statistics))
+            return Match(face_id, subject, cosine)
+        return Match(face_id, subject, cosine, self._scorer.likeness(cosine, own, statistics))
 
     def _known(
-        self, subjects: set[str] | tuple[()], face_ids: Sequence[str]
+        self, subjects: set[str] | tuple[()], face_ids: Sequence[str], snapshot: Snapshot
     ) -> tuple[dict[str, EnrolledSubject], dict[str, Statistics]]:
         with self._lock:
             missing = [name for name in subjects if name not in self._subjects]
             if missing:
-                self._subjects.update(self._together(self.collection.newest(missing, MOST_FACES)))
+                self._subjects.update(self._together(missing, snapshot))
             unread = [face_id for face_id in dict.fromkeys(face_ids) if face_id not in self._faces]
             if unread:
                 self._faces.update(self._read(unread))
             return {name: self._subjects[name] for name in subjects if name in self._subjects}, self._faces
 
-    def _renewed(self) -> None:
-        """Discard cached values if the collection or the strangers have changed."""
+    def _subject_count(self) -> int:
+        if self._count is None:
+            self._count = self.collection.subject_count()
+        return self._count
+
+    def _renewed(self) -> Snapshot:
+        """The current state of the collection; cached values are discarded if it or the strangers have changed."""
+        snapshot = self.collection.snapshot()
         if self.strangers is not None:
             version = self.strangers.version()
             if version != self._strangers_version:
-                vectors = self.strangers.vectors(self.name, self.collection.space or "")
+                vectors = self.strangers.vectors(self.name, snapshot.space or "")
                 self._stranger_columns = np.ascontiguousarray(vectors[-MOST_STRANGERS:].T)
                 self._strangers_version, self._state = version, None
-        state = self.collection.revision
+        state = snapshot.revision
         if state != self._state:
-            self._space = self.collection.space
+            self._space = snapshot.space
             self._scorer = self._given_scorer.fitting(self._space)
         if state != self._state or len(self._subjects) > MOST_SUBJECTS or len(self._faces) > MOST_STATISTICS:
-            self._state, self._subjects, self._faces, self._count = state, {}, {}, None
+            self._state, self._subjects, self._faces = state, {}, {}
+            self._count = self._needed = None
+        return snapshot
 
-    def _together(self, newest: Mapping[str, tuple[Sequence[str], FloatArray]]) -> dict[str, EnrolledSubject]:
-        """Subjects by name, of their FaceIds and embeddings: one search and one product with the cohort for all."""
+    def _together(self, names: Sequence[str], snapshot: Snapshot) -> dict[str, EnrolledSubject]:
+        """These subjects by name: one search and one product with the cohort for all their faces."""
+        newest = self.collection.newest(names, MOST_FACES, snapshot)
         if not newest:
             return {}
         centroids = {name: robust_centroid(of) if len(of) > 1 else None for name, (_, of) in newest.items()}
@@ -264,28 +300,30 @@ class SubjectSearch:
             of if (centroid := centroids[name]) is None else np.concatenate([of, centroid[np.newaxis]])
             for name, (_, of) in newest.items()
         ]
-        statistics = self._enrolled_statistics([*newest], every)
+        statistics = self._enrolled_statistics([*newest], every, snapshot)
         return {
             name: EnrolledSubject(centroids[name], its[-1], dict(zip(face_ids, its, strict=False)))
             for (name, (face_ids, _)), its in zip(newest.items(), statistics, strict=True)
         }
 
-    def _enrolled_statistics(self, names: Sequence[str], every: Sequence[FloatArray]) -> list[list[Statistics]]:
+    def _enrolled_statistics(
+        self, names: Sequence[str], every: Sequence[FloatArray], snapshot: Snapshot
+    ) -> list[list[Statistics]]:
         """For each subject of ``names`` those of its (n, dimensions) vectors; it is no part of its own cohort."""
         cohort = self._scorer.cohort
         if cohort is None:
             return [[NEUTRAL] * len(vectors) for vectors in every]
         stacked = np.concatenate(every)
         limits = [FACES + len(vectors) for vectors in every]
-        found = self.collection.search(stacked, max(limits))
+        found = self.collection.neighbors(stacked, max(limits), snapshot=snapshot)
         rows = zip(found, cohort.highest(stacked), self._strangers_of(stacked), strict=True)
         made: list[list[Statistics]] = []
         for name, limit, vectors in zip(names, limits, every, strict=True):
             made.append([])
-            for matches, top, strangers in itertools.islice(rows, len(vectors)):
-                others = _cosines([one for one in _nearest(matches[:limit]) if one.subject != name])
-                (its,) = cohort.with_others(top, np.concatenate([others, strangers[np.newaxis]], 1))
-                made[-1].append(its)
+            for neighbors, top, strangers in itertools.islice(rows, len(vectors)):
+                nearest = _nearest(neighbors[:limit])
+                others = [cosine for cosine, _, subject in nearest if subject is not None and subject != name]
+                made[-1] += cohort.with_others(top, [NOBODY, *others], 1, strangers)
         return made
 
     def _read(self, face_ids: Sequence[str]) -> dict[str, Statistics]:
@@ -295,26 +333,20 @@ class SubjectSearch:
         return dict(zip(there, self._scorer.statistics(np.stack(list(there.values()))), strict=True))
 
 
-def _nearest(matches: Sequence[Match]) -> list[Match]:
-    """The nearest face of each subject; ``matches`` come best first."""
-    nearest: dict[str, Match] = {}
-    for match in matches:
-        nearest.setdefault(match.name, match)
+def _nearest(neighbors: Sequence[Neighbor]) -> list[Neighbor]:
+    """The nearest face of each subject; ``neighbors`` come best first."""
+    nearest: dict[str, Neighbor] = {}
+    for neighbor in neighbors:
+        nearest.setdefault(name_of(neighbor), neighbor)
     return list(nearest.values())
 
 
-def _others(matches: Sequence[Match], strangers: FloatArray, most: int) -> FloatArray:
-    """(c, n) cosines of all other subjects and of the strangers, for each of the first ``most`` matches."""
-    row = np.concatenate([_cosines(matches)[0], strangers])
-    cosines = np.empty((len(matches[:most]), len(row)), np.float32)
-    cosines[:] = row
-    np.fill_diagonal(cosines, NOBODY)
-    return cosines
-
-
-def _cosines(matches: Sequence[Match]) -> FloatArray:
-    """(1, m); a face without a subject may be the same person as another, and gets NOBODY."""
-    return np.array([[NOBODY if one.subject is None else one.similarity for one in matches]], np.float32)
+def _without_rejected(
+    query: FloatArray, neighbors: list[Neighbor], anchors: Mapping[str, FloatArray]
+) -> list[Neighbor]:
+    """``neighbors`` without the subjects that were rejected for a (dimensions,) query."""
+    away = rejected(query, {name_of(one): one[0] for one in reversed(neighbors)}, anchors)
+    return [one for one in neighbors if name_of(one) not in away] if away else neighbors
 
 
 def _by_likeness(match: Match) -> tuple[float, float]:

@@ -57,12 +57,33 @@ def test_what_all_people_of_a_kind_have_in_common_is_no_likeness() -> None:
 def test_further_people_raise_what_is_usual_and_a_double_hides_nobody() -> None:
     cohort, face = Cohort(people(500, 1), 50), people(1, 2)
     highest = cohort.highest(face)[0]
-    (alone,) = cohort.with_others(highest, np.full((1, 3), NOBODY, np.float32))
-    (among,) = cohort.with_others(highest, np.full((1, 30), 0.5, np.float32))
-    (double,) = cohort.with_others(highest, np.array([[1.0]], np.float32))
+    (alone,) = cohort.with_others(highest, [NOBODY] * 3, 1)
+    (among,) = cohort.with_others(highest, [NOBODY, *[0.5] * 30], 1)
+    (double,) = cohort.with_others(highest, [NOBODY, 1.0], 1)
     assert alone == pytest.approx(FaceScorer(SCORES, cohort).statistics(face)[0], abs=1e-6)
     assert among[0] > alone[0] + 0.05
     assert double[0] <= alone[0] + 2 * CLIP * alone[1] / 50
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_each_candidate_has_the_statistics_of_the_cohort_and_everybody_else(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    cohort = Cohort(people(60, seed), 20)
+    highest = cohort.highest(people(1, seed + 100))[0]
+    mean, deviation = float(highest.mean()), float(highest.std())
+    others = random.uniform(-0.2, 0.7, random.integers(1, 12)).astype(np.float32)
+    others[random.random(len(others)) < 0.2] = NOBODY
+    others[random.random(len(others)) < 0.2] = random.choice(highest)
+    strangers = random.uniform(-0.2, 0.5, random.integers(0, 40)).astype(np.float32)
+    candidates = int(random.integers(1, len(others) + 1))
+    plain = []
+    for left_out in range(candidates):
+        added = np.concatenate([np.delete(others, left_out), strangers])
+        added = np.minimum(added[added > NOBODY], mean + CLIP * deviation)
+        top = np.sort(np.concatenate([highest, added]).astype(np.float64))[-20:]
+        plain.append((float(top.mean()), float(top.std())))
+    found = cohort.with_others(highest, others.tolist(), candidates, strangers)
+    assert np.array(found) == pytest.approx(np.array(plain), abs=1e-5)
 
 
 def test_the_typical_cosine_has_its_likeness_between_two_usual_faces() -> None:

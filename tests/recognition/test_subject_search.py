@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from edge.core.settings.vision import CollectionSettings
 from edge.core.types import Match, Space
 from edge.inference.calibration import Calibration
-from edge.inference.scoring import Cohort, FaceScorer
+from edge.inference.scoring import CLIP, Cohort, FaceScorer
 from edge.recognition.store.centroid import robust_centroid
 from edge.recognition.store.collection import Collection
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.store.store import FILE
-from edge.recognition.subject_search import MOST_FACES, SubjectSearch, subject_cosine
+from edge.recognition.subject_search import MOST_FACES, SAME_STRANGER, SubjectSearch, subject_cosine
 
 Vectors = NDArray[np.float32]
 Units = Callable[..., Vectors]
@@ -204,3 +204,50 @@ def test_a_collection_of_an_earlier_embedder_with_other_dimensions_is_searched_b
     (match,) = search.subjects(unit(1, seed=9), most=5)[0]
     assert match.subject == "alice"
     assert search.faces(unit(1, seed=9))[0][0].subject == "alice"
+
+
+def plain_search(
+    faces: Vectors, names: list[str], query: Vectors, scorer: FaceScorer, strangers: Vectors
+) -> list[tuple[str, float]]:
+    """Subject and likeness of all subjects, best first, one array operation after another."""
+    assert scorer.cohort is not None
+    cohort, nearest = scorer.cohort.vectors, 50
+
+    def statistics(vector: Vectors, but: str) -> tuple[float, float]:
+        own = np.sort(cohort @ vector)[-nearest:]
+        others = [max(faces[i] @ vector for i, one in enumerate(names) if one == name) for name in {*names} - {but}]
+        unlike = [cosine for cosine in strangers @ vector if cosine < scorer.typical_cosine(SAME_STRANGER)]
+        added = np.minimum([*others, *unlike], own.mean() + CLIP * own.std())
+        top = np.sort(np.concatenate([own, added]))[-nearest:]
+        return float(top.mean()), float(top.std())
+
+    found = []
+    for name in dict.fromkeys(names):
+        mine = faces[[i for i, one in enumerate(names) if one == name]][::-1]
+        best = mine[int((mine @ query).argmax())]
+        score = scorer.score(float(best @ query), statistics(query, name), statistics(best, name))
+        if len(mine) > 1:
+            center = robust_centroid(mine)
+            score = (score + scorer.score(float(center @ query), statistics(query, name), statistics(center, name))) / 2
+        found.append((name, scorer.calibration.likeness(score)))
+    return sorted(found, key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_matches_are_those_of_a_plain_computation(
+    staff: Collection, unit: Units, faces: Faces, space: Space, seed: int
+) -> None:
+    scorer = FaceScorer(SCORES, Cohort(unit(300, seed=seed), 50, (0.4, 0.05)))
+    enrolled, names = of_a_kind(24, seed + 20), [f"s{i}" for i in [*range(14), *range(10)]]
+    for i, (vector, name) in enumerate(zip(enrolled, names, strict=True)):
+        staff.add(faces(vector[np.newaxis], name, start=i), space)
+    visitors = Visitors()
+    visitors.looks = unit(20, seed=seed + 40)
+    search = SubjectSearch(staff, scorer, strangers=visitors)
+    queries = np.concatenate([near(enrolled[:2], 0.7, seed), unit(2, seed=seed + 60)])
+    for again in range(2):
+        for query, found in zip(queries, search.subjects(queries, most=5), strict=True):
+            plain = dict(plain_search(enrolled, names, query, scorer, visitors.looks))
+            likeness = {match.name: match.likeness for match in found}
+            assert likeness == pytest.approx({name: plain[name] for name in likeness}, abs=0.01), again
+            assert [m.likeness for m in found] == sorted((m.likeness for m in found), reverse=True)

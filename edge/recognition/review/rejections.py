@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,14 +100,19 @@ def _read(database: Database) -> dict[tuple[str, str], dict[str, FloatArray]]:
     return {place: {subject: np.stack(ones) for subject, ones in held.items()} for place, held in found.items()}
 
 
-def without(vector: FloatArray, matches: list[Match], anchors: dict[str, FloatArray]) -> list[Match]:
+def without(vector: FloatArray, matches: list[Match], anchors: Mapping[str, FloatArray]) -> list[Match]:
     """``matches`` without the subjects whose anchors are nearer than their best face."""
-    away: set[str] = set()
     best: dict[str, float] = {}
     for match in matches:
         best[match.name] = max(match.similarity, best.get(match.name, -1.0))
-    for subject, similarity in best.items():
-        looks = anchors.get(subject)
-        if looks is not None and float((looks @ vector).max()) > similarity:
-            away.add(subject)
+    away = rejected(vector, best, anchors)
     return [match for match in matches if match.name not in away] if away else matches
+
+
+def rejected(vector: FloatArray, best: Mapping[str, float], anchors: Mapping[str, FloatArray]) -> set[str]:
+    """The subjects of ``best`` (cosine of their best face) whose anchors are nearer to a (dimensions,) vector."""
+    return {
+        subject
+        for subject, cosine in best.items()
+        if subject in anchors and float((anchors[subject] @ vector).max()) > cosine
+    }

@@ -74,7 +74,18 @@ class Collection:
         Raises InputError for vectors that are not unit vectors of this collection's dimensions, SpaceError where
         ``space`` is given and is not the collection's.
         """
-        view = self._current()
+        found = self.neighbors(vectors, limit, space)
+        return [[Match(face_id, subject, cosine) for cosine, face_id, subject in row] for row in found]
+
+    def snapshot(self) -> views.Snapshot:
+        """The state of now, for several calls that belong together."""
+        return self._current()
+
+    def neighbors(
+        self, vectors: FloatArray, limit: int = 5, space: Space | None = None, snapshot: views.Snapshot | None = None
+    ) -> list[list[views.Neighbor]]:
+        """As ``search``, without a ``Match`` per face. ``snapshot``: None: the current one."""
+        view = snapshot or self._current()
         if space is not None:
             views.check_space(self.name, view, space)
         queries = checked(vectors, view.dimensions if view.count else None)
@@ -87,8 +98,7 @@ class Collection:
     @property
     def revision(self) -> tuple[int | None, int, int]:
         """Value that changes with every change of its faces, by any process."""
-        view = self._current()
-        return view.collection, view.last_row, view.last_removal
+        return self._current().revision
 
     def subject_count(self) -> int:
         """Number of subjects; a face without a subject counts as one."""
@@ -99,12 +109,15 @@ class Collection:
         with self._store.reading() as db:
             return int(db.execute(sql, (self.name,)).fetchone()[0])
 
-    def newest(self, subjects: Iterable[str], most: int) -> dict[str, tuple[list[str], FloatArray]]:
+    def newest(
+        self, subjects: Iterable[str], most: int, snapshot: views.Snapshot | None = None
+    ) -> dict[str, tuple[list[str], FloatArray]]:
         """FaceIds and (m, D) embeddings of the ``most`` newest faces of each of these subjects."""
-        view = self._current()
+        view = snapshot or self._current()
+        if view.base is None:
+            return views.of_subjects_in_tail(view, subjects, most)
         with self._store.reading() as db:
-            found = {name: views.of_subject(db, view, name, most) for name in subjects}
-        return {name: faces for name, faces in found.items() if faces[0]}
+            return views.of_subjects(db, view, subjects, most)
 
     def check_space(self, space: Space) -> None:
         """Raises SpaceError if embeddings of ``space`` cannot be compared with the collection's."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from edge.core.errors import StoreError
 from edge.core.storage.sqlite import Connection
 from edge.core.storage.vault import Vault
-from edge.core.types import Match, Space
+from edge.core.types import Space
 from edge.recognition.store import collection_row as own_row
 from edge.recognition.store import face_rows as stored
 from edge.recognition.store.annoy_index import VectorIndex
@@ -29,6 +31,8 @@ MOST_DEAD = 256
 DEAD_SHARE = 0.1
 NONE = np.zeros(0, np.int64)
 
+Neighbor: TypeAlias = tuple[float, str, str | None]
+"""cosine, FaceId and subject of a face: plain tuples, because a search makes dozens of which few become a ``Match``"""
 NamesOf = Callable[[list[int]], dict[int, tuple[str, str | None]]]
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,11 @@ class Snapshot:
     """removed positions of the tail"""
     last_row: int
     last_removal: int
+
+    @property
+    def revision(self) -> tuple[int | None, int, int]:
+        """Value that changes with every change of the faces."""
+        return self.collection, self.last_row, self.last_removal
 
     @property
     def count(self) -> int:
@@ -121,14 +130,41 @@ def pieces(
         yield rows, vectors, face_ids, subjects
 
 
-def of_subject(db: Connection, view: Snapshot, subject: str, most: int) -> tuple[list[str], FloatArray]:
-    """FaceIds and (m, D) embeddings of a subject's ``most`` newest faces, newest first. Damaged ones are skipped."""
+def of_subjects(
+    db: Connection, view: Snapshot, subjects: Iterable[str], most: int
+) -> dict[str, tuple[list[str], FloatArray]]:
+    """FaceIds and (m, D) embeddings of the ``most`` newest faces of each subject, newest first.
+
+    Damaged embeddings are skipped, and subjects without any.
+    """
     sql = (
         "SELECT row, vector, face_id, subject FROM faces WHERE collection = ? AND subject = ? ORDER BY row DESC LIMIT ?"
     )
-    found = db.execute(sql, (view.collection, db.vault.name(subject), most)).fetchall()
-    whole, vectors = _sound(db.vault, view.collection, view.dimensions, found)
-    return [entry[2] for entry in whole], vectors
+    stored_faces: list[tuple[Any, ...]] = []
+    for subject in subjects:
+        stored_faces += db.execute(sql, (view.collection, db.vault.name(subject), most))
+    whole, vectors = _sound(db.vault, view.collection, view.dimensions, stored_faces)
+    found: dict[str, tuple[list[str], FloatArray]] = {}
+    start = 0
+    for name, faces in itertools.groupby(whole, key=itemgetter(3)):
+        face_ids = [face[2] for face in faces]
+        found[name] = face_ids, vectors[start : start + len(face_ids)]
+        start += len(face_ids)
+    return found
+
+
+def of_subjects_in_tail(view: Snapshot, subjects: Iterable[str], most: int) -> dict[str, tuple[list[str], FloatArray]]:
+    """As ``of_subjects``, of a snapshot without an index, from memory."""
+    wanted, gone = set(subjects), set(view.tail_gone.tolist())
+    positions: dict[str, list[int]] = {}
+    for position, subject in enumerate(itertools.islice(view.tail.subjects, view.tail_count)):
+        if subject in wanted and position not in gone:
+            positions.setdefault(subject, []).append(position)
+    return {
+        subject: ([view.tail.face_ids[i] for i in newest], view.tail.vectors.take(newest))
+        for subject, found in positions.items()
+        for newest in (found[: -most - 1 : -1],)
+    }
 
 
 def _sound(
@@ -164,19 +200,28 @@ def check_space(name: str, view: Snapshot, space: Space) -> None:
         raise own_row.other_space(name, view.space, space.fingerprint)
 
 
-def search(view: Snapshot, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Match]]:
+def search(view: Snapshot, queries: FloatArray, limit: int, names_of: NamesOf) -> list[list[Neighbor]]:
     """The best ``limit`` faces of each query, best first. ``names_of`` returns FaceIds and subjects of rows."""
     found = _search_tail(view, queries, limit)
     if view.base is None:
         return found
     near = [_search_base(view, query, limit) for query in queries.tolist()]
     names = names_of(sorted({row for hits in near for row, _ in hits}))
-    for matches, hits in zip(found, near, strict=True):
+    for neighbors, hits in zip(found, near, strict=True):
         # a concurrently deleted face has no name
-        matches.extend(Match(*names[row], cosine) for row, cosine in hits if row in names)
-        matches.sort(key=lambda match: -match.similarity)
-        del matches[limit:]
+        neighbors.extend((cosine, *names[row]) for row, cosine in hits if row in names)
+        neighbors.sort(key=_closest)
+        del neighbors[limit:]
     return found
+
+
+def name_of(neighbor: Neighbor) -> str:
+    """The subject, or the FaceId of a face that has none."""
+    return neighbor[2] or neighbor[1]
+
+
+def _closest(neighbor: Neighbor) -> float:
+    return -neighbor[0]
 
 
 def names(db: Connection, rows: list[int]) -> dict[int, tuple[str, str | None]]:
@@ -242,7 +287,7 @@ def _without(view: Snapshot, removed: list[tuple[int, int]]) -> Snapshot:
     return compacted(view) if len(tail) > max(MOST_DEAD, DEAD_SHARE * view.tail_count) else view
 
 
-def _search_tail(view: Snapshot, queries: FloatArray, limit: int) -> list[list[Match]]:
+def _search_tail(view: Snapshot, queries: FloatArray, limit: int) -> list[list[Neighbor]]:
     if view.tail_count == len(view.tail_gone):
         return [[] for _ in queries]
     similarities = view.tail.vectors.similarities(queries, view.tail_count)
@@ -250,7 +295,7 @@ def _search_tail(view: Snapshot, queries: FloatArray, limit: int) -> list[list[M
         similarities[:, view.tail_gone] = GONE
         limit = min(limit, view.tail_count - len(view.tail_gone))
     face_ids, subjects = view.tail.face_ids, view.tail.subjects
-    return [[Match(face_ids[i], subjects[i], value) for value, i in row] for row in best(similarities, limit)]
+    return [[(value, face_ids[i], subjects[i]) for value, i in row] for row in best(similarities, limit)]
 
 
 def _search_base(view: Snapshot, query: list[float], limit: int) -> list[tuple[int, float]]:

@@ -25,6 +25,7 @@ from edge.core.storage.sqlite import (
     check,
     connect,
     create_file,
+    explained,
     explaining,
     transaction,
 )
@@ -89,8 +90,13 @@ class CollectionStore:
 
     def version(self) -> int:
         """Number that changes with every commit of any process. Takes a few microseconds."""
-        with self._read_lock, self._explaining():
-            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        # without the context manager of other reads: every look of a camera asks
+        try:
+            with self._read_lock:
+                found: int = self._reader.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise explained(self.path, error, _HINT_DAMAGED, BusyError) from error
+        return found
 
     def connect(self) -> Connection:
         """A separate connection for long reads; close it after use."""
