@@ -8,6 +8,7 @@ from edge.cli.lazy import LazyGroup
 
 COMMANDS = {
     "ingest": ("edge.cli.hub_store:ingest", "Store and acknowledge the events of devices."),
+    "serve": ("edge.cli.hub_serve:serve", "The page of the fleet: devices, events, people, releases."),
     "status": ("edge.cli.hub_store:status", "State of the fleet: online, release, backlog, last event."),
     "events": ("edge.cli.hub_store:events", "Stored events, by time, device, camera and subject."),
     "simulate": ("edge.cli.hub_simulate:simulate", "Simulate many devices, to size a broker and an ingest."),
@@ -17,6 +18,7 @@ COMMANDS = {
     "add": ("edge.cli.hub_publish:add", "Add a model, a collection, custom labels or a probe to the next release."),
     "forget": ("edge.cli.hub_publish:forget", "Erase a subject from every collection of the fleet."),
     "publish": ("edge.cli.hub_publish:publish", "Sign the draft as a release."),
+    "sign": ("edge.cli.hub_publish:sign", "Sign a release where its offline keys are."),
     "enrolments": ("edge.cli.hub_enrolments:enrolments", "Pull enrollments from devices; accept or drop them."),
     "sealing": ("edge.cli.hub_sealing:sealing", "Encryption of published collections, and the keys of devices."),
     "rollout": ("edge.cli.hub_rollout:rollout", "Choose which devices run which release."),

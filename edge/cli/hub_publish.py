@@ -10,12 +10,15 @@ import click
 from edge.cli import completion, output
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.paths import InputPath
+from edge.core.errors import InputError
+from edge.core.storage import files
 from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 repository_option = click.option("--repository", type=FOLDER, help="Folder of the releases; default: hub.repository.")
 keys_option = click.option("--keys", type=FOLDER, help="Folder of the offline keys (root.pem, targets.pem).")
 
@@ -211,6 +214,8 @@ def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: b
 @click.option("--dry-run", is_flag=True, help="Show what devices would download; sign nothing.")
 @click.option("--compact-days", type=click.FloatRange(0), help="Rewrite segments with faces erased longer ago. [7]")
 @click.option("--minimum", default="", metavar="VERSION", help="Minimum version of edge on the devices.")
+@click.option("--to-sign", type=FILE, help="Write a file to sign elsewhere ('edge hub sign'); the keys stay there.")
+@click.option("--signed", type=InputPath(exists=True, dir_okay=False), help="Publish with this signed file.")
 @repository_option
 @keys_option
 @output.json_option
@@ -220,6 +225,8 @@ def publish(
     dry_run: bool,
     compact_days: float | None,
     minimum: str,
+    to_sign: Path | None,
+    signed: Path | None,
     repository: Path | None,
     keys: Path | None,
     as_json: bool,
@@ -230,11 +237,24 @@ def publish(
     Example:
       edge hub publish --dry-run
       edge hub publish --keys /media/stick/edge-keys
+      edge hub publish --to-sign release.json        then 'edge hub sign release.json' where the keys are
+      edge hub publish --signed release.signed.json
     """
     from edge.hub.publishing.publisher import COMPACT_DAYS
 
     publisher = publisher_of(ctx, repository, keys).opened()
-    done = publisher.publish(dry_run, COMPACT_DAYS if compact_days is None else compact_days, minimum)
+    days = COMPACT_DAYS if compact_days is None else compact_days
+    if signed is not None:
+        release = publisher.take_signature(signed.read_bytes())
+        _say({"release": release.id}, "release {release} is published", as_json)
+        return
+    if to_sign is not None:
+        request = publisher.request_signature(days, minimum)
+        _write(to_sign, request.to_sign)
+        told = {"release": request.release, "to_sign": str(to_sign)}
+        _say(told, "release {release} waits for its signature: edge hub sign {to_sign} --keys FOLDER", as_json)
+        return
+    done = publisher.publish(dry_run, days, minimum)
     if as_json:
         output.print_json(_told(done))
         return
@@ -243,6 +263,36 @@ def publish(
     click.echo(f"release {done.release.id} {words} published: devices fetch {done.fetched} bytes")
     for one in done.release.collections:
         click.echo(f"  {one.name}: {one.count} faces in {len(one.segments)} segments, {len(one.tombstones)} tombstones")
+
+
+@click.command()
+@click.argument("file", type=InputPath(exists=True, dir_okay=False))
+@click.option("--keys", type=FOLDER, required=True, help="Folder of the offline keys (targets.pem).")
+@click.option("--out", type=FILE, help="File to write; default: FILE with .signed.json.")
+@output.json_option
+def sign(file: Path, keys: Path, out: Path | None, as_json: bool) -> None:
+    r"""Sign FILE of 'edge hub publish --to-sign' or of the hub's page, on the machine that has the offline keys.
+
+    \b
+    Example:
+      edge hub sign release.json --keys /media/stick/edge-keys
+    """
+    from edge.core import plugins as extras
+    from edge.hub.publishing import offline_signing
+
+    extras.want("hub", "signing needs")
+    signed = offline_signing.sign(file.read_bytes(), keys)
+    target = out or file.with_suffix(".signed.json")
+    _write(target, signed.data)
+    told = {"signed": str(target), "version": signed.version, "releases": list(signed.releases)}
+    _say(told, "wrote {signed}: version {version}, with the releases {releases}", as_json)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        files.write_bytes(path, data, mode=0o644)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", "choose a writable file") from error
 
 
 def _tell_sealing(publisher: ReleasePublisher, done: PublishedRelease) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,17 +16,6 @@ from edge.releases.expiry import expiring
 if TYPE_CHECKING:
     from edge.hub.publishing.rollout import RolloutVerdict, Word
     from edge.releases.manifest import Deployment
-
-
-@dataclass(frozen=True)
-class _RolloutOptions:
-    release: str | None
-    group: str
-    percent: float
-    canaries: tuple[str, ...]
-    devices: tuple[str, ...]
-    pins: tuple[str, ...]
-    hold: bool | None
 
 
 @click.command()
@@ -46,8 +34,9 @@ class _RolloutOptions:
 @output.json_option
 @click.pass_context
 def rollout(
-    ctx: click.Context, /, advance: bool, hint: bool, repository: Path | None, as_json: bool, **wish: object
-) -> None:
+    ctx: click.Context, /, advance: bool, hint: bool, devices: tuple[str, ...], repository: Path | None, as_json: bool,
+    **wish: object,
+) -> None:  # fmt: skip
     r"""Choose which devices run which release; without arguments, show it.
 
     \b
@@ -58,46 +47,23 @@ def rollout(
     """
     from edge.hub.publishing import rollout as rollouts
 
-    wanted = _RolloutOptions(**wish)  # type: ignore[arg-type]
+    wanted = rollouts.RolloutWish(**wish)  # type: ignore[arg-type]
     publisher = publisher_of(ctx, repository).opened()
     now = publisher.deployment(wanted.group)
     words = _words(ctx, wanted.group)
     if wanted.release:
         publisher.release(wanted.release)
-    changed = _changed(now, wanted, list(wanted.devices) or list(words))
-    verdict = None
+    elif now is None:
+        raise click.UsageError(f"nothing is deployed to {wanted.group!r}: give a RELEASE")
+    known = list(devices) or list(words)
+    changed, verdict = rollouts.changed(now, wanted, known), None
     if advance:
-        policy = rollouts.RolloutPolicy()
-        verdict = rollouts.judge(changed, words, policy)
-        changed = {"grow": lambda: rollouts.grown(changed, policy), "stop": lambda: rollouts.stopped(changed)}.get(
-            verdict.action, lambda: changed
-        )()
+        changed, verdict = rollouts.advanced(changed, words, rollouts.RolloutPolicy())
     if changed != now:
         changed = publisher.deploy(changed)
     if hint:
-        _hint(ctx, list(wanted.devices) or list(words), changed)
+        _hint(ctx, known, changed)
     _tell(changed, verdict, as_json)
-
-
-def _changed(now: Deployment | None, wish: _RolloutOptions, known: list[str]) -> Deployment:
-    from edge.hub.publishing import rollout as rollouts
-
-    if wish.release:
-        base = "" if now is None else now.base
-        if now is not None and now.release != wish.release and now.percent >= 100:
-            base = now.release
-        changed = rollouts.start(wish.group, wish.release, base, known, wish.percent, wish.canaries)
-        changed = replace(changed, pins=now.pins if now else {}, number=now.number if now else 1)
-    elif now is None:
-        raise click.UsageError(f"nothing is deployed to {wish.group!r}: give a RELEASE")
-    else:
-        changed = now
-    pins = dict(changed.pins)
-    for one in wish.pins:
-        device, _, release = one.partition("=")
-        pins.pop(device, None)
-        pins |= {device: release} if release else {}
-    return replace(changed, pins=pins, hold=changed.hold if wish.hold is None else wish.hold)
 
 
 def _tell(changed: Deployment, verdict: RolloutVerdict | None, as_json: bool) -> None:
@@ -121,20 +87,14 @@ def _words(ctx: click.Context, group: str) -> dict[str, Word]:
     """Last reported update state of each device of the group, from the hub's database."""
     from edge.core.settings import loader as config
     from edge.hub import databases
-    from edge.hub.publishing.rollout import Word
+    from edge.hub.publishing.rollout import words_of
+    from edge.hub.queries import reported
     from edge.hub.store import EventStore
 
     settings = output.settings(ctx)
     database = databases.connect(settings.hub.database.get_secret_value(), config.state_folder(settings))
     EventStore(database).prepare()
-    with database.transaction(reading=True) as transaction:
-        rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")
-    reported = {device: json.loads(body) for device, body in rows}
-    return {
-        device: Word(one.get("release", ""), one.get("phase", ""), one.get("desired", ""), one.get("error", ""))
-        for device, one in sorted(reported.items())
-        if (one.get("group") or "all") == group
-    }
+    return words_of(reported(database), group)
 
 
 def _hint(ctx: click.Context, devices: list[str], deployment: Deployment) -> None:

@@ -170,6 +170,13 @@ def _state(device: str, documents: dict[str, Any], last_event: float | None, hea
     )
 
 
+def reported(database: HubDatabase) -> dict[str, dict[str, Any]]:
+    """Device -> its last ``up/reported``."""
+    with database.transaction(reading=True) as transaction:
+        rows = transaction.execute("SELECT device, body FROM documents WHERE kind = 'reported'")
+    return {device: json.loads(body) for device, body in rows}
+
+
 def moment(text: str, now: float | None = None) -> float:
     """Seconds since the epoch of ``2h``, ``3d`` (ago), ``2026-11-22``, ``2026-11-22 13:00`` or a number of seconds.
 

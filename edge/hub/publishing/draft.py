@@ -6,10 +6,11 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from edge.core.errors import InputError, StoreError
 from edge.core.storage import files
@@ -53,8 +54,7 @@ def read(folder: Path) -> Draft:
     if not path.exists():
         return Draft(Release("draft", 0.0))
     try:
-        document = json.loads(path.read_bytes())
-        return Draft(parse(Release, json.dumps(document["release"]).encode()), dict(document["since"]))
+        return parsed(json.loads(path.read_bytes()))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged: {error}", "restore it from a backup") from error
 
@@ -81,13 +81,22 @@ def changing(folder: Path) -> Iterator[Draft]:
 
 def write(folder: Path, draft: Draft) -> None:
     """Write the draft atomically. Raises StoreError."""
-    document = {"release": json.loads(to_bytes(draft.release)), "since": draft.since}
     try:
-        files.write_bytes(folder / FILE, json.dumps(document, indent=1).encode())
+        files.write_bytes(folder / FILE, json.dumps(document(draft), indent=1).encode())
     except OSError as error:
         raise StoreError(
             f"{folder / FILE}: cannot be written: {error.strerror}", "check its owner and the disk"
         ) from error
+
+
+def document(draft: Draft) -> dict[str, Any]:
+    """The draft as JSON."""
+    return {"release": json.loads(to_bytes(draft.release)), "since": draft.since}
+
+
+def parsed(stored: Mapping[str, Any]) -> Draft:
+    """The draft of ``document``. Raises KeyError, TypeError, ReleaseError."""
+    return Draft(parse(Release, json.dumps(stored["release"]).encode()), dict(stored["since"]))
 
 
 def next_id(published: list[str], now: float | None = None) -> str:

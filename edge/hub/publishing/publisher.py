@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.core.subjects import composed
 from edge.hub.publishing import draft as drafts
+from edge.hub.publishing import offline_signing, seal_release, shipping
 from edge.hub.publishing import probes as proving
-from edge.hub.publishing import seal_release, shipping
 from edge.hub.publishing.enrollments import PendingEnrollments
 from edge.hub.publishing.fleet_keys import FleetKeyStore
 from edge.hub.publishing.keys import Keys
+from edge.hub.publishing.offline_signing import SigningRequest
 from edge.hub.publishing.repository import Repository
 from edge.recognition.recorded_embedder import with_recorded_embedders
 from edge.releases.manifest import (
@@ -65,6 +66,22 @@ class PublishedRelease:
     def fetched(self) -> int:
         """Total download (bytes)."""
         return sum(self.new_blobs.values()) + self.manifest_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _ReleasePlan:
+    """A release that could be signed now."""
+
+    draft: drafts.Draft
+    prepared: PreparedRelease
+    published: tuple[Release, ...]
+    """oldest first"""
+
+    def told(self, *, written: bool) -> PublishedRelease:
+        """What a device with the latest release downloads for it."""
+        old = self.published[-1].blobs() if self.published else {}
+        new = {sha256: size for sha256, size in self.prepared.served().items() if sha256 not in old}
+        return PublishedRelease(self.prepared.whole, new, self.prepared.manifest_bytes, written=written)
 
 
 class ReleasePublisher:
@@ -208,10 +225,43 @@ class ReleasePublisher:
 
         Raises ConflictError where nothing changed, SpaceError, ReleaseError.
         """
+        plan = self._plan(compact_days, minimum)
+        if not dry:
+            proving.prove(plan.prepared.whole, self.repository, self.private, self.settings)
+            contents, outdated = self._stored(plan)
+            self.repository.add_targets("targets", contents, remove=outdated)
+            self._finish(plan.draft)
+        return plan.told(written=not dry)
+
+    def request_signature(self, compact_days: float = COMPACT_DAYS, minimum: str = "") -> SigningRequest:
+        """Everything of ``publish`` but the signature: the file to sign elsewhere, with the targets key.
+
+        Raises as ``publish``.
+        """
+        plan = self._plan(compact_days, minimum)
+        proving.prove(plan.prepared.whole, self.repository, self.private, self.settings)
+        contents, outdated = self._stored(plan)
+        to_sign = self.repository.unsigned_targets(contents, remove=outdated)
+        request = SigningRequest(plan.prepared.whole.id, to_sign, plan.draft)
+        offline_signing.keep(self.private, request)
+        return request
+
+    def take_signature(self, signed: bytes) -> Release:
+        """Publish the release of ``request_signature`` with its signature.
+
+        Raises NotFoundError, ConflictError or InputError for a file that is not the one that was asked for.
+        """
+        request = offline_signing.matching(self.private, signed)
+        self.repository.take_targets(signed)
+        self._finish(request.draft)
+        offline_signing.drop(self.private)
+        return self.release(request.release)
+
+    def _plan(self, compact_days: float, minimum: str) -> _ReleasePlan:
         draft = self.draft()
         if minimum:
             draft.release = replace(draft.release, minimum=minimum)
-        published = self._releases()
+        published = self.releases()
         before = published[-1] if published else None
         with self.collections() as collections:
             for name in sorted({*draft.release.labels.values(), *(one.name for one in draft.release.collections)}):
@@ -226,20 +276,11 @@ class ReleasePublisher:
             erasure=erasures, probes=proving.expected(draft.release, self.repository, self.finder),
         )  # fmt: skip
         prepared = seal_release.prepare(release, self.fleet_keys.key, self.repository, before)
-        release = prepared.whole
-        if before and _contents(release) == _contents(before):
+        if before and _contents(prepared.whole) == _contents(before):
             raise ConflictError(f"nothing has changed since release {before.id}", "edge hub add, or edge hub rollout")
-        old = before.blobs() if before else {}
-        new = {sha256: size for sha256, size in prepared.served().items() if sha256 not in old}
-        if (size := len(to_bytes(release))) > MOST:
+        if (size := len(to_bytes(prepared.whole))) > MOST:
             raise InputError(f"the manifest has {size} bytes, limit {MOST}", "compact it with --compact-days 0")
-        if not dry:
-            proving.prove(release, self.repository, self.private, self.settings)
-            self._sign(prepared, published)
-            with self.changing() as latest:
-                latest.take_over(draft)
-            self._tidy()
-        return PublishedRelease(release, new, prepared.manifest_bytes, written=not dry)
+        return _ReleasePlan(draft, prepared, tuple(published))
 
     def release(self, release: str) -> Release:
         """A published release, decrypted. Raises NotFoundError."""
@@ -270,29 +311,37 @@ class ReleasePublisher:
             raise NotFoundError(f"unknown release {release!r}", "publish one with 'edge hub publish'")
         return parse(Release, data)
 
-    def _releases(self) -> list[Release]:
+    def releases(self) -> list[Release]:
+        """The published releases, decrypted, oldest first."""
         found = [self.release(Path(name).stem) for name in self.repository.targets("targets")]
         return sorted(found, key=lambda one: one.created)
 
-    def _sign(self, prepared: PreparedRelease, published: list[Release]) -> None:
-        """Sign and serve a release; withdraw releases from before an erasure, and unsealed ones if it is sealed."""
-        release = prepared.whole
+    def _stored(self, plan: _ReleasePlan) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """Store the files of a release; returns the manifest to sign, and the manifests that it withdraws.
+
+        Withdrawn are releases from before an erasure, and unsealed ones if it is sealed.
+        """
+        release = plan.prepared.whole
         outdated = tuple(
             f"releases/{one.id}.json"
-            for one in published
+            for one in plan.published
             if one.erasure < release.erasure or (release.sealing and seal_release.is_readable(one))
         )
-        for data in prepared.files.values():
+        for data in plan.prepared.files.values():
             self.repository.put_blob(data)
-        manifest = to_bytes(prepared.public)
-        self.repository.add_targets("targets", {f"releases/{release.id}.json": manifest}, remove=outdated)
+        return {f"releases/{release.id}.json": to_bytes(plan.prepared.public)}, outdated
+
+    def _finish(self, draft: drafts.Draft) -> None:
+        with self.changing() as latest:
+            latest.take_over(draft)
+        self._tidy()
 
     def _tidy(self) -> None:
         """Delete files that no published release or draft references, and unused fleet keys."""
         draft = self.draft().release
         needed, private = draft.blobs().keys() - draft.private().keys(), set(draft.private())
         keys = set()
-        for release in self._releases():
+        for release in self.releases():
             needed |= seal_release.served_blobs(release, self._public(release.id))
             keys |= {release.sealing.key} if release.sealing else set()
         self.repository.keep_blobs(needed, private)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.core.errors import ConflictError, NotFoundError
+from edge.core.errors import ConflictError, InputError, NotFoundError
 from edge.core.storage import files
 from edge.hub.publishing.keys import OFFLINE, ONLINE, Keys
 from edge.releases import trusted_time as clock
@@ -78,9 +78,49 @@ class Repository:
 
     def add_targets(self, role: str, contents: dict[str, bytes], remove: tuple[str, ...] = ()) -> None:
         """Sign files of a role (``targets`` or ``deploy``) and publish them. Raises NotFoundError without its key."""
+        self.keys.signer(role)
+        self._write(role, self._with_targets(role, contents, remove))
+        self.refresh()
+
+    def unsigned_targets(self, contents: dict[str, bytes], remove: tuple[str, ...] = ()) -> bytes:
+        """The next metadata of ``targets`` without a signature, for a key that is elsewhere.
+
+        The files themselves are stored; nothing refers to them before ``take_targets``.
+        """
+        metadata = self._with_targets("targets", contents, remove)
+        _renew("targets", metadata)
+        metadata.signatures.clear()
+        return metadata.to_bytes()
+
+    def take_targets(self, data: bytes) -> None:
+        """Publish metadata of ``unsigned_targets`` that was signed elsewhere.
+
+        Raises InputError for other data or a wrong signature, ConflictError where it is outdated.
+        """
+        metadata = read_targets(data)
+        current = self._read("targets").signed.version
+        if metadata.signed.version != current + 1:
+            raise ConflictError(
+                f"the file is version {metadata.signed.version} of targets, expected {current + 1}",
+                "make the file to sign again: another release was signed in between",
+            )
+        self._verify_targets(metadata)
+        files.write_bytes(self._metadata / f"{metadata.signed.version}.targets.json", data, mode=0o644)
+        self.refresh()
+
+    def _verify_targets(self, metadata: Metadata[Any]) -> None:
+        from tuf.api.exceptions import UnsignedMetadataError
+
+        try:
+            self._read("root").signed.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)
+        except UnsignedMetadataError as error:
+            raise InputError(
+                "the file has no valid signature of the targets key", "sign it with 'edge hub sign FILE --keys FOLDER'"
+            ) from error
+
+    def _with_targets(self, role: str, contents: dict[str, bytes], remove: tuple[str, ...]) -> Metadata[Any]:
         from tuf.api.metadata import TargetFile
 
-        self.keys.signer(role)
         metadata = self._read(role)
         for name, data in contents.items():
             digest = hashlib.sha256(data).hexdigest()
@@ -89,8 +129,7 @@ class Repository:
             metadata.signed.targets[name] = TargetFile.from_data(name, data, ["sha256"])
         for name in remove:
             metadata.signed.targets.pop(name, None)
-        self._write(role, metadata)
-        self.refresh()
+        return metadata
 
     def put_blob(self, data: bytes) -> Blob:
         """Store a public file by its digest."""
@@ -194,13 +233,33 @@ class Repository:
         return Metadata.from_bytes(path.read_bytes())
 
     def _write(self, role: str, metadata: Metadata[Any], also: Any = None) -> None:
-        metadata.signed.version += 1
-        metadata.signed.expires = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=DAYS[role])
+        _renew(role, metadata)
         metadata.sign(self.keys.signer(role))
         if also is not None:
             metadata.sign(also, append=True)
         name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
         files.write_bytes(self._metadata / name, metadata.to_bytes(), mode=0o644)
+
+
+def read_targets(data: bytes) -> Metadata[Any]:
+    """Metadata of ``targets``, signed or not. Raises InputError."""
+    from tuf.api.exceptions import RepositoryError
+    from tuf.api.metadata import Metadata, Targets
+
+    hint = "use the file that the hub's page or 'edge hub publish --to-sign FILE' wrote"
+    try:
+        metadata: Metadata[Any] = Metadata.from_bytes(data)
+    except (RepositoryError, ValueError) as error:
+        raise InputError("the file is no metadata of a release repository", hint) from error
+    if not isinstance(metadata.signed, Targets):
+        raise InputError(f"the file has metadata of {metadata.signed.type!r}, expected 'targets'", hint)
+    return metadata
+
+
+def _renew(role: str, metadata: Metadata[Any]) -> None:
+    """The next version, valid from now."""
+    metadata.signed.version += 1
+    metadata.signed.expires = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=DAYS[role])
 
 
 def _put(data: bytes, folder: Path, mode: int) -> Blob:

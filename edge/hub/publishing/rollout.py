@@ -95,3 +95,59 @@ def stopped(deployment: Deployment) -> Deployment:
     if deployment.base:
         return replace(deployment, release=deployment.base, percent=100.0, canaries=())
     return replace(deployment, hold=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutWish:
+    """What an operator asks for; empty or None: no change."""
+
+    group: str = "all"
+    release: str | None = None
+    percent: float = 100.0
+    """of the group, of the first step of ``release``"""
+    canaries: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    """``DEVICE=RELEASE``; an empty release unpins the device"""
+    hold: bool | None = None
+
+
+def changed(now: Deployment | None, wish: RolloutWish, devices: Sequence[str]) -> Deployment:
+    """The deployment that ``wish`` makes of ``now``. ``devices``: those known of the group.
+
+    Raises InputError where nothing is deployed and ``wish`` names no release, or as ``start``.
+    """
+    if wish.release:
+        base = "" if now is None else now.base
+        if now is not None and now.release != wish.release and now.percent >= 100:
+            base = now.release
+        made = start(wish.group, wish.release, base, devices, wish.percent, wish.canaries)
+        made = replace(made, pins=now.pins if now else {}, number=now.number if now else 1)
+    elif now is None:
+        raise InputError(f"nothing is deployed to {wish.group!r}", "name a release", code="nothing_deployed")
+    else:
+        made = now
+    pins = dict(made.pins)
+    for one in wish.pins:
+        device, _, release = one.partition("=")
+        pins.pop(device, None)
+        pins |= {device: release} if release else {}
+    return replace(made, pins=pins, hold=made.hold if wish.hold is None else wish.hold)
+
+
+def advanced(
+    deployment: Deployment, words: Mapping[str, Word], policy: RolloutPolicy
+) -> tuple[Deployment, RolloutVerdict]:
+    """The next step of a rollout, or its end, by what the devices have reported."""
+    verdict = judge(deployment, words, policy)
+    if verdict.action == "grow":
+        return grown(deployment, policy), verdict
+    return (stopped(deployment) if verdict.action == "stop" else deployment), verdict
+
+
+def words_of(reported: Mapping[str, Mapping[str, str]], group: str) -> dict[str, Word]:
+    """The state of each device of a group. ``reported``: device -> its last ``up/reported``."""
+    return {
+        device: Word(one.get("release", ""), one.get("phase", ""), one.get("desired", ""), one.get("error", ""))
+        for device, one in sorted(reported.items())
+        if (one.get("group") or "all") == group
+    }
