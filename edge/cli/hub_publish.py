@@ -251,8 +251,8 @@ def publish(
     if to_sign is not None:
         request = publisher.request_signature(days, minimum)
         _write(to_sign, request.to_sign)
-        told = {"release": request.release, "to_sign": str(to_sign)}
-        _say(told, "release {release} waits for its signature: edge hub sign {to_sign} --keys FOLDER", as_json)
+        asked: dict[str, object] = {"release": request.release, "to_sign": str(to_sign)}
+        _say(asked, "release {release} waits for its signature: edge hub sign {to_sign} --keys FOLDER", as_json)
         return
     done = publisher.publish(dry_run, days, minimum)
     if as_json:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge.core import subjects
 from edge.core.settings.messaging import HubSettings
 from edge.core.settings.schema import Settings
 from edge.core.storage.files import expanded
@@ -101,6 +102,16 @@ class FleetErasure:
         known |= new
         log.info("hub: device %s erased %d subjects: %d events changed", device, len(new), changed)
 
+    def erase(self, subject: str, before: float) -> int:
+        """Erase a subject from the events of all devices before ``before`` (seconds since the epoch).
+
+        Returns the number of events that changed.
+        """
+        when = ErasureTime(before)
+        changed = sum(self._forget_one("", (), "", form, when) for form in subjects.forms(subject))
+        self._store.database.compact()
+        return changed
+
     def cleansed(self, arrived: Sequence[Arrived]) -> list[Arrived]:
         """``arrived``, anonymized where an event is older than the erasure of its subject."""
         if self._hub.forget == "off" or not self._read():
@@ -148,9 +159,9 @@ class FleetErasure:
         where, values = ("device = ? AND ", (device,)) if own else ("", ())
         with self._store.database.transaction(reading=True) as transaction:
             query = f"SELECT DISTINCT subject FROM events WHERE {where}subject IS NOT NULL"  # noqa: S608
-            subjects = {one for (one,) in transaction.execute(query, values)}
+            stored = {one for (one,) in transaction.execute(query, values)}
         changed = 0
-        for subject in subjects:
+        for subject in stored:
             when = new.get(digest(device, subject))
             if when is not None:
                 changed += self._forget_one(where, values, device, subject, when)

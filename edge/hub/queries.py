@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,14 @@ from edge.core import subjects
 from edge.core.errors import InputError, SettingsError
 from edge.core.storage import files
 from edge.hub.databases import HubDatabase
+from edge.hub.store import Document
 
 PAGE = 5000
 """rows per query"""
+WINDOWS = (1.0, 8.0, 64.0, 40_000.0)
+"""days before now in which the latest event of a device is looked for, one window after the other"""
+CHUNK = 400
+"""devices per query"""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -80,6 +85,11 @@ class DeviceState:
     """seconds since the epoch"""
     heard: float | None
     """time of the last document, seconds since the epoch"""
+    group: str = "all"
+    temperature: float | None = None
+    """degrees Celsius"""
+    troubles: list[str] = field(default_factory=list)
+    """of ``offline``, ``update`` (failed, or rolled back), ``camera`` (not live), ``lost`` (events), ``hot``"""
 
 
 def events(
@@ -135,28 +145,71 @@ def _condition(wanted: EventQuery) -> tuple[str, list[object]]:
 
 def fleet(database: HubDatabase) -> list[DeviceState]:
     """State of every device that has reported to the hub, sorted by name."""
-    with database.transaction(reading=True) as transaction:
-        documents = transaction.execute("SELECT device, kind, received, body FROM documents")
-        last = dict(
-            transaction.execute(
-                "SELECT device, (SELECT max(time) FROM events WHERE events.device = known.device) FROM"
-                " (SELECT device FROM documents UNION SELECT device FROM marks) AS known"
-            )
-        )
+    last = last_events(database)
     found: dict[str, dict[str, Any]] = {device: {} for device in last}
     heard: dict[str, float] = {}
-    for device, kind, received, body in documents:
-        found[device][kind] = json.loads(body)
-        heard[device] = max(received, heard.get(device, 0.0))
-    return [_state(device, found[device], last.get(device), heard.get(device)) for device in sorted(found)]
+    for one in documents(database):
+        found.setdefault(one.device, {})[one.kind] = json.loads(one.body)
+        heard[one.device] = max(one.received, heard.get(one.device, 0.0))
+    return [device_state(name, found[name], last.get(name), heard.get(name)) for name in sorted(found)]
 
 
-def _state(device: str, documents: dict[str, Any], last_event: float | None, heard: float | None) -> DeviceState:
+def documents(database: HubDatabase, since: float = float("-inf")) -> list[Document]:
+    """The latest documents of all devices that were received at ``since`` (seconds since the epoch) or later."""
+    query, values = "SELECT device, kind, body, received FROM documents", ()
+    where = (f"{query} WHERE received >= ?", (since,)) if since > float("-inf") else (query, values)
+    with database.transaction(reading=True) as transaction:
+        return [Document(*row) for row in transaction.execute(*where)]
+
+
+def last_events(database: HubDatabase) -> dict[str, float | None]:
+    """Device -> time of its latest event, seconds since the epoch; None: it has sent documents alone.
+
+    Looks into the newest partitions first: most devices have sent something lately.
+    """
+    with database.transaction(reading=True) as transaction:
+        rows = transaction.execute("SELECT device FROM documents UNION SELECT device FROM marks")
+        found: dict[str, float | None] = dict.fromkeys(device for (device,) in rows)
+        now, until = time.time(), float("inf")
+        for days in WINDOWS:
+            since = now - days * 86400
+            left = [device for device, moment in found.items() if moment is None]
+            for start in range(0, len(left), CHUNK):
+                part = left[start : start + CHUNK]
+                found.update(transaction.execute(_last_query(len(part)), [since, until, *part]))
+            until = since
+    return found
+
+
+def last_events_since(database: HubDatabase, since: float) -> dict[str, float]:
+    """Device -> time of its latest event, of those with events after ``since`` (seconds since the epoch)."""
+    with database.transaction(reading=True) as transaction:
+        query = "SELECT device, max(time) FROM events WHERE time > ? GROUP BY device"
+        return dict(transaction.execute(query, [since]))
+
+
+def _last_query(count: int) -> str:
+    """The latest event between two times of each of ``count`` devices."""
+    named = " UNION ALL ".join(["SELECT CAST(? AS TEXT) AS device"] * count)
+    one = "SELECT max(time) FROM events WHERE events.device = known.device AND time >= ? AND time < ?"
+    return f"SELECT device, ({one}) FROM ({named}) AS known"  # noqa: S608 - only constant names
+
+
+def device_state(device: str, documents: dict[str, Any], last_event: float | None, heard: float | None) -> DeviceState:
+    """The state of a device. ``documents``: kind -> the latest document; times in seconds since the epoch."""
     info, stats, reported = (documents.get(kind, {}) for kind in ("info", "stats", "reported"))
-    outbox = stats.get("outbox", {})
+    outbox, cameras = stats.get("outbox", {}), stats.get("cameras", {})
+    online = documents["status"]["online"] if "status" in documents else None
+    found = {
+        "offline": online is False,
+        "update": reported.get("phase") in ("failed", "rolled_back"),
+        "camera": any(one.get("status") not in ("live", "", None) for one in cameras.values()),
+        "lost": bool(outbox.get("lost")),
+        "hot": bool(stats.get("throttled")) or bool(stats.get("shed", {}).get("level")),
+    }
     return DeviceState(
         device=device,
-        online=documents["status"]["online"] if "status" in documents else None,
+        online=online,
         release=reported.get("release") or info.get("release", ""),
         version=info.get("version", ""),
         phase=reported.get("phase", ""),
@@ -164,9 +217,12 @@ def _state(device: str, documents: dict[str, Any], last_event: float | None, hea
         problem=reported.get("error", ""),
         backlog=outbox.get("waiting"),
         lost=outbox.get("lost"),
-        cameras={name: camera.get("status", "") for name, camera in stats.get("cameras", {}).items()},
+        cameras={name: camera.get("status", "") for name, camera in cameras.items()},
         last_event=last_event,
         heard=heard,
+        group=reported.get("group") or "all",
+        temperature=stats.get("temperature"),
+        troubles=[name for name, is_so in found.items() if is_so],
     )
 
 

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from edge.api.http import bodies
 from edge.api.web.access import said
 from edge.core.errors import BusyError, ConflictError, EdgeError, InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.responses import Response
 
 STATUS: dict[type[EdgeError], int] = {BusyError: 503, ConflictError: 409, NotFoundError: 404, InputError: 400}
@@ -25,6 +27,15 @@ async def in_thread(work: Callable[[], dict[str, Any]]) -> Response:
     except EdgeError as error:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         return said(status, error.message, error.hint)
+
+
+async def with_document(request: Request, work: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+    """As ``in_thread``, with the JSON object that the request sends."""
+    try:
+        document = await bodies.document(request)
+    except InputError as error:
+        return said(400, error.message, error.hint)
+    return await in_thread(lambda: work(document))
 
 
 async def jpeg(work: Callable[[], bytes]) -> Response:

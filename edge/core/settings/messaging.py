@@ -245,3 +245,7 @@ class HubSettings(Section):
         description="Folder of the releases; its 'public' is what a web server serves. 'hub' in the state folder when "
         "not set.",
     )
+    page_host: str = Field(
+        "127.0.0.1", description="Address of the fleet's page ('edge hub serve'); beyond loopback it needs page.token."
+    )
+    page_port: int = Field(8481, ge=0, le=65535, description="Port of the fleet's page; 0: any free one.")

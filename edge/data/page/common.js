@@ -3,7 +3,7 @@
 import { language, plural, t, told } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
-export const hooks = { login() {} }; // what happens where the device asks for a login
+export const hooks = { login() {}, unanswered: "the device did not answer" }; // what happens where a login is asked for, and what is said of silence
 
 /** An element with a class and text; text never becomes markup. */
 export function make(tag, name = "", text = "", ...children) {
@@ -48,7 +48,7 @@ export async function post(address, body) {
     if (said.error) Object.assign(said, { error: told(said.error), try: told(said.try) });
     return { ok: answer.ok, status: answer.status, ...said };
   } catch {
-    return { ok: false, status: 0, error: t("the device did not answer"), try: t("check that it is on, and try again") };
+    return { ok: false, status: 0, error: t(hooks.unanswered), try: t("check that it is on, and try again") };
   }
 }
 

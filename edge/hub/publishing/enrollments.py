@@ -117,6 +117,11 @@ class PendingEnrollments:
         with self._database.reading() as db:
             return {row[0] for row in db.execute("SELECT DISTINCT subject FROM faces WHERE state = 'waiting'")}
 
+    def origins(self) -> dict[str, str]:
+        """FaceId -> device, of the accepted faces."""
+        with self._database.reading() as db:
+            return dict(db.execute("SELECT face_id, device FROM faces WHERE state = 'accepted'"))
+
     def decide(self, numbers: Sequence[int], state: Literal["accepted", "dropped"]) -> None:
         """Record a decision; of each face only the FaceId is kept."""
         with self._database.writing() as db:
