@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rigs.onvif_camera import onvif_camera
@@ -27,6 +28,28 @@ def test_what_is_found_can_be_used_as_a_source(tmp_path: Path, monkeypatch: pyte
     )
     for one in found.cameras:
         check(CameraSettings(source=one.source))
+
+
+def test_cameras_on_a_ribbon_cable_are_found_and_those_on_usb_are_left_to_v4l2(tmp_path: Path, board: Any) -> None:
+    ribbon = "/base/axi/pcie@120000/rp1/i2c@88000/imx708@1a"
+    usb = "/base/axi/pcie@120000/rp1/usb@200000-1:1.0-046d:0825"
+    board.cameras = [
+        {"Model": "imx708_wide", "Location": 2, "Rotation": 180, "Id": ribbon, "Num": 0},
+        {"Model": "HD Webcam", "Location": 3, "Id": usb, "Num": 1},
+        {"Location": 2, "Id": "/base/axi/pcie@120000/rp1/i2c@80000/ov5647@36", "Num": 2},
+    ]
+    found = search(0.05, tmp_path, ("127.0.0.1", 9)).cameras
+    assert found == (
+        DiscoveredCamera("libcamera", "imx708_wide", "picamera2:0"),
+        DiscoveredCamera("libcamera", "/base/axi/pcie@120000/rp1/i2c@80000/ov5647@36", "picamera2:2"),
+    )
+    for one in found:
+        check(CameraSettings(source=one.source))
+
+
+def test_a_board_without_a_camera_finds_none(tmp_path: Path, board: Any) -> None:
+    board.cameras = []
+    assert search(0.05, tmp_path, ("127.0.0.1", 9)).cameras == ()
 
 
 def test_the_real_devices_are_listed() -> None:

@@ -46,15 +46,18 @@ SCRIPTS = (
     "review.js", "rows.js", "words.js", "history.js", "subjects.js", "device.js", "settings.js", "changes.js",
     "fields.js", "shapes.js", "cameras.js", "thresholds.js",
 )  # fmt: skip
+LANGUAGES = ("en", "de", "ja", "settings.de", "settings.ja")
 ASSETS = {
     "": ("index.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "manifest.webmanifest": ("manifest.webmanifest", "application/manifest+json"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
-    **{f"lang/{code}.json": (f"lang/{code}.json", "application/json") for code in ("de", "en", "ja")},
+    **{f"lang/{name}.json": (f"lang/{name}.json", "application/json") for name in LANGUAGES},
     **{name: (name, "text/javascript") for name in SCRIPTS},
 }
 """last part of the path -> (file in edge/data/page, content type)"""
+FPS_SHED = 1.0
+"""live pictures per second, at most, while the daemon sheds load"""
 MOST_SUBJECTS = 500
 """subjects listed per collection"""
 
@@ -253,7 +256,7 @@ class StatusPage:
             "memory_mb": round(board.memory().resident / 1e6, 1),
             "temperature": board.temperature(health.sys),
             "throttled": board.throttled(health.sys),
-            "shed": f"{health.shed.what}: {health.shed.why}" if health.shed.level else "",
+            "shed": [health.shed.what, health.shed.why] if health.shed.level else [],
             "problems": dict(health.problems),
             "cameras": [
                 {
@@ -266,7 +269,7 @@ class StatusPage:
                 }
                 for name, one in health.cameras.items()
             ],
-            "fps": self._settings.page.fps,
+            "fps": min(self._settings.page.fps, FPS_SHED) if health.shed.level else self._settings.page.fps,
             "present": [_document(one) for one in self._present()],
             "outbox": stats.outbox if stats else {},
             "broker": self._broker(),

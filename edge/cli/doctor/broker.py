@@ -41,7 +41,8 @@ def broker(context: DoctorContext) -> Iterator[Finding]:
     try:
         if trouble := visit.connect():
             link, detail = trouble
-            yield Finding(Level.ERROR, "broker", f"{where} is {link}: {detail}", _meaning(link), visit.remedy(link))
+            what = f"the broker at {where} is {link}: {detail}"
+            yield Finding(Level.ERROR, "broker", what, _meaning(link), visit.remedy(link))
             return
         yield Finding(
             Level.OK,
@@ -69,7 +70,7 @@ def _of_daemon(context: DoctorContext) -> AccessCheck | None:
 def _daemon_findings(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Finding]:
     health, settings = known.health, context.settings.mqtt
     if health.link is not Link.ONLINE:
-        what = f"the daemon's link to {where} is {health.link}{health.detail and ': ' + health.detail}"
+        what = f"the daemon's link to {where} is {health.link}: {health.detail or 'no detail is known'}"
         yield Finding(Level.ERROR, "broker", what, _meaning(health.link), health.hint or "wait, and check again")
         return
     tls = ", TLS" if settings.tls else ""

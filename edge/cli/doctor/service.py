@@ -44,24 +44,24 @@ def service(context: DoctorContext) -> Iterator[Finding]:
     """Check that the unit runs, and was not restarted."""
     shown = _shown(context.unit)
     if shown.get("LoadState") != "loaded":
-        words = f"runs (process {context.daemon})" if context.daemon else "does not run"
-        yield Finding(Level.NOTE, "service", f"the daemon {words}, not as a service", "", INSTALL)
+        process = f"process {context.daemon} is not a service" if context.daemon else "the daemon does not run"
+        yield Finding(Level.NOTE, "service", f"no service is installed: {process}", "", INSTALL)
         return
     active = f"{shown.get('ActiveState')} ({shown.get('SubState')})"
     restarts = int(shown.get("NRestarts", "0") or 0)
     if shown.get("ActiveState") not in ("active", "reloading"):
         yield Finding(
-            Level.ERROR, "service", f"{context.unit} is {active}", f"last result: {shown.get('Result')}",
+            Level.ERROR, "service", f"the service {context.unit} is {active}", f"last result: {shown.get('Result')}",
             f"journalctl -u {context.unit} -n 50, then systemctl restart {context.unit}",
         )  # fmt: skip
     elif restarts:
         yield Finding(
-            Level.WARNING, "service", f"{context.unit} was restarted {restarts} time{'s' * (restarts > 1)}",
+            Level.WARNING, "service", f"restarts of {context.unit} since the boot: {restarts}",
             "it crashed, or hung and was killed by the watchdog", f"journalctl -u {context.unit} -p warning",
         )  # fmt: skip
     elif SHEDS in shown.get("StatusText", ""):
         yield Finding(
-            Level.WARNING, "service", f"the daemon {SHEDS}{shown['StatusText'].partition(SHEDS)[2]}",
+            Level.WARNING, "service", f"the daemon sheds load: {shown['StatusText'].partition(SHEDS)[2]}",
             "the board is hot, under-voltage, or overloaded",
             "cool it, or reduce the load: cameras.fps, smaller models",
         )  # fmt: skip

@@ -227,7 +227,7 @@ class PageSettings(Section):
         description="More names that the page is asked for by. Addresses, the device's name and NAME.local are known.",
     )
     fps: float = Field(5.0, gt=0, le=30, description="Pictures a second of a live view, at most.")
-    width: int = Field(960, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
+    width: int = Field(640, ge=160, le=3840, description="Pixels of a live picture's width, at most.")
 
 
 class ReviewSettings(Section):

@@ -2,7 +2,7 @@
 
 import { changeCamera, change, settings } from "./changes.js";
 import { $, button, make, post, words } from "./common.js";
-import { fieldOf, resolve } from "./fields.js";
+import { fieldsOf, resolve } from "./fields.js";
 import { t } from "./words.js";
 
 const DRAWN = ["zones", "masks"]; // fields that are drawn on the picture instead
@@ -43,12 +43,20 @@ function open(index) {
   $("camera-found").replaceChildren();
   $("camera-login").hidden = true;
   $("camera-title").textContent = fresh ? t("Add a camera") : t("Camera {name}", { name: settings().values.cameras[index].name });
-  const fields = Object.entries(resolve(settings().schema.$defs.CameraSettings).properties).filter(([name]) => !DRAWN.includes(name));
-  $("camera-fields").replaceChildren(...(fresh ? [] : fields.map(([name, part]) => fieldOf(`camera-${index}-${name}`, name, resolve(part), settings().values.cameras[index][name], (value) => {
-    given[name] = value;
-    changeCamera(index, [name], value);
-  }))));
+  $("camera-fields").replaceChildren(...(fresh ? [] : fields(index)));
   $("camera-title").focus();
+}
+
+function fields(index) {
+  const section = resolve({ $ref: "#/$defs/CameraSettings" });
+  return fieldsOf(section, Object.keys(section.properties).filter((name) => !DRAWN.includes(name)), {
+    id: (name) => `camera-${index}-${name}`,
+    value: (name) => settings().values.cameras[index][name],
+    changed: (name, value) => {
+      given[name] = value;
+      changeCamera(index, [name], value);
+    },
+  });
 }
 
 /* ---- search ---- */

@@ -1,7 +1,7 @@
 /** Changes of the settings that wait: shown as a diff, applied together, undone by one press. */
 
 import { $, ask, make, post, tell, words } from "./common.js";
-import { t } from "./words.js";
+import { readSettings, t } from "./words.js";
 
 const AGAIN = 1500; // milliseconds after a change until the settings are read anew
 let told = null; // what the device says of its settings
@@ -15,7 +15,7 @@ export const onFresh = (draw) => { fresh = draw; };
 
 /** Read the settings anew; what waited is dropped. */
 export async function load() {
-  const answer = await ask("page/settings").catch(() => null);
+  const [answer] = await Promise.all([ask("page/settings").catch(() => null), readSettings()]);
   const said = await answer?.json();
   if (!answer?.ok) return said && tell(words(said), "bad");
   told = said;

@@ -70,7 +70,7 @@ export function named({ label, state, subject, pseudonym, custom_labels: custom 
   const kind = t(label);
   const who = {
     known: subject, uncertain: `${subject || kind}?`, unknown: pseudonym || t("unknown {label}", { label: kind }),
-    pending: t("{label}, not yet identified", { label: kind }),
+    pending: t("{label}, not yet identified", { label: kind }), retracted: t("{label}, name withdrawn", { label: kind }),
   }[state] ?? kind;
   return [who, ...custom.map((one) => one.name ?? one)].join(" · ");
 }

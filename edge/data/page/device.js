@@ -1,7 +1,7 @@
 /** The device: broker, release, findings of the doctor, log, restart, update, rollback, who changed what. */
 
 import { $, ask, button, dates, make, path, post, tell, words } from "./common.js";
-import { LANGUAGES, choose, language, t } from "./words.js";
+import { LANGUAGES, choose, language, t, told } from "./words.js";
 
 const LOG_EVERY = 5000;
 const THEME = "edge.theme";
@@ -60,7 +60,8 @@ async function doctor() {
   const bad = said.findings.filter((one) => one.level !== "ok");
   $("doctor-state").textContent = bad.length ? "" : t("Everything is well.");
   $("doctor-findings").replaceChildren(...bad.map(({ level, part, what, why, try: hint }) => make("li", `finding ${level}`, "",
-    make("b", "", `${part}: ${what}`), ...(why ? [make("span", "", why)] : []), ...(hint ? [make("small", "", t("Try: {hint}", { hint }))] : []))));
+    make("b", "", `${told(part.replaceAll("_", " "))}: ${told(what)}`), ...(why ? [make("span", "", told(why))] : []),
+    ...(hint ? [make("small", "", t("Try: {hint}", { hint: told(hint) }))] : []))));
 }
 
 async function act(action, text) {
@@ -68,7 +69,7 @@ async function act(action, text) {
   tell(t("working"));
   const said = await post(path("device", action));
   if (!said.ok) return tell(words(said), "bad");
-  tell(said.text || t("done"));
+  tell(told(said.text) || t("done"));
   changes();
 }
 

@@ -2,16 +2,23 @@
 
 import { settings } from "./changes.js";
 import { make, set, tell } from "./common.js";
-import { t } from "./words.js";
+import { described, t } from "./words.js";
 
-/** A part of the schema without references. */
-export function resolve(part) {
-  const found = part.$ref ? settings().schema.$defs[part.$ref.split("/").at(-1)] : part.allOf ? resolve(part.allOf[0]) : part;
-  return { ...found, ...(part.description ? { description: part.description } : {}) };
+/** A part of the schema without references; ``key`` of its description: ``Class.field``, else its own class. */
+export function resolve(part, key = "") {
+  const name = part.$ref?.split("/").at(-1);
+  const found = name ? { name, ...settings().schema.$defs[name] } : part.allOf ? resolve(part.allOf[0]) : part;
+  const english = part.description ?? found.description;
+  return { ...found, description: described(key || found.name, english?.replace(/^\[+[^\]]*\]+:\s*/, "")) };
+}
+
+/** Fields of all settings of a section: ``id`` and ``value`` of a name, ``changed`` hears its name and a new value. */
+export function fieldsOf(section, names, { id, value, changed }) {
+  return names.map((name) => fieldOf(id(name), name, resolve(section.properties[name], `${section.name}.${name}`), value(name), (given) => changed(name, given)));
 }
 
 /** A setting with its description; ``changed`` hears a value that was given. */
-export function fieldOf(id, name, part, value, changed) {
+function fieldOf(id, name, part, value, changed) {
   const control = controlOf(part, value);
   control.id = id;
   control.addEventListener("change", () => {
@@ -19,7 +26,7 @@ export function fieldOf(id, name, part, value, changed) {
     if (given !== undefined) changed(given);
   });
   const label = set(make("label", "", name), { for: id });
-  const about = make("p", "hint", part.description ?? "");
+  const about = make("p", "hint", part.description);
   about.id = `${id}-about`;
   control.setAttribute("aria-describedby", about.id);
   return make("div", "setting", "", label, control, about);

@@ -8,7 +8,7 @@ const picturesOf = (told) => plural(told.pictures, "{n} picture", "{n} pictures"
 
 /** ``told``: what the device says of its queue. */
 export function kept(told) {
-  const values = { days: told.days, most: told.most.toLocaleString(), answers: answersOf(told), pictures: picturesOf(told) };
+  const values = { days: told.days, most: told.most, answers: answersOf(told), pictures: picturesOf(told) };
   const lines = [
     told.crops ? t("Of each uncertain look the device keeps the embedding and the picture until it is answered, for {days} days and {most} looks at most.", values)
       : t("Of each uncertain look the device keeps the embedding and no picture until it is answered, for {days} days and {most} looks at most.", values),

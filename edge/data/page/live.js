@@ -57,7 +57,7 @@ export class View {
     this.rate.textContent = live ? t("{n} frames/s", { n: camera.fps }) : t(STATES[camera.state] ?? camera.state);
     this.rate.className = live ? "" : "bad";
     this.drawShapes(camera);
-    this.stale(!live, camera.reason || t(STATES[camera.state] ?? camera.state));
+    this.stale(!live, told(camera.reason) || t(STATES[camera.state] ?? camera.state));
   }
 
   /** Whether the last picture is not what the camera sees now: it turns gray, and its boxes go. */
@@ -181,10 +181,10 @@ function facts(state) {
     [t("Events lost"), state.outbox.lost ? String(state.outbox.lost) : ""],
     [t("Enrolled"), facesOf(faces)],
     [t("Temperature"), state.temperature === null ? "" : `${Math.round(state.temperature)} °C`],
-    [t("Power"), state.throttled.join(", ").replaceAll("_", " ")],
-    [t("Degraded"), state.shed],
+    [t("Power"), state.throttled.map((flag) => t(flag.replaceAll("_", " "))).join(", ")],
+    [t("Degraded"), state.shed.map(told).join(": ")],
     [t("Clock"), state.clock === "synced" ? "" : t("not set: times may be wrong")],
-    [t("Memory"), `${state.memory_mb} MB`], [t("Version"), state.version], [t("Address"), state.address], [t("Release"), state.release],
+    [t("Memory"), t("{n} MB", { n: state.memory_mb })], [t("Version"), state.version], [t("Address"), state.address], [t("Release"), state.release],
   ].filter(([, value]) => value);
   const flat = rows.flatMap(([name, value]) => [["dt", name], ["dd", value]]);
   fill($("device-facts"), flat, ([tag, text]) => make(tag, "", text));

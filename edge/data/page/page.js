@@ -41,7 +41,7 @@ function show(state) {
   if (problems.length) said.unshift(plural(problems.length, "{n} problem", "{n} problems"));
   say(said.join(" · "), problems.length || lost ? "warn" : "");
   $("problems").hidden = !problems.length;
-  fill($("problems"), problems.map(([part, problem]) => (part ? `${part}: ${problem}` : problem)), (text) => make("p", "", text));
+  fill($("problems"), problems.map(([part, problem]) => (part ? `${texts.told(part)}: ${texts.told(problem)}` : problem)), (text) => make("p", "", text));
   live.show(state);
   people.show(state);
   subjects.show(state);

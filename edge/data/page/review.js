@@ -140,7 +140,7 @@ function paint(anew = true) {
   at = Math.min(at, order.length - 1);
   rows.show(order, at, anew);
   rows.reveal();
-  $("review-chosen").textContent = chosen.size ? t("{n} chosen", { n: chosen.size.toLocaleString() }) : "";
+  $("review-chosen").textContent = chosen.size ? t("{n} chosen", { n: chosen.size }) : "";
   $("review-all").textContent = chosen.size ? t("Choose none") : t("Choose all");
   const item = current();
   if (!asking || askedAbout !== item.id) question(item, chosen.size > 1 || (chosen.size === 1 && !chosen.has(item.id)) ? targets() : null, can);
@@ -187,7 +187,7 @@ function choose(fits, text) {
   chosen.clear();
   for (const item of order) if (fits(item)) chosen.add(item.id);
   paint();
-  tell(t("{n} chosen: {what}", { n: chosen.size.toLocaleString(), what: text }));
+  tell(t("{n} chosen: {what}", { n: chosen.size, what: text }));
 }
 
 /** To the next one whose answer was refused, from the current one on and then from the top. */

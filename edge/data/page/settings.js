@@ -3,7 +3,7 @@
 import * as cameras from "./cameras.js";
 import * as changes from "./changes.js";
 import { $, make } from "./common.js";
-import { fieldOf, resolve } from "./fields.js";
+import { fieldsOf, resolve } from "./fields.js";
 import * as shapes from "./shapes.js";
 import * as thresholds from "./thresholds.js";
 
@@ -22,9 +22,10 @@ function fields() {
   const name = $("section").value;
   const { schema, values } = changes.settings();
   const section = resolve(schema.properties[name]);
-  $("section-about").textContent = (section.description ?? "").replace(/^\[[^\]]*\]:\s*/, "");
-  $("section-fields").replaceChildren(...Object.entries(section.properties).map(([field, part]) => (
-    fieldOf(`setting-${name}-${field}`, field, resolve(part), values[name][field], (value) => changes.change([name, field], value)))));
+  $("section-about").textContent = section.description;
+  $("section-fields").replaceChildren(...fieldsOf(section, Object.keys(section.properties), {
+    id: (field) => `setting-${name}-${field}`, value: (field) => values[name][field], changed: (field, value) => changes.change([name, field], value),
+  }));
 }
 
 export function begin() {

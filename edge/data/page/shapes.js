@@ -120,7 +120,16 @@ function save(event) {
   draw();
 }
 
+/** Shapes can be drawn without a picture too. */
+function blank(missing) {
+  $("zone-picture").hidden = missing;
+  $("zone-blank").hidden = !missing;
+  $("zone-board").classList.toggle("blank", missing);
+}
+
 export function begin() {
+  $("zone-picture").addEventListener("load", () => blank(false));
+  $("zone-picture").addEventListener("error", () => blank(true));
   $("zone-camera").addEventListener("change", () => { camera = Number($("zone-camera").value); draw(); });
   for (const one of document.querySelectorAll("input[name=zone-kind]")) one.addEventListener("change", () => { choose(one.value); drawShapes(); });
   $("zone-board").addEventListener("pointerdown", pressed);

@@ -57,7 +57,7 @@ async function risk(all) {
   $("people-risk").hidden = !found.false_names;
   if (!found.false_names) return;
   const pairs = found.confusable.slice(0, PAIRS).map((pair) => t("{one} and {other}", { one: pair.subject, other: pair.other }));
-  const looks = Math.round(Number((1 / found.false_names).toPrecision(2))).toLocaleString();
+  const looks = Math.round(Number((1 / found.false_names).toPrecision(2)));
   const lines = [t("Estimate: a stranger gets a name about once in {n} looks; a match begins at {line} of 100.", { n: looks, line: found.needed })];
   if (pairs.length) lines.push(t("Easily confused: {pairs}.", { pairs: pairs.join(", ") }));
   $("people-risk").textContent = lines.join(" ");
@@ -101,7 +101,7 @@ function face(one) {
 function rivals(one) {
   const lines = one.rivals.map((rival) => make("li", "", "", make("span", "", rival.subject), nearness(rival.likeness, one.needed), make("small", "", String(Math.round(rival.likeness)))));
   const found = lines.length ? [make("p", "head", t("Most alike among the enrolled")), make("ul", "nearest", "", ...lines)] : [make("p", "hint", t("Nobody enrolled is easily taken for this subject."))];
-  if (one.false_names) found.push(make("p", "hint", t("Estimate: about 1 of {n} strangers is given any name of this collection; a match begins at {line} of 100.", { n: Math.round(1 / one.false_names).toLocaleString(), line: Math.round(one.needed * 10) / 10 })));
+  if (one.false_names) found.push(make("p", "hint", t("Estimate: about 1 of {n} strangers is given any name of this collection; a match begins at {line} of 100.", { n: Math.round(1 / one.false_names), line: Math.round(one.needed * 10) / 10 })));
   return found;
 }
 

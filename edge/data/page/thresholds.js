@@ -2,8 +2,8 @@
 
 import { change, settings } from "./changes.js";
 import { $, ask, dates, make, portrait, tell, words } from "./common.js";
-import { fieldOf, resolve } from "./fields.js";
-import { language, plural, t } from "./words.js";
+import { fieldsOf, resolve } from "./fields.js";
+import { plural, t } from "./words.js";
 
 const PAUSE = 200; // milliseconds after a move of the slider
 const SHOWN = 12; // appearances that change, in the list
@@ -23,8 +23,10 @@ export function show() {
 
 function choose() {
   const one = settings().values.labels[label()];
-  const fields = Object.entries(resolve(settings().schema.$defs.LabelSettings).properties);
-  $("label-fields").replaceChildren(...fields.map(([name, part]) => fieldOf(`label-${name}`, name, resolve(part), one[name], (value) => change(["labels", label(), name], value))));
+  const section = resolve({ $ref: "#/$defs/LabelSettings" });
+  $("label-fields").replaceChildren(...fieldsOf(section, Object.keys(section.properties), {
+    id: (name) => `label-${name}`, value: (name) => one[name], changed: (name, value) => change(["labels", label(), name], value),
+  }));
   $("threshold").hidden = !recognized();
   if (!recognized()) return;
   $("threshold-value").value = one.similarity ?? 90;
@@ -43,7 +45,7 @@ async function preview(first = false) {
     if (Number($("threshold-value").value) !== 90) return preview();
   }
   const likeness = Number($("threshold-value").value);
-  $("threshold-said").textContent = t("{n} of 100: one false match in {many} comparisons with strangers.", { n: likeness, many: said.one_in.toLocaleString(language()) });
+  $("threshold-said").textContent = t("{n} of 100: one false match in {many} comparisons with strangers.", { n: likeness, many: said.one_in });
   $("threshold-now").textContent = said.needed === null ? "" : t("In force: {n} of 100.", { n: said.needed });
   $("threshold-count").textContent = said.appearances
     ? t("In the last day {named} of {all} appearances had a name; {would} would have had one.", { named: said.named, all: said.appearances, would: said.would_be_named })

@@ -10,9 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rigs.browser import Browser, browsing
+from rigs.page import served
 
 import edge
 from edge.api.web.texts import FROM_CAMERA, FROM_FILE
+from edge.core.settings.schema import Settings
 from edge.mqtt.link_state import HINTS as LINK_HINTS
 from edge.recognition.enrollment import HINTS
 
@@ -27,6 +30,26 @@ FOR_PROGRAMS = {
 """said to programs that send what no script of ours does"""
 PAGE = Path(edge.__file__).parent / "data/page"
 LANGUAGES = ("en", "de", "ja")
+DEVICE = (
+    *(f"cli/doctor/{name}.py" for name in (
+        "board", "broker", "cameras", "collections", "custom_labels", "disk", "encryption", "examination", "models",
+        "releases", "service",
+    )),
+    "core/settings/broken_rules.py", "mqtt/connection.py", "mqtt/link_state.py", "pipeline/health.py",
+    "pipeline/load_shedding.py", "pipeline/loader.py",
+)  # fmt: skip
+"""modules whose findings and problems the page shows"""
+FAILING = (
+    "core/settings", "core/storage/sqlite.py", "core/storage/lock.py", "daemon/notifications.py",
+    "daemon/webhook.py", "sources", "releases",
+)  # fmt: skip
+"""modules, and folders of modules, whose errors become problems or findings"""
+ELSEWHERE = {
+    "Value error, ", "{1} {2} fps", "{1}: degraded", "index of {1} is being built", "sheds {1} ({2})", "doctor camera",
+    "SELECT count(*), min(time) FROM events",
+    "SELECT value FROM meta WHERE key = 'lost'",
+}  # fmt: skip
+"""texts of these modules that systemd, the log, a database or pydantic reads"""
 STRING = r'"((?:[^"\\]|\\.)*)"'
 ONE = (re.compile(rf"\bt\(\s*{STRING}"),)
 TWO = (
@@ -152,11 +175,71 @@ def test_every_error_of_the_page_stands_in_the_languages() -> None:
     assert sorted(found - texts("en").keys() - FOR_PROGRAMS) == []
 
 
+def texts_of(path: str) -> set[str]:
+    """The texts of a module, but docstrings, log lines and findings that all is well."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    silent: set[int] = set()
+    for node in ast.walk(tree):
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        logged = isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.")
+        well = isinstance(node, ast.Call) and bool(node.args) and ast.unparse(node.args[0]) == "Level.OK"
+        if docstring or logged or well or isinstance(node, ast.FormattedValue):
+            silent |= {id(part) for part in ast.walk(node) if part is not node}
+        if isinstance(node, ast.JoinedStr):
+            silent |= {id(part) for part in node.values}
+    found = {
+        template(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in silent
+    }
+    return {text for text in found if " " in text.strip()}
+
+
+def modules_of(places: tuple[str, ...]) -> list[str]:
+    """Modules below the package, folders in full."""
+    files = (file for place in places for file in (sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]))
+    return [str(file.relative_to(PACKAGE)) for file in files]
+
+
+def test_every_finding_and_problem_stands_in_the_languages() -> None:
+    found = {text for path in DEVICE for text in texts_of(path)}
+    found |= {text for path in modules_of(FAILING) for text in errors(path)}
+    assert len(found) > 200
+    assert sorted(found - texts("en").keys() - ELSEWHERE) == []
+
+
+def descriptions() -> set[str]:
+    """``Class.field`` of every setting, and ``Class`` of every section, that has a description."""
+    schema = Settings.model_json_schema()
+    found = set()
+    for name, section in {"Settings": schema, **schema["$defs"]}.items():
+        found |= {f"{name}.{field}" for field, part in section.get("properties", {}).items() if "description" in part}
+        found |= {name} if "properties" in section and "description" in section else set()
+    return found - {"Settings", "PageUser"}  # the form shows the sections of the one, and the other as JSON
+
+
+@pytest.mark.parametrize("language", ["de", "ja"])
+def test_every_setting_is_described_in_the_languages(language: str) -> None:
+    told = texts(f"settings.{language}")
+    assert sorted(descriptions() ^ told.keys()) == []
+    assert all(told.values())
+
+
+def misread(browser: Browser, wanted: dict[str, str]) -> list[str]:
+    """Texts with values that the page's script takes for another text."""
+
+    def filled(text: str) -> str:
+        return re.sub(r"\{(\d)\}", r"<\1>", text)
+
+    keys = [key for key in wanted if "{1}" in key]
+    told = browser.js(
+        f"import('/page/words.js').then((words) => {json.dumps([filled(key) for key in keys])}.map(words.told))"
+    )
+    return [f"{key}: {got}" for key, got in zip(keys, told, strict=True) if got != filled(wanted[key])]
+
+
 @pytest.mark.parametrize("language", ["de", "ja"])
 def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_path: Path) -> None:
-    from rigs.browser import browsing
-    from rigs.page import served
-
     wanted = texts(language)
     with served(tmp_path / "state") as page, browsing(tmp_path / "browser", f"--lang={language}") as browser:
         browser.ask("Emulation.setLocaleOverride", locale=language)
@@ -170,5 +253,12 @@ def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_pat
         said = "there is no camera 'yard'"
         told = f"import('/page/words.js').then((words) => words.told({json.dumps(said)}))"
         assert browser.js(told) == wanted["there is no camera {1}"].replace("{1}", "'yard'")
+        page.page._health.trouble("camera door", "yard: it holds no video (try: check the source)")
+        browser.until("!document.querySelector('#problems').hidden")
+        problem = wanted["{1}: it holds no video"].replace("{1}", "yard")
+        problem = wanted["{1} (try: {2})"].replace("{1}", problem).replace("{2}", wanted["check the source"])
+        shown = browser.js("document.querySelector('#problems').textContent")
+        assert shown.endswith(f"{wanted['camera {1}'].replace('{1}', 'door')}: {problem}")
+        assert misread(browser, wanted) == []
         assert browser.accessibility() == []
         assert browser.js("document.documentElement.scrollWidth <= innerWidth")

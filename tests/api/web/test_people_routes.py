@@ -105,6 +105,19 @@ def test_a_subject_is_renamed_in_the_collection_and_in_the_past(page: Served) ->
         assert page.post(f"{FACES}/rename", {"subject": "bob", "to": wrong})[0] == 400, wrong
 
 
+ALPHABETS = ("Zoë Ångström", "Ελένη", "Дмитрий", "عائشة", "שרה", "नेहा", "สมชาย", "이영희", "山田 花子", "Łukasz 🦊")
+
+
+@pytest.mark.parametrize("name", ALPHABETS)
+def test_names_of_every_alphabet_are_shown_and_searched(page: Served, name: str) -> None:
+    assert page.post(f"{FACES}/rename", {"subject": "alice", "to": name})[0] == 200
+    for like in (name[:4], name[-3:].upper()):
+        found = page.get(f"{FACES}?like={quote(like)}")["subjects"]
+        assert [one["subject"] for one in found] == [name], like
+    assert page.get(f"/page/history?text={quote(name[1:3])}")["appearances"][0]["subject"] == name
+    assert page.get(f"{FACES}/subject?name={quote(name)}")["subject"] == name
+
+
 def test_two_subjects_are_merged_only_when_that_is_said(page: Served) -> None:
     status, said = page.post(f"{FACES}/rename", {"subject": "alice", "to": "bob"})
     assert (status, said["error"]) == (409, "bob is enrolled already")

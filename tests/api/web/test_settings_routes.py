@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import tomllib
 from collections.abc import Iterator
@@ -112,6 +114,21 @@ def test_of_two_browsers_that_change_the_same_the_second_is_told(page: Served) -
     base = page.get("/page/settings")["base"]
     assert post(page, "apply", (["log", "level"], "debug"), base=base)[0] == 200
     assert post(page, "apply", (["log", "level"], "error"), base=base)[0] == 409
+
+
+def test_a_full_disk_leaves_the_file_and_what_was_undoable(
+    page: Served, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    base = page.get("/page/settings")["base"]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        status, said = post(page, "apply", (["log", "level"], "debug"), base=base)
+    assert (status, said["error"]) == (500, f"{path}: cannot be written: No space left on device")
+    assert path.read_text() == FILE
+    assert post(page, "apply", (["log", "level"], "debug"), base=base)[0] == 200
 
 
 def test_no_secret_is_told(page: Served) -> None:

@@ -309,7 +309,7 @@ def test_a_daemon_that_gives_work_up_is_seen_in_what_it_tells_systemd(
 ) -> None:
     service_says(monkeypatch, {"StatusText": "door 2.0 fps, sheds half the rate (84 °C, 80 at most)"})
     found = worst("service", context(tmp_path))
-    assert found.what == "the daemon sheds half the rate (84 °C, 80 at most)"
+    assert found.what == "the daemon sheds load: half the rate (84 °C, 80 at most)"
 
 
 def test_a_board_without_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ def test_a_service_that_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_service_that_dies_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_says(monkeypatch, {"NRestarts": "12", "Result": "oom-kill"})
-    assert "restarted 12 times" in worst("service", context(tmp_path)).what
+    assert "restarts of edge.service since the boot: 12" in worst("service", context(tmp_path)).what
 
 
 def test_a_service_that_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
