@@ -35,3 +35,25 @@ def grain(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     cv2.setRNGSeed(int(rng.integers(2**31)))
     cv2.randn(noise, 0, rng.uniform(2, 14))
     return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def soft(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A lens slightly out of focus."""
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
+
+
+def coarse(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A sensor of fewer pixels."""
+    share = rng.uniform(0.5, 0.9)
+    small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def motion_blur(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Motion of up to 4 pixels during the exposure."""
+    kernel = np.zeros((5, 5), np.float32)
+    angle = rng.uniform(0, np.pi)
+    reach = rng.uniform(0.5, 2.0) * np.array([np.cos(angle), np.sin(angle)])
+    first, last = (np.round((2 + sign * reach) * 16).astype(int).tolist() for sign in (-1, 1))
+    cv2.line(kernel, first, last, 1.0, 1, cv2.LINE_AA, 4)
+    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-3))

@@ -13,21 +13,29 @@ from edge.core.types import Picture
 from edge.inference.detector import Detector
 from training import data, variation
 from training.agreement import corners, overlap
-from training.augment import compress, grain, light
+from training.augment import coarse, compress, grain, light, motion_blur, soft
 from training.backgrounds import Backgrounds
 
 SIZE = (320, 240)
 GRAY = 114
 SMALLEST = 9.0
 """Height in pixels below which a face is neither asked for nor forbidden."""
-WHOLE, OTHERS = 0.3, 0.25
+WHOLE, OTHERS = 0.5, 0.15
 """Share of the scenes that are crops of whole pictures, and of these the share of pictures out of portrait folders."""
-SMALL = 22.0
+CAMERA = ((light, 0.55), (coarse, 0.15), (motion_blur, 0.1), (soft, 0.2), (grain, 0.15), (compress, 0.35))
+"""What a camera does to a scene, and how often."""
+STREET = 0.4
+"""Share of the faces of scattered scenes that come from whole pictures, with a part of the body."""
+SMALL = 16.0
 """Height in pixels below which the checking detector decides on every face."""
 LEAST_SEEN, UNLABELED = 0.2, 0.5
-"""Scores of the checking detector: below the first an occluded face is uncertain, from the second a box is."""
+"""Scores of the checking detector: below the first an occluded face is uncertain, from the second a box counts."""
+SOFT = ((0.6, 0.9), (0.3, 0.6))
+"""Scores of the checking detector on unlabeled boxes in portraits, and the certainties that they become."""
 
 
+Place = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels."""
 Whole = tuple[NDArray[np.uint8], data.Picture]
 """A picture, RGB, and its labels."""
 
@@ -40,28 +48,33 @@ class Scene:
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
     points: list[NDArray[np.float32]] = field(default_factory=list)
     """NaN: unknown"""
-    certain: list[bool] = field(default_factory=list)
-    """False: excluded from the loss, it may be no face or is mostly cut off"""
+    certainty: list[float] = field(default_factory=list)
+    """1: a face; 0: excluded from the loss, it may be no face or is mostly cut off; between: a soft label"""
     occluded: list[bool] = field(default_factory=list)
     """whether something was drawn over it"""
-    taken: list[tuple[int, int, int, int]] = field(default_factory=list)
+    taken: list[Place] = field(default_factory=list)
+    """where faces were pasted"""
+    decoys: list[Place] = field(default_factory=list)
+    complete: list[Place] = field(default_factory=list)
+    """where pieces of whole pictures were pasted, whose labels lack no face"""
 
     def is_free(self, left: int, top: int, right: int, bottom: int) -> bool:
         """Whether nothing was pasted there yet."""
         return all(
-            right <= other[0] or left >= other[2] or bottom <= other[1] or top >= other[3] for other in self.taken
+            right <= other[0] or left >= other[2] or bottom <= other[1] or top >= other[3]
+            for other in (*self.taken, *self.decoys)
         )
 
 
 class LabelCheck:
-    """Corrects the labels of composed scenes with a detector: what it misses or adds becomes uncertain."""
+    """Corrects the labels of composed scenes with a detector: its scores become soft labels (distillation)."""
 
     def __init__(self, detector: Callable[[], Detector]) -> None:
         self._make = detector
         self._detector: Detector | None = None  # created after the fork: interpreters do not survive one
 
     def apply(self, scene: Scene) -> None:
-        """Mark occluded and small faces that are not detected as uncertain, add unlabeled ones as uncertain."""
+        """Exclude occluded and small faces that are not detected; add unlabeled boxes with a certainty by score."""
         self._detector = self._detector or self._make()
         picture = Picture(scene.image, "rgb", SIZE[0], SIZE[1])
         size = np.array([*SIZE, *SIZE], np.float32)
@@ -69,14 +82,26 @@ class LabelCheck:
         for row, box in enumerate(scene.boxes):
             doubtful = scene.occluded[row] or box[3] - box[1] < SMALL
             if doubtful and not any(overlap(box, other) > 0.25 for other, _ in seen):
-                scene.certain[row] = False
+                scene.certainty[row] = 0.0
         known = list(scene.boxes)
         for box, score in seen:
-            if score >= UNLABELED and all(overlap(box, other) < 0.25 for other in known):
-                scene.boxes.append(box)
-                scene.points.append(np.full((5, 2), np.nan, np.float32))
-                scene.certain.append(False)
-                scene.occluded.append(False)
+            middle = (box[:2] + box[2:]) / 2
+            if score < UNLABELED or _holds(scene.complete, middle) or any(overlap(box, one) >= 0.25 for one in known):
+                continue
+            scene.boxes.append(box)
+            scene.points.append(np.full((5, 2), np.nan, np.float32))
+            scene.certainty.append(certainty(score) if _holds(scene.taken, middle) else 0.0)
+            scene.occluded.append(False)
+
+
+def certainty(score: float) -> float:
+    """How certain a face is that only the checking detector reports with this score."""
+    scores, certainties = SOFT
+    return float(np.interp(score, scores, certainties, left=0.0))
+
+
+def _holds(places: Sequence[Place], point: NDArray[np.float32]) -> bool:
+    return any(left <= point[0] < right and top <= point[1] < bottom for left, top, right, bottom in places)
 
 
 class Composer:
@@ -93,6 +118,9 @@ class Composer:
     ) -> None:
         self._images, self._pictures, self._backgrounds = images, pictures, backgrounds
         self._wholes, self._others, self._check = wholes, others, check
+        weights = np.array([0.3 + np.sqrt(len(picture.certain)) for _, picture in wholes])
+        self._shares = weights / weights.sum() if len(weights) else weights
+        self._street = [whole for whole in wholes if whole[1].certain]
 
     def scene(self, rng: np.random.Generator) -> Scene:
         """One 320 x 240 scene with its faces."""
@@ -117,9 +145,11 @@ class Composer:
 
     def _whole(self, rng: np.random.Generator) -> Scene:
         """A crop of a whole picture at any scale, in most cases around one of its faces."""
-        rare = self._others and rng.random() < OTHERS
-        source = self._others if rare else self._wholes
-        image, picture = source[int(rng.integers(len(source)))]
+        rare = bool(self._others) and rng.random() < OTHERS
+        if rare:
+            image, picture = self._others[int(rng.integers(len(self._others)))]
+        else:
+            image, picture = self._wholes[int(rng.choice(len(self._wholes), p=self._shares))]
         blank = np.full((SIZE[1], SIZE[0], 3), GRAY, np.uint8)
         scene = Scene(blank if rng.random() < 0.5 else self._backgrounds.make(SIZE, rng))
         size = np.array(image.shape[1::-1], np.float32)
@@ -127,10 +157,14 @@ class Composer:
         goal = rng.uniform(0, 1, 2) * SIZE
         middle = rng.uniform(0, 1, 2) * size
         faces = picture.certain
-        if faces and rng.random() < 0.75:
+        choice = rng.random()
+        if choice < 0.15:
+            scale = float(np.min(np.array(SIZE) / size))
+            goal, middle = np.array(SIZE) / 2, size / 2
+        elif faces and choice < 0.8:
             face = faces[int(rng.integers(len(faces)))]
             high = float(face.box[3] - face.box[1])
-            scale = min(float(np.exp(rng.uniform(np.log(11), np.log(150)))), 1.7 * high) / high
+            scale = min(_height(rng), 1.7 * high) / high
             middle = (face.box[:2] + face.box[2:]) / 2
         start = middle - goal / scale
         window = np.concatenate([np.maximum(start, 0), np.minimum(start + np.array(SIZE) / scale, size)]).astype(int)
@@ -140,6 +174,8 @@ class Composer:
         far = corner + np.maximum(((window[2:] - window[:2]) * scale).astype(int), 4)
         place = (int(corner[0]), int(corner[1]), int(far[0]), int(far[1]))
         self._paste(scene, image, picture, tuple(window.tolist()), place, rng)
+        if not rare:
+            scene.complete.append(place)
         return scene
 
     def _photo(self, rng: np.random.Generator) -> Scene:
@@ -170,24 +206,37 @@ class Composer:
         together = rng.random() < 0.5
         common = np.exp(rng.uniform(*np.log(heights)))
         for _ in range(count):
-            index = int(rng.integers(len(self._images)))
-            face = self._one_of(index, rng)
+            street = bool(self._street) and rng.random() < STREET
+            image, picture, face = self._passerby(rng) if street else self._someone(rng)
             spread = np.exp(rng.normal(0, 0.15)) * common
             height = spread if together else np.exp(rng.uniform(*np.log(heights)))
-            window = _around(face.box, self._images[index].shape, rng)
+            window = _around(face.box, image.shape, rng)
             if rng.random() < 0.12:
                 window = _cut(window, face.box, rng)
+            height = min(height, 1.7 * float(face.box[3] - face.box[1]))
             share = height / (face.box[3] - face.box[1])
             width, tall = (int(share * (window[2 + a] - window[a])) for a in (0, 1))
             for _ in range(6):
                 left, top = (_somewhere(s, most, rng) for s, most in zip((width, tall), SIZE, strict=True))
                 place = (left, top, left + width, top + tall)
                 if min(width, tall) >= 4 and scene.is_free(*place):
-                    self._paste(scene, self._images[index], self._pictures[index], window, place, rng)
+                    self._paste(scene, image, picture, window, place, rng)
+                    if street:
+                        scene.complete.append(place)
                     break
         if rng.random() < 0.5:
             self._decoys(scene, rng, int(rng.integers(1, 4)))
         return scene
+
+    def _someone(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], data.Picture, data.FaceLabel]:
+        """A face of a portrait."""
+        index = int(rng.integers(len(self._images)))
+        return self._images[index], self._pictures[index], self._one_of(index, rng)
+
+    def _passerby(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], data.Picture, data.FaceLabel]:
+        """A face of a whole picture that has one."""
+        image, picture = self._street[int(rng.integers(len(self._street)))]
+        return image, picture, picture.certain[int(rng.integers(len(picture.certain)))]
 
     def _one_of(self, index: int, rng: np.random.Generator) -> data.FaceLabel:
         faces = self._pictures[index].labeled
@@ -223,7 +272,7 @@ class Composer:
             if (box[2:] > 0).all() and (box[:2] < SIZE).all():
                 scene.boxes.append(box.astype(np.float32))
                 scene.points.append((face.points * scale + corner).astype(np.float32))
-                scene.certain.append(face.certain and shown)
+                scene.certainty.append(float(face.certain and shown))
                 scene.occluded.append(over)
 
     def _decoys(self, scene: Scene, rng: np.random.Generator, count: int) -> None:
@@ -244,7 +293,7 @@ class Composer:
             else:
                 decoy = _shuffled(face, side, rng) if choice < 0.75 else _detail(face, side, rng)
                 _blend(scene.image, decoy, spot, _mask(side, side, rng))
-            scene.taken.append(spot)
+            scene.decoys.append(spot)
 
 
 def _somewhere(side: int, room: int, rng: np.random.Generator) -> int:
@@ -255,14 +304,16 @@ def _somewhere(side: int, room: int, rng: np.random.Generator) -> int:
 
 def _camera(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Light and losses over the whole picture."""
-    for step, likelihood in ((light, 0.55), (_slightly_soft, 0.25), (grain, 0.15), (compress, 0.3)):
+    for step, likelihood in CAMERA:
         if rng.random() < likelihood:
             image = step(image, rng)
     return image
 
 
-def _slightly_soft(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
+def _height(rng: np.random.Generator) -> float:
+    """Height of a face in pixels; small ones are frequent, as in the street."""
+    most = 44 if rng.random() < 0.6 else 150
+    return float(np.exp(rng.uniform(np.log(11), np.log(most))))
 
 
 def _shrink(window: tuple[int, int, int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:

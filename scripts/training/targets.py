@@ -18,6 +18,10 @@ RANGES = {8: (0.0, 36.0), 16: (26.0, 92.0), 32: (66.0, 1e9)}
 """Sizes of faces, sqrt(width * height) in pixels, that the grid of a stride answers for."""
 
 
+USUAL = 6
+"""Cells of a face whose cells weigh 1."""
+
+
 @lru_cache(maxsize=1)
 def cells() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Centers (N, 2) and strides (N,) of all cells, in the order of the net's rows."""
@@ -58,6 +62,10 @@ class Targets:
     """(N, 4) left, top, right, bottom."""
     points: NDArray[np.float32]
     """(N, 5, 2); NaN: the face's landmarks are unknown."""
+    certainty: NDArray[np.float32]
+    """(N,) share of the full score that is asked of a cell that answers for a face: a soft label."""
+    weight: NDArray[np.float32]
+    """(N,) of the loss of the score: cells of small faces, which have few, count more."""
 
     def mirrored(self) -> Targets:
         """The targets of the picture's mirror image."""
@@ -66,7 +74,7 @@ class Targets:
         boxes[:, ::2] = SIZE[0] - boxes[:, ::2]
         points = self.points[order][:, [1, 0, 2, 4, 3]]
         points[..., 0] = SIZE[0] - points[..., 0]
-        return Targets(self.state[order], boxes, points)
+        return Targets(self.state[order], boxes, points, self.certainty[order], self.weight[order])
 
 
 def assign(scene: Scene) -> Targets:
@@ -76,15 +84,16 @@ def assign(scene: Scene) -> Targets:
     state, nearest = np.zeros(count, np.int8), np.full(count, np.inf, np.float32)
     boxes = np.zeros((count, 4), np.float32)
     points = np.zeros((count, POINTS, 2), np.float32)
+    certainties, weight = np.ones(count, np.float32), np.ones(count, np.float32)
     ranges = _ranges()
-    for box, face_points, certain in zip(scene.boxes, scene.points, scene.certain, strict=True):
+    for box, face_points, certainty in zip(scene.boxes, scene.points, scene.certainty, strict=True):
         middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         shown = np.minimum(box[2:], SIZE) - np.maximum(box[:2], 0)
         size = float(np.sqrt(extent.prod()))
         away = np.abs(centers - middle)
         core = (away < np.maximum(0.28 * extent, 0.6 * strides[:, None])).all(axis=1)
         hidden = (shown <= 0).any() or shown.prod() < 0.45 * extent.prod()
-        if hidden or extent[1] < SMALLEST or not certain:
+        if hidden or extent[1] < SMALLEST or not certainty:
             state[(away < 0.5 * extent + 2).all(axis=1) & (state == 0)] = -1
             continue
         distance = away.sum(axis=1)
@@ -92,7 +101,9 @@ def assign(scene: Scene) -> Targets:
         chosen = core & fits & (distance < nearest)
         state[chosen], nearest[chosen] = 1, distance[chosen]
         boxes[chosen], points[chosen] = box, face_points
-    return Targets(state, boxes, points)
+        certainties[chosen] = certainty
+        weight[chosen] = np.clip(np.sqrt(USUAL / max(int(chosen.sum()), 1)), 0.5, 2)
+    return Targets(state, boxes, points, certainties, weight)
 
 
 def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, str]:
@@ -110,10 +121,12 @@ def loss(outputs: tuple[Tensor, ...], targets: list[Targets]) -> tuple[Tensor, s
     boxes = torch.cat([center - reach[:, :2], center + reach[:, 2:]], dim=1)
     overlap, giou = overlaps(boxes, wanted)
     quality = torch.zeros_like(scores[..., 0])
-    quality[chosen] = 0.4 + 0.6 * overlap.detach().clamp(0, 1)
+    certainty = torch.from_numpy(np.stack([target.certainty for target in targets])).to(device)[chosen]
+    quality[chosen] = certainty * (0.4 + 0.6 * overlap.detach().clamp(0, 1))
+    weight = torch.from_numpy(np.stack([target.weight for target in targets])).to(device)
     found = scores[..., 0].clamp(1e-6, 1 - 1e-6)
     focal = functional.binary_cross_entropy(found, quality, reduction="none")
-    focal = (focal * (found - quality).square())[state >= 0].sum()
+    focal = (weight * focal * (found - quality).square())[state >= 0].sum()
     total = max(float(chosen.sum()), 1.0)
     guess = center[:, None] + points[image, cell].view(-1, POINTS, 2) * stride[..., None]
     known = ~wanted_points.isnan().any(dim=2).any(dim=1)

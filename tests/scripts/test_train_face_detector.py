@@ -66,11 +66,11 @@ def test_the_targets_of_a_mirrored_scene_are_the_mirrored_targets() -> None:
 
     points = np.array([[50, 60], [70, 60], [62, 70], [52, 80], [68, 80]], np.float32)
     box = np.array([43, 45, 77, 92], np.float32)
-    scene = Scene(np.zeros((240, 320, 3), np.uint8), [box], [points], [True], [False])
+    scene = Scene(np.zeros((240, 320, 3), np.uint8), [box], [points], [1.0], [False])
     flipped = box[[2, 1, 0, 3]]
     flipped[::2] = SIZE[0] - flipped[::2]
     swapped = points[[1, 0, 2, 4, 3]] * (-1, 1) + (SIZE[0], 0)
-    mirror = Scene(scene.image, [flipped], [swapped.astype(np.float32)], [True], [False])
+    mirror = Scene(scene.image, [flipped], [swapped.astype(np.float32)], [1.0], [False])
     ours, expected = targets.assign(scene).mirrored(), targets.assign(mirror)
     assert (ours.state == expected.state).all()
     assert (ours.state == 1).any()
@@ -123,3 +123,54 @@ def test_a_box_of_both_teachers_is_a_face_and_a_box_of_one_is_uncertain() -> Non
         (0.7, False),
         (0.4, False),
     ]
+
+
+def test_a_box_of_the_checking_detector_becomes_a_soft_label_only_in_a_portrait() -> None:
+    from training.composites import LabelCheck, Scene, certainty
+
+    check: Any = Teacher([_face(0.05, 0.75), _face(0.3, 0.75), _face(0.55, 0.75), _face(0.8, 0.4)])
+    scene = Scene(np.zeros((240, 320, 3), np.uint8))
+    scene.taken = [(0, 50, 90, 200), (90, 50, 170, 200)]
+    scene.complete = [(90, 50, 170, 200)]
+    LabelCheck(lambda: check).apply(scene)
+    assert [round(float(box[0]) / 320, 2) for box in scene.boxes] == [0.05, 0.55]
+    assert scene.certainty == [certainty(0.75), 0.0]
+    assert 0 < certainty(0.75) < 1
+    assert certainty(0.55) == 0
+
+
+def test_a_soft_label_asks_for_a_part_of_the_score() -> None:
+    torch = pytest.importorskip("torch")
+    from training import targets
+    from training.composites import Scene
+
+    box, points = np.array([43, 45, 77, 92], np.float32), np.full((5, 2), 60, np.float32)
+    image = np.zeros((240, 320, 3), np.uint8)
+    centers, strides = targets.cells()
+    sides = np.stack([*(centers - box[:2]).T, *(box[2:] - centers).T], axis=1) / strides[:, None]
+    outputs = torch.from_numpy(sides[None]), torch.zeros(1, len(centers), 10)
+
+    def asked(certainty: float) -> float:
+        wanted = targets.assign(Scene(image, [box], [points], [certainty], [False]))
+        scores = np.arange(0, 1.01, 0.05)
+        losses = []
+        for score in scores:
+            told = torch.from_numpy(np.where(wanted.state == 1, score, 0.0).astype(np.float32))[None, :, None]
+            losses.append(float(targets.loss((told, *outputs), [wanted])[0]))
+        return float(scores[int(np.argmin(losses))])
+
+    assert asked(1.0) == 1.0
+    assert asked(0.5) == 0.5
+
+
+def test_cells_of_a_small_face_weigh_more_than_those_of_a_large_one() -> None:
+    pytest.importorskip("torch")
+    from training import targets
+    from training.composites import Scene
+
+    points = [np.full((5, 2), np.nan, np.float32)] * 2
+    boxes = [np.array([20, 20, 30, 32], np.float32), np.array([150, 40, 180, 76], np.float32)]
+    wanted = targets.assign(Scene(np.zeros((240, 320, 3), np.uint8), boxes, points, [1.0, 1.0], [False, False]))
+    small, large = ((wanted.boxes[:, 0] == box[0]) & (wanted.state == 1) for box in boxes)
+    assert 0 < small.sum() < large.sum()
+    assert wanted.weight[small].min() > wanted.weight[large].max()
