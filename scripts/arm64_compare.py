@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = ROOT / "edge" / "data" / "portraits"
-MODELS = ("edge-face-detector-1", "edge-face-embedder-1")
+MODELS = ("edge-face-detector-2", "edge-face-embedder-1")
 PORT = 18480
 DEVICE = "arm64"
 BOX, COSINE, SIMILARITY = 0.01, 0.99, 0.02

@@ -114,7 +114,7 @@ class Models:
     path: tuple[Path, ...] = ()
 
 
-STARTERS = Models("edge-face-detector-1", "edge-face-embedder-1")
+STARTERS = Models("edge-face-detector-2", "edge-face-embedder-1")
 
 
 def chosen_models() -> Models:

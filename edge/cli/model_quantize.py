@@ -49,7 +49,7 @@ def quantize(
     \b
     Example:
       edge models quantize my-faces --calibrate pictures/
-      edge models quantize embedder.tflite --calibrate people/ --detector edge-face-detector-1
+      edge models quantize embedder.tflite --calibrate people/ --detector edge-face-detector-2
     """
     from edge.core.settings import loader as config
     from edge.inference.onboarding import library as model_library

@@ -32,7 +32,7 @@ def models() -> None:
     \b
     Example:
       edge models list
-      edge models check edge-face-detector-1
+      edge models check edge-face-detector-2
     """
 
 
@@ -104,7 +104,7 @@ def check(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
 
     \b
     Example:
-      edge models check edge-face-detector-1
+      edge models check edge-face-detector-2
       edge models check some/model.tflite
     """
     chosen = settings(ctx)

@@ -37,7 +37,7 @@ def test_a_detector_that_is_here_is_used_by_every_camera(tmp_path: Path, shared_
 
     assert done.returncode == 0, done.stderr
     document = tomllib.loads(config.read_text())
-    assert document["cameras"][0]["detectors"] == ["edge-face-detector-1", "ssd-mobilenet-v1-coco"]
+    assert document["cameras"][0]["detectors"] == ["edge-face-detector-2", "ssd-mobilenet-v1-coco"]
     assert document["labels"] == {"person": {}}
     assert [line for line in before.splitlines() if line not in config.read_text().splitlines()] == []
     assert config.stat().st_mode & 0o777 == 0o640
@@ -77,7 +77,7 @@ source = "synthetic:none"
 name = "yard"
 source = "synthetic:none"
 detectors = [ # faces alone so far
-    "edge-face-detector-1", # shipped
+    "edge-face-detector-2", # shipped
 ]
 
 [labels.face]   # family
@@ -109,7 +109,7 @@ def test_a_detector_is_fetched_checked_and_written_in_one_step(tmp_path: Path, s
     assert "licence: Apache-2.0" in done.stdout
     assert asked == 1, "what is here already is not fetched again"
     document = tomllib.loads(config.read_text())
-    both = ["edge-face-detector-1", "ssd-mobilenet-v1-coco"]
+    both = ["edge-face-detector-2", "ssd-mobilenet-v1-coco"]
     assert [camera["detectors"] for camera in document["cameras"]] == [both, both]
     assert {"face", "person"} <= document["labels"].keys()
     comments = [part for line in COMMENTED.splitlines() for part in [line.partition("#")[2]] if part]

@@ -39,13 +39,13 @@ def context(tmp_path: Path) -> Iterator[CommandContext]:
 def test_enroll_commands_share_their_models(context: CommandContext) -> None:
     enroll = operations(context)["enroll"]
     first = enroll({"subject": "grace", "image": IMAGE})
-    loaded = context.models.embedder("edge-face-embedder-1"), context.models.detector("edge-face-detector-1")
+    loaded = context.models.embedder("edge-face-embedder-1"), context.models.detector("edge-face-detector-2")
     again = enroll({"subject": "grace", "image": IMAGE})
 
     assert (first.data["new"], again.data["new"]) == (True, False)
     assert again.data["face_id"] == first.data["face_id"]
     assert loaded == (
-        context.models.embedder("edge-face-embedder-1"), context.models.detector("edge-face-detector-1"),
+        context.models.embedder("edge-face-embedder-1"), context.models.detector("edge-face-detector-2"),
     )  # fmt: skip
     assert len(context.models) == 2
 
@@ -69,7 +69,7 @@ def test_models_of_commands_are_unloaded_while_none_comes(
     monkeypatch.setattr(remote_commands, "IDLE_SECONDS", 0.05)
     commands = RemoteCommands.__new__(RemoteCommands)
     commands._waiting = Queue()
-    context.models.detector("edge-face-detector-1")
+    context.models.detector("edge-face-detector-2")
     following: list[tuple[str, Incoming] | None] = []
     thread = Thread(target=lambda: following.append(commands._next(context.models)))
     thread.start()

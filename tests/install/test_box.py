@@ -336,7 +336,7 @@ cp /srv/tls/ca.crt /usr/local/share/ca-certificates/edge-test.crt; update-ca-cer
 cd /srv; printf 'state = "/srv/hub"\\n' >hub.toml; edge() { /opt/edge/venv/bin/edge --config /srv/hub.toml "$@"; }
 edge hub init --repository /srv/repo --keys /srv/keys
 edge hub sealing key porch --repository /srv/repo | sed -n 's/^key = "\\(.*\\)"$/\\1/p' >/etc/edge/credentials/sync-key
-for model in edge-face-detector-1 edge-face-embedder-1; do edge hub add model $model --repository /srv/repo; done
+for model in edge-face-detector-2 edge-face-embedder-1; do edge hub add model $model --repository /srv/repo; done
 edge hub add collection faces /srv/portraits --repository /srv/repo
 edge hub publish --keys /srv/keys --repository /srv/repo
 edge hub rollout "$(ls /srv/repo/public/targets/releases | sed 's/^[^.]*\\.//; s/.json$//')" --repository /srv/repo

@@ -182,7 +182,7 @@ def test_the_addons_folder_holds_what_its_image_is_built_from(tmp_path: Path) ->
     subprocess.run([str(ROOT / "scripts/addon"), str(tmp_path / "edge")], check=True)
     needed = [
         name
-        for name, _ in [("edge/cli/main.py", 0), ("models/edge-face-detector-1/model.tflite", 0), ("pyproject.toml", 0)]
+        for name, _ in [("edge/cli/main.py", 0), ("models/edge-face-detector-2/model.tflite", 0), ("pyproject.toml", 0)]
     ]
     assert all(
         (tmp_path / "edge/src" / name).is_file() for name in [*needed, "scripts/locks/board.txt", "config/edge.toml"]

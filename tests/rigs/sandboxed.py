@@ -37,7 +37,7 @@ def infer(portrait: Path) -> None:
     from edge.inference.load import load_detector
 
     with tempfile.TemporaryDirectory() as state:
-        detector = load_detector("edge-face-detector-1", ModelSettings(check=False), Path(state))
+        detector = load_detector("edge-face-detector-2", ModelSettings(check=False), Path(state))
         assert detector.detect(pictures.read(portrait)), "no face in a portrait"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.core.settings import template as config_file
 
-DETECTOR, EMBEDDER = "edge-face-detector-1", "edge-face-embedder-1"
+DETECTOR, EMBEDDER = "edge-face-detector-2", "edge-face-embedder-1"
 CAMERA = {
     "name": "door",
     "source": "synthetic",

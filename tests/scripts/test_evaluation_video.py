@@ -14,7 +14,7 @@ from evaluation.animated import Clip
 from edge.core.settings.schema import Settings
 from edge.pipeline.model_set import ModelSet
 
-DETECTOR, EMBEDDER = "edge-face-detector-1", "edge-face-embedder-1"
+DETECTOR, EMBEDDER = "edge-face-detector-2", "edge-face-embedder-1"
 ENROLLED = 10
 STAYS = 60
 """times that a clip of four seconds is shown without a break"""

@@ -108,7 +108,7 @@ class CameraSettings(Section):
     )
     enabled: bool = Field(True, description="Off: known, but not opened.")
     detectors: tuple[str, ...] = Field(
-        ("edge-face-detector-1",),
+        ("edge-face-detector-2",),
         description="Models that look at each frame; none where custom labels of whole pictures are enough.",
     )
     labels: tuple[str, ...] = Field((), description="Labels that matter here; empty: all that have a [labels] section.")

@@ -34,7 +34,7 @@ from edge.releases.manifest import Release
 from edge.releases.release_store import ReleaseStore
 
 ROOT = Path(__file__).parents[3]
-DETECTOR = "edge-face-detector-1"
+DETECTOR = "edge-face-detector-2"
 
 
 def context(tmp_path: Path, **sections: object) -> DoctorContext:

@@ -9,7 +9,7 @@ import pytest
 from edge.core.errors import SettingsError
 from edge.core.settings.editing import with_detector
 
-USUAL = ("edge-face-detector-1",)
+USUAL = ("edge-face-detector-2",)
 NEW = "ssd-mobilenet-v1-coco"
 BOTH = [*USUAL, NEW]
 
