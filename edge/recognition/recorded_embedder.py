@@ -44,12 +44,12 @@ def with_recorded_embedders(settings: Settings, state: Path) -> Settings:
 def _spaces(state: Path) -> dict[str, str]:
     """Fingerprint of the embedding space by collection; empty if the store cannot be read (reported on opening)."""
     path = state / layout.COLLECTIONS.name
-    if not path.exists():
-        return {}
     try:
+        if not path.exists():
+            return {}
         with closing(connect_read_only(path)) as db:
             rows = db.execute("SELECT name, space FROM collections WHERE space IS NOT NULL").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         log.debug("%s cannot be read: %s", path, error)
         return {}
     return {str(name): str(space) for name, space in rows}

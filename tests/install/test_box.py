@@ -107,7 +107,7 @@ class Device:
 
     def doctor(self) -> dict[str, str]:
         """What is wrong, by part."""
-        said = json.loads(self.box.run("edge", "doctor", "--json", timeout=180).stdout)
+        said = json.loads(self.box.run("edge", "doctor", "--json", timeout=300).stdout)
         found: dict[str, str] = {}
         for one in said["findings"]:
             if one["level"] in ("warning", "error"):
@@ -363,7 +363,7 @@ probation = 15.0
 
 def test_a_release_comes_over_tls_inside_the_sandbox_of_its_unit_and_the_daemon_takes_it_over(device: Device) -> None:
     device.box.write("/srv/https.py", HTTPS)
-    device.box.sh(PUBLISH, timeout=300)
+    device.box.sh(PUBLISH, timeout=900)
     device.box.sh(f"cat >>/etc/edge/edge.toml <<'END'\n{SYNC}END\nsystemctl restart edge", timeout=180)
     assert device.works()
 
@@ -400,11 +400,12 @@ BROKEN = {
         "has no WatchdogSec",
     ),
     "broker": (
-        "cp -p /etc/edge/credentials/mqtt-password /root/kept; echo wrong >/etc/edge/credentials/mqtt-password",
-        "cp -p /root/kept /etc/edge/credentials/mqtt-password",
+        "cp -p /etc/edge/credentials/mqtt-password /root/kept; echo wrong >/etc/edge/credentials/mqtt-password; "
+        "systemctl restart edge",
+        "cp -p /root/kept /etc/edge/credentials/mqtt-password; systemctl restart edge",
         "not let in|refuse|auth",
     ),
-    "state": ("chown root:root /var/lib/edge", "chown edge:edge /var/lib/edge", "cannot be"),
+    "state": ("systemctl stop edge; chown root:root /var/lib/edge", "systemctl start edge", "cannot be"),
     "configuration": (
         "chmod 644 /etc/edge/edge.toml; sed -i 's/username = /password = \"x\", username = /' /etc/edge/edge.toml",
         "chmod 640 /etc/edge/edge.toml; sed -i 's/password = \"x\", //' /etc/edge/edge.toml",
@@ -417,11 +418,11 @@ BROKEN = {
 @pytest.mark.parametrize("part", BROKEN)
 def test_doctor_names_what_was_broken_on_purpose(device: Device, part: str) -> None:
     breaking, mending, words = BROKEN[part]
-    device.box.sh(breaking)
+    device.box.sh(breaking, timeout=300)
     try:
         found = device.doctor()
     finally:
-        device.box.sh(mending)
+        device.box.sh(mending, timeout=300)
 
     assert re.search(words, found.get(part, "")), found
 

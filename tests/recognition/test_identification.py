@@ -138,3 +138,9 @@ def test_a_look_that_somebody_rejected_is_not_named(
     (after,) = identify_files([path], faces, search)
     assert {face.identity.subject for face in before.known} == {"sheldon", "leonard", "raj"}
     assert {face.identity.subject for face in after.known} == {"sheldon", "leonard"}
+
+
+def test_identification_continues_where_the_state_folder_cannot_be_entered() -> None:
+    index = RejectionIndex(Path("a" * 300))
+    assert index.subjects("faces", "ab") == {}
+    index.close()

@@ -74,3 +74,7 @@ def test_an_embedder_that_is_gone_or_was_chosen_by_the_owner_is_not_replaced(
 def test_a_damaged_store_is_left_to_whoever_opens_it(tmp_path: Path, later: Settings) -> None:
     (tmp_path / "collections.sqlite").write_bytes(b"no database at all" * 100)
     assert embedder(later, tmp_path) == LATER
+
+
+def test_a_state_folder_that_cannot_be_entered_changes_nothing(later: Settings) -> None:
+    assert with_recorded_embedders(later, Path("a" * 300)) is later

@@ -64,12 +64,21 @@ class Loaded:
 
 
 def find(explicit: Path | None) -> Path | None:
-    """The configuration file that counts, or None for defaults alone."""
+    """The configuration file that counts, or None for defaults alone. Raises SettingsError if it is not accessible."""
     if explicit is not None:
         return explicit
     if chosen := os.environ.get("EDGE_CONFIG"):
         return Path(chosen)
-    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+    try:
+        SYSTEM_FILE.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SettingsError(
+            f"configuration {SYSTEM_FILE}: cannot be read: {error.strerror}",
+            "run the command with sudo, or name a file of your own with --config",
+        ) from error
+    return SYSTEM_FILE
 
 
 def read(explicit: Path | None = None) -> Settings:
@@ -133,7 +142,9 @@ def _text(path: Path) -> str:
         hint = "check the path of --config, or EDGE_CONFIG"
         raise SettingsError(f"configuration {path}: there is no such file", hint) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"configuration {path}: cannot be read: {error}", "check its owner and encoding") from error
+        hint = "run the command with sudo, or name a file of your own with --config"
+        hint = hint if isinstance(error, PermissionError) else "check its owner and encoding"
+        raise SettingsError(f"configuration {path}: cannot be read: {error}", hint) from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class RejectionIndex:
             return self._held
         try:
             return self._read_anew()
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             log.error("rejections cannot be read, identification continues without them: %s", error)
             self._retry = time.monotonic() + RETRY
             with suppress(StoreError, sqlite3.Error):

@@ -376,3 +376,11 @@ def test_a_broker_that_cannot_be_meant_so_is_refused(write, values: dict[str, ob
 def test_the_address_of_releases_is_trimmed(url: str) -> None:
     settings = config.Settings.model_validate({"sync": {"url": url, "root": "root.json"}})
     assert settings.sync.url == "https://h/edge"
+
+
+def test_a_system_file_that_this_user_may_not_read_is_told_with_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "SYSTEM_FILE", Path("a" * 300) / "edge.toml")
+    with pytest.raises(SettingsError) as refused:
+        config.read()
+    assert "cannot be read" in refused.value.message
+    assert "sudo" in refused.value.hint
