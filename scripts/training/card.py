@@ -65,12 +65,12 @@ def provenance(options: argparse.Namespace, steps: int, size: int, minutes: floa
         "steps": steps,
         "batch": size,
         "minutes": round(minutes, 1),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.date.today().isoformat(),
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The checkout's commit, with a mark where the trainer's own files differ from it."""
     here = Path(__file__).parents[1]
     run = {"cwd": here, "capture_output": True, "text": True, "check": False}

@@ -40,6 +40,8 @@ def _node(node: dict[str, Any], inputs: list[Any], weights: dict[str, np.ndarray
         return keras.layers.UpSampling2D(interpolation="nearest")(first)
     if kind == "flatten":
         return first
+    if kind == "fold":
+        return keras.layers.Reshape((first.shape[1], 1, node["channels"]))(first)
     if kind == "rows":
         return keras.layers.Reshape((-1, node["channels"]))(first)
     if kind == "join":

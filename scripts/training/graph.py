@@ -12,7 +12,7 @@ class Node:
 
     name: str
     kind: str
-    """conv, dense, add, up (twice, nearest), flatten, rows or join."""
+    """conv, dense, add, up (twice, nearest), flatten, rows, join or fold (a map's columns into its channels)."""
     inputs: tuple[str, ...]
     channels: int = 0
     """Channels that come out (conv, dense); channels of a row (rows)."""
@@ -67,6 +67,11 @@ class Graph:
         """A map (height, width, channels) as (height * width, channels) rows."""
         return self._add("rows", [source], channels=channels)
 
+    def fold(self, source: str) -> str:
+        """A map (height, width, channels) as (height, 1, width * channels)."""
+        width, channels = self.sizes()[source][1], self.channels()[source]
+        return self._add("fold", [source], channels=width * channels)
+
     def join(self, sources: Sequence[str]) -> str:
         """Rows of several maps one after another."""
         return self._add("join", sources)
@@ -92,6 +97,8 @@ class Graph:
                 height, width = (-(-side // node.stride) for side in (height, width))
             elif node.kind == "up":
                 height, width = 2 * height, 2 * width
+            elif node.kind == "fold":
+                width = 1
             known[node.name] = (height, width)
         return known
 

@@ -61,6 +61,9 @@ class TorchNet(nn.Module):
             result = functional.interpolate(first, scale_factor=2.0, mode="nearest")
         elif node.kind == "flatten":
             result = first.permute(0, 2, 3, 1).flatten(1)
+        elif node.kind == "fold":
+            columns = first.permute(0, 2, 3, 1).flatten(2)
+            result = columns.permute(0, 2, 1).unsqueeze(3)
         elif node.kind == "rows":
             result = first.permute(0, 2, 3, 1).reshape(first.shape[0], -1, node.channels)
         else:
