@@ -57,7 +57,7 @@ OPTIONAL = [
     "edge.daemon.integrations", "edge.daemon.notifications", "edge.daemon.webhook",
     "edge.mqtt.homeassistant", "edge.mqtt.frigate", "edge.pipeline.review_sampling",
     "edge.recognition.review.answers", "edge.recognition.enrollment",
-    "edge.labels.trainer", "edge.labels.evaluation", "edge.labels.store",
+    "edge.labels.trainer", "edge.labels.evaluation", "edge.labels.store", "edge.inference.text_recognizer",
 ]  # fmt: skip
 """what only some configurations use"""
 

@@ -29,6 +29,7 @@ DECODERS = {
     "prior_box_faces": "edge.inference.decoders.prior_box_faces:decode",
     "blazeface": "edge.inference.decoders.blazeface:decode",
     "anchor_free_faces": "edge.inference.decoders.anchor_free_faces:decode",
+    "text_regions": "edge.inference.decoders.text_regions:decode",
 }
 
 

@@ -71,6 +71,14 @@ class Box:
         """The bottom center: the point that enters a zone."""
         return Point((self.left + self.right) / 2, self.bottom)
 
+    @property
+    def corners(self) -> tuple[Point, Point, Point, Point]:
+        """The corners, clockwise from the top left."""
+        return (
+            Point(self.left, self.top), Point(self.right, self.top),
+            Point(self.right, self.bottom), Point(self.left, self.bottom),
+        )  # fmt: skip
+
     def intersection(self, other: Box) -> float:
         """The common area, fraction of the frame."""
         width = min(self.right, other.right) - max(self.left, other.left)
@@ -321,6 +329,8 @@ class Track:
     """by version, at most one of each that tells regions apart"""
     attributes: tuple[FaceAttribute, ...] = ()
     """of a face, where ``recognition.attributes`` names some"""
+    text: str = ""
+    """of a word, where the label is ``text``; empty: not recognized yet"""
     whole: bool = False
     """it is a custom label of the picture as a whole, followed like a thing; ``box`` is the whole frame"""
     zones: frozenset[str] = frozenset()
@@ -360,6 +370,8 @@ class Event:
     whole: bool = False
     """it is of the picture as a whole, not of a place in it"""
     attributes: tuple[FaceAttribute, ...] = ()
+    text: str = ""
+    """of a word, where the label is ``text``"""
 
 
 @dataclass(frozen=True, slots=True)

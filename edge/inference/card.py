@@ -25,7 +25,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 PerChannel = tuple[float, float, float]
 Scalar = str | bool | int | float
-Kind = Literal["detector", "embedder", "classifier", "attributes"]
+Kind = Literal["detector", "embedder", "classifier", "attributes", "recognizer"]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -143,6 +143,20 @@ class AttributeOutputs:
 
 
 @dataclass(frozen=True)
+class TextOutputs:
+    """[text]: output of a text recognizer, logits (columns, characters + 1), and how its crops are cut."""
+
+    __pydantic_config__ = STRICT
+
+    characters: Annotated[str, Field(min_length=1)]
+    """in the order of the logits; the last logit is the blank of CTC"""
+    calibration: tuple[float, float] = (1.0, 0.0)
+    """(a, b); the reported probability is ``sigmoid(a * logit of the best path's probability + b)``"""
+    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """around a word, fraction of its height"""
+
+
+@dataclass(frozen=True)
 class QualityFloors:
     """[quality]: minimum quality 0..1 of a crop by purpose, from measured errors (scripts/evaluate_quality)."""
 
@@ -213,6 +227,7 @@ class Card:
     thresholds: Thresholds = Thresholds()
     embedding: EmbeddingShape | None = None
     attributes: AttributeOutputs | None = None
+    text: TextOutputs | None = None
     calibration: CalibrationPoints | None = None
     cohort: CohortFile | None = None
     quality: QualityFloors = QualityFloors()
@@ -267,6 +282,7 @@ def _rules(card: Card) -> Iterator[tuple[bool, str]]:
     yield card.kind == "detector" and decoder is None, "decoder: a detector needs [decoder]"
     yield card.kind == "embedder" and card.embedding is None, "embedding: an embedder needs [embedding]"
     yield card.kind == "attributes" and card.attributes is None, "attributes: an attribute model needs [attributes]"
+    yield card.kind == "recognizer" and card.text is None, "text: a text recognizer needs [text]"
     if card.attributes:
         shape = card.attributes
         per_name = {len(shape.names), len(shape.calibration), len(shape.balanced)}

@@ -14,6 +14,7 @@ from edge.inference.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from edge.inference.face_attributes import AttributeModel
+    from edge.inference.text_recognizer import TextRecognizer
 
 
 def load_detector(name: str, settings: ModelSettings, state: Path) -> Detector:
@@ -34,6 +35,14 @@ def load_attributes(name: str, settings: ModelSettings, state: Path) -> Attribut
 
     found = trusted(name, settings, state)
     return AttributeModel(found, interpreter(found.path, settings))
+
+
+def load_recognizer(name: str, settings: ModelSettings, state: Path) -> TextRecognizer:
+    """The text recognizer of that name, validated in a child process first. Raises NotFoundError, ModelError."""
+    from edge.inference.text_recognizer import TextRecognizer
+
+    found = trusted(name, settings, state)
+    return TextRecognizer(found, interpreter(found.path, settings))
 
 
 def trusted(name: str, settings: ModelSettings, state: Path) -> model.Model:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
     from edge.inference.face_attributes import AttributeModel
+    from edge.inference.text_recognizer import TextRecognizer
 
 
 class ModelPool:
-    """Detectors, embedders and attribute models by name, with one interpreter each.
+    """Detectors, embedders, attribute models and text recognizers by name, with one interpreter each.
 
     The pool is thread-safe; its models may be used by one thread at a time.
 
@@ -33,6 +34,7 @@ class ModelPool:
         self._detectors: dict[str, Detector] = {}
         self._embedders: dict[str, Embedder] = {}
         self._attributes: dict[str, AttributeModel] = {}
+        self._recognizers: dict[str, TextRecognizer] = {}
 
     def clear(self) -> None:
         """Release all models; they are loaded again on their next use."""
@@ -40,10 +42,11 @@ class ModelPool:
             self._detectors.clear()
             self._embedders.clear()
             self._attributes.clear()
+            self._recognizers.clear()
 
     def __len__(self) -> int:
         """Number of loaded interpreters."""
-        return len(self._detectors) + len(self._embedders) + len(self._attributes)
+        return len(self._detectors) + len(self._embedders) + len(self._attributes) + len(self._recognizers)
 
     def detector(self, name: str) -> Detector:
         from edge.inference.load import load_detector
@@ -68,3 +71,11 @@ class ModelPool:
             if name not in self._attributes:
                 self._attributes[name] = load_attributes(name, self._settings, self._state)
             return self._attributes[name]
+
+    def recognizer(self, name: str) -> TextRecognizer:
+        from edge.inference.load import load_recognizer
+
+        with self._lock:
+            if name not in self._recognizers:
+                self._recognizers[name] = load_recognizer(name, self._settings, self._state)
+            return self._recognizers[name]

@@ -95,7 +95,7 @@ def _invoked(interpreter: Any) -> float:
 
 
 def _used(task: dict[str, Any], interpreter: Any) -> None:
-    """Run the detector, embedder or attribute model on noise."""
+    """Run the model on noise as its kind is used."""
     import numpy as np
 
     from edge.core.types import Box, Detection, Picture
@@ -121,6 +121,10 @@ def _used(task: dict[str, Any], interpreter: Any) -> None:
         from edge.inference.face_attributes import AttributeModel
 
         AttributeModel(model, interpreter).attributes(picture, noise)
+    elif card.kind == "recognizer":
+        from edge.inference.text_recognizer import TextRecognizer
+
+        TextRecognizer(model, interpreter).recognize(picture, noise.box.corners)
     else:
         interpreter.invoke(Preparation(card.input, interpreter.input, task["where"]).whole(picture)[0])
 

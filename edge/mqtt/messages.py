@@ -309,6 +309,8 @@ def event_document(event: Event) -> dict[str, Any]:
         document["custom_labels"] = [asdict(one) for one in wire_labels(event.custom_labels)]
     if event.whole:
         document["whole"] = True
+    if event.text:
+        document["text"] = event.text
     if event.attributes:
         document["attributes"] = [{**asdict(one), "score": round(one.score, 4)} for one in event.attributes]
     return document
@@ -407,6 +409,8 @@ class WireEvent:
     """whether it is about the whole picture: ``box`` is the whole frame"""
     attributes: Annotated[tuple[WireAttribute, ...], Field(max_length=32)] = ()
     """of a face; only where ``recognition.attributes`` of the device is set"""
+    text: Annotated[str, Field(max_length=64)] = ""
+    """of a word, where the label is ``text``"""
 
     @property
     def event(self) -> Event:
@@ -439,6 +443,7 @@ class WireEvent:
             video_time=self.video_time,
             custom_labels=tuple(CustomLabel(one.name, one.score, one.version) for one in self.custom_labels),
             whole=self.whole,
+            text=self.text,
             attributes=tuple(FaceAttribute(one.name, one.value, one.score) for one in self.attributes),
         )
 

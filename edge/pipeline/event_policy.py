@@ -202,13 +202,14 @@ def _event(
         type=kind, camera=track.camera, track=track.id, label=track.label, score=track.score, box=track.box,
         identity=identity, zones=tuple(sorted(track.zones)), time=moment.time, started=track.started_time,
         ended=ended, clock=moment.clock, release=moment.release, reason=reason, video_time=moment.video_time,
-        custom_labels=track.custom_labels, whole=track.whole, attributes=track.attributes,
+        custom_labels=track.custom_labels, whole=track.whole, attributes=track.attributes, text=track.text,
     )  # fmt: skip
 
 
 def _told(track: Track) -> frozenset[str]:
-    """Names of custom labels and of attributes: what an attribute says may change with every better look."""
-    return frozenset([one.name for one in track.custom_labels] + [one.name for one in track.attributes])
+    """Names of custom labels and of attributes, whose values may change with every better look, and the text."""
+    names = [one.name for one in track.custom_labels] + [one.name for one in track.attributes]
+    return frozenset([*names, f"text {track.text}"] if track.text else names)
 
 
 def _present(track: Track, identity: Identity) -> PresentTrack:

@@ -15,6 +15,7 @@ from edge.inference import load
 from edge.labels import classifier as custom_labels
 from edge.labels.classifier import LabelClassifier
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
+from edge.pipeline.text_stage import LABEL as TEXT
 from edge.pipeline.tracking.identity_voting import VotingRules
 from edge.recognition.recorded_embedder import with_recorded_embedders
 from edge.recognition.review.rejections import RejectionIndex
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from edge.inference.detector import Detector
     from edge.inference.embedder import Embedder
     from edge.inference.face_attributes import AttributeModel
+    from edge.inference.text_recognizer import TextRecognizer
     from edge.recognition.store.collection import Collection
 
 log = logging.getLogger(__name__)
@@ -89,11 +91,12 @@ def load_model_set(
             log.error("%s is detected but not recognized: %s", name, error)
     classifiers = _load_classifiers(settings, state, release, replaces, embedder_of, problems)
     attributes = _attributes(settings, state, problems)
+    text_recognizer = _text_recognizer(settings, state, problems, detectors)
     scores = {name: _score(name, label, detectors) for name, label in settings.labels.items()}
-    used: list[Detector | Embedder | AttributeModel] = [*detectors.values(), *embedders.values()]
-    used += [attributes] if attributes else []
+    used: list[Detector | Embedder | AttributeModel | TextRecognizer] = [*detectors.values(), *embedders.values()]
+    used += [one for one in (attributes, text_recognizer) if one]
     loaded = {one.card.name: one.model.sha256 for one in used}
-    bundle = ModelSet(release, detectors, scores, recognizers, classifiers, attributes)
+    bundle = ModelSet(release, detectors, scores, recognizers, classifiers, text_recognizer, attributes)
     return LoadedModels(bundle, problems, loaded)
 
 
@@ -122,6 +125,20 @@ def _attributes(settings: Settings, state: Path, problems: dict[str, str]) -> At
     except (ModelError, NotFoundError) as error:
         problems["attributes"] = f"events carry no attributes of faces: {error}"
         log.error("events carry no attributes of faces: %s", error)
+        return None
+
+
+def _text_recognizer(
+    settings: Settings, state: Path, problems: dict[str, str], detectors: Mapping[str, Detector]
+) -> TextRecognizer | None:
+    """The text recognizer, where a detector of a camera has the label ``text`` and it is configured."""
+    if TEXT not in settings.labels or not any(TEXT in detector.labels for detector in detectors.values()):
+        return None
+    try:
+        return load.load_recognizer(settings.recognition.text_recognizer, settings.models, state)
+    except (ModelError, NotFoundError) as error:
+        problems[f"labels.{TEXT}"] = f"text is detected but not recognized: {error}"
+        log.error("text is detected but not recognized: %s", error)
         return None
 
 

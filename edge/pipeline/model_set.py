@@ -16,6 +16,7 @@ from edge.pipeline.tracking.identity_voting import VotingRules
 
 if TYPE_CHECKING:
     from edge.inference.face_attributes import AttributeModel
+    from edge.inference.text_recognizer import TextRecognizer
     from edge.recognition.subject_search import SubjectSearch
 
 
@@ -41,5 +42,7 @@ class ModelSet:
     """by label; labels without are detected and not named"""
     classifiers: Mapping[str, LabelClassifier] = field(default_factory=dict)
     """custom labels, by the name that cameras have for them"""
+    text_recognizer: TextRecognizer | None = None
+    """where a camera detects the label ``text``"""
     attributes: AttributeModel | None = None
     """where the settings want attributes of faces in events"""

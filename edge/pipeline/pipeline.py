@@ -30,6 +30,8 @@ from edge.pipeline.frame_result import FrameResult, Observation, StageTimer
 from edge.pipeline.label_stage import LabelStage
 from edge.pipeline.model_set import FaceRecognizer, ModelSet
 from edge.pipeline.strangers import StrangerRecognizer
+from edge.pipeline.text_stage import LABEL as TEXT
+from edge.pipeline.text_stage import TextStage
 from edge.pipeline.tracking.embedding_schedule import EmbeddingScheduler, schedule
 from edge.pipeline.tracking.face_person import FacePersonLinker
 from edge.pipeline.tracking.tracker import Tracker, TrackerUpdate, scores_to_detect, unfollowed
@@ -51,6 +53,7 @@ class Pipeline:
         """decides whether detectors run; its ``shed`` says what load shedding switches off"""
         self._label_stage = LabelStage(camera, settings, ids)
         self._attributes = AttributeStage(settings.recognition.attributes)
+        self._text = TextStage()
         self._camera = camera
         self._labels = labels
         self._recognition = settings.recognition
@@ -139,6 +142,9 @@ class Pipeline:
         budget = min(self._recognition.budget, self.frame_gate.shed.embeddings or self._recognition.budget)
         self._recognize(result, update.tracks, budget)
         self._label_stage.look(result, update.tracks, budget)
+        if result.models.text_recognizer is not None:
+            with StageTimer(result.stats, "text"):
+                self._text.look(result, update.tracks)
         self._holders.name(update.tracks, frame.monotonic)
         return update
 
@@ -146,6 +152,7 @@ class Pipeline:
         for track in tracks:
             self._looks.pop(track.id, None)
             self._attributes.left(track)
+            self._text.left(track)
             if self.strangers is not None:
                 self.strangers.left(track)
 
@@ -189,9 +196,9 @@ class Pipeline:
 
     def _detect(self, result: FrameResult) -> list[Detection]:
         frame = result.frame
-        picture = frame.small or frame.main
         found: list[Detection] = []
         for detector, scores in self._asked:
+            picture = frame.main if TEXT in detector.labels else frame.small or frame.main
             found += self.frame_gate.closer(detector, frame, detector.detect(picture, scores), scores)
         self.frame_gate.looks(frame)
         result.stats.looked, result.stats.detections = True, len(found)

@@ -48,7 +48,7 @@ class ShippedModel:
 
     __pydantic_config__ = WIRE
     name: ModelName
-    kind: Literal["detector", "embedder", "classifier", "attributes"]
+    kind: Literal["detector", "embedder", "classifier", "attributes", "recognizer"]
     files: dict[FileName, Blob]
 
 

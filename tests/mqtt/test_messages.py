@@ -70,6 +70,15 @@ def test_attributes_of_a_face_travel_and_come_back_and_are_absent_where_there_ar
     assert "attributes" not in wire()
 
 
+def test_the_text_of_a_word_travels_and_comes_back_and_is_absent_where_there_is_none() -> None:
+    event = dataclasses.replace(an_event("new"), label="text", text="AB-123")
+    document = json.loads(event_json("porch", Queued(1, 3, 4711, 4700, event)))
+    assert document["text"] == "AB-123"
+    assert parse(WireEvent, json.dumps(document).encode()).event.text == "AB-123"
+    assert codec.load(codec.dump(event)) == event
+    assert "text" not in wire()
+
+
 def test_an_event_is_written_as_the_design_draws_it() -> None:
     event = an_event("new", "3-12", identity=ALICE, time=1763800000.1234, started=1763799999.8, release="2026-11-22.1")
     document = json.loads(event_json("porch", Queued(9, 3, 4711, 4700, event)))

@@ -150,6 +150,16 @@ _START: dict[str, Rule] = {
 }
 _GET: dict[str, Rule] = {"JobId*": TOKEN, "MaxResults": IntegerRule(1), "NextToken": PAGE_TOKEN}
 
+_RATIO = FloatRule(0, 1)
+TEXT_FILTERS = StructureRule(
+    {
+        "WordFilter": StructureRule(
+            {"MinConfidence": PERCENT, "MinBoundingBoxHeight": _RATIO, "MinBoundingBoxWidth": _RATIO}
+        ),
+        "RegionsOfInterest": REGIONS,
+    }
+)
+
 SEGMENT_CONFIDENCE = FloatRule(50, 100)
 SEGMENT_FILTERS = StructureRule(
     {
@@ -287,6 +297,9 @@ INPUTS: Mapping[str, StructureRule] = {
     "GetFaceSearch": StructureRule({**_GET, "SortBy": StringRule(choices=("INDEX", "TIMESTAMP"))}),
     "StartFaceDetection": StructureRule({**_START, "FaceAttributes": StringRule(choices=("DEFAULT", "ALL"))}),
     "GetFaceDetection": StructureRule(_GET),
+    "DetectText": StructureRule({"Image*": IMAGE, "Filters": TEXT_FILTERS}),
+    "StartTextDetection": StructureRule({**_START, "Filters": TEXT_FILTERS}),
+    "GetTextDetection": StructureRule(_GET),
     "StartLabelDetection": StructureRule(
         {
             **_START,

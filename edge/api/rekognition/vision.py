@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge.api.rekognition.shapes import DetectedFace, model_version
+from edge.api.rekognition.text_lines import TextWord
 from edge.core.errors import SettingsError
 from edge.core.settings.schema import Settings
 from edge.inference.pool import ModelPool
+from edge.inference.text_detection import detected_words
 from edge.inference.tiling import Tiling
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 SURER = 0.36
 """how far from the card's score (0) to 1 (1) the score of a face found only in a tile must be"""
+MOST_RECOGNIZED = 150
+"""words per picture that are recognized, those with the highest scores"""
 MOST_FACES = 100
 """faces per picture, the largest"""
 
@@ -68,6 +72,18 @@ class Vision:
     def embed(self, picture: Picture, faces: Sequence[DetectedFace], *, still: bool) -> list[Embedding]:
         """Embeddings of the faces, in order; ``still``: as in Embedder.embed."""
         return self.embedder().embed(picture, [one.detection for one in faces], still=still)
+
+    def words(self, picture: Picture) -> list[TextWord]:
+        """Words of a picture with their text, at most MOST_RECOGNIZED. Raises NotFoundError or ModelError."""
+        detector = self.models.detector(self._settings.api.text_detector)
+        recognizer = self.models.recognizer(self._settings.api.text_recognizer)
+        words = []
+        for one in detected_words(detector, picture, self._tiles)[:MOST_RECOGNIZED]:
+            first, second, third, fourth = one.landmarks
+            read = recognizer.recognize(picture, one.landmarks)
+            if read.text:
+                words.append(TextWord(read.text, read.probability, (first, second, third, fourth)))
+        return words
 
     def things(self, picture: Picture, score: float) -> list[Detection]:
         """Detections of all detectors with at least ``score`` (0..1)."""

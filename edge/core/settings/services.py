@@ -156,6 +156,8 @@ class ApiSettings(Section):
         description="What ALL tells of a face beside box, pose and quality; what is not here is told to nobody.",
     )
     attribute_model: str = Field("edge-face-attributes-1", description="Model that tells them, loaded when asked for.")
+    text_detector: str = Field("edge-text-detector-1", description="Detector of DetectText, loaded when requested.")
+    text_recognizer: str = Field("edge-text-recognizer-1", description="Model that recognizes its words.")
     taxonomy: Path | None = Field(
         None,
         examples=["/etc/edge/taxonomy.json"],

@@ -220,6 +220,7 @@ class RecognitionSettings(Section):
         description="Attributes of faces that events carry: a model more runs at each better look. None when empty.",
     )
     attribute_model: str = Field("edge-face-attributes-1", description="Model that tells them.")
+    text_recognizer: str = Field("edge-text-recognizer-1", description="Model that recognizes words of the label text.")
     picture_seconds: Seconds = Field(
         1.0, description="Minimum seconds between two classifications of a whole picture by custom labels."
     )

@@ -27,7 +27,7 @@ const found = await rekognition.send(new R.SearchFacesByImageCommand({ Collectio
 said.same = found.FaceMatches[0].Face.FaceId === indexed.FaceRecords[0].Face.FaceId;
 said.created = (await rekognition.send(new R.DescribeCollectionCommand({ CollectionId: bucket }))).CreationTimestamp;
 for (const [name, command] of [
-  ["none", new R.DetectTextCommand({ Image })],
+  ["none", new R.CreateFaceLivenessSessionCommand({})],
   ["broken", new R.ListFacesCommand({ CollectionId: "a b" })],
   ["absent", new R.DescribeCollectionCommand({ CollectionId: "nothing" })],
 ]) {

@@ -55,7 +55,7 @@ def test_the_path_does_not_matter(server: ApiServer, path: str) -> None:
         ("RekognitionService.NoSuchThing", b"{}", 400, "UnknownOperationException"),
         ("Other.ListCollections", b"{}", 400, "UnknownOperationException"),
         ("", b"{}", 400, "UnknownOperationException"),
-        ("RekognitionService.DetectText", b"{}", 501, "NotImplementedException"),
+        ("RekognitionService.CreateFaceLivenessSession", b"{}", 501, "NotImplementedException"),
         ("RekognitionService.DescribeCollection", b"{}", 400, "ValidationException"),
     ],
 )
@@ -87,9 +87,9 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_without_end(
 
 
 def test_operations_that_are_not_here_are_not_tried_again(rekognition: Any) -> None:
-    assert "DetectText" in NOT_HERE
+    assert "CreateFaceLivenessSession" in NOT_HERE
     with pytest.raises(ClientError) as caught:
-        rekognition.detect_text(Image={"Bytes": b"x"})
+        rekognition.create_face_liveness_session()
 
     assert caught.value.response["Error"]["Code"] == "NotImplementedException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501

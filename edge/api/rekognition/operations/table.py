@@ -22,6 +22,7 @@ from edge.api.rekognition.operations import (
     segments,
     streams,
     tags,
+    text,
     users,
     versions,
     videos,
@@ -65,6 +66,7 @@ _MODERATION = "the owner's own labels by api.moderation, or a version of custom 
 _EQUIPMENT = "the owner's own labels by api.protective_equipment, 501 where it is not set; face and head, not hands"
 _COPY = "between projects of this device"
 _POLICIES = "always empty: there are no other accounts on a device"
+_TEXT = "Latin letters, digits and punctuation, up to 45 degrees from horizontal; no handwriting"
 _BULK = "always empty: bulk jobs are not supported"
 
 OPERATIONS: dict[str, Operation] = {
@@ -119,6 +121,9 @@ OPERATIONS: dict[str, Operation] = {
     "GetFaceSearch": Operation(videos.get_face_search, "store"),
     "StartFaceDetection": Operation(videos.start_face_detection, "store", "partial", _ATTRIBUTES),
     "GetFaceDetection": Operation(videos.get_face_detection, "store"),
+    "DetectText": Operation(text.detect_text, "models", "partial", _TEXT),
+    "StartTextDetection": Operation(text.start_text_detection, "store", "partial", _TEXT),
+    "GetTextDetection": Operation(text.get_text_detection, "store"),
     "StartLabelDetection": Operation(videos.start_label_detection, "store", "partial", _VIDEO_LABELS),
     "GetLabelDetection": Operation(videos.get_label_detection, "store"),
     "StartPersonTracking": Operation(videos.start_person_tracking, "models", "partial", _PERSONS),
@@ -140,11 +145,9 @@ OPERATIONS: dict[str, Operation] = {
 
 _LIVENESS = "presentation attack detection is not supported"
 _POLICY = "there are no other accounts on a device"
-_TEXT = "requires a text recognition model"
 _JOBS = "bulk moderation jobs are not supported; use DetectModerationLabels for single pictures"
 
 NOT_HERE: dict[str, str] = {
-    **dict.fromkeys(("DetectText", "StartTextDetection", "GetTextDetection"), _TEXT),
     **dict.fromkeys(("StartMediaAnalysisJob", "GetMediaAnalysisJob"), _JOBS),
     **dict.fromkeys(("CreateFaceLivenessSession", "GetFaceLivenessSessionResults"), _LIVENESS),
     **dict.fromkeys(("PutProjectPolicy", "DeleteProjectPolicy"), _POLICY),

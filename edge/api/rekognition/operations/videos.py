@@ -50,12 +50,12 @@ def start_content_moderation(call: Call) -> dict[str, Any]:
 
 def get_person_tracking(call: Call) -> dict[str, Any]:
     order: Order = "name" if call.get("SortBy") == "INDEX" else "time"
-    return _page(call, "StartPersonTracking", "Persons", order)
+    return page(call, "StartPersonTracking", "Persons", order)
 
 
 def get_celebrity_recognition(call: Call) -> dict[str, Any]:
     order: Order = "name" if call.get("SortBy") == "ID" else "time"
-    return _page(call, "StartCelebrityRecognition", "Celebrities", order)
+    return page(call, "StartCelebrityRecognition", "Celebrities", order)
 
 
 def get_content_moderation(call: Call) -> dict[str, Any]:
@@ -64,18 +64,18 @@ def get_content_moderation(call: Call) -> dict[str, Any]:
     if aggregate == "SEGMENTS":
         answer = _segments(call, operation, member, "ModerationLabel", sort)
     else:
-        answer = _page(call, operation, member, "name" if sort == "NAME" else "time")
+        answer = page(call, operation, member, "name" if sort == "NAME" else "time")
     asked = {"SortBy": sort, "AggregateBy": aggregate}
     return {**answer, "ModerationModelVersion": MODERATION_VERSION, "GetRequestMetadata": asked}
 
 
 def get_face_search(call: Call) -> dict[str, Any]:
     order: Order = "name" if call.get("SortBy") == "INDEX" else "time"
-    return _page(call, "StartFaceSearch", "Persons", order)
+    return page(call, "StartFaceSearch", "Persons", order)
 
 
 def get_face_detection(call: Call) -> dict[str, Any]:
-    return _page(call, "StartFaceDetection", "Faces", "time")
+    return page(call, "StartFaceDetection", "Faces", "time")
 
 
 def get_label_detection(call: Call) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def get_label_detection(call: Call) -> dict[str, Any]:
     if aggregate == "SEGMENTS":
         answer = _segments(call, "StartLabelDetection", "Labels", "Label", sort)
     else:
-        answer = _page(call, "StartLabelDetection", "Labels", "name" if sort == "NAME" else "time")
+        answer = page(call, "StartLabelDetection", "Labels", "name" if sort == "NAME" else "time")
     asked = {"SortBy": sort, "AggregateBy": aggregate}
     return {**answer, "LabelModelVersion": MODEL_VERSION, "GetRequestMetadata": asked}
 
@@ -127,7 +127,8 @@ def about(job: Job) -> dict[str, Any]:
     return answer
 
 
-def _page(call: Call, operation: str, member: str, order: Order) -> dict[str, Any]:
+def page(call: Call, operation: str, member: str, order: Order) -> dict[str, Any]:
+    """One page of the findings of a job. Raises ApiError."""
     job = job_of(call, operation)
     if job.status != "SUCCEEDED":
         return about(job)

@@ -13,6 +13,7 @@ from edge.api.rekognition.operations.celebrities import celebrities, recognized,
 from edge.api.rekognition.operations.labels import filtered, labels_of
 from edge.api.rekognition.operations.own_labels import PERSON
 from edge.api.rekognition.search import DEFAULT_MATCHES
+from edge.api.rekognition.text_lines import filtered_words, text_detections
 from edge.api.rekognition.videos.store import Job, VideoFinding
 from edge.core.errors import InputError, SourceError
 from edge.core.imaging import image as pictures
@@ -115,6 +116,19 @@ def _labels(job: Job, tools: VideoTools) -> Looks:
     return look
 
 
+def _text(job: Job, tools: VideoTools) -> Looks:
+    """Lines and words of each frame."""
+    filters = job.request.get("Filters", {})
+
+    def look(frame: Frame) -> list[VideoFinding]:
+        at, picture = milliseconds(frame), frame.main
+        words = filtered_words(tools.vision.words(picture), filters)
+        found = text_detections(words, picture.width / picture.height)
+        return [VideoFinding(at, "", {"Timestamp": at, "TextDetection": one}) for one in found]
+
+    return look
+
+
 def _persons(job: Job, tools: VideoTools) -> Looks:
     """Persons with track numbers, and their faces where visible."""
     tools.vision.must_know(PERSON)
@@ -202,6 +216,7 @@ LOOKS: dict[str, Callable[[Job, VideoTools], Looks]] = {
     "StartFaceDetection": _faces,
     "StartFaceSearch": _search,
     "StartLabelDetection": _labels,
+    "StartTextDetection": _text,
     "StartPersonTracking": _persons,
     "StartCelebrityRecognition": _celebrities,
     "StartContentModeration": _moderation,
