@@ -16,7 +16,7 @@ LABEL = "text"
 LARGER = 1.2
 """factor by which the area of a word must have grown since the last look, to be recognized at once"""
 SPACING = 1.0
-"""minimum seconds between two looks at a word that has not grown"""
+"""minimum interval of recognitions of a word that has not grown, seconds"""
 MOST_LOOKS = 5
 """looks at a track, except at larger areas"""
 SURE = 0.5

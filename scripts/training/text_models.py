@@ -34,7 +34,7 @@ THRESHOLDS = tuple(round(0.4 + 0.04 * step, 2) for step in range(12))
 LOWEST = 0.3
 RECOGNIZER_LIMITS = (
     "letters that look alike without context (0 and O, l, I and 1), handwriting, lines that climb by more than 45 "
-    "degrees, words under 12 pixels of height, letters beyond ASCII"
+    "degrees, words under 12 pixels of height, letters beyond ASCII, painted and ornamental lettering of shop signs"
 )
 DETECTOR_LIMITS = (
     "words under 10 pixels of its 640 x 480 input, words closer to each other than a third of their height, vertical "

@@ -13,6 +13,8 @@ from edge.core.types import Box, Point
 
 MOST_WORDS = 100
 """words per picture, as documented for DetectText"""
+DEFAULT_CONFIDENCE = 80.0
+"""WordFilter.MinConfidence of a request without one, as documented"""
 WIDEST_GAP = 1.3
 """maximum gap between two words of a line, word heights"""
 SIMILAR_HEIGHT = 0.55
@@ -47,7 +49,7 @@ def bounds(corners: Sequence[Point]) -> Box:
 def filtered_words(words: Sequence[TextWord], filters: Mapping[str, Any]) -> list[TextWord]:
     """Words that pass the Filters of a request: at most MOST_WORDS, the most confident ones."""
     rules = filters.get("WordFilter", {})
-    lowest = rules.get("MinConfidence", 0.0) / 100
+    lowest = rules.get("MinConfidence", DEFAULT_CONFIDENCE) / 100
     height, width = rules.get("MinBoundingBoxHeight", 0.0), rules.get("MinBoundingBoxWidth", 0.0)
     regions = filters.get("RegionsOfInterest", ())
     passed = [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FINER = 2
 """factor by which the map is enlarged before its outlines are traced"""
-EDGE = 0.4
+EDGE = 0.7
 """probability at the outline of a center area"""
 LEAST = 1.2
 """minimum length of a center area, cells"""

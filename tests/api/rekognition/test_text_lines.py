@@ -67,23 +67,21 @@ def test_detections_are_lines_then_words_that_name_their_line() -> None:
 def test_filters_keep_confident_large_words_inside_the_regions() -> None:
     words = [word("sure", 0.1, 0.1), word("unsure", 0.1, 0.3, sure=0.4), word("tiny", 0.1, 0.5, 0.02, 0.01)]
 
-    assert [one.text for one in filtered_words(words, {"WordFilter": {"MinConfidence": 50.0}})] == ["sure", "tiny"]
-    assert [one.text for one in filtered_words(words, {"WordFilter": {"MinBoundingBoxHeight": 0.02}})] == [
-        "sure",
-        "unsure",
-    ]
-    assert [one.text for one in filtered_words(words, {"WordFilter": {"MinBoundingBoxWidth": 0.05}})] == [
-        "sure",
-        "unsure",
-    ]
+    def kept(**rules: float) -> list[str]:
+        return [one.text for one in filtered_words(words, {"WordFilter": rules})]
+
+    assert [one.text for one in filtered_words(words, {})] == ["sure", "tiny"]
+    assert kept(MinConfidence=30.0) == ["sure", "tiny", "unsure"]
+    assert kept(MinConfidence=30.0, MinBoundingBoxHeight=0.02) == ["sure", "unsure"]
+    assert kept(MinConfidence=30.0, MinBoundingBoxWidth=0.05) == ["sure", "unsure"]
     lower = {"BoundingBox": {"Left": 0.0, "Top": 0.45, "Width": 1.0, "Height": 0.5}}
     assert [one.text for one in filtered_words(words, {"RegionsOfInterest": [lower]})] == ["tiny"]
 
 
 def test_at_most_a_hundred_words_the_most_confident() -> None:
-    many = [word(str(number), 0.1, 0.1, sure=number / 200) for number in range(150)]
+    many = [word(str(number), 0.1, 0.1, sure=0.8 + number / 1000) for number in range(150)]
 
     kept = filtered_words(many, {})
 
     assert len(kept) == 100
-    assert min(one.probability for one in kept) == 50 / 200
+    assert min(one.probability for one in kept) == pytest.approx(0.85)
