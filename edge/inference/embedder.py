@@ -104,11 +104,12 @@ class Embedder:
     def _unit(self, vectors: FloatArray) -> FloatArray:
         """(k, D) scaled to length 1. Raises ModelError for a zero or a vector that is not finite."""
         # Python numbers: for the few rows of a frame cheaper than one more array operation. NaN compares false
-        squares = np.einsum("ij,ij->i", vectors, vectors).tolist()
+        squares = [float(vector.dot(vector)) for vector in vectors]
         if not all(1e-18 < square < math.inf for square in squares):
             raise ModelError(
                 f"model {self.card.name!r}: returned an embedding that is zero or not finite",
                 "edge models check shows details",
             )
-        vectors /= np.array([[math.sqrt(square)] for square in squares], np.float32)
+        for vector, square in zip(vectors, squares, strict=True):
+            vector /= np.float32(math.sqrt(square))
         return vectors

@@ -40,8 +40,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge.core.types import Identity, IdentityState, Match
 
 if TYPE_CHECKING:
@@ -124,13 +122,15 @@ class VotingLook:
         cosines: dict[str, float] = {}
         best, most = None, -math.inf
         for match in matches:
-            name, nats = match.name, rules.evidence(match)
+            name, cosine, nats = match.name, match.similarity, rules.evidence(match)
             if nats > evidence.get(name, -math.inf):
                 evidence[name] = nats
-            cosines[name] = max(match.similarity, cosines.get(name, -1.0))
-            if (nats, match.similarity) > (most, best.similarity if best else -1.0):
+            if cosine > cosines.get(name, -math.inf):
+                cosines[name] = max(cosine, -1.0)
+            if nats > most or (nats == most and cosine > (best.similarity if best else -1.0)):
                 best, most = match, nats
-        other = max((cosine for name, cosine in cosines.items() if best and name != best.name), default=None)
+        others = [cosine for name, cosine in cosines.items() if name != best.name] if best else []
+        other = max(others, default=None)
         return cls(best, other, evidence, cosines, quality, vector)
 
     def supports(self, subject: str, needed: float) -> bool:
@@ -168,6 +168,8 @@ class _Tally:
         self._weight = 0.0
         self._independent = 0.0
         """looks, each by its novelty"""
+        self._nats: dict[str, float] = {}
+        """evidence by subject, of the looks counted so far: it is read in every frame"""
 
     def add(self, look: VotingLook, novelty: float, needed: float, good: bool) -> None:
         """Count a look; where ``HELD`` are counted, in the place of the poorest, unless it is poorer still."""
@@ -176,12 +178,13 @@ class _Tally:
             if look.quality <= poorest.look.quality:
                 return
             self._counted.remove(poorest)
+        self._nats.clear()
         weight = max(LEAST_WEIGHT, min(1.0, look.quality)) * max(LEAST_NOVELTY, novelty)
         least = min(0.0, min(look.evidence.values(), default=0.0))
         supported = look.best.name if look.best is not None and look.supports(look.best.name, needed) else None
         self._counted.append(_CountedLook(look, weight, novelty, least, supported, good))
-        self._weight = sum(one.weight for one in self._counted)
-        self._independent = max(1.0, sum(one.novelty for one in self._counted))
+        self._weight = sum([one.weight for one in self._counted])
+        self._independent = max(1.0, sum([one.novelty for one in self._counted]))
 
     def has(self, subject: str) -> bool:
         """Whether a subject is among the matches of any look."""
@@ -196,11 +199,15 @@ class _Tally:
 
     def nats(self, subject: str) -> float:
         """Evidence for a subject."""
-        found = sorted(
-            ((one.look.evidence.get(subject, one.least), one.weight) for one in self._counted), reverse=True
-        )[: math.ceil(SHARE * len(self._counted))]
-        total = sum(weight for _, weight in found)
-        mean = sum(nats * weight for nats, weight in found) / total if total else 0.0
+        if subject not in self._nats:
+            self._nats[subject] = self._evidence(subject)
+        return self._nats[subject]
+
+    def _evidence(self, subject: str) -> float:
+        found = sorted([(one.look.evidence.get(subject, one.least), one.weight) for one in self._counted], reverse=True)
+        best = found[: math.ceil(SHARE * len(found))]
+        total = sum([weight for _, weight in best])
+        mean = sum([nats * weight for nats, weight in best]) / total if total else 0.0
         return mean * self._independent / (1.0 + (self._independent - 1.0) * CORRELATION)
 
     def lead(self, subject: str) -> float:
@@ -308,10 +315,9 @@ class IdentityVotes:
 
     def _remember(self, look: VotingLook) -> None:
         """Hold a look, and how alike it and those before it are."""
-        before = [one.vector for one in self._looks if one.vector is not None]
         alike: list[float] = []
-        if look.vector is not None and before:
-            alike = (np.stack(before) @ look.vector).tolist()
+        if look.vector is not None:
+            alike = [float(one.vector.dot(look.vector)) for one in self._looks if one.vector is not None]
         self._looks.append(look)
         self._alike.append(alike)
 

@@ -35,6 +35,8 @@ FOLLOW = 0.1
 """share by which the remembered look follows the present one"""
 LOOK_SECONDS = 0.5
 """interval between two comparisons at the place of a detected object, seconds: light changes slowly"""
+FIRST_LOOK_SECONDS = 2.0
+"""of standing still before the place is looked at: a thing that moves is never compared"""
 PATIENCE_SHARE, MOST_PATIENCE = 0.5, 20.0
 """A settled thing that is hidden is waited for this share of the time it has stayed, seconds at most."""
 
@@ -61,7 +63,7 @@ class Stillness:
                 self.place, self.since, self.hits, self.look, self.displaced = box, at, 1, None, None
             return
         self.hits, self.displaced = self.hits + 1, None
-        due = self.look is None or at - self.looked >= LOOK_SECONDS
+        due = at - self.looked >= LOOK_SECONDS if self.look is not None else at - self.since >= FIRST_LOOK_SECONDS
         if due and view is not None and (now := view(self.place)) is not None:
             self.looked = at
             self.look = now if self.look is None else _follow(self.look, now)

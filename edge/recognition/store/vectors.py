@@ -16,6 +16,8 @@ LEAST, MOST = 0.999, 1.001
 """tolerance of the squared length of a unit vector"""
 BLOCK_NUMBERS = 3 << 19
 """float32 numbers of one block (6 MiB): up to the crossover to Annoy a search is one matrix product"""
+FEW = 8
+"""rows that are checked one by one: ``einsum`` costs more than so many products"""
 GONE = -2.0
 """similarity of a deleted row: below every cosine"""
 
@@ -36,7 +38,8 @@ def checked(vectors: Any, dimensions: int | None = None) -> FloatArray:
             code="dimensions",
         )
     # Python floats: for the few rows of a frame cheaper than one more call into numpy. NaN compares false
-    squares = np.einsum("ij,ij->i", array, array).tolist()
+    few = len(array) <= FEW
+    squares = [float(row.dot(row)) for row in array] if few else np.einsum("ij,ij->i", array, array).tolist()
     if not all(LEAST < square < MOST for square in squares):
         worst = next(row for row, square in enumerate(squares) if not LEAST < square < MOST)
         raise InputError(
@@ -96,6 +99,6 @@ def best(similarities: FloatArray, limit: int) -> list[list[tuple[float, int]]]:
     found = []
     for row in similarities:
         # row by row: a frame has few, and numpy's functions along an axis cost more than they save
-        columns = np.argpartition(row, count - limit)[count - limit :] if limit < count else np.arange(count)
+        columns = row.argpartition(count - limit)[count - limit :] if limit < count else np.arange(count)
         found.append(sorted(zip(row[columns].tolist(), columns.tolist(), strict=True), reverse=True))
     return found
