@@ -8,6 +8,7 @@ from edge.cli.lazy import LazyGroup
 
 COMMANDS = {
     "ingest": ("edge.cli.hub_store:ingest", "Store and acknowledge the events of devices."),
+    "partition": ("edge.cli.hub_store:partition", "Partition the events of an older hub by day (PostgreSQL)."),
     "serve": ("edge.cli.hub_serve:serve", "The page of the fleet: devices, events, people, releases."),
     "status": ("edge.cli.hub_store:status", "State of the fleet: online, release, backlog, last event."),
     "events": ("edge.cli.hub_store:events", "Stored events, by time, device, camera and subject."),

@@ -20,7 +20,7 @@ from edge.cli import output
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="Seconds between two looks at rollouts, which grow or stop by themselves; 0: only on the page.",
+    help="Seconds between two checks of rollouts, which grow or stop by themselves; 0: only on the page.",
 )
 @output.json_option
 @click.pass_context

@@ -123,6 +123,29 @@ def status(ctx: click.Context, database: str | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--database", help="Database; default: hub.database.")
+@output.json_option
+@click.pass_context
+def partition(ctx: click.Context, database: str | None, as_json: bool) -> None:
+    r"""Partition the events of an older hub by day, so that hub.keep_days drops whole days. Only for PostgreSQL.
+
+    New databases are partitioned from the start. The table is locked and read once: ingests wait for that long.
+
+    \b
+    Example:
+      edge hub partition --database postgresql://edge@db.lan/edge
+    """
+    from edge.hub.store import EventStore
+
+    opened = _database(ctx, database)
+    EventStore(opened).partition()
+    if as_json:
+        output.print_json({"database": opened.name, "partitioned": True})
+    else:
+        output.say(f"the events in {opened.name} are partitioned by day")
+
+
+@click.command()
 @click.option("--device", default="", help="Only events of this device.")
 @click.option("--camera", default="", help="Only events of this camera.")
 @click.option("--subject", default="", help="Only events of this subject.")

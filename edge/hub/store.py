@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edge.core.errors import ConflictError
+from edge.hub import partitions
 from edge.hub.databases import HubDatabase, Row, Transaction
 from edge.mqtt.messages import WireEvent
 
@@ -52,6 +54,8 @@ INSERT_DOCUMENT = """INSERT INTO documents VALUES (?, ?, ?, ?)
     ON CONFLICT (device, kind) DO UPDATE SET received = excluded.received, body = excluded.body"""
 UNSYNCED = '%"clock":"unsynced"%'
 """LIKE pattern of the body of an event whose device clock was not synchronized"""
+PARTITION_SECONDS = 3600.0
+"""how often missing partitions are made"""
 LOCKS = "SELECT pg_advisory_xact_lock(6570)"
 """serializes the creation of the tables when two ingests start at the same time"""
 
@@ -97,20 +101,40 @@ class EventStore:
 
     def __init__(self, database: HubDatabase) -> None:
         self.database = database
-        self._ready = False
+        self._ready = self._partitioned = False
+        self._prepared = 0.0
+        """monotonic time of the latest ``prepare``"""
 
     def prepare(self) -> None:
         """Create missing tables and indexes."""
         with self.database.transaction() as transaction:
             if self.database.lock_rows:
                 transaction.execute(LOCKS)
+                if not partitions.kind(transaction):
+                    partitions.create(transaction, SCHEMA[0])
             for statement in SCHEMA:
                 transaction.execute(statement)
-        self._ready = True
+            self._partitioned = bool(self.database.lock_rows) and partitions.kind(transaction) == "p"
+            if self._partitioned:
+                partitions.make_ahead(transaction)
+        self._prepared, self._ready = time.monotonic(), True
+
+    def partition(self) -> None:
+        """Partition the events of an older hub by day, in one transaction.
+
+        Raises ConflictError where they are partitioned already, or the database has no partitions.
+        """
+        if not self.database.lock_rows:
+            raise ConflictError(f"{self.database.name}: SQLite has no partitions", "it deletes old events by row")
+        self.prepare()
+        with self.database.transaction() as transaction:
+            transaction.execute(LOCKS)
+            partitions.upgrade(transaction, SCHEMA)
+        self.prepare()
 
     def add(self, arrived: Sequence[Arrived], documents: Sequence[Document] = ()) -> Stored:
         """Store a batch in one transaction and advance the marks. Idempotent and independent of the order."""
-        if not self._ready:
+        if not self._ready or (self._partitioned and time.monotonic() - self._prepared > PARTITION_SECONDS):
             self.prepare()
         now = time.time()
         # sorted by key, so that two ingests cannot deadlock
@@ -132,8 +156,12 @@ class EventStore:
         Compares the event's time; the time of receipt where the device's clock was not synchronized or ahead.
         """
         with self.database.transaction() as transaction:
+            gone: int = 0
+            if self._partitioned:
+                transaction.execute(LOCKS)
+                gone += partitions.drop_before(transaction, moment, "received >= ? AND body LIKE ?", [moment, UNSYNCED])
             old = "DELETE FROM events WHERE time < ? AND (received < ? OR body NOT LIKE ?)"
-            gone: int = transaction.many(old, [(moment, moment, UNSYNCED)])
+            gone += transaction.many(old, [(moment, moment, UNSYNCED)])
             gone += transaction.many("DELETE FROM events WHERE time > ? AND received < ?", [(time.time(), moment)])
             gone += transaction.many("DELETE FROM unreadable WHERE received < ?", [(moment,)])
         return gone

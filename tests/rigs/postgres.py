@@ -69,7 +69,7 @@ class Postgres:
 
     def start(self) -> None:
         self.port = self.port or free_port()
-        options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "max_connections=30"]
+        options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "max_connections=30", "-c", "fsync=off"]
         log = (self.folder / "postgres.log").open("ab")
         self.process = subprocess.Popen(
             [*self._prefix(), str(self._bin / "postgres"), "-D", str(self._data), *options], stdout=log, stderr=log
