@@ -22,7 +22,8 @@ async function log() {
   const key = `${lines.length} ${lines.at(-1)?.time}`;
   if ($("device-log").dataset.key === key) return;
   $("device-log").dataset.key = key;
-  $("device-log").replaceChildren(...lines.slice().reverse().map(({ time, level, text }) => make("li", level, "", make("time", "", dates.clock.format(time * 1000)), make("span", "", text))));
+  const shown = lines.slice().reverse().map(({ time, level, text }) => make("li", level, "", make("time", "", dates.clock.format(time * 1000)), make("span", "", text)));
+  $("device-log").replaceChildren(...(shown.length ? shown : [make("li", "none", t("No lines since the start."))]));
 }
 
 const WHAT = {

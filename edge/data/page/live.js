@@ -192,8 +192,11 @@ function facts(state) {
 
 /* ---- events ---- */
 
+const nothing = () => make("li", "none", t("No events yet."));
+
 export function listen() {
   if (feed) return;
+  if (!$("events").childElementCount) $("events").append(nothing());
   feed = new EventSource("page/events");
   feed.onmessage = ({ data }) => take(JSON.parse(data));
 }
@@ -201,7 +204,7 @@ export function listen() {
 export function deaf(forget = false) {
   feed?.close();
   feed = null;
-  if (forget) $("events").replaceChildren();
+  if (forget) $("events").replaceChildren(nothing());
 }
 
 const WORDS = { new: "arrived", update: "updated", end: "left" };
@@ -217,6 +220,7 @@ function take(one) {
 
 function draw() {
   const list = $("events");
+  list.querySelector(".none")?.remove();
   list.prepend(...waiting.reverse().map(line));
   waiting = [];
   while (list.childElementCount > MOST_EVENTS) list.lastElementChild.remove();

@@ -267,7 +267,7 @@ def test_a_name_is_text_wherever_it_is_shown(opened: Opened, browser: Browser, t
         browser.until("document.querySelector('#person-dialog').open")
         browser.press("Escape")
         browser.js("location.hash = 'live'")
-        browser.until("document.querySelectorAll('#events li').length > 0")
+        browser.until("document.querySelectorAll('#events .who').length > 0")
         assert browser.js("window.owned") is None
         assert browser.js("document.querySelector('img[src=x]')") is None
 
