@@ -1,4 +1,4 @@
-"""``edge setup``: from nothing to a settings file, the first person and a look at what is missing."""
+"""``edge setup``: write a settings file, enroll the first person, and run ``edge doctor``."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from edge.core.settings.schema import Settings
 
 COMMAND = "EDGE_COMMAND"
-"""environment: the command that does the rest as the daemon's user, where setup runs as root"""
+"""environment variable: the command that runs ``edge`` as the daemon's user, where setup runs as root"""
 CREDENTIALS = {"mqtt-password": ("mqtt", "password"), "api-keys": ("api", "keys"), "page-token": ("page", "token")}
-"""credential -> the setting that holds it where there is no folder of credentials"""
+"""credential -> the setting that holds it without a credentials folder"""
 
 
 @click.command()
 @click.option("--name", help="Name of this device: a-z, 0-9 and '-'.")
-@click.option("--broker", help="MQTT broker: a name, an address, or mqtts://NAME:PORT.")
-@click.option("--username", help="User at the broker.")
-@click.option("--password-file", type=click.File(), help="File with the password at the broker; - is stdin.")
+@click.option("--broker", help="MQTT broker: host name, IP address, or mqtts://HOST:PORT.")
+@click.option("--username", help="User name at the broker.")
+@click.option("--password-file", type=click.File(), help="File with the broker password; - for stdin.")
 @click.option("--home-assistant/--no-home-assistant", "homeassistant", default=None, help="Announce to Home Assistant.")
 @click.option("--camera", "cameras", multiple=True, metavar="NAME=SOURCE", help="Add a camera, or set its source.")
-@click.option("--page", type=click.Choice(PAGES), help="Who opens the page: nobody, this board, or your network.")
+@click.option("--page", type=click.Choice(PAGES), help="Access to the page: disabled, this device, or your network.")
 @click.option("--enroll", type=InputPath(exists=True), help="Pictures of people to recognize.")
-@click.option("--subject", help="Whom the pictures show. Without it: one subfolder per person.")
-@click.option("--yes", is_flag=True, help="Ask nothing: what no option says stays as it is.")
+@click.option("--subject", help="Subject in the pictures. Default: one subfolder per person.")
+@click.option("--yes", is_flag=True, help="Do not prompt: settings without an option stay unchanged.")
 @click.pass_context
 def setup(ctx: click.Context, /, password_file: Any, cameras: tuple[str, ...], yes: bool, **options: Any) -> None:
-    r"""Ask for broker, camera, page and the first person; write the settings; end with edge doctor.
+    r"""Set up broker, camera, page and the first person, write the settings file, and run edge doctor.
 
-    An option answers its question. Without a terminal nothing is asked. A file that is there keeps its comments and its
-    other settings, and is shown before it is changed. Ctrl-C before that changes nothing.
+    Questions answered by an option are skipped. Without a terminal there are no prompts. An existing file keeps its
+    comments and other settings, and the change is shown first. Ctrl-C before that changes nothing.
 
     \b
     Example:
@@ -69,16 +69,16 @@ def setup(ctx: click.Context, /, password_file: Any, cameras: tuple[str, ...], y
 
 @dataclass
 class _Steps:
-    """One run of the wizard."""
+    """The steps of one run."""
 
     path: Path
     answers: Answers
     asks: bool
-    """whether a person answers"""
+    """whether to prompt"""
     state: str = "nothing was written"
 
     def ask(self, agreed: bool) -> None:
-        """Fill in the answers. Raises ConflictError for a file that is there where nobody can be asked about it."""
+        """Prompt for missing answers. Raises ConflictError for an existing file where there is no prompt."""
         from edge.core.errors import ConflictError
 
         if self.path.exists() and not agreed:
@@ -94,11 +94,11 @@ class _Steps:
         self._ask_camera(current)
         if answers.page is None:
             usual = "off" if self.path.exists() and not current.api.enabled else "local"
-            answers.page = _ask("The page: off, local (this board) or network", usual, _one_of(PAGES))
+            answers.page = _ask("The page: off, local (this device) or network", usual, _one_of(PAGES))
         if answers.pictures is None:
-            answers.pictures = _ask("Pictures to recognize people by: a folder or a file (empty: later)", "", _path)
+            answers.pictures = _ask("Pictures of people to recognize: a folder or a file (empty: later)", "", _path)
             if answers.pictures and answers.pictures.is_file() and not answers.subject:
-                answers.subject = _ask("Whom does it show", None, str.strip)
+                answers.subject = _ask("Name of the person in it", None, str.strip)
 
     def _ask_broker(self, current: Settings) -> None:
         answers = self.answers
@@ -108,10 +108,10 @@ class _Steps:
         if answers.broker is None:
             return
         if answers.username is None:
-            answers.username = _ask("User at the broker (empty: none)", current.mqtt.username, str.strip)
+            answers.username = _ask("User name at the broker (empty: none)", current.mqtt.username, str.strip)
         if answers.username and answers.password is None:
             kept = bool(current.mqtt.password.get_secret_value())
-            text = f"Password of {answers.username}{' (empty: as it is)' if kept else ''}"
+            text = f"Password of {answers.username}{' (empty: unchanged)' if kept else ''}"
             answers.password = click.prompt(text, default="" if kept else None, hide_input=True, show_default=False)
         if answers.homeassistant is None:
             answers.homeassistant = click.confirm("Announce to Home Assistant", default=True)
@@ -123,11 +123,11 @@ class _Steps:
         if known and not click.confirm(f"Cameras: {', '.join(known)}. Add one", default=False):
             return
         name = _ask("Name of the camera", None if known else "camera", _checks("cameras", "name"))
-        text = "Its source (auto looks for one; v4l2:/dev/video0, rtsp://user:password@ADDRESS/PATH)"
+        text = "Its source (auto finds one; v4l2:/dev/video0, rtsp://user:password@ADDRESS/PATH)"
         self.answers.cameras[name] = _ask(text, "auto", _source(name))
 
     def write(self) -> None:
-        """Show the file, and write it with its secrets. Raises EdgeError, and OSError."""
+        """Show the change, then write the file and its secrets. Raises EdgeError, OSError."""
         from edge.api.web.settings_file import diff, masked
         from edge.cli.setup import file
         from edge.core.settings import loader
@@ -156,7 +156,7 @@ class _Steps:
         click.echo(self.state)
 
     def finish(self) -> int:
-        """Restart a daemon that runs, enroll, and have the doctor look; its exit code."""
+        """Enroll, restart a running daemon, and run ``edge doctor``. Returns the exit code of the doctor."""
         from edge.core.settings import loader
 
         edge = [*([given] if (given := os.environ.get(COMMAND)) else [sys.executable, "-m", "edge"])]
@@ -188,7 +188,7 @@ def _ask(text: str, usual: str | None, check: Callable[[str], Any]) -> Any:
 
 
 def _checks(section: str, key: str) -> Callable[[str], str]:
-    """What refuses a value that the section would refuse."""
+    """A validator of values for this setting; raises UsageError."""
 
     def checked(text: str) -> str:
         from pydantic import ValidationError
@@ -207,7 +207,7 @@ def _checks(section: str, key: str) -> Callable[[str], str]:
 
 
 def _source(name: str) -> Callable[[str], str]:
-    """What refuses a source that no camera could have."""
+    """A validator of camera sources; raises UsageError."""
 
     def checked(text: str) -> str:
         from edge.core.errors import SettingsError
@@ -238,7 +238,7 @@ def _path(text: str) -> Path | None:
         return None
     path = Path(text.strip()).expanduser()
     if not path.exists():
-        raise click.UsageError(f"{path}: there is no such file or folder")
+        raise click.UsageError(f"{path}: no such file or folder")
     return path
 
 
@@ -250,6 +250,6 @@ def _camera(text: str) -> tuple[str, str]:
 
 
 def _credentials() -> Path | None:
-    """The folder of credentials, where one is given that can be written."""
+    """The credentials folder of the environment, if it is writable."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) if folder and os.access(folder, os.W_OK) else None

@@ -74,7 +74,7 @@ class Running:
 
     def await_watching(self) -> None:
         """Until the process started last is at work."""
-        assert eventually(lambda: self.log.count("watching door") > self._watched, 30), self.log
+        assert eventually(lambda: self.log.count("watching door") > self._watched, 90), self.log
 
     @property
     def log(self) -> str:

@@ -1,1 +1,1 @@
-"""``edge setup``: what it asks, and the settings file that comes of the answers."""
+"""``edge setup``: answers to its questions, and the settings file that is written from them."""

@@ -1,4 +1,4 @@
-"""What the owner was asked, as changes of the settings."""
+"""Answers of the owner, as changes to the settings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 PAGES = ("off", "local", "network")
-"""who may open the page: nobody, this board, or the network with a token"""
+"""access to the page: disabled, this device only, or the network with a token"""
 KEY_ID = "OWNER"
 
 
 @dataclass
 class Answers:
-    """None: not asked, or nothing to change."""
+    """Answers to the questions; None: not asked, or unchanged."""
 
     name: str | None = None
     broker: str | None = None
@@ -25,16 +25,16 @@ class Answers:
     cameras: dict[str, str] = field(default_factory=dict)
     """name -> source"""
     page: str | None = None
-    """of ``PAGES``"""
+    """one of ``PAGES``"""
     token: str = ""
-    """what browsers log in with, where the page is open to the network"""
+    """token for browsers, where the page is open to the network"""
     pictures: Path | None = None
-    """to enroll: a picture, or a folder"""
+    """pictures to enroll: a file or a folder"""
     subject: str | None = None
-    """whom they show; None: one subfolder per person"""
+    """subject in the pictures; None: one subfolder per person"""
 
     def values(self) -> dict[str, Any]:
-        """Section -> key -> value, secrets aside; ``cameras`` is a list of tables."""
+        """Section -> key -> value, without secrets; ``cameras`` is a list of tables."""
         sections: dict[str, Any] = {
             "device": {"name": self.name},
             "mqtt": {"host": self.broker, "username": self.username or None},
@@ -45,15 +45,15 @@ class Answers:
             },
             "cameras": [{"name": name, "source": source} for name, source in self.cameras.items()],
         }
-        told = {
+        sections_set = {
             name: {key: value for key, value in section.items() if value is not None}
             for name, section in sections.items()
             if name != "cameras"
         }
-        return {name: section for name, section in {**told, "cameras": sections["cameras"]}.items() if section}
+        return {name: section for name, section in {**sections_set, "cameras": sections["cameras"]}.items() if section}
 
     def secrets(self, has_keys: bool, has_token: bool) -> dict[str, str]:
-        """Credential -> its text. ``has_keys``, ``has_token``: whether the settings have api.keys and page.token."""
+        """Credential -> its content. ``has_keys``, ``has_token``: whether the settings have api.keys and page.token."""
         found = {"mqtt-password": self.password or ""}
         if self.page == "network":
             if not has_keys:
@@ -64,7 +64,7 @@ class Answers:
         return {name: text for name, text in found.items() if text}
 
     def command(self, path: Path) -> str:
-        """The command that goes on with these answers. Passwords are asked for again."""
+        """The command that resumes setup with these answers; it prompts for passwords again."""
         words = ["edge", "--config", str(path), "setup"]
         for option, answer in (
             ("--name", self.name), ("--broker", self.broker), ("--username", self.username), ("--page", self.page),

@@ -1,4 +1,4 @@
-"""The settings file: a new one with a comment for each key, or changes that leave the rest as it was written."""
+"""The settings file: a new file with a comment per key, or changes that keep the rest of an existing one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edge.core.storage import files
 
 HEAD = """\
 # Written by edge setup. config/edge.toml has every setting; edge config check FILE tries a change.
-# Cameras come last: what follows a [[cameras]] line belongs to that camera.
+# Keep cameras last: keys after a [[cameras]] line belong to that camera.
 """
-BY_HAND = "write them into the file by hand"
+BY_HAND = "edit the file by hand"
 
 
 def target(explicit: str | None) -> Path:
-    """The file to write: the one in force, that of the service where it is installed, else one in this folder."""
+    """The file to write: the active one, else the service's where its folder is writable, else ``edge.toml`` here."""
     found = loader.find(Path(explicit) if explicit else None)
     if found is not None:
         return found
@@ -29,9 +29,9 @@ def target(explicit: str | None) -> Path:
 
 
 def changed(text: str, values: Mapping[str, Any]) -> str:
-    """A settings text with ``values`` (section -> key -> value) in it; comments and everything else stay.
+    """Set ``values`` (section -> key -> value) in a settings text; comments and other settings are kept.
 
-    Raises SettingsError where the text is written in a way that cannot be changed.
+    Raises SettingsError where the text cannot be edited.
     """
     if not text.strip():
         return HEAD + "\n" + template.commented(values)
@@ -57,9 +57,9 @@ def changed(text: str, values: Mapping[str, Any]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file that may hold secrets, whole or not at all; its owner and mode stay. Raises OSError.
+    """Replace a file that may hold secrets, atomically; owner and mode are kept. Raises OSError.
 
-    A new one is for its owner alone; root's is for the folder's group as well, which is the daemon's.
+    A new file is readable by its owner only; one written by root also by the folder's group, the daemon's.
     """
     before = path.stat() if path.exists() else None
     root = os.geteuid() == 0
@@ -71,7 +71,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _set_cameras(document: Any, cameras: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Set the sources of cameras that are there; returns those that are not."""
+    """Set the sources of existing cameras; returns the cameras that do not exist."""
     known = {camera.get("name", "camera"): camera for camera in document.get("cameras", ())}
     for one in cameras:
         if one["name"] in known:
@@ -80,7 +80,7 @@ def _set_cameras(document: Any, cameras: list[dict[str, str]]) -> list[dict[str,
 
 
 def _holds(text: str, values: Mapping[str, Any]) -> bool:
-    """Whether the text is TOML and sets the values."""
+    """Whether the text is valid TOML and contains the values."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -214,7 +214,7 @@ class PageSettings(Section):
     enabled: bool = Field(True, description="Serve them, where api.enabled is true.")
     token: Annotated[SecretStr, AfterValidator(_long_token)] = Field(
         SecretStr(""),
-        description="What browsers log in with; empty: those of this machine alone may look. Credential: 'page-token'.",
+        description="Token for browsers; empty: only browsers on this machine are accepted. Credential: 'page-token'.",
     )
     users: dict[str, PageUser] = Field(
         {},

@@ -1,4 +1,4 @@
-/** Changes of the settings that wait: shown as a diff, applied together, undone by one press. */
+/** Pending changes of settings: shown as a diff, applied together, undone with one button. */
 
 import { $, ask, make, post, tell, words } from "./common.js";
 import { readSettings, t } from "./words.js";

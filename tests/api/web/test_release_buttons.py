@@ -69,6 +69,7 @@ def runs(browser: Browser, name: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_release_is_installed_and_taken_back_by_the_buttons(fleet: Fleet, tmp_path: Path) -> None:
     list(fleet.publisher.add_collection("staff", PORTRAITS / "grace-hopper", "face", "grace"))
     first = release(fleet.publisher)

@@ -67,6 +67,7 @@ def enroll(browser: Browser, name: str, file: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_from_a_fresh_device_to_a_named_visitor_in_the_history(address: str, browser: Browser, tmp_path: Path) -> None:
     browser.size("desktop")
     browser.open(address)
