@@ -19,6 +19,7 @@ import click
 from edge import __version__
 from edge.cli.lazy import LazyGroup
 from edge.core.errors import EdgeError
+from edge.core.system import blas
 from edge.core.terminal import plain
 
 FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
@@ -96,8 +97,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command in this process; errors are printed to stderr. Returns the exit code."""
-    # searches are small matrix products: BLAS threads cost more than they save, and spin on busy cores
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    blas.configure()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape characters that the encoding lacks

@@ -63,8 +63,9 @@ class Cohort:
 
     def __init__(self, vectors: FloatArray, nearest: int, usual: Statistics = NEUTRAL) -> None:
         self.usual = usual
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-        self.vectors: FloatArray = np.ascontiguousarray(vectors / lengths, dtype=np.float32)
+        unit: FloatArray = np.array(vectors, np.float32, order="C")
+        unit /= np.maximum(np.sqrt(np.einsum("ij,ij->i", unit, unit)), np.float32(1e-6))[:, np.newaxis]
+        self.vectors = unit
         """(n, dimensions) of length 1"""
         self._nearest = min(nearest, len(vectors))
 
@@ -161,7 +162,7 @@ def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
             f"got {numbers.shape} {numbers.dtype}",
             "create it with scripts/calibrate",
         )
-    return Cohort(numbers.astype(np.float32), card.nearest, card.usual)
+    return Cohort(numbers, card.nearest, card.usual)
 
 
 @dataclass(frozen=True)
