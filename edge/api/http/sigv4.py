@@ -99,7 +99,7 @@ class Signature:
     def check(self, digest: str) -> Verified:
         """Verify the signature. ``digest``: hex SHA-256 of the body, or its placeholder. Raises SignatureError."""
         if self.payload and digest != self.payload:
-            raise SignatureError("mismatch", "The body is not the one that was signed.")
+            raise SignatureError("mismatch", "The body does not match the signed digest.")
         right = signature(self.head, self.scope, self.secret, self.stamp, digest)
         if not hmac.compare_digest(right, self.scope.signature):
             raise SignatureError(

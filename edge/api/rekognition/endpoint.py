@@ -162,7 +162,9 @@ class Endpoint:
                 lambda: self._operated(verified.headers, verified, held),
             )
             if reply is None:
-                raise ApiError("InvalidSignatureException", "This request was processed before; its response is gone.")
+                raise ApiError(
+                    "InvalidSignatureException", "This request was processed before; its response is not available."
+                )
             return reply
         finally:
             held.release()

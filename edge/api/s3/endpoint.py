@@ -109,10 +109,12 @@ class ObjectEndpoint:
             response = _error(StorageError("NoSuchKey", error.message), request, request_id)
         except MemoryError as error:
             log.error("%s of an object failed: out of memory: %s", request.method, error)
-            response = _error(StorageError("SlowDown", "There is not enough memory now."), request, request_id)
+            response = _error(StorageError("SlowDown", "The device is out of memory."), request, request_id)
         except OSError as error:
             log.warning("%s of an object failed: %s", request.method, error)
-            response = _error(StorageError("InternalError", "The disk did not take or give it."), request, request_id)
+            response = _error(
+                StorageError("InternalError", "The disk could not be read or written."), request, request_id
+            )
         if response.status_code >= 400 and request.method in CHANGING:
             response.headers["connection"] = "close"  # an unread body would be parsed as the next request
         response.headers["x-amz-request-id"] = request_id
@@ -122,7 +124,7 @@ class ObjectEndpoint:
         call = self._verified(request)
         operate = OPERATIONS.get(call.operation)
         if operate is None:
-            raise StorageError("NotImplemented", f"{call.head.method} of this resource is not served here.")
+            raise StorageError("NotImplemented", f"{call.head.method} of this resource is not supported.")
         if call.bucket and call.operation != ("PUT", "bucket") and not self._buckets.has(call.bucket):
             raise StorageError("NoSuchBucket", "The specified bucket does not exist")
         # a body that the signature does not cover may be changed
@@ -148,7 +150,7 @@ class ObjectEndpoint:
             with suppress(InputError, BusyError):  # the client waits until its body was read
                 await bodies.body(call.request, documents.MOST_BYTES)
         if reply is None:
-            raise StorageError("AccessDenied", "This request was processed before; its response is gone.")
+            raise StorageError("AccessDenied", "This request was processed before; its response is not available.")
         return Response(reply.body, reply.status, dict(reply.headers))
 
     def _verified(self, request: Request) -> ObjectCall:
@@ -166,10 +168,10 @@ class ObjectEndpoint:
                 raise StorageError("AccessDenied", "Without TLS the body must be signed.")
             known = (sigv4.UNSIGNED_PAYLOAD, sigv4.UNSIGNED_TRAILER)
             if not (sigv4.is_digest(payload) or payload in known):
-                raise StorageError("NotImplemented", f"X-Amz-Content-Sha256 {payload[:64]} is not served here.")
+                raise StorageError("NotImplemented", f"X-Amz-Content-Sha256 {payload[:64]} is not supported.")
             verified = signature.check(payload)
         elif {"origin", "sec-fetch-site", "x-forwarded-for", "forwarded"} & set(headers):
-            raise StorageError("AccessDenied", "Browsers and proxies are not answered without api.keys.")
+            raise StorageError("AccessDenied", "Requests of browsers and proxies are refused without api.keys.")
         bucket, key = self._place(headers.get("host", ""), path)
         query = dict(parse_qsl(head.query, keep_blank_values=True))
         return ObjectCall(request, head, bucket, key, query, payload, verified)
@@ -437,7 +439,7 @@ def _room_for(call: ObjectCall) -> Iterator[None]:
 
 def _check_key(key: str) -> None:
     if not is_key(key):
-        raise StorageError("InvalidArgument", "A key is the name of a file: no '..', no empty parts.")
+        raise StorageError("InvalidArgument", "A key is a file path: '..' and empty parts are not allowed.")
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
@@ -497,7 +499,7 @@ async def _document(call: ObjectCall) -> bytes:
     except (InputError, BusyError) as error:
         raise StorageError("MalformedXML", error.message) from error
     if sigv4.is_digest(call.payload) and hashlib.sha256(data).hexdigest() != call.payload:
-        raise StorageError("XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
+        raise StorageError("XAmzContentSHA256Mismatch", "The body does not match the signed digest.")
     return data
 
 

@@ -62,7 +62,7 @@ class Uploads:
         """Start an upload; returns its id."""
         self._expire()
         if len(self._all()) >= MOST_UPLOADS:
-            raise StorageError("SlowDown", f"At most {MOST_UPLOADS} uploads are under way at a time.")
+            raise StorageError("SlowDown", f"At most {MOST_UPLOADS} uploads can be in progress at a time.")
         number = secrets.token_hex(16)
         folder = self._folder / number
         files.make_folder(folder)

@@ -83,7 +83,7 @@ async def received(request: Request, headers: Mapping[str, str], payload: str, t
             waiting.clear()
     await asyncio.to_thread(target.write, bytes(waiting))
     if digest and digest.hexdigest() != payload:
-        raise StorageError("XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
+        raise StorageError("XAmzContentSHA256Mismatch", "The body does not match the signed digest.")
     wanted |= {name: _decoded(value) for name, value in trailer.items() if name in CHECKSUMS}
     for name, value in wanted.items():
         if sums[name].digest() != value:
@@ -127,7 +127,7 @@ class _Chunks:
         """The next line without its line break. Raises StorageError."""
         while b"\r\n" not in self._buffer:
             if len(self._buffer) > MOST_LINE:
-                raise StorageError("InvalidArgument", "The chunks of the body cannot be read.")
+                raise StorageError("InvalidArgument", "The chunk encoding of the body is invalid.")
             await self._more()
         line, _, _ = bytes(self._buffer[: MOST_LINE + 2]).partition(b"\r\n")
         del self._buffer[: len(line) + 2]
@@ -156,7 +156,7 @@ async def _dechunked(parts: AsyncIterator[bytes], trailer: dict[str, str]) -> As
     while True:
         match = _CHUNK.fullmatch(await chunks.line())
         if match is None:
-            raise StorageError("InvalidArgument", "The chunks of the body cannot be read.")
+            raise StorageError("InvalidArgument", "The chunk encoding of the body is invalid.")
         size = int(match[1], 16)
         if not size:
             break
@@ -174,4 +174,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise StorageError("InvalidArgument", "A checksum is not base64.") from error
+        raise StorageError("InvalidArgument", "A checksum is not valid base64.") from error
