@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,9 @@ PHOTOS = "same photo"
 STRANGER_PICTURES = 2
 """of a person in comparisons of strangers: with more, two people who resemble each other would make the tail"""
 SUBJECT_PICTURES = 3
-TAIL = 50
-"""highest scores of strangers by which the tail beyond them is drawn"""
-MEASURED = 3
+TAIL = 1000
+"""highest scores of strangers, at most a twentieth of them, by which the tail beyond them is drawn"""
+MEASURED = 2.5
 """scores above a rate that make it measured and not drawn"""
 
 SAME_PICTURE = 0.95
@@ -146,18 +146,29 @@ def fit(found: Comparisons, lowest: float, highest: float) -> Fit:
 
 
 def score_at(scores: Scores, rate: float, draw: bool = True) -> float | None:
-    """The score that a share ``rate`` reaches; beyond what is measured, by an exponential tail.
+    """The score that a share ``rate`` reaches; beyond what is measured, by a normal tail.
 
-    None where the set is too small for that, or ``draw`` is off.
+    None where the set is too small for that, or ``draw`` is off. The tail is the straight line through the TAIL highest
+    scores in a normal probability plot (plotting positions of Hazen, 1914). Checked by holding back, with
+    edge-face-embedder-1: drawn from half of the people for a rate of 1e-5, the other half exceeded it .14 (lfw), 0 and
+    1.3 (commons) and .11 and 2.3 (generated) times as often as promised, means of 24 halvings, and the score drawn for
+    1e-6 varied by a deviation of .2 to .3. An exponential tail of the 50 highest is as near (.1 to 2.1 times) but
+    varies by .6 to .8; a generalized Pareto tail of bounded shape (Hosking and Wallis, 1987) of 1,000 is exceeded .8
+    to 5.6 times as often as promised, of 250 up to 3.1 times with a deviation of .9 to 1.5.
     """
     if rate * len(scores) >= MEASURED:
         return float(np.quantile(scores, 1.0 - rate))
     if not draw or rate * len(scores) < DRAWN:
         return None
-    count = min(TAIL, len(scores) // 2)
-    tail = np.sort(scores)[-count:]
-    start = float(tail[0])
-    return start + float((tail - start).mean()) * math.log(count / len(scores) / rate)
+    count = min(TAIL, len(scores) // 20)
+    shares = (np.arange(count) + 0.5) / len(scores)
+    slope, middle = np.polyfit([_deviate(share) for share in shares.tolist()], np.sort(scores)[::-1][:count], 1)
+    return float(middle + slope * _deviate(rate))
+
+
+def _deviate(share: float) -> float:
+    """The standard normal deviate that a share 0..1 exceeds."""
+    return NormalDist().inv_cdf(1.0 - share)
 
 
 def _first(table: FaceTable, count: int) -> FaceTable:

@@ -20,7 +20,7 @@ from edge.recognition.identification import identity, subject_search
 from edge.recognition.store.collections import Collections
 from edge.recognition.store.face_rows import NewFace
 from edge.recognition.subject_search import SubjectSearch
-from evaluation.embeddings import FaceTable
+from evaluation.embeddings import QUALITIES, FaceTable
 from evaluation.sets import people_of
 
 COLLECTION, LABEL = "people", "face"
@@ -88,13 +88,17 @@ def split(table: FaceTable, subjects: int, random: np.random.Generator, people: 
     return Split(*(np.concatenate([empty, *part]).astype(np.int64) for part in (enrolled, known, strangers)))
 
 
-def photo_splits(photos: FaceTable, most: int, random: np.random.Generator) -> Iterator[Split]:
-    """For each group picture: half of its people, at most ``most``, are enrolled and the others appear."""
+def photo_splits(photos: FaceTable, most: int, least: float, random: np.random.Generator) -> Iterator[Split]:
+    """For each group picture: half of its people, at most ``most``, are enrolled and the others appear.
+
+    ``least``: quality 0..1 from which a face may be enrolled.
+    """
+    good = photos.quality[:, QUALITIES.index("score")] >= least
     for name in np.unique(photos.people):
         rows = random.permutation(np.flatnonzero(photos.people == name))
-        if len(rows) > 1:
-            count = min(most, len(rows) // 2)
-            yield Split(rows[:count], np.zeros(0, np.int64), rows[count:])
+        enrolled = rows[good[rows]][: min(most, len(rows) // 2)]
+        if len(enrolled):
+            yield Split(enrolled, np.zeros(0, np.int64), np.setdiff1d(rows, enrolled))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ FACES = [
     for card in (read_card(path) for path in sorted(CHECKOUT_MODELS.glob(f"*/{CARD}")))
     if card.kind == "embedder" and card.embedding is not None and card.embedding.crop == "arcface"
 ]
-DETECTORS = dict.fromkeys(("edge-face-embedder-1", "edge-face-embedder-2"), "edge-face-detector-1")
+DETECTORS = dict.fromkeys(("edge-face-embedder-1", "edge-face-embedder-2"), "edge-face-detector-2")
 PEOPLE = 240
 
 
