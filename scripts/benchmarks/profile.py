@@ -41,9 +41,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "quality of crops": ("edge.inference.quality:quality",),
     "embeddings": ("edge.inference.embedder:Embedder.embed", "edge.inference.embedder:Embedder.assess"),
     "match": (
-        "edge.recognition.store.collection:Collection.search",
+        "edge.recognition.store.collection:Collection.neighbors",
         "edge.recognition.subject_search:SubjectSearch.subjects",
-        "edge.recognition.review.rejections:RejectionIndex.held_away",
+        "edge.recognition.review.rejections:RejectionIndex.subjects",
     ),
     "votes": ("edge.pipeline.tracking.embedding_schedule:EmbeddingScheduler.add",),
     "custom labels": ("edge.pipeline.label_stage:LabelStage.look", "edge.pipeline.label_stage:LabelStage.ended"),
