@@ -175,6 +175,8 @@ def test_an_unknown_decoder_lists_the_known_ones(tiny: Any) -> None:
 
     model = tiny.detector(decoder={**tiny.detector_card()["decoder"], "name": "magic"})
 
-    with pytest.raises(Exception, match="blazeface, prior_box_faces, ssd_postprocessed, yolov8, or module:attribute"):
+    with pytest.raises(
+        Exception, match="blazeface, prior_box_faces, ssd_postprocessed, text_regions, yolov8, or module:attribute"
+    ):
         Detector(model, Interpreter(model.path))
     assert parse_card(tiny.detector_card(), "x").decoder is not None
