@@ -53,6 +53,22 @@ RESTING = """async (selector, patience) => {
 """gives the middle, in pixels of the window, of an element that does not move any more and that nothing covers"""
 
 
+LISTEN = """(selector) => {
+  window.missed = true;
+  const hit = (event) => {
+    const element = document.querySelector(selector);
+    window.missed &&= !element || !(element.contains(event.target) || event.target.contains(element));
+  };
+  document.addEventListener("click", hit, { capture: true, once: true });
+}"""
+"""notes whether the next click reaches an element"""
+MISSED = """(selector, [x, y]) => {
+  const box = window.missed && document.querySelector(selector)?.getBoundingClientRect();
+  return Boolean(box) && (Math.abs(box.x + box.width / 2 - x) > 1 || Math.abs(box.y + box.height / 2 - y) > 1);
+}"""
+"""tells whether a click has not reached an element that is somewhere else now"""
+
+
 class PageError(AssertionError):
     """The page's script failed, or did not get where it should."""
 
@@ -137,11 +153,21 @@ class Browser:
             self.press(character)
 
     def click(self, selector: str) -> None:
-        """The middle of the first element that a selector finds, once it rests and nothing covers it."""
-        point = self.js(f"({RESTING})({json.dumps(selector)}, {PATIENCE * 1000})")
-        if point is None:
-            raise PageError(f"{selector}: did not come to rest where it can be clicked")
-        x, y = point
+        """The middle of the first element that a selector finds, once it rests and nothing covers it.
+
+        Again where it moved away before the button was released: what a page loads late shifts the rest of it.
+        """
+        name = json.dumps(selector)
+        while True:
+            point = self.js(f"({RESTING})({name}, {PATIENCE * 1000})")
+            if point is None:
+                raise PageError(f"{selector}: did not come to rest where it can be clicked")
+            self.js(f"({LISTEN})({name})")
+            self._press(*point)
+            if not self.js(f"({MISSED})({name}, {json.dumps(point)})"):
+                return
+
+    def _press(self, x: float, y: float) -> None:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             more = {"button": "none"} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
