@@ -33,6 +33,9 @@ PLACES = """CREATE TABLE IF NOT EXISTS forgotten_places (
     device TEXT NOT NULL, digest TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
     PRIMARY KEY (device, digest))"""
 """the device's latest event at the time of the erasure; orders events without relying on clocks"""
+HUB = ""
+"""in place of a device: subjects that were erased from everything on the page of the hub"""
+NEWEST = "SELECT count(*), max(time) FROM forgotten WHERE device = ?"
 PAGE = 500
 """maximum events changed per transaction"""
 DELETE_UNREADABLE = "DELETE FROM unreadable WHERE device = ? AND epoch = ? AND seq = ?"
@@ -74,6 +77,8 @@ class FleetErasure:
         self._hub, self._store, self._published = hub, store, published
         self._known: dict[str, dict[str, ErasureTime]] | None = None
         """device -> digest -> time of the erasure; None: not read yet"""
+        self._newest: object = None
+        """changes where another process has erased a subject; ingests run for months"""
 
     def told(self, device: str, notices: ErasureNotices) -> None:
         """Apply the erasure notices of ``device``. Idempotent."""
@@ -90,6 +95,26 @@ class FleetErasure:
         changed = self._forget(device, new) + self._forget_unreadable(device, new)
         if self._hub.forget == "fleet" and self._published is not None:
             self._published(lambda subject: digest(device, subject) in new)
+        self._remember(device, new)
+        self._store.database.compact()
+        known |= new
+        log.info("hub: device %s erased %d subjects: %d events changed", device, len(new), changed)
+
+    def erase(self, subject: str, before: float) -> int:
+        """Erase a subject from the events of all devices before ``before`` (seconds since the epoch).
+
+        Whatever ``hub.forget`` says, and also from those that arrive later. Returns the number of events that changed.
+        """
+        self._read()
+        when = ErasureTime(before)
+        new = {digest(HUB, form): when for form in subjects.forms(subject)}
+        self._remember(HUB, new)
+        changed = sum(self._forget_one("", (), HUB, form, when) for form in subjects.forms(subject))
+        changed += self._forget_unreadable(HUB, new)
+        self._store.database.compact()
+        return changed
+
+    def _remember(self, device: str, new: Mapping[str, ErasureTime]) -> None:
         with self._store.database.transaction() as transaction:
             keys = [(device, one) for one in new]
             for table in ("forgotten", "forgotten_places"):
@@ -98,31 +123,30 @@ class FleetErasure:
             transaction.many("INSERT INTO forgotten VALUES (?, ?, ?)", rows)
             places = [(device, one, when.epoch, when.seq) for one, when in new.items()]
             transaction.many("INSERT INTO forgotten_places VALUES (?, ?, ?, ?)", places)
-        self._store.database.compact()
-        known |= new
-        log.info("hub: device %s erased %d subjects: %d events changed", device, len(new), changed)
-
-    def erase(self, subject: str, before: float) -> int:
-        """Erase a subject from the events of all devices before ``before`` (seconds since the epoch).
-
-        Returns the number of events that changed.
-        """
-        when = ErasureTime(before)
-        changed = sum(self._forget_one("", (), "", form, when) for form in subjects.forms(subject))
-        self._store.database.compact()
-        return changed
 
     def cleansed(self, arrived: Sequence[Arrived]) -> list[Arrived]:
         """``arrived``, anonymized where an event is older than the erasure of its subject."""
-        if self._hub.forget == "off" or not self._read():
+        if not self._current():
             return list(arrived)
         return [self._cleansed(one) for one in arrived]
+
+    def _current(self) -> dict[str, dict[str, ErasureTime]]:
+        """What was erased, read again where another process has erased a subject from everything."""
+        known = self._read()
+        with self._store.database.transaction(reading=True) as transaction:
+            newest = list(transaction.execute(NEWEST, (HUB,)))
+        if newest != self._newest:
+            self._newest, self._known = newest, None
+            known = self._read()
+        return known
 
     def _cleansed(self, one: Arrived) -> Arrived:
         subject, moment = (one.event.identity.subject, one.event.time) if one.event else _claimed(one.body)
         if subject is None:
             return one
-        devices = self._read() if self._hub.forget == "fleet" else {one.device: self._read().get(one.device, {})}
+        known = self._read()
+        scope = {"fleet": known.keys(), "device": {HUB, one.device}, "off": {HUB}}[self._hub.forget]
+        devices = {device: known[device] for device in scope if device in known}
         times = ((device, known.get(digest(device, subject))) for device, known in devices.items())
         place = one.epoch, one.seq, moment
         if not any(when is not None and when.is_after(*place, own=device == one.device) for device, when in times):
@@ -169,7 +193,7 @@ class FleetErasure:
 
     def _forget_unreadable(self, device: str, new: Mapping[str, ErasureTime]) -> int:
         """Erase subjects from events of which only the key is valid; returns how many were changed."""
-        own, after, changed = self._hub.forget != "fleet", ("", 0, 0), 0
+        own, after, changed = self._hub.forget != "fleet" and device != HUB, ("", 0, 0), 0
         while True:
             with self._store.database.transaction() as transaction:
                 found = transaction.execute(PAST, (*after, PAGE))

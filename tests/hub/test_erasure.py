@@ -190,6 +190,25 @@ def test_a_device_can_make_the_hub_forget_nothing_of_another_device(store: Event
     assert ("porch", "bob") in names(store)
 
 
+@pytest.mark.parametrize("forget", ["off", "device", "fleet"])
+def test_what_comes_late_is_cleansed_where_the_page_has_erased_a_subject_meanwhile(
+    store: EventStore, forget: str
+) -> None:
+    hub = HubSettings.model_validate({"forget": forget})
+    ingest, page = FleetErasure(hub, store), FleetErasure(hub, store)
+    store.add([unread("yard", 1, "alice")])
+    assert [one.event.identity.subject for one in ingest.cleansed([arrived("yard", 2, ALICE)]) if one.event] == [
+        "alice"
+    ]
+
+    assert page.erase("alice", NOW + 1) == 3
+
+    late = [arrived("yard", 3, ALICE), arrived("yard", 4, BOB), arrived("yard", 5, ALICE, NOW + 2)]
+    assert [one.event.identity.subject for one in ingest.cleansed(late) if one.event] == [None, "bob", "alice"]
+    assert "alice" not in ingest.cleansed([unread("yard", 6, "alice")])[0].body
+    assert names(store) == [("hall", None), ("porch", None), ("porch", "bob")]
+
+
 def test_over_a_real_broker_a_hub_that_was_away_hears_of_it(
     tmp_path: Path, ingest: Any, device: Any, stored: Callable[[], list[reading.Row]]
 ) -> None:
