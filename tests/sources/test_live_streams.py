@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import itertools
+import socket
+import ssl
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -283,6 +285,51 @@ def test_an_unknown_certificate_gets_no_password(secure: tuple[HttpCamera, Path]
         assert "tls_ca" in caught.value.hint
         assert "secret" not in str(caught.value)
     assert server.requests == []
+
+
+@contextmanager
+def rtsps_camera(own: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Its address, and the first bytes of each client that took its certificate; it answers none of them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
+    said: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                client = listener.accept()[0]
+                client.settimeout(5)
+                with suppress(OSError), context.wrap_socket(client, server_side=True) as secured:
+                    if data := secured.recv(4096):
+                        said.append(data)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield f"rtsps://cam:secret@127.0.0.1:{listener.getsockname()[1]}/live", said
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("changes", "trusted"),
+    [({}, False), ({"tls_ca": "other"}, False), ({"tls_ca": "camera"}, True), ({"tls_verify": False}, True)],
+    ids=["system", "other", "own", "not-verified"],
+)
+def test_an_rtsps_camera_hears_nothing_before_its_certificate_is_trusted(
+    tmp_path: Path, changes: dict[str, object], trusted: bool
+) -> None:
+    files = {name: str(certificate(tmp_path, name)) for name in ("camera", "other")}
+    wanted = changes | ({"tls_ca": files[str(changes["tls_ca"])]} if "tls_ca" in changes else {})
+    with rtsps_camera(Path(files["camera"])) as (address, said):
+        with pytest.raises(SourceError) as caught:
+            frames_of(address, 1, stall=3.0, **wanted)
+        assert [data.split()[0] for data in said[:1]] == ([b"OPTIONS"] if trusted else [])
+    assert ("certificate is not trusted" in caught.value.message) is not trusted
+    assert "secret" not in str(caught.value)
 
 
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
