@@ -211,16 +211,19 @@ class Worker(threading.Thread):
 
 
 def load_models(client: Any, picture: bytes) -> None:
-    """Make the server load what it loads on first use: detectors, embedder and attributes, for stills and videos."""
+    """Make the server load what it loads on first use: detectors, embedder, attributes, text; for stills and videos."""
     image = {"Bytes": picture}
     video = {"S3Object": {"Bucket": "pictures", "Name": "video/short_hamilton_clip.mp4"}}
     client.search_faces_by_image(CollectionId=COLLECTIONS[0], Image=image)
     client.detect_faces(Image=image, Attributes=["ALL"])
     client.detect_labels(Image=image, Features=["GENERAL_LABELS", "IMAGE_PROPERTIES"])
+    client.detect_text(Image=image)
     faces = client.start_face_detection(Video=video, FaceAttributes="ALL")["JobId"]
     search = client.start_face_search(Video=video, CollectionId=COLLECTIONS[0])["JobId"]
     labels = client.start_label_detection(Video=video)["JobId"]
+    text = client.start_text_detection(Video=video)["JobId"]
     for get, job in (
+        (client.get_text_detection, text),
         (client.get_face_detection, faces),
         (client.get_face_search, search),
         (client.get_label_detection, labels),
