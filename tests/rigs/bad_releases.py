@@ -185,7 +185,7 @@ def _leaks(world: World, release: Release) -> Release:
 
 
 BAD = [
-    Bad("crashes the interpreter", "trial", "crashed the validation process|the file takes", _crashes),
+    Bad("crashes the interpreter", "trial", "crashed the validation process|the file takes|expected input", _crashes),
     Bad("wrong embedding size", "trial", "64|128", _wrong_size),
     Bad("lost its quality", "trial", "does not find|another embedding", _lost_quality),
     Bad("too slow", "probation", "too slow", _too_slow),

@@ -194,6 +194,7 @@ def test_a_release_goes_from_the_draft_to_every_device_and_a_bad_one_stops_by_it
             return found
 
         hub.told(states(names, None, "factory"))
+        browser.until("/60 of 60 devices online/.test(document.body.innerText)")
         browser.until("document.querySelector('#draft-facts').textContent.length")
         first = sign_on_the_page(browser, tmp_path)
         roll_out(browser, first, 5)
