@@ -148,6 +148,11 @@ class Browser:
         self.ask("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **more)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **more)
 
+    def focus(self, selector: str) -> None:
+        """Give the focus to the first element that a selector finds, once it can take it: a hidden one cannot."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.until(f"({element}?.focus(), document.activeElement === {element})")
+
     def type(self, text: str) -> None:
         for character in text:
             self.press(character)

@@ -92,11 +92,12 @@ async function look() {
     const answer = await ask("page/state", { signal });
     if (answer.status === 401) return;
     if (!answer.ok) return say(texts.told((await answer.json()).error), "off");
+    const state = await answer.json();
     document.body.classList.remove("lost");
     const first = $("main").hidden;
     $("login").hidden = true;
     $("main").hidden = $("parts").hidden = false;
-    show(await answer.json());
+    show(state);
     if (first) turn();
     live.listen();
     live.run();

@@ -53,7 +53,7 @@ def opened(browser: Browser, tmp_path: Path) -> Opened:
             if people:
                 enrolled(made.collections, people)
             browser.open(f"http://127.0.0.1:{made.port}/#{part}")
-            browser.until("!document.querySelector('#main').hidden")
+            browser.until(f"document.querySelector('#part-{part}').checkVisibility()")
             yield made
             complaints = list(browser.console)
             browser.open("about:blank")
@@ -195,7 +195,7 @@ def test_the_keys_are_shown_and_can_be_switched_off(review: Served, browser: Bro
     assert {"c", "x", "r", "n", "d", "s", "u", "g", "t", "a", "?", "Space", "Esc"} <= set(keys)
     browser.press("c")
     browser.press("Tab")
-    browser.js("document.querySelector('#keys-on').focus()")
+    browser.focus("#keys-on")
     browser.press(" ")
     browser.press("Escape")
     browser.until("!document.querySelector('#keys-dialog').open")
@@ -330,7 +330,7 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
             str,  # type: ignore[arg-type,return-value]
         )
         browser.until("document.activeElement === document.body")
-        browser.js("document.querySelector('#enroll-subject').focus()")
+        browser.focus("#enroll-subject")
         browser.type("Grace")
         reach(browser, "enroll-take")
         browser.press("Enter")
@@ -343,7 +343,7 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
         assert page.collections.get("faces").subjects() == {"Grace": 1}
         browser.until("document.querySelectorAll('.person').length === 1")
         browser.js("document.querySelector('#enroll-subject').value = ''")
-        browser.js("document.querySelector('#enroll-subject').focus()")
+        browser.focus("#enroll-subject")
         browser.type("Ada")
         browser.click("#enroll-take")
         browser.until("document.querySelectorAll('.look').length === 2")
@@ -352,6 +352,21 @@ def test_somebody_is_enrolled_from_a_camera_by_keyboard(opened: Opened, browser:
         assert "Enroll as Ada anyway" in card
         assert browser.accessibility() == []
         assert page.collections.get("faces").subjects() == {"Grace": 1}
+
+
+SHOWN = """window.shown = new Set();
+new MutationObserver(() => {
+  const parts = [...document.querySelectorAll("#main > [id^=part-]")];
+  for (const part of parts) if (part.checkVisibility()) window.shown.add(part.id);
+}).observe(document, { subtree: true, attributes: true });"""
+"""notes every part of the page that was ever shown"""
+
+
+def test_no_other_part_is_shown_before_the_one_in_the_address(opened: Opened, browser: Browser) -> None:
+    script = browser.ask("Page.addScriptToEvaluateOnNewDocument", source=SHOWN)["identifier"]
+    with opened("people"):
+        browser.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+        assert browser.js("[...window.shown]") == ["part-people"]
 
 
 @pytest.mark.parametrize("reason", Reason.__args__)  # type: ignore[attr-defined]
@@ -418,7 +433,7 @@ def test_enroll_all_leaves_out_groups_and_odd_faces(opened: Opened, browser: Bro
     both = [pictures.resized_rgb(one, 400, 500) for one in (eileen, grace)]
     files[4].write_bytes(pictures.encode_jpeg(np.hstack(both)))
     with opened("people") as page:
-        browser.js("document.querySelector('#enroll-subject').focus()")
+        browser.focus("#enroll-subject")
         browser.type("Grace")
         upload(browser, *files)
         browser.until("document.querySelectorAll('.look').length === 5")

@@ -78,7 +78,7 @@ def test_settings_are_changed_by_keys_alone(page: Served, browser: Browser, tmp_
         browser.press("Enter")
         for key in moves:
             browser.press(key)
-        browser.js("document.querySelector('#zone-name').focus()")
+        browser.focus("#zone-name")
     focus(browser, "#zone-save")
     browser.press("Enter")
 
@@ -90,7 +90,7 @@ def test_settings_are_changed_by_keys_alone(page: Served, browser: Browser, tmp_
     browser.press("Enter")
     browser.until("document.querySelector('#settings-lines').textContent.includes('similarity')")
     assert browser.accessibility() == []
-    browser.js("document.querySelector('.skip').focus()")
+    browser.focus(".skip")
     focus(browser, "#settings-apply")
     browser.press("Enter")
     browser.until("document.querySelector('#toast').textContent.startsWith('Written')")

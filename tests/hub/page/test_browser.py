@@ -64,7 +64,7 @@ def test_ten_thousand_devices_are_painted_with_few_rows_and_little_work(browser:
 def test_devices_are_searched_filtered_and_opened_by_keyboard(browser: Browser, fleet: ServedHub) -> None:
     with opened(browser, fleet, "devices"):
         browser.until(f"{ROWS} > 5")
-        browser.js("document.querySelector('#devices-search').focus()")
+        browser.focus("#devices-search")
         browser.type("dev-0123")
         browser.until(f"{COUNT} === '10 of 10,000 devices'")
         for _ in range(5):
