@@ -1,6 +1,7 @@
 /** Releases: the next one with its dry run and its signature, rollouts in steps, releases that are published. */
 
 import { $, ask, button, dates, fill, make, path, post, tell, words } from "./common.js";
+import { confirmed } from "./dialogs.js";
 import { plural, t, told } from "./words.js";
 
 let busy = false;
@@ -91,17 +92,12 @@ function rollout(one) {
   return make("li", `rollout ${verdict.action === "stop" ? "stopped" : ""}`, "", head, bar(one), make("p", "", (one.hold ? [] : [VERDICTS[verdict.action]()]).concat(counts).join(" · ")), ...reasons, actions);
 }
 
-function act(action, { group }, question, more = {}) {
-  $("sure-title").textContent = question;
-  $("sure-yes").textContent = t("Yes");
-  $("sure-yes").onclick = async () => {
-    $("sure-dialog").close();
-    const said = await post(path("rollouts", action), { group, ...more });
-    if (!said.ok) return tell(words(said), "bad");
-    tell(said.hinted ? t("done: the devices were told") : t("done: the devices see it at their next check"));
-    load();
-  };
-  $("sure-dialog").showModal();
+async function act(action, { group }, question, more = {}) {
+  if (!await confirmed(question, t("Yes"))) return;
+  const said = await post(path("rollouts", action), { group, ...more });
+  if (!said.ok) return tell(words(said), "bad");
+  tell(said.hinted ? t("done: the devices were told") : t("done: the devices see it at their next check"));
+  load();
 }
 
 /* ---- the next release ---- */

@@ -2,6 +2,7 @@
 
 import { changeCamera, change, settings } from "./changes.js";
 import { $, button, make, post, words } from "./common.js";
+import { confirmed } from "./dialogs.js";
 import { fieldsOf, resolve } from "./fields.js";
 import { t } from "./words.js";
 
@@ -16,8 +17,8 @@ export function show() {
   $("camera-list").replaceChildren(...cameras.map((one, index) => {
     const edit = button(t("Edit"), "", () => open(index), "plain small");
     edit.setAttribute("aria-label", t("Edit {name}", { name: one.name }));
-    const remove = button(t("Remove"), "", () => {
-      if (!confirm(t("Remove the camera {name}? Its history stays.", { name: one.name }))) return;
+    const remove = button(t("Remove"), "", async () => {
+      if (!await confirmed(t("Remove the camera {name}? Its history stays.", { name: one.name }), t("Remove"), { danger: true })) return;
       line.classList.add("gone");
       edit.disabled = remove.disabled = true;
       change(["cameras", index], null);

@@ -1,10 +1,10 @@
 /** The device: broker, release, findings of the doctor, log, restart, update, rollback, who changed what. */
 
 import { $, ask, button, dates, make, path, post, tell, words } from "./common.js";
-import { LANGUAGES, choose, language, t, told } from "./words.js";
+import { confirmed } from "./dialogs.js";
+import { t, told } from "./words.js";
 
 const LOG_EVERY = 5000;
-const THEME = "edge.theme";
 let timer = 0;
 
 export function enter() {
@@ -65,26 +65,13 @@ async function doctor() {
     ...(hint ? [make("small", "", t("Try: {hint}", { hint: told(hint) }))] : []))));
 }
 
-async function act(action, text) {
-  if (!confirm(text)) return;
+async function act(action, text, question) {
+  if (!await confirmed(question, text)) return;
   tell(t("working"));
   const said = await post(path("device", action));
   if (!said.ok) return tell(words(said), "bad");
   tell(told(said.text) || t("done"));
   changes();
-}
-
-/* ---- theme and language: of this browser ---- */
-
-function theme(wanted) {
-  if (wanted) localStorage.setItem(THEME, wanted); else localStorage.removeItem(THEME);
-  paintTheme();
-}
-
-export function paintTheme() {
-  const wanted = localStorage.getItem(THEME) ?? "";
-  if (wanted) document.documentElement.dataset.theme = wanted; else delete document.documentElement.dataset.theme;
-  $("theme").value = wanted;
 }
 
 export function begin() {
@@ -94,11 +81,5 @@ export function begin() {
     ["update", t("Update now"), t("Fetch and install the newest release now?")],
     ["rollback", t("Roll back"), t("Go back to the release before this one?")],
   ];
-  $("device-actions").replaceChildren(...actions.map(([action, text, sure]) => button(text, "", () => act(action, sure), "plain")));
-  $("language").replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => Object.assign(make("option", "", name), { value: code, lang: code })));
-  $("language").value = language();
-  $("language").addEventListener("change", () => choose($("language").value));
-  $("theme").addEventListener("change", () => theme($("theme").value));
-  $("logout").addEventListener("click", async () => { await post("page/logout"); location.reload(); });
-  paintTheme();
+  $("device-actions").replaceChildren(...actions.map(([action, text, sure]) => button(text, "", () => act(action, text, sure), "plain")));
 }

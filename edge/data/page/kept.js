@@ -1,6 +1,7 @@
 /** What is kept of the queue and for how long, and its deletion. */
 
 import { $, make, post, tell, words } from "./common.js";
+import { confirmed } from "./dialogs.js";
 import { plural, t } from "./words.js";
 
 const answersOf = (told) => plural(told.answered, "{n} answer", "{n} answers");
@@ -25,19 +26,16 @@ export function kept(told) {
   $("review-delete").disabled = !told.waiting && !told.answered;
 }
 
-/** Delete the queue, once somebody has said so; ``gone(answered)`` afterwards. */
-export async function deleteAll(gone) {
-  const answered = $("delete-answered").checked;
-  $("delete-dialog").close();
+/** Delete the queue, once somebody confirms it; ``gone(answered)`` afterwards. */
+export async function deleteAll(told, gone) {
+  const left = plural(told.waiting, "{n} question will be deleted without an answer. What was learned stays: enrolled faces and rejected names.", "{n} questions will be deleted without an answer. What was learned stays: enrolled faces and rejected names.");
+  const answers = t("also {answers} with {pictures}", { answers: answersOf(told), pictures: picturesOf(told) });
+  const also = Object.assign(make("input"), { type: "checkbox", id: "delete-answered" });
+  const about = [make("p", "", left), make("label", "check", "", also, " ", make("span", "", answers))];
+  if (!await confirmed(t("Delete all questions?"), t("Delete"), { about, danger: true })) return;
+  const answered = also.checked;
   const said = await post("page/review/delete", { answered });
   if (!said.ok) return tell(words(said), "bad");
   tell(plural(said.deleted, "{n} entry deleted", "{n} entries deleted"));
   gone(answered);
-}
-
-export function askDelete(told) {
-  $("delete-words").textContent = plural(told.waiting, "{n} question will be deleted without an answer. What was learned stays: enrolled faces and rejected names.", "{n} questions will be deleted without an answer. What was learned stays: enrolled faces and rejected names.");
-  $("delete-answered").checked = false;
-  $("delete-answered-words").textContent = t("also {answers} with {pictures}", { answers: answersOf(told), pictures: picturesOf(told) });
-  $("delete-dialog").showModal();
 }

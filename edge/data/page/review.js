@@ -3,7 +3,7 @@
 import { Answers } from "./answers.js";
 import { beginBoxes, openBoxes } from "./boxes.js";
 import { $, ask, make, path, portrait, post, set, tell, words } from "./common.js";
-import { askDelete, deleteAll, kept } from "./kept.js";
+import { deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
 import { able, looksOf, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
 import { Rows } from "./rows.js";
@@ -417,9 +417,7 @@ export function begin() {
   $("review-all").addEventListener("click", chooseAll);
   $("review-same").addEventListener("click", () => order.length && chooseSubject());
   $("review-keys").addEventListener("click", () => $("keys-dialog").showModal());
-  $("review-delete").addEventListener("click", () => askDelete(told));
-  $("delete-yes").addEventListener("click", () => deleteAll(deleted));
-  for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
+  $("review-delete").addEventListener("click", () => deleteAll(told, deleted));
   $("question-name").addEventListener("submit", (event) => { event.preventDefault(); if (field.name) nameChosen(field.name); });
   $("question-cancel").addEventListener("click", closeField);
   document.addEventListener("keydown", pressed);

@@ -1,16 +1,12 @@
 /** Enrolled subjects as tiles, one of them with its faces, and strangers that wait for a name. */
 
-import { $, ask, button, dates, faces as facesOf, fill, make, nearness, path, portrait, post, tell, words } from "./common.js";
+import { $, ask, button, dates, faces as facesOf, make, nearness, path, portrait, post, tell, words } from "./common.js";
 import * as history from "./history.js";
 import { forgetNames } from "./names.js";
-import { plural, t } from "./words.js";
+import { SubjectList } from "./subject_list.js";
+import { t } from "./words.js";
 
-const PAUSE = 250;
-const PAIRS = 3; // of subjects, that are named
-let collection = "";
-let shown = [];
-let turn = 0;
-let pause = 0;
+let list; // of the subjects
 let current = null; // the subject in the dialog
 
 const pictureOf = (number) => (number ? `page/portraits/${number}.jpg` : "");
@@ -18,49 +14,19 @@ const seenText = (one) => (one.seen ? t("seen {when} at {camera}", { when: dates
 
 export function show(state) {
   const names = state.collections.map((one) => one.name);
-  fill($("people-collection"), names, (name) => make("option", "", name));
+  list.choices(names);
   $("people-collection-field").hidden = names.length < 2;
   $("people-card").hidden = !names.length;
   const total = state.collections.reduce((sum, one) => sum + one.faces, 0);
-  const key = `${$("people-collection").value} ${total}`;
+  const key = `${list.collection} ${total}`;
   if ($("people-card").dataset.key === key) return;
   $("people-card").dataset.key = key;
-  collection = $("people-collection").value;
-  if (!$("part-people").hidden) load();
+  if (!$("part-people").hidden) list.load();
 }
 
 export function enter() {
-  load();
+  list.load();
   strangers();
-}
-
-async function load(next = false) {
-  if (!collection) return;
-  const now = ++turn;
-  const query = new URLSearchParams({ like: $("people-search").value.trim(), after: next ? shown.length : 0 });
-  const answer = await ask(`${path("people", collection)}?${query}`).catch(() => null);
-  if (!answer?.ok || now !== turn) return;
-  const said = await answer.json();
-  shown = next ? [...shown, ...said.subjects] : said.subjects;
-  $("people-count").textContent = said.total === said.all ? plural(said.all, "{n} subject", "{n} subjects") : t("{n} of {all} subjects", { n: said.total, all: said.all });
-  $("people-tiles").replaceChildren(...(shown.length ? shown.map(tile) : [make("li", "none", said.all ? t("No subject has this name.") : t("Nobody is enrolled yet."))]));
-  $("people-more").hidden = !said.more;
-  if (!next) risk(said.all);
-}
-
-/** How often a stranger would get a name of this collection, and who is easily taken for whom. */
-async function risk(all) {
-  const name = collection;
-  const answer = all ? await ask(path("people", name, "risk")).catch(() => null) : null;
-  const found = answer?.ok ? await answer.json() : {};
-  if (name !== collection) return;
-  $("people-risk").hidden = !found.false_names;
-  if (!found.false_names) return;
-  const pairs = found.confusable.slice(0, PAIRS).map((pair) => t("{one} and {other}", { one: pair.subject, other: pair.other }));
-  const looks = Math.round(Number((1 / found.false_names).toPrecision(2)));
-  const lines = [t("Estimate: a stranger gets a name about once in {n} looks; a match begins at {line} of 100.", { n: looks, line: found.needed })];
-  if (pairs.length) lines.push(t("Easily confused: {pairs}.", { pairs: pairs.join(", ") }));
-  $("people-risk").textContent = lines.join(" ");
 }
 
 function tile(one) {
@@ -74,9 +40,9 @@ function tile(one) {
 /* ---- one subject ---- */
 
 async function detail(subject) {
-  const answer = await ask(`${path("people", collection, "subject")}?name=${encodeURIComponent(subject)}`).catch(() => null);
+  const answer = await ask(`${path("people", list.collection, "subject")}?name=${encodeURIComponent(subject)}`).catch(() => null);
   const one = await answer?.json();
-  if (!answer?.ok) { load(); return tell(one ? words(one) : t("the device did not answer"), "bad"); }
+  if (!answer?.ok) { list.load(); return tell(one ? words(one) : t("the device did not answer"), "bad"); }
   current = one;
   $("person-title").textContent = one.subject;
   $("person-seen").textContent = seenText(one);
@@ -106,7 +72,7 @@ function rivals(one) {
 }
 
 async function change(action, values, done) {
-  const said = await post(path("people", collection, action), { subject: current.subject, ...values });
+  const said = await post(path("people", list.collection, action), { subject: current.subject, ...values });
   if (said.status === 409 && action === "rename") {
     $("person-merge").hidden = false;
     $("person-merge").textContent = t("Merge with {name}", { name: values.to });
@@ -115,7 +81,7 @@ async function change(action, values, done) {
   if (!said.ok) return tell(words(said), "bad");
   tell(done);
   forgetNames();
-  load();
+  list.load();
   const last = action === "delete-face" && current.faces.length === 1;
   if (action === "erase" || last) $("person-dialog").close(); else detail(said.subject ?? current.subject);
 }
@@ -146,15 +112,13 @@ function stranger(one) {
     tell(t("{name} is {subject} now.", { name: one.name, subject: said.subject }));
     forgetNames();
     strangers();
-    load();
+    list.load();
   });
   return make("li", "", "", form);
 }
 
 export function begin() {
-  $("people-search").addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(load, PAUSE); });
-  $("people-more").addEventListener("click", () => load(true));
-  $("people-collection").addEventListener("change", () => { collection = $("people-collection").value; load(); });
+  list = new SubjectList($("people-tiles"), tile, t("Nobody is enrolled yet."));
   $("person-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const to = $("person-name").value.trim();

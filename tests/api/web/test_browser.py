@@ -299,14 +299,14 @@ def test_a_device_that_is_not_to_ask_says_how_to_switch_it_on(opened: Opened, br
 
 def test_the_queue_is_deleted_after_a_question(review: Served, browser: Browser) -> None:
     browser.click("#review-delete")
-    browser.until("document.querySelector('#delete-dialog').open")
-    assert browser.js("document.querySelector('#delete-words').textContent").startswith("8 questions")
+    browser.until("document.querySelector('#sure-dialog[open]')")
+    assert browser.js("document.querySelector('#sure-dialog p').textContent").startswith("8 questions")
     browser.press("Escape")
-    browser.until("!document.querySelector('#delete-dialog').open")
+    browser.until("!document.querySelector('#sure-dialog')")
     assert review.get("/page/state")["review"]["waiting"] == 8
     browser.click("#review-delete")
-    browser.until("document.querySelector('#delete-dialog').open")
-    browser.click("#delete-yes")
+    browser.until("document.querySelector('#sure-dialog[open]')")
+    browser.click("#sure-yes")
     browser.until("!document.querySelector('#review-none').hidden")
     assert review.get("/page/state")["review"]["waiting"] == 0
 

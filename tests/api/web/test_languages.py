@@ -248,7 +248,7 @@ def test_the_page_is_shown_in_the_language_of_the_browser(language: str, tmp_pat
         browser.js(f"localStorage.setItem('edge.language', '{language}')")
         browser.open(f"http://127.0.0.1:{page.port}/?again#device")
         browser.until(f"document.documentElement.lang === '{language}'")
-        browser.until(f"document.querySelector('#browser-title').textContent === {json.dumps(wanted['This browser'])}")
+        browser.until(f"document.querySelector('#browser-title')?.textContent === {json.dumps(wanted['This browser'])}")
         browser.until("!document.querySelector('#main').hidden")
         said = "there is no camera 'yard'"
         told = f"import('/page/words.js').then((words) => words.told({json.dumps(said)}))"

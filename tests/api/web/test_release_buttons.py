@@ -56,9 +56,11 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 def press(browser: Browser, number: int) -> None:
     """Press one of the buttons, and confirm."""
-    browser.js(f"{BUTTON}[{number}].id = 'pressed'; window.confirm = () => true")
+    browser.js(f"{BUTTON}[{number}].id = 'pressed'")
     browser.click("#pressed")
     browser.js("document.querySelector('#pressed').removeAttribute('id')")
+    browser.until("document.querySelector('#sure-dialog[open]')")
+    browser.click("#sure-yes")
 
 
 def runs(browser: Browser, name: str) -> None:

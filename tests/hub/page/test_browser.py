@@ -171,7 +171,7 @@ def roll_out(browser: Browser, release: str, percent: int) -> None:
     for name, value in (("release", release), ("percent", percent)):
         browser.js(f"document.querySelector('#rollout-{name}').value = '{value}'; true")
     browser.click("#rollout-form button")
-    browser.until("document.querySelector('#sure-dialog').open")
+    browser.until("document.querySelector('#sure-dialog[open]')")
     browser.click("#sure-yes")
     browser.until(f"/{release}/.test(document.querySelector('#rollouts').textContent)")
 
