@@ -56,7 +56,7 @@ class ReleaseUpdates(Component):
 
     def tick(self, now: float) -> None:
         context = self._context
-        context.release_manager.tick(now, context.engine.switch, context.switched)
+        context.release_manager.tick(now, context.switch)
         if (report := context.release_manager.report()) is not None:
             context.client.retain(context.topics.reported, to_json(report))
 

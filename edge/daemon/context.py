@@ -59,10 +59,15 @@ class DeviceContext:
     def publish_stats(self) -> None:
         self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)
 
-    def switched(self, loaded: LoadedModels) -> None:
-        """Another model set is in use: publish the device's information."""
+    def switch(self, loaded: LoadedModels) -> None:
+        """Use another model set from each camera's next frame on."""
+        self.health.use_models(loaded.model_set, loaded.problems)
+        self.engine.switch(loaded.model_set)
+        self.announce(loaded)
+
+    def announce(self, loaded: LoadedModels) -> None:
+        """Publish the device's information with the model set in use."""
         self.release, self.loaded = loaded.model_set.release, loaded
-        self.health.settle("custom_labels ", loaded.problems)
         self.client.retain(self.topics.info, to_json(self._info(loaded)))
 
     def _info(self, loaded: LoadedModels) -> Info:

@@ -133,7 +133,7 @@ class Daemon:
                 service = components.CommandService(context, commands)
                 stack.callback(service.close)
                 service.start()
-            context.switched(loaded)
+            context.announce(loaded)
             self.began = True
             systemd.ready(self._health.status_line())
             names = ", ".join(self._health.cameras)
@@ -161,7 +161,7 @@ class Daemon:
         manager = ReleaseManager(settings, state, collections, self._health)
         stack.callback(manager.close)
         loaded = manager.start()
-        self._health.problems.update(loaded.problems)
+        self._health.use_models(loaded.model_set, loaded.problems)
         reporter = Reporter(settings, outbox, client, topics, self._health, self._on_events)
         stack.callback(reporter.finish)
         watchdog = Watchdog(self._watchdog_seconds)

@@ -173,6 +173,7 @@ class Engine:
             if enabled and one.off:
                 one.slot, one.halt = LatestFrame(), threading.Event()
                 one.finished = one.off = False
+                self._health.settled(f"camera {camera}")
                 self._open(one)
             elif not enabled and not one.off:
                 self._close(one)
@@ -224,6 +225,7 @@ class Engine:
             time.sleep(0.01)
         one.latest = None
         self._health.camera_changed(CameraState(one.camera.name, "off"))
+        self._health.settled(f"camera {one.camera.name}")
         if not one.finished or (one.thread is not None and one.thread.is_alive()):
             raise BusyError(f"camera {one.camera.name} does not close", "check its state, and try again")
 
@@ -247,7 +249,8 @@ class Engine:
                     slot.put(frame)
                 self._arrived.set()
         except EdgeError as error:
-            self._health.trouble(f"camera {camera.name}", str(error))
+            if not halt.is_set():
+                self._health.trouble(f"camera {camera.name}", str(error))
         finally:
             pulse.rest()
             slot.close()
@@ -284,12 +287,13 @@ class Engine:
             return
         one.latest = frame
         name, began, result = one.camera.name, time.perf_counter(), None
+        models = one.pipeline.model_set
         try:
             result = one.pipeline.process(frame, board.clock())
             if result.events:
                 self._reports.events(result.events)
         except ModelError as error:
-            self._health.trouble(f"camera {name}", str(error))
+            self._health.model_trouble(models, {f"camera {name}": str(error)})
             return
         finally:  # a camera that fails must not get more than its share either
             self._share.charge(name, time.perf_counter() - began, result is None or result.stats.moving)

@@ -40,20 +40,22 @@ LOOK = 5.0
 def create(context: DeviceContext) -> LabelUpdater:
     """The component of a daemon."""
 
-    def changed(model_set: ModelSet) -> None:
+    def switch(model_set: ModelSet) -> None:
         if context.loaded is not None:
-            names = {custom_labels.part(name) for name in model_set.classifiers}
-            problems = {name: problem for name, problem in context.loaded.problems.items() if name not in names}
-            context.switched(replace(context.loaded, model_set=model_set, problems=problems))
+            updated = {custom_labels.part(name) for name in model_set.classifiers}
+            found = context.health.model_problems()
+            problems = {part: problem for part, problem in found.items() if part not in updated}
+            context.switch(replace(context.loaded, model_set=model_set, problems=problems))
 
     replaces = replaced_models(context.state)
-    return LabelUpdater(context.effective_settings, context.state, context.engine, changed, replaces)
+    return LabelUpdater(context.effective_settings, context.state, context.engine, switch, replaces)
 
 
 class LabelUpdater(Component):
     """Loads newer versions of custom labels and refits heads.
 
-    ``settings``: those in force under the release; ``replaces``: model -> the release's model that replaces it there.
+    ``settings``: those in force under the release; ``switch`` puts a model set in use between two frames; ``replaces``:
+    model -> the release's model that replaces it there.
     """
 
     def __init__(
@@ -61,10 +63,10 @@ class LabelUpdater(Component):
         settings: Settings,
         state: Path,
         engine: Engine,
-        changed: Callable[[ModelSet], None],
+        switch: Callable[[ModelSet], None],
         replaces: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._settings, self._state, self._engine, self._changed = settings, state, engine, changed
+        self._settings, self._state, self._engine, self._switch = settings, state, engine, switch
         self._replaces = replaces
         self._labels = Labels(state)
         self._queue = ReviewQueue(state, settings.review) if settings.review.enabled else None
@@ -176,5 +178,4 @@ class LabelUpdater(Component):
         changed = replace(model_set, classifiers={**model_set.classifiers, **self._ready})
         log.info("custom labels: %s from now on", ", ".join(one.version for one in self._ready.values()))
         self._ready = {}
-        self._engine.switch(changed)
-        self._changed(changed)
+        self._switch(changed)

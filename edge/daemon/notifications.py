@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from edge.core.settings.messaging import NotifySettings
@@ -129,6 +129,7 @@ class Notifications(Component):
         self.tick(time.monotonic())
         if self._webhook is not None:
             self._webhook.close()
+        self._context.health.settled(PROBLEM)  # of these settings: others may have another webhook, or none
 
     def _publish(self, one: Notification) -> None:
         """A broker may accept only small messages: then the picture stays here."""
@@ -139,11 +140,10 @@ class Notifications(Component):
         client.publish(topic, payload)
 
     def _report(self, problem: str) -> None:
-        found: Mapping[str, str] = {PROBLEM: problem} if problem else {}
         if problem:
             self._context.health.trouble(PROBLEM, problem)
         else:
-            self._context.health.settle(PROBLEM, found)
+            self._context.health.settled(PROBLEM)
 
 
 def notification(device: str, event: Event, page: str = "", picture: str | None = None) -> Notification:

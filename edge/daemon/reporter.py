@@ -62,8 +62,7 @@ class Reporter:
 
     def seen(self, result: FrameResult) -> None:
         camera = result.frame.camera
-        for part, problem in result.stats.problems.items():
-            self._health.trouble(part, problem)
+        self._health.model_trouble(result.models, result.stats.problems)
         if result.presence is not None:
             with self._lock:
                 self._presence[camera] = result.presence

@@ -16,6 +16,7 @@ from edge.mqtt.messages import CameraStats, ShedReport, Stats
 
 if TYPE_CHECKING:
     from edge.pipeline.frame_result import FrameStats
+    from edge.pipeline.model_set import ModelSet
     from edge.sources.base import CameraState
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,10 @@ class Health:
         """collections whose index is opened or built now; they are searched anyway"""
         self.declined: dict[str, int] = {}
         """crops not worth embedding, by reason code"""
+        self._models: ModelSet | None = None
+        """in use"""
+        self._model_parts: frozenset[str] = frozenset()
+        """parts whose problem was reported for the models in use"""
         self._stages: dict[str, Meter] = {}
         self._lock = threading.Lock()
         self._started = time.monotonic()
@@ -122,10 +127,47 @@ class Health:
         camera.state, camera.reason = state.state, state.reason
 
     def trouble(self, part: str, problem: str) -> None:
-        """Record a problem of one part. Logged once."""
+        """Record a problem of one part, which is not one of the models in use. Logged once."""
+        with self._lock:
+            self._model_parts -= {part}
+            self._record(part, problem)
+
+    def _record(self, part: str, problem: str) -> None:
         if self.problems.get(part) != problem:
             log.error("%s: %s", part, problem)
             self.problems[part] = problem
+
+    def use_models(self, models: ModelSet, problems: Mapping[str, str]) -> None:
+        """Other models are in use from now on, with ``problems``; those of the models before are settled.
+
+        Call it before the first frame that is processed with them.
+        """
+        with self._lock:
+            for part in sorted(self._model_parts - problems.keys()):
+                self.settled(part)
+            self._models, self._model_parts = models, frozenset(problems)
+            self.problems.update(problems)
+
+    def model_trouble(self, models: ModelSet, problems: Mapping[str, str]) -> None:
+        """Record problems of a frame that was processed with ``models``; ignored where others are in use by now."""
+        if not problems:
+            return
+        with self._lock:
+            if self._models is not None and models is not self._models:
+                return
+            self._model_parts |= problems.keys()
+            for part, problem in problems.items():
+                self._record(part, problem)
+
+    def model_problems(self) -> dict[str, str]:
+        """Problems of the models in use, by part."""
+        with self._lock:
+            return {part: self.problems[part] for part in self._model_parts if part in self.problems}
+
+    def settled(self, part: str) -> None:
+        """A part works again, or is no longer in use."""
+        if self.problems.pop(part, None) is not None:
+            log.info("%s: works again", part)
 
     def hanging(self, threads: Sequence[str]) -> None:
         """The threads that hang now."""
@@ -134,13 +176,6 @@ class Health:
             del self.problems[part]
         for part in wanted:
             self.problems[part] = "it hangs (try: journalctl -u edge has what it did last, when the watchdog ends it)"
-
-    def settle(self, kind: str, problems: Mapping[str, str]) -> None:
-        """Replace the problems of the parts whose name begins with ``kind``."""
-        for part in [part for part in self.problems if part.startswith(kind) and part not in problems]:
-            log.info("%s: works again", part)
-            self.problems.pop(part, None)
-        self.problems.update({part: said for part, said in problems.items() if part.startswith(kind)})
 
     def storage(self, state: str) -> bool:
         """Set the status of the outbox's disk, ``ok`` or a reason; whether it has changed."""

@@ -77,29 +77,23 @@ class ReleaseManager:
                     break
         return self._load("")
 
-    def tick(self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]) -> None:
+    def tick(self, now: float, switch: Callable[[LoadedModels], None]) -> None:
         """Call often; acts once a second: loads a new release, and evaluates probation."""
         self._due = now >= self._next
         if self._updates is None or not self._due:
             return
         self._next = now + LOOK
         try:
-            self._look(now, switch, changed, self._updates)
+            self._look(now, switch, self._updates)
         except StoreError as error:
             log.error("%s", error)
             self._health.trouble("release", error.message)
 
-    def _look(
-        self,
-        now: float,
-        switch: Callable[[ModelSet], None],
-        changed: Callable[[LoadedModels], None],
-        updates: UpdateState,
-    ) -> None:
+    def _look(self, now: float, switch: Callable[[LoadedModels], None], updates: UpdateState) -> None:
         if self._thread is not None:
             if not self._thread.is_alive():
                 self._thread = None
-                self._take_over(now, switch, changed)
+                self._take_over(now, switch)
             return
         if self._store.current != self._running:
             self._begin_loading(self._store.current)
@@ -232,9 +226,7 @@ class ReleaseManager:
         detectors = {name: loaded[used] for name in named if (used := manifest.replaces.get(name, name)) in loaded}
         return replace(assembled.model_set, recognizers=recognizers, detectors=detectors)
 
-    def _take_over(
-        self, now: float, switch: Callable[[ModelSet], None], changed: Callable[[LoadedModels], None]
-    ) -> None:
+    def _take_over(self, now: float, switch: Callable[[LoadedModels], None]) -> None:
         loaded, release = self._loaded, self._loading
         self._loaded = None
         if not isinstance(loaded, LoadedModels):
@@ -247,10 +239,9 @@ class ReleaseManager:
             self._probation.begin(now, fresh=False)
         else:
             self._probation.end()
-        switch(loaded.model_set)
+        switch(loaded)
         self._running = release
         log.info("release %s is in use", release or "of the settings")
-        changed(loaded)
 
     def _words(self) -> Reported:
         if self._updates is None:

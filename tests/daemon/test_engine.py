@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Mapping
 
 import pytest
 from rigs.fakes import Breaks, Fails, Listens, SeesOneFace, Slow, a_model_set
 from rigs.waiting import eventually
 
-from edge.core.errors import NotFoundError
+from edge.core.errors import ModelError, NotFoundError
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings, LabelSettings
+from edge.core.types import Detection, Picture
 from edge.daemon.engine import Engine
 from edge.pipeline.health import Health
 
@@ -73,6 +75,67 @@ def test_a_detector_that_fails_is_a_problem_told_and_the_thread_lives() -> None:
 
     assert "cannot run" in health.problems["camera door"]
     assert reports.frames == 0
+
+
+class FailsWhenTold:
+    """A detector that is inside its model until ``go``, and fails then."""
+
+    labels, size = ("face",), (320, 240)
+
+    def __init__(self) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def detect(self, picture: Picture, scores: Mapping[str, float] | None = None) -> list[Detection]:
+        self.entered.set()
+        assert self.go.wait(30)
+        raise ModelError("model 'old': cannot run", "choose another model")
+
+
+def test_a_frame_in_flight_at_a_switch_leaves_no_problem_of_the_models_before() -> None:
+    detector = FailsWhenTold()
+    old, new = a_model_set(detector), a_model_set()
+    watch, reports, health = a_watch(old, stored("door"))
+    health.use_models(old, {})
+    watch.start()
+    assert detector.entered.wait(30)
+
+    health.use_models(new, {})
+    watch.switch(new)
+    detector.go.set()
+
+    assert watch.wait(30)
+    watch.stop()
+    assert (health.problems, reports.frames) == ({}, 39)
+
+
+def test_a_disabled_camera_has_no_problem_and_its_frame_in_flight_brings_none() -> None:
+    detector = FailsWhenTold()
+    watch, _, health = a_watch(a_model_set(detector), endless("door"), endless("yard"))
+    watch.start()
+    assert detector.entered.wait(30)
+
+    closing = threading.Thread(target=lambda: [watch.enable(name, False) for name in ("door", "yard")])
+    closing.start()
+    assert eventually(lambda: watch._watched["door"].off)
+    detector.go.set()
+    closing.join(30)
+
+    assert health.problems == {}
+    watch.stop()
+
+
+def test_a_camera_that_is_enabled_again_starts_without_its_old_problem() -> None:
+    missing = CameraSettings(name="gone", source="video:/nowhere.mp4", detectors=("fake",))
+    watch, _, health = a_watch(a_model_set(), missing, endless("door"))
+    watch.start()
+    assert eventually(lambda: "camera gone" in health.problems)
+
+    watch.enable("gone", False)
+    assert health.problems == {}
+
+    watch.enable("gone", True)
+    assert eventually(lambda: "camera gone" in health.problems)
+    watch.stop()
 
 
 def test_stop_in_the_middle_ends_tracks_and_threads() -> None:

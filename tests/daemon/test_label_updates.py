@@ -32,9 +32,6 @@ class Watched:
     def __init__(self, model_set: ModelSet) -> None:
         self.model_set = model_set
 
-    def switch(self, model_set: ModelSet) -> None:
-        self.model_set = model_set
-
 
 class Lesson:
     """A state folder with 'helmets' in use, a watch that tells them, and what learns."""
@@ -58,7 +55,11 @@ class Lesson:
         )
         # the backbone is a stand-in: nothing is loaded
         monkeypatch.setattr("edge.inference.load.load_embedder", lambda *_: CountsEmbeddings())
-        self.learning = LabelUpdater(self.settings, state, self.watch, self.changed.append)  # type: ignore[arg-type]
+        self.learning = LabelUpdater(self.settings, state, self.watch, self.switch)  # type: ignore[arg-type]
+
+    def switch(self, model_set: ModelSet) -> None:
+        self.watch.model_set = model_set
+        self.changed.append(model_set)
 
     def pass_time(self) -> None:
         """Rounds until nothing is left to do."""
@@ -106,7 +107,7 @@ def test_a_version_of_a_detector_that_the_release_replaces_takes_over(lesson: Le
     settings = lesson.settings.model_copy(update={"cameras": (door,)})
     lesson.learning.close()
     lesson.learning = LabelUpdater(
-        settings, lesson.state, lesson.watch, lesson.changed.append, {"older": "newer"}  # type: ignore[arg-type]
+        settings, lesson.state, lesson.watch, lesson.switch, {"older": "newer"}  # type: ignore[arg-type]
     )  # fmt: skip
     a_version(lesson.state, space=SPACE.fingerprint, detectors=("older",))
     lesson.pass_time()

@@ -75,6 +75,18 @@ def test_the_state_says_who_came_and_that_they_left_and_nothing_in_between(desk:
     assert len(desk.outbox.read(0, 10)) == 2
 
 
+def test_problems_of_a_frame_count_while_its_models_are_in_use(desk: Desk) -> None:
+    result = desk.pipeline.process(a_frame(0))
+    result.stats.problems["labels.face"] = "another space"
+    desk.health.use_models(result.models, {})
+    desk.reports.seen(result)
+    assert desk.health.problems == {"labels.face": "another space"}
+
+    desk.health.use_models(a_model_set(), {})
+    desk.reports.seen(result)
+    assert desk.health.problems == {}
+
+
 def test_a_camera_that_is_lost_is_said_at_once(desk: Desk) -> None:
     desk.watch(range(1))
     desk.health.camera_changed(CameraState("door", "lost", "no route"))

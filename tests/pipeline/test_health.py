@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from rigs.fakes import a_model_set
+
 from edge.pipeline.frame_result import FrameStats
 from edge.pipeline.health import CameraHealth, Health, Meter, Processed, Rates
 from edge.sources.base import CameraState
@@ -37,6 +39,32 @@ def test_stats_tell_frames_latency_and_why_crops_were_declined() -> None:
     assert stats.latency_ms["latency"]["p50"] == 10.0
     assert health.declined == {"blurred": 3}
     assert stats.memory_mb > 1
+
+
+def test_problems_of_models_end_with_them_and_a_late_frame_does_not_bring_them_back() -> None:
+    health, old, new = Health(["door"]), a_model_set(), a_model_set()
+    health.use_models(old, {"detector tiny": "cannot be loaded"})
+    health.model_trouble(old, {"labels.face": "another space", "attributes": "cannot run", "custom_labels a": "gone"})
+    health.trouble("camera door", "no route")
+    assert health.model_problems().keys() == {"detector tiny", "labels.face", "attributes", "custom_labels a"}
+
+    health.use_models(new, {"detector other": "cannot be loaded"})
+    health.model_trouble(old, {"labels.face": "another space", "camera door": "cannot run"})
+    assert health.problems == {"detector other": "cannot be loaded", "camera door": "no route"}
+
+    health.model_trouble(new, {"labels.face": "gives up"})
+    assert health.problems["labels.face"] == "gives up"
+
+
+def test_a_camera_that_cannot_be_opened_stays_a_problem_when_the_models_change() -> None:
+    health, old = Health(["door"]), a_model_set()
+    health.use_models(old, {})
+    health.model_trouble(old, {"camera door": "the detector cannot run"})
+    health.trouble("camera door", "no route")
+
+    health.use_models(a_model_set(), {})
+
+    assert health.problems == {"camera door": "no route"}
 
 
 def test_the_status_line_names_cameras_and_what_is_degraded() -> None:

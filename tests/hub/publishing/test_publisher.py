@@ -18,7 +18,7 @@ from edge.core.errors import ConflictError, EdgeError, ReleaseError, SpaceError
 from edge.core.settings.schema import Settings
 from edge.hub.publishing.publisher import ReleasePublisher
 from edge.pipeline.health import Health
-from edge.pipeline.model_set import ModelSet
+from edge.pipeline.loader import LoadedModels
 from edge.recognition.store.collections import Collections
 from edge.releases import activation as release_contents
 from edge.releases import verification as release_trial
@@ -159,8 +159,8 @@ class Switched:
     def __init__(self) -> None:
         self.bundles: list[str] = []
 
-    def __call__(self, model_set: ModelSet) -> None:
-        self.bundles.append(model_set.release)
+    def __call__(self, loaded: LoadedModels) -> None:
+        self.bundles.append(loaded.model_set.release)
 
 
 def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: World) -> None:
@@ -173,7 +173,7 @@ def test_a_running_daemon_takes_over_a_release_watches_it_and_goes_back(world: W
             nonlocal now
             for _ in range(3000):
                 now += 1.0
-                switcher.tick(now, watch, lambda _: None)  # type: ignore[arg-type]
+                switcher.tick(now, watch)
                 if (said := switcher.report()) is not None and said.phase not in phases[-1:]:
                     phases.append(said.phase)
                 if until():
