@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Duration of the load.")
 @click.option("--drain", type=click.FloatRange(0), default=30.0, show_default=True,
               help="Seconds to wait for the last acknowledgments.")  # fmt: skip
+@click.option("--connections", type=click.IntRange(0), default=0, show_default=True,
+              help="Connections that the devices share; 0: one per device.")  # fmt: skip
+@click.option("--connects", type=click.FloatRange(0, min_open=True), default=50.0, show_default=True,
+              help="Initial connects per second.")  # fmt: skip
 @click.option("--prefix", default="sim", show_default=True, help="Prefix of the device names.")
 @output.json_option
 @click.pass_context
 def simulate(
-    ctx: click.Context, devices: int, rate: float, seconds: float, drain: float, prefix: str, as_json: bool
+    ctx: click.Context,
+    devices: int,
+    rate: float,
+    seconds: float,
+    drain: float,
+    connections: int,
+    connects: float,
+    prefix: str,
+    as_json: bool,
 ) -> None:
     r"""Simulate the traffic of DEVICES devices, to size a broker and an ingest. Also run 'edge hub ingest'.
 
@@ -34,14 +46,15 @@ def simulate(
     \b
     Example:
       edge hub simulate 1000 --rate 1 --seconds 300
+      edge hub simulate 20000 --rate 0.5 --connections 100
     """
     from edge.hub.simulator import Fleet
 
     settings = output.settings(ctx)
     if not settings.mqtt.host:
         raise SettingsError("no broker is configured", "set mqtt.host")
-    fleet = Fleet(settings.mqtt, devices, rate, prefix=prefix)
-    with output.bar("simulating", seconds + devices / 50) as progress:
+    fleet = Fleet(settings.mqtt, devices, rate, prefix=prefix, connections=connections, connects=connects)
+    with output.bar("simulating", seconds + (connections or devices) / connects) as progress:
 
         def tick(_figures: Figures) -> None:
             progress.advance()

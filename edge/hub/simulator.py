@@ -2,12 +2,12 @@
 
 Each device follows the protocol of a real one: events of tracks that start, update and end; every event is kept until
 the hub's delivery mark has passed it and is resent while the mark does not advance; reconnects use the same random
-backoff.
+backoff. Events are filled into prepared payloads and written by ``edge.mqtt.packets``, so that the broker and the hub
+are the limit and not the simulation. With fewer connections than devices, several devices share one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import random
@@ -17,43 +17,36 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge.core.errors import DeliveryError, InputError
 from edge.core.settings.messaging import MqttSettings
-from edge.core.types import Box, Event, EventType, Identity, IdentityState, Queued
+from edge.hub.simulated_connection import SimulatedConnection
+from edge.hub.simulated_events import SimulatedTracks
 from edge.mqtt import connection
-from edge.mqtt.connection import BirthAndWill
-from edge.mqtt.messages import DeliveryMark, DeviceStatus, Info, Stats, event_json, parse, to_json
+from edge.mqtt.messages import DeliveryMark, DeviceStatus, Info, Stats, parse, to_json
+from edge.mqtt.packets import Will
 from edge.mqtt.topics import Topics
 
 RESEND = 10.0
 """seconds without progress of the mark until unacknowledged events are resent"""
 STATS_SECONDS = 30.0
 MISC_SECONDS = 2.0
-"""interval of keepalive and resend checks"""
+"""interval of resend checks"""
 RESENT_AT_ONCE = 200
-SUBJECTS = ("alice", "bob", "carol", "dave", "erin")
+CONNECTS = 50.0
+"""initial connects per second"""
+PATIENCE = 20.0
+"""seconds in which at least one device must connect"""
+POLL_SECONDS = 0.1
+"""maximum wait for the broker"""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    event: Event
+    topic: bytes
+    payload: bytes
     made: float
     """monotonic seconds"""
-
-
-@dataclass(slots=True)
-class _Track:
-    name: str
-    camera: str
-    label: str
-    identity: Identity
-    started: float
 
 
 class SimulatedDevice:
@@ -64,77 +57,44 @@ class SimulatedDevice:
         """seq -> unacknowledged event"""
         self.connects = 0
         self.stopping = False
-        self._fleet, self._random = fleet, fleet.random
-        self.name, self._topics = name, Topics(name)
-        self._epoch = 1 + self._random.randrange(2**31 - 1)
+        self.name, self.topics = name, Topics(name)
+        self._fleet = fleet
+        self._epoch = 1 + fleet.random.randrange(2**31 - 1)
         self._seq = 0
-        self._tracks: list[_Track] = []
-        self._numbers = itertools.count(1)
-        self._failures = 0
-        self._online = False
+        self._tracks = SimulatedTracks(name, self._epoch, fleet.random)
+        self._connection: SimulatedConnection | None = None
         self._progress = 0.0
-        presence = BirthAndWill(
-            self._topics.status,
-            b"",
-            to_json(DeviceStatus(False, 1, "stopped")),
-            to_json(DeviceStatus(False, 1, "lost")),
-        )
-        self.client: connection.BrokerConnection = connection.build(
-            fleet.mqtt, f"edge-{name}", "5", presence, connection.BrokerLimits()
-        )
-        self.client.on_connect = self._on_connect
-        self.client.on_disconnect = self._on_disconnect
-        self.client.on_message = self._on_message
-        self.client.on_socket_close = lambda _client, _data, sock: fleet.forget(sock)
 
-    def connect(self) -> None:
-        """Connect; schedules a retry on failure."""
-        if self.stopping:
-            return
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = connection.SESSION_SECONDS
-        settings = self._fleet.mqtt
-        try:
-            self.client.connect(
-                settings.host, settings.effective_port, settings.keepalive, clean_start=False, properties=properties
-            )
-        except OSError:
-            self._again()
-            return
-        self._fleet.watch(self, writing=self.client.want_write())
+    @property
+    def will(self) -> Will:
+        return Will(self.topics.status, to_json(DeviceStatus(False, 1, "lost")), connection.WILL_DELAY)
 
-    def _again(self) -> None:
-        self._failures += 1
-        self._fleet.later(connection.pause(self._failures - 1, self._fleet.mqtt.reconnect_seconds), self.connect)
-
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
-        if code.is_failure:
-            return
-        first, self._online, self._failures = not self.connects, True, 0
+    def connected(self, link: SimulatedConnection) -> None:
+        """Publish the birth, and what is unacknowledged; the first time also start to create events."""
+        first, self._connection = not self.connects, link
         self.connects += 1
-        self.client.subscribe(self._topics.ack, qos=1)
-        self._publish(self._topics.status, to_json(DeviceStatus(True, self.connects)), retain=True)
+        self._publish(self.topics.status, to_json(DeviceStatus(True, self.connects)), retain=True)
         info = Info(self.name, "simulated", self.connects, cameras=("door", "yard"), acknowledge="hub")
-        self._publish(self._topics.info, to_json(info), retain=True)
+        self._publish(self.topics.info, to_json(info), retain=True)
         self._progress = time.monotonic()
         if first:
-            self._fleet.later(self._random.expovariate(self._fleet.rate), self._make)
-            self._fleet.later(self._random.uniform(0, STATS_SECONDS), self._say_stats)
-            self._fleet.later(self._random.uniform(0, MISC_SECONDS), self._look_after)
+            fleet = self._fleet
+            fleet.later(fleet.random.expovariate(fleet.rate), self._make)
+            fleet.later(fleet.random.uniform(0, STATS_SECONDS), self._report_stats)
+            fleet.later(fleet.random.uniform(0, MISC_SECONDS), self._look_after)
         else:
             self._fleet.reconnects.append(time.monotonic())
             self._send_again()
 
-    def _on_disconnect(self, *_: Any) -> None:
-        if self._online and not self.stopping:
+    def disconnected(self) -> None:
+        if self._connection is not None and not self.stopping:
             self._fleet.figures.drops += 1
-        self._online = False
-        if not self.stopping:
-            self._again()
+        self._connection = None
 
-    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+    def received(self, payload: bytes) -> None:
+        """A delivery mark of the hub."""
         try:
-            mark = parse(DeliveryMark, bytes(message.payload))
+            mark = parse(DeliveryMark, payload)
         except InputError:
             return
         now = time.monotonic()
@@ -144,84 +104,52 @@ class SimulatedDevice:
             self._progress = now
 
     def _make(self) -> None:
-        if not self._fleet.making or self.stopping:
+        fleet = self._fleet
+        if not fleet.making or self.stopping:
             return
+        after = next(reversed(self.waiting)) if self.waiting else 0
         self._seq += 1
-        self.waiting[self._seq] = _Waiting(self._event(), time.monotonic())
-        self._fleet.figures.events += 1
-        if self._online:
-            self._send(self._seq)
-        self._fleet.later(self._random.expovariate(self._fleet.rate), self._make)
-
-    def _event(self) -> Event:
-        """Start, update or end a random track; returns its event."""
-        draw = self._random
-        if not self._tracks or (len(self._tracks) < 3 and draw.random() < 0.3):
-            subject = draw.choice(SUBJECTS)
-            known = Identity(
-                IdentityState.KNOWN, subject, round(draw.uniform(0.5, 0.9), 4), 0.2, f"face-{subject}", "staff"
-            )  # fmt: skip
-            label = draw.choice(("face", "person"))
-            identity = known if label == "face" and draw.random() < 0.6 else Identity()
-            track = _Track(f"1-{next(self._numbers)}", draw.choice(("door", "yard")), label, identity, time.time())
-            self._tracks.append(track)
-            return self._event_of(track, "new")
-        track = draw.choice(self._tracks)
-        if draw.random() < 0.4:
-            self._tracks.remove(track)
-            return self._event_of(track, "end")
-        return self._event_of(track, "update")
-
-    def _event_of(self, track: _Track, kind: EventType) -> Event:
-        now, left = time.time(), self._random.uniform(0, 0.7)
-        return Event(
-            kind, track.camera, track.name, track.label, 0.9, Box(left, 0.2, left + 0.2, 0.6), track.identity, ("mat",),
-            now, track.started, now if kind == "end" else None, release="sim.1", reason="left" if kind == "end" else "",
-        )  # fmt: skip
-
-    def _send(self, seq: int) -> None:
-        one = self.waiting[seq]
-        after = 0
-        for earlier in reversed(self.waiting):
-            if earlier < seq:
-                after = earlier
-                break
-        payload = event_json(self.name, Queued(seq, self._epoch, seq, after, one.event), with_after=True)
-        self._fleet.figures.sent += 1
-        self._publish(self._topics.event(one.event.camera), payload)
+        camera, payload = self._tracks.event(self._seq, after)
+        topic = self._fleet.topics(self.name, camera)
+        self.waiting[self._seq] = _Waiting(topic, payload, time.monotonic())
+        fleet.figures.events += 1
+        if self._connection is not None:
+            fleet.figures.sent += 1
+            self._connection.publish(topic, payload)
+        fleet.later(fleet.random.expovariate(fleet.rate), self._make)
 
     def _send_again(self) -> None:
-        for seq in list(itertools.islice(self.waiting, RESENT_AT_ONCE)):
-            self._send(seq)
+        if self._connection is None:
+            return
+        for one in list(itertools.islice(self.waiting.values(), RESENT_AT_ONCE)):
+            self._fleet.figures.sent += 1
+            self._connection.publish(one.topic, one.payload)
 
-    def _say_stats(self) -> None:
+    def _report_stats(self) -> None:
         if self.stopping:
             return
-        if self._online:
-            stats = Stats(time.time(), 1.0, outbox={"waiting": len(self.waiting), "lost": 0})
-            self._publish(self._topics.stats, to_json(stats), qos=0)
-        self._fleet.later(STATS_SECONDS, self._say_stats)
+        stats = Stats(time.time(), 1.0, outbox={"waiting": len(self.waiting), "lost": 0})
+        self._publish(self.topics.stats, to_json(stats), qos=0)
+        self._fleet.later(STATS_SECONDS, self._report_stats)
 
     def _look_after(self) -> None:
-        """Periodic keepalive, and resend of events whose mark is overdue."""
+        """Resend events whose mark is overdue."""
         if self.stopping:
             return
-        if self.client.socket() is not None:
-            self.client.loop_misc()
         now = time.monotonic()
-        if self._online and self.waiting and now - max(self._progress, next(iter(self.waiting.values())).made) > RESEND:
+        if (
+            self._connection is not None
+            and not self._connection.held
+            and self.waiting
+            and now - max(self._progress, next(iter(self.waiting.values())).made) > RESEND
+        ):
             self._progress = now
             self._send_again()
         self._fleet.later(MISC_SECONDS, self._look_after)
 
     def _publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos=qos, retain=retain)
-        if self.client.want_write():
-            self._fleet.watch(self, writing=True)
-
-
-CONNECTS_AT_ONCE = 50
-"""initial connects per second"""
+        if self._connection is not None:
+            self._connection.publish(topic.encode(), payload, qos=qos, retain=retain)
 
 
 @dataclass(slots=True)
@@ -246,37 +174,60 @@ class Figures:
     """median delay from the creation of an event to the hub's mark (s)"""
     mark_p99: float = 0.0
     mark_max: float = 0.0
+    cpu_us: float = 0.0
+    """CPU time of the simulation per event (µs)"""
 
 
 class Fleet:
     """``count`` simulated devices at one broker, in one thread."""
 
-    def __init__(self, mqtt: MqttSettings, count: int, rate: float, *, prefix: str = "sim", seed: int = 0) -> None:
-        """``rate``: events per second and device."""
+    def __init__(
+        self,
+        mqtt: MqttSettings,
+        count: int,
+        rate: float,
+        *,
+        prefix: str = "sim",
+        seed: int = 0,
+        connections: int = 0,
+        connects: float = CONNECTS,
+    ) -> None:
+        """``rate``: events per second and device. ``connections``: to share, 0: one per device.
+
+        ``connects``: initial connects per second. Raises SettingsError for invalid TLS files.
+        """
         self.figures = Figures(devices=count)
+        self.tls = connection.tls(mqtt) if mqtt.tls else None
         self.mqtt, self.rate = mqtt, rate
         self.random = random.Random(seed)  # noqa: S311
         self.delays: list[float] = []
         """seconds from the creation of each event to its mark"""
         self.reconnects: list[float] = []
         """monotonic seconds"""
+        self.making = True
+        """whether devices still create events"""
+        self._connects = connects
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self.making = True
-        """whether devices still create events"""
+        self._topics: dict[tuple[str, str], bytes] = {}
         self._devices = [SimulatedDevice(self, f"{prefix}-{number:05d}") for number in range(count)]
+        shares = min(connections or count, count)
+        self._links = [
+            SimulatedConnection(mqtt, f"edge-{self._devices[number].name}", self._devices[number::shares], self)
+            for number in range(shares)
+        ]
 
     def run(self, seconds: float, drain: float = 30.0, tick: Callable[[Figures], None] | None = None) -> Figures:
         """Create events for ``seconds``, then wait up to ``drain`` seconds for their marks.
 
-        ``tick`` is called about once per second. Raises DeliveryError where no device can connect within 20 s.
+        ``tick`` is called about once per second. Raises DeliveryError where no device can connect within ``PATIENCE``.
         """
-        _allow_files(4 * len(self._devices) + 200)
-        began = time.monotonic()
-        for number, device in enumerate(self._devices):
-            self.later(number / CONNECTS_AT_ONCE, device.connect)
-        end = began + len(self._devices) / CONNECTS_AT_ONCE + seconds
+        _allow_files(len(self._links) + 200)
+        began, cpu = time.monotonic(), time.process_time()
+        for number, link in enumerate(self._links):
+            self.later(number / self._connects, link.open)
+        end = began + len(self._links) / self._connects + seconds
         last_tick = began
         while (now := time.monotonic()) < end + (drain if self._waiting() else 0.0):
             if now >= end:
@@ -285,8 +236,9 @@ class Fleet:
             if tick and now - last_tick >= 1.0:
                 last_tick = now
                 tick(self.figures)
-            if now - began > 20 and not any(device.connects for device in self._devices):
+            if now - began > PATIENCE and not any(device.connects for device in self._devices):
                 raise DeliveryError("no device could connect", "check mqtt.host, and that the broker runs")
+        self.figures.cpu_us = round((time.process_time() - cpu) / max(1, self.figures.events) * 1e6, 1)
         self._close()
         return self._summed(time.monotonic() - began)
 
@@ -294,41 +246,42 @@ class Fleet:
         """Schedule ``action`` in ``seconds``."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), action))
 
-    def watch(self, device: SimulatedDevice, *, writing: bool) -> None:
-        """Poll the current socket of ``device``, for writing too where ``writing``."""
-        sock = device.client.socket()
-        if sock is None:
-            return
+    def watch(self, link: SimulatedConnection, *, writing: bool) -> None:
+        """Poll the open socket of ``link``, for writing too where ``writing``."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
         try:
-            self._selector.modify(sock, events, device)
+            self._selector.modify(link.socket, events, link)
         except KeyError:
-            self._selector.register(sock, events, device)
+            self._selector.register(link.socket, events, link)
 
-    def forget(self, sock: Any) -> None:
-        """Stop polling a closed socket."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(sock)
+    def forget(self, link: SimulatedConnection) -> None:
+        """Stop polling a socket that is about to be closed."""
+        self._selector.unregister(link.socket)
+
+    def topics(self, device: str, camera: str) -> bytes:
+        """The topic of the events of a camera."""
+        found = self._topics.get((device, camera))
+        if found is None:
+            found = self._topics[device, camera] = Topics(device).event(camera).encode()
+        return found
 
     def _step(self, now: float) -> None:
         while self._timers and self._timers[0][0] <= now:
             heapq.heappop(self._timers)[2]()
-        pause = min(0.1, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else 0.1
+        pause = min(POLL_SECONDS, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else POLL_SECONDS
         for key, mask in self._selector.select(pause):
-            device: SimulatedDevice = key.data
+            link: SimulatedConnection = key.data
             if mask & selectors.EVENT_READ:
-                device.client.loop_read()
-            if mask & selectors.EVENT_WRITE and device.client.socket() is not None:
-                device.client.loop_write()
-            self.watch(device, writing=device.client.want_write())
+                link.read()
+            if mask & selectors.EVENT_WRITE:
+                link.write()
 
     def _waiting(self) -> bool:
         return any(device.waiting for device in self._devices)
 
     def _close(self) -> None:
-        for device in self._devices:
-            device.stopping = True
-            device.client.disconnect()
+        for link in self._links:
+            link.close()
         self._selector.close()
 
     def _summed(self, seconds: float) -> Figures:
