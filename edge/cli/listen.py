@@ -73,7 +73,9 @@ def listen(
 
 
 def _broker(settings: MqttSettings, host: str | None, port: int | None) -> MqttSettings:
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    changes: dict[str, object] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if host is not None:
+        changes["fallback_hosts"] = ()
     chosen = settings.model_copy(update=changes)
     if not chosen.host:
         raise SettingsError("no broker is configured", "use --host, or set mqtt.host")

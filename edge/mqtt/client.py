@@ -295,7 +295,7 @@ class MqttClient:
             client.pulse = self.network_pulse
             self._listen(client)
             self._paho = client
-            connection.connect(client, self._settings, self._session_seconds)
+            connection.connect(client, self._record.address, self._settings.keepalive, self._session_seconds)
         except (SettingsError, ValueError) as error:
             link = Link.UNTRUSTED if isinstance(error, SettingsError) else Link.UNREACHABLE
             self._record.failed(link, str(error))
@@ -429,10 +429,21 @@ class MqttClient:
         if flight is not None:
             self._landed(flight, ack)
 
-    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
-        for topic_filter, code in zip(self._asked.pop(mid, []), codes, strict=False):
+    def _on_subscribe(self, client: paho.Client, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
+        answered = list(zip(self._asked.pop(mid, []), codes, strict=False))
+        for topic_filter, code in answered:
             if code.is_failure:
                 self._record.not_subscribed(topic_filter, str(code))
+            else:
+                self._record.subscribed(topic_filter)
+        if refused := [topic_filter for topic_filter, code in answered if code.is_failure]:
+            connection = self._record.connects
+            self._later(lambda: self._ask_again(client, refused, connection), self._record.subscribe_pause())
+
+    def _ask_again(self, client: paho.Client, filters: list[str], connection: int) -> None:
+        """Request refused subscriptions again: a cluster that elects a leader refuses them for a moment."""
+        if client is self._paho and connection == self._record.connects and client.is_connected():
+            self._ask(client, filters)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self._record.heard()
@@ -467,6 +478,11 @@ class MqttClient:
     def _wait_before_next(self, client: paho.Client) -> None:
         seconds = self._record.pause()
         client.reconnect_delay_set(seconds, seconds)  # type: ignore[arg-type]
+        if (client.host, client.port) != (address := self._record.address):
+            try:
+                connection.redirect(client, address, self._settings.keepalive, self._session_seconds)
+            except ValueError as error:
+                self._record.failed(Link.UNREACHABLE, f"{address.host[:60]}: {error}")
 
 
 def _too_large(topic: str, payload: bytes, limits: BrokerLimits) -> str:

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core.errors import SettingsError
-from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.messaging import BrokerAddress, MqttSettings
 from edge.core.system.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -153,12 +153,21 @@ def build(
     return client
 
 
-def connect(client: paho.Client, settings: MqttSettings, session_seconds: int = SESSION_SECONDS) -> None:
+def connect(
+    client: paho.Client, address: BrokerAddress, keepalive: int, session_seconds: int = SESSION_SECONDS
+) -> None:
     """Start paho's thread, which connects and reconnects. Raises ValueError for an invalid host."""
-    options = session_options(client, session_seconds)
-    settings.host.encode("idna")  # an invalid host name would end paho's thread
-    client.connect_async(settings.host, settings.effective_port, settings.keepalive, **options)
+    redirect(client, address, keepalive, session_seconds)
     client.loop_start()
+
+
+def redirect(client: paho.Client, address: BrokerAddress, keepalive: int, session_seconds: int) -> None:
+    """Let paho's thread use ``address`` at its next attempt. Raises ValueError for an invalid host.
+
+    Closes the connection, where there is one.
+    """
+    address.host.encode("idna")  # an invalid host name would end paho's thread
+    client.connect_async(address.host, address.port, keepalive, **session_options(client, session_seconds))
 
 
 def session_options(client: paho.Client, session_seconds: int = SESSION_SECONDS) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from edge.core.compat import StrEnum
-from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.messaging import BrokerAddress, MqttSettings
 from edge.mqtt import connection
 from edge.mqtt.connection import BrokerLimits, ReasonCodes
 
@@ -91,6 +91,8 @@ class LinkHealth:
     """publishes that the broker answered with an error"""
     remedy: str = ""
     """hint for this case"""
+    address: str = ""
+    """``host:port`` of the broker in use, or of the next attempt"""
 
     @property
     def hint(self) -> str:
@@ -122,6 +124,8 @@ log = logging.getLogger(__name__)
 
 SHORT_LIFE, SHORT_LIVES = 10.0, 5
 """duration (s) of a short connection, and how many in a row mean that another client uses the same id"""
+SUBSCRIBE_PAUSE = (2.0, 300.0)
+"""initial and maximum seconds until a refused subscription is requested again"""
 SILENCES = 2
 """consecutive connections without a response after which the other version of MQTT is tried"""
 ANSWER_SECONDS = 8.0
@@ -162,7 +166,9 @@ class LinkState:
         """protocol version of the next connect"""
         self.limits = BrokerLimits()
         """features requested at the next connect, and used on this one"""
-        self._settings = settings
+        self._settings, self._addresses = settings, settings.addresses
+        self._latest = 0
+        """index of the address of the latest connection that was online"""
         self._lock = threading.Lock()
         self._link, self._detail = (Link.CONNECTING, "") if settings.host else (Link.OFF, "")
         self._heard: float | None = None
@@ -173,6 +179,8 @@ class LinkState:
         self._reset = self._answered = self._spoke_5 = False
         self._opened_at: float | None = None
         self._remedy = self._said_missing = ""
+        self._subscribe_refusals = 0
+        """consecutive refusals of a subscription on this connection"""
 
     @property
     def connects(self) -> int:
@@ -185,8 +193,9 @@ class LinkState:
             return frozenset(topic_filter for topic_filter, _ in self._not_subscribed)
 
     @property
-    def where(self) -> str:
-        return f"{self._settings.host}:{self._settings.effective_port}"
+    def address(self) -> BrokerAddress:
+        """The address of the next attempt: after a lost link the same, after each failed attempt the next one."""
+        return self._addresses[(self._latest + self._failures) % len(self._addresses)]
 
     @property
     def silent(self) -> float:
@@ -199,7 +208,7 @@ class LinkState:
             heard = None if self._heard is None else time.monotonic() - self._heard
             version = self.version if self._connects else ""
             counts = (self._connects, self._drops, self._refused)
-            return LinkHealth(self._link, self._detail, version, heard, *counts, self._remedy)
+            return LinkHealth(self._link, self._detail, version, heard, *counts, self._remedy, str(self.address))
 
     def become(self, link: Link, detail: str = "", remedy: str = "") -> None:
         with self._lock:
@@ -224,17 +233,19 @@ class LinkState:
         with self._lock:
             self._heard = self._connected_at = time.monotonic()
             self._connects += 1
+            self._subscribe_refusals = 0
 
     def online(self) -> None:
         with self._lock:
+            self._latest = (self._latest + self._failures) % len(self._addresses)
             failures, self._failures, self._silences = self._failures, 0, 0
             self._spoke_5 = self._spoke_5 or self.version == "5"
         self.become(Link.ONLINE)
-        log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.where, self.version, failures)
+        log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.address, self.version, failures)
         missing, said = self.limits.missing, self._said_missing
         self._said_missing = missing
         if missing and missing != said:
-            log.warning("mqtt: %s: %s", self.where, missing)
+            log.warning("mqtt: %s: %s", self.address, missing)
         if missing:
             self.become(Link.ONLINE, missing)
 
@@ -261,7 +272,7 @@ class LinkState:
             self.failed(Link.DUPLICATE, f"{self._short_lives} short connections in a row: {text}")
         elif was_online:
             remedy = REASON_HINTS.get(code, "")
-            log.warning("mqtt: the link to %s is lost: %s%s", self._settings.host, text, remedy and f"; {remedy}")
+            log.warning("mqtt: the link to %s is lost: %s%s", self.address.host, text, remedy and f"; {remedy}")
             self.become(Link.CONNECTING, f"lost: {text}", remedy)
         else:
             why = f"the broker accepted the connection and closed it before it acknowledged the first message: {text}"
@@ -276,12 +287,13 @@ class LinkState:
     def failed(self, link: Link, detail: str, remedy: str = "") -> None:
         """An attempt failed: one warning for consecutive failures of the same cause."""
         with self._lock:
+            where = self.address
             self._failures += 1
             known = self._failures > 1 and (self._link, self._detail) == (link, detail)
         self.become(link, detail, remedy)
         hint = remedy or HINTS.get(link, "")
         level = logging.DEBUG if known else logging.WARNING
-        log.log(level, "mqtt: %s %s: %s%s", self.where, link, detail, hint and f"; {hint}")
+        log.log(level, "mqtt: %s %s: %s%s", where, link, detail, hint and f"; {hint}")
 
     def refused(self, topic: str, reason: str) -> None:
         """The broker refused a publish."""
@@ -299,6 +311,21 @@ class LinkState:
         words = "the broker refused the subscription to %s: %s: check its access list"
         words += "; without shared subscriptions, set hub.group = ''" if topic_filter[:7] == "$share/" else ""
         log.log(logging.DEBUG if known else logging.WARNING, "mqtt: " + words, topic_filter, reason)
+
+    def subscribed(self, topic_filter: str) -> None:
+        """The broker granted a subscription; it may have refused it before."""
+        with self._lock:
+            known = len(self._not_subscribed)
+            self._not_subscribed = {pair for pair in self._not_subscribed if pair[0] != topic_filter}
+            granted_late = len(self._not_subscribed) < known
+        if granted_late:
+            log.info("mqtt: the broker granted the subscription to %s", topic_filter)
+
+    def subscribe_pause(self) -> float:
+        """Seconds to wait before refused subscriptions are requested again."""
+        with self._lock:
+            self._subscribe_refusals += 1
+            return min(SUBSCRIBE_PAUSE[1], SUBSCRIBE_PAUSE[0] * 2.0 ** min(self._subscribe_refusals - 1, 16))
 
     def steps_down(self, link: Link) -> bool:
         """Whether to retry with 3.1.1 after a broker refused MQTT 5."""
@@ -375,7 +402,8 @@ class LinkState:
 
     def pause(self) -> float:
         """Seconds to wait before the next attempt."""
-        seconds = connection.pause(self._failures, self._settings.reconnect_seconds)
+        rounds = self._failures // len(self._addresses)
+        seconds = connection.pause(rounds, self._settings.reconnect_seconds)
         if 0 < self._silences < QUICK_ATTEMPTS:
             return min(seconds, QUICK_PAUSE)
         if self._link is Link.DUPLICATE:

@@ -387,3 +387,25 @@ def test_health_says_how_long_ago_the_broker_was_heard(broker: Mosquitto, client
     health = porch.health()
     assert health.heard is not None
     assert replace(health, heard=None).hint == ""
+
+
+def test_a_further_broker_takes_over_and_gives_back_when_it_dies_too(client: MakeClient, tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "one") as one, Mosquitto(tmp_path / "two") as two:
+        porch = client(one.port, fallback_hosts=[f"127.0.0.1:{two.port}"])
+        assert becomes(porch, Link.ONLINE)
+        assert porch.health().address == f"127.0.0.1:{one.port}"
+        one.kill()
+        assert eventually(lambda: porch.online and porch.health().address == f"127.0.0.1:{two.port}", 20)
+        heard = Subscriber(two.port, STATUS, name="late")
+        assert eventually(lambda: heard.on(STATUS))
+        heard.stop()
+        two.kill()
+        one.start()
+        assert eventually(lambda: porch.online and porch.health().address == f"127.0.0.1:{one.port}", 20)
+
+
+def test_one_broker_of_several_is_enough_at_the_start(broker: Mosquitto, client: MakeClient) -> None:
+    dead = free_port()
+    porch = client(dead, fallback_hosts=[f"127.0.0.1:{dead}", f"127.0.0.1:{broker.port}"])
+    assert becomes(porch, Link.ONLINE)
+    assert porch.health().address == f"127.0.0.1:{broker.port}"

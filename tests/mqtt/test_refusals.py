@@ -14,6 +14,7 @@ from rigs.refusing_broker import Manner, RefusingBroker
 from rigs.waiting import eventually
 
 from edge.core.settings.messaging import MqttSettings
+from edge.mqtt import link_state
 from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.connection import BrokerLimits
 from edge.mqtt.link_state import Link
@@ -143,3 +144,17 @@ def test_a_message_that_is_too_large_says_whose_limit_it_is(
         assert eventually(lambda: porch.online)
         porch.publish(STATE, bytes(300_000))
         assert "edge sends at most 262144" in caplog.text
+
+
+@pytest.mark.parametrize(("version", "code"), [("3.1.1", 0x80), ("5", 0x80), ("5", 0x87)])
+def test_a_refused_subscription_is_requested_again_until_it_is_granted(
+    client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, version: str, code: int
+) -> None:
+    monkeypatch.setattr(link_state, "SUBSCRIBE_PAUSE", (0.05, 0.2))
+    with RefusingBroker("refuse subscriptions", code, refusals=3) as broker:
+        porch = client(broker.port, version=version)
+        porch.subscribe("edge/v1/porch/down/ack", lambda _: None)
+        assert eventually(lambda: porch.online and broker.refusals < 0, 20)
+        assert eventually(lambda: not porch.not_granted)
+        assert porch.connects == 1
+    assert len([text for text in warnings(caplog) if "refused the subscription" in text]) == 1

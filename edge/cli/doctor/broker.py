@@ -15,7 +15,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
 from edge.core.errors import EdgeError, SettingsError
-from edge.core.settings.messaging import MqttSettings
+from edge.core.settings.messaging import BrokerAddress, MqttSettings
 from edge.daemon import control
 from edge.daemon.control import BROKER, BROKER_SECONDS
 from edge.mqtt import connection
@@ -30,19 +30,29 @@ from edge.mqtt.topics import Topics
 def broker(context: DoctorContext) -> Iterator[Finding]:
     """Check the connection of the running daemon; else open one with the same settings."""
     settings = context.settings.mqtt
-    where = f"{settings.host}:{settings.effective_port}"
     if not settings.host:
         yield Finding(Level.NOTE, "broker", "not configured: events stay on this device", "", "set mqtt.host")
         return
     if (known := _of_daemon(context)) is not None:
-        yield from _daemon_findings(known, context, where)
+        yield from _daemon_findings(known, context)
         return
-    visit = _Visit(settings, context.settings.device.name, context.seconds)
+    for number, where in enumerate(settings.addresses, 1):
+        visit = _Visit(settings, where, context.settings.device.name, context.seconds)
+        # one broker of a cluster that answers is enough
+        level = Level.ERROR if number == len(settings.addresses) else Level.WARNING
+        yield from _visit_findings(visit, context, level)
+        if visit.accepted:
+            return
+
+
+def _visit_findings(visit: _Visit, context: DoctorContext, level: Level) -> Iterator[Finding]:
+    """Findings of one broker; ``level``: of a failed connection."""
+    settings, where = visit.settings, visit.address
     try:
         if trouble := visit.connect():
             link, detail = trouble
             what = f"the broker at {where} is {link}: {detail}"
-            yield Finding(Level.ERROR, "broker", what, _meaning(link), visit.remedy(link))
+            yield Finding(level, "broker", what, _meaning(link), visit.remedy(link))
             return
         yield Finding(
             Level.OK,
@@ -67,8 +77,9 @@ def _of_daemon(context: DoctorContext) -> AccessCheck | None:
         return None  # another version or user
 
 
-def _daemon_findings(known: AccessCheck, context: DoctorContext, where: str) -> Iterator[Finding]:
+def _daemon_findings(known: AccessCheck, context: DoctorContext) -> Iterator[Finding]:
     health, settings = known.health, context.settings.mqtt
+    where = health.address or settings.addresses[0]
     if health.link is not Link.ONLINE:
         what = f"the daemon's link to {where} is {health.link}: {health.detail or 'no detail is known'}"
         yield Finding(Level.ERROR, "broker", what, _meaning(health.link), health.hint or "wait, and check again")
@@ -130,15 +141,20 @@ def hub(context: DoctorContext) -> Iterator[Finding]:
     settings = context.settings.mqtt
     if not settings.host or settings.acknowledge != "hub":
         return
-    visit = _Visit(settings, context.settings.device.name, context.seconds)
-    try:
-        if visit.connect():
-            return  # reported by ``broker``
-        topics = Topics(context.settings.device.name)
-        visit.subscribe(topics.ack)
-        mark = visit.heard(topics.ack, 2.0)
-    finally:
-        visit.close()
+    mark = b""
+    for address in settings.addresses:
+        visit = _Visit(settings, address, context.settings.device.name, context.seconds)
+        try:
+            if visit.connect():
+                continue  # reported by ``broker``
+            topics = Topics(context.settings.device.name)
+            visit.subscribe(topics.ack)
+            mark = visit.heard(topics.ack, 2.0)
+            break
+        finally:
+            visit.close()
+    else:
+        return
     try:
         seq = int(json.loads(mark)["seq"]) if mark else None
     except (ValueError, KeyError, TypeError):
@@ -168,6 +184,7 @@ class _Visit:
     """One short connection. Paho's callbacks only fill queues."""
 
     settings: MqttSettings
+    address: BrokerAddress
     device: str
     seconds: float
     version: str = "5"
@@ -176,6 +193,8 @@ class _Visit:
     """as stated by the broker, or as reduced until it accepted the connection"""
     connected: queue.Queue[_Connack | None] = field(default_factory=queue.Queue)
     """None: the connection ended without an answer"""
+    accepted: bool = False
+    """whether the broker accepted the latest connection"""
     answers: queue.Queue[tuple[int, str]] = field(default_factory=queue.Queue)
     granted: queue.Queue[bool] = field(default_factory=queue.Queue)
     messages: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
@@ -204,9 +223,9 @@ class _Visit:
                 self.settings, client_id(self.settings, self.device), self.version, will, self.limits, BrokerConnection
             )
             self._listen(self.client)
-            self.settings.host.encode("idna")
+            self.address.host.encode("idna")
             options = connection.session_options(self.client)
-            self.client.connect(self.settings.host, self.settings.effective_port, self.settings.keepalive, **options)
+            self.client.connect(*self.address, self.settings.keepalive, **options)
         except SettingsError as error:
             return (Link.UNTRUSTED, error.message), False
         except (OSError, ValueError) as error:  # ValueError: invalid host name
@@ -227,6 +246,7 @@ class _Visit:
             return trouble, trouble[0] is Link.UNSUPPORTED or self.limits != before
         if self.version == "5":
             self.limits = BrokerLimits.stated(answer.properties)
+        self.accepted = True
         return None, False
 
     def _listen(self, client: paho.Client) -> None:

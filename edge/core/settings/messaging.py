@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -26,11 +26,27 @@ _BROKER_SCHEMES: dict[str, dict[str, bool]] = {
 """scheme of an address -> what it sets"""
 
 
+class BrokerAddress(NamedTuple):
+    """Host and TCP port of a broker."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 class MqttSettings(Section):
     """[mqtt]: the broker."""
 
     host: str = Field("", description="Host name or address of the broker; empty: no broker, events stay here.")
     port: int = Field(0, ge=0, le=65535, description="0: 1883, or 8883 with TLS.")
+    fallback_hosts: tuple[str, ...] = Field(
+        (),
+        examples=[("broker-2.lan", "broker-3.lan:1884")],
+        description="Further brokers of the same cluster, tried in turn while host cannot be reached. Port, login and "
+        "TLS are those of host, unless an entry names a port.",
+    )
     version: Literal["auto", "5", "3.1.1"] = Field("auto", description="'auto': 5, and 3.1.1 where 5 is refused.")
     username: str = Field("", description="Empty: no user name is sent.")
     password: SecretStr = Field(SecretStr(""), description="Also read from the credential 'mqtt-password'.")
@@ -75,6 +91,22 @@ class MqttSettings(Section):
         told = {"port": port} if port else {}
         return {**values, **told, **_BROKER_SCHEMES[scheme], "host": host.strip("[]")}
 
+    @field_validator("fallback_hosts")
+    @classmethod
+    def _fallback_addresses(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            found = _BROKER.fullmatch(host)
+            port = int(found["port"] or 1) if found else 1
+            if (
+                "@" in host
+                or not host.strip()
+                or re.search(r"""[\s<>"'/]""", host)
+                or (found is None and ":" not in host)
+                or not 0 < port < 65536
+            ):
+                raise ValueError(f"expected addresses like broker-2.lan or broker-2.lan:1884, got {host[:60]!r}")
+        return hosts
+
     @model_validator(mode="after")
     def _tls(self) -> MqttSettings:
         if (self.certificate is None) != (self.key is None):
@@ -86,6 +118,20 @@ class MqttSettings(Section):
     @property
     def effective_port(self) -> int:
         return self.port or (8883 if self.tls else 1883)
+
+    @property
+    def addresses(self) -> tuple[BrokerAddress, ...]:
+        """``host``, then ``fallback_hosts``; at least one."""
+        first = BrokerAddress(self.host, self.effective_port)
+        return (first, *(_fallback(host, self.effective_port) for host in self.fallback_hosts))
+
+
+def _fallback(address: str, port: int) -> BrokerAddress:
+    """An entry of ``fallback_hosts``; a bare IPv6 address has no port."""
+    found = _BROKER.fullmatch(address)
+    if found is None:
+        return BrokerAddress(address, port)
+    return BrokerAddress(found["host"].strip("[]"), int(found["port"] or port))
 
 
 class OutboxSettings(Section):

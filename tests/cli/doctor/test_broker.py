@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rigs.device import Subscriber
-from rigs.mosquitto import ACL, Mosquitto
+from rigs.mosquitto import ACL, Mosquitto, free_port
 from rigs.waiting import eventually
 
 from edge.cli.doctor.broker import broker as look
@@ -102,3 +102,15 @@ def test_without_a_daemon_the_doctor_has_its_client_id_and_loses_no_command_that
             findings = list(look(patient))
         assert (Level.OK, f"127.0.0.1:{broker.port} accepts the connection (MQTT 5)") in told(findings)
     assert broker.log.count("as edge-porch") >= 3
+
+
+def test_one_broker_of_a_cluster_that_is_down_is_a_warning_and_the_next_is_checked(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    server = stack.enter_context(Mosquitto(tmp_path / "broker"))
+    dead = free_port()
+    findings = list(look(context(tmp_path, dead, fallback_hosts=[f"127.0.0.1:{server.port}"])))
+    assert told(findings)[:2] == [
+        (Level.WARNING, f"the broker at 127.0.0.1:{dead} is unreachable: nothing listens on that port"),
+        (Level.OK, f"127.0.0.1:{server.port} accepts the connection (MQTT 5)"),
+    ]
