@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 
 from edge.cli.listen import line
 from edge.cli.main import COMMANDS, edge
+from edge.core.compat import tomllib
 from edge.core.settings.schema import Settings
 from edge.core.types import Queued
 from edge.mqtt import messages, topics

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 
 class Progress:

@@ -6,12 +6,12 @@ import io
 import json
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
 from rigs.file_server import serving
 
+from edge.core.compat import tomllib
 from edge.inference.onboarding import catalog
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 from rigs.terminal import Terminal
 
 from edge.cli.main import edge
+from edge.core.compat import tomllib
 from edge.core.errors import ConflictError, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from edge.core import plugins as extras
+from edge.core.compat import tomllib
 from edge.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.compat import tomllib
 from edge.inference.card import dumps
 
 TEXT = st.characters(exclude_categories=("Cs",))

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli.main import edge
+from edge.core.compat import tomllib
 from edge.core.settings import loader
 from edge.core.settings.loader import CREDENTIALS
 

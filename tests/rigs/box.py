@@ -13,10 +13,10 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import pytest
 from rigs.waiting import eventually
+from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 TREES = Path(os.environ.get("EDGE_TEST_TREES", Path.home() / ".cache/edge-test-trees"))

@@ -9,9 +9,9 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import pytest
+from typing_extensions import Self
 
 ACL = """
 pattern write edge/v1/%u/up/#

@@ -9,10 +9,10 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import pytest
 from rigs.mosquitto import free_port
+from typing_extensions import Self
 
 
 @dataclass

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -157,7 +157,7 @@ def _old_targets(world: World) -> None:
 
 def _expired(role: str) -> Callable[[World], None]:
     def expire(signed: Any) -> None:
-        signed.expires = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+        signed.expires = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=1)
 
     return lambda world: world.forge(role, expire, sign=True)
 
@@ -165,7 +165,7 @@ def _expired(role: str) -> Callable[[World], None]:
 def _expired_root(world: World) -> None:
     metadata: Metadata[Any] = Metadata.from_bytes(world.newest("root").read_bytes())
     metadata.signed.version += 1
-    metadata.signed.expires = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    metadata.signed.expires = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=1)
     metadata.sign(world.fleet.repository.keys.signer("root"))
     (world.metadata / f"{metadata.signed.version}.root.json").write_bytes(metadata.to_bytes())
 

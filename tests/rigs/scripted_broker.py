@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from typing import IO, Self
+from typing import IO
+
+from typing_extensions import Self
 
 
 class ScriptedBroker:

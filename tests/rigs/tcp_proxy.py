@@ -8,7 +8,8 @@ import socket
 import struct
 import threading
 import time
-from typing import Self
+
+from typing_extensions import Self
 
 
 class TcpProxy:

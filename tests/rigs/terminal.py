@@ -8,7 +8,8 @@ import select
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import Self
 
 CTRL_C = "\x03"
 

@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+
+from edge.core.compat import tomllib
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

@@ -13,11 +13,12 @@ import sys
 import time
 import types
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from typing_extensions import Self
 
 KNOWN_CONTROLS = {"FrameDurationLimits", "ExposureTime", "AwbMode", "AeEnable", "NoiseReductionMode"}
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.core.compat import tomllib
 from edge.core.errors import SourceError
 from edge.core.imaging import image as pictures
 from edge.core.resources import DATA

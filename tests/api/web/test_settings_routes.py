@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from rigs.page import Served, served
 
+from edge.core.compat import tomllib
 from edge.core.settings.services import HistorySettings
 from edge.pipeline.history import Appearance, HistoryStore, Look
 

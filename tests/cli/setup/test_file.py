@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from edge.cli.setup import file
 from edge.cli.setup.answers import Answers
+from edge.core.compat import tomllib
 from edge.core.errors import SettingsError
 from edge.core.settings import loader
 

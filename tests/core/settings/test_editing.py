@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
+from edge.core.compat import tomllib
 from edge.core.errors import SettingsError
 from edge.core.settings.editing import with_detector
 

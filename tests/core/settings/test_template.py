@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from edge.core.compat import tomllib
 from edge.core.settings import loader as config
 from edge.core.settings import template as config_file
 from edge.core.settings.base import Section
