@@ -55,9 +55,8 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     store = EventStore(databases.connect(chosen.database.get_secret_value(), config.state_folder(settings)))
     one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
     one.start()
-    click.echo(
-        f"storing events of {settings.mqtt.host}:{settings.mqtt.effective_port} in {store.database.name}", err=True
-    )
+    origin = one.source.name if one.source else f"{settings.mqtt.host}:{settings.mqtt.effective_port}"
+    click.echo(f"storing events of {origin} in {store.database.name}", err=True)
     try:
         _until_interrupted(one)
     finally:

@@ -21,6 +21,7 @@ from pydantic import Field, StrictInt
 from edge.core.errors import EdgeError, InputError, TransientError
 from edge.core.settings.base import DEVICE_NAME
 from edge.core.settings.messaging import HubSettings, MqttSettings
+from edge.hub import event_source
 from edge.hub.erasure import FleetErasure, Published
 from edge.hub.store import Arrived, Document, Epoch, EventStore
 from edge.mqtt import topics
@@ -148,7 +149,10 @@ class Ingest:
             session_seconds=hub.session_seconds,
         )
         share = f"$share/{hub.group}/" if hub.group else ""
-        self.client.subscribe(f"{share}{topics.reports(kind='event')}", _nobody)
+        self.source = event_source.of_settings(hub, self._take, self._has_room)
+        """source of events beside the broker; None: they come from the broker"""
+        if self.source is None:
+            self.client.subscribe(f"{share}{topics.reports(kind='event')}", _nobody)
         for kind in KINDS:
             self.client.subscribe(topics.reports(kind=kind), _nobody)
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -157,11 +161,15 @@ class Ingest:
         """Start. Does not raise or block: broker and database may both be unreachable."""
         self._thread.start()
         self.client.start()
+        if self.source:
+            self.source.start()
 
     def stop(self) -> None:
         """Store the queued messages and stop. Messages that cannot be stored stay at the broker and the devices."""
         self._stopping.set()
         self._thread.join(10)
+        if self.source:
+            self.source.stop()
         self.client.stop()
         self._store.database.close()
 
@@ -215,6 +223,8 @@ class Ingest:
         if failures:
             log.info("ingest: database recovered after %d failed attempts", failures)
         self.client.acknowledge(batch)
+        if self.source:
+            self.source.acknowledge(batch)
         return True
 
     def _store_batch(self, arrived: Sequence[Arrived], documents: Sequence[Document]) -> None:

@@ -21,6 +21,8 @@ class Nats:
 
     folder: Path
     port: int = 0
+    client_port: int = 0
+    """of the NATS protocol"""
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -35,10 +37,11 @@ class Nats:
         if not found:
             pytest.skip("needs another broker: apt-get install nats-server")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or free_port()
+        self.port, self.client_port = self.port or free_port(), self.client_port or free_port()
         file = self.folder / "nats.conf"
         file.write_text(
-            f'host: 127.0.0.1\nport: -1\nserver_name: edge\njetstream {{ store_dir: "{self.folder}/store" }}\n'
+            f"host: 127.0.0.1\nport: {self.client_port}\nserver_name: edge\n"
+            f'jetstream {{ store_dir: "{self.folder}/store" }}\n'
             f"mqtt {{ host: 127.0.0.1, port: {self.port} }}\n"
         )
         with (self.folder / "log").open("ab") as log:

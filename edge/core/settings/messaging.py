@@ -264,6 +264,12 @@ class HubSettings(Section):
         examples=["postgresql://edge:password@db.lan/edge"],
         description="postgresql://..., or the path of an SQLite file. hub.sqlite in the state folder when not set.",
     )
+    stream: SecretAddress = Field(
+        SecretAddress(""),
+        examples=["nats://edge:password@nats.lan:4222/EDGE"],
+        description="JetStream stream that a broker bridges events into: they are stored from there, and all else "
+        "comes from the broker. Empty: events come from the broker too. Needs rekognition-edge[nats].",
+    )
     name: str = Field("1", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="Tells several ingests at one broker apart.")
     group: str = Field(
         "edge-hub",
@@ -295,3 +301,10 @@ class HubSettings(Section):
         "127.0.0.1", description="Address of the fleet's page ('edge hub serve'); beyond loopback it needs page.token."
     )
     page_port: int = Field(8481, ge=0, le=65535, description="Port of the fleet's page; 0: any free one.")
+
+    @field_validator("stream")
+    @classmethod
+    def _stream_address(cls, stream: SecretAddress) -> SecretAddress:
+        if stream and not re.fullmatch(r"(?:nats|tls)://[^/\s]+/[A-Za-z0-9_-]{1,64}", stream.get_secret_value()):
+            raise ValueError("expected an address like nats://nats.lan:4222/STREAM, or tls://")
+        return stream
