@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge.cli import output
 from edge.cli.paths import InputPath
 from edge.core.errors import DeliveryError, InputError, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from edge.core.settings.schema import Settings
+
+key_option = click.option(
+    "--key",
+    "key_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Private key of the hub; default: hub.key.",
+)
+timeout_option = click.option(
+    "--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Timeout of an answer in seconds."
+)
+
+
+def hub_key(settings: Settings, given: Path | None) -> Ed25519PrivateKey:
+    """The private key in the file ``given``, else in ``hub.key``. Raises SettingsError, InputError."""
+    from edge.hub.command_client import read_key
+
+    chosen = given or settings.hub.key
+    if chosen is None:
+        raise SettingsError("the hub's key is required, but none is configured", "use --key, or set hub.key")
+    return read_key(chosen)
 
 
 @click.command()
@@ -44,10 +69,8 @@ def key(file: Path, as_json: bool) -> None:
 @click.option(
     "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the image of snapshot to this file."
 )
-@click.option(
-    "--key", "key_file", type=click.Path(dir_okay=False, path_type=Path), help="Private key; default: hub.key."
-)
-@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Timeout in seconds.")
+@key_option
+@timeout_option
 @output.json_option
 @click.pass_context
 def command(

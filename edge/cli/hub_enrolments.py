@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.cli import output
+from edge.cli.hub_command import hub_key, key_option, timeout_option
 from edge.cli.hub_publish import publisher_of, repository_option
 from edge.cli.lazy import SuggestingGroup
 from edge.cli.main import NOTHING_FOUND
@@ -18,15 +19,8 @@ from edge.core.errors import ConflictError, SettingsError
 from edge.core.subjects import composed
 
 if TYPE_CHECKING:
-    from edge.core.settings.schema import Settings
     from edge.hub.publishing.enrollments import JudgedFace, PendingFace
 
-key_option = click.option(
-    "--key",
-    "key_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Private key of the hub; default: hub.key.",
-)
 label_option = click.option(
     "--label", default="face", show_default=True, help="The label that the collection identifies."
 )
@@ -67,10 +61,9 @@ def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -
     Example:
       edge hub enrolments key porch --key hub.key
     """
-    from edge.hub.command_client import read_key
     from edge.mqtt.sealed_box import key_of
 
-    made = key_of(read_key(_key_file(output.settings(ctx), key_file)), device)
+    made = key_of(hub_key(output.settings(ctx), key_file), device)
     if as_json:
         output.print_json({"device": device, "enrolments_key": made})
     else:
@@ -81,9 +74,7 @@ def key(ctx: click.Context, device: str, key_file: Path | None, as_json: bool) -
 @click.argument("devices", nargs=-1, required=True, metavar="DEVICE...")
 @click.option("--collection", default="", help="Name on the device; default: its collection of faces.")
 @click.option("--again", is_flag=True, help="Restart at the first face; earlier decisions stay.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Timeout of an answer in seconds."
-)
+@timeout_option
 @repository_option
 @key_option
 @output.json_option
@@ -98,14 +89,13 @@ def pull(
     Example:
       edge hub enrolments pull porch hall
     """
-    from edge.hub.command_client import read_key
     from edge.hub.enrollment_pull import pull as pulling
     from edge.hub.publishing.enrollments import PendingEnrollments
 
     publisher = publisher_of(ctx, repository).opened()
     if not publisher.settings.mqtt.host:
         raise SettingsError("no broker is configured", "set mqtt.host")
-    private = read_key(_key_file(publisher.settings, key_file))
+    private = hub_key(publisher.settings, key_file)
     pulled = []
     with closing(PendingEnrollments(publisher.private)) as waiting, output.bar("pulling", len(devices)) as progress:
         for device in devices:
@@ -229,13 +219,6 @@ def drop(
         output.say(f"{len(chosen)} faces dropped")
     if not chosen:
         ctx.exit(NOTHING_FOUND)
-
-
-def _key_file(settings: Settings, given: Path | None) -> Path:
-    chosen = given or settings.hub.key
-    if chosen is None:
-        raise SettingsError("the hub's key is required, but none is configured", "use --key, or set hub.key")
-    return chosen
 
 
 def _some(numbers: tuple[int, ...], everything: bool, device: str, subject: str) -> None:

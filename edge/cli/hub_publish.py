@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from edge.cli import completion, output
 from edge.cli.lazy import SuggestingGroup
+from edge.cli.main import NOTHING_FOUND
 from edge.cli.paths import InputPath
 from edge.core.errors import InputError
 from edge.core.storage import files
@@ -16,6 +18,7 @@ from edge.core.storage.files import expanded
 
 if TYPE_CHECKING:
     from edge.hub.publishing.publisher import PublishedRelease, ReleasePublisher
+    from edge.hub.subject_erasure import ErasedEverywhere
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -195,19 +198,40 @@ def add_taxonomy(ctx: click.Context, file: Path, repository: Path | None, as_jso
 @output.json_option
 @click.pass_context
 def forget(ctx: click.Context, subject: str, repository: Path | None, as_json: bool) -> None:
-    r"""Erase a subject from every collection, and with the next release on every device. Exit code 3: unknown.
+    r"""Erase a subject from collections, pending enrollments, stored events and review questions of the hub.
+
+    The next release erases it on every device. Exit code 3: unknown.
 
     \b
     Example:
       edge hub forget "Alice Example" && edge hub publish
     """
-    gone = publisher_of(ctx, repository).opened().forget(subject)
+    from edge.core.settings.loader import state_folder
+    from edge.hub.subject_erasure import erasable_parts, erase_everywhere
+
+    publisher = publisher_of(ctx, repository)
+    state = state_folder(publisher.settings)
+    with erasable_parts(publisher.settings, state, publisher.folder) as (desk, erasure, questions):
+        if desk is None and erasure is None:
+            publisher.opened()  # says what is missing
+        gone = erase_everywhere(subject, desk, erasure, questions)
     if as_json:
-        output.print_json(gone)
-    for name, faces in [] if as_json else gone.items():
-        click.echo(f"{name}: {faces} faces erased at the hub; publish and roll out to erase them on the devices")
-    if not gone:
-        ctx.exit(3)
+        output.print_json(asdict(gone))
+    else:
+        _say_erased(gone)
+    if not gone.anything:
+        ctx.exit(NOTHING_FOUND)
+
+
+def _say_erased(gone: ErasedEverywhere) -> None:
+    for name, faces in gone.collections.items():
+        output.say(f"{name}: {faces} faces erased; publish and roll out to erase them on the devices")
+    counts = {
+        "pending enrollments": gone.enrollments, "stored events": gone.events, "review questions": gone.questions,
+    }  # fmt: skip
+    for what, count in counts.items():
+        if count:
+            output.say(f"{what}: {count} changed")
 
 
 @click.command()

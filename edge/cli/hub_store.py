@@ -42,7 +42,7 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     """
     from edge.core.settings import loader as config
     from edge.hub import databases
-    from edge.hub.erasure import publisher
+    from edge.hub.erasure import publisher, review_questions
     from edge.hub.ingest import Ingest
     from edge.hub.store import EventStore
 
@@ -52,8 +52,9 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     if not settings.mqtt.host:
         raise SettingsError("no broker is configured", "set mqtt.host")
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    store = EventStore(databases.connect(chosen.database.get_secret_value(), config.state_folder(settings)))
-    one = Ingest(settings.mqtt, chosen, store, publisher(settings, config.state_folder(settings)))
+    state = config.state_folder(settings)
+    store = EventStore(databases.connect(chosen.database.get_secret_value(), state))
+    one = Ingest(settings.mqtt, chosen, store, publisher(settings, state), review_questions(settings, state))
     one.start()
     origin = one.source.name if one.source else f"{settings.mqtt.host}:{settings.mqtt.effective_port}"
     click.echo(f"storing events of {origin} in {store.database.name}", err=True)

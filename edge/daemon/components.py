@@ -241,6 +241,10 @@ class CommandService(Component):
 
         context = self._context
         context.watchdog.watch("commands", self._commands.pulse, LONG)
+        if context.settings.commands.review_key.get_secret_value():
+            from edge.daemon.shared_review import SharedReview
+
+            context.review = SharedReview(context.effective_settings, context.state, context.collections)
         self._commands.start(
             CommandContext(
                 settings=context.effective_settings,
@@ -253,11 +257,14 @@ class CommandService(Component):
                 reload=context.reload,
                 restart=context.restart,
                 models=ModelPool(context.effective_settings.models, context.state, threads=1),
+                review=context.review,
             )
         )
 
     def close(self) -> None:
         self._commands.stop()
+        if self._context.review is not None:
+            self._context.review.close()
 
 
 def _housekeeping(context: DeviceContext) -> Component:

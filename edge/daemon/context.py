@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import __version__
 from edge.core.settings.schema import Settings
@@ -23,6 +24,9 @@ from edge.pipeline.health import Health
 from edge.pipeline.loader import LoadedModels
 from edge.recognition.store.collections import Collections
 from edge.releases.manager import ReleaseManager
+
+if TYPE_CHECKING:
+    from edge.daemon.shared_review import SharedReview
 
 
 @dataclass(slots=True)
@@ -51,10 +55,13 @@ class DeviceContext:
     release: str = ""
     loaded: LoadedModels | None = None
     """models and collections in use"""
+    review: SharedReview | None = None
+    """review questions for the hub; None: they are not shared"""
 
     def stats(self) -> Stats:
         """The document of ``up/stats``."""
-        return self.health.stats(asdict(self.outbox.stats()), asdict(self.delivery.stats()))
+        found = self.health.stats(asdict(self.outbox.stats()), asdict(self.delivery.stats()))
+        return replace(found, review=self.review.counts()) if self.review else found
 
     def publish_stats(self) -> None:
         self.client.publish(self.topics.stats, to_json(self.stats()), qos=0)

@@ -39,6 +39,7 @@ from edge.recognition.store.collections import Collections
 if TYPE_CHECKING:
     from edge.daemon.engine import Engine
     from edge.daemon.erasure import ErasureReport
+    from edge.daemon.shared_review import SharedReview
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class CommandContext:
     restart: Callable[[], None]
     models: ModelPool
     """of the thread that runs commands"""
+    review: SharedReview | None = None
+    """None: review questions are not shared with the hub"""
 
 
 class RemoteCommands:
@@ -156,6 +159,8 @@ def operations(host: CommandContext) -> Mapping[str, Callable[[dict[str, Any]], 
         "enroll": lambda given: _enroll(host, given),
         "forget": lambda given: _forget(host, given),
         enrolments.OPERATION: lambda given: _enrolments(host, given),
+        "review": lambda given: _review(host).questions(given),
+        "review_answer": lambda given: _review(host).answered(given),
         "reload": lambda _: Done(then=host.reload),
         "restart": lambda _: Done(then=host.restart),
     }
@@ -208,6 +213,13 @@ def _enrolments(host: CommandContext, given: dict[str, Any]) -> Done:
     answer = enrolments.give(given, host.settings.device.name, key, host.collections, usual)
     log.info("the hub was given what was enrolled into %s", answer["collection"])
     return Done(answer)
+
+
+def _review(host: CommandContext) -> SharedReview:
+    if host.review is None:
+        hint = "set commands.review_key there"
+        raise InputError("review questions are not shared by this device", hint, code=enrolments.REFUSED)
+    return host.review
 
 
 def _forget(host: CommandContext, given: dict[str, Any]) -> Done:

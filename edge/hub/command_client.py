@@ -20,6 +20,7 @@ from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Command, CommandAnswer, pub
 from edge.mqtt.messages import parse
 from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics
+from edge.recognition.enrollment_export import REFUSED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -76,6 +77,15 @@ def ask(
         return _answer(answers, command.id, correlation, until, device)
     finally:
         client.stop(1.0)
+
+
+def checked(device: str, answer: CommandAnswer, refused: str, remedy: str) -> CommandAnswer:
+    """``answer`` where it is ok. Raises ConflictError (device and ``refused``) where it is disabled, DeliveryError."""
+    if answer.code == "ok":
+        return answer
+    if answer.data.get("reason") == REFUSED:
+        raise ConflictError(f"{device} {refused}", remedy)
+    raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "check its log")
 
 
 def hint(mqtt: MqttSettings, devices: Sequence[str], document: Mapping[str, object], timeout: float = 15.0) -> None:

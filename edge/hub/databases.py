@@ -15,6 +15,8 @@ from edge.core.storage.sqlite import SETUP, open_file, transaction
 log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
+FILE = "hub.sqlite"
+"""in the state folder, where ``hub.database`` is not set"""
 BUSY_SECONDS = 30
 """busy timeout of an SQLite file (s): how long to wait for another process's write lock"""
 PERMANENT_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
@@ -64,7 +66,7 @@ def connect(url: str, folder: Path) -> HubDatabase:
             f"hub.database: expected postgresql://... or a path, got {url.split('://')[0]}://...",
             "set it to a path, or to postgresql://user@host/database",
         )
-    return Sqlite(Path(url.removeprefix("file://")) if url else folder / "hub.sqlite")
+    return Sqlite(Path(url.removeprefix("file://")) if url else folder / FILE)
 
 
 class Sqlite:

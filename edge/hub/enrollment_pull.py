@@ -6,17 +6,16 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.core.errors import ConflictError, DeliveryError, TrustError
+from edge.core.errors import TrustError
 from edge.core.settings.messaging import MqttSettings
-from edge.hub.command_client import ask
+from edge.hub.command_client import ask, checked
 from edge.mqtt import sealed_box as sealed
-from edge.recognition.enrollment_export import OPERATION, REFUSED, EnrollmentPage, EnrollmentRequest, read
+from edge.recognition.enrollment_export import OPERATION, EnrollmentPage, EnrollmentRequest, read
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from edge.hub.publishing.enrollments import PendingEnrollments
-    from edge.mqtt.command_auth import CommandAnswer
 
 MOST_PAGES = 10_000
 """per pull"""
@@ -53,7 +52,8 @@ def pull(
         if answer.code == "not_found" and wish.after:
             waiting.begin_anew(device, collection)  # its state folder was replaced since
             continue
-        page = read(_checked(device, answer).data, key, wish)
+        remedy = f"add the output of 'edge hub enrolments key {device}' to its settings, if its owner agrees"
+        page = read(checked(device, answer, "does not share its enrollments", remedy).data, key, wish)
         _check_progress(device, wish, page)
         name = page.collection
         came += len(page.entries)
@@ -61,17 +61,6 @@ def pull(
         if not page.more:
             break
     return Pull(device, name, came, new)
-
-
-def _checked(device: str, answer: CommandAnswer) -> CommandAnswer:
-    if answer.code == "ok":
-        return answer
-    if answer.data.get("reason") == REFUSED:
-        raise ConflictError(
-            f"{device} does not share its enrollments",
-            f"add the output of 'edge hub enrolments key {device}' to its settings, if its owner agrees",
-        )
-    raise DeliveryError(f"{device} answers {answer.code}: {answer.message}", "check its log")
 
 
 def _check_progress(device: str, wish: EnrollmentRequest, page: EnrollmentPage) -> None:

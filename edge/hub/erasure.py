@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ EMPTY_UNREADABLE = "UPDATE unreadable SET body = ? WHERE device = ? AND epoch = 
 PAST = """SELECT device, epoch, seq, body FROM unreadable WHERE (device, epoch, seq) > (?, ?, ?)
     ORDER BY device, epoch, seq LIMIT ?"""
 
+Questions = Callable[[str, Mapping[str, float]], object]
+"""erases subjects of a device, digest -> time of the erasure, from copies of review questions; raises EdgeError"""
 Published = Callable[[Callable[[str], bool]], object]
 """erases the subjects that match a predicate from the published collections; raises EdgeError"""
 
@@ -70,11 +73,14 @@ class ErasureTime:
 class FleetErasure:
     """Erasure of one ingest. Not thread-safe.
 
-    Every method raises TransientError or InputError; ``told`` also raises as ``published`` does.
+    Every method raises TransientError or InputError; ``told`` also raises as ``published`` and ``questions`` do.
     """
 
-    def __init__(self, hub: HubSettings, store: EventStore, published: Published | None = None) -> None:
-        self._hub, self._store, self._published = hub, store, published
+    def __init__(
+        self, hub: HubSettings, store: EventStore, published: Published | None = None,
+        questions: Questions | None = None,
+    ) -> None:  # fmt: skip
+        self._hub, self._store, self._published, self._questions = hub, store, published, questions
         self._known: dict[str, dict[str, ErasureTime]] | None = None
         """device -> digest -> time of the erasure; None: not read yet"""
         self._newest: object = None
@@ -93,6 +99,8 @@ class FleetErasure:
         if not new:
             return
         changed = self._forget(device, new) + self._forget_unreadable(device, new)
+        if self._questions is not None:
+            self._questions(device, {one: when.time for one, when in new.items()})
         if self._hub.forget == "fleet" and self._published is not None:
             self._published(lambda subject: digest(device, subject) in new)
         self._remember(device, new)
@@ -255,6 +263,19 @@ def publisher(chosen: Settings, state: Path) -> Published | None:
         publisher = ReleasePublisher(folder, chosen)
         for subject in filter(wanted, publisher.subjects()):
             publisher.forget(subject)
+
+    return forget
+
+
+def review_questions(chosen: Settings, state: Path) -> Questions:
+    """Erases subjects from the copies of review questions in a state folder, where there are any."""
+
+    def forget(device: str, erased: Mapping[str, float]) -> None:
+        from edge.hub.review.store import FILE, FleetQuestions
+
+        if (state / FILE).exists():
+            with closing(FleetQuestions(state, chosen.hub)) as questions:
+                questions.told(device, erased, fleet=chosen.hub.forget == "fleet")
 
     return forget
 

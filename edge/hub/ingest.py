@@ -22,7 +22,7 @@ from edge.core.errors import EdgeError, InputError, TransientError
 from edge.core.settings.base import DEVICE_NAME
 from edge.core.settings.messaging import HubSettings, MqttSettings
 from edge.hub import event_source
-from edge.hub.erasure import FleetErasure, Published
+from edge.hub.erasure import FleetErasure, Published, Questions
 from edge.hub.store import Arrived, Document, Epoch, EventStore
 from edge.mqtt import topics
 from edge.mqtt.client import MqttClient
@@ -122,11 +122,12 @@ class Ingest:
     """Runs from ``start`` to ``stop``. Several can share a broker and a database; each needs its own ``hub.name``."""
 
     def __init__(
-        self, mqtt: MqttSettings, hub: HubSettings, store: EventStore, published: Published | None = None
-    ) -> None:
+        self, mqtt: MqttSettings, hub: HubSettings, store: EventStore, published: Published | None = None,
+        questions: Questions | None = None,
+    ) -> None:  # fmt: skip
         self.counts = Counts()
         self._hub, self._store = hub, store
-        self._forgetting = FleetErasure(hub, store, published)
+        self._forgetting = FleetErasure(hub, store, published, questions)
         self._erasure_notices: dict[str, ErasureNotices] = {}
         """device -> erasure notices to carry out"""
         self._queue: queue.SimpleQueue[Sequence[Delivered]] = queue.SimpleQueue()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.errors import InputError, NotFoundError, StoreError
+from edge.core.errors import EdgeError, InputError, NotFoundError, StoreError
 from edge.core.storage import files, layout
 from edge.labels.examples import Annotation, Example
 from edge.labels.head import Head
@@ -151,6 +151,15 @@ class Labels:
     def _version(self, name: str, number: int) -> Version:
         folder = self._folder / name / str(number)
         return read(folder, name, number, _current(folder.parent) == number)
+
+
+def labels_of(state: Path, version: str) -> list[str]:
+    """The labels of a version (``helmets/3``), sorted; none where it was deleted."""
+    name, _, number = version.partition("/")
+    try:
+        return sorted(Labels(state).version(name, int(number)).labels)
+    except (EdgeError, ValueError):
+        return []
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -18,7 +18,7 @@ PARAMETERS = {
     "device": "Name of the device: a-z, 0-9 and '-'.",
     "camera": "Name of the camera.",
     "processor": "Name of the stream processor.",
-    "operation": "ping, stats, snapshot, camera, enroll, enrolments, forget, reload or restart.",
+    "operation": "ping, stats, snapshot, camera, enroll, enrolments, review, review_answer, forget, reload or restart.",
 }
 
 SCHEMA_NAMES: dict[type, str] = {
@@ -97,7 +97,7 @@ def topics() -> list[Topic]:
                "mqtt": {"delivered": 812}, "memory_mb": 131.0, "cpu_percent": 42.0, "temperature": 84.0,
                "throttled": ["frequency_capped"],
                "shed": {"level": 1, "most": 4, "what": "half the rate", "why": "84 °C, 80 at most"},
-               "clock": "synced", "v": 1}),
+               "review": {"waiting": 3, "newest": 812}, "clock": "synced", "v": 1}),
         Topic(f"{up}/snapshot/{{camera}}", "device", None, True, 1, "The latest new track's picture; off by default.",
               "JPEG", "image/jpeg"),
         Topic(f"{up}/reported", "device", messages.Reported, True, 1, "The running release and update progress.",

@@ -227,6 +227,8 @@ class Stats:
     throttled: tuple[str, ...] = ()
     """active throttling conditions"""
     shed: ShedReport = field(default_factory=ShedReport)
+    review: dict[str, Count] = field(default_factory=dict)
+    """``waiting`` questions and the ``newest`` id, where the device shares them with the hub"""
     clock: Literal["synced", "unsynced"] = "synced"
     v: V1 = VERSION
 

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edge.core.errors import TrustError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-PURPOSE = b"edge/v1 enrolments of "
+Purpose = Literal["enrolments", "review"]
+"""what a device shares: each has a key of its own, and ``commands.<purpose>_key`` enables it"""
 NONCE = 12
 """bytes"""
 
 
-def key_of(private: Ed25519PrivateKey, device: str) -> str:
-    """The key of ``device`` in the format of ``commands.enrolments_key``: 32 bytes, base64."""
+def key_of(private: Ed25519PrivateKey, device: str, purpose: Purpose = "enrolments") -> str:
+    """The key of ``device`` in the format of ``commands.<purpose>_key``: 32 bytes, base64."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    made = HKDF(SHA256(), 32, salt=None, info=PURPOSE + device.encode()).derive(private.private_bytes_raw())
+    info = f"edge/v1 {purpose} of {device}".encode()
+    made = HKDF(SHA256(), 32, salt=None, info=info).derive(private.private_bytes_raw())
     return base64.b64encode(made).decode()
 
 
@@ -38,7 +40,7 @@ def seal(key: str, data: bytes, context: bytes) -> str:
     return base64.b64encode(nonce + ChaCha20Poly1305(base64.b64decode(key)).encrypt(nonce, data, context)).decode()
 
 
-def unseal(key: str, sealed: str, context: bytes) -> bytes:
+def unseal(key: str, sealed: str, context: bytes, purpose: Purpose = "enrolments") -> bytes:
     """Decrypt the output of ``seal``. Raises TrustError for another key or context, or damaged data."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -48,8 +50,8 @@ def unseal(key: str, sealed: str, context: bytes) -> bytes:
         opened: bytes = ChaCha20Poly1305(base64.b64decode(key)).decrypt(data[:NONCE], data[NONCE:], context)
     except (InvalidTag, ValueError) as error:
         raise TrustError(
-            "the response was not sealed with this device's key",
-            "set commands.enrolments_key there to what 'edge hub enrolments key' prints; if it is already, "
-            "responses are forged at the broker",
+            "the message was not sealed with this device's key",
+            f"set commands.{purpose}_key on the device to what 'edge hub {purpose} key' prints; if it is already, "
+            "messages are forged at the broker",
         ) from error
     return opened

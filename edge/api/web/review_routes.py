@@ -14,7 +14,7 @@ from edge.api.web.access import said, visitor_of
 from edge.api.web.history_routes import HistoryRoutes
 from edge.core.errors import ConflictError, EdgeError, InputError, NotFoundError
 from edge.core.settings.schema import Settings
-from edge.labels.store import Labels
+from edge.labels.store import labels_of
 from edge.recognition.review import answers
 from edge.recognition.review.answers import ReviewService
 from edge.recognition.review.database import FILE
@@ -276,12 +276,7 @@ class ReviewRoutes:
 
     def _labels(self, version: str) -> list[str]:
         """The labels of a custom labels version; none where it was deleted."""
-        name, _, number = version.partition("/")
-        try:
-            known = Labels(self._state)
-            return sorted(known.version(name, int(number)).labels)
-        except (EdgeError, ValueError):
-            return []
+        return labels_of(self._state, version)
 
     def _answer(self, number: int, answer: str, subject: str, force: bool, who: str) -> dict[str, Any]:
         try:

@@ -34,6 +34,7 @@ CREDENTIALS = {
     "api-keys": ("api", "keys"),
     "page-token": ("page", "token"),
     "enrolments-key": ("commands", "enrolments_key"),
+    "review-key": ("commands", "review_key"),
     "storage-key": ("encryption", "key"),
     "sync-key": ("sync", "key"),
 }

@@ -167,7 +167,13 @@ class CommandSettings(Section):
         "here: names and embeddings, never pictures. Empty: it may not. Credential: 'enrolments-key'.",
     )
 
-    @field_validator("enrolments_key")
+    review_key: SecretStr = Field(
+        SecretStr(""),
+        description="With the key that 'edge hub review key DEVICE' prints, the hub may fetch the questions of "
+        "[review] with their pictures, and answer them. Empty: it may not. Credential: 'review-key'.",
+    )
+
+    @field_validator("enrolments_key", "review_key")
     @classmethod
     def _whole(cls, key: SecretStr) -> SecretStr:
         if key.get_secret_value() and not re.fullmatch(r"[A-Za-z0-9+/]{43}=", key.get_secret_value()):
@@ -287,6 +293,12 @@ class HubSettings(Section):
     )
     forgotten: Literal["unname", "delete"] = Field(
         "unname", description="What becomes of stored events of a forgotten subject: the name goes, or the event."
+    )
+    review_most: int = Field(
+        20_000, ge=0, le=200_000, description="Pictures of the devices' review questions kept at most; the oldest go."
+    )
+    review_days: float = Field(
+        30.0, gt=0, le=3650, description="Copies of review questions older than this are deleted."
     )
     key: Path | None = Field(
         None, examples=["/etc/edge/hub.key"], description="Private key that signs commands ('edge hub key')."

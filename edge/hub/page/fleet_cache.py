@@ -59,6 +59,19 @@ class FleetCache:
             documents = {kind: body for kind, (_, body) in self._documents.get(name, {}).items()}
             return self._devices[name][1], documents
 
+    def reviews(self) -> dict[str, tuple[int, int] | None]:
+        """Online device -> its pending review questions and their newest id; None: it shares none with the hub.
+
+        Raises TransientError, InputError.
+        """
+        with self._lock:
+            self._refresh()
+            return {
+                name: _review(self._documents[name]["stats"][1])
+                for name, (_, device) in self._devices.items()
+                if device.online and "stats" in self._documents.get(name, {})
+            }
+
     def changes(self, started: str, since: int) -> dict[str, Any]:
         """Devices that changed after revision ``since`` of the cache ``started``; else all of them.
 
@@ -113,6 +126,11 @@ class FleetCache:
                 # a device whose clock is ahead must not hide the events of the others
                 self._newest_event = max(self._newest_event, min(moment, time.time()))
                 yield device
+
+
+def _review(stats: Mapping[str, Any]) -> tuple[int, int] | None:
+    found = stats.get("review") or {}
+    return (int(found.get("waiting", 0)), int(found.get("newest", 0))) if found else None
 
 
 def _row(one: DeviceState) -> list[Any]:

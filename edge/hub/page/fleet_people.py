@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import closing
@@ -19,6 +18,8 @@ from edge.hub.page.changes import ChangeLog
 from edge.hub.publishing import enrollments
 from edge.hub.publishing.enrollments import PendingEnrollments
 from edge.hub.publishing.publisher import ReleasePublisher
+from edge.hub.review.store import FleetQuestions
+from edge.hub.subject_erasure import erase_everywhere
 from edge.recognition.collection_risk import estimate
 from edge.recognition.review.answers import searches
 from edge.recognition.store import segments
@@ -43,9 +44,11 @@ class FleetPeople:
     """
 
     def __init__(
-        self, desk: Callable[[], ReleasePublisher], erasure: FleetErasure, changes: ChangeLog, lock: threading.Lock
-    ) -> None:
-        self._desk, self._erasure, self._changes, self._lock = desk, erasure, changes, lock
+        self, desk: Callable[[], ReleasePublisher], erasure: FleetErasure, questions: FleetQuestions,
+        changes: ChangeLog, lock: threading.Lock,
+    ) -> None:  # fmt: skip
+        self._desk, self._erasure, self._questions = desk, erasure, questions
+        self._changes, self._lock = changes, lock
         self._published: tuple[str, dict[str, Counter[str]]] = ("", {})
         """release, and by collection the faces of each subject that it ships"""
         self._risks: dict[str, tuple[object, dict[str, Any]]] = {}
@@ -75,9 +78,14 @@ class FleetPeople:
         return await with_document(request, lambda document: self._decided(action, document, who))
 
     async def forgotten(self, request: Request) -> Response:
-        """``POST /page/people/forget``: ``{"subject"}``; erase collections, pending enrollments and events."""
+        """``POST /page/people/forget``: ``{"subject"}``; erase it everywhere at the hub."""
         who = visitor_of(request)
         return await with_document(request, lambda document: self._forgotten(document, who))
+
+    def names(self) -> set[str]:
+        """Subjects of all collections and pending enrollments. Raises NotFoundError where there is no repository."""
+        with self._lock:
+            return self._desk().subjects()
 
     def _summary(self) -> dict[str, Any]:
         with self._lock:
@@ -177,10 +185,10 @@ class FleetPeople:
         if not isinstance(subject, str) or not subject.strip():
             raise InputError("subject: expected a name", "choose a subject")
         with self._lock:
-            faces = self._desk().forget(subject)
-            events = self._erasure.erase(subject, time.time())
+            gone = erase_everywhere(subject, self._desk(), self._erasure, self._questions)
         self._changes.note(who, "people: forget")
-        return {"ok": True, "faces": sum(faces.values()), "events": events}
+        faces = sum(gone.collections.values()) + gone.enrollments
+        return {"ok": True, "faces": faces, "events": gone.events, "questions": gone.questions}
 
     def _shipped(self, desk: ReleasePublisher, name: str) -> Counter[str]:
         """Subject -> faces of a collection in the newest release."""

@@ -16,13 +16,17 @@ from edge.core.errors import EdgeError, SettingsError
 from edge.core.settings.schema import Settings
 from edge.core.storage.files import expanded
 from edge.hub import databases
+from edge.hub.command_client import read_key
 from edge.hub.erasure import FleetErasure
 from edge.hub.page.changes import ChangeLog
 from edge.hub.page.fleet_cache import FleetCache
 from edge.hub.page.fleet_people import FleetPeople
 from edge.hub.page.fleet_releases import FleetReleases
+from edge.hub.page.fleet_review import FleetReview
 from edge.hub.page.fleet_routes import FleetRoutes
 from edge.hub.publishing.publisher import ReleasePublisher
+from edge.hub.review.exchanger import ReviewExchanger
+from edge.hub.review.store import FleetQuestions
 from edge.hub.store import EventStore
 
 if TYPE_CHECKING:
@@ -54,7 +58,10 @@ class HubServer:
         changes = ChangeLog(self._databases[1])
         self._cache = FleetCache(self._databases[2])
         self.releases = FleetReleases(self._desk, self._cache, settings.mqtt, changes, lock)
-        self._people = FleetPeople(self._desk, FleetErasure(hub, store), changes, lock)
+        self._questions = FleetQuestions(state, hub)
+        self._people = FleetPeople(self._desk, FleetErasure(hub, store), self._questions, changes, lock)
+        self._exchanger = self._review_exchanger()
+        self.review = FleetReview(self._questions, self._exchanger, changes, self._people.names)
         self._fleet = FleetRoutes(settings.device.name, self._cache, self._databases[3], self.releases.deployments)
         self._door = AccessControl(settings.page, settings.device.name)
         self._http = HttpServer(
@@ -77,6 +84,8 @@ class HubServer:
         """Start. Raises SettingsError where the address cannot be bound."""
         self._http.bind()
         self._thread.start()
+        if self._exchanger is not None:
+            self._exchanger.start()
         self._http.run()
 
     def stop(self) -> None:
@@ -84,11 +93,21 @@ class HubServer:
         self._http.stop()
         if self._thread.ident is not None:
             self._thread.join()
+        if self._exchanger is not None:
+            self._exchanger.stop()
+        self._questions.close()
         for database in self._databases:
             database.close()
 
     def _desk(self) -> ReleasePublisher:
         return ReleasePublisher(self._folder, self._settings).opened()
+
+    def _review_exchanger(self) -> ReviewExchanger | None:
+        """None without a broker or a key of the hub. Raises InputError where the key cannot be read."""
+        settings = self._settings
+        if not settings.mqtt.host or settings.hub.key is None:
+            return None
+        return ReviewExchanger(settings.mqtt, read_key(settings.hub.key), self._questions, self._cache.reviews)
 
     def _run(self) -> None:
         try:
@@ -110,6 +129,7 @@ class HubServer:
         from starlette.routing import Route
 
         door, fleet, people, releases = self._door, self._fleet, self._people, self.releases
+        review = self.review
         return [
             *_files(door),
             Route("/page/door", door.open(door.asked), methods=["GET"]),
@@ -125,6 +145,13 @@ class HubServer:
             Route("/page/people/{collection}/risk", door.private(people.risk), methods=["GET"]),
             Route("/page/enrollments", door.private(people.pending, "review"), methods=["GET"]),
             Route("/page/enrollments/{action}", door.changing(people.decided), methods=["POST"]),
+            Route("/page/review", door.private(review.listed, "review"), methods=["GET"]),
+            Route("/page/review/names", door.private(review.names, "review"), methods=["GET"]),
+            Route("/page/review/answers", door.changing(review.answered, "review"), methods=["POST"]),
+            Route("/page/review/undo", door.changing(review.undone, "review"), methods=["POST"]),
+            Route("/page/review/looks/{number:int}.jpg", door.private(review.picture, "review"), methods=["GET"]),
+            Route("/page/review/{face:int}", door.private(review.one, "review"), methods=["GET"]),
+            Route("/page/review/{face:int}/split", door.changing(review.split, "review"), methods=["POST"]),
             Route("/page/releases", door.private(releases.listed), methods=["GET"]),
             Route("/page/releases/dry-run", door.changing(releases.planned), methods=["POST"]),
             Route("/page/releases/to-sign", door.changing(releases.requested), methods=["POST"]),

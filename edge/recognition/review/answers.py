@@ -102,6 +102,14 @@ class ReviewService:
             raise ConflictError(f"collection {doubt.collection!r} has {subject!r} already", "answer 'rename'")
         return self._add(doubt, "new", subjects.checked(subject), force)
 
+    def name(self, number: int, subject: str, force: bool = False) -> str:
+        """Confirm, assign or enroll ``subject``, whichever applies in the collection. Returns the name."""
+        subject = subjects.composed(subject)
+        doubt = self._best_look(number)
+        if doubt.version or subject in self._collection(doubt).subjects():
+            return self.confirm(number, force, subject)
+        return self.new(number, subject, force)
+
     def reject(self, number: int, subject: str = "") -> str:
         """Reject the subject of the question, or ``subject``: similar faces are no longer matched with it."""
         doubt = self._best_look(number)

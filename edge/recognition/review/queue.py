@@ -53,6 +53,17 @@ class AnsweredQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingLook:
+    """Identity of a pending crop: an id alone may return after the state folder was replaced."""
+
+    id: int
+    group: int
+    """number of its question"""
+    time: float
+    """seconds since the epoch"""
+
+
+@dataclass(frozen=True, slots=True)
 class QueuedQuestion:
     """Size of a queue."""
 
@@ -129,6 +140,15 @@ class ReviewQueue:
             rows = db.execute(f"{COLUMNS} WHERE face = ?", (question.group,)).fetchall()
             found = [doubt_of(db.vault, *row) for row in rows]
         return sorted(found, key=lambda look: -look.quality) or [question]
+
+    def pending(self, limit: int) -> list[PendingLook]:
+        """Identities of the pending crops, at most ``limit``, newest first."""
+        sql = (
+            "SELECT doubts.id, coalesce(face, doubts.id), time FROM doubts LEFT JOIN question_groups USING (id) "
+            "ORDER BY doubts.id DESC LIMIT ?"
+        )
+        with self._db.reading() as db:
+            return [PendingLook(*row) for row in db.execute(sql, (limit,))]
 
     def split(self, number: int) -> None:
         """Separate one crop that shows another face from its group. Raises NotFoundError."""

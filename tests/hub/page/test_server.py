@@ -75,7 +75,8 @@ def test_nothing_is_told_without_the_token(path: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/page/people/forget", "/page/enrollments/drop", "/page/releases/dry-run", "/page/releases/to-sign",
-     "/page/releases/signed", "/page/rollouts/begin"],
+     "/page/releases/signed", "/page/rollouts/begin", "/page/review/answers", "/page/review/undo",
+     "/page/review/1/split"],
 )  # fmt: skip
 def test_who_may_only_look_changes_nothing(path: str, tmp_path: Path) -> None:
     with served_hub(tmp_path, page=TOKENS) as hub:
