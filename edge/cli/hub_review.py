@@ -178,18 +178,20 @@ def _exchanged(
     ctx: click.Context, devices: Sequence[str], key_file: Path | None, timeout: float, store: FleetQuestions
 ) -> tuple[list[dict[str, object]], list[EdgeError]]:
     """Exchange with each device; the results, and the errors of those that failed, which are printed."""
+    from edge.hub.command_client import CommandClient
     from edge.hub.review.sync import exchange
 
     private, mqtt = _broker(ctx, key_file)
     rows: list[dict[str, object]] = []
     failed: list[EdgeError] = []
-    for device in devices:
-        try:
-            rows.append(asdict(exchange(mqtt, device, private, store, timeout)))
-        except EdgeError as error:
-            failed.append(error)
-            if len(devices) > 1:
-                output.say(f"{device}: {error}", err=True)
+    with CommandClient(mqtt) as client:
+        for device in devices:
+            try:
+                rows.append(asdict(exchange(client, device, private, store, timeout)))
+            except EdgeError as error:
+                failed.append(error)
+                if len(devices) > 1:
+                    output.say(f"{device}: {error}", err=True)
     return rows, failed
 
 

@@ -1,4 +1,4 @@
-"""Client of the remote commands: sends one command to a device and waits for the answer."""
+"""Client of the remote commands: sends commands to devices and waits for their answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import queue
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,12 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.command_auth import EXPIRY, UNSIGNED, Command, CommandAnswer, public_text, sign, to_json
 from edge.mqtt.messages import parse
 from edge.mqtt.subscriptions import Incoming
-from edge.mqtt.topics import Topics
+from edge.mqtt.topics import Topics, reports
 from edge.recognition.enrollment_export import REFUSED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from typing_extensions import Self
 
 
 def make_key(path: Path) -> str:
@@ -48,35 +50,71 @@ def read_key(path: Path) -> Ed25519PrivateKey:
         raise InputError(f"key {path}: {reason}", "make one with 'edge hub key FILE'") from error
 
 
+class CommandClient:
+    """One connection for commands to any number of devices, from any thread; a context manager.
+
+    ``responses``: topic filter of the answers, by default those of all devices.
+    """
+
+    def __init__(self, mqtt: MqttSettings, responses: str = "") -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[queue.SimpleQueue[Incoming]]] = {}
+        """topic of an answer -> those who wait for one"""
+        # a client id of its own: with MQTT 3.1.1 the response topic is shared by all clients
+        self._client = MqttClient(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
+        self._client.subscribe(responses or reports(kind="rsp"), self._on_answer)
+
+    def __enter__(self) -> Self:
+        self._client.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.stop(1.0)
+
+    def ask(
+        self, device: str, operation: str, arguments: dict[str, Any], *,
+        private: Ed25519PrivateKey | None = None, timeout: float = 15.0,
+    ) -> CommandAnswer:  # fmt: skip
+        """Send a command to ``device`` and wait for its answer.
+
+        ``private`` signs operations that need it. Raises DeliveryError where there is no answer within ``timeout``
+        seconds.
+        """
+        topics, until = Topics(device), time.monotonic() + timeout
+        where, correlation = topics.response(operation), secrets.token_bytes(16)
+        answers: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+        with self._lock:
+            self._waiting.setdefault(where, []).append(answers)
+        try:
+            _await_broker(self._client, until)
+            command = Command(arguments=arguments)
+            if private is not None and operation not in UNSIGNED:
+                command = sign(private, device, operation, arguments)
+            command = replace(command, id=secrets.token_hex(8))
+            self._client.publish(
+                topics.command(operation), to_json(command), expiry=EXPIRY, response_topic=where,
+                correlation=correlation,
+            )  # fmt: skip
+            return _answer(answers, command.id, correlation, until, device)
+        finally:
+            with self._lock:
+                self._waiting[where].remove(answers)
+                if not self._waiting[where]:
+                    del self._waiting[where]
+
+    def _on_answer(self, message: Incoming) -> None:
+        with self._lock:
+            for one in self._waiting.get(message.topic, ()):
+                one.put(message)
+
+
 def ask(
     mqtt: MqttSettings, device: str, operation: str, arguments: dict[str, Any], *,
     private: Ed25519PrivateKey | None = None, timeout: float = 15.0,
 ) -> CommandAnswer:  # fmt: skip
-    """Send a command to ``device`` and wait for its answer.
-
-    ``private`` signs operations that need it. Raises DeliveryError where there is no answer within ``timeout`` seconds.
-    """
-    topics = Topics(device)
-    command = Command(arguments=arguments)
-    if private is not None and operation not in UNSIGNED:
-        command = sign(private, device, operation, arguments)
-    command = replace(command, id=secrets.token_hex(8))
-    correlation = secrets.token_bytes(16)
-    # a client id of its own: with MQTT 3.1.1 the response topic is shared by all clients
-    answers: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
-    client = MqttClient(mqtt, f"edge-ask-{secrets.token_hex(4)}", session_seconds=0)
-    where = topics.response(operation)
-    client.subscribe(where, answers.put)
-    client.start()
-    until = time.monotonic() + timeout
-    try:
-        _await_broker(client, until)
-        client.publish(
-            topics.command(operation), to_json(command), expiry=EXPIRY, response_topic=where, correlation=correlation
-        )
-        return _answer(answers, command.id, correlation, until, device)
-    finally:
-        client.stop(1.0)
+    """As ``CommandClient.ask``, with a connection for this command alone."""
+    with CommandClient(mqtt, Topics(device).response(operation)) as client:
+        return client.ask(device, operation, arguments, private=private, timeout=timeout)
 
 
 def checked(device: str, answer: CommandAnswer, refused: str, remedy: str) -> CommandAnswer:

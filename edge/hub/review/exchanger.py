@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.core.errors import EdgeError
 from edge.core.settings.messaging import MqttSettings
+from edge.hub.command_client import CommandClient
 from edge.hub.review.store import FleetQuestions
 from edge.hub.review.sync import exchange
 
@@ -59,7 +60,7 @@ class ReviewExchanger:
         self._failed.clear()
         self._wake.set()
 
-    def once(self) -> None:
+    def once(self, client: CommandClient) -> None:
         """Exchange with every device that has something. Raises EdgeError."""
         reported = self._reported()
         for device in self._store.devices():
@@ -75,13 +76,13 @@ class ReviewExchanger:
             and now - self._failed.get(device, float("-inf")) > RETRY
         ]
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="review") as pool:
-            list(pool.map(lambda one: self._exchange(*one), wanted))
+            list(pool.map(lambda one: self._exchange(client, *one), wanted))
 
-    def _exchange(self, device: str, counts: tuple[int, int]) -> None:
+    def _exchange(self, client: CommandClient, device: str, counts: tuple[int, int]) -> None:
         if self._stopping:
             return
         try:
-            exchange(self._mqtt, device, self._private, self._store)
+            exchange(client, device, self._private, self._store)
         except EdgeError as error:
             log.log(logging.DEBUG if device in self._failed else logging.WARNING, "review: %s", error)
             self._failed[device] = time.monotonic()
@@ -90,10 +91,11 @@ class ReviewExchanger:
             self._done[device] = counts
 
     def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                self.once()
-            except EdgeError as error:
-                log.warning("review: %s", error)
-            self._wake.wait(PAUSE)
+        with CommandClient(self._mqtt) as client:
+            while not self._stopping:
+                self._wake.clear()
+                try:
+                    self.once(client)
+                except EdgeError as error:
+                    log.warning("review: %s", error)
+                self._wake.wait(PAUSE)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge.core.errors import TrustError
-from edge.core.settings.messaging import MqttSettings
-from edge.hub.command_client import ask, checked
+from edge.hub.command_client import CommandClient, checked
 from edge.hub.review.store import FleetQuestions
 from edge.mqtt.sealed_box import key_of
 from edge.recognition.review import sharing
@@ -22,6 +20,8 @@ TIMEOUT = 15.0
 """seconds for each answer of a device"""
 MAX_REQUESTS = 1000
 """per exchange"""
+MAX_OVERTAKEN = 5
+"""tries of a command while another program signs with the same key"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class ReviewExchange:
 
 
 def exchange(
-    mqtt: MqttSettings, device: str, private: Ed25519PrivateKey, store: FleetQuestions, timeout: float = TIMEOUT
+    client: CommandClient, device: str, private: Ed25519PrivateKey, store: FleetQuestions, timeout: float = TIMEOUT
 ) -> ReviewExchange:
     """Deliver the answers for ``device``, and fetch the questions that it has.
 
     Raises DeliveryError where the device does not answer, ConflictError where it does not share questions, TrustError
     where its answer is not authentic, StoreError.
     """
-    one = _Exchange(mqtt, device, private, timeout)
+    one = _Exchange(client, device, private, timeout)
     pending, missing = one.pending(store)
     applied, refused = one.deliver(store)
     if applied:  # an answer resolves other questions as well
@@ -56,14 +56,10 @@ def exchange(
 
 
 class _Exchange:
-    def __init__(self, mqtt: MqttSettings, device: str, private: Ed25519PrivateKey, timeout: float) -> None:
+    def __init__(self, client: CommandClient, device: str, private: Ed25519PrivateKey, timeout: float) -> None:
         self._device = device
         self._key = key_of(private, device, sharing.PURPOSE)
-        self._ask: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda operation, arguments: checked(
-            device, ask(mqtt, device, operation, arguments, private=private, timeout=timeout),
-            "shares no review questions", f"add the output of 'edge hub review key {device}' to its settings, if its "
-            "owner agrees",
-        ).data  # fmt: skip
+        self._client, self._private, self._timeout = client, private, timeout
 
     def pending(self, store: FleetQuestions) -> tuple[int, list[int]]:
         """How many crops are pending, and the ids of those that the store lacks."""
@@ -99,6 +95,15 @@ class _Exchange:
             done = sum(one.code in ("ok", "gone") for one in outcomes)
             applied, refused = applied + done, refused + len(outcomes) - done
         return applied, refused
+
+    def _ask(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Data of the answer. A command overtaken by a later one of the same key is sent again."""
+        for _ in range(MAX_OVERTAKEN):
+            answer = self._client.ask(self._device, operation, arguments, private=self._private, timeout=self._timeout)
+            if answer.code != "replayed":
+                break
+        remedy = f"add the output of 'edge hub review key {self._device}' to its settings, if its owner agrees"
+        return checked(self._device, answer, "shares no review questions", remedy).data
 
     def _request(self, ids: tuple[int, ...] = ()) -> QuestionRequest:
         return QuestionRequest(self._device, ids, secrets.token_hex(16))

@@ -17,6 +17,7 @@ from rigs.waiting import eventually
 
 from edge.core.errors import ConflictError, DeliveryError
 from edge.core.settings.messaging import HubSettings
+from edge.hub.command_client import CommandClient
 from edge.hub.review.exchanger import ReviewExchanger
 from edge.hub.review.questions import grouped
 from edge.hub.review.store import FleetQuestions
@@ -33,7 +34,8 @@ class Fleet:
     store: FleetQuestions
 
     def exchange(self, device: SharingDevice) -> ReviewExchange:
-        return exchange(mqtt(self.port), device.name, KEY, self.store, timeout=20)
+        with CommandClient(mqtt(self.port)) as client:
+            return exchange(client, device.name, KEY, self.store, timeout=20)
 
     def faces(self) -> dict[int, list[tuple[str, int]]]:
         found = grouped(self.store.looks(), self.store.answers())
@@ -97,8 +99,11 @@ def test_a_device_whose_owner_has_not_agreed_gives_nothing(tmp_path: Path, broke
     store = FleetQuestions(tmp_path, HubSettings())
     with sharing_device(tmp_path, "porch", broker.port, shares=False) as porch:
         porch.ask(look(0))
-        with pytest.raises(ConflictError, match="shares no review questions") as caught:
-            exchange(mqtt(broker.port), "porch", KEY, store, timeout=20)
+        with (
+            pytest.raises(ConflictError, match="shares no review questions") as caught,
+            CommandClient(mqtt(broker.port)) as client,
+        ):
+            exchange(client, "porch", KEY, store, timeout=20)
         assert "edge hub review key porch" in caught.value.hint
     store.close()
 
@@ -124,8 +129,8 @@ def test_an_answer_waits_for_a_device_that_is_away(fleet: Fleet, tmp_path: Path)
     fleet.exchange(fleet.porch)
     (face,) = fleet.faces()
     fleet.store.answer(face, "discard")
-    with pytest.raises(DeliveryError):
-        exchange(mqtt(1), "porch", KEY, fleet.store, timeout=0.5)
+    with pytest.raises(DeliveryError), CommandClient(mqtt(1)) as client:
+        exchange(client, "porch", KEY, fleet.store, timeout=0.5)
     assert len(fleet.store.outgoing("porch", 10)) == 1
     assert fleet.exchange(fleet.porch).applied == 1
 
@@ -139,20 +144,21 @@ def test_the_hub_asks_only_devices_that_report_a_change_or_have_an_answer(fleet:
     asked = Subscriber(fleet.port, "edge/v1/+/down/cmd/review")
     assert eventually(lambda: asked._subscribed)
     exchanger = ReviewExchanger(mqtt(fleet.port), KEY, fleet.store, counts)
-    fleet.porch.ask(look(0))
-    exchanger.once()
-    assert fleet.faces()
-    assert eventually(lambda: len(asked.messages) >= 3)  # hall has none: one request; porch: identities, and a page
-    before = len(asked.messages)
-    exchanger.once()
-    fleet.porch.ask(look(1))
-    exchanger.once()
-    assert eventually(lambda: len(asked.messages) == before + 2)
-    (face, *_) = fleet.faces()
-    fleet.store.answer(face, "discard")
-    exchanger.once()
-    assert eventually(lambda: fleet.porch.queue.count() == 1)
-    reported["porch"] = None  # the key was taken out of its settings
-    exchanger.once()
-    assert fleet.store.devices() == set()
+    with CommandClient(mqtt(fleet.port)) as client:
+        fleet.porch.ask(look(0))
+        exchanger.once(client)
+        assert fleet.faces()
+        assert eventually(lambda: len(asked.messages) >= 3)  # hall has none: one request; porch: identities, and a page
+        before = len(asked.messages)
+        exchanger.once(client)
+        fleet.porch.ask(look(1))
+        exchanger.once(client)
+        assert eventually(lambda: len(asked.messages) == before + 2)
+        (face, *_) = fleet.faces()
+        fleet.store.answer(face, "discard")
+        exchanger.once(client)
+        assert eventually(lambda: fleet.porch.queue.count() == 1)
+        reported["porch"] = None  # the key was taken out of its settings
+        exchanger.once(client)
+        assert fleet.store.devices() == set()
     asked.client.loop_stop()
