@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.core.errors import InputError, SettingsError, TransientError
 from edge.core.storage.sqlite import SETUP, open_file, transaction
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +23,27 @@ FILE = "hub.sqlite"
 """in the state folder, where ``hub.database`` is not set"""
 BUSY_SECONDS = 30
 """busy timeout of an SQLite file (s): how long to wait for another process's write lock"""
+LARGE = "PRAGMA cache_size=-64000; PRAGMA wal_autocheckpoint=8000; PRAGMA temp_store=MEMORY;"
+"""settings of an SQLite file that takes many events: 64 MB of pages in memory, checkpoints of 32 MB"""
 PERMANENT_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """errors that a retry with the same values cannot resolve"""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """Rows of a transaction, as a temporary table that statements can join."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    """name and SQL type"""
+
+    @property
+    def names(self) -> str:
+        return ", ".join(name for name, _ in self.columns)
+
+    @property
+    def definition(self) -> str:
+        return ", ".join(f"{name} {kind}" for name, kind in self.columns)
 
 
 class Transaction(Protocol):
@@ -31,6 +54,15 @@ class Transaction(Protocol):
 
     def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
         """Run ``statement`` for each of ``rows``. Returns the number of changed rows."""
+
+    def fill(self, into: RowSet, rows: Sequence[Sequence[object]]) -> None:
+        """Replace the rows of a temporary table by ``rows``."""
+
+    def insert(self, table: str, source: RowSet, rows: Sequence[Sequence[object]]) -> int:
+        """Insert ``rows`` with the columns of ``source`` into ``table``, without those whose key exists.
+
+        Returns the number of inserted rows.
+        """
 
 
 class HubDatabase(Protocol):
@@ -43,7 +75,7 @@ class HubDatabase(Protocol):
     name: str
     """path or address for messages, without credentials"""
     lock_rows: str
-    """SQL suffix that locks the selected rows until the end of the transaction"""
+    """SQL suffix that locks the selected rows of ``marks`` until the end of the transaction"""
 
     def transaction(self, *, reading: bool = False) -> Any:
         """Context manager that yields a ``Transaction``; commits at its end, rolls back on errors."""
@@ -106,7 +138,7 @@ class Sqlite:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = open_file(self._path, f"{SETUP} PRAGMA cache_size=-16000;", BUSY_SECONDS)
+            self._db = open_file(self._path, f"{SETUP} {LARGE}", BUSY_SECONDS)
         return self._db
 
 
@@ -120,11 +152,25 @@ class _SqliteTransaction:
     def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
         return self._db.executemany(statement, rows).rowcount if rows else 0
 
+    def fill(self, into: RowSet, rows: Sequence[Sequence[object]]) -> None:
+        self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS {into.name} ({into.definition})")
+        self._db.execute(f"DELETE FROM temp.{into.name}")  # noqa: S608
+        self._db.executemany(f"INSERT INTO temp.{into.name} VALUES ({_marks(into)})", rows)  # noqa: S608
+
+    def insert(self, table: str, source: RowSet, rows: Sequence[Sequence[object]]) -> int:
+        statement = f"INSERT INTO {table} ({source.names}) VALUES ({_marks(source)}) ON CONFLICT DO NOTHING"  # noqa: S608
+        return self.many(statement, rows)
+
+
+def _marks(row: RowSet) -> str:
+    """A placeholder for each column."""
+    return ", ".join("?" * len(row.columns))
+
 
 class Postgres:
     """A PostgreSQL server, through psycopg. Raises SettingsError where psycopg is not installed."""
 
-    lock_rows = " FOR UPDATE"
+    lock_rows = " FOR UPDATE OF marks"
 
     def __init__(self, url: str) -> None:
         try:
@@ -144,6 +190,8 @@ class Postgres:
         self.name = f"postgresql://{parts.get('host', '')}/{parts.get('dbname', '')}"
         self._url, self._psycopg = url, psycopg
         self._db: psycopg.Connection[Row] | None = None
+        self._filled: set[RowSet] = set()
+        """temporary tables of this connection"""
 
     @contextmanager
     def transaction(self, *, reading: bool = False) -> Iterator[Transaction]:  # noqa: ARG002
@@ -151,8 +199,11 @@ class Postgres:
         try:
             if self._db is None:
                 self._db = psycopg.connect(self._url, connect_timeout=10, autocommit=True)
+                self._filled.clear()
             with self._db.transaction(), self._db.cursor() as cursor:
-                yield _PostgresTransaction(cursor)
+                current = _PostgresTransaction(cursor, self._filled)
+                yield current
+            self._filled |= current.created
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
             self.close()
             raise InputError(f"{self.name}: {error}", "report this as a bug") from error
@@ -170,15 +221,43 @@ class Postgres:
 
 
 class _PostgresTransaction:
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
+    def __init__(self, cursor: psycopg.Cursor[Row], existing: Collection[RowSet]) -> None:
+        self._cursor, self._existing = cursor, existing
+        self.created: set[RowSet] = set()
+        """temporary tables that exist once this transaction is committed"""
+        self._full: set[RowSet] = set()
+        """temporary tables that this transaction has filled; a commit empties them"""
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
-        self._cursor.execute(statement.replace("?", "%s"), values)
+        self._cursor.execute(_query(statement), values)
         return self._cursor.fetchall() if self._cursor.description else []
 
     def many(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
         if not rows:
             return 0
-        self._cursor.executemany(statement.replace("?", "%s"), rows)
+        self._cursor.executemany(_query(statement), rows)
         return int(self._cursor.rowcount)
+
+    def fill(self, into: RowSet, rows: Sequence[Sequence[object]]) -> None:
+        if into not in self._existing and into not in self.created:
+            self.execute(f"CREATE TEMP TABLE {into.name} ({into.definition}) ON COMMIT DELETE ROWS")
+            self.created.add(into)
+        if into in self._full:
+            self.execute(f"DELETE FROM {into.name}")  # noqa: S608
+        self._full.add(into)
+        with self._cursor.copy(_query(f"COPY {into.name} FROM STDIN")) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def insert(self, table: str, source: RowSet, rows: Sequence[Sequence[object]]) -> int:
+        if not rows:
+            return 0
+        self.fill(source, rows)
+        columns = source.names
+        self.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source.name} ON CONFLICT DO NOTHING")  # noqa: S608
+        return int(self._cursor.rowcount)
+
+
+def _query(statement: str) -> Any:
+    """Psycopg's types accept literal strings only, against injection; here they are made of constants."""
+    return statement.replace("?", "%s")

@@ -34,6 +34,7 @@ from edge.mqtt.messages import (
     Reported,
     Stats,
     WireEvent,
+    mark_json,
     parse,
     to_json,
 )
@@ -84,8 +85,8 @@ def event_of(address: Address, payload: bytes) -> Arrived:
 
 log = logging.getLogger(__name__)
 
-CAMERAS = 50_000
-"""entries of the cache of parsed topics"""
+CAMERAS, DEVICES = 50_000, 20_000
+"""entries of the caches of topics"""
 BATCH = 1000
 """maximum messages per transaction"""
 GATHER = 0.02
@@ -289,13 +290,11 @@ class Ingest:
         return Document(address.device, address.kind, payload.decode("utf-8", "replace"), time.time())
 
     def _publish_marks(self) -> None:
-        for epoch, mark in list(self._dirty.items()):
-            device, number = epoch
-            # QoS 0: a lost mark is published again when the device resends
-            if not self.client.publish(Topics(device).ack, to_json(DeliveryMark(number, mark)), qos=0, retain=True):
-                return
-            self.counts.marks += 1
-            del self._dirty[epoch]
+        # QoS 0: a lost mark is published again when the device resends
+        marks = [(_ack_topic(device), mark_json(epoch, seq)) for (device, epoch), seq in self._dirty.items()]
+        if marks and self.client.publish_many(marks, retain=True):
+            self.counts.marks += len(marks)
+            self._dirty.clear()
 
     def _publish_greetings(self) -> None:
         """Publish an empty mark to devices that came online: it resets the backoff of a device that waits for a hub."""
@@ -319,6 +318,11 @@ class Ingest:
 
 _address = lru_cache(CAMERAS)(topics.parse)
 """cached: a fleet publishes on few topics"""
+
+
+@lru_cache(DEVICES)
+def _ack_topic(device: str) -> str:
+    return Topics(device).ack
 
 
 def _nobody(_message: Incoming) -> None:

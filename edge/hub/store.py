@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from edge.core.errors import ConflictError
 from edge.hub import partitions
-from edge.hub.databases import HubDatabase, Row, Transaction
+from edge.hub.databases import HubDatabase, RowSet, Transaction
 from edge.mqtt.messages import WireEvent
 
 Epoch = tuple[str, int]
@@ -44,11 +44,33 @@ SCHEMA = (
         device TEXT NOT NULL, kind TEXT NOT NULL, received DOUBLE PRECISION NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (device, kind))""",
 )
-COLUMNS = "device, epoch, seq, type, camera, track, label, state, subject, similarity, time, started, ended, received"
-INSERT = f"INSERT INTO events ({COLUMNS}, body) VALUES ({', '.join('?' * 15)}) ON CONFLICT DO NOTHING"  # noqa: S608
+KEY = (("device", "text"), ("epoch", "bigint"))
+NEW_EVENTS = RowSet(
+    "new_events",
+    (
+        *KEY, ("seq", "bigint"), ("type", "text"), ("camera", "text"), ("track", "text"), ("label", "text"),
+        ("state", "text"), ("subject", "text"), ("similarity", "double precision"), ("time", "double precision"),
+        ("started", "double precision"), ("ended", "double precision"), ("received", "double precision"),
+        ("body", "text"),
+    ),
+)  # fmt: skip
+BATCH = RowSet("batch_epochs", KEY)
+MOVED = RowSet("moved_marks", (*KEY, ("seq", "bigint")))
+AHEAD = RowSet("new_ahead", (*KEY, ("seq", "bigint"), ("after", "bigint")))
 INSERT_UNREADABLE = "INSERT INTO unreadable VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-INSERT_MARK = "INSERT INTO marks VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
-INSERT_AHEAD = """INSERT INTO ahead (device, epoch, seq, after) VALUES (?, ?, ?, ?)
+MARKS_OF_BATCH = """SELECT marks.device, marks.epoch, marks.seq FROM batch_epochs
+    JOIN marks ON marks.device = batch_epochs.device AND marks.epoch = batch_epochs.epoch
+    ORDER BY marks.device, marks.epoch"""
+"""in one order, so that two ingests cannot deadlock"""
+INSERT_MARKS = """INSERT INTO marks (device, epoch, seq)
+    SELECT device, epoch, 0 FROM batch_epochs WHERE TRUE ORDER BY device, epoch ON CONFLICT DO NOTHING"""
+AHEAD_OF_BATCH = """SELECT ahead.device, ahead.epoch, ahead.seq, ahead.after FROM batch_epochs
+    JOIN ahead ON ahead.device = batch_epochs.device AND ahead.epoch = batch_epochs.epoch"""
+MOVE_MARKS = """UPDATE marks SET seq = moved_marks.seq FROM moved_marks
+    WHERE marks.device = moved_marks.device AND marks.epoch = moved_marks.epoch"""
+DELETE_AHEAD = "DELETE FROM ahead WHERE seq <= ? AND device = ? AND epoch = ?"
+INSERT_AHEAD = """INSERT INTO ahead (device, epoch, seq, after)
+    SELECT device, epoch, seq, after FROM new_ahead WHERE TRUE
     ON CONFLICT (device, epoch, seq) DO UPDATE SET after = excluded.after WHERE excluded.after < ahead.after"""
 INSERT_DOCUMENT = """INSERT INTO documents VALUES (?, ?, ?, ?)
     ON CONFLICT (device, kind) DO UPDATE SET received = excluded.received, body = excluded.body"""
@@ -141,7 +163,7 @@ class EventStore:
         rows = sorted({(one.device, one.epoch, one.seq): one for one in arrived}.values(), key=_key)
         latest = {(one.device, one.kind): one for one in documents}
         with self.database.transaction() as transaction:
-            new = transaction.many(INSERT, [_row(one, one.event, now) for one in rows if one.event])
+            new = transaction.insert("events", NEW_EVENTS, [_row(one, one.event, now) for one in rows if one.event])
             new += transaction.many(INSERT_UNREADABLE, [_unreadable(one, now) for one in rows if not one.event])
             marks = self._move_marks(transaction, arrived)
             transaction.many(
@@ -171,35 +193,50 @@ class EventStore:
         for one in arrived:
             if one.after is not None:
                 steps[one.device, one.epoch].append((one.seq, one.after))
-        epochs = sorted(steps)
-        if not epochs:
+        if not steps:
             return {}
-        transaction.many(INSERT_MARK, epochs)
-        marks = {
-            (device, epoch): seq for device, epoch, seq in self._of(transaction, "marks", "seq", epochs, lock=True)
-        }
-        for device, epoch, seq, after in self._of(transaction, "ahead", "seq, after", epochs):
+        marks = self._marks(transaction, sorted(steps))
+        waiting: set[Epoch] = set()
+        """epochs with events beyond a gap"""
+        for device, epoch, seq, after in transaction.execute(AHEAD_OF_BATCH):
             steps[device, epoch].append((seq, after))
-        moved: list[tuple[int, str, int]] = []
-        ahead: list[tuple[str, int, int, int]] = []
-        for epoch in epochs:
-            mark = contiguous(marks[epoch], steps[epoch])
-            if mark > marks[epoch]:
-                moved.append((mark, *epoch))
-            ahead += [(*epoch, seq, after) for seq, after in sorted(steps[epoch]) if seq > mark]
-            marks[epoch] = mark
-        transaction.many("UPDATE marks SET seq = ? WHERE device = ? AND epoch = ?", moved)
-        transaction.many("DELETE FROM ahead WHERE seq <= ? AND device = ? AND epoch = ?", moved)
-        transaction.many(INSERT_AHEAD, ahead)
+            waiting.add((device, epoch))
+        before = dict(marks)
+        for epoch, found in steps.items():
+            marks[epoch] = contiguous(marks[epoch], found)
+        moved = [(*epoch, mark) for epoch, mark in marks.items() if mark > before[epoch]]
+        if moved:
+            transaction.fill(MOVED, moved)
+            transaction.execute(MOVE_MARKS)
+        passed = [(mark, device, epoch) for device, epoch, mark in moved if (device, epoch) in waiting]
+        transaction.many(DELETE_AHEAD, passed)
+        _keep_ahead(transaction, steps, marks)
         return marks
 
-    def _of(
-        self, transaction: Transaction, table: str, columns: str, epochs: Sequence[Epoch], *, lock: bool = False
-    ) -> list[Row]:
-        pairs = ", ".join(["(?, ?)"] * len(epochs))
-        query = f"SELECT device, epoch, {columns} FROM {table} WHERE (device, epoch) IN (VALUES {pairs})"  # noqa: S608
-        query += " ORDER BY device, epoch" + (self.database.lock_rows if lock else "")
-        return transaction.execute(query, [value for epoch in epochs for value in epoch])
+    def _marks(self, transaction: Transaction, epochs: Sequence[Epoch]) -> dict[Epoch, int]:
+        """The marks of ``epochs``, 0 for new ones, locked until the end of the transaction."""
+        transaction.fill(BATCH, epochs)
+        query = MARKS_OF_BATCH + self.database.lock_rows
+        found = transaction.execute(query)
+        if len(found) < len(epochs):
+            transaction.execute(INSERT_MARKS)
+            found = transaction.execute(query)
+        return {(device, epoch): seq for device, epoch, seq in found}
+
+
+def _keep_ahead(
+    transaction: Transaction, steps: Mapping[Epoch, Sequence[tuple[int, int]]], marks: Mapping[Epoch, int]
+) -> None:
+    """List the events beyond the marks; where one came twice, with the lower ``after``."""
+    ahead: dict[tuple[str, int, int], int] = {}
+    for (device, epoch), found in steps.items():
+        for seq, after in found:
+            if seq > marks[device, epoch]:
+                key = device, epoch, seq
+                ahead[key] = min(after, ahead.get(key, after))
+    if ahead:
+        transaction.fill(AHEAD, [(*key, after) for key, after in sorted(ahead.items())])
+        transaction.execute(INSERT_AHEAD)
 
 
 def contiguous(mark: int, steps: Iterable[tuple[int, int]]) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
+from edge.mqtt import packets
 from edge.mqtt.connection import BrokerConnection
 from edge.mqtt.subscriptions import Delivered, Incoming
 
@@ -54,8 +55,14 @@ class BulkConnection(BrokerConnection):
     def acknowledge(self, mids: Sequence[int]) -> None:
         """Acknowledge the messages with these ids (QoS 1)."""
         if mids:
-            packet = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
-            self._packet_queue(PUBACK, packet, 0, 0)
+            self._packet_queue(PUBACK, packets.pubacks(mids), 0, 0)
+
+    def publish_many(self, messages: Sequence[tuple[str, bytes]], *, retain: bool) -> None:
+        """Publish messages (topic and payload) at QoS 0."""
+        modern = self.protocol == MQTTProtocolVersion.MQTTv5
+        found = (packets.publish(topic.encode(), data, retain=retain, modern=modern) for topic, data in messages)
+        # as a PUBACK: after a PUBLISH paho would look for its own record of it
+        self._packet_queue(PUBACK, b"".join(found), 0, 0)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 - paho's signature
         """Called by paho when data has arrived."""

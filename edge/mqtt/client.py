@@ -462,6 +462,18 @@ class MqttClient:
         if isinstance(client, BulkConnection):
             client.acknowledge([one.mid for one in delivered if one.qos and one.connection == client.connection])
 
+    def publish_many(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> bool:
+        """Publish small messages (topic and payload) at QoS 0; only for a client with a sink.
+
+        False: not online, nothing was sent.
+        """
+        with self._sending:
+            client = self._paho
+            if not self._online or not isinstance(client, BulkConnection):
+                return False
+            client.publish_many(messages, retain=retain and self._record.limits.retain)
+            return True
+
     def _on_log(self, _client: paho.Client, _data: Any, _level: int, text: str) -> None:
         if text.startswith(("Received PINGRESP", "Received SUBACK")):
             self._record.heard()

@@ -94,11 +94,14 @@ def subscribe(mid: int, filters: Sequence[str]) -> bytes:
     return _packet(0x82, mid.to_bytes(2, "big") + b"\0" + b"".join(_text(one) + b"\x01" for one in filters))
 
 
-def publish(topic: bytes, payload: bytes, mid: int = 0, *, retain: bool = False) -> bytes:
-    """A PUBLISH without properties; QoS 0 where ``mid`` is 0, else QoS 1. ``topic``: UTF-8."""
+def publish(topic: bytes, payload: bytes, mid: int = 0, *, retain: bool = False, modern: bool = True) -> bytes:
+    """A PUBLISH without properties; QoS 0 where ``mid`` is 0, else QoS 1. ``topic``: UTF-8.
+
+    ``modern``: MQTT 5; else 3.1.1, which has no properties.
+    """
     head = PUBLISH | (QOS_1 if mid else 0) | (RETAIN if retain else 0)
     number = mid.to_bytes(2, "big") if mid else b""
-    return _packet(head, len(topic).to_bytes(2, "big") + topic + number + b"\0" + payload)
+    return _packet(head, len(topic).to_bytes(2, "big") + topic + number + (b"\0" if modern else b"") + payload)
 
 
 def pubacks(mids: Sequence[int]) -> bytes:

@@ -14,7 +14,7 @@ from edge.hub import databases, partitions
 from edge.hub.databases import HubDatabase
 from edge.hub.databases import Postgres as PostgresDatabase
 from edge.hub.partitions import AHEAD, BEFORE, DAY, OTHER, DayPartition
-from edge.hub.store import INSERT, SCHEMA, EventStore
+from edge.hub.store import NEW_EVENTS, SCHEMA, EventStore
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def put(database: HubDatabase, seq: int, moment: float, received: float = 0.0, b
     row = ("porch", 1, seq, "new", "door", f"1-{seq}", "face", "known", "alice", 0.8, moment, moment, None,
            received or moment, body)  # fmt: skip
     with database.transaction() as transaction:
-        return int(transaction.many(INSERT, [row]))
+        return int(transaction.insert("events", NEW_EVENTS, [row]))
 
 
 def places(database: HubDatabase) -> dict[int, str]:

@@ -12,7 +12,7 @@ from rigs.postgres import Postgres
 from edge.hub import databases, partitions
 from edge.hub.databases import HubDatabase
 from edge.hub.queries import EventQuery, page_query
-from edge.hub.store import INSERT, EventStore
+from edge.hub.store import NEW_EVENTS, EventStore
 
 ROWS, DEVICES = 20_000, 2_000
 QUERIES = [
@@ -47,7 +47,7 @@ def _filled(one: HubDatabase) -> Iterator[HubDatabase]:
     with one.transaction() as transaction:
         if one.lock_rows:
             partitions.make_ahead(transaction, 1.79e9)  # the days of the rows, and some that stay empty
-        transaction.many(INSERT, rows)
+        transaction.insert("events", NEW_EVENTS, rows)
         transaction.execute("ANALYZE events" if one.lock_rows else "ANALYZE")
     yield one
     one.close()

@@ -18,7 +18,7 @@ from edge.core.errors import InputError, SettingsError, TransientError
 from edge.core.types import Identity, IdentityState, Queued
 from edge.hub import databases
 from edge.hub import queries as reading
-from edge.hub.databases import HubDatabase
+from edge.hub.databases import HubDatabase, RowSet
 from edge.hub.store import Arrived, Document, EventStore, contiguous
 from edge.mqtt.messages import WireEvent, event_json, parse
 
@@ -83,6 +83,32 @@ def test_an_event_whose_predecessor_was_dropped_meanwhile_says_so_when_it_comes_
 def test_each_epoch_of_each_device_has_a_mark_of_its_own(store: EventStore) -> None:
     marks = store.add([arrived(1), arrived(1, epoch=4), arrived(2, device="yard")]).marks
     assert marks == {("porch", 3): 1, ("porch", 4): 1, ("yard", 3): 0}
+
+
+def test_rows_of_a_batch_are_those_that_were_filled_in_last(store: EventStore) -> None:
+    rows = RowSet("kept", (("device", "text"), ("seq", "bigint")))
+    for number in range(2):
+        with store.database.transaction() as transaction:
+            transaction.fill(rows, [("first", 1)])
+            transaction.fill(rows, [("a\tb\\N\n", number), (None, 2**53)])
+            found = transaction.execute("SELECT device, seq FROM kept ORDER BY seq")
+        assert found == [("a\tb\\N\n", number), (None, 2**53)]
+
+
+def test_a_transaction_that_failed_leaves_no_trace_in_the_next(store: EventStore) -> None:
+    store.prepare()
+    rows = RowSet("kept", (("seq", "bigint"),))
+
+    def fail() -> None:
+        with store.database.transaction() as transaction:
+            transaction.fill(rows, [(1,)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with store.database.transaction() as transaction:
+        transaction.fill(rows, [(2,)])
+        assert transaction.execute("SELECT seq FROM kept") == [(2,)]
 
 
 def test_a_device_that_asks_for_no_mark_gets_none(store: EventStore) -> None:

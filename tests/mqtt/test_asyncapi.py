@@ -14,7 +14,7 @@ from edge import __version__
 from edge.core.types import Queued
 from edge.mqtt import asyncapi as contract
 from edge.mqtt import topics
-from edge.mqtt.messages import DeliveryMark, DeviceStatus, Reported, event_json, parse, to_json
+from edge.mqtt.messages import DeliveryMark, DeviceStatus, Reported, event_json, mark_json, parse, to_json
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "config"
 
@@ -52,6 +52,7 @@ def test_what_the_code_sends_fits_the_schemas() -> None:
         valid("event", json.loads(event_json("porch", queued, with_after=True)))
     valid("status", json.loads(to_json(DeviceStatus(True, 3))))
     valid("mark", json.loads(to_json(DeliveryMark(3, 4))))
+    assert mark_json(3, 4) == to_json(DeliveryMark(3, 4))
     valid("reported", json.loads(to_json(Reported("r1"))))
 
 

@@ -147,3 +147,24 @@ def test_nothing_is_lost_while_the_receiver_is_behind(tmp_path: Path) -> None:
         assert {one.message.payload for one in taken} == {b"%d" % number for number in range(3000)}
         sender.stop()
         client.stop()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_messages_published_in_bulk_arrive_in_order_and_are_retained(tmp_path: Path, version: str) -> None:
+    with Mosquitto(tmp_path / "broker", extra="max_queued_messages 0") as broker:
+        values = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port, "version": version})
+        client = MqttClient(values, "sender", sink=lambda _: None)
+        client.start()
+        before = Subscriber(broker.port, "marks/+", name="before")
+        messages = [(f"marks/{number % 7}", b"%d" % number) for number in range(3000)]
+        assert eventually(lambda: client.publish_many(messages[:2000], retain=True))
+        assert client.publish_many(messages[2000:], retain=True)
+        assert eventually(lambda: len(before.messages) == 3000)
+        assert [(topic, payload) for topic, payload, _ in before.messages] == messages
+        after = Subscriber(broker.port, "marks/+", name="after")
+        assert eventually(lambda: len(after.messages) == 7)
+        assert {payload for _, payload, _ in after.messages} == {payload for _, payload in messages[-7:]}
+        client.stop()
+        assert not client.publish_many(messages, retain=True), "not online: nothing is sent"
+        before.stop()
+        after.stop()

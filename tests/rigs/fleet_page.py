@@ -17,7 +17,7 @@ import pytest
 from edge.core.settings.schema import Settings
 from edge.hub import databases
 from edge.hub.page.server import HubServer
-from edge.hub.store import INSERT, Document, EventStore
+from edge.hub.store import NEW_EVENTS, Document, EventStore
 
 MARK = {"X-Edge-Page": "1"}
 LABELS = ("face", "person", "car")
@@ -128,5 +128,5 @@ def put_events(folder: Path, count: int, devices: int, seed: int = 2) -> None:
     database = databases.connect("", folder)
     EventStore(database).prepare()
     with database.transaction() as transaction:
-        transaction.many(INSERT, rows)
+        transaction.insert("events", NEW_EVENTS, rows)
     database.close()
