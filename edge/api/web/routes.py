@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 SCRIPTS = (
     "page.js", "answers.js", "boxes.js", "common.js", "kept.js", "live.js", "names.js", "people.js", "question.js",
     "review.js", "rows.js", "words.js", "history.js", "subjects.js", "device.js", "settings.js", "changes.js",
-    "fields.js", "shapes.js", "cameras.js", "thresholds.js", "dialogs.js", "shell.js", "subject_list.js",
+    "fields.js", "shapes.js", "cameras.js", "thresholds.js", "dialogs.js", "focus.js", "shell.js", "subject_list.js",
 )  # fmt: skip
 LANGUAGES = ("en", "de", "ja", "settings.de", "settings.ja")
 ASSETS = {

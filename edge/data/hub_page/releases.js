@@ -1,6 +1,6 @@
 /** Releases: the next one with its dry run and its signature, rollouts in steps, releases that are published. */
 
-import { $, ask, button, dates, fill, make, path, post, tell, words } from "./common.js";
+import { $, ask, button, dates, fill, make, path, post, tell, words, working } from "./common.js";
 import { confirmed } from "./dialogs.js";
 import { plural, t, told } from "./words.js";
 
@@ -38,7 +38,7 @@ export function problemOf(answer, said) {
 
 function expiring(found) {
   $("releases-expiring").hidden = !found.length;
-  fill($("releases-expiring"), found, (one) => make("p", "", `${one.text}: ${one.try}`));
+  fill($("releases-expiring"), found, (one) => make("p", "", `${told(one.text)}: ${told(one.try)}`));
 }
 
 const bytes = (count) => (count >= 1e6 ? `${(count / 1e6).toFixed(1)} MB` : `${Math.ceil(count / 1e3)} kB`);
@@ -88,7 +88,7 @@ function rollout(one) {
     actions.append(button(t("Hold"), "", () => act("hold", one, t("Pause the rollout? Devices keep what they run.")), "plain"));
   }
   if (one.base && under) actions.append(button(t("Stop and roll back"), "", () => act("stop", one, t("Stop, and take every device back to {name}?", { name: one.base })), "plain danger"));
-  const reasons = verdict.reasons.filter(Boolean).map((text) => make("p", "error", text));
+  const reasons = verdict.reasons.filter(Boolean).map((text) => make("p", "error", told(text)));
   return make("li", `rollout ${verdict.action === "stop" ? "stopped" : ""}`, "", head, bar(one), make("p", "", (one.hold ? [] : [VERDICTS[verdict.action]()]).concat(counts).join(" · ")), ...reasons, actions);
 }
 
@@ -103,10 +103,10 @@ async function act(action, { group }, question, more = {}) {
 /* ---- the next release ---- */
 
 async function work(element, text, address, body) {
-  busy = element.disabled = true;
+  busy = true;
   $("draft-plan").textContent = text;
-  const said = await post(address, body);
-  busy = element.disabled = false;
+  const said = await working(element, () => post(address, body));
+  busy = false;
   $("draft-plan").className = `verdict ${said.ok ? "" : "warn"}`;
   $("draft-plan").textContent = said.ok ? "" : words(said);
   return said;

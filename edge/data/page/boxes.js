@@ -1,6 +1,6 @@
 /** The boxes of one picture: moved, resized, drawn, named and deleted by mouse, finger or keyboard. */
 
-import { $, ask, make, path, post, set, tell, words } from "./common.js";
+import { $, ask, make, path, post, set, tell, words, working } from "./common.js";
 import { plural, t } from "./words.js";
 
 const LEAST = 0.012; // of the picture's width or height: a smaller box is a slip
@@ -219,11 +219,8 @@ async function save() {
   relabel();
   const kept = boxes.filter((box) => box.found);
   if (kept.some((box) => !box.label)) return tell(t("Name the label of each box."), "bad");
-  $("boxes-save").disabled = true;
-  const said = await post(path("review", String(about.id), "boxes"), {
-    boxes: kept.map(({ label, left, top, right, bottom }) => ({ label, left, top, width: right - left, height: bottom - top })),
-  });
-  $("boxes-save").disabled = false;
+  const corrected = kept.map(({ label, left, top, right, bottom }) => ({ label, left, top, width: right - left, height: bottom - top }));
+  const said = await working($("boxes-save"), () => post(path("review", String(about.id), "boxes"), { boxes: corrected }));
   if (!said.ok) return tell(t("Not applied: {error}.", { error: words(said) }), "bad");
   $("boxes-dialog").close();
   tell(plural(kept.length, "{n} box saved: the next version learns from it", "{n} boxes saved: the next version learns from them"));

@@ -1,7 +1,7 @@
 /** Cameras of the settings: found, tried, added, changed, removed. */
 
 import { changeCamera, change, settings } from "./changes.js";
-import { $, button, make, post, words } from "./common.js";
+import { $, ask, button, make, post, words, working } from "./common.js";
 import { confirmed } from "./dialogs.js";
 import { fieldsOf, resolve } from "./fields.js";
 import { t } from "./words.js";
@@ -63,10 +63,8 @@ function fields(index) {
 /* ---- search ---- */
 
 async function search() {
-  $("camera-search").disabled = true;
   $("camera-said").textContent = t("searching: this takes some seconds");
-  const said = await post("page/cameras/search");
-  $("camera-search").disabled = false;
+  const said = await working($("camera-search"), () => post("page/cameras/search"));
   if (!said.ok) { $("camera-said").textContent = words(said); return; }
   $("camera-said").textContent = [said.cameras.length ? "" : t("No camera was found. Write the address of an RTSP camera by hand."), ...said.problems].filter(Boolean).join(" ");
   $("camera-found").replaceChildren(...said.cameras.map((one) => {
@@ -103,13 +101,12 @@ async function streams(event) {
 const changed = () => { $("camera-add").disabled = true; };
 
 async function test() {
-  $("camera-test").disabled = true;
   $("camera-said").textContent = t("opening the camera: this takes up to 15 seconds");
   const wanted = edited < 0
     ? { name: $("camera-name").value.trim(), source: $("camera-source").value.trim() }
     : { ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)), name: settings().values.cameras[edited].name };
-  const answer = await fetch("page/cameras/test", { method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify(wanted) }).catch(() => null);
-  $("camera-test").disabled = false;
+  const sent = { method: "POST", headers: { "X-Edge-Page": "1" }, body: JSON.stringify(wanted) };
+  const answer = await working($("camera-test"), () => ask("page/cameras/test", sent).catch(() => null));
   const good = answer?.ok;
   $("camera-said").textContent = good ? t("This is what the camera sees.") : words(answer ? await answer.json() : { error: t("the device did not answer") });
   $("camera-picture").hidden = !good;

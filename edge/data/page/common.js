@@ -28,6 +28,12 @@ export function button(text, key, does, kind = "") {
   return made;
 }
 
+/** Do something that takes a while; its button keeps the focus, and takes no second press meanwhile. */
+export async function working(element, work) {
+  element.setAttribute("aria-disabled", "true");
+  try { return await work(); } finally { element.removeAttribute("aria-disabled"); }
+}
+
 export async function ask(address, options = {}) {
   const answer = await fetch(address, { credentials: "same-origin", ...options });
   if (answer.status === 401) hooks.login();
@@ -133,6 +139,9 @@ let quiet = 0;
 /** Say something for a moment, to eyes and to screen readers. */
 export function tell(text, kind = "") {
   const line = $("toast");
+  // what is outside of an open dialog is neither above it nor read out
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (line.parentElement !== place) place.append(line);
   line.className = `toast ${kind}`;
   line.textContent = text;
   clearTimeout(quiet);

@@ -1,6 +1,6 @@
 /** The device: broker, release, findings of the doctor, log, restart, update, rollback, who changed what. */
 
-import { $, ask, button, dates, make, path, post, tell, words } from "./common.js";
+import { $, ask, button, dates, make, path, post, tell, words, working } from "./common.js";
 import { confirmed } from "./dialogs.js";
 import { t, told } from "./words.js";
 
@@ -52,10 +52,8 @@ async function changes() {
 }
 
 async function doctor() {
-  $("doctor-run").disabled = true;
   $("doctor-state").textContent = t("checking: this takes up to a minute");
-  const said = await post("page/device/doctor");
-  $("doctor-run").disabled = false;
+  const said = await working($("doctor-run"), () => post("page/device/doctor"));
   $("doctor-state").textContent = "";
   if (!said.ok) return tell(words(said), "bad");
   const bad = said.findings.filter((one) => one.level !== "ok");

@@ -1,6 +1,6 @@
 /** Enrollment: a name, pictures from a camera or from files, a look at what would be enrolled. */
 
-import { $, button, fill, make, nearness, path, portrait, post, set, tell, words } from "./common.js";
+import { $, button, fill, make, nearness, path, portrait, post, set, tell, words, working } from "./common.js";
 import { View } from "./live.js";
 import { NameField, forgetNames } from "./names.js";
 import { plural, t, told } from "./words.js";
@@ -46,9 +46,8 @@ export function watch() {
 
 async function takePicture() {
   const from = $("enroll-camera").value;
-  $("enroll-take").disabled = true;
-  const said = await post(`${path("collections", $("enroll-collection").value, "looks")}?camera=${encodeURIComponent(from)}`);
-  $("enroll-take").disabled = false;
+  const address = `${path("collections", $("enroll-collection").value, "looks")}?camera=${encodeURIComponent(from)}`;
+  const said = await working($("enroll-take"), () => post(address));
   if (!said.ok) return tell(words(said), "bad");
   add({ title: t("from {name}", { name: from }), ...said });
 }
@@ -121,7 +120,7 @@ function still(card) {
     const spot = make("button", `spot${face.reason ? " bad" : ""}`, card.faces.length > 1 ? String(index + 1) : "");
     spot.type = "button";
     Object.assign(spot.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
-    set(spot, { "aria-pressed": String(index === card.face), "aria-label": t("face {n} of {all}", { n: index + 1, all: card.faces.length }) + (face.reason ? `: ${face.error}` : "") });
+    set(spot, { "aria-pressed": String(index === card.face), "aria-label": t("face {n} of {all}", { n: index + 1, all: card.faces.length }) + (face.reason ? `: ${told(face.error)}` : "") });
     spot.addEventListener("click", () => { card.face = index; card.refused = ""; draw(card); summary(); compare(); card.element.querySelectorAll(".spot")[index].focus(); });
     frame.append(spot);
   });
@@ -176,7 +175,8 @@ function enrollButton(card) {
   if (!name) return button(t("Enter a name first"), "", () => $("enroll-subject").focus(), "plain");
   const made = button(doubt ? t("Enroll as {name} anyway", { name }) : t("Enroll as {name}", { name }), "", () => enroll(card, Boolean(doubt)), doubt ? "plain" : "");
   made.dataset.action = "enroll";
-  made.disabled = Boolean(card.busy);
+  if (card.busy) made.setAttribute("aria-disabled", "true");
+  if (doubt) made.dataset.forced = "";
   return made;
 }
 

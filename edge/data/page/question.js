@@ -80,7 +80,7 @@ function refusal(item, group, can) {
   box.replaceChildren(make("p", "", t("Not applied: {error}.", { error })));
   if (code === "refused") {
     box.append(make("p", "hint", t("Adding it to {name} would make names less reliable. Give another answer, or discard it.", { name })),
-      button(t("Add it to {name} anyway", { name }), "F", () => can.give(answer, subject, true), "plain"));
+      set(button(t("Add it to {name} anyway", { name }), "F", () => can.give(answer, subject, true), "plain"), { "data-forced": "" }));
   }
 }
 

@@ -1,6 +1,7 @@
 /** The shell of a page: its parts, the login, the state that is asked for again and again, theme and language. */
 
 import { $, ask, hooks, make, post, set } from "./common.js";
+import * as focus from "./focus.js";
 import * as texts from "./words.js";
 
 const { t } = texts;
@@ -25,8 +26,10 @@ export class Shell {
     hooks.login = () => this.askLogin();
     document.body.append(loginForm(this.hint), set(make("p", "toast"), { id: "toast", role: "status", "aria-live": "polite" }));
     browserCard($("browser"));
+    focus.begin();
     $("login-form").addEventListener("submit", (event) => this.login(event));
     for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
+    document.addEventListener("close", () => document.body.append($("toast")), { capture: true });
     addEventListener("hashchange", () => this.turn());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.look(); });
     setInterval(() => document.hidden || !$("login").hidden || this.look(), this.every);

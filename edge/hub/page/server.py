@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "hub_page"
 OWN = ("hub.js", "devices.js", "events.js", "people.js", "releases.js")
-SHARED = ("common.js", "dialogs.js", "rows.js", "shell.js", "subject_list.js", "words.js")
+SHARED = ("common.js", "dialogs.js", "focus.js", "rows.js", "shell.js", "subject_list.js", "words.js")
 """scripts of the device's page"""
 LANGUAGES = ("de", "en", "ja")
 
