@@ -2,7 +2,7 @@
 
 import { $, ask, dates, duration, fill, make, path, tell, words } from "./common.js";
 import { Rows } from "./rows.js";
-import { plural, t } from "./words.js";
+import { plural, t, told } from "./words.js";
 
 const PHONE = matchMedia("(max-width: 40rem)");
 const HEIGHTS = [48, 60]; // pixels of a row, as the style sheet has them: desktop, phone
@@ -108,7 +108,7 @@ async function detail(name) {
   if (!answer?.ok) return tell(one ? words(one) : t("the hub did not answer"), "bad");
   const { info = {}, stats = {} } = one.documents;
   $("device-title").textContent = one.device;
-  $("device-troubles").replaceChildren(...one.troubles.map((trouble) => make("li", "finding error", "", make("b", "", TROUBLES[trouble]()), ...(trouble === "update" && one.problem ? [make("span", "", one.problem)] : []))));
+  $("device-troubles").replaceChildren(...one.troubles.map((trouble) => make("li", "finding error", "", make("b", "", TROUBLES[trouble]()), ...(trouble === "update" && one.problem ? [make("span", "", told(one.problem))] : []))));
   const facts = [
     [t("Hardware"), info.hardware], [t("Version"), one.version], [t("Release"), one.release], [t("Group"), one.group],
     [t("Update"), [one.phase, one.desired].filter(Boolean).join(" ")], [t("Cameras"), Object.entries(one.cameras).map(([camera, state]) => `${camera} ${state}`).join(", ")],

@@ -4,7 +4,7 @@ import { $, ask, button, dates, faces as facesOf, make, path, post, tell, words 
 import { confirmed } from "./dialogs.js";
 import { problemOf } from "./releases.js";
 import { SubjectList } from "./subject_list.js";
-import { plural, t } from "./words.js";
+import { plural, t, told } from "./words.js";
 
 let list; // of the subjects
 
@@ -55,13 +55,13 @@ function waiting(one) {
   const facts = [one.device, one.collection, t("quality {n} %", { n: Math.round(100 * one.quality) }), dates.moment.format(one.created * 1000)].join(" · ");
   const answer = (action, text, more = {}) => button(text, "", () => decide(action, one.number, more), "plain small needs-manage");
   const accept = answer("accept", one.against ? t("Accept anyway") : t("Accept"), one.against ? { force: true } : {});
-  return make("li", "", "", make("b", "", one.subject), make("small", "", facts), accept, answer("drop", t("Drop")), ...(one.against ? [make("span", "error", one.against)] : []));
+  return make("li", "", "", make("b", "", one.subject), make("small", "", facts), accept, answer("drop", t("Drop")), ...(one.against ? [make("span", "error", told(one.against))] : []));
 }
 
 async function decide(action, number, more) {
   const said = await post(path("enrollments", action), { numbers: [number], ...more });
   if (!said.ok) return tell(words(said), "bad");
-  if (said.left.length) tell(said.left[0].against, "bad"); else tell(action === "accept" ? t("accepted: it ships with the next release") : t("dropped"));
+  if (said.left.length) tell(told(said.left[0].against), "bad"); else tell(action === "accept" ? t("accepted: it ships with the next release") : t("dropped"));
   pending();
   list.load();
 }

@@ -293,7 +293,7 @@ async function undo() {
     move(order.findIndex((item) => item.id === good[0].id));
     tell(t("Undone: {what}", { what: waitingText(good.length) }));
     if (good.some(({ question }) => question.boxes)) reload();
-  } else tell(t("Not undone: {error}", { error: back[0].error }), "bad");
+  } else tell(t("Not undone: {error}", { error: words(back[0]) }), "bad");
 }
 
 /* ---- a name ---- */

@@ -15,6 +15,8 @@ from rigs.page import served
 
 import edge
 from edge.api.web.texts import FROM_CAMERA, FROM_FILE
+from edge.core import errors as edge_errors
+from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
 from edge.mqtt.link_state import HINTS as LINK_HINTS
 from edge.recognition.enrollment import HINTS
@@ -199,6 +201,55 @@ def modules_of(places: tuple[str, ...]) -> list[str]:
     """Modules below the package, folders in full."""
     files = (file for place in places for file in (sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]))
     return [str(file.relative_to(PACKAGE)) for file in files]
+
+
+SHOWING = ("edge.api.web", "edge.daemon", "edge.cli.doctor")
+"""rooms whose responses, problems and findings the page shows"""
+ELSEWHERE_SHOWN = ("edge.api.rekognition", "edge.api.s3")
+"""rooms that answer the clients of AWS instead"""
+MODULES = {".".join(("edge", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in PACKAGE.rglob("*.py")}
+EDGE_ERRORS = {name for name, one in vars(edge_errors).items() if isinstance(one, type) and issubclass(one, EdgeError)}
+
+
+def imported(module: str) -> set[str]:
+    """The modules of the package that one imports when it runs."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    typing = (one for one in ast.walk(tree) if isinstance(one, ast.If) and "TYPE_CHECKING" in ast.unparse(one.test))
+    silent = {id(part) for one in typing for part in ast.walk(one)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in silent:
+            found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+    return found & MODULES.keys()
+
+
+def reached() -> set[str]:
+    """Every module that works for the page, for the daemon or for the doctor."""
+    seen: set[str] = set()
+    waiting = {module for module in MODULES if module.startswith(SHOWING)}
+    while waiting:
+        module = waiting.pop()
+        if module not in seen and not module.startswith(ELSEWHERE_SHOWN):
+            seen.add(module)
+            waiting |= imported(module)
+    return seen
+
+
+def edge_errors_of(module: str) -> Iterator[str]:
+    """What the EdgeErrors of a module say, and what they suggest."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in EDGE_ERRORS:
+            texts_of = [text for one in node.args[:2] if (text := template(one))]
+            if "use the page" not in texts_of:
+                yield from texts_of
+
+
+def test_every_error_that_can_reach_the_page_stands_in_the_languages() -> None:
+    modules = reached()
+    assert {one.split(".")[1] for one in modules} >= {"recognition", "inference", "labels", "mqtt", "releases"}
+    found = {text for module in modules for text in edge_errors_of(module)}
+    assert len(found) > 500
+    assert sorted(found - texts("en").keys() - FOR_PROGRAMS) == []
 
 
 def test_every_finding_and_problem_stands_in_the_languages() -> None:
