@@ -29,6 +29,8 @@ Kind = Literal["detector", "embedder", "classifier", "attributes", "recognizer"]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+EXAMPLE = "correct the card; edge models show edge-face-detector-2 prints a complete one"
+
 
 @dataclass(frozen=True)
 class Input:
@@ -263,10 +265,10 @@ def parse_card(table: Mapping[str, Any], where: str) -> Card:
     try:
         card = _ADAPTER.validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        raise ModelError(_explained(error, where), "correct the card; the README shows a complete one") from error
+        raise ModelError(_explained(error, where), EXAMPLE) from error
     for broken, rule in _rules(card):
         if broken:
-            raise ModelError(f"card {where}: {rule}", "correct the card; the README shows a complete one")
+            raise ModelError(f"card {where}: {rule}", EXAMPLE)
     if card.decoder:
         sized = replace(card.decoder, width=card.input.width, height=card.input.height)
         card = replace(card, decoder=sized)

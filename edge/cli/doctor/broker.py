@@ -130,7 +130,7 @@ def _access(known: AccessCheck, version: str, topics: Topics) -> Iterator[Findin
     elif not known.other_half:
         yield Finding(
             Level.NOTE, "broker", f"this device may also write below {below}/: no access list prevents it",
-            "a stolen device could send commands to other devices", "use an acl_file as in the README",
+            "a stolen device could send commands to other devices", "use the acl_file of config/mosquitto",
         )  # fmt: skip
     elif not refused and heard:
         yield Finding(Level.OK, "broker", "the access list limits this device to its own topics")

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from edge.api.http.listener import refuse_open_door
 from edge.cli.doctor.finding import DoctorContext, Finding, Level
@@ -13,6 +14,8 @@ from edge.core.settings.schema import Settings
 from edge.pipeline.health import SHEDS
 
 SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "WatchdogUSec", "StatusText")
+CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""made by Docker and Podman in each container"""
 INSTALL = "sudo scripts/install in a checkout of this repository, or install the Debian package"
 
 
@@ -43,6 +46,9 @@ def configuration(context: DoctorContext) -> Iterator[Finding]:
 def service(context: DoctorContext) -> Iterator[Finding]:
     """Check that the unit runs, and was not restarted."""
     shown = _shown(context.unit)
+    if shown.get("LoadState") != "loaded" and any(file.exists() for file in CONTAINER_FILES):
+        yield Finding(Level.OK, "service", "runs in a container")
+        return
     if shown.get("LoadState") != "loaded":
         process = f"process {context.daemon} is not a service" if context.daemon else "the daemon does not run"
         yield Finding(Level.NOTE, "service", f"no service is installed: {process}", "", INSTALL)

@@ -331,6 +331,12 @@ def test_a_service_that_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert worst("service", context(tmp_path)).why == "last result: watchdog"
 
 
+def test_a_container_needs_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "CONTAINER_FILES", (tmp_path,))
+    service_says(monkeypatch, {"LoadState": "not-found"})
+    assert [one.what for one in services.service(context(tmp_path))] == ["runs in a container"]
+
+
 def test_a_service_that_dies_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_says(monkeypatch, {"NRestarts": "12", "Result": "oom-kill"})
     assert "restarts of edge.service since the boot: 12" in worst("service", context(tmp_path)).what
