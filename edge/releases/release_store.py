@@ -145,7 +145,7 @@ class ReleaseStore:
             if release.taxonomy:
                 _link(self.blob(release.taxonomy.sha256), self._staging / TAXONOMY)
             files.write_bytes(self._staging / MANIFEST, to_bytes(release))
-            for made in (*self._staging.rglob("*/"), self._staging):
+            for made in (*(one for one in self._staging.rglob("*") if one.is_dir()), self._staging):
                 files.sync_folder(made)
             self._staging.rename(final)
             files.sync_folder(self.releases)
