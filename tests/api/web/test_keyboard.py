@@ -20,12 +20,14 @@ from edge.pipeline.history import Appearance, HistoryStore, Look
 
 OTHER = ROOT / "edge/data/portraits/eileen-collins/1.jpg"
 WATCH = """window.lost = [];
+let key = "";
+addEventListener("keydown", (event) => { key = event.key; }, { capture: true });
 (function look(before = "") {
   const now = document.activeElement;
-  if (now === document.body && before) window.lost.push(before);
-  requestAnimationFrame(() => look(now === document.body ? before : now.id || now.outerHTML.slice(0, 120)));
+  // beyond its last stop the Tab key leaves the page for the browser
+  if (now === document.body && before && key !== "Tab") window.lost.push(before);
+  requestAnimationFrame(() => look(now === document.body ? "" : now.id || now.outerHTML.slice(0, 120)));
 })(); true"""
-"""notes what had the focus when a drawn page has none"""
 UNSEEN = """(root) => {
   const stops = [...document.querySelectorAll(root + " :is(a[href], button, input, select, summary, [tabindex='0'])")];
   return stops.filter((one) => one.checkVisibility() && !one.disabled && one.tabIndex >= 0).filter((one) => {
