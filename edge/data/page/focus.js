@@ -6,7 +6,7 @@ let last = null; // the place that has the focus, until somebody leaves it for t
 
 const there = (element) => element.isConnected && !element.matches(":disabled") && !element.closest(GONE);
 const stops = (root) => [...root.querySelectorAll(STOPS)].filter((one) => one.checkVisibility() && one.tabIndex >= 0);
-/** What stays the same of an element when it is made anew. */
+/** What stays the same of an element that is drawn again. */
 const keyOf = (element) => element.id || element.getAttribute("aria-label") || element.textContent;
 
 /** An element in its surroundings; ``opener``: the place before, outside of the dialog that it is in. */

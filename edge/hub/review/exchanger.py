@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE = 2.0
-"""seconds between two looks at what devices report"""
+"""seconds between two reads of the reports of devices"""
 WORKERS = 8
 """devices at once"""
 RETRY = 60.0
