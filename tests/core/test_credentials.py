@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import zipfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from rigs.secret_addresses import FORMS, HOST, assert_hidden
 
-from edge.cli.main import edge, main
+from edge.cli.main import edge, run
 from edge.core import credentials
 from edge.core.credentials import encoded_address, mask_credentials, split_address
 from edge.core.errors import SettingsError, SourceError
@@ -79,14 +78,10 @@ def test_commands_and_the_bundle_print_masked(address: str, secret: str, tmp_pat
     assert any("127.0.0.1" in part for part in said)
 
 
-def test_a_wrong_address_is_refused_without_its_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_address_is_refused_without_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "edge.toml"
     file.write_text('[[cameras]]\nsource = "gopher://cam:Secret\'One@127.0.0.1/video"\n')
-    monkeypatch.setattr(sys, "argv", ["edge", "config", "check", str(file)])
-    with pytest.raises(SystemExit):
-        main()
+    assert run(["config", "check", str(file)]) == 1
     assert_hidden("Secret'One", capsys.readouterr().err)
 
 
