@@ -16,6 +16,7 @@ from rigs.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "scripts/package"
+SUITES = ("bookworm", "trixie")
 MAINTAINER = ROOT / "scripts/debian"
 SETTINGS = """
 [device]
@@ -64,10 +65,10 @@ def test_an_architecture_without_a_runtime_is_refused_before_anything_is_made(tm
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+@pytest.fixture(scope="module", params=SUITES)
+def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     needed()
-    with Box("bookworm", tmp_path_factory.mktemp("package") / "box") as one:
+    with Box(request.param, tmp_path_factory.mktemp("package") / "box") as one:
         checkout(one.shared / "checkout")
         one.sh("cp -r /box/checkout/edge/data/portraits /srv/portraits")
         one.sh("systemctl disable -q --now mosquitto || true")
@@ -137,9 +138,11 @@ class TestLife:
         box.sh("rm /usr/local/bin/ask-bash")
 
     def test_an_upgrade_asks_nothing_and_keeps_settings_and_faces(self, box: Box, packages: tuple[str, str]) -> None:
+        box.sh("systemctl enable -q --now edge-sync.timer")
         assert "conffile" not in install(box, packages[1]).lower()
         assert version(box).startswith("1.1 install ok installed")
         assert works(box), box.journal()
+        assert box.show("edge-sync.timer", "ActiveState") == "active"
         assert "kept through upgrades" in box.sh("cat /etc/edge/edge.toml")
         assert "2 faces of 2 subjects" in box.sh("edge collection show faces")
 
