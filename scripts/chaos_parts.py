@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +19,8 @@ READY_SECONDS = 60.0
 """seconds until a restarted part must be ready"""
 PORTS = range(20_000, 32_000)
 """below the ports of outgoing connections"""
+CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x1e\x00\x05probe"
+"""a packet of MQTT 3.1.1: clean session, keep alive of 30 s, client id 'probe'"""
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Part:
     command: list[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    health: str = ""
-    """address of its health check; empty: none"""
+    mqtt_port: int = 0
+    """port that must accept an MQTT connection before another part is killed; 0: none"""
     process: subprocess.Popen[bytes] | None = None
     kills: int = 0
 
@@ -48,9 +49,9 @@ class Part:
         self.kills += 1
 
     def wait_ready(self) -> None:
-        """Wait until the health check succeeds. Exits where it does not."""
+        """Wait until the broker accepts a connection: a cluster elects leaders first. Exits where it does not."""
         until = time.monotonic() + READY_SECONDS
-        while self.health and not _healthy(self.health):
+        while self.mqtt_port and not _accepts(self.mqtt_port):
             if time.monotonic() > until:
                 sys.exit(f"error: {self.name} is not ready after {READY_SECONDS:.0f} s\n{self.log.read_text()[-2000:]}")
             time.sleep(0.1)
@@ -82,8 +83,8 @@ def single(folder: Path, script: Path, rate: float) -> Setup:
 
 def nats(folder: Path, script: Path, rate: float) -> Setup:
     """Three NATS servers as one cluster; devices and ingests know all three addresses."""
-    free = free_ports(12)
-    clients, routes, monitors, ports = free[:3], free[3:6], free[6:9], free[9:]
+    free = free_ports(9)
+    clients, routes, ports = free[:3], free[3:6], free[6:]
     parts = []
     for number, port in enumerate(ports):
         store = folder / f"nats-{number + 1}"
@@ -91,13 +92,12 @@ def nats(folder: Path, script: Path, rate: float) -> Setup:
         file = folder / f"nats-{number + 1}.conf"
         file.write_text(
             f'server_name: "nats-{number + 1}"\nlisten: "127.0.0.1:{clients[number]}"\n'
-            f'http: "127.0.0.1:{monitors[number]}"\njetstream {{ store_dir: "{store}" }}\n'
+            f'jetstream {{ store_dir: "{store}" }}\n'
             f'cluster {{ name: "edge", listen: "127.0.0.1:{routes[number]}", routes: [{peers}] }}\n'
             f'mqtt {{ listen: "127.0.0.1:{port}", stream_replicas: 3, ack_wait: "5s" }}\n'
         )
         command = [program("nats-server"), "-c", str(file)]
-        health = f"http://127.0.0.1:{monitors[number]}/healthz?js-server-only=true"
-        parts.append(Part(f"broker-{number + 1}", command, folder / f"broker-{number + 1}.log", health=health))
+        parts.append(Part(f"broker-{number + 1}", command, folder / f"broker-{number + 1}.log", mqtt_port=port))
     orders = [_rotated(ports, number) for number in range(3)]
     parts += [_ingest(folder, f"ingest-{number + 1}", orders[number]) for number in range(2)]
     parts += [_device(folder, script, f"device-{number + 1}", rate / 3, orders[number]) for number in range(3)]
@@ -135,7 +135,11 @@ def _cluster(parts: list[Part]) -> Setup:
 def _rotated(ports: list[int], first: int) -> dict[str, object]:
     """Settings of [mqtt] with all brokers, beginning with the one at ``first``."""
     ordered = ports[first:] + ports[:first]
-    return {"port": ordered[0], "fallback_hosts": [f"127.0.0.1:{port}" for port in ordered[1:]]}
+    return {
+        "port": ordered[0],
+        "fallback_hosts": [f"127.0.0.1:{port}" for port in ordered[1:]],
+        "version": "3.1.1",
+    }
 
 
 def _mosquitto(folder: Path, name: str, port: int) -> Part:
@@ -187,9 +191,11 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def _healthy(address: str) -> bool:
+def _accepts(port: int) -> bool:
+    """Whether a broker answers a CONNECT of MQTT 3.1.1 with a CONNACK of code 0."""
     try:
-        with urllib.request.urlopen(address, timeout=2) as answer:
-            return bool(answer.status == 200)
+        with socket.create_connection(("127.0.0.1", port), 2) as link:
+            link.sendall(CONNECT)
+            return link.recv(4) == b"\x20\x02\x00\x00"
     except OSError:
         return False

@@ -15,6 +15,7 @@ import click
 from edge.cli import output
 
 if TYPE_CHECKING:
+    from edge.core.settings.services import SyncSettings
     from edge.releases.updater import Progress
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
     state = config.state_folder(settings)
     if watch:
         logs.to_stderr(settings.log)
-        _watch(ctx, state, settings.sync.interval)
+        _watch(ctx, state, settings.sync)
         return
     with output.bar("fetching", 1.0) as progress:
         share = 0.0
@@ -67,7 +68,7 @@ def sync(ctx: click.Context, dry_run: bool, watch: bool, as_json: bool) -> None:
         click.echo(f"{'release ' + done.release if done.release else ''} {said}; fetched {done.received} bytes".strip())
 
 
-def _watch(ctx: click.Context, state: Path, interval: float) -> None:
+def _watch(ctx: click.Context, state: Path, settings: SyncSettings) -> None:
     """Check periodically in a child process, so that a hang or a leak ends with it."""
     from edge.releases.release_store import ReleaseStore
 
@@ -79,9 +80,9 @@ def _watch(ctx: click.Context, state: Path, interval: float) -> None:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         text = (child.stdout if child.returncode == 0 else child.stderr).strip()
         log.log(logging.INFO if child.returncode == 0 else logging.WARNING, "%s", text)
-        until = time.monotonic() + interval * random.uniform(0.8, 1.2)  # noqa: S311
+        until = time.monotonic() + settings.interval * random.uniform(0.8, 1.2)  # noqa: S311
         while time.monotonic() < until and not (hint.exists() and hint.stat().st_mtime > began):
             time.sleep(1.0)
         if time.monotonic() < until:
             # random delay, since the whole fleet gets the hint at once
-            time.sleep(random.uniform(0.0, 2.0))  # noqa: S311
+            time.sleep(random.uniform(0.0, settings.spread))  # noqa: S311

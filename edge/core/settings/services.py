@@ -59,6 +59,12 @@ class SyncSettings(Section):
     )
     group: str = Field("all", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Group of devices this one is in.")
     interval: Seconds = Field(3600.0, description="'edge sync --watch': seconds between two checks, give or take 20 %.")
+    spread: float = Field(
+        2.0,
+        ge=0,
+        description="'edge sync --watch': after a hint of the hub it waits a random part of these seconds; 300 "
+        "spreads a fleet of thousands.",
+    )
     rate: int = Field(0, ge=0, description="Bytes a second that a download may take; 0: as many as there are.")
     reserve_bytes: int = Field(256 << 20, ge=0, description="Bytes that a release leaves free on the disk.")
     max_bytes: int = Field(2 << 30, ge=1 << 20, description="Bytes that one release may have.")
