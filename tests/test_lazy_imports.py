@@ -58,6 +58,7 @@ OPTIONAL = [
     "edge.mqtt.homeassistant", "edge.mqtt.frigate", "edge.pipeline.review_sampling",
     "edge.recognition.review.answers", "edge.recognition.enrollment",
     "edge.labels.trainer", "edge.labels.evaluation", "edge.labels.store", "edge.inference.text_recognizer",
+    "edge.inference.text_detection", "edge.inference.face_attributes",
 ]  # fmt: skip
 """what only some configurations use"""
 
@@ -78,3 +79,25 @@ def test_the_endpoint_loads_what_reads_videos_when_a_video_is_sent(tmp_path: Pat
     command = [sys.executable, "-c", program, str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+UNUSED = ["edge.inference.text_recognizer", "edge.inference.text_detection", "edge.inference.face_attributes"]
+
+
+def test_models_that_nothing_asks_for_are_neither_imported_nor_loaded(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from edge.core.settings.schema import Settings\n"
+        "from edge.core.settings.vision import CameraSettings, ModelSettings\n"
+        "from edge.pipeline.loader import load_model_set\n"
+        "from edge.recognition.store.collections import Collections\n"
+        "cameras = (CameraSettings(name='door', source='synthetic:x'),)\n"
+        "settings = Settings(cameras=cameras, models=ModelSettings(check=False))\n"
+        "state = Path(sys.argv[1])\n"
+        "with Collections(state, settings.collection, maintain=False) as collections:\n"
+        "    loaded = load_model_set(settings, state, collections)\n"
+        f"print(sorted(loaded.models), [name for name in {UNUSED!r} if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "['edge-face-detector-2', 'edge-face-embedder-1'] []"

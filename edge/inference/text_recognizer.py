@@ -30,13 +30,25 @@ SAME_SHAPE = frozenset("cosuvwxz")
 """letters whose capitals have the same shape: their case is that of the other letters of the word"""
 DIGITS = {"O": "0", "o": "0", "l": "1", "I": "1"}
 """letters that look like digits"""
+UPPER = {"0": "O", "1": "I", "2": "Z", "5": "S", "l": "I"}
+LOWER = {"0": "o", "1": "l", "5": "s"}
+"""characters between letters that are letters themselves"""
+BRITISH = re.compile(r"[A-Z0]{2}[0-9OI]{2}[A-Z0]{3}")
+"""number plates since 2001: two letters, two digits, three letters"""
+SPELLED = 3
+"""letters of a word from which a digit among them is a letter"""
 
 
 def consistent(text: str) -> str:
     """The text of a word, with characters that only their context tells apart made like the others of the word.
 
-    ``DoCK`` is ``DOCK``, ``StatiOn`` is ``Station``, ``2O5`` is ``205``, ``EX1T`` stays as it is.
+    ``DoCK`` is ``DOCK``, ``StatiOn`` is ``Station``, ``2O5`` is ``205``, ``EXlT`` is ``EXIT``, ``0pen`` is ``Open``,
+    ``CM5OXGW`` is ``CM50XGW``; ``AB-105`` and ``MODEL5`` stay as they are.
     """
+    if BRITISH.fullmatch(text):
+        digits = text[2:4].replace("O", "0").replace("I", "1")
+        return text[:2].replace("0", "O") + digits + text[4:].replace("0", "O")
+    text = _spelled(re.sub("(?<=[0-9])[Oo](?=[0-9])", "0", text))
     letters = [letter for letter in text if letter.isalpha()]
     if all(letter in DIGITS for letter in letters) and any(digit in "23456789" for digit in text):
         return "".join(DIGITS.get(letter, letter) for letter in text)
@@ -48,6 +60,17 @@ def consistent(text: str) -> str:
     if certain and all(letter.islower() for letter in certain):
         return text[:1] + "".join(letter.lower() if letter.lower() in SAME_SHAPE else letter for letter in text[1:])
     return text
+
+
+def _spelled(text: str) -> str:
+    """The text, with a digit among the letters of a word made a letter; unchanged where it has another digit."""
+    count = sum(letter.isalpha() for letter in text)
+    found = {letter for letter in text if letter.isdigit()}
+    if count < SPELLED or len(found) > 1:
+        return text
+    text = re.sub("(?<=[A-Z])[0125l](?=[A-Z])", lambda found: UPPER[found[0]], text)
+    text = re.sub("(?<=[a-z])[015](?=[a-z])", lambda found: LOWER[found[0]], text)
+    return re.sub("^0(?=[A-Za-z])", "O", text)
 
 
 @dataclass(frozen=True, slots=True)

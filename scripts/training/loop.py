@@ -182,6 +182,11 @@ class Training:
         return note
 
 
+def steps(checkpoint: Path) -> int:
+    """How many steps a checkpoint was trained."""
+    return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["state"]["step"])
+
+
 def averaged(folder: Path, graph: Graph, begun: float = 0.0) -> tuple[TorchNet, State]:
     """The averaged net of a folder's last checkpoint, and where its training stood.
 

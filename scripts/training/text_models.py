@@ -19,6 +19,7 @@ from training import card, finish, loop, text_detector, text_recognizer, text_sc
 from training.attributes import platt
 from training.text_rendering import ALPHABET, HEIGHT, WIDTH, Rng, TextSource, drawn, fitted, photographed
 
+RECOGNIZER, DETECTOR = "edge-text-recognizer-1", "edge-text-detector-1"
 SAMPLES = 300
 """Words, and a fifth of it scenes, that the int8 ranges are taken from."""
 SCENES = 80
@@ -45,21 +46,21 @@ DETECTOR_LIMITS = (
 def write_recognizer(source: TextSource, kept: TextSource, work: Path, options: argparse.Namespace) -> None:
     """Convert and measure the recognizer; `source`: of the training, `kept`: fonts, words and pictures kept aside."""
     net, state = loop.averaged(work, text_recognizer.shape())
-    options.out = options.models / "edge-text-recognizer-1"
+    options.out = options.models / RECOGNIZER
     samples = text_recognizer.render(source, SAMPLES, options.seed)
     finish.convert(net, text_recognizer.transposed(samples.images), options, work)
-    _write_recognizer(kept, options, _provenance(options, source, kept, state, text_recognizer.BATCH))
+    _write_recognizer(kept, options, _provenance(options, options.recognizer_start, source, kept, state))
 
 
 def write_detector(source: TextSource, kept: TextSource, work: Path, options: argparse.Namespace) -> None:
     """Convert the detector and measure it with the recognizer, which must be there."""
     net, state = loop.averaged(work, text_detector.shape())
-    options.out = options.models / "edge-text-detector-1"
+    options.out = options.models / DETECTOR
     rng = np.random.default_rng((options.seed, 12))
     size = (text_detector.HEIGHT, text_detector.WIDTH)
     scenes = np.stack([text_scenes.scene(source, size, rng)[0] for _ in range(SAMPLES // 5)])
     finish.convert(net, scenes, options, work)
-    _write_detector(kept, options, _provenance(options, source, kept, state, text_detector.BATCH))
+    _write_detector(kept, options, _provenance(options, options.start, source, kept, state))
 
 
 def _write_recognizer(kept: TextSource, options: argparse.Namespace, made: dict[str, Any]) -> None:
@@ -126,7 +127,7 @@ def _write_detector(kept: TextSource, options: argparse.Namespace, made: dict[st
     """Choose the threshold with the best F1 on scenes kept aside, write the card."""
     card.write(options.out, _detector_card(LOWEST, made, {}))
     detector = Detector(*finish.loaded(options.out))
-    recognizer = TextRecognizer(*finish.loaded(options.models / "edge-text-recognizer-1"))
+    recognizer = TextRecognizer(*finish.loaded(options.models / RECOGNIZER))
     rng = np.random.default_rng((options.seed, 13))
     size = (text_detector.HEIGHT, text_detector.WIDTH)
     scenes = [judged(detector, recognizer, *text_scenes.scene(kept, size, rng)) for _ in range(SCENES)]
@@ -183,17 +184,19 @@ def _figures(scenes: Sequence[JudgedScene], score: float) -> dict[str, str]:
 
 
 def _provenance(
-    options: argparse.Namespace, source: TextSource, kept: TextSource, state: loop.State, batch: int
+    options: argparse.Namespace, start: Path | None, source: TextSource, kept: TextSource, state: loop.State
 ) -> dict[str, Any]:
+    """`start`: checkpoint that the training began with."""
+    is_detector = options.out.name == DETECTOR
     return {
         "data": "words of Debian's wamerican, numbers, plates and prices, rendered in fonts of Debian's packages on "
         "free pictures (scripts/train_backgrounds)",
         "fonts": f"{len(source.families)} families, {len(kept.families)} others kept aside",
         "seed": options.seed,
         "steps": state.step,
-        "batch": batch,
+        "batch": text_detector.BATCH if is_detector else text_recognizer.BATCH,
         "minutes": round(state.seconds / 60, 1),
-        **({"begun_from": options.start.name} if options.start and batch == text_detector.BATCH else {}),
+        **({"begun_from": f"{start.name} of {loop.steps(start)} steps"} if start else {}),
         "commit": card.commit(),
     }
 

@@ -30,10 +30,10 @@ def shape() -> Graph:
     graph = Graph(WIDTH, HEIGHT)
     fine = graph.residual(graph.conv("input", 24, stride=2), 24)
     last = graph.conv(fine, 48, stride=2)
-    for _ in range(2):
+    for _ in range(3):
         last = graph.residual(last, 48)
     last = graph.conv(graph.fold(last), 128, kernel=1)
-    for _ in range(2):
+    for _ in range(3):
         last = graph.residual(last, 128)
     last = graph.conv(last, CLASSES, kernel=1, activation="", norm=False)
     graph.outputs = (graph.rows(last, CLASSES),)
@@ -132,15 +132,17 @@ def decoded(logits: NDArray[np.float32]) -> str:
 
 
 def train(
-    words: Words, kept: Words, folder: Path, budget: loop.Budget, seed: int, resume: bool
+    words: Words, kept: Words, folder: Path, budget: loop.Budget, seed: int, resume: bool, start: Path | None = None
 ) -> tuple[TorchNet, loop.State]:
-    """Train the net; the averaged one comes back."""
+    """Train the net, from the weights of another checkpoint where `start` names one; the averaged one comes back."""
     torch.manual_seed(seed)
     net = TorchNet(shape()).to(memory_format=torch.channels_last)
     averaged = TorchNet(net.graph).to(memory_format=torch.channels_last)
     training = loop.Training(net, folder, budget, rates=(0.02, 0.002))
     if resume and training.resume():
         print(f"resumed at step {training.state.step}")
+    elif start:
+        training.begin_from(start)
 
     def watch() -> str:
         averaged.load_state_dict(training.average.values)

@@ -99,9 +99,12 @@ def test_the_detector_finds_the_words_of_a_picture_and_of_its_tiles(
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        ("DoCK", "DOCK"), ("StatiOn", "Station"), ("2O5", "205"), ("$l2.5o", "$12.50"), ("EXlT", "EXlT"),
+        ("DoCK", "DOCK"), ("StatiOn", "Station"), ("2O5", "205"), ("$l2.5o", "$12.50"), ("EXlT", "EXIT"),
         ("H0TEL", "HOTEL"), ("AB-105", "AB-105"), ("ABC-00", "ABC-00"), ("oo", "oo"), ("", ""), ("iPhone", "iPhone"),
-        ("SOS", "SOS"), ("McDonald", "McDonald"),
+        ("SOS", "SOS"), ("McDonald", "McDonald"), ("0pen", "Open"), ("Aes0p", "Aesop"), ("SNEE2ES", "SNEEZES"),
+        ("fi5h", "fish"), ("R-4O61", "R-4061"), ("CM5OXGW", "CM50XGW"), ("S084GYR", "SO84GYR"), ("AB12CDE", "AB12CDE"),
+        ("MODEL5", "MODEL5"), ("10mm", "10mm"), ("0m", "0m"), ("0kg", "0kg"), ("A1", "A1"), ("hall", "hall"),
+        ("AB1CD2", "AB1CD2"), ("ALl", "ALl"),
     ],
 )  # fmt: skip
 def test_characters_of_one_shape_follow_the_others_of_their_word(read: str, text: str) -> None:
