@@ -100,7 +100,7 @@ class ReviewRoutes:
     async def answered(self, request: Request) -> Response:
         """``POST /page/review/answers``: ``{"answers": [{"id", "answer", "subject", "force"}]}``, each independent."""
         try:
-            given = _given(await bodies.document(request))
+            given = parsed_answers(await bodies.document(request))
         except InputError as error:
             return said(400, error.message, error.hint)
         who = visitor_of(request)
@@ -301,7 +301,8 @@ class ReviewRoutes:
         return {"id": number, "ok": True, "question": self._documents([doubt])[0]}
 
 
-def _given(document: dict[str, Any]) -> list[dict[str, Any]]:
+def parsed_answers(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """``number``, ``answer``, ``subject`` and ``force`` of each answer of a request. Raises InputError."""
     rows = document.get("answers")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_ANSWERS:
         raise InputError(f"answers: expected a list of 1 to {MOST_ANSWERS}", "send them in parts", code="answers")

@@ -144,6 +144,8 @@ const WHAT = {
   "enrollments: accept": "enrollments accepted", "enrollments: drop": "enrollments dropped", "people: forget": "a subject forgotten", "release: to sign": "a file to sign made",
   "release: published": "a release published", "rollout: begin": "a rollout begun", "rollout: next": "a rollout taken further", "rollout: grow": "a rollout taken further",
   "rollout: stop": "a rollout stopped", "rollout: hold": "a rollout paused", "rollout: resume": "a rollout resumed",
+  "review: confirm": "confirmed", "review: rename": "another name given", "review: new": "enrolled as new", "review: reject": "a name rejected",
+  "review: discard": "a question discarded", "review: undo": "an answer undone", "review: split": "a look made a question by itself",
 };
 const WHO = { local: "this machine", rollout: "by itself" };
 

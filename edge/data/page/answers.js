@@ -67,7 +67,7 @@ export class Answers {
       const said = await post("page/review/undo", { ids: ids.slice(first, first + AT_ONCE) });
       back.push(...(said.outcomes ?? [{ ok: false, error: words(said) }]));
     }
-    for (const { ok, question } of back) if (ok) this.taken.delete(question.id);
+    for (const { ok, question } of back) if (ok && question) this.taken.delete(question.id);
     return back;
   }
 }

@@ -1,8 +1,10 @@
 /** The page of a device: what it says of itself, and its parts. */
 
+import { beginBoxes, openBoxes } from "./boxes.js";
 import { $, duration, fill, make } from "./common.js";
 import * as device from "./device.js";
 import * as history from "./history.js";
+import { deleteAll, kept } from "./kept.js";
 import * as live from "./live.js";
 import * as people from "./people.js";
 import * as review from "./review.js";
@@ -45,6 +47,13 @@ const shell = new Shell({
   lost() { live.lose(); people.lose(); },
   left: live.deaf,
 });
-for (const part of [device, settings, history, people, subjects, review]) part.begin();
+for (const part of [device, settings, history, people, subjects]) part.begin();
+beginBoxes();
+review.begin({
+  openBoxes, kept, deleteAll,
+  sure: t("The device is sure of what it saw. Uncertain matches will wait here."),
+  off: t("Uncertain matches are not kept. To be asked about them, set this and reload the daemon:"),
+  example: "[review]\nenabled = true   # keeps the embedding of doubtful tracks\ncrops = true     # keeps their pictures as well",
+});
 document.addEventListener("visibilitychange", () => { if (document.hidden) live.deaf(true); });
 shell.begin();

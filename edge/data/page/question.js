@@ -1,7 +1,7 @@
 /** One question: what was seen beside the nearest who are enrolled, why it is asked, and what can be answered. */
 
 import { $, button, dates, make, nearness, portrait, set } from "./common.js";
-import { plural, t } from "./words.js";
+import { plural, t, told } from "./words.js";
 
 const MOSAIC = 9; // pictures of a group that are shown
 const ALL = ["confirm", "rename", "new", "reject", "discard"];
@@ -75,7 +75,8 @@ function refusal(item, group, can) {
   const box = $("question-refused");
   box.hidden = !item.refused || Boolean(group);
   if (box.hidden) return;
-  const { answer, subject, error, code } = item.refused;
+  const { answer, subject, device, code } = item.refused;
+  const error = [device, told(item.refused.error)].filter(Boolean).join(": ");
   const name = subject || item.subject;
   box.replaceChildren(make("p", "", t("Not applied: {error}.", { error })));
   if (code === "refused") {

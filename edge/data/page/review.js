@@ -1,9 +1,7 @@
 /** The review queue: a list of questions, the one that is looked at, and answers by mouse, finger or key. */
 
 import { Answers } from "./answers.js";
-import { beginBoxes, openBoxes } from "./boxes.js";
 import { $, ask, make, path, portrait, post, set, tell, words } from "./common.js";
-import { deleteAll, kept } from "./kept.js";
 import { NameField, forgetNames } from "./names.js";
 import { able, looksOf, nearestOf, pictureOf, question, reasonOf, titleOf, when } from "./question.js";
 import { Rows } from "./rows.js";
@@ -43,6 +41,7 @@ let told = { enabled: false, crops: false, waiting: 0, days: 0, most: 0, answere
 let rows;
 let field;
 let asking = null; // what a name is asked for: "rename" or "new"
+let page = {}; // what the page adds, see ``begin``
 let askedAbout = 0; // id of the question that is being named: it stays as it is meanwhile
 
 const open = () => !$("part-review").hidden && !$("main").hidden;
@@ -54,7 +53,7 @@ export function show(review) {
   told = review;
   $("review-count").textContent = review.waiting > 999 ? "999+" : String(review.waiting);
   $("review-count").hidden = !review.waiting;
-  kept(told);
+  page.kept?.(told);
   if (!open()) return;
   const fits = more || answers.busy || held.size === review.waiting;
   odd = fits ? 0 : odd + 1;
@@ -149,10 +148,9 @@ function paint(anew = true) {
 function nothing() {
   const filtered = held.size > 0;
   const [head, text] = filtered ? [t("None for this reason"), t("Other questions wait: choose every reason above.")]
-    : told.enabled ? [t("Nothing to answer"), t("The device is sure of what it saw. Uncertain matches will wait here.")]
-    : [t("Review is off"), t("Uncertain matches are not kept. To be asked about them, set this and reload the daemon:")];
+    : told.enabled ? [t("Nothing to answer"), page.sure] : [t("Review is off"), page.off];
   $("review-none").replaceChildren(make("h3", "", head), make("p", "", text));
-  if (!filtered && !told.enabled) $("review-none").append(make("pre", "", "[review]\nenabled = true   # keeps the embedding of doubtful tracks\ncrops = true     # keeps their pictures as well"));
+  if (!filtered && !told.enabled) $("review-none").append(make("pre", "", page.example));
 }
 
 function paintRow(row, item) {
@@ -247,7 +245,7 @@ function give(answer, subject = "", force = false) {
 function correctBoxes() {
   const item = current();
   if (!item?.boxes) return;
-  openBoxes(item, (answered) => {
+  page.openBoxes(item, (answered) => {
     const ids = [item.id, ...answered.filter((id) => id !== item.id)];
     for (const id of ids) { held.delete(id); chosen.delete(id); }
     answers.took(ids);
@@ -286,13 +284,14 @@ async function undo() {
   const back = await answers.undo();
   if (!back.length) return tell(t("nothing to undo"));
   const good = back.filter((one) => one.ok);
-  for (const { question } of good) held.set(question.id, question);
+  const again = good.map(({ question }) => question).filter(Boolean); // devices ask the others again
+  for (const question of again) held.set(question.id, question);
   forgetNames();
   arrange();
   if (good.length) {
-    move(order.findIndex((item) => item.id === good[0].id));
-    tell(t("Undone: {what}", { what: waitingText(good.length) }));
-    if (good.some(({ question }) => question.boxes)) reload();
+    if (again.length) move(order.findIndex((item) => item.id === again[0].id));
+    tell(again.length ? t("Undone: {what}", { what: waitingText(again.length) }) : t("Undone: the devices will ask again."));
+    if (again.some((question) => question.boxes)) reload();
   } else tell(t("Not undone: {error}", { error: words(back[0]) }), "bad");
 }
 
@@ -336,7 +335,7 @@ function deleted(answered) {
   answers.groups = [];
   told = { ...told, waiting: 0, ...(answered ? { answered: 0, pictures: 0 } : {}) };
   arrange();
-  kept(told);
+  page.kept?.(told);
 }
 
 /** A look shows another face than the rest of its question: it becomes a question by itself. */
@@ -356,7 +355,7 @@ const keys = () => ({
   r: [t("another subject: type ahead"), () => askName("rename")],
   n: [t("a new subject"), () => askName("new")],
   d: [t("ignore: do not ask about this face again"), () => give("discard")],
-  b: [t("correct the boxes of the picture"), correctBoxes],
+  ...(page.openBoxes && { b: [t("correct the boxes of the picture"), correctBoxes] }),
   s: [t("skip to the next"), () => step(1)],
   u: [t("undo the last answer"), undo],
   w: [t("go to the next refused answer"), toRefused],
@@ -402,8 +401,12 @@ function keysTable() {
   $("keys-list").replaceChildren(...lines.flatMap(([key, text]) => [make("dt", "", "", make("kbd", "", key)), make("dd", "", text)]));
 }
 
-export function begin() {
-  beginBoxes();
+/**
+ * ``adds``: texts ``sure`` where nothing waits and ``off`` where nothing is asked, with ``example`` settings; and what one page
+ * alone has, ``openBoxes(item, saved)``, ``kept(told)`` and ``deleteAll(told, gone)``.
+ */
+export function begin(adds) {
+  page = adds;
   KEYS = keys();
   rows = new Rows($("questions"), ROW, paintRow);
   field = new NameField($("question-input"), { chosen: nameChosen, eager: true });
@@ -417,7 +420,7 @@ export function begin() {
   $("review-all").addEventListener("click", chooseAll);
   $("review-same").addEventListener("click", () => order.length && chooseSubject());
   $("review-keys").addEventListener("click", () => $("keys-dialog").showModal());
-  $("review-delete").addEventListener("click", () => deleteAll(told, deleted));
+  if (page.deleteAll) $("review-delete").addEventListener("click", () => page.deleteAll(told, deleted));
   $("question-name").addEventListener("submit", (event) => { event.preventDefault(); if (field.name) nameChosen(field.name); });
   $("question-cancel").addEventListener("click", closeField);
   document.addEventListener("keydown", pressed);

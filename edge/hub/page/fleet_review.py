@@ -1,19 +1,25 @@
-"""The review queue of all devices that share theirs: questions by face, one answer for every device."""
+"""The review queue of all devices that share theirs: one question for each face, one answer for every device.
+
+Requests and responses are those of the device's own queue (``edge.api.web.review_routes``), so that both pages share
+their scripts. The number of a question is that of its face in the hub's store.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from edge.api.http import bodies
 from edge.api.web.access import visitor_of
 from edge.api.web.responses import in_thread, jpeg, with_document
+from edge.api.web.review_routes import AT_ONCE, MOST_ANSWERS, parsed_answers
 from edge.core import subjects
 from edge.core.errors import EdgeError, InputError, NotFoundError
 from edge.hub.page.changes import ChangeLog
 from edge.hub.review.questions import FleetQuestion, grouped
-from edge.hub.review.store import FleetQuestions, identity
+from edge.hub.review.store import FleetAnswer, FleetQuestions
 from edge.recognition.review.sharing import AnswerKind
 
 if TYPE_CHECKING:
@@ -22,16 +28,18 @@ if TYPE_CHECKING:
 
     from edge.hub.review.exchanger import ReviewExchanger
 
-MAX_ANSWERS = 100
-"""answers per request"""
-MAX_UNDO = 1000
-"""questions per request"""
-MAX_LOOKS = 60
-"""crops of one face in a response, the best"""
+MAX_LOOKS = 12
+"""crops of one question in a response, the best"""
+MAX_PLACES = 3
+"""cameras that are named"""
 MAX_NAMES = 200
 """subjects per response"""
-COLUMNS = ("face", "subject", "version", "label", "reason", "time", "devices", "looks", "likeness", "crop", "refused")
-"""of a row of the list"""
+MAX_UNDOABLE = 500
+"""answers that can be taken back"""
+KINDS: dict[str, AnswerKind] = {
+    "confirm": "name", "rename": "name", "new": "name", "reject": "reject", "discard": "discard",
+}  # fmt: skip
+"""answer on the page -> answer for the devices: each decides by its own collection whether a name is new"""
 
 
 class FleetReview:
@@ -43,79 +51,72 @@ class FleetReview:
     ) -> None:  # fmt: skip
         self._store, self._exchanger, self._changes, self._known = store, exchanger, changes, known
         self._lock = threading.Lock()
-        self._listed: tuple[str, dict[int, FleetQuestion], int] = ("", {}, 0)
-        """revision of the store, face -> question, answers that devices have not confirmed"""
+        self._read: tuple[str, dict[int, FleetQuestion]] = ("", {})
+        """revision of the store, number -> question"""
+        self._given: OrderedDict[int, list[tuple[str, int]]] = OrderedDict()
+        """number -> device and its question, of the answers that can be taken back"""
 
     async def listed(self, request: Request) -> Response:
-        """``GET /page/review?revision=R``: all questions as rows of ``columns``; none where nothing changed since."""
-        revision = request.query_params.get("revision", "")
-        return await in_thread(lambda: self._list(revision))
-
-    async def one(self, request: Request) -> Response:
-        """``GET /page/review/FACE``: a question with its crops and what the devices say."""
-        face = request.path_params["face"]
-        return await in_thread(lambda: _document(self._question(face)))
+        """``GET /page/review?after=NUMBER``: the questions after a number, oldest first, up to AT_ONCE."""
+        text = request.query_params.get("after", "")
+        after = int(text) if text.isdecimal() and len(text) < 16 else 0
+        return await in_thread(lambda: self._list(after))
 
     async def picture(self, request: Request) -> Response:
-        """``GET /page/review/looks/NUMBER.jpg``: a crop."""
+        """``GET /page/review/LOOK/picture.jpg``: a crop."""
         number = request.path_params["number"]
         return await jpeg(lambda: self._store.crop(number) if number < bodies.LARGEST else b"")
 
     async def names(self, request: Request) -> Response:
-        """``GET /page/review/names?like=``: subjects to choose from."""
+        """``GET /page/collections/NAME?like=``: subjects to choose from, of the fleet and of the questions."""
         like = request.query_params.get("like", "").casefold()
         return await in_thread(lambda: self._names(like))
 
     async def answered(self, request: Request) -> Response:
-        """``POST /page/review/answers``: ``{"answers": [{"face", "answer", "subject", "force"}]}``."""
+        """``POST /page/review/answers``: ``{"answers": [{"id", "answer", "subject", "force"}]}``, each independent.
+
+        An answer that a device refuses is a new question, with what the device says.
+        """
         who = visitor_of(request)
         return await with_document(request, lambda document: self._answer(document, who))
 
     async def undone(self, request: Request) -> Response:
-        """``POST /page/review/undo``: ``{"questions": [[device, number]]}``, as an answer returned them."""
+        """``POST /page/review/undo``: ``{"ids": [...]}``; questions that devices ask again come without content."""
         who = visitor_of(request)
         return await with_document(request, lambda document: self._undo(document, who))
 
     async def split(self, request: Request) -> Response:
-        """``POST /page/review/FACE/split``: ``{"question": [device, number]}``; it shows another face."""
-        face, who = request.path_params["face"], visitor_of(request)
-        return await with_document(request, lambda document: self._split(face, document, who))
+        """``POST /page/review/LOOK/split``: the device's question of this crop shows another face."""
+        number, who = request.path_params["number"], visitor_of(request)
+        return await in_thread(lambda: self._split(number, who))
 
-    def waiting(self) -> int:
-        """The number of questions, for the page's header. Raises StoreError."""
-        return len(self._questions()[1])
-
-    def _list(self, revision: str) -> dict[str, Any]:
-        if self._exchanger is None:
-            return {
-                "missing": "this hub cannot ask its devices: it needs their broker and its key",
-                "try": "set mqtt.host and hub.key (edge hub key FILE), then give each device its line of "
-                "'edge hub review key DEVICE'",
-            }
-        now, questions, unconfirmed = self._questions()
-        rows = [] if now == revision else [_row(one) for one in questions.values()]
+    def summary(self) -> dict[str, Any]:
+        """For the page's state. Raises StoreError."""
+        questions = self._questions()
         return {
-            "revision": now, "changed": now != revision, "columns": COLUMNS, "questions": rows,
-            "unconfirmed": unconfirmed,
+            "enabled": self._exchanger is not None, "waiting": len(questions), "newest": max(questions, default=0),
         }  # fmt: skip
 
-    def _questions(self) -> tuple[str, dict[int, FleetQuestion], int]:
+    def _list(self, after: int) -> dict[str, Any]:
+        found = [one for number, one in self._questions().items() if number > after]
+        shown = found[:AT_ONCE]
+        return {
+            "questions": [_document(one) for one in shown],
+            "more": len(found) > len(shown),
+            "newest": max((one.face for one in shown), default=after),
+            "undoable": list(self._given),
+        }
+
+    def _questions(self) -> dict[int, FleetQuestion]:
+        """By number, oldest first."""
         with self._lock:
             revision = self._store.revision
-            if revision != self._listed[0]:
-                answers = self._store.answers()
-                questions = grouped(self._store.looks(), answers)
-                self._listed = revision, questions, sum(not one.code for one in answers)
-            return self._listed
-
-    def _question(self, face: int) -> FleetQuestion:
-        found = self._questions()[1].get(face)
-        if found is None:
-            raise NotFoundError("this question was answered already", "reload the page")
-        return found
+            if revision != self._read[0]:
+                self._read = revision, grouped(self._store.looks(), self._store.answers())
+            return self._read[1]
 
     def _names(self, like: str) -> dict[str, Any]:
-        near = {name for one in self._questions()[1].values() for name, _ in one.nearest}
+        near = {name for one in self._questions().values() for name, _ in one.nearest}
         try:
             known = self._known() | near
         except EdgeError:  # no repository: the names that devices mention
@@ -124,80 +125,86 @@ class FleetReview:
         return {"subjects": [{"subject": name} for name in found[:MAX_NAMES]], "total": len(found)}
 
     def _answer(self, document: dict[str, Any], who: str) -> dict[str, Any]:
-        outcomes = []
-        for face, answer, subject, force in _given(document):
-            try:
-                questions = self._store.answer(face, answer, subject, force, who)
-            except NotFoundError as error:
-                outcomes.append({"face": face, "ok": False, "code": "gone", "error": error.message})
-                continue
-            self._changes.note(who, f"review: {answer}", str(len(questions)))
-            outcomes.append({"face": face, "ok": True, "questions": questions})
-        if self._exchanger is not None:
-            self._exchanger.wake()
+        outcomes = [self._answer_one(**one, who=who) for one in parsed_answers(document)]
+        self._wake()
         return {"outcomes": outcomes}
 
-    def _undo(self, document: dict[str, Any], who: str) -> dict[str, Any]:
-        given = document.get("questions")
-        if not isinstance(given, list) or not 1 <= len(given) <= MAX_UNDO:
-            raise InputError(f"questions: expected a list of 1 to {MAX_UNDO}", "use the page")
-        self._store.undo([identity(one) for one in given], who)
-        self._changes.note(who, "review: undo", str(len(given)))
-        if self._exchanger is not None:
-            self._exchanger.wake()
-        return {"ok": True}
+    def _answer_one(self, number: int, answer: str, subject: str, force: bool, who: str) -> dict[str, Any]:
+        kind = KINDS[answer]
+        try:
+            if bool(subject) == (kind == "discard"):
+                raise InputError("this question names no subject", "give a name")
+            name = subjects.checked(subject) if subject else ""
+            given = self._store.answer(number, kind, name, force, who)
+        except NotFoundError as error:
+            return {"id": number, "ok": False, "code": "gone", "error": error.message}
+        except InputError as error:
+            return {"id": number, "ok": False, "code": "failed", "error": error.message, "try": error.hint}
+        self._given[number] = given
+        while len(self._given) > MAX_UNDOABLE:
+            self._given.popitem(last=False)
+        self._changes.note(who, f"review: {answer}", str(len(given)))
+        return {"id": number, "ok": True, "answer": answer, "subject": name or None}
 
-    def _split(self, face: int, document: dict[str, Any], who: str) -> dict[str, Any]:
-        self._store.split(face, *identity(document.get("question")))
+    def _undo(self, document: dict[str, Any], who: str) -> dict[str, Any]:
+        outcomes = [self._undo_one(number, who) for number in bodies.numbers(document.get("ids"), MOST_ANSWERS)]
+        self._wake()
+        return {"outcomes": outcomes}
+
+    def _undo_one(self, number: int, who: str) -> dict[str, Any]:
+        given = self._given.pop(number, None)
+        if given is None:
+            return {"id": number, "ok": False, "code": "gone", "error": "only the latest answers can be taken back"}
+        self._store.undo(given, who)
+        self._changes.note(who, "review: undo", str(len(given)))
+        back = self._questions().get(number)
+        return {"id": number, "ok": True, "question": _document(back) if back else None}
+
+    def _split(self, number: int, who: str) -> dict[str, Any]:
+        self._store.split(number)
         self._changes.note(who, "review: split")
         return {"ok": True}
 
-
-def _row(one: FleetQuestion) -> list[Any]:
-    best, nearest = one.looks[0].look, one.nearest
-    crop = next((each.number for each in one.looks if each.look.crop), 0)
-    return [
-        one.face, one.subject, best.version, best.label, best.reason, max(each.look.time for each in one.looks),
-        len({each.device for each in one.looks}), len(one.looks), nearest[0][1] if nearest else None, crop,
-        bool(one.refused),
-    ]  # fmt: skip
+    def _wake(self) -> None:
+        if self._exchanger is not None:
+            self._exchanger.wake()
 
 
 def _document(one: FleetQuestion) -> dict[str, Any]:
     best = one.looks[0].look
+    places = list(dict.fromkeys(f"{each.device} · {each.look.camera}" for each in one.looks))
+    shown = ", ".join(places[:MAX_PLACES]) + (f" +{len(places) - MAX_PLACES}" if len(places) > MAX_PLACES else "")
     return {
-        **dict(zip(COLUMNS, _row(one), strict=True)),
+        "id": one.face,
+        "reason": best.reason,
+        "time": max(each.look.time for each in one.looks),
+        "camera": shown,
+        "track": "",
+        "devices": len({each.device for each in one.looks}),
+        "label": best.label,
+        "collection": best.collection,
+        "version": best.version,
+        "subject": one.subject,
+        "named": best.subject,
         "pseudonym": best.pseudonym,
-        "choices": best.choices,
-        "needed": max(each.look.needed for each in one.asked) or None,
-        "nearest": [{"subject": name, "likeness": likeness} for name, likeness in one.nearest],
-        "refused": [
-            {"device": each.device, "answer": each.answer, "subject": each.subject, "code": each.code,
-             "error": each.error, "try": each.hint}
-            for each in one.refused
+        "boxes": False,
+        "nearest": [
+            {"subject": name, "likeness": likeness, "picture": None, "same_face": False}
+            for name, likeness in one.nearest
         ],
+        "match_likeness": max(each.look.needed for each in one.asked) or None,
         "looks": [
-            {"number": each.number, "device": each.device, "question": each.look.group, "camera": each.look.camera,
-             "collection": each.look.collection, "time": each.look.time, "quality": round(each.look.quality, 3),
-             "subject": each.look.subject, "picture": bool(each.look.crop)}
+            {"id": each.number, "picture": bool(each.look.crop), "time": each.look.time, "camera": each.device,
+             "quality": round(each.look.quality, 3)}
             for each in one.looks[:MAX_LOOKS]
         ],
+        **({"choices": best.choices} if best.version else {}),
+        **({"refused": _refusal(one.refused[0])} if one.refused else {}),
     }  # fmt: skip
 
 
-def _given(document: dict[str, Any]) -> list[tuple[int, AnswerKind, str, bool]]:
-    rows = document.get("answers")
-    if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_ANSWERS:
-        raise InputError(f"answers: expected a list of 1 to {MAX_ANSWERS}", "send them in parts")
-    return [_checked(one) for one in rows]
-
-
-def _checked(one: object) -> tuple[int, AnswerKind, str, bool]:
-    kinds = [kind for kind in get_args(AnswerKind) if kind != "undo"]
-    if not isinstance(one, dict) or one.get("answer") not in kinds:
-        raise InputError(f"answer: expected one of {', '.join(kinds)}", "use the page")
-    (face,) = bodies.numbers([one.get("face")], 1)
-    answer, subject = one["answer"], one.get("subject") or ""
-    if not isinstance(subject, str) or bool(subject) == (answer == "discard"):
-        raise InputError("subject: expected a name with name and reject alone", "use the page")
-    return face, answer, subjects.checked(subject) if subject else "", one.get("force") is True
+def _refusal(one: FleetAnswer) -> dict[str, Any]:
+    return {
+        "device": one.device, "answer": "rename" if one.answer == "name" else one.answer, "subject": one.subject,
+        "code": one.code, "error": one.error, "try": one.hint,
+    }  # fmt: skip

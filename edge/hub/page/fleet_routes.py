@@ -31,12 +31,17 @@ EVENTS = 100
 
 
 class FleetRoutes:
-    """``database``: a connection of its own. ``deployments`` gives the published deployments, for the metrics."""
+    """``database``: a connection of its own.
+
+    ``deployments`` gives the published deployments, for the metrics, ``review`` the size of the review queue.
+    """
 
     def __init__(
-        self, name: str, cache: FleetCache, database: HubDatabase, deployments: Callable[[], list[Deployment]]
-    ) -> None:
+        self, name: str, cache: FleetCache, database: HubDatabase, deployments: Callable[[], list[Deployment]],
+        review: Callable[[], dict[str, Any]],
+    ) -> None:  # fmt: skip
         self._name, self._cache, self._database, self._deployments = name, cache, database, deployments
+        self._review = review
         self._lock = threading.Lock()
 
     async def state(self, request: Request) -> Response:  # noqa: ARG002
@@ -78,6 +83,7 @@ class FleetRoutes:
             "devices": len(devices),
             "online": sum(one.online is True for one in devices),
             "troubled": sum(bool(one.troubles) for one in devices),
+            "review": self._review(),
         }
 
     def _device(self, name: str) -> dict[str, Any]:

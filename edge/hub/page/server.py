@@ -37,7 +37,10 @@ log = logging.getLogger(__name__)
 
 FOLDER = "hub_page"
 OWN = ("hub.js", "devices.js", "events.js", "people.js", "releases.js")
-SHARED = ("common.js", "dialogs.js", "focus.js", "rows.js", "shell.js", "subject_list.js", "words.js")
+SHARED = (
+    "answers.js", "common.js", "dialogs.js", "focus.js", "names.js", "question.js", "review.js", "rows.js", "shell.js",
+    "subject_list.js", "words.js",
+)  # fmt: skip
 """scripts of the device's page"""
 LANGUAGES = ("de", "en", "ja")
 
@@ -62,7 +65,9 @@ class HubServer:
         self._people = FleetPeople(self._desk, FleetErasure(hub, store), self._questions, changes, lock)
         self._exchanger = self._review_exchanger()
         self.review = FleetReview(self._questions, self._exchanger, changes, self._people.names)
-        self._fleet = FleetRoutes(settings.device.name, self._cache, self._databases[3], self.releases.deployments)
+        self._fleet = FleetRoutes(
+            settings.device.name, self._cache, self._databases[3], self.releases.deployments, self.review.summary
+        )
         self._door = AccessControl(settings.page, settings.device.name)
         self._http = HttpServer(
             self._application(),
@@ -146,12 +151,11 @@ class HubServer:
             Route("/page/enrollments", door.private(people.pending, "review"), methods=["GET"]),
             Route("/page/enrollments/{action}", door.changing(people.decided), methods=["POST"]),
             Route("/page/review", door.private(review.listed, "review"), methods=["GET"]),
-            Route("/page/review/names", door.private(review.names, "review"), methods=["GET"]),
+            Route("/page/collections/{name}", door.private(review.names, "review"), methods=["GET"]),
             Route("/page/review/answers", door.changing(review.answered, "review"), methods=["POST"]),
             Route("/page/review/undo", door.changing(review.undone, "review"), methods=["POST"]),
-            Route("/page/review/looks/{number:int}.jpg", door.private(review.picture, "review"), methods=["GET"]),
-            Route("/page/review/{face:int}", door.private(review.one, "review"), methods=["GET"]),
-            Route("/page/review/{face:int}/split", door.changing(review.split, "review"), methods=["POST"]),
+            Route("/page/review/{number:int}/picture.jpg", door.private(review.picture, "review"), methods=["GET"]),
+            Route("/page/review/{number:int}/split", door.changing(review.split, "review"), methods=["POST"]),
             Route("/page/releases", door.private(releases.listed), methods=["GET"]),
             Route("/page/releases/dry-run", door.changing(releases.planned), methods=["POST"]),
             Route("/page/releases/to-sign", door.changing(releases.requested), methods=["POST"]),

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edge.core import subjects
-from edge.core.errors import NotFoundError
+from edge.core.errors import ConflictError, NotFoundError
 from edge.core.settings.messaging import HubSettings
 from edge.core.storage.sqlite import Connection, Database
 from edge.hub.review.grouping import FaceGroups, kind_of
@@ -107,11 +107,7 @@ class FleetQuestions:
                     db.execute("UPDATE looks SET question = ? WHERE number = ?", (current, number))
                     changed.add(current)
             for question in changed:
-                first = "(SELECT min(number) FROM looks WHERE device = ?1 AND question = ?2 AND face > 0)"
-                db.execute(
-                    f"UPDATE looks SET face = {first} WHERE device = ?1 AND question = ?2 AND face > 0",  # noqa: S608
-                    (device, question),
-                )
+                _renumber(db, device, question)
             db.execute(
                 "DELETE FROM answers WHERE device = ?1 AND answer != 'undo' "
                 "AND question NOT IN (SELECT question FROM looks WHERE device = ?1)",
@@ -165,25 +161,23 @@ class FleetQuestions:
             row = db.execute("SELECT crop FROM looks WHERE number = ?", (number,)).fetchone()
         return row[0] if row else b""
 
-    def split(self, face: int, device: str, question: int) -> None:
-        """Separate a device's question that shows another face. Raises NotFoundError."""
+    def split(self, number: int) -> None:
+        """Separate the device's question that a crop belongs to: it shows another face than the rest.
+
+        Raises NotFoundError, and ConflictError where no other device asks about the face.
+        """
         with self._writing() as db:
-            where = (device, question, face)
-            first = db.execute(
-                "SELECT min(number) FROM looks WHERE device = ? AND question = ? AND face = ?", where
-            ).fetchone()[0]
-            if first is None:
+            row = db.execute(
+                "SELECT device, question, face FROM looks WHERE number = ? AND face > 0", (number,)
+            ).fetchone()
+            if row is None:
                 raise NotFoundError("this question was answered already", "reload the page")
-            others = db.execute(
-                "SELECT min(number) FROM looks WHERE face = ? AND NOT (device = ? AND question = ?)",
-                (face, device, question),
-            ).fetchone()[0]
-            if others is not None and first == face:  # the others need another number
-                db.execute(
-                    "UPDATE looks SET face = ? WHERE face = ? AND NOT (device = ? AND question = ?)",
-                    (others, face, device, question),
+            others = "face = ?3 AND NOT (device = ?1 AND question = ?2)"
+            if not db.execute(f"SELECT 1 FROM looks WHERE {others}", row).fetchone():  # noqa: S608
+                raise ConflictError(
+                    f"all pictures are of one question of {row[0]}", "split it on the device's own page"
                 )
-            db.execute("UPDATE looks SET face = ? WHERE device = ? AND question = ? AND face = ?", (first, *where))
+            _renumber(db, row[0], row[1])
 
     # ---- answers ----
 
@@ -246,6 +240,7 @@ class FleetQuestions:
                         "UPDATE answers SET code = ?, error = ?, hint = ? WHERE device = ? AND question = ?", row
                     )
                     db.execute("DELETE FROM answers WHERE answer = 'undo' AND device = ? AND question = ?", where)
+                    _renumber(db, device, question)  # readers that have seen the answer take it for a new question
 
     def answers(self) -> list[FleetAnswer]:
         """Answers that devices have not confirmed, or have refused."""
@@ -361,8 +356,8 @@ def _without(look: SharedLook, matches: Callable[[str], bool]) -> SharedLook | N
     return look if len(kept) == len(look.nearest) else replace(look, nearest=kept)
 
 
-def identity(value: Any) -> tuple[str, int]:
-    """Device and number of a question from untrusted JSON. Raises NotFoundError."""
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and type(value[1]) is int:
-        return value[0], value[1]
-    raise NotFoundError("there is no such question", "reload the page")
+def _renumber(db: Connection, device: str, question: int) -> None:
+    """Make a device's question a face of its own, with the newest number."""
+    db.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'looks'")
+    newest = "(SELECT seq FROM sqlite_sequence WHERE name = 'looks')"
+    db.execute(f"UPDATE looks SET face = {newest} WHERE device = ? AND question = ? AND face > 0", (device, question))  # noqa: S608

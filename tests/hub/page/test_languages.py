@@ -33,11 +33,11 @@ class Texts(HTMLParser):
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._silent += tag in ("code", "title")
+        self._silent += tag in ("code", "kbd", "title")
         self.found |= {value for name, value in attrs if name in ATTRIBUTES and value}
 
     def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in ("code", "title")
+        self._silent -= tag in ("code", "kbd", "title")
 
     def handle_data(self, data: str) -> None:
         text = re.sub(r"\s+", " ", data.strip())

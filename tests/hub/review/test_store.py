@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rigs.review_faces import CROP, SPACE, look
 
-from edge.core.errors import NotFoundError
+from edge.core.errors import ConflictError, NotFoundError
 from edge.core.settings.messaging import HubSettings
 from edge.hub.review.questions import grouped
 from edge.hub.review.store import FILE, FleetQuestions
@@ -135,10 +135,12 @@ def test_an_answer_is_taken_back_here_or_on_the_device(store: FleetQuestions) ->
 def test_a_question_that_shows_another_face_is_taken_out(store: FleetQuestions) -> None:
     store.take("porch", [a_look(1, 0)])
     store.take("hall", [a_look(1, 0, 1)])
-    store.split(1, "porch", 1)
-    assert faces(store) == [[("porch", 1)], [("hall", 1)]]
+    store.split(1)
+    assert faces(store) == [[("hall", 1)], [("porch", 1)]]
+    with pytest.raises(ConflictError, match="one question of porch"):
+        store.split(1)
     with pytest.raises(NotFoundError):
-        store.split(1, "hall", 1)
+        store.split(99)
 
 
 def test_the_store_is_bounded_in_number_and_age(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
