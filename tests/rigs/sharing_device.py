@@ -54,13 +54,15 @@ class SharingDevice:
             SPACE,
         )
 
-    def ask(self, vector: np.ndarray, subject: str | None = None, quality: float = 0.8, **more: Any) -> int:
+    def ask(
+        self, vector: np.ndarray, subject: str | None = None, quality: float = 0.8, crop: bytes = CROP, **more: Any
+    ) -> int:
         """A doubtful look is put into the queue; its id."""
         found = self.staff.search(vector[np.newaxis], 5)[0] if self.staff.count else []
         nearest = tuple(Nearest(match.name, match.face_id, match.similarity, 90.0) for match in found)
         where = ("door", "1-1", "face", "staff", SPACE, BOX)
         question = ReviewQuestion(
-            "uncertain", time.time(), *where, 0.9, quality, subject, nearest, vector, CROP, **{"match": MATCH, **more}
+            "uncertain", time.time(), *where, 0.9, quality, subject, nearest, vector, crop, **{"match": MATCH, **more}
         )
         self.queue.put([question])
         return self.queue.doubts(limit=10_000)[-1].id

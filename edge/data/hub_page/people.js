@@ -26,17 +26,17 @@ export function tick() {}
 function line(one) {
   const where = one.published === one.faces ? t("in the newest release") : one.published ? t("changed since the newest release") : t("not published yet");
   const from = one.devices.length ? t("enrolled on {devices}", { devices: one.devices.join(", ") }) : t("enrolled at the hub");
-  const forget = button(t("Forget"), "", () => forget(one.subject), "plain danger small needs-manage");
-  forget.setAttribute("aria-label", t("Forget {name}", { name: one.subject }));
-  return make("li", "", "", make("b", "", one.subject), make("small", "", [facesOf(one.faces), where, from].join(" · ")), forget);
+  const gone = button(t("Forget"), "", () => forget(one.subject), "plain danger small needs-manage");
+  gone.setAttribute("aria-label", t("Forget {name}", { name: one.subject }));
+  return make("li", "", "", make("b", "", one.subject), make("small", "", [facesOf(one.faces), where, from].join(" · ")), gone);
 }
 
 async function forget(subject) {
-  const about = t("The faces are erased from every collection of the hub, and the name from all stored events, for good. Publish and roll out a release so that the devices erase it too.");
+  const about = t("The faces are erased from every collection of the hub, and the name from all stored events and review questions, for good. Publish and roll out a release so that the devices erase it too.");
   if (!await confirmed(t("Forget {name} everywhere?", { name: subject }), t("Forget everywhere"), { about: [make("p", "", about)], danger: true })) return;
   const said = await post("page/people/forget", { subject });
   if (!said.ok) return tell(words(said), "bad");
-  tell(t("forgotten: {faces} faces, {events} events; publish a release now", { faces: said.faces, events: said.events }));
+  tell(t("forgotten: {faces} faces, {events} events, {questions} questions; publish a release now", said));
   list.load();
   pending();
 }

@@ -36,7 +36,7 @@ CREATE INDEX IF NOT EXISTS looks_kind ON looks (kind, number);
 CREATE TABLE IF NOT EXISTS answers (
     device TEXT NOT NULL, question INTEGER NOT NULL, given REAL NOT NULL, answer TEXT NOT NULL, subject TEXT NOT NULL,
     force INTEGER NOT NULL, who TEXT NOT NULL, code TEXT NOT NULL, error TEXT NOT NULL, hint TEXT NOT NULL,
-    PRIMARY KEY (device, question));
+    sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (device, question));
 CREATE TABLE IF NOT EXISTS erased (
     device TEXT NOT NULL, digest TEXT NOT NULL, time REAL NOT NULL, fleet INTEGER NOT NULL,
     PRIMARY KEY (device, digest));
@@ -45,6 +45,7 @@ EMPTIED = "UPDATE looks SET face = 0, kind = '', document = '', vector = x'', cr
 """a look with face 0 has only its identity"""
 EVERYWHERE = ""
 """in place of a device: subjects that were erased from the whole fleet"""
+ANSWER = "INSERT OR REPLACE INTO answers (device, question, given, answer, subject, force, who, code, error, hint)"
 WAITING = ""
 """code of an answer that its device has not confirmed"""
 
@@ -197,49 +198,51 @@ class FleetQuestions:
             if not rows:
                 raise NotFoundError("this question was answered already", "reload the page")
             given = (time.time(), answer, subjects.composed(subject), int(force), who[:80], WAITING, "", "")
-            db.executemany("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?)", [(*r, *given) for r in rows])
+            db.executemany(f"{ANSWER} VALUES (?,?,?,?,?,?,?,?,?,?)", [(*row, *given) for row in rows])
         return rows
 
     def undo(self, questions: Sequence[tuple[str, int]], who: str = "") -> None:
-        """Take answers back: at once where the device has not confirmed, else by a request to the device."""
+        """Take answers back: at once where the device has not received them, else by a request to the device."""
         with self._writing() as db:
             for device, question in questions:
                 where = (device, question)
-                if not db.execute("DELETE FROM answers WHERE device = ? AND question = ?", where).rowcount:
+                unsent = "DELETE FROM answers WHERE device = ? AND question = ? AND NOT sent"
+                if not db.execute(unsent, where).rowcount:
                     row = (*where, time.time(), "undo", "", 0, who[:80], WAITING, "", "")
-                    db.execute("INSERT INTO answers VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+                    db.execute(f"{ANSWER} VALUES (?,?,?,?,?,?,?,?,?,?)", row)
 
     def outgoing(self, device: str, limit: int) -> list[tuple[int, SharedAnswer]]:
-        """Question -> answer, of those that a device has not confirmed, oldest first."""
+        """Question -> answer, of those that a device has not confirmed, oldest first. They count as sent."""
+        look = "FROM looks AS l WHERE l.device = answers.device AND l.question = answers.question ORDER BY id LIMIT 1"
         sql = (
-            "SELECT question, answer, subject, force, who, (SELECT id FROM looks WHERE looks.device = answers.device "
-            "AND looks.question = answers.question ORDER BY id LIMIT 1), (SELECT time FROM looks WHERE looks.device = "
-            "answers.device AND looks.question = answers.question ORDER BY id LIMIT 1) "
-            "FROM answers WHERE device = ? AND code = ? ORDER BY given, question LIMIT ?"
+            f"SELECT question, answer, subject, force, who, (SELECT id {look}), (SELECT time {look}) FROM answers "  # noqa: S608
+            "WHERE device = ? AND code = ? ORDER BY given, question LIMIT ?"
         )
-        with self._db.reading() as db:
+        with self._writing() as db:
             rows = db.execute(sql, (device, WAITING, limit)).fetchall()
+            sent = [(device, question) for question, *_ in rows]
+            db.executemany("UPDATE answers SET sent = 1 WHERE device = ? AND question = ?", sent)
         return [
             (question, SharedAnswer(number or question, moment or 0.0, answer, subject, bool(force), who))
             for question, answer, subject, force, who, number, moment in rows
         ]
 
-    def settle(self, device: str, outcomes: Sequence[tuple[int, AnswerOutcome]]) -> None:
+    def settle(self, device: str, outcomes: Sequence[tuple[int, SharedAnswer, AnswerOutcome]]) -> None:
         """What became of the answers to questions of a device. A refused one is open again, with its reason."""
         with self._writing() as db:
-            for question, outcome in outcomes:
+            for question, given, outcome in outcomes:
                 where = (device, question)
-                if outcome.code in ("ok", "gone"):
-                    kind = db.execute("SELECT answer FROM answers WHERE device = ? AND question = ?", where).fetchone()
-                    db.execute("DELETE FROM answers WHERE device = ? AND question = ?", where)
-                    if kind and kind[0] != "undo":
+                # where it was taken back meanwhile, another answer waits
+                same = (*where, given.answer)
+                if outcome.code in ("ok", "gone") or given.answer == "undo":
+                    db.execute("DELETE FROM answers WHERE device = ? AND question = ? AND answer = ?", same)
+                    if given.answer != "undo":
                         db.execute("DELETE FROM looks WHERE device = ? AND question = ?", where)
                 else:
-                    row = (outcome.code, outcome.error, outcome.hint, *where)
-                    db.execute(
-                        "UPDATE answers SET code = ?, error = ?, hint = ? WHERE device = ? AND question = ?", row
-                    )
-                    db.execute("DELETE FROM answers WHERE answer = 'undo' AND device = ? AND question = ?", where)
+                    row = (outcome.code, outcome.error, outcome.hint, *same)
+                    where_same = "device = ? AND question = ? AND answer = ?"
+                    db.execute(f"UPDATE answers SET code = ?, error = ?, hint = ? WHERE {where_same}", row)  # noqa: S608
+                if given.answer == "undo" or outcome.code not in ("ok", "gone"):
                     _renumber(db, device, question)  # readers that have seen the answer take it for a new question
 
     def answers(self) -> list[FleetAnswer]:

@@ -91,7 +91,7 @@ class _Exchange:
             outcomes = sharing.read_outcomes(self._ask(sharing.ANSWERS, arguments), self._key, wish)
             if [one.id for one in outcomes] != [answer.id for _, answer in given]:
                 raise TrustError(f"{self._device} returned outcomes of other answers", "check the device")
-            store.settle(self._device, [(question, one) for (question, _), one in zip(given, outcomes, strict=True)])
+            store.settle(self._device, [(*one, outcome) for one, outcome in zip(given, outcomes, strict=True)])
             done = sum(one.code in ("ok", "gone") for one in outcomes)
             applied, refused = applied + done, refused + len(outcomes) - done
         return applied, refused

@@ -28,8 +28,10 @@ FOR_PROGRAMS = {
     "service: expected an http address",
     "the header {1}: 1 is missing",
     "boxes: expected a list of at most {1}",
+    "review questions are not shared by this device",
+    "set commands.review_key there",
 }
-"""said to programs that send what no script of ours does"""
+"""said to programs that send what no script of ours does, and to the hub"""
 PAGE = Path(edge.__file__).parent / "data/page"
 LANGUAGES = ("en", "de", "ja")
 DEVICE = (
@@ -205,8 +207,11 @@ def modules_of(places: tuple[str, ...]) -> list[str]:
 
 SHOWING = ("edge.api.web", "edge.daemon", "edge.cli.doctor")
 """rooms whose responses, problems and findings the page shows"""
-ELSEWHERE_SHOWN = ("edge.api.rekognition", "edge.api.s3")
-"""rooms that answer the clients of AWS instead"""
+ELSEWHERE_SHOWN = (
+    "edge.api.rekognition", "edge.api.s3", "edge.daemon.shared_review", "edge.mqtt.sealed_box",
+    "edge.recognition.review.sharing",
+)  # fmt: skip
+"""rooms and modules that answer the clients of AWS or the hub instead"""
 MODULES = {".".join(("edge", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in PACKAGE.rglob("*.py")}
 EDGE_ERRORS = {name for name, one in vars(edge_errors).items() if isinstance(one, type) and issubclass(one, EdgeError)}
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rigs.fleet_page import ServedHub, served_hub
+from rigs.fleet_page import served_hub
+from rigs.fleet_review import ReviewFleet, review_fleet
 from rigs.mosquitto import Mosquitto
 from rigs.review_faces import CROP, look
-from rigs.sharing_device import SharingDevice, sharing_device, write_key
 from rigs.waiting import eventually
 
 TOKENS = {"token": "o" * 24, "users": {
@@ -21,43 +18,14 @@ TOKENS = {"token": "o" * 24, "users": {
 LOOK, REVIEW = ({"Authorization": f"Bearer {letter * 24}"} for letter in "kl")
 
 
-@dataclass
-class Fleet:
-    hub: ServedHub
-    porch: SharingDevice
-    hall: SharingDevice
-
-    def report(self, **counts: dict[str, int]) -> None:
-        """The devices report; by default what their queues have."""
-        for one in (self.porch, self.hall):
-            stats = {"review": counts.get(one.name, one.shared.counts())}
-            self.hub.told({one.name: {"status": {"online": True, "session": 1}, "stats": stats}})
-
-    def questions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.hub.get("/page/review", **REVIEW)["questions"]
-        return found
-
-    def answer(self, number: int, answer: str, **more: Any) -> dict[str, Any]:
-        answers = [{"id": number, "answer": answer, **more}]
-        _, said = self.hub.post("/page/review/answers", {"answers": answers}, **REVIEW)
-        outcome: dict[str, Any] = said["outcomes"][0]
-        return outcome
-
-    def undo(self, number: int) -> dict[str, Any]:
-        outcome: dict[str, Any] = self.hub.post("/page/review/undo", {"ids": [number]}, **REVIEW)[1]["outcomes"][0]
-        return outcome
-
-
 @pytest.fixture
-def fleet(tmp_path: Path, broker: Mosquitto) -> Iterator[Fleet]:
-    with ExitStack() as stack:
-        devices = [stack.enter_context(sharing_device(tmp_path, name, broker.port)) for name in ("porch", "hall")]
-        where = {"repository": tmp_path / "hub", "page_port": 0, "key": write_key(tmp_path)}
-        mqtt = {"host": "127.0.0.1", "port": broker.port, "reconnect_seconds": 0.3}
-        yield Fleet(stack.enter_context(served_hub(tmp_path, page=TOKENS, hub=where, mqtt=mqtt)), *devices)
+def fleet(tmp_path: Path, broker: Mosquitto) -> Iterator[ReviewFleet]:
+    with review_fleet(tmp_path, broker.port, page=TOKENS) as fleet:
+        fleet.headers = REVIEW
+        yield fleet
 
 
-def test_a_question_of_two_devices_is_answered_once(fleet: Fleet) -> None:
+def test_a_question_of_two_devices_is_answered_once(fleet: ReviewFleet) -> None:
     fleet.porch.enroll(alice=0)
     fleet.porch.ask(look(0, 4), "alice")
     fleet.hall.ask(look(0, 5))
@@ -85,7 +53,7 @@ def test_a_question_of_two_devices_is_answered_once(fleet: Fleet) -> None:
     assert fleet.undo(shared["id"])["code"] == "gone"
 
 
-def test_an_answer_for_a_device_that_is_away_is_taken_back_at_once(fleet: Fleet) -> None:
+def test_an_answer_for_a_device_that_is_away_is_taken_back_at_once(fleet: ReviewFleet) -> None:
     fleet.porch.ask(look(0))
     fleet.report()
     assert eventually(lambda: len(fleet.questions()) == 1, 30)
@@ -98,7 +66,7 @@ def test_an_answer_for_a_device_that_is_away_is_taken_back_at_once(fleet: Fleet)
     assert [each["id"] for each in fleet.questions()] == [one["id"]]
 
 
-def test_a_refusal_of_a_device_is_a_question_again_with_its_reason(fleet: Fleet) -> None:
+def test_a_refusal_of_a_device_is_a_question_again_with_its_reason(fleet: ReviewFleet) -> None:
     fleet.porch.enroll(alice=0, bob=1)
     fleet.porch.ask(look(1, 5, like=0, share=0.6))
     fleet.report()
@@ -113,7 +81,7 @@ def test_a_refusal_of_a_device_is_a_question_again_with_its_reason(fleet: Fleet)
     assert eventually(lambda: fleet.porch.staff.subjects()["alice"] == 3, 30)
 
 
-def test_what_is_answered_on_the_device_disappears(fleet: Fleet) -> None:
+def test_what_is_answered_on_the_device_disappears(fleet: ReviewFleet) -> None:
     number = fleet.porch.ask(look(0))
     fleet.report()
     assert eventually(lambda: len(fleet.questions()) == 1, 30)
@@ -124,7 +92,7 @@ def test_what_is_answered_on_the_device_disappears(fleet: Fleet) -> None:
     assert eventually(lambda: fleet.questions() == [], 30)
 
 
-def test_a_question_of_another_face_is_taken_out(fleet: Fleet) -> None:
+def test_a_question_of_another_face_is_taken_out(fleet: ReviewFleet) -> None:
     fleet.porch.ask(look(0, 4))
     fleet.hall.ask(look(0, 5))
     fleet.report()

@@ -57,6 +57,11 @@ def store(opened: Opened) -> FleetQuestions:
     return opened()
 
 
+def settled(store: FleetQuestions, device: str, code: str, error: str = "", hint: str = "") -> None:
+    """The device confirms or refuses what it is sent."""
+    store.settle(device, [(n, one, AnswerOutcome(one.id, code, error, hint)) for n, one in store.outgoing(device, 10)])
+
+
 def faces(store: FleetQuestions) -> list[list[tuple[str, int]]]:
     """Device and id of the looks of each question."""
     found = grouped(store.looks(), store.answers()).values()
@@ -101,8 +106,8 @@ def test_an_answer_is_one_for_every_device_and_waits_for_each(store: FleetQuesti
         store.answer(face, "discard")
     ((question, sent),) = store.outgoing("hall", 10)
     assert (question, sent.id, sent.time, sent.answer, sent.subject) == (5, 5, NOW + 5, "name", "alice")
-    store.settle("porch", [(1, AnswerOutcome(1, "ok"))])
-    store.settle("hall", [(5, AnswerOutcome(5, "refused", "it is more like bob", "force it"))])
+    settled(store, "porch", "ok")
+    settled(store, "hall", "refused", "it is more like bob", "force it")
     (left,) = grouped(store.looks(), store.answers()).values()
     assert [(one.device, one.code, one.error) for one in left.refused] == [("hall", "refused", "it is more like bob")]
     store.answer(left.face, "name", "alice", force=True)
@@ -123,13 +128,26 @@ def test_an_answer_is_taken_back_here_or_on_the_device(store: FleetQuestions) ->
     store.undo([question])
     assert faces(store) == [[("porch", 1)]]
     store.answer(1, "discard")
-    store.settle("porch", [(1, AnswerOutcome(1, "ok"))])
+    settled(store, "porch", "ok")
     store.undo([question])
     store.missing("porch", [])
     ((number, sent),) = store.outgoing("porch", 10)
     assert (number, sent.answer, sent.id) == (1, "undo", 1)
-    store.settle("porch", [(1, AnswerOutcome(1, "ok"))])
+    settled(store, "porch", "ok")
     assert store.missing("porch", pending(a_look(1, 0))) == [1], "it comes back with the next page"
+
+
+@pytest.mark.parametrize("code", ["ok", "refused"])
+def test_an_answer_that_is_taken_back_on_its_way_is_undone_on_the_device(store: FleetQuestions, code: Any) -> None:
+    store.take("porch", [a_look(1, 0)])
+    taken = store.answer(1, "discard")
+    ((question, sent),) = store.outgoing("porch", 10)
+    store.undo(taken)
+    store.settle("porch", [(question, sent, AnswerOutcome(sent.id, code))])
+    assert [one.answer for _, one in store.outgoing("porch", 10)] == ["undo"]
+    assert faces(store) == []
+    settled(store, "porch", "failed")
+    assert store.answers() == []
 
 
 def test_a_question_that_shows_another_face_is_taken_out(store: FleetQuestions) -> None:
