@@ -157,7 +157,7 @@ export function lose() {
 export function brokerProblem({ broker, outbox }) {
   if (["off", "set", "online", "connecting"].includes(broker.state)) return "";
   const waiting = outbox.waiting ? t(" {n} events wait.", { n: outbox.waiting }) : "";
-  return t("Broker: {state}.", { state: t(BROKER[broker.state] ?? broker.state) }) + (broker.try ? ` ${told(broker.try)}.` : "") + waiting;
+  return t("Broker: {state}.", { state: t(BROKER[broker.state] ?? broker.state) }) + waiting + (broker.try ? ` ${t("Try: {hint}", { hint: told(broker.try) })}` : "");
 }
 
 export function run() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import re
 import threading
 import time
@@ -233,6 +234,14 @@ def test_of_many_questions_only_those_that_can_be_seen_are_drawn(
         assert browser.js("document.querySelector('.row.current').getAttribute('aria-setsize')") == "1170"
 
 
+HEADER = """(text) => {
+  document.querySelector("#summary").textContent = text;
+  const name = document.querySelector("#device");
+  return name.getBoundingClientRect().height / parseFloat(getComputedStyle(name).fontSize);
+}"""
+"""gives the height of the device's name, in letters, beside a long summary"""
+
+
 @pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
 def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser, size: str, dark: bool) -> None:
     browser.size(size, dark)
@@ -241,6 +250,7 @@ def test_no_part_of_the_page_keeps_anybody_out(review: Served, browser: Browser,
         browser.until(f"!document.querySelector('#part-{part}').hidden")
         assert browser.accessibility() == []
         assert browser.js("document.documentElement.scrollWidth <= innerWidth"), f"{part} is wider than the {size}"
+    assert browser.js(f"({HEADER})({json.dumps('1 problem · ' * 8)})") < 2
     browser.press("g")
     browser.press("r")
     browser.until("!document.querySelector('#question-name').hidden")
@@ -413,6 +423,19 @@ def test_a_question_shows_every_look_of_its_face_and_one_is_taken_out(
         browser.press("Enter")
         browser.until("fetch('/page/state').then((r) => r.json()).then((s) => s.review.waiting < 2)")
         assert page.collections.get("faces").subjects()["erin"] >= 1
+
+
+def test_looks_of_a_question_fit_a_phone(opened: Opened, browser: Browser, tmp_path: Path) -> None:
+    for number in range(2):
+        asked(tmp_path, 1, vector=look(5, number), subject=None, reason="unmatched", match=0.46)
+    with opened("review", PEOPLE, review=ON):
+        browser.until("document.querySelectorAll('.seen-looks figure').length === 2")
+        browser.size("phone")
+        browser.until("innerWidth < 400")
+        wide = "[...document.querySelectorAll('.seen-looks figure')].map((one) => one.scrollWidth - one.clientWidth)"
+        assert max(browser.js(wide)) <= 0
+        sizes = browser.js("[...document.querySelectorAll('.seen-looks button')].map((one) => one.offsetWidth)")
+        assert min(sizes) > 80  # beside the picture each word was broken into its letters
 
 
 def upload(browser: Browser, *files: Path) -> None:
