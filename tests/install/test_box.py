@@ -1,7 +1,7 @@
-"""The whole thing where it belongs: installed in a Debian whose PID 1 is systemd, with its units and their sandbox.
+"""The installed service in a Debian with systemd as PID 1: units, sandbox, watchdog, upgrade, rollback, removal.
 
-Needs root, debootstrap, systemd-nspawn and half an hour a suite; the README has the command. The tests of a suite share
-one box and run in their order: installed from a wheel, watched, upgraded from the checkout, broken, removed.
+Needs root, debootstrap, systemd-nspawn and half an hour per Debian suite; tests/README.md has the command. The tests of
+a suite share one box and run in their order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rigs.waiting import eventually
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 SUITES = ("bookworm", "trixie")
-PASSWORD = "not to be seen anywhere"
+PASSWORD = "must not be printed"
 WATCHDOG_SEC = 30.0
 NO_NETWORK = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 SUBSCRIBER = ("mosquitto_sub", "-h", "127.0.0.1", "-p", "1884", "-u", "central", "-P", "central", "-t")
@@ -48,12 +48,12 @@ ACL = "pattern write edge/v1/%u/up/#\npattern read edge/v1/%u/down/#\nuser centr
 
 @dataclass
 class Device:
-    """A box with edge in it."""
+    """A box in which edge is installed."""
 
     box: Box
 
     def install(self, *options: str, source: str = "/box/checkout", camera: str = "none") -> tuple[int, str]:
-        """How scripts/install ended, and what it printed."""
+        """Run scripts/install; returns exit code and output."""
         command = [f"{source}/scripts/install", "--unpinned", "--camera", camera, *options]
         done = self.box.run(*command, timeout=1200, **NO_NETWORK)
         return done.returncode, done.stdout + done.stderr
@@ -78,13 +78,13 @@ class Device:
         return eventually(lambda: re.search(rf"{camera} [1-9]\d*\.\d fps", self.status), seconds)
 
     def hears(self, count: int, seconds: int = 60) -> list[dict[str, Any]]:
-        """The next events, as an independent subscriber has them."""
+        """The next ``count`` events, received by mosquitto_sub."""
         limits = ("-W", str(seconds), "-C", str(count))
         said = self.box.run(*SUBSCRIBER, "edge/v1/porch/up/event/#", *limits, timeout=seconds + 30).stdout
         return [json.loads(line) for line in said.splitlines()]
 
     def names(self) -> set[str]:
-        """Who is recognized, until both who pass by have been."""
+        """Recognized subjects; waits until both portraits have been."""
         found: set[str] = set()
 
         def both() -> bool:
@@ -95,18 +95,18 @@ class Device:
         return found - {"None"}
 
     def said(self, since: str) -> list[tuple[float, str]]:
-        """The daemon's journal after a cursor: monotonic seconds and text."""
+        """Lines of the daemon's journal after a cursor: monotonic seconds and text."""
         lines = self.box.run("journalctl", "-u", "edge", "-o", "json", "--no-pager", "--after-cursor", since).stdout
         entries = [json.loads(line) for line in lines.splitlines()]
         return [(int(one["__MONOTONIC_TIMESTAMP"]) / 1e6, str(one["MESSAGE"])) for one in entries]
 
     def cursor(self) -> str:
-        """The daemon's newest line: past a line of another unit, journalctl 252 leaves out the daemon's first."""
+        """Cursor of the daemon's newest line; journalctl 252 skips a line after the cursor of another unit."""
         line = self.box.run("journalctl", "-u", "edge", "-o", "json", "-n", "1", "--no-pager").stdout
         return str(json.loads(line)["__CURSOR"])
 
     def doctor(self) -> dict[str, str]:
-        """What is wrong, by part."""
+        """Warnings and errors of ``edge doctor``, by part."""
         said = json.loads(self.box.run("edge", "doctor", "--json", timeout=300).stdout)
         found: dict[str, str] = {}
         for one in said["findings"]:
@@ -125,7 +125,7 @@ def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def places(box: Box) -> set[str]:
-    """Every path there was before anything was installed."""
+    """All paths before the install."""
     box.sh("cp -r /box/checkout/edge/data/portraits /srv/portraits")
     box.sh(
         "systemctl disable -q --now mosquitto; mosquitto_passwd -b -c /srv/passwords central central; "
@@ -144,7 +144,7 @@ def listed(box: Box) -> set[str]:
 
 @pytest.fixture(scope="module")
 def device(box: Box, places: set[str]) -> Device:
-    """Installed from a wheel."""
+    """A device, installed from a wheel."""
     assert places
     one = Device(box)
     box.sh(
@@ -161,13 +161,13 @@ def device(box: Box, places: set[str]) -> Device:
     return one
 
 
-def test_installed_from_a_wheel_it_is_ready_and_says_how_fast_it_looks(device: Device) -> None:
+def test_the_service_is_active_after_an_install_from_a_wheel(device: Device) -> None:
     assert device.works(), device.status + device.box.journal()
     assert device.box.show("edge", "ActiveState") == "active"
     assert device.box.sh("systemctl is-enabled edge").strip() == "enabled"
 
 
-def test_without_its_password_the_broker_refuses_and_with_the_credential_it_does_not(device: Device) -> None:
+def test_the_broker_password_is_read_from_the_credential(device: Device) -> None:
     assert eventually(lambda: "unauthorized" in device.box.journal(), 60)
     device.box.sh(f"echo '{PASSWORD}' >/etc/edge/credentials/mqtt-password; systemctl restart edge")
 
@@ -177,21 +177,21 @@ def test_without_its_password_the_broker_refuses_and_with_the_credential_it_does
     assert PASSWORD not in device.box.sh(f"journalctl; tr '\\0' ' ' </proc/{device.pid}/environ; systemctl show edge")
 
 
-def test_faces_of_a_file_source_are_recognized_and_an_independent_subscriber_hears_it(device: Device) -> None:
+def test_enrolled_subjects_are_recognized_in_events_at_a_subscriber(device: Device) -> None:
     device.box.sh("edge enroll faces /srv/portraits", timeout=180)
 
     assert device.names() == {"eileen-collins", "grace-hopper"}
 
 
 @pytest.mark.parametrize(("unit", "most"), [("edge", 1.6), ("edge-sync", 1.3)])
-def test_this_systemd_says_that_the_unit_exposes_no_more_than_promised(device: Device, unit: str, most: float) -> None:
+def test_systemd_analyze_rates_the_exposure_of_the_unit_as_low(device: Device, unit: str, most: float) -> None:
     said = device.box.run("systemd-analyze", "security", "--no-pager", f"{unit}.service").stdout
     found = re.search(r"exposure level for \S+: ([\d.]+)", said)
     assert found
     assert float(found[1]) <= most
 
 
-def test_the_models_run_where_memory_cannot_become_executable(device: Device) -> None:
+def test_models_run_with_memory_deny_write_execute(device: Device) -> None:
     status = device.box.sh(f"cat /proc/{device.pid}/status")
 
     assert device.box.show("edge", "MemoryDenyWriteExecute") == "yes"
@@ -199,7 +199,7 @@ def test_the_models_run_where_memory_cannot_become_executable(device: Device) ->
     assert device.works()
 
 
-def test_the_daemon_takes_half_of_what_its_unit_allows(device: Device) -> None:
+def test_resident_memory_is_well_below_the_limits_of_the_unit(device: Device) -> None:
     resident = int(device.box.sh(f"grep VmRSS /proc/{device.pid}/status").split()[1]) * 1024
     high, most = (int(device.box.show("edge", name)) for name in ("MemoryHigh", "MemoryMax"))
     print(f"resident {resident / 1e6:.0f} MB, MemoryHigh {high / 1e6:.0f} MB, MemoryMax {most / 1e6:.0f} MB")
@@ -209,7 +209,7 @@ def test_the_daemon_takes_half_of_what_its_unit_allows(device: Device) -> None:
 
 @pytest.fixture
 def mended(device: Device) -> Iterator[None]:
-    """The settings are afterwards as they were."""
+    """Restores the settings afterwards."""
     device.box.sh("cp -p /etc/edge/edge.toml /root/kept.toml")
     yield
     device.box.sh("cp -p /root/kept.toml /etc/edge/edge.toml; systemctl restart edge", timeout=180)
@@ -217,7 +217,7 @@ def mended(device: Device) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("mended")
-def test_a_reload_takes_good_settings_over_and_refuses_wrong_ones(device: Device) -> None:
+def test_a_reload_applies_valid_settings_and_refuses_invalid_ones(device: Device) -> None:
     pid = device.pid
     device.box.sh('sed -i \'s/"door"/"gate"/\' /etc/edge/edge.toml; systemctl reload edge', timeout=180)
     assert device.works("gate"), device.status
@@ -232,7 +232,7 @@ def test_a_reload_takes_good_settings_over_and_refuses_wrong_ones(device: Device
     assert device.pid == pid
 
 
-def test_killed_it_is_started_again_and_goes_on(device: Device) -> None:
+def test_the_service_restarts_after_a_kill(device: Device) -> None:
     before = device.restarts
     device.box.sh(f"kill -9 {device.pid}")
 
@@ -246,12 +246,12 @@ HANGS = {
     "gil": "",
     "api": "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8480/healthz\", timeout=2)'",
 }  # fmt: skip
-"""thread -> a script that makes it reach the place where it stops; empty where it gets there on its own"""
+"""thread -> a script that makes it reach its hang point; empty if it does by itself"""
 
 
 @pytest.fixture
 def hangable(device: Device) -> Iterator[Device]:
-    """Started by way of ``rigs/hangs.py``."""
+    """A device whose service is started by ``rigs/hangs.py``."""
     (device.box.shared / "hangs.py").write_text((Path(__file__).parents[1] / "rigs/hangs.py").read_text())
     if not device.box.run("test", "-e", "/etc/systemd/system/edge.service.d/hangs.conf").returncode:
         yield device
@@ -264,7 +264,7 @@ def hangable(device: Device) -> Iterator[Device]:
 
 
 def hang(device: Device, name: str, poke: str, seconds: float) -> dict[str, float]:
-    """Stop a thread for good; when that was noticed and what came of it, seconds after it stood still."""
+    """Hang a thread; returns the seconds from the hang to the log line, the end and the restart of the process."""
     assert device.works(seconds=120)
     since, found = device.cursor(), dict[str, float]()
     device.box.sh(f"touch /run/hang/{name}")
@@ -285,7 +285,7 @@ def hang(device: Device, name: str, poke: str, seconds: float) -> dict[str, floa
 
 
 @pytest.mark.parametrize("name", HANGS)
-def test_a_thread_that_the_product_stands_on_hangs_and_the_daemon_is_started_again(hangable: Device, name: str) -> None:
+def test_the_service_restarts_when_a_critical_thread_hangs(hangable: Device, name: str) -> None:
     if hangable.box.suite != SUITES[0] and name not in ("inference", "main"):
         pytest.skip(f"the threads are those of {SUITES[0]}")
     before = hangable.restarts
@@ -297,7 +297,7 @@ def test_a_thread_that_the_product_stands_on_hangs_and_the_daemon_is_started_aga
     assert hangable.works()
 
 
-def test_a_start_that_gets_on_may_take_longer_than_its_unit_says(hangable: Device) -> None:
+def test_a_start_with_progress_may_exceed_the_start_timeout(hangable: Device) -> None:
     drop_in, since = "/etc/systemd/system/edge.service.d/short.conf", hangable.cursor()
     hangable.box.write(drop_in, "[Service]\nTimeoutStartSec=25\n")
     hangable.box.sh("rm /var/lib/edge/models/checked.json; touch /run/hang/slow; systemctl daemon-reload")
@@ -309,12 +309,12 @@ def test_a_start_that_gets_on_may_take_longer_than_its_unit_says(hangable: Devic
     assert moments["Started "] - moments["Starting "] > 25
 
 
-def test_where_each_thread_was_is_in_the_journal_and_no_core_file_is_left(hangable: Device) -> None:
+def test_a_hang_logs_all_stacks_and_leaves_no_core_file(hangable: Device) -> None:
     assert "Fatal Python error: Aborted" in hangable.box.journal()
     assert hangable.box.show("edge", "LimitCORE") == "0"
 
 
-def test_a_thread_that_serves_others_hangs_and_the_cameras_go_on(hangable: Device) -> None:
+def test_cameras_continue_when_the_command_thread_hangs(hangable: Device) -> None:
     before = hangable.restarts
     ping = f"{PUBLISHER} -V 5 -t edge/v1/porch/down/cmd/ping -m '{{\"v\":1}}'"
     seen = hang(hangable, "commands", ping, 45)
@@ -324,7 +324,7 @@ def test_a_thread_that_serves_others_hangs_and_the_cameras_go_on(hangable: Devic
     assert hangable.hears(1)
 
 
-def test_the_place_to_hang_is_taken_away_again(hangable: Device) -> None:
+def test_the_service_runs_without_the_hang_points_again(hangable: Device) -> None:
     hangable.box.sh("rm /etc/systemd/system/edge.service.d/hangs.conf /opt/hangs.py; systemctl daemon-reload")
     hangable.box.sh("systemctl restart edge", timeout=180)
     assert hangable.works()
@@ -361,7 +361,7 @@ probation = 15.0
 """
 
 
-def test_a_release_comes_over_tls_inside_the_sandbox_of_its_unit_and_the_daemon_takes_it_over(device: Device) -> None:
+def test_a_release_is_downloaded_over_tls_in_the_sandbox_and_activated(device: Device) -> None:
     device.box.write("/srv/https.py", HTTPS)
     device.box.sh(PUBLISH, timeout=900)
     device.box.sh(f"cat >>/etc/edge/edge.toml <<'END'\n{SYNC}END\nsystemctl restart edge", timeout=180)
@@ -374,7 +374,7 @@ def test_a_release_comes_over_tls_inside_the_sandbox_of_its_unit_and_the_daemon_
     assert all(event["release"] for event in device.hears(2))
 
 
-def test_the_timer_and_the_hint_look_for_releases(device: Device) -> None:
+def test_timer_and_hint_start_a_sync(device: Device) -> None:
     device.box.sh("systemctl start edge-sync.timer edge-sync.path")
     next_look = device.box.sh("systemctl list-timers --no-pager edge-sync.timer")
     assert "edge-sync.service" in next_look
@@ -385,7 +385,7 @@ def test_the_timer_and_the_hint_look_for_releases(device: Device) -> None:
     device.box.sh("systemctl stop edge-sync.timer edge-sync.path")
 
 
-def test_doctor_finds_nothing_wrong_with_what_was_installed(device: Device) -> None:
+def test_doctor_finds_no_problem_in_a_fresh_install(device: Device) -> None:
     device.box.sh("systemctl restart edge", timeout=180)
     assert device.works()
     assert device.doctor() == {}
@@ -412,11 +412,11 @@ BROKEN = {
         "world-readable",
     ),
 }
-"""part -> how it is broken, how it is mended, what doctor must say of it"""
+"""part -> script that breaks it, script that repairs it, expected text of doctor"""
 
 
 @pytest.mark.parametrize("part", BROKEN)
-def test_doctor_names_what_was_broken_on_purpose(device: Device, part: str) -> None:
+def test_doctor_reports_a_defect(device: Device, part: str) -> None:
     breaking, mending, words = BROKEN[part]
     device.box.sh(breaking, timeout=300)
     try:
@@ -427,7 +427,7 @@ def test_doctor_names_what_was_broken_on_purpose(device: Device, part: str) -> N
     assert re.search(words, found.get(part, "")), found
 
 
-def test_the_bundle_for_a_bug_report_has_no_secret_no_name_and_no_face(device: Device) -> None:
+def test_the_doctor_bundle_has_no_secret_name_or_picture(device: Device) -> None:
     assert device.works()
     device.box.run("edge", "doctor", "--bundle", "/tmp/report.zip", timeout=180)
     device.box.sh("cp /tmp/report.zip /box/report.zip")
@@ -440,7 +440,7 @@ def test_the_bundle_for_a_bug_report_has_no_secret_no_name_and_no_face(device: D
     assert b"\xff\xd8\xff" not in whole
 
 
-def test_an_upgrade_from_the_checkout_keeps_state_and_settings_and_the_version_before(device: Device) -> None:
+def test_an_upgrade_keeps_state_settings_and_the_previous_version(device: Device) -> None:
     before, kept = device.version, device.box.sh("sha256sum /etc/edge/edge.toml /etc/edge/credentials/*")
     code, said = device.install()
 
@@ -452,7 +452,7 @@ def test_an_upgrade_from_the_checkout_keeps_state_and_settings_and_the_version_b
     assert device.names() == {"eileen-collins", "grace-hopper"}
 
 
-def test_installing_the_same_again_changes_nothing(device: Device) -> None:
+def test_installing_the_same_version_again_changes_nothing(device: Device) -> None:
     before = device.version
     code, said = device.install()
 
@@ -469,7 +469,7 @@ BUGS = {
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_version_that_does_not_come_up_gives_way_to_the_one_before(device: Device, bug: str) -> None:
+def test_a_version_that_does_not_start_is_rolled_back(device: Device, bug: str) -> None:
     before = device.version
     device.box.sh("rm -rf /root/broken; cp -r /box/checkout /root/broken")
     device.box.sh(f'cd /root/broken/edge/daemon; sed -i "{BUGS[bug]}" daemon.py; grep -q "broken on purpose" daemon.py')
@@ -483,7 +483,7 @@ def test_a_version_that_does_not_come_up_gives_way_to_the_one_before(device: Dev
     assert device.names() == {"eileen-collins", "grace-hopper"}
 
 
-def test_it_stops_when_told_and_says_offline(device: Device) -> None:
+def test_a_stop_publishes_offline(device: Device) -> None:
     device.box.sh("systemctl stop edge", timeout=60)
 
     assert device.box.show("edge", "Result") == "success"
@@ -493,13 +493,13 @@ def test_it_stops_when_told_and_says_offline(device: Device) -> None:
 
 LEFT = re.compile(
     r"/(var/lib/edge|etc/edge)(/.*)?"
-    # what useradd, systemd and Python leave of anything that ever ran
+    # left by useradd, systemd and Python of every program
     r"|/etc/((passwd|group|g?shadow|subuid|subgid)-?|\.pwd\.lock)|/var/lib/systemd/.*|/var/log/.*|/root/.*|/srv/.*"
     r"|/usr/lib/python3.*|/usr/local/share/ca-certificates/.*|/etc/ssl/certs/.*|/var/cache/ldconfig.*"
 )
 
 
-def test_uninstalling_leaves_nothing_but_state_and_settings(device: Device, places: set[str]) -> None:
+def test_uninstall_leaves_only_state_and_settings(device: Device, places: set[str]) -> None:
     code, said = Device(device.box).install("--uninstall")
     left = listed(device.box) - places
 
@@ -509,7 +509,7 @@ def test_uninstalling_leaves_nothing_but_state_and_settings(device: Device, plac
     assert device.box.run("systemctl", "cat", "edge.service").returncode != 0
 
 
-def test_purging_leaves_nothing_at_all(device: Device) -> None:
+def test_purge_leaves_nothing(device: Device) -> None:
     code, said = device.install("--uninstall", "--purge")
 
     assert code == 0, said

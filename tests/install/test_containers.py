@@ -1,4 +1,4 @@
-"""``config/docker`` and the Home Assistant add-on: what they copy, mount and call is there, their settings valid."""
+"""``config/docker`` and the Home Assistant add-on: copied and mounted files exist, settings are valid."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def instructions(dockerfile: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("dockerfile", [DOCKER / "Dockerfile", ADDON / "Dockerfile"])
-def test_an_image_is_made_of_what_is_pinned_in_two_stages_and_leaves_no_lists(dockerfile: Path) -> None:
+def test_an_image_has_two_stages_pinned_dependencies_and_no_package_lists(dockerfile: Path) -> None:
     steps = instructions(dockerfile)
     ran = [text for name, text in steps if name == "RUN"]
 
@@ -63,7 +63,7 @@ def test_the_container_runs_without_root_and_copies_what_is_there() -> None:
     assert any(name == "HEALTHCHECK" and "/healthz" in text for name, text in steps)
 
 
-def test_what_compose_mounts_is_there_or_made_by_its_page(compose: dict[str, Any]) -> None:
+def test_each_mount_of_compose_exists_or_is_created_by_the_readme(compose: dict[str, Any]) -> None:
     page = (DOCKER / "README.md").read_text()
     service = compose["services"]["edge"]
     mounted = [one.split(":")[0] for part in compose["services"].values() for one in part["volumes"]]
@@ -97,7 +97,7 @@ def test_the_settings_of_the_container_are_valid_with_its_secrets(
 
 
 class Supervisor(BaseHTTPRequestHandler):
-    """Answers as Home Assistant's Supervisor does about its MQTT service."""
+    """A Supervisor of Home Assistant that answers requests for its MQTT service."""
 
     def do_GET(self) -> None:
         assert self.path == "/services/mqtt"
@@ -116,7 +116,7 @@ class Supervisor(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def started(tmp_path: Path) -> Any:
-    """Run the add-on's script with options; the settings that the daemon was started with, and what was printed."""
+    """Runs the add-on's script with options; returns the daemon's settings and the output."""
     command = tmp_path / "bin/edge"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n')
@@ -168,7 +168,7 @@ def test_a_restart_of_the_addon_keeps_the_keys_and_what_was_set_on_the_page(star
     assert "open-sesame" not in said
 
 
-def test_the_options_of_the_addon_have_a_rule_and_a_translation_each() -> None:
+def test_each_option_of_the_addon_has_a_rule_and_a_translation() -> None:
     found = yaml.safe_load((ADDON / "config.yaml").read_text())
     words = yaml.safe_load((ADDON / "translations/en.yaml").read_text())
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -1,4 +1,4 @@
-"""The places of ``rigs/hangs.py``, where threads are stopped in a box, are places of the program."""
+"""The hang points of ``rigs/hangs.py`` exist in the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.sources.synthetic import Synthetic
 
 
 @pytest.mark.parametrize("name", hangs.PLACES)
-def test_each_place_where_a_thread_is_stopped_exists(name: str) -> None:
+def test_each_hang_point_exists(name: str) -> None:
     module, owner, method = hangs.PLACES[name]
     assert callable(getattr(getattr(importlib.import_module(module), owner), method))
 

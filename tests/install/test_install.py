@@ -1,4 +1,4 @@
-"""``scripts/install``, as far as it can be tried without changing this machine."""
+"""``scripts/install``: what can be tested without changing this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def planned() -> str:
     if not Path("/etc/debian_version").exists():
-        pytest.skip("the script is for Debian and its kin")
+        pytest.skip("needs Debian or a derived system")
     there = [Path(place).exists() for place in PLACES]
     answer = run("--dry-run", "--camera", "libcamera")
     assert answer.returncode == 0, answer.stderr
@@ -33,17 +33,17 @@ def planned() -> str:
     return answer.stdout
 
 
-def test_a_dry_run_names_every_place_and_makes_none(planned: str) -> None:
+def test_a_dry_run_lists_every_path_and_creates_none(planned: str) -> None:
     for place in PLACES:
         assert place in planned
 
 
-def test_every_credential_that_the_unit_loads_is_made(planned: str) -> None:
+def test_every_credential_of_the_unit_is_created(planned: str) -> None:
     for name in CREDENTIALS:
         assert f"/etc/edge/credentials/{name}" in planned or Path(f"/etc/edge/credentials/{name}").exists()
 
 
-def test_a_camera_at_the_ribbon_gets_its_packages_and_its_drop_in(planned: str) -> None:
+def test_a_ribbon_camera_gets_its_packages_and_drop_in(planned: str) -> None:
     assert "python3-picamera2" in planned
     assert "--system-site-packages" in planned
     assert "edge.service.d/camera-libcamera.conf" in planned
@@ -68,13 +68,13 @@ def test_the_paths_of_script_and_units_are_the_same() -> None:
         )
 
 
-def test_settings_are_checked_with_the_credentials_that_the_daemon_will_have(planned: str) -> None:
+def test_settings_are_checked_with_the_credentials_of_the_daemon(planned: str) -> None:
     checks = [line for line in planned.splitlines() if "config check" in line]
     assert len(checks) == 1
     assert "env CREDENTIALS_DIRECTORY=/etc/edge/credentials /opt/edge/versions/" in checks[0]
 
 
-def test_uninstalling_keeps_state_and_settings_until_they_are_to_be_purged() -> None:
+def test_only_purge_removes_state_and_settings() -> None:
     kept, purged = run("--uninstall", "--dry-run").stdout, run("--uninstall", "--purge", "--dry-run").stdout
     assert "rm -rf /opt/edge" in kept
     assert "rm -rf /var/lib/edge" not in kept
@@ -82,19 +82,19 @@ def test_uninstalling_keeps_state_and_settings_until_they_are_to_be_purged() -> 
 
 
 @pytest.mark.parametrize("options", [("--camera", "webcam"), ("--what",), ("--config",)])
-def test_wrong_usage_is_told_so(options: tuple[str, ...]) -> None:
+def test_wrong_usage_prints_the_usage(options: tuple[str, ...]) -> None:
     answer = run(*options)
     assert answer.returncode == 2
     assert "Usage:" in answer.stderr
 
 
-def test_settings_that_are_not_there_are_told_before_anything_is_done() -> None:
+def test_a_missing_settings_file_is_refused_before_any_change() -> None:
     answer = run("--dry-run", "--config", "/nowhere.toml")
     assert answer.returncode == 1
     assert "try: check the path of --config" in answer.stderr
 
 
-def test_the_script_is_sound_shell() -> None:
+def test_the_script_passes_the_shell_check() -> None:
     checker = ["shellcheck"] if shutil.which("shellcheck") else ["bash", "-n"]
     answer = subprocess.run([*checker, str(INSTALL)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr

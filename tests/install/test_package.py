@@ -1,4 +1,4 @@
-"""The Debian package of ``scripts/package``: installed, upgraded, taken back and purged under a real systemd.
+"""The Debian package of ``scripts/package``: install, upgrade, rollback and purge under a real systemd.
 
 Needs root, debootstrap, systemd-nspawn and ten minutes. The box has no network: nothing is fetched to install.
 """
@@ -30,10 +30,10 @@ loop = true
 LEFT = re.compile(
     r"/etc/((passwd|group|g?shadow|subuid|subgid)-?|\.pwd\.lock)|/var/(log|lib/systemd|lib/dpkg|cache)/.*|/root/.*|/srv/.*"
 )
-"""what useradd, dpkg and systemd leave of anything that ever was installed"""
+"""left by useradd, dpkg and systemd of every package"""
 
 
-def test_the_scripts_are_sound_shell() -> None:
+def test_the_scripts_pass_the_shell_check() -> None:
     for script, shell in [(PACKAGE, "bash"), *((MAINTAINER / name, "sh") for name in SCRIPTS)]:
         done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def test_the_package_holds_what_the_installer_puts_in_place() -> None:
     assert set(credentials[1].split()) <= set(postinst.split())
 
 
-def test_an_architecture_without_a_runtime_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_an_architecture_without_a_runtime_is_refused_before_any_change(tmp_path: Path) -> None:
     done = subprocess.run(
         [str(PACKAGE), "--arch", "riscv64", "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False
     )
@@ -77,13 +77,13 @@ def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def before(box: Box) -> set[str]:
-    """Every path there was before."""
+    """All paths before the install."""
     return listed(box)
 
 
 @pytest.fixture(scope="module")
 def packages(box: Box, before: set[str]) -> tuple[str, str]:
-    """Two versions: the second is the first under another number."""
+    """Two versions: the second is the first with another version number."""
     assert before
     offline = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels"
     box.sh(f"{offline} bash /box/checkout/scripts/package --unpinned --version 1.0 --out /srv/debs", timeout=1500)
@@ -115,7 +115,7 @@ def version(box: Box) -> str:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 class TestLife:
-    """In this order."""
+    """Steps in the life of one install; they run in this order."""
 
     def test_installed_it_runs_as_its_user_and_needs_no_network(self, box: Box, packages: tuple[str, str]) -> None:
         box.write("/etc/edge/edge.toml", SETTINGS)  # as scripts/install --uninstall leaves it
@@ -125,7 +125,7 @@ class TestLife:
         assert box.sh("ps -o user= -p $(systemctl show edge -p MainPID --value)").strip() == "edge"
         assert box.run("grep", "-rlI", "/tmp/tmp.", "/opt/edge/venv/bin").stdout == ""
 
-    def test_pictures_of_a_closed_home_are_enrolled(self, box: Box) -> None:
+    def test_pictures_in_a_home_of_mode_0700_are_enrolled(self, box: Box) -> None:
         box.sh("useradd -m -d /home/kim kim && chmod 700 /home/kim && cp -r /srv/portraits /home/kim/photos")
         assert "2 faces of 2 subjects" in box.sh("cd /home/kim && edge enroll faces photos/ 2>&1", timeout=180)
 
@@ -146,7 +146,7 @@ class TestLife:
         assert "kept through upgrades" in box.sh("cat /etc/edge/edge.toml")
         assert "2 faces of 2 subjects" in box.sh("edge collection show faces")
 
-    def test_the_package_before_takes_it_back(self, box: Box, packages: tuple[str, str]) -> None:
+    def test_installing_the_previous_package_rolls_back(self, box: Box, packages: tuple[str, str]) -> None:
         install(box, packages[0])
         assert version(box).startswith("1.0 install ok installed")
         assert works(box), box.journal()

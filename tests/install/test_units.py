@@ -1,4 +1,4 @@
-"""The units: valid, tight, true to the code, and with the sandbox that the libraries bear."""
+"""The units: valid, with low exposure, consistent with the code, and with a sandbox in which the libraries run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from edge.daemon.watchdog import LONG, STUCK
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
 SERVICES = {"edge.service": 1.6, "edge-sync.service": 1.3}
-"""unit -> the most that ``systemd-analyze security`` may say"""
+"""unit -> highest exposure level of ``systemd-analyze security``"""
 DROP_INS = ("camera-usb.conf", "camera-libcamera.conf", "camera-jetson.conf")
 
 
 @pytest.fixture
 def analyze(tmp_path: Path) -> Path:
-    """A folder with the units as they are but for a program that exists here."""
+    """A folder with the units; their programs are replaced by one that exists on this machine."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("needs systemd-analyze: apt-get install systemd")
     for unit in UNITS.iterdir():
@@ -59,7 +59,7 @@ def test_systemd_accepts_the_daemon_with_each_drop_in(analyze: Path, name: str) 
 
 
 @pytest.mark.parametrize(("unit", "most"), SERVICES.items())
-def test_a_unit_exposes_no_more_than_promised(analyze: Path, unit: str, most: float) -> None:
+def test_systemd_analyze_rates_each_unit_below_the_limit(analyze: Path, unit: str, most: float) -> None:
     answer = run("systemd-analyze", "security", "--no-pager", "--offline=true", analyze / unit)
     found = re.search(r"exposure level for \S+: ([\d.]+)", answer.stdout)
     assert found, answer.stderr
@@ -81,12 +81,12 @@ def test_each_service_loads_the_credentials_that_it_needs_and_no_other() -> None
     assert "InaccessiblePaths=-/etc/edge/credentials" in (UNITS / "edge-sync.service").read_text().splitlines()
 
 
-def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
+def test_the_unit_has_watchdog_reload_and_restart() -> None:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read_string(_text("edge.service"))
     service = parser["Service"]
     assert service["type"] == "notify"
-    # a thread may be silent for as long as a slow disk takes, and is then told apart from a feed that stopped
+    # a thread may be silent while a slow disk is written, before the watchdog counts it as hung
     assert STUCK < SLOW_DISK < int(service["watchdogsec"]) < LONG
     assert int(service["timeoutstartsec"]) == START_SECONDS
     assert service["execreload"].endswith("-HUP $MAINPID")
@@ -95,11 +95,11 @@ def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_no_core_file_is_left_of_what_held_keys_and_faces(unit: str) -> None:
+def test_no_core_file_with_keys_or_faces_is_written(unit: str) -> None:
     assert re.search(r"^LimitCORE=0$", _text(unit), re.MULTILINE)
 
 
-def test_an_inference_an_annoy_search_and_tls_work_where_memory_cannot_become_executable(tmp_path: Path) -> None:
+def test_inference_annoy_and_tls_work_with_memory_deny_write_execute(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     portrait = next(path for path in sorted((ROOT / "edge/data/portraits").rglob("*.jpg")))
     answer = run(

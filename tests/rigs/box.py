@@ -1,7 +1,7 @@
-"""A Debian of our own under a real systemd as PID 1: systemd-nspawn over a tree that debootstrap made once.
+"""A Debian with systemd as PID 1: systemd-nspawn on a tree that debootstrap makes once.
 
-Needs root, debootstrap and systemd-nspawn. The tree and its folder of wheels are kept below $EDGE_TEST_TREES (or the
-user's cache folder) and never changed by a box: it writes into an overlay. A box has no network but its loopback.
+Needs root, debootstrap and systemd-nspawn. The tree and its wheels are kept below $EDGE_TEST_TREES (or the user's cache
+folder); a box writes into an overlay and does not change them. A box has no network except loopback.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-venv,python3-dev,g++,ca-certificates,procps,mosquitto,mosquitto-clients"
 )
 BUILD = "hatchling editables setuptools wheel"
-"""what pip wants beside the dependencies where it builds without a network"""
+"""build requirements for pip without a network"""
 PIP_FILES = ("/etc/pip.conf", "/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt")
-"""of this machine: how its pip reaches packages"""
+"""files that configure pip's access to the package index on this machine"""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HALT = signal.SIGRTMIN + 4
-"""what PID 1 takes for: power off"""
+"""signal at which PID 1 powers off"""
 
 
 def needed() -> None:
-    """Skip where a box cannot be had."""
+    """Skip the test if a box cannot be made."""
     if os.geteuid() != 0:
         pytest.skip("needs root: a box is a container of systemd-nspawn")
     missing = [name for name in ("debootstrap", "systemd-nspawn") if not shutil.which(name, path=PATH)]
@@ -42,7 +42,7 @@ def needed() -> None:
 
 
 def tree(suite: str) -> Path:
-    """The tree of a Debian suite, made where it is not there yet (minutes). Skips where it cannot be made."""
+    """The tree of a Debian suite, made on first use (minutes). Skips if it cannot be made."""
     folder = TREES / suite
     if not (folder / "complete").exists():
         TREES.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def tree(suite: str) -> Path:
 
 
 def wheels(suite: str) -> Path:
-    """Wheels of everything that edge needs, built by that suite's own Python where they are not there yet."""
+    """Wheels of all dependencies, built with the Python of that suite on first use."""
     folder = TREES / f"{suite}-wheels"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def wheels(suite: str) -> Path:
 
 
 def checkout(folder: Path) -> Path:
-    """This working tree as it is, without what git ignores."""
+    """A copy of this working tree without ignored files."""
     command = ["git", "-C", str(ROOT), "ls-files", "-coz", "--exclude-standard"]
     for name in subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0"):
         if name and (ROOT / name).is_file():
@@ -94,7 +94,7 @@ def checkout(folder: Path) -> Path:
 
 
 class Box:
-    """A booted tree. ``folder`` is ours: the overlay, and what both sides see as ``/box``."""
+    """A booted tree. ``folder`` holds the overlay and ``shared``, which the box sees as ``/box``."""
 
     def __init__(self, suite: str, folder: Path) -> None:
         needed()
@@ -134,7 +134,7 @@ class Box:
         self._end()
 
     def run(self, *command: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-        """A command inside, as root."""
+        """Run a command in the box, as root."""
         given = [f"{name}={value}" for name, value in environment.items()]
         inside = ["/usr/bin/env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", *given, *command]
         return subprocess.run(
@@ -143,7 +143,7 @@ class Box:
         )  # fmt: skip
 
     def sh(self, script: str, timeout: float = 120) -> str:
-        """What a script inside prints. It must succeed."""
+        """Output of a script in the box; it must succeed."""
         done = self.run("/bin/bash", "-euo", "pipefail", "-c", script, timeout=timeout)
         assert done.returncode == 0, f"{script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
@@ -156,7 +156,7 @@ class Box:
         return self.run("journalctl", "-u", unit, "-o", "short-monotonic", "--no-pager").stdout
 
     def write(self, path: str, text: str) -> None:
-        """A file inside, of root."""
+        """Write a file in the box, owned by root."""
         (self.shared / "written").write_text(text)
         self.sh(f"install -D -m 644 /box/written {path}")
 
@@ -172,7 +172,7 @@ class Box:
         return int(leader()[0])
 
     def _end(self) -> None:
-        """Power off; nspawn itself is never killed, or its PID 1 would live on."""
+        """Power off. nspawn itself is not killed, because its PID 1 would continue to run."""
         if self._process is not None and self._process.poll() is None:
             if self._leader:
                 os.kill(self._leader, HALT)

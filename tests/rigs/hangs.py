@@ -1,7 +1,7 @@
-"""Run in a box in place of ``edge``: the same program, with a place in each thread where it can be stopped for good.
+"""Runs in a box in place of ``edge``: the same program, with a hang point in each thread.
 
-A thread that reaches it while the file /run/hang/NAME is there takes a lock twice, as a driver, a disk or a bug would
-have it, and says so first. ``gil`` keeps the interpreter's own lock.
+A thread that reaches its hang point while the file /run/hang/NAME exists logs it and deadlocks. ``gil`` holds the
+interpreter's global lock.
 """
 
 from __future__ import annotations
