@@ -55,7 +55,7 @@ class Heard:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/quickstart", description="Watch the daemon recognize people.")
-    parser.add_argument("--serve", action="store_true", help="go on until Ctrl-C, with the owner's page")
+    parser.add_argument("--serve", action="store_true", help="run until Ctrl-C, with the owner's page")
     parser.add_argument(
         "--host", default="127.0.0.1", help="with --serve: the page's address; 0.0.0.0 opens it to the network"
     )
@@ -96,7 +96,7 @@ def show(heard: Heard, serve: bool, host: str, stack: ExitStack) -> None:
     until(lambda: b"listening" in logs["listen"].read_bytes(), listener, logs["listen"], "edge listen")
     daemon = stack.enter_context(process([*words, "run"], logs["run"]))
     if serve:
-        say(f"the owner's page is at {address(told)}; Ctrl-C ends it all")
+        say(f"Ctrl-C ends the quickstart; the owner's page is at {address(told)}")
     if daemon.wait() != 0:
         what = f"the daemon ended with code {daemon.returncode}:\n{tail(logs['run'])}"
         raise EdgeError(what, "read the lines above")
@@ -128,7 +128,7 @@ def chosen_models() -> Models:
 
 
 def served(host: str) -> dict[str, Any]:
-    """More for who stays: the owner's page, with a token where others can reach it, and pictures of doubtful looks."""
+    """Settings of --serve: the page, with a token if other machines can reach it, and pictures of uncertain matches."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
