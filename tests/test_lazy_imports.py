@@ -69,12 +69,20 @@ def test_the_daemon_loads_at_first_only_what_every_configuration_uses() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_endpoint_loads_what_reads_videos_when_a_video_is_sent(tmp_path: Path) -> None:
-    """17 MB that a device without stored videos does not need."""
+ON_REQUEST = [
+    "av", "edge.api.rekognition.videos.looking", "edge.api.rekognition.operations.faces",
+    "edge.api.rekognition.operations.projects", "edge.api.s3.endpoint", "edge.labels.trainer", "edge.labels.manifests",
+    "edge.sources.onvif", "edge.core.system.http", "edge.pipeline.threshold_preview",
+]  # fmt: skip
+
+
+def test_the_endpoint_and_the_page_load_what_a_request_needs_when_it_comes(tmp_path: Path) -> None:
+    """17 MB of codecs that a device without stored videos does not need, and the modules of operations."""
     program = (
         "import sys; from pathlib import Path; from edge.core.settings.schema import Settings\n"
         "from edge.api.rekognition.endpoint import ApiServer; ApiServer(Settings(), Path(sys.argv[1]))\n"
-        "print([n for n in ('av', 'edge.api.rekognition.videos.looking') if n in sys.modules])"
+        "import edge.api.web.routes\n"
+        f"print([n for n in {ON_REQUEST!r} if n in sys.modules])"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -32,7 +32,6 @@ from edge.mqtt.inflight import Ack
 from edge.mqtt.messages import Stats
 from edge.mqtt.subscriptions import Incoming
 from edge.mqtt.topics import Topics, parse
-from edge.recognition import enrollment_export as enrolments
 from edge.recognition.enrollment import HINTS, Enroller
 from edge.recognition.store.collections import Collections
 
@@ -158,7 +157,7 @@ def operations(host: CommandContext) -> Mapping[str, Callable[[dict[str, Any]], 
         "camera": lambda given: _camera(host, given),
         "enroll": lambda given: _enroll(host, given),
         "forget": lambda given: _forget(host, given),
-        enrolments.OPERATION: lambda given: _enrolments(host, given),
+        "enrolments": lambda given: _enrolments(host, given),
         "review": lambda given: _review(host).questions(given),
         "review_answer": lambda given: _review(host).answered(given),
         "reload": lambda _: Done(then=host.reload),
@@ -207,18 +206,22 @@ def _enroll(host: CommandContext, given: dict[str, Any]) -> Done:
 
 def _enrolments(host: CommandContext, given: dict[str, Any]) -> Done:
     """What was enrolled here, for the hub, where this device's owner has said so."""
+    from edge.recognition import enrollment_export
+
     section = host.settings.labels.get("face")
     key = host.settings.commands.enrolments_key.get_secret_value()
     usual = section.collection if section else ""
-    answer = enrolments.give(given, host.settings.device.name, key, host.collections, usual)
+    answer = enrollment_export.give(given, host.settings.device.name, key, host.collections, usual)
     log.info("the hub was given what was enrolled into %s", answer["collection"])
     return Done(answer)
 
 
 def _review(host: CommandContext) -> SharedReview:
     if host.review is None:
+        from edge.recognition.enrollment_export import REFUSED
+
         hint = "set commands.review_key there"
-        raise InputError("review questions are not shared by this device", hint, code=enrolments.REFUSED)
+        raise InputError("review questions are not shared by this device", hint, code=REFUSED)
     return host.review
 
 

@@ -11,17 +11,18 @@ where they are stored, are added to the cohort: a moderate similarity to all of 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.core.storage import files
 from edge.core.types import MODEL_DIGITS
 from edge.inference.calibration import Calibration
 from edge.inference.card import CohortFile
@@ -146,11 +147,21 @@ def _statistics(highest: FloatArray) -> list[Statistics]:
     return [_moments(total, square, highest.shape[1]) for total, square in zip(totals, squares, strict=True)]
 
 
+_cohorts: WeakValueDictionary[tuple[str, int, Statistics, int], Cohort] = WeakValueDictionary()
+"""cohorts in use: (sha256, nearest, usual, dimensions) -> cohort"""
+
+
 def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
-    """Read a cohort's file: int8 (n, dimensions) in ``.npy`` format. Raises ModelError."""
+    """Read a cohort's file: int8 (n, dimensions) in ``.npy`` format. Raises ModelError.
+
+    The same cohort is in memory once, however many embedders use it.
+    """
     try:
         data = path.read_bytes()
-        digest = files.sha256(path)
+        digest = hashlib.sha256(data).hexdigest()
+        key = (digest, card.nearest, card.usual, dimensions)
+        if (there := _cohorts.get(key)) is not None and card.sha256 in ("", digest):
+            return there
         numbers = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ModelError(f"cohort {path}: cannot be read: {error}", HINT) from error
@@ -162,7 +173,7 @@ def read_cohort(path: Path, card: CohortFile, dimensions: int) -> Cohort:
             f"got {numbers.shape} {numbers.dtype}",
             "create it with scripts/calibrate",
         )
-    return Cohort(numbers, card.nearest, card.usual)
+    return _cohorts.setdefault(key, Cohort(numbers, card.nearest, card.usual))
 
 
 @dataclass(frozen=True)

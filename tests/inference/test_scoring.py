@@ -101,6 +101,17 @@ def test_a_cohort_is_read_back_from_its_file(tmp_path: Path) -> None:
     assert np.einsum("ij,ij->i", read.vectors, vectors).min() > 0.999
 
 
+def test_embedders_with_the_same_cohort_share_it_while_one_of_them_lives(tmp_path: Path) -> None:
+    path, card = tmp_path / "cohort.npy", CohortFile()
+    np.save(path, np.round(127 * people(120, 4)).astype(np.int8))
+    first = read_cohort(path, card, 64)
+    assert read_cohort(path, card, 64) is first
+    assert read_cohort(path, CohortFile(nearest=60), 64) is not first
+
+    np.save(path, np.round(127 * people(120, 5)).astype(np.int8))
+    assert not np.array_equal(read_cohort(path, card, 64).vectors, first.vectors)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -19,7 +19,7 @@ from edge.api.rekognition.call import Call
 from edge.api.rekognition.errors import COME_BACK, SIGNATURE_ERRORS, ApiError, translated
 from edge.api.rekognition.operations.table import NOT_HERE, OPERATIONS, Operation
 from edge.api.rekognition.service import Service
-from edge.api.s3.endpoint import ObjectEndpoint
+from edge.api.s3.scope import is_for_buckets
 from edge.core.errors import EdgeError, InputError, TransientError
 from edge.core.settings.schema import Settings
 from edge.core.system.heartbeat import Heartbeat
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from edge.api.s3.endpoint import ObjectEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ def application(service: Service) -> ASGIApp:
     endpoint = Endpoint(service)
     settings = service.settings
     names = {"localhost", settings.device.name, f"{settings.device.name}.local", *settings.page.hosts}
-    objects = ObjectEndpoint(settings.api, service.state, service.buckets, frozenset(names), service.signatures)
+    buckets = LazyBuckets(service, frozenset(names))
     routes = Starlette(
         routes=[
             Route("/healthz", endpoint.health, methods=["GET"]),
@@ -113,13 +115,34 @@ def application(service: Service) -> ASGIApp:
     )
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and objects.takes(Headers(scope=scope), scope["query_string"].decode("latin-1")):
-            response = await objects.answer(Request(scope, receive))
+        if scope["type"] == "http" and is_for_buckets(Headers(scope=scope), scope["query_string"].decode("latin-1")):
+            response = await (await buckets.endpoint()).answer(Request(scope, receive))
             await response(scope, receive, send)
         else:
             await routes(scope, receive, send)
 
     return answer
+
+
+class LazyBuckets:
+    """The S3 operations, loaded at the first request for them. Use on the event loop."""
+
+    def __init__(self, service: Service, names: frozenset[str]) -> None:
+        self._service, self._names = service, names
+        self._endpoint: ObjectEndpoint | None = None
+        self._loading = asyncio.Lock()
+
+    async def endpoint(self) -> ObjectEndpoint:
+        async with self._loading:
+            if self._endpoint is None:
+                self._endpoint = await asyncio.to_thread(self._loaded)
+            return self._endpoint
+
+    def _loaded(self) -> ObjectEndpoint:
+        from edge.api.s3.endpoint import ObjectEndpoint
+
+        service = self._service
+        return ObjectEndpoint(service.settings.api, service.state, service.buckets, self._names, service.signatures)
 
 
 class Endpoint:

@@ -17,14 +17,12 @@ from urllib.parse import urlencode, urlsplit
 from edge.api.http import sigv4
 from edge.core.errors import EdgeError
 from edge.core.settings.address import SecretAddress
-from edge.core.system.http import Http, HttpHints
 
 log = logging.getLogger(__name__)
 
 ENDPOINT = "AWS_ENDPOINT_URL_SNS"
 VERSION = "2010-03-31"
 TIMEOUT = 10.0
-HINTS = HttpHints(ENDPOINT, network=f"check that it runs, and {ENDPOINT}", missing=f"check {ENDPOINT}")
 WAITING = 100
 """waiting notifications of stream processors; when full, new ones are dropped"""
 
@@ -39,12 +37,15 @@ class TopicPublisher:
 
     def send(self, topic: str, message: bytes, subject: str = "") -> bool:
         """Send one notification now; True where it was accepted. Blocks up to TIMEOUT seconds."""
+        from edge.core.system.http import Http, HttpHints
+
+        hints = HttpHints(ENDPOINT, network=f"check that it runs, and {ENDPOINT}", missing=f"check {ENDPOINT}")
         form = {"Action": "Publish", "Version": VERSION, "TopicArn": topic, "Message": message.decode()}
         if subject:
             form["Subject"] = subject
         body = urlencode(form).encode()
         try:
-            Http(SecretAddress(self.url), hints=HINTS).post(body, self._headers(topic, body), TIMEOUT)
+            Http(SecretAddress(self.url), hints=hints).post(body, self._headers(topic, body), TIMEOUT)
         except (EdgeError, ValueError) as error:
             log.warning("notification for %s was not accepted: %s", topic, error)
             return False

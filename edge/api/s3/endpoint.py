@@ -26,6 +26,7 @@ from edge.api.s3 import documents, uploads
 from edge.api.s3.errors import SIGNATURE_ERRORS, StorageError
 from edge.api.s3.listings import MOST_KEYS, listing
 from edge.api.s3.multipart import Uploads
+from edge.api.s3.scope import SERVICE
 from edge.core.errors import BusyError, ConflictError, InputError, NotFoundError
 from edge.core.storage.buckets import Buckets, ObjectMetadata, StoredObject, is_key
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SERVICE = "s3"
 CHANGING = frozenset({"PUT", "POST", "DELETE"})
 UPLOADS_AT_ONCE = 8
 EMPTY_FOLDER = '"d41d8cd98f00b204e9800998ecf8427e"'
@@ -91,11 +91,6 @@ class ObjectEndpoint:
         self._parts = Uploads(state, buckets)
         self._replays = ReplayCache(signatures)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-
-    def takes(self, headers: Mapping[str, str], query: str) -> bool:
-        """Whether a request is signed for S3, in a header or in the query."""
-        scope = sigv4.parsed(headers.get("authorization"))
-        return presigned.is_presigned(query) if scope is None else scope.service == SERVICE
 
     async def answer(self, request: Request) -> Response:
         request_id = uuid.uuid4().hex[:16].upper()

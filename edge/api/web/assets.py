@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,12 @@ def routes(door: AccessControl, files: Mapping[str, tuple[str, str]], folder: st
     ``files``: last part of the path (empty: ``/``) -> the file in ``folder`` of edge/data, and its content type.
     """
     for name, (file, kind) in files.items():
-        yield route(door, name, read(file, folder), kind)
+        yield _route(door, name, partial(read, file, folder), kind)
 
 
 def route(door: AccessControl, name: str, body: bytes, kind: str) -> BaseRoute:
-    """The route of one file, ``/page/<name>``; an empty name is the document, ``/``."""
-    from starlette.routing import Route
-
-    return Route(f"/page/{name}" if name else "/", door.open(_asset(body, kind)), methods=["GET"])
+    """The route of one document, ``/page/<name>``."""
+    return _route(door, name, lambda: body, kind)
 
 
 def read(file: str, folder: str = FOLDER) -> bytes:
@@ -43,12 +42,21 @@ async def missing(request: Request) -> Response:
     return said(404, f"there is no page {request.url.path[:80]!r}", "open /")
 
 
-def _asset(body: bytes, kind: str) -> Handler:
-    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+def _route(door: AccessControl, name: str, body: Callable[[], bytes], kind: str) -> BaseRoute:
+    """An empty name is the document, ``/``."""
+    from starlette.routing import Route
+
+    return Route(f"/page/{name}" if name else "/", door.open(_asset(body, kind)), methods=["GET"])
+
+
+def _asset(source: Callable[[], bytes], kind: str) -> Handler:
+    """The file is read for each request: a page is seldom open, and its files need not stay in memory."""
 
     async def answer(request: Request) -> Response:
         from starlette.responses import Response
 
+        body = source()
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

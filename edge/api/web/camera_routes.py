@@ -17,11 +17,12 @@ from edge.core.errors import EdgeError, InputError, SourceError
 from edge.core.imaging import image as pictures
 from edge.core.settings.schema import Settings
 from edge.core.settings.vision import CameraSettings
-from edge.sources import discovery, onvif
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from edge.sources.discovery import CameraSearch, DiscoveredCamera
 
 TEST_SECONDS = 15.0
 """time limit for the first picture of a camera"""
@@ -34,7 +35,7 @@ class CameraRoutes:
     """At most one search and one test picture at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self.search: Callable[[], discovery.CameraSearch] = discovery.search
+        self.search: Callable[[], CameraSearch] = _search
         self._settings = settings
         self._busy = asyncio.Lock()
 
@@ -85,7 +86,7 @@ class CameraRoutes:
         used = {one.source.get_secret_value(): one.name for one in self._settings.cameras}
         hosts = {one.source.parts.rest.partition("/")[0].partition(":")[0]: one.name for one in self._settings.cameras}
 
-        def named(one: discovery.DiscoveredCamera) -> str:
+        def named(one: DiscoveredCamera) -> str:
             host = one.source.removeprefix("rtsp://").rstrip("/")
             return used.get(one.source) or (hosts.get(host, "") if one.kind == "onvif" else "")
 
@@ -95,7 +96,15 @@ class CameraRoutes:
         }
 
 
+def _search() -> CameraSearch:
+    from edge.sources import discovery
+
+    return discovery.search()
+
+
 def _streams(service: str, user: str, password: str) -> dict[str, Any]:
+    from edge.sources import onvif
+
     found = onvif.streams(service, user, password)
     return {
         "streams": [

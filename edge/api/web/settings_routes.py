@@ -20,7 +20,6 @@ from edge.core.settings import loader
 from edge.core.settings.schema import Settings
 from edge.inference import model as models
 from edge.inference.calibration import false_match_rate
-from edge.pipeline import threshold_preview
 from edge.pipeline.loader import VOTE_QUALITY
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ class SettingsRoutes:
         }
 
     def _thresholds(self, label: str, text: str) -> dict[str, Any]:
+        from edge.pipeline import threshold_preview
+
         likeness = _likeness(text)
         section = self._settings.labels.get(label)
         if section is None or not section.embedder:

@@ -24,3 +24,10 @@ def test_every_operation_of_the_service_has_its_row() -> None:
 def test_what_is_partial_says_what_is_missing() -> None:
     assert all(bool(operation.note) == (operation.status == "partial") for operation in OPERATIONS.values())
     assert all(NOT_HERE.values())
+
+
+def test_every_operation_names_a_function_of_its_own() -> None:
+    functions = [operation.loaded() for operation in OPERATIONS.values()]
+
+    assert all(callable(one) for one in functions)
+    assert len(set(functions)) == len(OPERATIONS)

@@ -12,8 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.api.rekognition.custom import result_manifests
-from edge.api.rekognition.custom.lines import examples_of
 from edge.api.rekognition.custom.projects import CONTENT_MODERATION, DatasetEntry, Projects, ProjectVersion
 from edge.api.rekognition.errors import ApiError
 from edge.core.errors import EdgeError
@@ -23,8 +21,6 @@ from edge.core.storage.buckets import Buckets
 from edge.core.system.hardware import lower_priority
 from edge.inference.pool import ModelPool
 from edge.labels import classifier as custom_labels
-from edge.labels import trainer as teach
-from edge.labels.evaluation import split, summary
 from edge.labels.store import Labels
 
 if TYPE_CHECKING:
@@ -97,6 +93,8 @@ class Training:
         moderates = self._projects.feature(version.project) == CONTENT_MODERATION
         if version.status != "RUNNING" and not (moderates and version.head):
             raise ApiError("ResourceNotReadyException", "The version of the project is not running.")
+        from edge.labels import trainer as teach
+
         found = self.heads.version(head_name(version.project), version.head)
         trainer = teach.load(teach.BASE, found.detectors, models)
         custom_labels.check_space(found, trainer.embedder.space.fingerprint)
@@ -133,6 +131,11 @@ class Training:
     def _trained(
         self, version: ProjectVersion, arn: str, given: list[DatasetEntry], kept_back: list[DatasetEntry]
     ) -> ProjectVersion:
+        from edge.api.rekognition.custom import result_manifests
+        from edge.api.rekognition.custom.lines import examples_of
+        from edge.labels import trainer as teach
+        from edge.labels.evaluation import split, summary
+
         learn, test = examples_of(iter(given), self._buckets), examples_of(iter(kept_back), self._buckets)
         lines = {one.source: one.line for one in (*given, *kept_back) if not one.error}
         if not test:
