@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ANNOUNCED = layout.HOMEASSISTANT.name
 """in the state folder: entities announced to Home Assistant"""
 
+SPARE = 2
+"""free space below which the history gives way, in reserves of the outbox"""
+
 Create = Callable[[DeviceContext], Component | None]
 """returns the component, or None where the settings disable it"""
 
@@ -109,7 +112,8 @@ class HistoryRecording(Component):
         from edge.pipeline.history_recorder import HistoryRecorder
 
         settings = context.settings.history
-        self._recorder = HistoryRecorder(HistoryStore(context.state, settings), settings)
+        spare = SPARE * context.settings.outbox.reserve_bytes
+        self._recorder = HistoryRecorder(HistoryStore(context.state, settings, spare), settings)
 
     def on_frame(self, result: FrameResult) -> None:
         self._recorder.on_frame(result)

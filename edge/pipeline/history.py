@@ -3,13 +3,14 @@
 An appearance is one track from its ``new`` to its ``end``. It keeps its latest name and its looks: what each embedding
 said, and so why the track was named or not. Names and pictures are sealed where the state folder is encrypted.
 
-``history.sqlite`` is bounded by days and bytes. It is a copy for people: where the disk is full, history is lost and
-events are not.
+``history.sqlite`` is bounded by days and bytes. It is a copy for people: where the disk becomes full, the history gives
+way to events: nothing is added, and the oldest appearances are deleted until enough is free.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -138,17 +139,28 @@ class Change:
 
 
 class HistoryStore:
-    """The history of one state folder. Threads and processes may share it. Raises StoreError."""
+    """The history of one state folder. Threads and processes may share it. Raises StoreError.
 
-    def __init__(self, state: Path, settings: HistorySettings) -> None:
-        self._settings = settings
+    ``spare_bytes``: free bytes of the disk below which it gives way.
+    """
+
+    def __init__(self, state: Path, settings: HistorySettings, spare_bytes: int = 0) -> None:
+        self._settings, self._spare = settings, spare_bytes
         self._state = state
         self._db = Database(state / FILE, SCHEMA + ages.SCHEMA)
 
     def put(self, appearances: Sequence[Appearance]) -> None:
-        """Store or update appearances by their track; looks are added, an empty picture changes nothing."""
+        """Store or update appearances by their track; looks are added, an empty picture changes nothing.
+
+        Raises StoreError where too little of the disk is free.
+        """
         if not appearances:
             return
+        if self.is_short:
+            raise StoreError(
+                f"{self._state}: expected {self._spare >> 20} MB of free space, got {self._free() >> 20} MB",
+                "free some space, or lower history.max_bytes",
+            )
         with self._db.writing() as db:
             for one in appearances:
                 _put(db, one)
@@ -230,8 +242,21 @@ class HistoryStore:
         with self._db.writing() as db:
             return db.execute(sql, (offset, boot)).rowcount
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the disk has so little free space that the history must give way."""
+        return self._free() < self._spare
+
+    def _free(self) -> int:
+        try:
+            disk = os.statvfs(self._state)
+        except OSError as error:
+            raise StoreError(f"{self._state}: cannot be read: {error}", "check the disk and its owner") from error
+        return disk.f_bavail * disk.f_frsize
+
     def expire(self) -> None:
-        """Apply retention: delete expired appearances, and the oldest where the file is too large."""
+        """Apply retention: delete expired appearances, and the oldest where the file is too large or the disk full."""
+        short = self.is_short
         with self._db.writing() as db:
             ages.expire(db, "appearances", trusted_now(self._state), self._settings.days * 86400)
             sql = "DELETE FROM changes WHERE id <= (SELECT id FROM changes ORDER BY id DESC LIMIT 1 OFFSET ?)"
@@ -240,7 +265,7 @@ class HistoryStore:
                 int(db.execute(f"PRAGMA {name}").fetchone()[0])
                 for name in ("page_count", "freelist_count", "page_size")
             )
-            if (pages - free) * size > self._settings.max_bytes:
+            if short or (pages - free) * size > self._settings.max_bytes:
                 count = int(db.execute("SELECT count(*) FROM appearances").fetchone()[0])
                 sql = (
                     "DELETE FROM appearances WHERE id IN (SELECT a.id FROM appearances a LEFT JOIN ages "
@@ -249,6 +274,25 @@ class HistoryStore:
                 db.execute(sql, (max(1, round(FREE_SHARE * count)),))
             if not self._settings.pictures:
                 db.execute("UPDATE appearances SET picture = NULL WHERE picture IS NOT NULL")
+        if short:
+            self._shrink()
+
+    def make_room(self) -> None:
+        """Delete the oldest appearances while too little of the disk is free."""
+        if self.is_short:
+            self.expire()
+
+    def _shrink(self) -> None:
+        """Return free pages to the disk, where the copy that this needs fits."""
+        with self._db.reading() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            pages, free, size = (
+                int(db.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            if 2 * (pages - free) * size < self._free():
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forget(self, subject: str) -> int:
         """Delete the appearances of a subject and its name from others. Returns how many appearances went."""

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 2.0
 """between two writes"""
 EXPIRE_SECONDS = 600.0
+ROOM_SECONDS = 10.0
+"""between two looks at the free space of the disk"""
 CLOCK_SECONDS = 5.0
 """between two checks whether the clock is synchronized"""
 MAX_TRACKS = 256
@@ -53,7 +55,7 @@ class HistoryRecorder:
         self._boot = _boot_id()
         self._unsynced = True
         """whether appearances of this boot may need another time"""
-        self._due = {"flush": 0.0, "expire": 0.0, "clock": 0.0}
+        self._due = {"flush": 0.0, "expire": 0.0, "room": 0.0, "clock": 0.0}
         self._failing = False
 
     def on_frame(self, result: FrameResult) -> None:
@@ -95,6 +97,8 @@ class HistoryRecorder:
             self._unsynced = False
         if self._is_due("expire", now, EXPIRE_SECONDS):
             self._guarded(self._store.expire)
+        elif self._is_due("room", now, ROOM_SECONDS):
+            self._guarded(self._store.make_room)
 
     def flush(self) -> None:
         """Write changes. A failing disk loses history, never events."""

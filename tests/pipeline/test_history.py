@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rigs.small_disk import small_disk
 
-from edge.core.errors import NotFoundError
+from edge.core.errors import NotFoundError, StoreError
 from edge.core.settings.services import HistorySettings
 from edge.core.storage import keys, vault
 from edge.pipeline.history import FILE, Appearance, HistoryFilter, HistoryStore, Look
+
+__all__ = ["small_disk"]
 
 ON = HistorySettings(pictures=True)
 NOW = time.time()
@@ -129,6 +132,30 @@ def test_what_is_too_old_or_too_much_goes(tmp_path: Path, monkeypatch: pytest.Mo
     assert 20 < store.count() < 55
     assert "1-0" in found(store), "the newest stay"
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_on_a_full_disk_the_history_gives_way_and_events_do_not(small_disk: Path) -> None:
+    store = HistoryStore(small_disk, HistorySettings(pictures=True), spare_bytes=4 << 20)
+    number = 0
+    while not store.is_short:
+        number += 1
+        store.put([appearance(number, picture=random.Random(number).randbytes(50_000))])
+    with pytest.raises(StoreError, match="expected 4 MB of free space"):
+        store.put([appearance(5000)])
+    kept = store.count()
+    assert kept > 20
+    store.make_room()
+    assert store.count() < kept
+    with (small_disk / "outbox.db").open("wb", buffering=0) as events:
+        for _ in range(24):  # 6 MB, more than the history left free
+            assert events.write(bytes(256 << 10)) == 256 << 10
+            for _ in range(3):
+                store.make_room()
+    assert store.count() < kept - 20
+    store.make_room()
+    store.put([appearance(5000)])  # and it goes on
+    assert "1-5000" in found(store)
+    store.close()
 
 
 def test_pictures_go_where_the_settings_keep_none_any_more(tmp_path: Path, store: HistoryStore) -> None:
