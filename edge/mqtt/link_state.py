@@ -128,6 +128,8 @@ SUBSCRIBE_PAUSE = (2.0, 300.0)
 """initial and maximum seconds until a refused subscription is requested again"""
 SILENCES = 2
 """consecutive connections without a response after which the other version of MQTT is tried"""
+OUTAGE_SILENCES = 12
+"""the same for a broker that has worked before: a cluster that elects a leader closes connections too"""
 ANSWER_SECONDS = 8.0
 """seconds within which a broker must respond to a connect, or to the first message"""
 QUICK_ATTEMPTS, QUICK_PAUSE = 8, 1.0
@@ -179,6 +181,8 @@ class LinkState:
         self._reset = self._answered = self._spoke_5 = False
         self._opened_at: float | None = None
         self._remedy = self._said_missing = ""
+        self._good: Attempt | None = None
+        """parameters of the latest complete connection; None: none yet"""
         self._subscribe_refusals = 0
         """consecutive refusals of a subscription on this connection"""
 
@@ -240,6 +244,8 @@ class LinkState:
             self._latest = (self._latest + self._failures) % len(self._addresses)
             failures, self._failures, self._silences = self._failures, 0, 0
             self._spoke_5 = self._spoke_5 or self.version == "5"
+            if not self.limits.missing:
+                self._good = Attempt(self.version, BrokerLimits(inflight=self.limits.inflight))
         self.become(Link.ONLINE)
         log.info("mqtt: online at %s, MQTT %s, after %d failed attempts", self.address, self.version, failures)
         missing, said = self.limits.missing, self._said_missing
@@ -364,7 +370,8 @@ class LinkState:
         ways = ATTEMPTS[self._settings.version]
         with self._lock:
             self._silences += 1
-            way = ways[self._silences // SILENCES % len(ways)]
+            tried = self._silences - (OUTAGE_SILENCES if self._good else 0)
+            way = self._good if self._good and tried < 0 else ways[tried // SILENCES % len(ways)]
             changed = (way.version, way.limits) != (self.version, self.limits)
             self.version, self.limits = way.version, way.limits
         if changed:

@@ -17,7 +17,7 @@ from rigs.tcp_proxy import TcpProxy
 from rigs.waiting import eventually
 
 from edge.core.settings.messaging import MqttSettings
-from edge.mqtt import connection
+from edge.mqtt import connection, link_state
 from edge.mqtt.client import MqttClient, of_device
 from edge.mqtt.inflight import Ack
 from edge.mqtt.link_state import Link
@@ -204,9 +204,10 @@ def test_a_broker_that_never_answers_mqtt_5_is_tried_with_3_1_1(client: MakeClie
 
 @pytest.mark.parametrize(("before", "silent"), [(True, 2), (False, 4)], ids=["known to speak 5", "never seen before"])
 def test_a_broker_that_restarts_behind_a_proxy_is_not_spoken_to_in_3_1_1_for_ever(
-    broker: Mosquitto, client: MakeClient, before: bool, silent: int
+    broker: Mosquitto, client: MakeClient, before: bool, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy takes connections all the time, and closes them while nothing is behind it."""
+    monkeypatch.setattr(link_state, "OUTAGE_SILENCES", 2)
     with TcpProxy(broker.port if before else free_port()) as proxy:
         porch = client(proxy.port, reconnect_seconds=0.1)
         if before:

@@ -158,3 +158,16 @@ def test_a_refused_subscription_is_requested_again_until_it_is_granted(
         assert eventually(lambda: not porch.not_granted)
         assert porch.connects == 1
     assert len([text for text in warnings(caplog) if "refused the subscription" in text]) == 1
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_broker_that_has_worked_is_not_asked_for_less_during_an_outage(version: str) -> None:
+    record = link_state.LinkState(MqttSettings.model_validate({"host": "broker.lan", "version": version}))
+    record.connected()
+    record.online()
+    for _ in range(link_state.OUTAGE_SILENCES - 1):
+        record.asks_otherwise()
+        assert (record.version, record.limits.missing) == (version, "")
+    for _ in range(2 * link_state.SILENCES):
+        record.asks_otherwise()
+    assert record.limits.missing  # another broker may be there now
