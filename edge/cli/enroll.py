@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli import completion
-from edge.cli.output import bar, json_option, print_json, settings
+from edge.cli.output import bar, json_option, model_options, print_json, settings
 from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
@@ -26,16 +26,7 @@ if TYPE_CHECKING:
     "--subject", help="Subject of the pictures; default: one subfolder per subject.", shell_complete=completion.subjects
 )
 @click.option("--label", default="face", show_default=True, help="Label of the detector to enroll.")
-@click.option(
-    "--detector",
-    "detectors",
-    multiple=True,
-    help="Detector model, instead of the cameras'.",
-    shell_complete=completion.models,
-)
-@click.option(
-    "--embedder", default="", help="Embedder model, instead of the label's.", shell_complete=completion.models
-)
+@model_options
 @click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Tiles of a picture, to detect small faces.")
 @json_option
 @click.pass_context

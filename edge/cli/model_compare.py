@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from edge.cli import completion
-from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.output import bar, detector_option, json_option, print_json, print_table, settings
 from edge.cli.paths import InputPath
 
 
@@ -22,7 +22,7 @@ from edge.cli.paths import InputPath
     help="A folder with one subfolder of pictures per person.",
 )
 @click.option("--label", default="face", show_default=True, help="Label of the detector to identify.")
-@click.option("--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.")
+@detector_option
 @json_option
 @click.pass_context
 def compare(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from edge.cli import completion
 from edge.cli.main import NOTHING_FOUND
 from edge.core.terminal import plain, plain_json
 
@@ -20,7 +21,21 @@ if TYPE_CHECKING:
 
     from edge.core.settings.schema import Settings
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+detector_option = click.option(
+    "--detector", "detectors", multiple=True, help="Detector model, instead of the cameras'.",
+    shell_complete=completion.models,
+)  # fmt: skip
+embedder_option = click.option(
+    "--embedder", default="", help="Embedder model, instead of the label's.", shell_complete=completion.models
+)
+
+
+def model_options(command: Command) -> Command:
+    """The options ``--detector`` and ``--embedder`` of commands that detect and identify in pictures."""
+    return detector_option(embedder_option(command))
 
 
 def settings(ctx: click.Context) -> Settings:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli import completion
-from edge.cli.output import bar, json_option, print_json, print_table, settings
+from edge.cli.output import bar, json_option, model_options, print_json, print_table, settings
 from edge.cli.paths import InputPath
 
 if TYPE_CHECKING:
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 @click.argument("collection", shell_complete=completion.collections)
 @click.argument("images", type=InputPath(), nargs=-1, required=True)
 @click.option("--label", default="face", show_default=True, help="Label of the detector to search for.")
-@click.option(
-    "--detector",
-    "detectors",
-    multiple=True,
-    help="Detector model, instead of the cameras'.",
-    shell_complete=completion.models,
-)
-@click.option(
-    "--embedder", default="", help="Embedder model, instead of the label's.", shell_complete=completion.models
-)
+@model_options
 @click.option("--threshold", type=click.FloatRange(0, 100), help="Minimum similarity 0..100 of a match.")
 @click.option("--limit", type=click.IntRange(1, 32), default=5, show_default=True, help="Candidates per face.")
 @click.option("--tiles", type=click.IntRange(0, 64), default=0, help="Tiles of a picture, to detect small faces.")
