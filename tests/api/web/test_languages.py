@@ -11,27 +11,15 @@ from pathlib import Path
 
 import pytest
 from rigs.browser import Browser, browsing
+from rigs.error_texts import FOR_PROGRAMS, PACKAGE, edge_errors_of, reached, template
 from rigs.page import served
 
 import edge
 from edge.api.web.texts import FROM_CAMERA, FROM_FILE
-from edge.core import errors as edge_errors
-from edge.core.errors import EdgeError
 from edge.core.settings.schema import Settings
 from edge.mqtt.link_state import HINTS as LINK_HINTS
 from edge.recognition.enrollment import HINTS
 
-PACKAGE = Path(edge.__file__).parent
-FOR_PROGRAMS = {
-    "POST the token to /page/login, or send it as a bearer token",
-    "answers: expected a list of 1 to {1}",
-    "service: expected an http address",
-    "the header {1}: 1 is missing",
-    "boxes: expected a list of at most {1}",
-    "review questions are not shared by this device",
-    "set commands.review_key there",
-}
-"""said to programs that send what no script of ours does, and to the hub"""
 PAGE = Path(edge.__file__).parent / "data/page"
 LANGUAGES = ("en", "de", "ja")
 DEVICE = (
@@ -159,17 +147,6 @@ def errors(path: str) -> Iterator[str]:
                 yield from texts_of
 
 
-def template(node: ast.expr) -> str:
-    """A text as the table has it; empty for what is no text, or nothing but values."""
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    text, number = "", 0
-    for part in parts:
-        number += isinstance(part, ast.FormattedValue)
-        literal = part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else ""
-        text += f"{{{number}}}" if isinstance(part, ast.FormattedValue) else literal
-    return text if re.search(r"[a-z]{2}", re.sub(r"\{\d\}", "", text)) else ""
-
-
 def test_every_error_of_the_page_stands_in_the_languages() -> None:
     modules = [f"api/web/{file.name}" for file in sorted((PACKAGE / "api/web").glob("*.py"))]
     found = {text for path in (*modules, "pipeline/history.py", "sources/onvif.py") for text in errors(path)}
@@ -212,45 +189,10 @@ ELSEWHERE_SHOWN = (
     "edge.recognition.review.sharing",
 )  # fmt: skip
 """rooms and modules that answer the clients of AWS or the hub instead"""
-MODULES = {".".join(("edge", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in PACKAGE.rglob("*.py")}
-EDGE_ERRORS = {name for name, one in vars(edge_errors).items() if isinstance(one, type) and issubclass(one, EdgeError)}
-
-
-def imported(module: str) -> set[str]:
-    """The modules of the package that one imports when it runs."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    typing = (one for one in ast.walk(tree) if isinstance(one, ast.If) and "TYPE_CHECKING" in ast.unparse(one.test))
-    silent = {id(part) for one in typing for part in ast.walk(one)}
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in silent:
-            found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
-    return found & MODULES.keys()
-
-
-def reached() -> set[str]:
-    """Every module that works for the page, for the daemon or for the doctor."""
-    seen: set[str] = set()
-    waiting = {module for module in MODULES if module.startswith(SHOWING)}
-    while waiting:
-        module = waiting.pop()
-        if module not in seen and not module.startswith(ELSEWHERE_SHOWN):
-            seen.add(module)
-            waiting |= imported(module)
-    return seen
-
-
-def edge_errors_of(module: str) -> Iterator[str]:
-    """What the EdgeErrors of a module say, and what they suggest."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in EDGE_ERRORS:
-            texts_of = [text for one in node.args[:2] if (text := template(one))]
-            if "use the page" not in texts_of:
-                yield from texts_of
 
 
 def test_every_error_that_can_reach_the_page_stands_in_the_languages() -> None:
-    modules = reached()
+    modules = reached(SHOWING, ELSEWHERE_SHOWN)
     assert {one.split(".")[1] for one in modules} >= {"recognition", "inference", "labels", "mqtt", "releases"}
     found = {text for module in modules for text in edge_errors_of(module)}
     assert len(found) > 500
