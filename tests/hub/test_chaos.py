@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rigs.mosquitto import program
+from rigs.postgres import programs
 
 CHAOS = Path(__file__).resolve().parent.parent.parent / "scripts" / "chaos"
 
@@ -27,6 +28,14 @@ def last_line_of(*arguments: str) -> str:
 def test_a_few_kills_lose_nothing() -> None:
     line = last_line_of("--kills", "6", "--pause", "1.5", "--seed", "4")
     assert re.fullmatch(r"chaos: 6 kills, [1-9]\d* events, lost 0, duplicates 0", line)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_two_hundred_kills_with_postgresql_lose_nothing() -> None:
+    programs()
+    line = last_line_of("--kills", "200", "--rate", "100", "--postgresql", "--drain", "300")
+    assert re.fullmatch(r"chaos: 200 kills, [1-9]\d* events, lost 0, duplicates 0", line)
 
 
 @pytest.mark.long

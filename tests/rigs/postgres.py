@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -83,6 +84,19 @@ class Postgres:
             self.process.wait(20)
             self.process = None
 
+    def kill(self) -> None:
+        """kill -9 of the server and of the processes that it started: no client is told, nothing is written."""
+        assert self.process
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+        for child in map(int, children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        while any(_runs(child) for child in map(int, children)):
+            time.sleep(0.01)
+
     def new_database(self) -> str:
         """The address of an empty database."""
         import psycopg
@@ -116,3 +130,11 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*self._prefix(), str(self._bin / program), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process holds memory still: not one that has ended and that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
