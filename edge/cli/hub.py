@@ -13,6 +13,7 @@ COMMANDS = {
     "status": ("edge.cli.hub_store:status", "State of the fleet: online, release, backlog, last event."),
     "events": ("edge.cli.hub_store:events", "Stored events, by time, device, camera and subject."),
     "simulate": ("edge.cli.hub_simulate:simulate", "Simulate many devices, to size a broker and an ingest."),
+    "plan": ("edge.cli.hub_plan:plan", "What a fleet needs: cores, memory, connections, rows and bytes."),
     "key": ("edge.cli.hub_command:key", "Create the key that signs commands."),
     "command": ("edge.cli.hub_command:command", "Send a command to a device, and print its answer."),
     "init": ("edge.cli.hub_publish:init", "Create signing keys and an empty signed repository."),

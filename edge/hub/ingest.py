@@ -89,10 +89,10 @@ CAMERAS, DEVICES = 50_000, 20_000
 """entries of the caches of topics"""
 BATCH = 1000
 """maximum messages per transaction"""
-GATHER = 0.02
-"""seconds to wait for more messages before a batch is stored"""
+GATHER = 0.1
+"""seconds to wait for more messages before a batch is stored; transactions of few messages cost most of the CPU time"""
 WAITING = 20_000
-"""queued messages above which reading from the socket pauses; MQTT 5 receive maximum limits it to far fewer"""
+"""queued messages above which reading from the socket pauses; MQTT 5 receive maximum limits it to fewer"""
 IDLE = 0.5
 """seconds to wait for a message before periodic work runs"""
 RETRY = (0.5, 30.0)

@@ -31,6 +31,8 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS events_time ON events (time)",
     "CREATE INDEX IF NOT EXISTS events_device ON events (device, time)",
     "CREATE INDEX IF NOT EXISTS events_subject ON events (subject, time) WHERE subject IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS events_label ON events (label, time)",
+    "CREATE INDEX IF NOT EXISTS events_camera ON events (camera, time)",
     """CREATE TABLE IF NOT EXISTS unreadable (
         device TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
         received DOUBLE PRECISION NOT NULL, problem TEXT NOT NULL, body TEXT NOT NULL,

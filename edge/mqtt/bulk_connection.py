@@ -23,6 +23,8 @@ from edge.mqtt.subscriptions import Delivered, Incoming
 
 log = logging.getLogger(__name__)
 
+RECEIVE = 5000
+"""receive maximum: one batch is stored while the next arrives"""
 READ = 256 << 10
 """bytes read at a time"""
 READS = 4
@@ -41,6 +43,7 @@ class BulkConnection(BrokerConnection):
 
     receive: Callable[[Sequence[Delivered]], None]
     ready: Callable[[], bool]
+    receive_maximum = RECEIVE
     connection = 0
     """number of the connection, passed with each message"""
 

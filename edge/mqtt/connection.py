@@ -111,6 +111,7 @@ class BrokerConnection(paho.Client):
     """A paho client whose thread sends heartbeats while it is connected."""
 
     pulse: Heartbeat | None = None
+    receive_maximum = RECEIVE
 
     def loop_misc(self) -> MQTTErrorCode:
         """Called by paho at the end of each loop."""
@@ -176,7 +177,7 @@ def session_options(client: paho.Client, session_seconds: int = SESSION_SECONDS)
         return {}
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = session_seconds
-    properties.ReceiveMaximum = RECEIVE
+    properties.ReceiveMaximum = getattr(client, "receive_maximum", RECEIVE)
     return {"clean_start": False, "properties": properties}
 
 

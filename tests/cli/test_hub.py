@@ -137,3 +137,27 @@ def test_a_simulated_fleet_loses_nothing_through_broker_and_ingest(hub: Hub, tmp
     assert figures["events"] == figures["marked"] == counts["stored"] > 0
     assert (figures["lost"], counts["refused"]) == (0, 0)
     assert {one["online"] for one in json.loads(hub("status", "--json").stdout)} == {True}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_a_plan_shows_measured_runs_beside_their_estimates_and_then_larger_fleets(hub: Hub, database: str) -> None:
+    found = json.loads(hub("plan", "--database", database, "--json").stdout)
+    assert [(one["source"], one["devices"]) for one in found] == [
+        ("measured", 100), ("estimate", 100), ("measured", 1000), ("estimate", 1000), ("measured", 5000),
+        ("estimate", 5000), ("estimate", 10_000), ("estimate", 1_000_000),
+    ]  # fmt: skip
+    ten_thousand, million = found[-2:]
+    assert million["events_per_second"] == 100 * ten_thousand["events_per_second"] == 100_000
+    assert million["rows_per_day"] == 100 * ten_thousand["rows_per_day"]
+    assert million["ingests"] > 1
+    assert million["connections"] == 1_000_000 + million["ingests"]
+    table = hub("plan", "70000", "--rate", "0.5", "--keep-days", "7").stdout.splitlines()
+    assert table[0].split() == [*["measured", "estimate"] * 3, "estimate"]
+    assert next(line for line in table if line.startswith("devices")).endswith("70,000")
+    assert next(line for line in table if line.startswith("events/s")).endswith("35,000.0")
+
+
+def test_a_fleet_without_devices_cannot_be_planned(hub: Hub) -> None:
+    result = hub("plan", "0")
+    assert result.exit_code == 2
+    assert "Error" in result.output

@@ -105,7 +105,7 @@ def test_the_table_of_an_older_hub_becomes_a_partition_without_losing_or_doublin
     assert [put(database, seq, moment) for seq, moment in moments.items()] == [0, 0, 0, 0]
     with database.transaction(reading=True) as transaction:
         indexes = transaction.execute("SELECT count(*) FROM pg_indexes WHERE tablename = ?", [old])[0][0]
-    assert indexes == 4, "those of before, and the key"
+    assert indexes == 6, "those of before, and the key"
     with pytest.raises(ConflictError):
         store.partition()
     assert store.forget_before(tomorrow.since + 0.0) == 2

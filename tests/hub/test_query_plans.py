@@ -40,7 +40,8 @@ def _filled(one: HubDatabase) -> Iterator[HubDatabase]:
     EventStore(one).prepare()
     chance = random.Random(3)
     rows = [
-        (f"device-{number % DEVICES}", 1, number, "new", "door", f"1-{number}", "face", "known",
+        (f"device-{number % DEVICES}", 1, number, "new", "gate" if number % 2500 == 7 else "door", f"1-{number}",
+         "dog" if number % 2500 == 9 else "face", "known",
          f"p{chance.randrange(500)}", 0.8, 1.79e9 + number, 1.79e9 + number, None, 1.79e9 + number, "{}")
         for number in range(1, ROWS + 1)
     ]  # fmt: skip
@@ -76,6 +77,22 @@ def test_events_are_found_by_an_index(
     found = plan(database, *page_query(wanted, after, 100, latest))
     assert "index" in found.lower(), found
     assert scanned(found) == set(), found
+
+
+@pytest.mark.parametrize("latest", [False, True])
+@pytest.mark.parametrize(
+    "wanted", [EventQuery(label="dog"), EventQuery(camera="gate"), EventQuery(camera="gate", type="new")], ids=str
+)
+def test_what_is_rare_in_the_fleet_is_not_looked_for_along_the_time(
+    wanted: EventQuery, latest: bool, database: HubDatabase
+) -> None:
+    found = plan(database, *page_query(wanted, (), 100, latest))
+    column = "label" if wanted.label else "camera"
+    in_data = [line for line in found.splitlines() if any(one in line for one in FILLED)] or [found]
+    assert all(re.search(rf"events_{column}\b|_{column}_time_idx", line) for line in in_data if "Scan" in line), found
+    assert scanned(found) == set(), found
+    if not database.lock_rows:
+        assert f"events_{column}" in found
 
 
 def test_the_last_event_of_each_device_is_found_by_an_index(database: HubDatabase) -> None:
