@@ -131,6 +131,7 @@ function lookLine(look) {
 async function remove(id) {
   const said = await post(path("history", String(id), "delete"));
   $("appearance-dialog").close();
+  if (said.status === 404) load();
   if (!said.ok) return tell(words(said), "bad");
   tell(t("deleted from the history"));
   load();

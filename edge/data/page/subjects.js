@@ -78,12 +78,24 @@ async function change(action, values, done) {
     $("person-merge").textContent = t("Merge with {name}", { name: values.to });
     return tell(words(said), "bad");
   }
-  if (!said.ok) return tell(words(said), "bad");
+  if (!said.ok) {
+    tell(words(said), "bad");
+    if (said.status === 404) again(); // another browser was first
+    return;
+  }
   tell(done);
   forgetNames();
   list.load();
   const last = action === "delete-face" && current.faces.length === 1;
   if (action === "erase" || last) $("person-dialog").close(); else detail(said.subject ?? current.subject);
+}
+
+/** The dialog as the device has it now; it closes where the subject is gone. */
+async function again() {
+  forgetNames();
+  list.load();
+  const answer = await ask(`${path("people", list.collection, "subject")}?name=${encodeURIComponent(current.subject)}`).catch(() => null);
+  if (answer?.status === 404) $("person-dialog").close(); else if (answer?.ok) detail(current.subject);
 }
 
 /* ---- strangers ---- */
@@ -108,6 +120,7 @@ function stranger(one) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const said = await post(path("strangers", one.name), { subject: input.value.trim() });
+    if (said.status === 404) strangers();
     if (!said.ok) return tell(words(said), "bad");
     tell(t("{name} is {subject} now.", { name: one.name, subject: said.subject }));
     forgetNames();

@@ -438,6 +438,28 @@ def test_looks_of_a_question_fit_a_phone(opened: Opened, browser: Browser, tmp_p
         assert min(sizes) > 80  # beside the picture each word was broken into its letters
 
 
+def test_what_another_browser_changed_is_told_and_shown(opened: Opened, browser: Browser) -> None:
+    with opened("people", PEOPLE) as page:
+        browser.until("document.querySelectorAll('.person').length === 4")
+        browser.click(".person")
+        browser.until("document.querySelectorAll('#person-dialog[open] #person-faces li').length === 2")
+        faces = page.get("/page/people/faces/subject?name=alice")["faces"]
+        for face, left in zip(faces, (1, 0), strict=True):
+            wanted = {"subject": "alice", "face_id": face["face_id"]}
+            assert page.post("/page/people/faces/delete-face", wanted)[0] == 200
+            browser.js("document.querySelector('#toast').textContent = ''")
+            if left:
+                browser.click("#person-faces button")
+                browser.until("document.querySelectorAll('#person-faces li').length === 1")
+            else:
+                browser.js("document.querySelector('#person-name').value = 'alicia'")
+                browser.click("#person-form button")
+                browser.until("!document.querySelector('#person-dialog').open")
+            browser.until("document.querySelector('#toast').classList.contains('bad')")
+        browser.until("document.querySelectorAll('.person').length === 3")
+        browser.console.clear()  # Chromium notes each refused request
+
+
 def upload(browser: Browser, *files: Path) -> None:
     """Choose files, as a person does in the browser's dialog."""
     browser.js("document.querySelector('input[name=enroll-from][value=files]').click()")

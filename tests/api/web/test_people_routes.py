@@ -89,6 +89,19 @@ def test_a_face_is_deleted_and_only_the_subjects_own(page: Served) -> None:
     assert subjects(page)["alice"] == 1
 
 
+def test_of_two_browsers_that_change_the_same_the_second_is_told(page: Served) -> None:
+    face = page.get(f"{FACES}/subject?name=alice")["faces"][0]["face_id"]
+    twice = [
+        ("people/faces/delete-face", {"subject": "alice", "face_id": face}, "it was deleted already"),
+        ("people/faces/rename", {"subject": "bob", "to": "eve"}, "it was renamed, or erased"),
+        ("history/1/delete", {}, "it was deleted, or has expired"),
+    ]
+    for path, values, told in twice:
+        assert page.post(f"/page/{path}", values)[0] == 200
+        status, said = page.post(f"/page/{path}", values)
+        assert (status, said["try"]) == (404, told)
+
+
 def test_a_subject_is_renamed_in_the_collection_and_in_the_past(page: Served) -> None:
     before = page.collections.get("faces").vectors(
         [face.face_id for face in page.collections.get("faces").faces(subject="alice")]
