@@ -106,9 +106,9 @@ def schema(as_json: bool) -> None:  # noqa: ARG001  # the output is always JSON
     Example:
       edge config schema > edge.schema.json
     """
-    from edge.core.settings.schema import Settings
+    from edge.core.settings.json_schema import settings_schema
 
-    click.echo(json_text(Settings.model_json_schema(), indent=2))
+    click.echo(json_text(settings_schema(), indent=2))
 
 
 def _check_files(settings: Settings, state: Path) -> None:

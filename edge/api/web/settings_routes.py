@@ -78,6 +78,8 @@ class SettingsRoutes:
         return await in_thread(lambda: work(base, changes))
 
     def _current(self) -> dict[str, Any]:
+        from edge.core.settings.json_schema import settings_schema
+
         text = self._file.text()
         return {
             "path": str(self._file.path),
@@ -85,7 +87,7 @@ class SettingsRoutes:
             "undoable": self._file.undoable,
             "cameras": len(tomllib.loads(text).get("cameras", ())),
             "takes_over": self.reload is not None,
-            "schema": Settings.model_json_schema(),
+            "schema": settings_schema(),
             "sources": [str(camera.source) for camera in self._settings.cameras],
             "values": self._settings.model_dump(mode="json"),
         }
