@@ -35,7 +35,7 @@ before, so that all together err no more often than twice the first.
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -192,10 +192,13 @@ class _Tally:
 
     def leader(self) -> str | None:
         """The subject with most evidence, of the ``CANDIDATES`` that are the best of most looks; then the first one."""
-        bests = Counter(one.look.best.name for one in self._counted if one.look.best is not None)
+        bests: dict[str, int] = {}
+        for one in self._counted:
+            if (best := one.look.best) is not None:
+                bests[best.name] = bests.get(best.name, 0) + 1
         if len(bests) < 2:
             return next(iter(bests), None)
-        return max((name for name, _ in bests.most_common(CANDIDATES)), key=self.nats)
+        return max(sorted(bests, key=bests.__getitem__, reverse=True)[:CANDIDATES], key=self.nats)
 
     def nats(self, subject: str) -> float:
         """Evidence for a subject."""
@@ -222,12 +225,12 @@ class _Tally:
 
     def share(self, subject: str) -> float:
         """Of the weight of all looks, that of the looks for a subject."""
-        supporting = sum(one.weight for one in self._counted if one.supported == subject)
+        supporting = sum([one.weight for one in self._counted if one.supported == subject])
         return supporting / self._weight if self._weight else 0.0
 
     def votes(self, subject: str) -> int:
         """Good looks for a subject."""
-        return sum(one.good and one.supported == subject for one in self._counted)
+        return len([one for one in self._counted if one.good and one.supported == subject])
 
 
 def _quality(one: _CountedLook) -> float:
@@ -396,7 +399,7 @@ class IdentityVotes:
     def _unknown(self) -> Identity:
         if not self._best:
             return Identity(IdentityState.UNKNOWN, None, -1.0, collection=self._collection)
-        best = max((one.match for one in self._best.values()), key=_cosine)
+        best = max([one.match for one in self._best.values()], key=_cosine)
         return Identity(
             IdentityState.UNKNOWN, None, best.similarity, collection=self._collection, likeness=best.likeness
         )

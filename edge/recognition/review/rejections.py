@@ -7,6 +7,7 @@ matches, and the next best may match. Embeddings that are nearer to the subject 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ class RejectionIndex:
     """
 
     def __init__(self, state: Path) -> None:
-        self._state = state
+        self._state, self._file = state, str(state / FILE)
         self._db: Database | None = None
         self._version = -1
         self._retry = 0.0
@@ -81,7 +82,7 @@ class RejectionIndex:
 
     def _read_anew(self) -> dict[tuple[str, str], dict[str, FloatArray]]:
         if self._db is None:
-            if not (self._state / FILE).exists():
+            if not os.path.exists(self._file):  # noqa: PTH110  # asked at every search: a Path costs more
                 return {}
             self._db = opened(self._state)
         version = self._db.version()
