@@ -7,9 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from rigs.fleet_page import ServedHub, served_hub
 from rigs.sharing_device import SharingDevice, sharing_device, write_key
+
+from edge.hub.page import fleet_cache
+from edge.hub.review import exchanger
 
 
 @dataclass
@@ -48,6 +52,8 @@ class ReviewFleet:
 def review_fleet(folder: Path, port: int, **sections: Any) -> Iterator[ReviewFleet]:
     """The devices porch and hall at the broker on ``port``, and their hub; ``sections`` are settings of the hub."""
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(exchanger, "PAUSE", 0.2))
+        stack.enter_context(mock.patch.object(fleet_cache, "REFRESH", 0.2))
         devices = [stack.enter_context(sharing_device(folder, name, port)) for name in ("porch", "hall")]
         where = {"repository": folder / "hub", "page_port": 0, "key": write_key(folder)}
         mqtt = {"host": "127.0.0.1", "port": port, "reconnect_seconds": 0.3}

@@ -58,14 +58,18 @@ class SharingDevice:
         self, vector: np.ndarray, subject: str | None = None, quality: float = 0.8, crop: bytes = CROP, **more: Any
     ) -> int:
         """A doubtful look is put into the queue; its id."""
+        self.queue.put([self.question(vector, subject, quality, crop, **more)])
+        return self.queue.pending(1)[0].id
+
+    def question(
+        self, vector: np.ndarray, subject: str | None = None, quality: float = 0.8, crop: bytes = CROP, **more: Any
+    ) -> ReviewQuestion:
+        """About a look at the door."""
         found = self.staff.search(vector[np.newaxis], 5)[0] if self.staff.count else []
         nearest = tuple(Nearest(match.name, match.face_id, match.similarity, 90.0) for match in found)
         where = ("door", "1-1", "face", "staff", SPACE, BOX)
-        question = ReviewQuestion(
-            "uncertain", time.time(), *where, 0.9, quality, subject, nearest, vector, crop, **{"match": MATCH, **more}
-        )
-        self.queue.put([question])
-        return self.queue.doubts(limit=10_000)[-1].id
+        values = {"match": MATCH, **more}
+        return ReviewQuestion("uncertain", time.time(), *where, 0.9, quality, subject, nearest, vector, crop, **values)
 
 
 @contextmanager

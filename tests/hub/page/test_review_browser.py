@@ -122,10 +122,9 @@ def test_answers_are_taken_back_forced_and_left_to_others(browser: Browser, flee
 
 
 def test_many_questions_fit_a_phone_and_please_axe_in_german(browser: Browser, fleet: ReviewFleet) -> None:
-    draw = np.random.default_rng(5)
-    for _ in range(300):
-        vector = draw.standard_normal(16).astype(np.float32)
-        fleet.porch.ask(vector / np.linalg.norm(vector), match=0.0)
+    vectors = np.random.default_rng(5).standard_normal((300, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fleet.porch.queue.put([fleet.porch.question(vector, match=0.0) for vector in vectors])
     fleet.report()
     assert eventually(lambda: fleet.hub.get("/page/state")["review"]["waiting"] == 302, 60)
     browser.open(f"{fleet.hub.url}/")
