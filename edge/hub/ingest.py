@@ -66,13 +66,13 @@ def event_of(address: Address, payload: bytes) -> Arrived:
 
     Raises InputError where the key is invalid, or where device or camera differ from those of the topic.
     """
-    event: WireEvent | None = None
+    key: WireEvent | EventKey
     problem = ""
     try:
-        event = parse(WireEvent, payload)
-        key = EventKey(event.device, event.epoch, event.seq, event.after)
+        key = parse(WireEvent, payload)
     except InputError as error:
         problem, key = error.message, parse(EventKey, payload)
+    event = key if isinstance(key, WireEvent) else None
     if key.device != address.device or (event and event.camera != address.name):
         # the broker's ACL authenticates the topic, not the payload
         raise InputError(

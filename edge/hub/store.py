@@ -162,7 +162,8 @@ class EventStore:
             self.prepare()
         now = time.time()
         # sorted by key, so that two ingests cannot deadlock
-        rows = sorted({(one.device, one.epoch, one.seq): one for one in arrived}.values(), key=_key)
+        by_key = {(one.device, one.epoch, one.seq): one for one in arrived}
+        rows = [by_key[key] for key in sorted(by_key)]
         latest = {(one.device, one.kind): one for one in documents}
         with self.database.transaction() as transaction:
             new = transaction.insert("events", NEW_EVENTS, [_row(one, one.event, now) for one in rows if one.event])
@@ -247,10 +248,6 @@ def contiguous(mark: int, steps: Iterable[tuple[int, int]]) -> int:
         if after <= mark < seq:
             mark = seq
     return mark
-
-
-def _key(one: Arrived) -> tuple[str, int, int]:
-    return one.device, one.epoch, one.seq
 
 
 def _row(one: Arrived, event: WireEvent, now: float) -> tuple[object, ...]:
