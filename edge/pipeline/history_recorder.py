@@ -27,7 +27,7 @@ FLUSH_SECONDS = 2.0
 """between two writes"""
 EXPIRE_SECONDS = 600.0
 ROOM_SECONDS = 10.0
-"""between two looks at the free space of the disk"""
+"""between two checks of the free space of the disk"""
 CLOCK_SECONDS = 5.0
 """between two checks whether the clock is synchronized"""
 MAX_TRACKS = 256
