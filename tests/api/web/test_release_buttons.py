@@ -70,6 +70,11 @@ def runs(browser: Browser, name: str) -> None:
     )
 
 
+def proven(browser: Browser, name: str) -> None:
+    """Wait until the log on the page says that a release is kept: a rollback leads to the last such one."""
+    browser.until(f"document.querySelector('#device-log').innerText.includes('release {name} committed')", 60)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_release_is_installed_and_taken_back_by_the_buttons(fleet: Fleet, tmp_path: Path) -> None:
@@ -80,6 +85,7 @@ def test_a_release_is_installed_and_taken_back_by_the_buttons(fleet: Fleet, tmp_
         browser.until("document.querySelector('#device-actions button')?.offsetParent", 60)
         press(browser, 1)
         runs(browser, first)
+        proven(browser, first)
         list(fleet.publisher.add_collection("staff", PORTRAITS / "eileen-collins", "face", "eileen"))
         second = release(fleet.publisher)
         press(browser, 1)
