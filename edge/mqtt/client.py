@@ -92,12 +92,14 @@ class MqttClient:
         self._paho: paho.Client | None = None
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        """guards the retained messages; never held while paho is called, as paho holds its own locks in callbacks"""
+        """guards retained messages and subscriptions; never held while paho is called: it holds its own in callbacks"""
         self._sending = threading.Lock()
         """serializes publishes, so that their order is the order of the calls"""
         self._retained: dict[str, bytes] = {}
         self._asked: dict[int, list[str]] = {}
         """unacknowledged subscriptions, by paho's message id"""
+        self._early: dict[int, Any] = {}
+        """reason codes of a SUBACK that came before ``subscribe`` had returned the message id on another thread"""
         self._online = False
         self._thread: threading.Thread | None = None
 
@@ -172,8 +174,14 @@ class MqttClient:
 
     def _ask(self, client: paho.Client, filters: list[str]) -> None:
         _, mid = client.subscribe([(topic_filter, min(1, self._record.limits.qos)) for topic_filter in filters])
-        if mid is not None:
-            self._asked[mid] = filters
+        if mid is None:
+            return
+        with self._lock:
+            codes = self._early.pop(mid, None)
+            if codes is None:
+                self._asked[mid] = filters
+        if codes is not None:
+            self._subscribed(client, filters, codes)
 
     def publish(
         self,
@@ -395,7 +403,9 @@ class MqttClient:
 
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_online, self._online = self._online, False
-        self._asked.clear()
+        with self._lock:
+            self._asked.clear()
+            self._early.clear()
         self.network_pulse.rest()
         self._flights.lose_link()
         lived = self._record.disconnected()
@@ -430,7 +440,16 @@ class MqttClient:
             self._landed(flight, ack)
 
     def _on_subscribe(self, client: paho.Client, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
-        answered = list(zip(self._asked.pop(mid, []), codes, strict=False))
+        with self._lock:
+            filters = self._asked.pop(mid, None)
+            if filters is None:
+                self._early[mid] = codes
+        if filters is not None:
+            self._subscribed(client, filters, codes)
+
+    def _subscribed(self, client: paho.Client, filters: list[str], codes: Any) -> None:
+        """The broker granted or refused subscriptions."""
+        answered = list(zip(filters, codes, strict=False))
         for topic_filter, code in answered:
             if code.is_failure:
                 self._record.not_subscribed(topic_filter, str(code))

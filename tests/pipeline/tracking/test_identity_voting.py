@@ -255,7 +255,9 @@ def named_by(looks: Sequence[int], correlation: float, subjects: int, false_name
     return [count / visits for count in counted]
 
 
-@pytest.mark.parametrize("correlation", [0.2, 0.6, 0.95])
+@pytest.mark.parametrize(
+    "correlation", [pytest.param(0.2, marks=pytest.mark.long), 0.6, pytest.param(0.95, marks=pytest.mark.long)]
+)
 def test_the_chance_of_a_name_does_not_grow_with_the_length_of_a_strangers_stay(correlation: float) -> None:
     short, long = named_by((12, 150), correlation, subjects=10, false_names=0.05, visits=400)
     assert long <= 0.05 * 1.3
