@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from edge.hub.ingest import Ingest
     from edge.hub.queries import DeviceState, Row
 
+GARBAGE = (20_000, 20, 20)
+"""thresholds of the garbage collector: an ingest makes thousands of objects per second and hardly any cycles"""
 SAY_SECONDS = 60.0
 """interval of the progress log"""
 
@@ -55,6 +58,8 @@ def ingest(ctx: click.Context, name: str | None, database: str | None, as_json: 
     state = config.state_folder(settings)
     store = EventStore(databases.connect(chosen.database.get_secret_value(), state))
     one = Ingest(settings.mqtt, chosen, store, publisher(settings, state), review_questions(settings, state))
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
     one.start()
     origin = one.source.name if one.source else f"{settings.mqtt.host}:{settings.mqtt.effective_port}"
     click.echo(f"storing events of {origin} in {store.database.name}", err=True)

@@ -47,7 +47,7 @@ SUBJECT = topics.reports(kind="event").replace("/", ".").replace("+", "*")
 """subjects of the events of all devices"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamDelivered(Delivered):
     """An event that JetStream keeps until it is acknowledged."""
 

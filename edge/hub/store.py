@@ -84,9 +84,9 @@ LOCKS = "SELECT pg_advisory_xact_lock(6570)"
 """serializes the creation of the tables when two ingests start at the same time"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrived:
-    """A received event; only its key where the rest is invalid."""
+    """A received event; only its key where the rest is invalid. Not frozen, as an ingest makes thousands per second."""
 
     device: str
     epoch: int

@@ -26,9 +26,9 @@ class Incoming(NamedTuple):
     correlation: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivered:
-    """A message that the broker keeps until it is acknowledged."""
+    """A message that the broker keeps until it is acknowledged. Not frozen: an ingest makes thousands per second."""
 
     message: Incoming
     mid: int
