@@ -44,7 +44,10 @@ RESTING = """async (selector, patience) => {
     const { x, y, width, height } = element.getBoundingClientRect();
     const middle = [x + width / 2, y + height / 2];
     const top = document.elementFromPoint(...middle);
-    if (String(middle) === last && top && (element.contains(top) || top.contains(element))) return middle;
+    if (String(middle) === last && top && (element.contains(top) || top.contains(element))) {
+      window.bare = element.contains(top);
+      return middle;
+    }
     last = String(middle);
     await new Promise((done) => setTimeout(done, 30));
   }
@@ -60,13 +63,20 @@ LISTEN = """(selector) => {
     window.missed &&= !element || !(element.contains(event.target) || event.target.contains(element));
   };
   document.addEventListener("click", hit, { capture: true, once: true });
+  window.aside = false;
+  const pressed = (event) => {
+    const element = document.querySelector(selector);
+    window.aside = window.bare && Boolean(element) && !element.contains(event.target);
+  };
+  document.addEventListener("mousedown", pressed, { capture: true, once: true });
 }"""
 """notes whether the next click reaches an element"""
 MISSED = """(selector, [x, y]) => {
+  if (window.aside) return Boolean(document.querySelector(selector));
   const box = window.missed && document.querySelector(selector)?.getBoundingClientRect();
   return Boolean(box) && (Math.abs(box.x + box.width / 2 - x) > 1 || Math.abs(box.y + box.height / 2 - y) > 1);
 }"""
-"""tells whether a click has not reached an element that is somewhere else now"""
+"""tells whether a click has not reached an element: pressed beside it, or it is somewhere else now"""
 
 
 class PageError(AssertionError):
@@ -138,7 +148,7 @@ class Browser:
         while not self.js(f"(async () => Boolean(await ({expression})))()"):
             if time.monotonic() > end:
                 text = self.js("document.body.innerText")
-                raise PageError(f"never true: {expression}\n{text[:1500]}")
+                raise PageError(f"never true: {expression}\n{text[:1500]}\n...\n{text[-1500:]}")
             time.sleep(0.03)
 
     def press(self, key: str, modifiers: int = 0) -> None:

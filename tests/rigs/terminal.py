@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ class Terminal:
         self._seen = 0
         self._pid, self._descriptor = pty.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the suite runs in a shell's background
             os.chdir(folder)
             os.execvpe(command[0], list(command), dict(environment))
 
