@@ -29,6 +29,12 @@ print(json.dumps(seen))
 """
 
 
+def printed(program: str, *arguments: Path) -> str:
+    """What a Python program prints."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_the_help_of_no_command_loads_anything_heavy() -> None:
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(HEAVY)], capture_output=True, text=True, check=False
@@ -45,8 +51,7 @@ def test_settings_are_read_without_loading_anything_heavy() -> None:
         f"import sys; from edge.core.settings import loader; loader.read()\n"
         f"print([n for n in {HEAVY!r} if n in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 OPTIONAL = [
@@ -65,8 +70,7 @@ OPTIONAL = [
 
 def test_the_daemon_loads_at_first_only_what_every_configuration_uses() -> None:
     program = f"import sys; import edge.daemon.daemon; print([n for n in {OPTIONAL!r} if n in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 ON_REQUEST = [
@@ -84,9 +88,7 @@ def test_the_endpoint_and_the_page_load_what_a_request_needs_when_it_comes(tmp_p
         "import edge.api.web.routes\n"
         f"print([n for n in {ON_REQUEST!r} if n in sys.modules])"
     )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert printed(program, tmp_path) == "[]"
 
 
 UNUSED = ["edge.inference.text_recognizer", "edge.inference.text_detection", "edge.inference.face_attributes"]
@@ -106,6 +108,4 @@ def test_models_that_nothing_asks_for_are_neither_imported_nor_loaded(tmp_path: 
         "    loaded = load_model_set(settings, state, collections)\n"
         f"print(sorted(loaded.models), [name for name in {UNUSED!r} if name in sys.modules])"
     )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "['edge-face-detector-2', 'edge-face-embedder-1'] []"
+    assert printed(program, tmp_path) == "['edge-face-detector-2', 'edge-face-embedder-1'] []"

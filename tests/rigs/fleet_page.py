@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rigs.browser import Browser
 
 from edge.core.settings.schema import Settings
 from edge.hub import databases
@@ -130,3 +131,16 @@ def put_events(folder: Path, count: int, devices: int, seed: int = 2) -> None:
     with database.transaction() as transaction:
         transaction.insert("events", NEW_EVENTS, rows)
     database.close()
+
+
+@contextmanager
+def opened_hub(browser: Browser, hub: ServedHub, part: str, size: str = "desktop") -> Iterator[None]:
+    """A part of the hub's page; nothing may complain meanwhile."""
+    browser.console.clear()
+    browser.size(size)
+    browser.open(f"{hub.url}/#{part}")
+    browser.until(f"!document.querySelector('#part-{part}').hidden && !document.querySelector('#main').hidden")
+    yield
+    complaints = list(browser.console)
+    browser.open("about:blank")
+    assert complaints == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib import resources
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 FOLDER = "page"
+INCLUDE = re.compile(rb" *<!-- include (\S+) -->\n")
+"""a line of a document that stands for a file of ``FOLDER``, which both pages share"""
 
 
 def routes(door: AccessControl, files: Mapping[str, tuple[str, str]], folder: str = FOLDER) -> Iterator[BaseRoute]:
@@ -33,8 +36,9 @@ def route(door: AccessControl, name: str, body: bytes, kind: str) -> BaseRoute:
 
 
 def read(file: str, folder: str = FOLDER) -> bytes:
-    """The bytes of a file in ``folder`` of edge/data."""
-    return resources.files("edge").joinpath(f"data/{folder}/{file}").read_bytes()
+    """The bytes of a file in ``folder`` of edge/data, a document with what it includes."""
+    body = resources.files("edge").joinpath(f"data/{folder}/{file}").read_bytes()
+    return INCLUDE.sub(lambda found: read(found[1].decode()), body) if file.endswith(".html") else body
 
 
 async def missing(request: Request) -> Response:

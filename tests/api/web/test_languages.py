@@ -15,6 +15,7 @@ from rigs.error_texts import FOR_PROGRAMS, PACKAGE, edge_errors_of, reached, tem
 from rigs.page import served
 
 import edge
+from edge.api.web import assets
 from edge.api.web.texts import FROM_CAMERA, FROM_FILE
 from edge.core.settings.schema import Settings
 from edge.mqtt.link_state import HINTS as LINK_HINTS
@@ -57,7 +58,7 @@ MARKUP = re.compile(r"[#.:>\[\]=]|^[A-Z][a-z]+[A-Z]|^X-")
 
 def identifiers() -> set[str]:
     """Every word of the style sheet and of the document's markup: classes, ids, tags."""
-    sources = [(PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "index.html")]
+    sources = [assets.read(name).decode() for name in ("page.css", "index.html")]
     return {"textarea"} | {word for source in sources for word in re.findall(r"[a-z][a-z0-9-]*", source)}
 
 
@@ -88,7 +89,7 @@ def scripts() -> dict[str, str]:
 
 def used() -> set[str]:
     document = Texts()
-    document.feed((PAGE / "index.html").read_text(encoding="utf-8"))
+    document.feed(assets.read("index.html").decode())
     found = document.found - VALUES
     for source in scripts().values():
         for pattern in (*ONE, *TWO):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rigs.browser import Browser
-from rigs.fleet_page import ServedHub, generated, put_events, report, served_hub
+from rigs.fleet_page import ServedHub, generated, opened_hub, put_events, report, served_hub
 from rigs.waiting import eventually
 
 from edge.hub.publishing import offline_signing
@@ -25,19 +24,6 @@ TRIED = 180.0
 """seconds that a hub may take to try a release in a process of its own"""
 
 
-@contextmanager
-def opened(browser: Browser, hub: ServedHub, part: str, size: str = "desktop") -> Iterator[None]:
-    """A part of the page; nothing may complain meanwhile."""
-    browser.console.clear()
-    browser.size(size)
-    browser.open(f"{hub.url}/#{part}")
-    browser.until(f"!document.querySelector('#part-{part}').hidden && !document.querySelector('#main').hidden")
-    yield
-    complaints = list(browser.console)
-    browser.open("about:blank")
-    assert complaints == []
-
-
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
     folder = tmp_path_factory.mktemp("fleet")
@@ -50,7 +36,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
 
 def test_ten_thousand_devices_are_painted_with_few_rows_and_little_work(browser: Browser, fleet: ServedHub) -> None:
     browser.ask("Performance.enable", timeDomain="threadTicks")
-    with opened(browser, fleet, "devices"):
+    with opened_hub(browser, fleet, "devices"):
         browser.until(f"{ROWS} > 5")
         metrics = {one["name"]: one["value"] for one in browser.ask("Performance.getMetrics")["metrics"]}
         assert browser.js(COUNT) == "10,000 devices"
@@ -62,7 +48,7 @@ def test_ten_thousand_devices_are_painted_with_few_rows_and_little_work(browser:
 
 
 def test_devices_are_searched_filtered_and_opened_by_keyboard(browser: Browser, fleet: ServedHub) -> None:
-    with opened(browser, fleet, "devices"):
+    with opened_hub(browser, fleet, "devices"):
         browser.until(f"{ROWS} > 5")
         browser.focus("#devices-search")
         browser.type("dev-0123")
@@ -84,7 +70,7 @@ def test_devices_are_searched_filtered_and_opened_by_keyboard(browser: Browser, 
 
 
 def test_devices_with_a_problem_are_found(browser: Browser, fleet: ServedHub) -> None:
-    with opened(browser, fleet, "devices"):
+    with opened_hub(browser, fleet, "devices"):
         browser.until(f"{ROWS} > 5")
         select = "document.querySelector('#devices-health')"
         browser.js(f"{select}.value = 'update'; {select}.dispatchEvent(new Event('input', {{bubbles: true}})); true")
@@ -94,7 +80,7 @@ def test_devices_with_a_problem_are_found(browser: Browser, fleet: ServedHub) ->
 
 
 def test_events_of_a_device_are_shown_from_its_dialog(browser: Browser, fleet: ServedHub) -> None:
-    with opened(browser, fleet, "devices"):
+    with opened_hub(browser, fleet, "devices"):
         browser.until(f"{ROWS} > 5")
         browser.click("#devices-list .row")
         browser.until("document.querySelector('#device-dialog').open")
@@ -108,7 +94,7 @@ def test_events_of_a_device_are_shown_from_its_dialog(browser: Browser, fleet: S
 
 @pytest.mark.parametrize("part", ["devices", "events", "people", "releases"])
 def test_a_part_fits_a_phone_and_pleases_axe(part: str, browser: Browser, fleet: ServedHub) -> None:
-    with opened(browser, fleet, part, "phone"):
+    with opened_hub(browser, fleet, part, "phone"):
         shown = {"devices": ROWS, "events": "document.querySelectorAll('#events-list time').length"}
         browser.until(shown.get(part, f"document.querySelector('#{part}-off').textContent.length"))
         assert browser.js("document.documentElement.scrollWidth") <= 390
@@ -185,7 +171,7 @@ def test_a_release_goes_from_the_draft_to_every_device_and_a_bad_one_stops_by_it
     browser: Browser, desk: ReleasePublisher, tmp_path: Path
 ) -> None:
     names = [f"dev-{number:03d}" for number in range(60)]
-    with served_hub(tmp_path, advance=0.3) as hub, opened(browser, hub, "releases"):
+    with served_hub(tmp_path, advance=0.3) as hub, opened_hub(browser, hub, "releases"):
 
         def now() -> Deployment:
             found = desk.deployment("all")

@@ -11,6 +11,7 @@ import pytest
 from rigs.error_texts import FOR_PROGRAMS, edge_errors_of, reached
 
 import edge
+from edge.api.web import assets
 from edge.releases.expiry import REMEDIES
 
 DATA = Path(edge.__file__).parent / "data"
@@ -67,7 +68,7 @@ class Texts(HTMLParser):
 
 def used() -> set[str]:
     document = Texts()
-    document.feed((PAGE / "index.html").read_text(encoding="utf-8"))
+    document.feed(assets.read("index.html", PAGE.name).decode())
     found = document.found - {"edge hub"}
     for script in PAGE.glob("*.js"):
         source = script.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rigs.browser import Browser
+from rigs.fleet_page import opened_hub
 from rigs.fleet_review import ReviewFleet, review_fleet
 from rigs.mosquitto import Mosquitto
 from rigs.review_faces import look
@@ -46,14 +47,9 @@ def fleet(tmp_path: Path, broker: Mosquitto) -> Iterator[ReviewFleet]:
 @contextmanager
 def opened(browser: Browser, fleet: ReviewFleet, size: str = "desktop", rows: int = 1) -> Iterator[None]:
     """The queue; nothing may complain meanwhile."""
-    browser.console.clear()
-    browser.size(size)
-    browser.open(f"{fleet.hub.url}/#review")
-    browser.until(f"{ROWS} >= {rows}")
-    yield
-    complaints = list(browser.console)
-    browser.open("about:blank")
-    assert complaints == []
+    with opened_hub(browser, fleet.hub, "review", size):
+        browser.until(f"{ROWS} >= {rows}")
+        yield
 
 
 def to(browser: Browser, title: str) -> None:
